@@ -1,0 +1,77 @@
+"""The way to Postgres: one engine per process, statements from sql/, transactions with named errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, TextClause
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from coinwatch.errors import ConfigurationError, DatabaseError
+from coinwatch.settings import PROJECT_ROOT, get_settings
+
+SQL_ROOT = PROJECT_ROOT / "sql"
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+def create_engine(url: str) -> Engine:
+    """An engine for a ``postgresql://`` URL: UTC sessions, dead connections noticed before use."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise ConfigurationError(
+            "A database URL does not read like postgresql://user:password@host:port/database. Check COINWATCH_DATABASE_URL."
+        ) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(f"coinwatch keeps its data in Postgres, not in {parsed.get_backend_name()}.")
+    return sa.create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=5,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "coinwatch",
+            "options": "-c timezone=UTC",
+            "keepalives_idle": 30,
+        },
+    )
+
+
+@lru_cache
+def get_engine() -> Engine:
+    """The process's engine for the application role (COINWATCH_DATABASE_URL)."""
+    return create_engine(get_settings().require("database_url"))
+
+
+@lru_cache(maxsize=256)
+def statement(name: str) -> TextClause:
+    """The statement of sql/<name>.sql, for example ``statement("prices/latest")``."""
+    return sa.text((SQL_ROOT / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed at the end, rolled back on any error.
+
+    Raises DatabaseError where Postgres cannot be reached, goes away, or lacks our tables.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == "42P01":  # undefined_table
+            raise DatabaseError(
+                f"The database lacks our tables ({_first_line(error)}). Run: coinwatch migrate"
+            ) from error
+        raise
+
+
+def _address(engine: Engine) -> str:
+    return f"{engine.url.host}:{engine.url.port or 5432}/{engine.url.database}"
+
+
+def _first_line(error: DBAPIError) -> str:
+    return (str(error.orig).strip().splitlines() or ["no reason given"])[0]

@@ -1,0 +1,93 @@
+"""Every error coinwatch raises on purpose, named by the reaction it needs.
+
+    CoinwatchError
+    ├── ConfigurationError         a setting is wrong: fix it and start again
+    ├── DatabaseError              Postgres cannot be reached or is not migrated
+    ├── ExchangeError              one exchange gave no usable answer; the others go on
+    │   ├── RetryNow               time-out, 5xx, cut-off or nonsensical body: another try may work at once
+    │   ├── RetryLater             the exchange asked for a pause: nobody calls it before ``not_before``
+    │   └── DoNotRetry             blocked by country, bad key, unknown route: a person has to change something
+    ├── MailError
+    │   ├── TemporaryMailError     4xx, no connection: the outbox tries again later
+    │   └── PermanentMailError     5xx: this message will never be accepted
+    └── RequestError               a person asked for something we cannot do; the message is for them
+        ├── InvalidRequest         the input is wrong; ``field`` says which
+        ├── NotFound               no such coin, exchange or subscription
+        └── AlreadyExists          the same subscription is there already
+
+No error of a library below us (requests, psycopg, smtplib) leaves the room that calls it.
+"""
+
+from datetime import datetime
+
+
+class CoinwatchError(Exception):
+    """Parent of all errors raised on purpose; its text is a sentence for a person."""
+
+
+class ConfigurationError(CoinwatchError):
+    """A setting is missing or wrong; the text names it."""
+
+
+class DatabaseError(CoinwatchError):
+    """Postgres cannot be reached, refuses us, or lacks our tables."""
+
+
+class ExchangeError(CoinwatchError):
+    """An exchange gave no usable answer.
+
+    ``exchange`` is its code, ``reason`` the sentence without it.
+    """
+
+    def __init__(self, exchange: str, reason: str) -> None:
+        super().__init__(f"{exchange}: {reason}")
+        self.exchange = exchange
+        self.reason = reason
+
+
+class RetryNow(ExchangeError):
+    """Passing trouble: the same call may work at once."""
+
+
+class RetryLater(ExchangeError):
+    """The exchange wants a pause; no worker calls it before ``not_before`` (aware, UTC)."""
+
+    def __init__(self, exchange: str, reason: str, not_before: datetime) -> None:
+        super().__init__(exchange, reason)
+        self.not_before = not_before
+
+
+class DoNotRetry(ExchangeError):
+    """Repeating the call cannot help; a person has to change a setting."""
+
+
+class MailError(CoinwatchError):
+    """The mail server did not take a message; the text holds its answer."""
+
+
+class TemporaryMailError(MailError):
+    """Worth another try later: 4xx, time-out, no connection."""
+
+
+class PermanentMailError(MailError):
+    """Never going to be accepted: 5xx."""
+
+
+class RequestError(CoinwatchError):
+    """A person asked for something we cannot do."""
+
+
+class InvalidRequest(RequestError):
+    """The input is wrong; ``field`` names the form field or parameter."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotFound(RequestError):
+    """What was asked for does not exist; the text says what does."""
+
+
+class AlreadyExists(RequestError):
+    """The same thing is there already."""

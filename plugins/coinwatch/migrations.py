@@ -1,0 +1,108 @@
+"""Creating the database with its roles, and bringing its schema up to date."""
+
+import re
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command, op
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import Engine
+
+from coinwatch.database import SQL_ROOT, transaction
+from coinwatch.errors import ConfigurationError, DatabaseError
+
+MIGRATIONS = SQL_ROOT / "migrations"
+# Held while migrating, so that a second `coinwatch migrate` waits and then finds nothing to do.
+LOCK = 4_701_226
+ROLE = re.compile(r"[a-z_][a-z0-9_]*")
+READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "30s"}
+
+
+def migrate(engine: Engine) -> list[str]:
+    """Run the migrations that are missing, as the owner role; the ids of those that ran.
+
+    Safe when several run at once. Ends with the grants, so that a new role gets its rights by running it again.
+    """
+    with transaction(engine) as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        before = MigrationContext.configure(connection).get_current_revision()
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "head")
+        _driver(connection).execute((MIGRATIONS / "grants.sql").read_bytes())
+        script = ScriptDirectory.from_config(config)
+        after = MigrationContext.configure(connection).get_current_revision()
+        if before == after:
+            return []
+        return [revision.revision for revision in reversed(list(script.iterate_revisions(after, before)))]
+
+
+def run_sql_file(name: str) -> None:
+    """Run a migration's SQL file (many statements, no parameters) on Alembic's connection."""
+    _driver(op.get_bind()).execute((MIGRATIONS / "versions" / name).read_bytes())
+
+
+def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str) -> None:
+    """Create the three roles with the passwords of their URLs, and the database; safe to run again.
+
+    ``admin_url`` belongs to a role that may create roles and databases. Raises DatabaseError and
+    ConfigurationError.
+    """
+    owner, app, reader = (sa.make_url(url) for url in (owner_url, app_url, reader_url))
+    database = owner.database
+    if database is None or not owner.username or len({owner.database, app.database, reader.database}) != 1:
+        raise ConfigurationError("The URLs of owner, app and reader must name the same database.")
+    try:
+        with psycopg.connect(_plain(admin_url), autocommit=True) as connection:
+            for url in (owner, app, reader):
+                _ensure_role(connection, url)
+            if reader.username:
+                for name, value in READER_SETTINGS.items():
+                    _run(connection, "ALTER ROLE {} SET {} = {}", reader.username, name, sql.Literal(value))
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+                _run(
+                    connection,
+                    "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'",
+                    database,
+                    owner.username,
+                )
+            _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
+            _run(connection, "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", database, app.username or "")
+            _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database, reader.username or "")
+        with psycopg.connect(
+            _plain(str(sa.make_url(admin_url).set(database=database).render_as_string(False)))
+        ) as connection:
+            _run(connection, "ALTER SCHEMA public OWNER TO {}", owner.username)
+    except psycopg.OperationalError as error:
+        raise DatabaseError(f"The database cannot be set up: {str(error).strip().splitlines()[0]}") from error
+
+
+def _ensure_role(connection: psycopg.Connection[Any], url: sa.URL) -> None:
+    if not url.username or not url.password or not ROLE.fullmatch(url.username):
+        raise ConfigurationError(f"A database URL needs a plain role name and a password (role: {url.username!r}).")
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [url.username]).fetchone()
+    action = "ALTER" if exists else "CREATE"
+    # Hashed here, so that the password itself never stands in the server's log.
+    verifier = connection.pgconn.encrypt_password(str(url.password).encode(), url.username.encode(), b"scram-sha-256")
+    options = "LOGIN NOSUPERUSER NOCREATEROLE PASSWORD {}"
+    _run(connection, f"{action} ROLE {{}} {options}", url.username, sql.Literal(verifier.decode()))
+
+
+def _run(connection: psycopg.Connection[Any], template: str, *parts: str | sql.Literal) -> None:
+    composed = [part if isinstance(part, sql.Literal) else sql.Identifier(part) for part in parts]
+    connection.execute(sql.SQL(template).format(*composed))
+
+
+def _plain(url: str) -> str:
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"expected a psycopg connection, not {type(driver)}")
+    return driver

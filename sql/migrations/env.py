@@ -1,0 +1,7 @@
+"""Alembic's entry: coinwatch.migrations.migrate hands over an open connection and holds the lock."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,17 @@
+-- What the two everyday roles may do; run after every migration, skipped for roles that do not exist
+-- (with a database of your own, one role may do everything).
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coinwatch_app') THEN
+    GRANT USAGE ON SCHEMA public TO coinwatch_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO coinwatch_app;
+    REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM coinwatch_app;
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO coinwatch_app;
+    GRANT EXECUTE ON FUNCTION create_price_partitions(date, date) TO coinwatch_app;
+  END IF;
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coinwatch_reader') THEN
+    GRANT USAGE ON SCHEMA public TO coinwatch_reader;
+    GRANT SELECT ON watched_instruments, latest_prices, price_history, exchange_health, alert_activity, outbox_activity
+      TO coinwatch_reader;
+  END IF;
+END $$;

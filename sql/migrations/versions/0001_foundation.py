@@ -1,0 +1,10 @@
+"""Everything the first release needs."""
+
+from coinwatch.migrations import run_sql_file
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    run_sql_file("0001_foundation.sql")

@@ -1,0 +1,73 @@
+"""Shared parts: a real Postgres per session, a migrated template, and one clone of it per test."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+
+from coinwatch.database import create_engine
+from coinwatch.migrations import migrate, setup_database
+from tests.support.postgres import PostgresServer, postgres_server
+
+# Nothing of the developer's own stack may leak into a test.
+for name in [name for name in os.environ if name.startswith("COINWATCH_")]:
+    del os.environ[name]
+os.environ["COINWATCH_ENV_FILE"] = os.devnull
+
+NUMBERS = itertools.count(1)
+ROLES = {"owner": "coinwatch_owner", "app": "coinwatch_app", "reader": "coinwatch_reader"}
+
+
+@dataclass(frozen=True)
+class Database:
+    """One test's own database with the URLs of the three roles and of the superuser."""
+
+    name: str
+    server: PostgresServer
+
+    def url(self, role: str = "app") -> str:
+        return self.server.url(self.name, ROLES[role]) if role != "admin" else self.server.url(self.name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: PostgresServer) -> str:
+    name = "coinwatch_template"
+    owner, app, reader = (postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader"))
+    setup_database(postgres.url("postgres"), owner, app, reader)
+    engine = create_engine(owner)
+    migrate(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
+    """A fresh clone of the migrated template."""
+    name = f"test_{next(NUMBERS)}"
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        yield Database(name, postgres)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def engine(database: Database) -> Iterator[sa.Engine]:
+    """An engine of the application role on the test's own database."""
+    engine = create_engine(database.url("app"))
+    yield engine
+    engine.dispose()
