@@ -52,6 +52,8 @@ class ExchangeSettings(BaseModel):
     ``adapter`` is the module that speaks to it: its own code by default, ``ccxt`` for any exchange that the
     ccxt library knows (its id is then ``ccxt_id``). ``enabled`` is the state at first start: ``auto`` asks the
     exchange whether it answers from here. Afterwards ``coinwatch exchanges enable|disable`` decides.
+    ``timeout_seconds`` is for one whole answer. ``minimum_interval_seconds`` keeps two fetches apart where the
+    exchange's plan demands it; None leaves that to the adapter.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,7 +65,9 @@ class ExchangeSettings(BaseModel):
     base_url: HttpUrl | None = None
     api_key: SecretStr | None = None
     timeout_seconds: float = Field(10.0, gt=0, le=120)
+    minimum_interval_seconds: float | None = Field(None, ge=0, le=86400)
     ccxt_id: str | None = None
+    simulated: bool = False
 
 
 class Settings(BaseSettings):
