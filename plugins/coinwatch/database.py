@@ -21,7 +21,8 @@ def create_engine(url: str) -> Engine:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
         raise ConfigurationError(
-            "A database URL does not read like postgresql://user:password@host:port/database. Check COINWATCH_DATABASE_URL."
+            "A database URL does not read like postgresql://user:password@host:port/database. "
+            "Check COINWATCH_DATABASE_URL."
         ) from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise ConfigurationError(f"coinwatch keeps its data in Postgres, not in {parsed.get_backend_name()}.")

@@ -1,0 +1,143 @@
+"""What is watched: exchanges, coins and instruments, from the configuration into the tables and back."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from coinwatch.database import statement, transaction
+from coinwatch.errors import NotFound
+from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.registry import open_exchange
+from coinwatch.settings import Settings
+
+INDEX = "index"
+INDEX_NAME = "Index (median of exchanges)"
+DOLLAR_LIKE = ("USD", "USDT", "USDC")
+# Held while the configuration is written, so that workers starting together do not insert the same rows.
+LOCK = 4_701_227
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInstrument:
+    """An instrument of the tables, found by what a person typed."""
+
+    instrument_id: int
+    exchange: str
+    base: str
+    quote: str
+
+    @property
+    def pair(self) -> str:
+        return f"{self.base}/{self.quote}"
+
+
+def sync_catalog(engine: Engine, settings: Settings) -> None:
+    """Write the configured exchanges, coins and instruments to the tables; what left them is switched off.
+
+    Safe to run at any time and often. Exchanges keep their switch; history is never removed.
+    """
+    configured = _configured_instruments(settings)
+    instruments = {
+        "exchanges": [instrument.exchange for instrument in configured],
+        "bases": [instrument.base for instrument in configured],
+        "quotes": [instrument.quote for instrument in configured],
+        "symbols": [instrument.symbol for instrument in configured],
+    }
+    coins = {"codes": list(settings.coins), "names": [coin.name for coin in settings.coins.values()]}
+    exchanges = {
+        "codes": [INDEX, *settings.exchanges],
+        "names": [INDEX_NAME, *(exchange.name for exchange in settings.exchanges.values())],
+        "enabled": [True, *(exchange.enabled is True for exchange in settings.exchanges.values())],
+        "simulated": [False, *(exchange.simulated for exchange in settings.exchanges.values())],
+    }
+    with transaction(engine) as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        connection.execute(statement("exchanges/merge_exchanges"), exchanges)
+        connection.execute(statement("exchanges/merge_coins"), coins)
+        connection.execute(statement("exchanges/switch_off_coins"), coins)
+        connection.execute(statement("exchanges/merge_instruments"), instruments)
+        connection.execute(statement("exchanges/switch_off_instruments"), instruments)
+
+
+def enabled_exchanges(engine: Engine) -> list[str]:
+    """Codes of the exchanges to fetch from, sorted; never the index."""
+    with transaction(engine) as connection:
+        return list(connection.execute(statement("exchanges/enabled")).scalars())
+
+
+def watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
+    """Instruments to fetch from one exchange, with their ids."""
+    rows = connection.execute(statement("exchanges/instruments_of"), {"exchange": exchange})
+    return {Instrument(row.exchange, row.base, row.quote, row.symbol): row.instrument_id for row in rows}
+
+
+def find_instrument(
+    connection: Connection, coin: str, exchange: str | None = None, quote: str | None = None
+) -> FoundInstrument:
+    """The instrument a person means: ``coin`` by code or name, at ``exchange`` (the index when None).
+
+    Without ``quote`` the dollar comes first, then USDT, then USDC. Raises NotFound with what there is.
+    """
+    where = (exchange or INDEX).strip().lower()
+    rows = connection.execute(statement("exchanges/find_instruments"), {"coin": coin.strip(), "exchange": where}).all()
+    wanted = quote.strip().upper() if quote else None
+    for row in rows:
+        if wanted in {None, row.quote}:
+            return FoundInstrument(row.instrument_id, row.exchange, row.base, row.quote)
+    if rows:
+        raise NotFound(f"{coin} is not priced in {wanted} at {where}, but in {', '.join(row.quote for row in rows)}.")
+    raise NotFound(_what_there_is(connection, coin, where))
+
+
+def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
+    """Switch an exchange on or off for all coming cycles; NotFound when there is none of that code."""
+    with transaction(engine) as connection:
+        changed = connection.execute(statement("exchanges/set_enabled"), {"exchange": code, "enabled": enabled})
+        if changed.rowcount == 0:
+            raise NotFound(f"There is no exchange {code!r} in the tables. See: coinwatch exchanges list")
+
+
+def unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
+    """Configured exchanges whose switch is ``auto`` and has not been decided yet."""
+    with transaction(engine) as connection:
+        unprobed = connection.execute(statement("exchanges/unprobed")).scalars()
+        return [code for code in unprobed if code in settings.exchanges and settings.exchanges[code].enabled == "auto"]
+
+
+def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) -> None:
+    """Switch exchanges on or off by their first probe; a later probe changes nothing."""
+    with transaction(engine) as connection:
+        for code, answered in answers.items():
+            parameters = {"exchange": code, "enabled": answered, "now": now}
+            connection.execute(statement("exchanges/record_probe"), parameters)
+
+
+def _configured_instruments(settings: Settings) -> list[Instrument]:
+    """Every configured instrument, and an index instrument for each pair in a dollar-like currency."""
+    instruments = []
+    for code, exchange in settings.exchanges.items():
+        with closing(open_exchange(code, settings)) as adapter:
+            for pair in dict.fromkeys(exchange.instruments):
+                base, _, quote = pair.partition("/")
+                instruments.append(Instrument(code, base, quote, adapter.symbol_for(base, quote)))
+    pairs = dict.fromkeys((item.base, item.quote) for item in instruments if item.quote in DOLLAR_LIKE)
+    return instruments + [Instrument(INDEX, base, quote, f"{base}/{quote}") for base, quote in pairs]
+
+
+def _what_there_is(connection: Connection, coin: str, exchange: str) -> str:
+    exchanges = list(connection.execute(sa.text("SELECT code FROM exchanges ORDER BY code")).scalars())
+    if exchange not in exchanges:
+        return (
+            f"There is no exchange {exchange!r}. Known: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
+        )
+    coins = connection.execute(
+        sa.text(
+            "SELECT DISTINCT i.base FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = :code ORDER BY 1"
+        ),
+        {"code": exchange},
+    ).scalars()
+    return f"{coin!r} is not watched at {exchange}. Watched there: {', '.join(coins) or 'nothing'}."

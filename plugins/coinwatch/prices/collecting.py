@@ -1,0 +1,144 @@
+"""One exchange's part of a cycle: ask it, load what it says, remember how it went."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import Engine
+
+from coinwatch.database import statement, transaction
+from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater, RetryNow
+from coinwatch.exchanges.domain import Exchange, Instrument, QuoteBatch
+from coinwatch.exchanges.registry import open_exchange
+from coinwatch.prices.catalog import watched_instruments
+from coinwatch.prices.loading import LoadResult, load_quotes, log_refusals
+from coinwatch.settings import Settings
+
+TRIES = 2
+PAUSE_BETWEEN_TRIES_SECONDS = 1.0
+# A timer that fires a little early must not make an exchange with a minimum interval miss every second turn.
+EARLY = timedelta(seconds=10)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectResult:
+    """What one exchange brought in this cycle. ``resting_until``: not asked, because its interval is not over."""
+
+    exchange: str
+    quotes: int = 0
+    loaded: LoadResult = field(default_factory=LoadResult)
+    fetch_seconds: float = 0.0
+    resting_until: datetime | None = None
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def collect_exchange(
+    engine: Engine,
+    settings: Settings,
+    code: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> CollectResult:
+    """Fetch and load the latest quotes of one exchange.
+
+    1. leave it alone while it is blocked (RetryLater) or its minimum interval is running;
+    2. ask it, once more at once after passing trouble;
+    3. load the quotes, also those that came before a fetch was cut short;
+    4. remember success or failure for all workers.
+
+    Raises the ExchangeError after it was recorded, or DatabaseError.
+    """
+    with transaction(engine) as connection:
+        status = connection.execute(statement("exchanges/status_of"), {"exchange": code}).one_or_none()
+        instruments = watched_instruments(connection, code)
+    if status is None:
+        raise ConfigurationError(f"The exchange {code!r} is not in the tables yet. Run: coinwatch migrate")
+    if status.blocked_until and status.blocked_until > clock():
+        until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
+        raise RetryLater(
+            code, f"not asked, because it wants a pause until {until}: {status.last_error}", status.blocked_until
+        )
+
+    with closing(open_exchange(code, settings)) as adapter:
+        rest = _resting_until(adapter, status.last_success_at)
+        if rest and rest > clock():
+            log.info("exchange rests", exchange=code, until=rest.isoformat())
+            return CollectResult(code, resting_until=rest)
+        started = time.monotonic()
+        try:
+            batch = _fetch(adapter, list(instruments), sleep)
+        except ExchangeError as error:
+            _record_failure(engine, status.id, error, clock())
+            raise
+        fetch_seconds = time.monotonic() - started
+
+    log_refusals(batch.refused)
+    max_age = timedelta(days=settings.quote_max_age_days)
+    loaded = load_quotes(engine, instruments, batch.quotes, now=clock(), max_age=max_age)
+    refused = Counter(quote.reason for quote in batch.refused) + Counter(loaded.refused)
+    loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, refused)
+    result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
+    _log(result)
+    if batch.trouble:
+        _record_failure(engine, status.id, batch.trouble, clock())
+        raise batch.trouble
+    with transaction(engine) as connection:
+        parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
+        connection.execute(statement("exchanges/record_success"), parameters)
+    return result
+
+
+def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
+    for _ in range(TRIES - 1):
+        try:
+            return _fetch_once(adapter, instruments)
+        except RetryNow as error:
+            log.warning("exchange failed, trying again", exchange=adapter.code, error=error.reason)
+            sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+    return _fetch_once(adapter, instruments)
+
+
+def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
+    batch = adapter.fetch_quotes(instruments)
+    if instruments and not batch.quotes and not batch.trouble:
+        reasons = ", ".join(sorted({quote.reason.value for quote in batch.refused})) or "the answer was empty"
+        raise RetryNow(adapter.code, f"answered, but with no usable price of {len(instruments)} ({reasons})")
+    return batch
+
+
+def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
+    if not last_success_at or adapter.minimum_interval_seconds <= 0:
+        return None
+    return last_success_at + timedelta(seconds=adapter.minimum_interval_seconds) - EARLY
+
+
+def _record_failure(engine: Engine, exchange_id: int, error: ExchangeError, now: datetime) -> None:
+    until = error.not_before if isinstance(error, RetryLater) else None
+    with transaction(engine) as connection:
+        connection.execute(
+            statement("exchanges/record_failure"),
+            {"exchange_id": exchange_id, "now": now, "blocked_until": until, "error": error.reason},
+        )
+
+
+def _log(result: CollectResult) -> None:
+    log.info(
+        "quotes loaded",
+        exchange=result.exchange,
+        quotes=result.quotes,
+        inserted=result.loaded.inserted,
+        repeated=result.loaded.repeated,
+        conflicting=result.loaded.conflicting,
+        refused={reason.value: count for reason, count in result.loaded.refused.items()},
+        fetch_seconds=round(result.fetch_seconds, 3),
+    )

@@ -1,0 +1,7 @@
+-- Instruments of a coin (by code or name, any case) at an exchange, whether or not they are watched now.
+SELECT i.id AS instrument_id, e.code AS exchange, i.base, i.quote
+FROM instruments i
+JOIN exchanges e ON e.id = i.exchange_id
+JOIN coins c ON c.code = i.base
+WHERE lower(:coin) IN (lower(c.code), lower(c.name)) AND e.code = lower(:exchange)
+ORDER BY array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), i.quote;

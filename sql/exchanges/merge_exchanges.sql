@@ -1,0 +1,10 @@
+-- Configured exchanges into the table. The switch `enabled` is set once; afterwards it is the operator's.
+MERGE INTO exchanges AS known
+USING (
+  SELECT * FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[]), CAST(:enabled AS boolean[]), CAST(:simulated AS boolean[]))
+    AS given (code, name, enabled, simulated)
+) AS given ON known.code = given.code
+WHEN MATCHED AND (known.name, known.simulated) IS DISTINCT FROM (given.name, given.simulated) THEN
+  UPDATE SET name = given.name, simulated = given.simulated
+WHEN NOT MATCHED THEN
+  INSERT (code, name, enabled, simulated) VALUES (given.code, given.name, given.enabled, given.simulated);

@@ -1,0 +1,25 @@
+-- The index: per base and US-dollar-like quote the median of the fresh prices of all enabled exchanges, so that
+-- one exchange's bad tick fires nobody's alert. Its time is that of the newest price in it: computing it again
+-- from the same prices gives the same row. Simulated exchanges count only where no real one has a price.
+WITH fresh AS (
+  SELECT w.base, w.quote, w.simulated, p.price, p.volume_24h, p.observed_at
+  FROM watched_instruments w
+  CROSS JOIN LATERAL (
+    SELECT price, volume_24h, observed_at FROM prices
+    WHERE prices.instrument_id = w.instrument_id AND observed_at > :fresh_after AND observed_at <= :as_of
+    ORDER BY observed_at DESC LIMIT 1
+  ) p
+  WHERE w.exchange <> 'index' AND w.quote IN ('USD', 'USDT', 'USDC')
+), weighed AS (
+  SELECT *, bool_or(NOT simulated) OVER (PARTITION BY base, quote) AS has_real FROM fresh
+), index_prices AS (
+  SELECT w.instrument_id, max(f.observed_at) AS observed_at,
+         percentile_cont(0.5) WITHIN GROUP (ORDER BY f.price) AS price, sum(f.volume_24h) AS volume_24h
+  FROM weighed f
+  JOIN watched_instruments w ON (w.exchange, w.base, w.quote) = ('index', f.base, f.quote)
+  WHERE NOT (f.simulated AND f.has_real)
+  GROUP BY w.instrument_id
+)
+INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
+SELECT instrument_id, observed_at, price, volume_24h, :as_of FROM index_prices ORDER BY instrument_id
+ON CONFLICT (instrument_id, observed_at) DO NOTHING;
