@@ -39,6 +39,7 @@ def parse_rfc3339(text: object) -> datetime:
 def from_unix(number: object, per_second: int = 1) -> datetime:
     """A moment counted since 1970 in seconds (or 1/``per_second``: 1000 for milliseconds); ValueError if none."""
     try:
-        return EPOCH + timedelta(seconds=float(number) / per_second)  # type: ignore[arg-type]
+        count: float = float(number)  # type: ignore[arg-type]
+        return EPOCH + timedelta(seconds=count / per_second)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{number!r:.60} is not a Unix time") from error

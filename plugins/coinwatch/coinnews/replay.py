@@ -1,0 +1,136 @@
+"""Recorded one-minute candles played as the market, once or over and over, at any speed."""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from coinwatch.coinnews.market import CHANGE_WINDOW, HISTORY_POINTS, Value
+from coinwatch.errors import ConfigurationError
+
+COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
+MINUTE_MICROSECONDS = 60_000_000
+CHANGE_CANDLES = int(CHANGE_WINDOW.total_seconds() // 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The closes of a file's candles in its order; ``digest`` tells two recordings apart."""
+
+    path: Path
+    closes: tuple[float, ...]
+    digest: str
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a CSV with the columns timestamp (UTC), open, high, low, close, volume.
+
+    Minutes may be missing. ConfigurationError names the line of whatever is not a number, not a time, or not
+    later than the line before.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"The recording {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The recording {path} is not a text file in UTF-8.") from None
+    closes = tuple(_closes(path, text))
+    if not closes:
+        raise ConfigurationError(f"The recording {path} has no candles.")
+    return Recording(path, closes, sha256(raw).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A recording under way: candle i holds from ``started_at`` + i minutes / ``speed`` on.
+
+    After the last candle the price stays as it is, with the time of that candle, unless ``loop`` begins anew.
+    """
+
+    coin: str
+    recording: Recording
+    started_at: datetime
+    speed: float
+    loop: bool = False
+
+    def current(self, now: datetime) -> Value:
+        return self._value(self._position(now))
+
+    def change(self, now: datetime) -> float:
+        position = self._position(now)
+        before = self._value(max(0, position - CHANGE_CANDLES)).value
+        return (self._value(position).value / before - 1) * 100
+
+    def history(self, now: datetime) -> list[Value]:
+        position = self._position(now)
+        return [self._value(place) for place in range(max(0, position - HISTORY_POINTS), position)]
+
+    def moment(self, position: int) -> datetime:
+        """When the candle at ``position`` becomes the price, to the microsecond."""
+        return self.started_at + timedelta(microseconds=round(position * MINUTE_MICROSECONDS / self.speed))
+
+    def _position(self, now: datetime) -> int:
+        elapsed = (now - self.started_at) / timedelta(microseconds=1)
+        position = max(0, math.floor(elapsed * self.speed / MINUTE_MICROSECONDS) + 1)
+        while position > 0 and self.moment(position) > now:  # the moments are rounded, so the guess may be late
+            position -= 1
+        return position if self.loop else min(position, len(self.recording.closes) - 1)
+
+    def _value(self, position: int) -> Value:
+        return Value(self.recording.closes[position % len(self.recording.closes)], self.moment(position))
+
+
+def _closes(path: Path, text: str) -> Iterator[float]:
+    rows = csv.reader(text.splitlines())
+    header = [column.strip().lower() for column in next(rows, [])]
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise ConfigurationError(
+            f"{path}, line 1: the column {missing[0]} is missing; needed are {', '.join(COLUMNS)}."
+        )
+    before: datetime | None = None
+    for row in rows:
+        if not row:
+            continue
+        where = f"{path}, line {rows.line_num}"
+        if len(row) != len(header):
+            raise ConfigurationError(f"{where}: {len(row)} values where the header has {len(header)}.")
+        fields = dict(zip(header, row, strict=True))
+        moment = _moment(where, fields["timestamp"])
+        if before is not None and moment <= before:
+            raise ConfigurationError(f"{where}: {fields['timestamp']} is not later than the line before.")
+        before = moment
+        prices = [_price(where, column, fields[column]) for column in ("open", "high", "low", "close")]
+        _number(where, "volume", fields["volume"])
+        yield prices[-1]
+
+
+def _moment(where: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"{where}: timestamp is {text!r:.40}, not a time such as 2022-01-01 00:00:00.000000."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _price(where: str, column: str, text: str) -> float:
+    number = _number(where, column, text)
+    if number <= 0:
+        raise ConfigurationError(f"{where}: {column} is {text.strip():.40}; a price is above zero.")
+    return number
+
+
+def _number(where: str, column: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigurationError(f"{where}: {column} is {text!r:.40}, not a number.")
+    return number

@@ -1,0 +1,162 @@
+"""coinnews: the market-data API that comes with coinwatch, so that the pipeline runs without the internet.
+
+    GET /api/data                 ["BTC", "ETH", …]
+    GET /api/data/{name}          {"name", "value", "market_value", "roc", "updated_at"}
+    GET /api/data/{name}/history  [{"value", "date"}, …] oldest first without the current value, or null
+    GET /api/replay               {"coin", "file", "started_at", "speed", "candles", "loop"}
+    GET /health                   {"status": "ok"}
+
+Values are US dollars, ``roc`` is the change over 24 hours in percent, times are RFC 3339 in UTC. An unknown
+name gets 404 and a plain text.
+"""
+
+import errno
+import math
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from coinwatch.coinnews.market import Coin, Simulation, Source, Value, by_name, load_coins
+from coinwatch.coinnews.replay import Replay, read_recording
+from coinwatch.coinnews.state import remember_market, remember_replay
+from coinwatch.errors import ConfigurationError
+from coinwatch.exchanges.times import Clock, utc_now
+
+FASTEST = 60_000.0  # a candle every millisecond
+
+
+def serve(  # noqa: PLR0917 - the command line's options in their order
+    host: str,
+    port: int,
+    data_dir: Path,
+    seed: int = 1,
+    replay: Path | None = None,
+    speed: float = 1.0,
+    coin: str = "BTC",
+    loop: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM; ConfigurationError when the port is taken or the recording is bad.
+
+    ``replay`` plays a CSV of one-minute candles as the price of ``coin``, ``speed`` minutes of it in a minute.
+    """
+    app = create_app(data_dir, seed, replay=replay, speed=speed, coin=coin, loop=loop)
+    listener = _listen(host, port)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def create_app(
+    data_dir: Path,
+    seed: int = 1,
+    *,
+    replay: Path | None = None,
+    speed: float = 1.0,
+    coin: str = "BTC",
+    loop: bool = False,
+    clock: Clock = utc_now,
+) -> FastAPI:
+    """The API as a FastAPI application; ``data_dir`` keeps what a restart must not forget."""
+    coins = load_coins()
+    since = remember_market(data_dir, seed, clock())
+    sources: dict[str, Source] = {code: Simulation(each, seed, since) for code, each in coins.items()}
+    recorded = None
+    if replay is not None:
+        replayed = _replayed_coin(coins, coin, speed)
+        recording = read_recording(replay)
+        started_at = remember_replay(data_dir, recording.digest, speed, replayed.code, clock())
+        recorded = Replay(replayed.code, recording, started_at, speed, loop)
+        sources[replayed.code] = recorded
+
+    app = FastAPI(title="coinnews", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(HTTPException)
+    def plain_error(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return PlainTextResponse(f"{status} {getattr(error, 'detail', '')}\n", status)
+
+    @app.get("/api/data")
+    def names() -> list[str]:
+        return list(coins)
+
+    @app.get("/api/data/{name}")
+    def data(name: str) -> dict[str, str | float]:
+        found = _known(coins, name)
+        now = clock()
+        current = sources[found.code].current(now)
+        return {
+            "name": found.code,
+            "value": current.value,
+            "market_value": round(current.value * found.supply, 2),
+            "roc": round(sources[found.code].change(now), 4),
+            "updated_at": rfc3339(current.at),
+        }
+
+    @app.get("/api/data/{name}/history")
+    def history(name: str) -> list[dict[str, str | float]] | None:
+        earlier = sources[_known(coins, name).code].history(clock())
+        return [_point(value) for value in earlier] or None
+
+    @app.get("/api/replay")
+    def replay_state() -> dict[str, str | float | int | bool]:
+        if recorded is None:
+            raise HTTPException(404, "no replay is running")
+        return {
+            "coin": recorded.coin,
+            "file": recorded.recording.path.name,
+            "started_at": rfc3339(recorded.started_at),
+            "speed": recorded.speed,
+            "candles": len(recorded.recording.closes),
+            "loop": recorded.loop,
+        }
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+def rfc3339(moment: datetime) -> str:
+    """``2026-11-20T06:00:01.25Z``: as many fraction digits as there is something to say."""
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
+    return f"{text}Z"
+
+
+def _replayed_coin(coins: Mapping[str, Coin], name: str, speed: float) -> Coin:
+    coin = by_name(coins, name)
+    if coin is None:
+        raise ConfigurationError(f"There is no coin {name!r} to replay; known: {', '.join(coins)}.")
+    if not math.isfinite(speed) or not 0 < speed <= FASTEST:
+        raise ConfigurationError(f"The replay's speed is {speed:g}; it must be above 0 and at most {FASTEST:g}.")
+    return coin
+
+
+def _known(coins: Mapping[str, Coin], name: str) -> Coin:
+    coin = by_name(coins, name)
+    if coin is None:
+        raise HTTPException(404, "page not found")
+    return coin
+
+
+def _point(value: Value) -> dict[str, str | float]:
+    return {"value": value.value, "date": rfc3339(value.at)}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Port {port} on {host} is taken. Stop what uses it, or choose another with --port."
+            ) from None
+        raise ConfigurationError(f"coinnews cannot listen on {host}:{port}: {error.strerror}.") from None

@@ -1,0 +1,81 @@
+"""What the coinnews server has to remember: when its market and its replay began. All prices follow from that."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from coinwatch.errors import ConfigurationError
+from coinwatch.exchanges.times import parse_rfc3339
+
+FILE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStart:
+    """A replay's identity and its beginning; another file, speed or coin is another replay."""
+
+    digest: str
+    speed: float
+    coin: str
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``since`` is the server's first start with this seed, where the simulated history begins."""
+
+    seed: int
+    since: str
+    replay: ReplayStart | None = None
+
+
+def remember_market(data_dir: Path, seed: int, now: datetime) -> datetime:
+    """When the market with this seed was first started here; now, if it never was."""
+    state = _read(data_dir)
+    if state is None or state.seed != seed:
+        state = State(seed, now.isoformat())
+        _write(data_dir, state)
+    return datetime.fromisoformat(state.since)
+
+
+def remember_replay(data_dir: Path, digest: str, speed: float, coin: str, now: datetime) -> datetime:
+    """When this replay was first started here; now, if it never was. The market must be remembered already."""
+    state = _read(data_dir)
+    if state is None:
+        raise ConfigurationError(f"There is no {data_dir / FILE}.")
+    start = state.replay
+    if start is None or (start.digest, start.speed, start.coin) != (digest, speed, coin):
+        start = ReplayStart(digest, speed, coin, now.isoformat())
+        _write(data_dir, State(state.seed, state.since, start))
+    return datetime.fromisoformat(start.started_at)
+
+
+def _read(data_dir: Path) -> State | None:
+    path = data_dir / FILE
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        replay = fields.get("replay")
+        state = State(int(fields["seed"]), fields["since"], ReplayStart(**replay) if replay else None)
+        for moment in (state.since, *([state.replay.started_at] if state.replay else [])):
+            parse_rfc3339(moment)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigurationError(f"{path} is damaged. Remove it; the market then begins anew.") from None
+    return state
+
+
+def _write(data_dir: Path, state: State) -> None:
+    """Write beside and rename, so that a crash leaves the old file or the new one."""
+    path = data_dir / FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}.new")
+        beside.write_text(json.dumps(asdict(state), indent=2) + "\n", "utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}. Choose another --data-dir.") from None
