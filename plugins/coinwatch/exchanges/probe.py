@@ -1,0 +1,75 @@
+"""Which of the configured exchanges answer from this machine, and why the others do not."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater
+from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.registry import open_exchange
+from coinwatch.settings import Settings
+
+PROBE_SECONDS = 8.0
+CALL_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """``answers`` says whether the exchange can be watched from here; ``sentence`` is for a person."""
+
+    code: str
+    answers: bool
+    sentence: str
+
+
+def probe(settings: Settings, seconds: float = PROBE_SECONDS) -> list[ProbeResult]:
+    """Ask every configured exchange for one price, all at once, within ``seconds``; no database is needed."""
+    results: dict[str, ProbeResult] = {}
+    # Daemon threads: one that hangs, for example in name resolution, must not keep the process.
+    threads = [
+        threading.Thread(target=_ask, args=(code, settings, results), daemon=True) for code in settings.exchanges
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    finished = dict(results)
+    return [
+        finished.get(code) or ProbeResult(code, False, f"{exchange.name} gave no answer within {seconds:g} s.")
+        for code, exchange in settings.exchanges.items()
+    ]
+
+
+def _ask(code: str, settings: Settings, results: dict[str, ProbeResult]) -> None:
+    try:
+        results[code] = _probe_one(code, settings)
+    except Exception as error:  # noqa: BLE001 - a probe reports whatever went wrong
+        results[code] = ProbeResult(code, False, f"{settings.exchanges[code].name} failed: {type(error).__name__}.")
+
+
+def _probe_one(code: str, settings: Settings) -> ProbeResult:
+    exchange = settings.exchanges[code]
+    hasty = exchange.model_copy(update={"timeout_seconds": min(exchange.timeout_seconds, CALL_SECONDS)})
+    try:
+        adapter = open_exchange(code, settings.model_copy(update={"exchanges": {code: hasty}}))
+    except ConfigurationError as error:
+        return ProbeResult(code, False, str(error))
+    base, _, quote = exchange.instruments[0].partition("/")
+    instrument = Instrument(code, base, quote, adapter.symbol_for(base, quote))
+    started = time.monotonic()
+    try:
+        batch = adapter.fetch_quotes([instrument])
+    except RetryLater as error:
+        return ProbeResult(code, True, f"{exchange.name} answers, but {error.reason}.")
+    except ExchangeError as error:
+        return ProbeResult(code, False, f"{exchange.name}: {error.reason}.")
+    finally:
+        adapter.close()
+    took = time.monotonic() - started
+    if batch.quotes:
+        return ProbeResult(code, True, f"{exchange.name} answers in {took:.1f} s.")
+    reason = batch.refused[0].reason.replace("_", " ") if batch.refused else "no price"
+    return ProbeResult(
+        code, True, f"{exchange.name} answers in {took:.1f} s, but without {instrument.pair} ({reason})."
+    )
