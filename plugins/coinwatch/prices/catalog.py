@@ -129,15 +129,10 @@ def _configured_instruments(settings: Settings) -> list[Instrument]:
 
 
 def _what_there_is(connection: Connection, coin: str, exchange: str) -> str:
-    exchanges = list(connection.execute(sa.text("SELECT code FROM exchanges ORDER BY code")).scalars())
+    exchanges = list(connection.execute(statement("exchanges/codes")).scalars())
     if exchange not in exchanges:
         return (
             f"There is no exchange {exchange!r}. Known: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
         )
-    coins = connection.execute(
-        sa.text(
-            "SELECT DISTINCT i.base FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = :code ORDER BY 1"
-        ),
-        {"code": exchange},
-    ).scalars()
+    coins = connection.execute(statement("exchanges/coins_of"), {"exchange": exchange}).scalars()
     return f"{coin!r} is not watched at {exchange}. Watched there: {', '.join(coins) or 'nothing'}."

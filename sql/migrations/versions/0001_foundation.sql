@@ -127,19 +127,6 @@ CREATE TABLE match_watermarks (
 );
 COMMENT ON TABLE match_watermarks IS 'Quotes observed at or before judged_to have met every subscription, or never will.';
 
-CREATE TABLE alerts (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
-  observed_at timestamptz NOT NULL,
-  price double precision NOT NULL,
-  reference double precision NOT NULL,
-  reference_at timestamptz,
-  change_percent double precision NOT NULL,
-  created_at timestamptz NOT NULL,
-  CONSTRAINT alerts_once UNIQUE (subscription_id, observed_at)
-);
-CREATE INDEX alerts_created_at ON alerts (created_at);
-
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   dedupe_key text NOT NULL CONSTRAINT outbox_dedupe_key_unique UNIQUE,
@@ -159,6 +146,23 @@ CREATE TABLE outbox (
 COMMENT ON COLUMN outbox.message_id IS 'Left part of the Message-ID; the same in every attempt, so a double can be recognized.';
 COMMENT ON COLUMN outbox.lease IS 'Token of the sender at work; whoever does not hold it any more marks nothing.';
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE status = 'queued';
+CREATE INDEX outbox_confirmations ON outbox (recipient, created_at) WHERE kind = 'confirmation';
+
+CREATE TABLE alerts (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  subscription_id bigint NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
+  observed_at timestamptz NOT NULL,
+  price double precision NOT NULL,
+  reference double precision NOT NULL,
+  reference_at timestamptz,
+  change_percent double precision NOT NULL,
+  created_at timestamptz NOT NULL,
+  outbox_id bigint REFERENCES outbox,
+  CONSTRAINT alerts_once UNIQUE (subscription_id, observed_at)
+);
+COMMENT ON COLUMN alerts.outbox_id IS 'The mail that tells it; null until one is queued, in the same transaction.';
+CREATE INDEX alerts_untold ON alerts (id) WHERE outbox_id IS NULL;
+CREATE INDEX alerts_created_at ON alerts (created_at);
 
 -- What the reader role (Grafana) sees: no addresses, no subscriptions.
 

@@ -1,0 +1,183 @@
+"""A subscription's life: made, confirmed, ended."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+from sqlalchemy import Connection, Engine
+
+from coinwatch.database import statement, transaction
+from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
+from coinwatch.prices.catalog import FoundInstrument, find_instrument
+
+Direction = Literal["up", "down", "either"]
+
+# The form HTML gives for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
+# nothing that could break out of a header or an SMTP command.
+LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
+ADDRESS_LENGTH = 254
+LOWEST_PERCENT, HIGHEST_PERCENT = 0.01, 1000.0
+LONGEST_COOLDOWN = timedelta(days=30)
+CONFIRMATIONS_PER_HOUR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One person's rule on one instrument. ``threshold`` in percent, ``cooldown_seconds`` between alerts."""
+
+    id: int
+    email: str
+    exchange: str
+    base: str
+    quote: str
+    kind: str
+    direction: str
+    threshold: float
+    cooldown_seconds: int
+    status: str
+    created_at: datetime
+
+
+def subscribe(
+    engine: Engine,
+    *,
+    email: str,
+    coin: str,
+    threshold_percent: float,
+    exchange: str | None = None,
+    quote: str | None = None,
+    direction: str = "either",
+    cooldown_seconds: int = 0,
+    now: datetime,
+    confirmed: bool,
+) -> Subscription:
+    """Subscribe an address to changes of a price since the last one.
+
+    ``confirmed`` is an operator's word for the address: the rule is active at once. Otherwise it is pending and
+    one mail asks the address for its consent. Raises InvalidRequest, NotFound or AlreadyExists.
+    """
+    email = check_address(email)
+    _check_rule(threshold_percent, direction, cooldown_seconds)
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+        parameters = {"email": email, "confirmed": confirmed, "now": now}
+        user_id = connection.execute(statement("alerts/find_or_add_user"), parameters).scalar_one()
+        rule = {
+            "user_id": user_id,
+            "instrument_id": instrument.instrument_id,
+            "direction": direction,
+            "threshold": threshold_percent,
+            "cooldown_seconds": cooldown_seconds,
+            "status": "active" if confirmed else "pending",
+            "now": now,
+        }
+        added = connection.execute(statement("alerts/add_subscription"), rule).scalar_one_or_none()
+        if added is None:
+            added = _existing(connection, rule, instrument, confirmed)
+        connection.execute(statement("alerts/start_watermark"), rule)
+        subscription = _get(connection, added)
+        if not confirmed:
+            _ask_for_consent(connection, subscription, now)
+        return subscription
+
+
+def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription:
+    """The person behind the address consents; confirming again changes nothing. Raises NotFound."""
+    with transaction(engine) as connection:
+        connection.execute(statement("alerts/confirm"), {"id": subscription_id, "now": now})
+        subscription = _get(connection, subscription_id)
+        if subscription.status == "unsubscribed":
+            raise NotFound("This subscription has been ended; make a new one to get alerts again.")
+        return subscription
+
+
+def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
+    """End a subscription; ending it again changes nothing. Raises NotFound."""
+    with transaction(engine) as connection:
+        connection.execute(statement("alerts/unsubscribe"), {"id": subscription_id})
+        return _get(connection, subscription_id)
+
+
+def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
+    """All subscriptions, oldest first, or those of one address."""
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("alerts/subscriptions"), {"id": None, "email": email}).mappings()
+        return [Subscription(**row) for row in rows]
+
+
+def get_subscription(engine: Engine, subscription_id: int) -> Subscription:
+    """One subscription; NotFound when there is none."""
+    with transaction(engine) as connection:
+        return _get(connection, subscription_id)
+
+
+def check_address(email: str) -> str:
+    """The address without surrounding blanks; InvalidRequest when no mail could go there safely."""
+    address = email.strip(" ")
+    if len(address) > ADDRESS_LENGTH or not ADDRESS.fullmatch(address):
+        raise InvalidRequest(
+            "email", "That is not an e-mail address we can write to. It should look like name@example.org."
+        )
+    return address
+
+
+def _check_rule(threshold_percent: float, direction: str, cooldown_seconds: int) -> None:
+    if not math.isfinite(threshold_percent) or not LOWEST_PERCENT <= threshold_percent <= HIGHEST_PERCENT:
+        raise InvalidRequest(
+            "threshold_percent", f"The change has to be between {LOWEST_PERCENT} and {HIGHEST_PERCENT:.0f} percent."
+        )
+    if direction not in get_args(Direction):
+        raise InvalidRequest(
+            "direction", f"The direction is one of {', '.join(get_args(Direction))}, not {direction!r}."
+        )
+    if not 0 <= cooldown_seconds <= LONGEST_COOLDOWN.total_seconds():
+        raise InvalidRequest("cooldown_seconds", f"The rest between alerts is 0 to {LONGEST_COOLDOWN.days} days.")
+
+
+def _existing(connection: Connection, rule: dict[str, object], instrument: FoundInstrument, confirmed: bool) -> int:
+    """The id of the same rule where asking again makes sense: it still waits for consent."""
+    same = connection.execute(statement("alerts/same_subscription"), rule).one()
+    if same.status != "pending":
+        raise AlreadyExists(
+            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} from "
+            f"{rule['threshold']:g} % ({rule['direction']}); it is subscription {same.id}."
+        )
+    if confirmed:
+        connection.execute(statement("alerts/confirm"), {"id": same.id, "now": rule["now"]})
+    return int(same.id)
+
+
+def _ask_for_consent(connection: Connection, subscription: Subscription, now: datetime) -> None:
+    """Queue the confirmation mail, unless this address has had its share of them."""
+    since = now - timedelta(hours=1)
+    parameters = {"recipient": subscription.email, "since": since}
+    if connection.execute(statement("mail/count_confirmations"), parameters).scalar_one() >= CONFIRMATIONS_PER_HOUR:
+        return
+    payload = {
+        "subscription_id": subscription.id,
+        "pair": f"{subscription.base}/{subscription.quote}",
+        "exchange": subscription.exchange,
+        "direction": subscription.direction,
+        "threshold": subscription.threshold,
+    }
+    connection.execute(
+        statement("mail/queue_confirmation"),
+        {
+            "subscription_id": str(subscription.id),
+            "recipient": subscription.email,
+            "payload": json.dumps(payload),
+            "now": now,
+        },
+    )
+
+
+def _get(connection: Connection, subscription_id: int) -> Subscription:
+    parameters = {"id": subscription_id, "email": None}
+    row = connection.execute(statement("alerts/subscriptions"), parameters).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no subscription {subscription_id}.")
+    return Subscription(**row)

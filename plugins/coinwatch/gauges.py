@@ -1,0 +1,84 @@
+"""Gauges for Graphite: what the market and the pipeline look like now, by StatsD over TCP.
+
+TCP, because StatsD's UDP loses a large part of a burst; one pipelined packet per call. StatsD being away costs
+a warning, never a cycle.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Engine
+from statsd import TCPStatsClient
+
+from coinwatch.database import statement, transaction
+from coinwatch.settings import Settings
+
+PREFIX = "coinwatch"
+TIMEOUT_SECONDS = 3.0
+
+# Every gauge by its name in StatsD (in Graphite: stats.gauges.coinwatch.…) and what it says.
+NAMES = {
+    "prices.{exchange}.{base}.{quote}.price": "Latest price, in the quote currency",
+    "prices.{exchange}.{base}.{quote}.volume_24h": "Rolling 24 h volume, in the base currency",
+    "prices.{exchange}.{base}.{quote}.spread": "Ask minus bid, in the quote currency",
+    "prices.{exchange}.{base}.{quote}.age_seconds": "Seconds since the latest quote was observed",
+    "exchanges.{exchange}.fetch_seconds": "Seconds the last fetch took",
+    "exchanges.{exchange}.quotes": "Quotes the last fetch brought",
+    "exchanges.{exchange}.refused": "Quotes of the last fetch that did not enter",
+    "exchanges.{exchange}.errors": "Failed fetches in a row; 0 after a good one",
+    "cycle.rows": "Prices stored in the last cycle, the index included",
+    "cycle.exchanges_failed": "Exchanges whose last fetch failed",
+    "cycle.alerts": "Alerts that fired in the last cycle",
+    "cycle.mails": "Mails the server accepted in the last cycle",
+    "cycle.mails_failed": "Mails given up in the last cycle",
+    "cycle.outbox_queued": "Mails that wait",
+    "cycle.outbox_oldest_seconds": "Age of the oldest mail that waits, in seconds; 0 when none does",
+}
+
+log = structlog.get_logger()
+
+
+def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
+    """Send gauges by their names without the prefix; False, after a warning, when StatsD is away."""
+    try:
+        client = TCPStatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
+        with client.pipeline() as pipeline:
+            for name, value in values.items():
+                pipeline.gauge(name, float(value))
+        client.close()
+    except OSError as error:
+        address = f"{settings.statsd_host}:{settings.statsd_port}"
+        log.warning("gauges lost, StatsD is away", address=address, gauges=len(values), error=str(error))
+        return False
+    log.info("gauges sent", gauges=len(values))
+    return True
+
+
+def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Send the gauges of every watched instrument; their number.
+
+    A price older than three cycles is not repeated, so that a dead feed looks dead; its age goes on rising.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("prices/for_gauges")).all()
+    values: dict[str, float] = {}
+    for row in rows:
+        path = ".".join(["prices", *(escape(part) for part in (row.exchange, row.base, row.quote))])
+        age = max(0.0, (now - row.observed_at).total_seconds())
+        values[f"{path}.age_seconds"] = age
+        if age > settings.quote_gauge_max_age_seconds:
+            continue
+        values[f"{path}.price"] = row.price
+        if row.volume_24h is not None:
+            values[f"{path}.volume_24h"] = row.volume_24h
+        if row.bid is not None and row.ask is not None:
+            values[f"{path}.spread"] = row.ask - row.bid
+    send_gauges(settings, values)
+    return len(values)
+
+
+def escape(part: str) -> str:
+    """One part of a name in small letters; whatever means something to StatsD or Graphite becomes ``_``."""
+    return re.sub(r"[^a-z0-9_-]", "_", part.lower())

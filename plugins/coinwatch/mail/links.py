@@ -1,0 +1,44 @@
+"""Signed links in mails. Opening one shows a page; only its button acts."""
+
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+
+from coinwatch.errors import InvalidRequest
+from coinwatch.settings import Settings
+
+DAY = 24 * 3600
+CONFIRMATION_SECONDS = 3 * DAY
+UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
+
+
+def confirmation_link(settings: Settings, subscription_id: int) -> str:
+    """Where the person behind an address consents to a subscription; good for three days."""
+    return f"{settings.public_url}/confirm/{_signer(settings, 'confirm').dumps([subscription_id])}"
+
+
+def unsubscribe_link(settings: Settings, subscription_ids: list[int]) -> str:
+    """Where these subscriptions end, also by one click (RFC 8058); good for two years."""
+    return f"{settings.public_url}/unsubscribe/{_signer(settings, 'unsubscribe').dumps(subscription_ids)}"
+
+
+def read_confirmation(settings: Settings, token: str) -> int:
+    """The subscription of a confirmation link; InvalidRequest when it is forged, cut off or too old."""
+    return _read(settings, "confirm", token, CONFIRMATION_SECONDS)[0]
+
+
+def read_unsubscribe(settings: Settings, token: str) -> list[int]:
+    """The subscriptions of an unsubscribe link; InvalidRequest when it is forged, cut off or too old."""
+    return _read(settings, "unsubscribe", token, UNSUBSCRIBE_SECONDS)
+
+
+def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[int]:
+    try:
+        ids = _signer(settings, purpose).loads(token, max_age=max_age)
+    except SignatureExpired:
+        raise InvalidRequest("token", "This link is too old. Subscribe again to get a new one.") from None
+    except BadData:
+        raise InvalidRequest("token", "This link is not complete. Copy the whole link from the mail.") from None
+    return [int(subscription_id) for subscription_id in ids]
+
+
+def _signer(settings: Settings, purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings.require("secret_key"), salt=f"coinwatch.{purpose}")

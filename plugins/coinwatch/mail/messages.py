@@ -1,0 +1,148 @@
+"""Mails as people read them: one function per kind, built apart from sending."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from coinwatch.errors import ConfigurationError, PermanentMailError
+from coinwatch.mail.links import confirmation_link, unsubscribe_link
+from coinwatch.settings import Settings
+
+TEMPLATES = Path(__file__).parent / "templates"
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+DIRECTION_WORDS = {"up": "rises by", "down": "falls by", "either": "moves by"}
+
+
+def build_message(
+    settings: Settings,
+    *,
+    kind: str,
+    recipient: str,
+    payload: Mapping[str, Any],
+    message_id: UUID,
+    created_at: datetime,
+) -> EmailMessage:
+    """The mail of one outbox row; the same row always gives the same mail.
+
+    Raises PermanentMailError when the row cannot become a safe mail (a line break in a header, an unknown kind).
+    """
+    builders = {"alerts": _alerts, "confirmation": _confirmation}
+    if kind not in builders:
+        raise PermanentMailError(f"there is no mail of kind {kind!r}")
+    subject, link, values = builders[kind](settings, payload)
+    name, sender = parseaddr(settings.mail_from)
+    if "@" not in sender:
+        raise ConfigurationError(
+            f"COINWATCH_MAIL_FROM is {settings.mail_from!r}; it should read coinwatch <alerts@example.org>."
+        )
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = _header(subject)
+    message["From"] = Address(display_name=_header(name), addr_spec=_header(sender))
+    message["To"] = Address(addr_spec=_header(recipient))
+    message["Date"] = created_at.astimezone(UTC)
+    message["Message-ID"] = f"<{message_id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    if link:
+        message["List-Unsubscribe"] = f"<{link}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(_render(f"{kind}.txt", values))
+    message.add_alternative(_render(f"{kind}.html", values), subtype="html")
+    return message
+
+
+def format_price(price: float) -> str:
+    """A price with six significant digits or two decimals, whichever tells more: 68,923.67 or 0.00001234."""
+    if price >= 1000:
+        return f"{price:,.2f}"
+    return f"{price:.6g}" if price >= 1e-4 else f"{price:.12f}".rstrip("0")
+
+
+def _alerts(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+    zone = _zone(payload.get("timezone", "UTC"))
+    alerts = [_alert(alert, zone) for alert in payload["alerts"]]
+    first = max(alerts, key=lambda alert: abs(alert["change_percent"]))
+    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} ({first['exchange_name']})"
+    if len(alerts) > 1:
+        subject += f", and {len(alerts) - 1} more alert{'s' if len(alerts) > 2 else ''}"
+    ids = sorted({int(alert["subscription_id"]) for alert in alerts})
+    for alert in alerts:
+        alert["unsubscribe_link"] = unsubscribe_link(settings, [alert["subscription_id"]])
+    link = unsubscribe_link(settings, ids)
+    return subject, link, {"subject": subject, "alerts": alerts, "unsubscribe_link": link, "home": settings.public_url}
+
+
+def _alert(alert: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """The fields of one alert as the templates show them."""
+    return {
+        **alert,
+        "price": format_price(alert["price"]),
+        "reference": format_price(alert["reference"]),
+        "change": f"{alert['change_percent']:+.2f} %",
+        "rises": alert["change_percent"] > 0,
+        "observed": _local(alert["observed_at"], zone),
+        "referred": _local(alert["reference_at"], zone),
+        "rule": _rule(alert),
+    }
+
+
+def _confirmation(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+    subject = f"Confirm your price alert for {payload['pair']}"
+    values = {
+        **payload,
+        "subject": subject,
+        "rule": _rule(payload),
+        "link": confirmation_link(settings, int(payload["subscription_id"])),
+        "home": settings.public_url,
+    }
+    return subject, None, values
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    return f"{DIRECTION_WORDS[rule['direction']]} {rule['threshold']:g} % or more from one price to the next"
+
+
+def _header(value: str) -> str:
+    """A header value as it is; PermanentMailError when it could start another header."""
+    if CONTROL_CHARACTERS.search(value):
+        raise PermanentMailError(f"a header value has a line break or control character in it: {value!r}")
+    return value
+
+
+def _local(moment: str | None, zone: ZoneInfo) -> str:
+    if moment is None:
+        return ""
+    return datetime.fromisoformat(moment).astimezone(zone).strftime("%d %b %Y, %H:%M:%S %Z")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _render(template: str, values: Mapping[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
+
+
+@lru_cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,4 @@
+-- The person of an address, made where there is none; an operator's word verifies the address.
+INSERT INTO users (email, verified_at, created_at) VALUES (:email, CASE WHEN :confirmed THEN CAST(:now AS timestamptz) END, :now)
+ON CONFLICT (lower(email)) DO UPDATE SET verified_at = coalesce(users.verified_at, excluded.verified_at)
+RETURNING id;

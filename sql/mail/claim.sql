@@ -1,0 +1,10 @@
+-- Due mails, at most :most, leased to this sender; others pass over them until the lease ends.
+UPDATE outbox SET lease = :lease, leased_until = :leased_until, attempts = attempts + 1
+WHERE id IN (
+  SELECT id FROM outbox
+  WHERE status = 'queued' AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
+  ORDER BY next_attempt_at, id
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING id, recipient, kind, payload, message_id, attempts, created_at;

@@ -1,0 +1,28 @@
+-- One mail per person for all alerts that no mail tells yet; runs in the transaction that made them.
+WITH untold AS (
+  SELECT a.id AS alert_id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent,
+         s.threshold, s.direction, u.email, u.timezone, e.code AS exchange, e.name AS exchange_name,
+         i.base, i.quote, c.name AS coin_name,
+         'alerts:' || u.id || ':' || min(a.id) OVER (PARTITION BY u.id) AS dedupe_key
+  FROM alerts a
+  JOIN subscriptions s ON s.id = a.subscription_id
+  JOIN users u ON u.id = s.user_id
+  JOIN instruments i ON i.id = s.instrument_id
+  JOIN exchanges e ON e.id = i.exchange_id
+  JOIN coins c ON c.code = i.base
+  WHERE a.outbox_id IS NULL
+), queued AS (
+  INSERT INTO outbox (dedupe_key, recipient, kind, payload, next_attempt_at, created_at)
+  SELECT dedupe_key, email, 'alerts',
+         jsonb_build_object('timezone', timezone, 'alerts', jsonb_agg(
+           to_jsonb(untold) - ARRAY['email', 'timezone', 'dedupe_key'] ORDER BY observed_at, alert_id)),
+         :now, :now
+  FROM untold
+  GROUP BY dedupe_key, email, timezone
+  RETURNING id, dedupe_key
+), told AS (
+  UPDATE alerts SET outbox_id = queued.id
+  FROM queued JOIN untold USING (dedupe_key)
+  WHERE alerts.id = untold.alert_id
+)
+SELECT count(*) FROM queued;

@@ -1,0 +1,41 @@
+"""Every statement in sql/ is one statement that Postgres accepts with the parameters it names."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import SQL_ROOT, statement
+
+NAMES = sorted(
+    str(path.relative_to(SQL_ROOT).with_suffix(""))
+    for path in SQL_ROOT.rglob("*.sql")
+    if "migrations" not in path.relative_to(SQL_ROOT).parts
+)
+TEMPORARY_TABLES = ("prices/create_batch", "alerts/create_judged")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
+    text = (SQL_ROOT / f"{name}.sql").read_text()
+    assert text.startswith("-- "), "the first line says what the statement is for"
+    with engine.begin() as connection:
+        for table in TEMPORARY_TABLES:
+            connection.execute(statement(table))
+        if name in TEMPORARY_TABLES:
+            return
+        compiled = statement(name).compile(engine)
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        command = str(compiled) % {parameter: f"${number}" for number, parameter in enumerate(compiled.params, 1)}
+        driver.execute(f"PREPARE checked AS {command}")
+
+
+def test_every_statement_is_used() -> None:
+    sources = "\n".join(path.read_text() for path in (SQL_ROOT.parent / "plugins").rglob("*.py"))
+    unused = [name for name in NAMES if f'"{name}"' not in sources and not _built_from_parts(name)]
+    assert not unused
+
+
+def _built_from_parts(name: str) -> bool:
+    return name.startswith("mail/mark_") and Path(SQL_ROOT.parent, "plugins/coinwatch/mail/delivery.py").exists()
