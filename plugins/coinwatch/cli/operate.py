@@ -1,0 +1,131 @@
+"""Commands for operators: database, exchanges, status."""
+
+from typing import Annotated
+
+import typer
+
+from coinwatch.cli.output import AsJson, ago, show_json, show_table, utc_now
+from coinwatch.database import create_engine, get_engine
+from coinwatch.exchanges.probe import probe as ask_exchanges
+from coinwatch.migrations import migrate as run_migrations
+from coinwatch.migrations import setup_database as create_database
+from coinwatch.prices import catalog
+from coinwatch.prices.partitions import prepare_partitions
+from coinwatch.settings import get_settings
+from coinwatch.status import ExchangeHealth, Status, pipeline_status
+
+app = typer.Typer()
+exchanges = typer.Typer(help="Show exchanges, ask whether they answer, switch them on and off.", no_args_is_help=True)
+app.add_typer(exchanges, name="exchanges")
+
+
+@app.command()
+def setup_database() -> None:
+    """Create the database and its three roles (needs COINWATCH_DATABASE_ADMIN_URL); safe to run again."""
+    settings = get_settings()
+    urls = ("database_admin_url", "database_owner_url", "database_url", "database_reader_url")
+    create_database(*(settings.require(url) for url in urls))
+    typer.echo("The database and its roles are ready.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the tables up to date and write the configured exchanges and coins to them; safe to run again."""
+    settings = get_settings()
+    owner = create_engine(settings.require("database_owner_url" if settings.database_owner_url else "database_url"))
+    ran = run_migrations(owner)
+    owner.dispose()
+    catalog.sync_catalog(get_engine(), settings)
+    prepare_partitions(get_engine(), utc_now().date())
+    typer.echo(f"Migrations run: {', '.join(ran)}" if ran else "The tables are up to date.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show how the pipeline is doing."""
+    now = utc_now()
+    found = pipeline_status(get_engine(), now)
+    if as_json:
+        show_json(found)
+        return
+    for name, value in _summary(found).items():
+        typer.echo(f"{name:<16} {value}")
+    typer.echo("")
+    _show_exchanges(found.exchanges)
+
+
+@exchanges.command("list")
+def list_exchanges(as_json: AsJson = False) -> None:
+    """Show every exchange and how it is doing."""
+    found = pipeline_status(get_engine(), utc_now()).exchanges
+    if as_json:
+        show_json(found)
+    else:
+        _show_exchanges(found)
+
+
+@exchanges.command()
+def probe(as_json: AsJson = False) -> None:
+    """Ask every exchange whether it answers from here.
+
+    The first time, those that answer are switched on. Later probes only tell.
+    """
+    settings, engine = get_settings(), get_engine()
+    results = ask_exchanges(settings)
+    undecided = set(catalog.unprobed_exchanges(engine, settings))
+    catalog.record_probes(engine, {r.code: r.answers for r in results if r.code in undecided}, utc_now())
+    if as_json:
+        show_json(results)
+        return
+    enabled = set(catalog.enabled_exchanges(engine))
+    for result in results:
+        typer.echo(f"{'on ' if result.code in enabled else 'off'} {result.code:<12} {result.sentence}")
+
+
+@exchanges.command()
+def enable(code: Annotated[str, typer.Argument(help="Exchange code.")]) -> None:
+    """Fetch from this exchange from the next cycle on."""
+    catalog.set_exchange_enabled(get_engine(), code, True)
+    typer.echo(f"{code} is on.")
+
+
+@exchanges.command()
+def disable(code: Annotated[str, typer.Argument(help="Exchange code.")]) -> None:
+    """Leave this exchange alone from the next cycle on."""
+    catalog.set_exchange_enabled(get_engine(), code, False)
+    typer.echo(f"{code} is off.")
+
+
+def _summary(found: Status) -> dict[str, str]:
+    now = utc_now()
+    return {
+        "newest price": ago(found.newest_price_at, now),
+        "prices today": f"{found.prices_today} (since midnight UTC)",
+        "alerts in 24 h": str(found.alerts_24h),
+        "subscriptions": _counts(found.subscriptions),
+        "mails": _counts(found.outbox),
+        "oldest waiting": ago(found.outbox_oldest_at, now) if found.outbox_oldest_at else "none waits",
+    }
+
+
+def _counts(counts: object) -> str:
+    return ", ".join(f"{number} {state}" for state, number in sorted(dict(counts).items())) or "none"  # type: ignore[call-overload]
+
+
+def _show_exchanges(found: list[ExchangeHealth]) -> None:
+    now = utc_now()
+    columns = {
+        "exchange": lambda row: row.code,
+        "state": _state,
+        "last success": lambda row: ago(row.last_success_at, now),
+        "trouble": lambda row: row.last_error or "",
+    }
+    show_table(found, columns, empty="No exchanges yet. Run: coinwatch migrate")
+
+
+def _state(row: ExchangeHealth) -> str:
+    if not row.enabled:
+        return "off"
+    if row.blocked_until and row.blocked_until > utc_now():
+        return f"pause until {row.blocked_until:%H:%M:%S} UTC"
+    return f"failed {row.failures} times" if row.failures else "on"

@@ -1,0 +1,59 @@
+"""Commands that do a cycle's work without Airflow: collect, match-alerts, deliver-mail."""
+
+import typer
+
+from coinwatch.cli.output import AsJson, show_json, utc_now
+from coinwatch.database import get_engine
+from coinwatch.errors import CoinwatchError
+from coinwatch.pipeline import collect_prices, deliver_and_report, match_and_record
+from coinwatch.settings import get_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def collect(as_json: AsJson = False) -> None:
+    """Fetch prices from every enabled exchange, load them, compute the index, push gauges.
+
+    Exit code 1 when an exchange failed; the others are loaded all the same.
+    """
+    result = collect_prices(get_engine(), get_settings(), utc_now())
+    if as_json:
+        show_json(result)
+    else:
+        for collected in result.collected:
+            if collected.resting_until:
+                typer.echo(f"{collected.exchange}: rests until {collected.resting_until:%H:%M:%S} UTC")
+            else:
+                loaded = collected.loaded
+                typer.echo(
+                    f"{collected.exchange}: {collected.quotes} quotes, {loaded.inserted} new, "
+                    f"{loaded.repeated} repeated, "
+                    f"{loaded.conflicting} conflicting, {sum(loaded.refused.values())} refused "
+                    f"({collected.fetch_seconds:.2f} s)"
+                )
+        typer.echo(f"index: {result.index_prices} new prices")
+    if result.failed:
+        raise CoinwatchError("Some exchanges failed:\n  " + "\n  ".join(result.failed.values()))
+
+
+@app.command()
+def match_alerts(as_json: AsJson = False) -> None:
+    """Judge all new quotes by the subscriptions; queue mails, append to alerts.txt."""
+    result = match_and_record(get_engine(), get_settings(), utc_now())
+    if as_json:
+        show_json(result)
+    else:
+        typer.echo(f"{result.quotes} quotes judged, {result.alerts} alerts, {result.mails} mails queued")
+
+
+@app.command()
+def deliver_mail(as_json: AsJson = False) -> None:
+    """Send the mails that are due."""
+    result = deliver_and_report(get_engine(), get_settings())
+    if as_json:
+        show_json(result)
+    else:
+        typer.echo(
+            f"{result.sent} sent, {result.retried} to be tried again, {result.failed} given up, {result.queued} waiting"
+        )

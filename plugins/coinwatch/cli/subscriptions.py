@@ -1,0 +1,86 @@
+"""Commands about subscriptions; an operator's word confirms the address."""
+
+from typing import Annotated
+
+import typer
+
+from coinwatch.alerts import subscriptions as library
+from coinwatch.cli.output import AsJson, show_json, show_table, utc_now
+from coinwatch.database import get_engine
+
+app = typer.Typer()
+
+
+@app.command()
+def subscribe(
+    email: Annotated[str, typer.Argument(help="Who gets the mail.")],
+    coin: Annotated[str, typer.Argument(help="The coin, by code or name: BTC or bitcoin.")],
+    percent: Annotated[float, typer.Argument(help="Change from one price to the next, in percent: 5 or 0.5.")],
+    exchange: Annotated[
+        str | None, typer.Option(help="Exchange code; the index of all exchanges when left out.")
+    ] = None,
+    quote: Annotated[str | None, typer.Option(help="Currency; the dollar when left out.")] = None,
+    direction: Annotated[str, typer.Option(help="up, down or either.")] = "either",
+    cooldown: Annotated[int, typer.Option(help="Seconds to rest after an alert.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Mail somebody whenever a price moves by some percent."""
+    subscription = library.subscribe(
+        get_engine(),
+        email=email,
+        coin=coin,
+        threshold_percent=percent,
+        exchange=exchange,
+        quote=quote,
+        direction=direction,
+        cooldown_seconds=cooldown,
+        now=utc_now(),
+        confirmed=True,
+    )
+    if as_json:
+        show_json(subscription)
+    else:
+        typer.echo(f"Subscription {subscription.id}: {_describe(subscription)}")
+
+
+@app.command()
+def unsubscribe(
+    subscription_id: Annotated[int, typer.Argument(help="The number that `coinwatch subscriptions` shows.")],
+    as_json: AsJson = False,
+) -> None:
+    """End a subscription."""
+    subscription = library.unsubscribe(get_engine(), subscription_id)
+    if as_json:
+        show_json(subscription)
+    else:
+        typer.echo(f"Ended subscription {subscription.id}: {_describe(subscription)}")
+
+
+@app.command()
+def subscriptions(
+    email: Annotated[str | None, typer.Option(help="Only those of this address.")] = None, as_json: AsJson = False
+) -> None:
+    """List subscriptions."""
+    found = library.list_subscriptions(get_engine(), email)
+    if as_json:
+        show_json(found)
+        return
+    columns = {
+        "id": lambda row: row.id,
+        "address": lambda row: row.email,
+        "rule": _rule,
+        "status": lambda row: row.status,
+        "since (UTC)": lambda row: row.created_at,
+    }
+    show_table(
+        found, columns, right=("id",), empty="No subscriptions. Make one: coinwatch subscribe you@example.org BTC 5"
+    )
+
+
+def _describe(row: library.Subscription) -> str:
+    return f"{row.email}, {_rule(row)}, {row.status}"
+
+
+def _rule(row: library.Subscription) -> str:
+    direction = {"up": "rises", "down": "falls", "either": "moves"}[row.direction]
+    return f"{row.base}/{row.quote} at {row.exchange} {direction} {row.threshold:g} %"

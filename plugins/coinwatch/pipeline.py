@@ -1,0 +1,115 @@
+"""One cycle, step by step: what the DAG's tasks and the command line both call."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Engine
+
+from coinwatch.alerts.matching import MatchResult, match_alerts
+from coinwatch.alerts.textfile import append_alerts
+from coinwatch.database import statement, transaction
+from coinwatch.errors import CoinwatchError
+from coinwatch.gauges import escape, send_gauges, send_price_gauges
+from coinwatch.mail.delivery import DeliveryResult, deliver_mail
+from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
+from coinwatch.prices.collecting import CollectResult, collect_exchange
+from coinwatch.prices.index import compute_index
+from coinwatch.prices.partitions import prepare_partitions
+from coinwatch.settings import Settings
+
+MOST_FETCHES_AT_ONCE = 8
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class CycleResult:
+    """A cycle of all exchanges: what each brought, why some failed, and the new index prices."""
+
+    collected: Sequence[CollectResult]
+    failed: Mapping[str, str]
+    index_prices: int
+
+
+def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Bring tables in line with the configuration, make partitions ahead; the exchanges to fetch from."""
+    sync_catalog(engine, settings)
+    prepare_partitions(engine, now.astimezone(UTC).date())
+    return enabled_exchanges(engine)
+
+
+def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleResult:
+    """Fetch and load all enabled exchanges side by side, then the index and the gauges.
+
+    An exchange that fails is named in the result and never stops the others. Raises DatabaseError.
+    """
+    codes = prepare_cycle(engine, settings, now)
+    collected, failed = [], {}
+    with ThreadPoolExecutor(MOST_FETCHES_AT_ONCE) as pool:
+        running = {code: pool.submit(collect_exchange, engine, settings, code) for code in codes}
+        for code, future in running.items():
+            try:
+                collected.append(future.result())
+            except CoinwatchError as error:
+                log.error("exchange failed", exchange=code, error=str(error))
+                failed[code] = str(error)
+    index_prices = compute_index(engine, settings, datetime.now(UTC))
+    push_gauges(engine, settings, collected, index_prices, datetime.now(UTC))
+    return CycleResult(collected, failed, index_prices)
+
+
+def push_gauges(
+    engine: Engine, settings: Settings, collected: Sequence[CollectResult], index_prices: int, now: datetime
+) -> int:
+    """Send the gauges of instruments, exchanges and of the cycle's fetching; their number."""
+    with transaction(engine) as connection:
+        health = connection.execute(statement("exchanges/health")).all()
+    values: dict[str, float] = {
+        "cycle.rows": index_prices + sum(result.loaded.inserted for result in collected),
+        "cycle.exchanges_failed": sum(1 for row in health if row.enabled and row.failures),
+    }
+    for row in health:
+        if row.enabled:
+            values[f"exchanges.{escape(row.code)}.errors"] = row.failures
+    for result in collected:
+        if result.resting_until is None:
+            path = f"exchanges.{escape(result.exchange)}"
+            values[f"{path}.fetch_seconds"] = result.fetch_seconds
+            values[f"{path}.quotes"] = result.quotes
+            values[f"{path}.refused"] = sum(result.loaded.refused.values())
+    send_gauges(settings, values)
+    return len(values) + send_price_gauges(engine, settings, now)
+
+
+def match_and_record(engine: Engine, settings: Settings, now: datetime) -> MatchResult:
+    """Judge the new quotes, append the alerts to alerts.txt, send the gauge.
+
+    A file that cannot be written costs a warning: its lines are made up for by the next run.
+    """
+    result = match_alerts(engine, now)
+    try:
+        append_alerts(engine, settings.alerts_file)
+    except OSError as error:
+        log.warning("alerts file cannot be written", path=str(settings.alerts_file), error=str(error))
+    send_gauges(settings, {"cycle.alerts": result.alerts})
+    return result
+
+
+def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryResult:
+    """Send what is due, send the gauges."""
+    result = deliver_mail(engine, settings)
+    oldest = result.oldest_queued_at
+    waiting_seconds = max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0.0
+    send_gauges(
+        settings,
+        {
+            "cycle.mails": result.sent,
+            "cycle.mails_failed": result.failed,
+            "cycle.outbox_queued": result.queued,
+            "cycle.outbox_oldest_seconds": waiting_seconds,
+        },
+    )
+    return result
