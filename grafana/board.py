@@ -1,0 +1,240 @@
+"""The board "coinwatch: prices and pipeline": what people look at, from top to bottom."""
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardLinkType,
+    DynamicConfigValue,
+    Threshold,
+    VariableOption,
+    VariableRefresh,
+)
+
+from grafana.panels import (
+    DIGITS,
+    NUMBER,
+    POSTGRES,
+    about,
+    bars,
+    chart,
+    dots,
+    graphite,
+    number,
+    rows,
+    sql,
+    statement,
+    steps,
+)
+
+OURS = "stats.gauges.coinwatch"
+AIRFLOW_GAUGE, AIRFLOW_TIMER, AIRFLOW_COUNT = "stats.gauges.airflow", "stats.timers.airflow", "stats_counts.airflow"
+DAG = "collect_prices"
+
+# Grafana expands no environment variables in dashboards; place.py puts other addresses into a copy.
+AIRFLOW_URL = "http://localhost:8080"
+WEB_URL = "http://localhost:18000"
+
+
+def make_board() -> build.Dashboard:
+    """The whole board; the texts are checked and the ids given by generate.py."""
+    board = (
+        build.Dashboard("coinwatch: prices and pipeline")
+        .uid("coinwatch")
+        .description("Prices from Postgres; how the pipeline and Airflow do from Graphite.")
+        .tags(["coinwatch"])
+        .timezone("browser")
+        .refresh("30s")
+        .time("now-6h", "now")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(_link("Airflow: the DAG", "${airflow_url}/dags/" + DAG, "external link"))
+        .link(_link("coinwatch: subscribe and look up", "${web_url}/", "external link"))
+    )
+    for variable in _variables():
+        board = board.with_variable(variable)
+    for add in (_prices, _pipeline, _airflow):
+        board = add(board)
+    return board
+
+
+def _link(title: str, url: str, icon: str) -> build.DashboardLink:
+    return build.DashboardLink(title).type(DashboardLinkType.LINK).url(url).icon(icon).target_blank(True)
+
+
+def _variables() -> list[build.QueryVariable | build.ConstantVariable]:
+    everything = VariableOption(text=["All"], value=["$__all"])
+    coin = _query_variable("coin", "Coin").current(VariableOption(text="Bitcoin (BTC)", value="BTC"))
+    exchange = _query_variable("exchange", "Exchange").multi(True).include_all(True).current(everything)
+    quote = _query_variable("quote", "Quoted in").multi(True).include_all(True).current(everything)
+    addresses = [
+        build.ConstantVariable(name).value(url) for name, url in (("airflow_url", AIRFLOW_URL), ("web_url", WEB_URL))
+    ]
+    return [coin, exchange, quote, *addresses]
+
+
+def _query_variable(name: str, label: str) -> build.QueryVariable:
+    return (
+        build.QueryVariable(name)
+        .label(label)
+        .datasource(POSTGRES)
+        .query(statement(f"variable_{name}"))
+        .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+        .allow_custom_value(False)
+    )
+
+
+def _prices(board: build.Dashboard) -> build.Dashboard:
+    thick = [DynamicConfigValue(id_val="custom.lineWidth", value=3)]
+    signs = [Threshold(value=None, color="red"), Threshold(value=0, color="green")]
+    return (
+        board.with_row(build.Row("Prices"))
+        .with_panel(
+            chart(about("price"), [sql("price", series=True)], unit=NUMBER, span=18, axis="quote currency")
+            .decimals(DIGITS)
+            .override_by_regexp("/^index /", thick)
+        )
+        .with_panel(
+            number(about("change"), [sql("change")], unit="percent", span=6, all_rows=True)
+            .height(9)
+            .decimals(2)
+            .thresholds(build.ThresholdsConfig().steps(signs))
+        )
+        .with_panel(
+            rows(
+                about("latest"),
+                sql("latest"),
+                units={
+                    "Price": (NUMBER, DIGITS),
+                    "Change in 24 h": ("percent", 2),
+                    "Volume in 24 h": (NUMBER, 2),
+                    "Spread": ("percent", 3),
+                    "Age": ("s", 0),
+                },
+            )
+        )
+        .with_panel(chart(about("volume"), [sql("volume", series=True)], unit=NUMBER, axis="${coin}").decimals(2))
+        .with_panel(chart(about("spread"), [sql("spread", series=True)], unit="percent").decimals(3))
+    )
+
+
+def _pipeline(board: build.Dashboard) -> build.Dashboard:
+    each = f"{OURS}.exchanges.*"
+    ages = f"{OURS}.prices.*.*.*.age_seconds"
+    # countSeries would count files, also those of series that ended: so a 1 for each point, and their sum.
+    alive = f"sumSeries(offset(scale(keepLastValue({OURS}.prices.*.*.*.price, 2), 0), 1))"
+    return (
+        board.with_row(build.Row("Pipeline"))
+        .with_panel(number(about("age"), [sql("newest_age")], unit="s", warn=600))
+        .with_panel(number(about("failed"), graphite(f"{OURS}.cycle.exchanges_failed"), unit="short", warn=1))
+        .with_panel(number(about("live"), graphite(f"alias({alive}, 'pairs')"), unit="short"))
+        .with_panel(number(about("waiting"), graphite(f"{OURS}.cycle.outbox_queued"), unit="short", warn=50))
+        .with_panel(number(about("oldest_mail"), graphite(f"{OURS}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
+        .with_panel(number(about("refused_mails"), graphite(f"{OURS}.cycle.mails_failed"), unit="short", warn=1))
+        .with_panel(
+            rows(
+                about("exchanges"),
+                sql("exchanges"),
+                units={
+                    "Last answer": ("dateTimeFromNow", None),
+                    "Failures in a row": ("short", 0),
+                    "Not before": ("dateTimeAsLocal", None),
+                    "Fetch time": ("s", 2),
+                },
+                height=8,
+            )
+        )
+        .with_panel(steps(about("fetch"), graphite(f"aliasByNode({each}.fetch_seconds, 4)"), unit="s"))
+        .with_panel(steps(about("quotes"), graphite(f"aliasByNode({each}.quotes, 4)"), unit="short"))
+        .with_panel(steps(about("errors"), graphite(f"aliasByNode({each}.errors, 4)"), unit="short"))
+        .with_panel(steps(about("refused"), graphite(f"aliasByNode({each}.refused, 4)"), unit="short"))
+        .with_panel(steps(about("oldest"), graphite(f"groupByNode({ages}, 4, 'max')"), unit="s"))
+        .with_panel(steps(about("stored"), graphite(f"alias({OURS}.cycle.rows, 'prices stored')"), unit="short"))
+        .with_panel(
+            steps(
+                about("told"),
+                graphite(
+                    f"alias({OURS}.cycle.alerts, 'alerts fired')",
+                    f"alias({OURS}.cycle.mails, 'mails sent')",
+                    f"alias({OURS}.cycle.mails_failed, 'mails given up')",
+                ),
+                unit="short",
+            )
+        )
+        .with_panel(
+            rows(
+                about("alerts"),
+                sql("alerts"),
+                units={
+                    "Fired": ("dateTimeAsLocal", None),
+                    "Price": (NUMBER, DIGITS),
+                    "Against": (NUMBER, DIGITS),
+                    "Change": ("percent", 2),
+                },
+                span=16,
+                height=9,
+            )
+        )
+    )
+
+
+def _airflow(board: build.Dashboard) -> build.Dashboard:
+    runs = f"{AIRFLOW_TIMER}.dagrun"
+    return (
+        board.with_row(build.Row("Airflow"))
+        .with_panel(
+            dots(
+                about("duration"),
+                graphite(
+                    f"alias({runs}.duration.success.{DAG}.upper, 'succeeded')",
+                    f"alias({runs}.duration.failed.{DAG}.upper, 'failed')",
+                ),
+                unit="ms",
+            )
+        )
+        .with_panel(dots(about("delay"), graphite(f"alias({runs}.schedule_delay.{DAG}.upper, 'delay')"), unit="ms"))
+        .with_panel(
+            bars(
+                about("finished"),
+                graphite(
+                    f"alias(summarize({AIRFLOW_COUNT}.ti_successes, '5min', 'sum'), 'succeeded')",
+                    f"alias(summarize({AIRFLOW_COUNT}.ti_failures, '5min', 'sum'), 'failed')",
+                ),
+                unit="short",
+            )
+        )
+        .with_panel(
+            bars(
+                about("failures"),
+                graphite(f"aliasByNode(summarize({AIRFLOW_COUNT}.ti.finish.{DAG}.*.failed, '5min', 'sum'), 5)"),
+                unit="short",
+                span=6,
+            )
+        )
+        .with_panel(
+            steps(
+                about("heartbeat"),
+                graphite(
+                    f"alias(summarize({AIRFLOW_COUNT}.scheduler_heartbeat, '1min', 'sum'), 'scheduler')",
+                    f"alias(summarize({AIRFLOW_COUNT}.dag_processor_heartbeat, '1min', 'sum'), 'DAG processor')",
+                ),
+                unit="short",
+                span=6,
+            )
+        )
+        .with_panel(
+            steps(
+                about("slots"),
+                graphite(
+                    f"alias({AIRFLOW_GAUGE}.executor.running_tasks, 'running')",
+                    f"alias({AIRFLOW_GAUGE}.executor.queued_tasks, 'waiting')",
+                    f"alias({AIRFLOW_GAUGE}.executor.open_slots, 'free')",
+                ),
+                unit="short",
+                span=8,
+            )
+        )
+        .with_panel(
+            number(
+                about("imports"), graphite(f"{AIRFLOW_GAUGE}.dag_processing.import_errors"), unit="short", warn=1
+            ).height(9)
+        )
+    )

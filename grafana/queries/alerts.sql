@@ -1,0 +1,7 @@
+-- The alerts of the time range, newest first; whom they went to is not for this board.
+SELECT created_at AS "Fired", pair AS "Pair", exchange AS "Exchange", kind AS "Rule", price AS "Price",
+  reference AS "Against", change_percent AS "Change"
+FROM alert_activity
+WHERE $__timeFilter(created_at)
+ORDER BY created_at DESC
+LIMIT 100

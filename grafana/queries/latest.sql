@@ -1,0 +1,26 @@
+-- The last price of every watched instrument at the end of the time range, with its change against 24 h before.
+-- A reference more than an hour away from that moment is none.
+SELECT w.coin_name AS "Coin", w.pair AS "Pair", w.exchange_name AS "Exchange", p.price AS "Price",
+  100 * (p.price - before.price) / before.price AS "Change in 24 h",
+  p.volume_24h AS "Volume in 24 h",
+  200 * (p.ask - p.bid) / (p.ask + p.bid) AS "Spread",
+  extract(epoch FROM $__timeTo()::timestamptz - p.observed_at)::double precision AS "Age"
+FROM watched_instruments w
+CROSS JOIN LATERAL (
+  SELECT h.observed_at, h.price, h.volume_24h, h.bid, h.ask
+  FROM price_history h
+  WHERE h.instrument_id = w.instrument_id AND h.observed_at <= $__timeTo()
+  ORDER BY h.observed_at DESC
+  LIMIT 1
+) p
+LEFT JOIN LATERAL (
+  SELECT h.price
+  FROM price_history h
+  WHERE h.instrument_id = w.instrument_id
+    AND h.observed_at <= p.observed_at - interval '24 hours'
+    AND h.observed_at > p.observed_at - interval '25 hours'
+  ORDER BY h.observed_at DESC
+  LIMIT 1
+) before ON true
+WHERE w.exchange = ANY (ARRAY[${exchange:sqlstring}]::text[])
+ORDER BY w.coin_name, w.exchange <> 'index', w.exchange_name, w.pair

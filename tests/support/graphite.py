@@ -1,0 +1,145 @@
+"""Real StatsD, carbon and graphite-web on free ports, started as local_run.sh starts them."""
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from local.configuration import Configuration
+from local.graphite import (
+    carbon_command,
+    graphite_environment,
+    prepare_graphite,
+    statsd_command,
+    statsd_environment,
+    web_command,
+)
+from local.layout import Layout, make_folders
+from local.node import find_node, install_packages
+from local.ports import PORTS
+from tests.support.ports import free_port
+
+PROJECT = Path(__file__).parents[2]
+READY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class GraphiteServer:
+    """``url`` is graphite-web's address; StatsD takes lines on ``statsd_port`` by TCP and UDP."""
+
+    url: str
+    statsd_port: int
+    carbon_port: int
+
+    def render(self, target: str, start: str = "-10min", until: str = "now") -> list[dict[str, Any]]:
+        """The series of a target as graphite-web's render API gives them; HTTPError when it refuses the target."""
+        query = urlencode({"target": target, "from": start, "until": until, "format": "json"})
+        with urllib.request.urlopen(f"{self.url}/render?{query}", timeout=20) as answer:
+            series: list[dict[str, Any]] = json.load(answer)
+        return series
+
+    def values(self, target: str) -> dict[str, list[float]]:
+        """The points of a target that are not null, by the series' name."""
+        return {
+            series["target"]: [value for value, _ in series["datapoints"] if value is not None]
+            for series in self.render(target)
+        }
+
+    def wait_for(self, target: str) -> None:
+        """Return as soon as the target has a point: StatsD hands on every ten seconds."""
+        _wait(f"a point of {target}", lambda: any(self.values(target).values()), READY_SECONDS)
+
+
+@contextmanager
+def graphite_server() -> Iterator[GraphiteServer]:
+    """The three servers with an empty store, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="coinwatch-graphite-"))
+    configuration = _configuration(folder)
+    make_folders(configuration.layout)
+    node = find_node()
+    modules = install_packages(configuration, node)
+    prepare_graphite(configuration)
+    server = GraphiteServer(
+        configuration.http("graphite"), configuration.ports["statsd"], configuration.ports["carbon"]
+    )
+    carbon_and_web = graphite_environment(configuration)
+    commands = {
+        "carbon": (carbon_command(configuration), carbon_and_web),
+        "web": (web_command(configuration), carbon_and_web),
+        "statsd": (statsd_command(configuration, node, modules), statsd_environment(configuration)),
+    }
+    try:
+        with ExitStack() as running:
+            for name, (command, environment) in commands.items():
+                _start(running, folder / f"{name}.log", command, environment)
+            _wait("graphite-web", lambda: server.render("constantLine(1)") != [], READY_SECONDS)
+            for name, port in (("carbon", server.carbon_port), ("statsd", server.statsd_port)):
+                _wait_for_port(port, folder / f"{name}.log")
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _configuration(folder: Path) -> Configuration:
+    return Configuration(
+        layout=Layout(PROJECT, folder, folder / ".env"),
+        chosen={"COINWATCH_GRAPHITE_SECRET_KEY": "for-this-test-run-only"},
+        ports={name: free_port() for name in PORTS},
+        bind_host="127.0.0.1",
+        addresses={},
+        airflow_database="",
+        own_postgres=False,
+        own_database=False,
+        own_statsd=True,
+        own_graphite=True,
+        own_mail=False,
+    )
+
+
+def _start(running: ExitStack, log: Path, command: Sequence[str], environment: dict[str, str]) -> None:
+    output = running.enter_context(log.open("wb"))
+    process = subprocess.Popen(command, env=environment, cwd=log.parent / "graphite", stdout=output, stderr=output)
+    running.callback(_stop, process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_port(port: int, log: Path) -> None:
+    def listens() -> bool:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+
+    try:
+        _wait(log.stem, listens, READY_SECONDS)
+    except TimeoutError as error:
+        raise RuntimeError(f"{error}; its last words:\n{log.read_text()[-2000:]}") from None
+
+
+def _wait(what: str, ready: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if ready():
+                return
+        except (urllib.error.URLError, ConnectionError):
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {seconds:.0f} seconds")
+        time.sleep(0.2)
