@@ -207,7 +207,7 @@ def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime,
 # [1763618400000, "96400.00", "96420.00", "96390.00", "96412.53", "12.345", 1763618459999, "1190000.0", 2040, …]
 # = [open time ms, open, high, low, close, volume in base, close time, volume in quote, trades, …]
 def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 8 else [None] * 9  # noqa: PLR2004 - see above
+    fields = row if isinstance(row, list) and len(row) > 8 else [None] * 9
     return candle_or_none(instrument, lambda: from_unix(fields[0], per_second=1000), fields[1:5], fields[5], fields[8])
 
 

@@ -169,7 +169,7 @@ def _quote_of_the_day(
 
 # [1763618400, 96390.0, 96420.0, 96400.0, 96412.53, 12.345] = [time s, low, high, open, close, volume in base]
 def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 5 else [None] * 6  # noqa: PLR2004 - see above
+    fields = row if isinstance(row, list) and len(row) > 5 else [None] * 6
     moment, low, high, opening, close, volume = fields[:6]
     return candle_or_none(instrument, lambda: from_unix(moment), (opening, high, low, close), volume)
 

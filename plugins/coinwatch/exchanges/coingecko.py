@@ -120,5 +120,5 @@ def _in_base(volume: object, price: object) -> float | None:
 
 # [1763618400000, 96400.0, 96420.0, 96390.0, 96412.53] = [*close* time ms, open, high, low, close]
 def _candle(instrument: Instrument, row: object, length: timedelta) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 4 else [None] * 5  # noqa: PLR2004 - see above
+    fields = row if isinstance(row, list) and len(row) > 4 else [None] * 5
     return candle_or_none(instrument, lambda: from_unix(fields[0], per_second=1000) - length, fields[1:5])

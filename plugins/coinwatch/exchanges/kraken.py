@@ -192,5 +192,5 @@ def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote 
 # [1763618400, "96400.0", "96420.0", "96390.0", "96412.5", "96405.1", "12.34500000", 204]
 # = [time s, open, high, low, close, volume-weighted average, volume in base, trades]
 def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 7 else [None] * 8  # noqa: PLR2004 - see above
+    fields = row if isinstance(row, list) and len(row) > 7 else [None] * 8
     return candle_or_none(instrument, lambda: from_unix(fields[0]), fields[1:5], fields[6], fields[7])

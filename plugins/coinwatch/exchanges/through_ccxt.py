@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow
-from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles
+from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles, one_by_one
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.client import status_error, transport_error
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
@@ -67,23 +67,18 @@ class ThroughCcxt:
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         markets = self._call(self._venue.load_markets)
         known = [instrument for instrument in instruments if instrument.symbol in markets]
-        results: list[Quote | RefusedQuote] = [
+        unknown = [
             refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
             for instrument in instruments
             if instrument.symbol not in markets
         ]
         if not known:
-            return batch(results)
-        try:
-            if self._venue.has.get("fetchTickers"):
-                tickers = self._call(self._venue.fetch_tickers, [instrument.symbol for instrument in known])
-                now = self._clock()
-                return batch(results + [_quote(each, tickers.get(each.symbol), now) for each in known])
-            for instrument in known:
-                results.append(self._fetch_one(instrument))
-        except ExchangeError as error:
-            return batch(results, error)
-        return batch(results)
+            return QuoteBatch(refused=unknown)
+        if self._venue.has.get("fetchTickers"):
+            fetched = self._fetch_all(known)
+        else:
+            fetched = one_by_one(known, self._fetch_one, threads=1)  # ccxt's objects are for one thread
+        return QuoteBatch(fetched.quotes, [*unknown, *fetched.refused], fetched.trouble)
 
     def fetch_candles(
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
@@ -125,6 +120,11 @@ class ThroughCcxt:
             venue.urls["api"] = _rebased(venue.urls["api"], exchange.base_url, venue.hostname or "")
         return venue
 
+    def _fetch_all(self, instruments: Sequence[Instrument]) -> QuoteBatch:
+        tickers = self._call(self._venue.fetch_tickers, [instrument.symbol for instrument in instruments])
+        received_at = self._clock()
+        return batch(_quote(each, tickers.get(each.symbol), received_at) for each in instruments)
+
     def _fetch_one(self, instrument: Instrument) -> Quote | RefusedQuote:
         try:
             ticker = self._call(self._venue.fetch_ticker, instrument.symbol)
@@ -148,6 +148,8 @@ class ThroughCcxt:
 
     def _ours(self, error: Exception) -> ExchangeError:
         ccxt, last = self._ccxt, self._session.last
+        if last is None and isinstance(error.__cause__, requests.RequestException):
+            return transport_error(self.code, self._host(), error.__cause__, self._timeout_seconds)
         if isinstance(error, ccxt.BadSymbol):
             return _UnknownSymbol(self.code, f"does not know the symbol ({self._reason(error)})")
         if last is not None and last.status_code not in {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
@@ -164,9 +166,6 @@ class ThroughCcxt:
             return DoNotRetry(self.code, f"refuses the API key, or wants one: check {variable}")
         if isinstance(error, ccxt.NotSupported | ccxt.BadRequest | ccxt.ArgumentsRequired | ccxt.InvalidProxySettings):
             return DoNotRetry(self.code, f"ccxt cannot ask it for this ({self._reason(error)})")
-        if isinstance(error, ccxt.RequestTimeout):
-            host = urlsplit(self._host()).netloc
-            return RetryNow(self.code, f"{host} gave no complete answer within {self._timeout_seconds:g} s")
         return RetryNow(self.code, f"failed ({self._reason(error)})")
 
     def _reason(self, error: Exception) -> str:
@@ -241,5 +240,5 @@ def _quote(instrument: Instrument, ticker: Any, received_at: datetime) -> Quote 
 
 # [1763618400000, "96400", "96420", "96390", "96412", "12.3"] = [open time ms, open, high, low, close, volume in base]
 def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 5 else [None] * 6  # noqa: PLR2004 - see above
+    fields = row if isinstance(row, list) and len(row) > 5 else [None] * 6
     return candle_or_none(instrument, lambda: from_unix(fields[0], per_second=1000), fields[1:5], fields[5])

@@ -1,0 +1,31 @@
+"""``python -m tests.exchange_server --port 0``: prints its address in one line and serves until it is stopped."""
+
+import argparse
+import signal
+import sys
+import threading
+
+from tests.exchange_server.market import VENUES
+from tests.exchange_server.server import ExchangeServer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--instruments", type=int, default=8, help="pairs listed on every exchange")
+    arguments = parser.parse_args()
+    server = ExchangeServer(arguments.port, arguments.host)
+    for venue in VENUES:
+        server.market.generate(venue, arguments.instruments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""One HTTP server, one address per exchange: ``http://127.0.0.1:PORT/binance`` is Binance's base URL here.
+
+Control, for tests in other processes:
+
+    POST /_control/price     {"venue", "base", "quote", "price", "at"?, "volume"?, "bid"?, "ask"?}
+    POST /_control/generate  {"venue", "count"} -> the pairs' names
+    POST /_control/fault     {"venue", "kind", …}: the fields of Fault
+    POST /_control/clear     {"venue"?}: ends the faults
+    POST /_control/reset     prices, faults and the count of requests as at the start
+    GET  /_control/requests  {"binance": 12, …}
+    GET  /_control/health
+"""
+
+import json
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.exchange_server.faults import Fault, Faults, misbehave
+from tests.exchange_server.market import VENUES, Market
+from tests.exchange_server.venues import Reply, answer
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came; header names are in small letters."""
+
+    venue: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+
+class ExchangeServer:
+    """The server in a thread of its own; a context manager."""
+
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        self.market = Market()
+        self.faults = Faults()
+        self.stopped = threading.Event()
+        self._requests: list[Request] = []
+        self._lock = threading.Lock()
+        self._http = _Server((host, port), _Handler)
+        self._http.far_end = self
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return self._http.server_address[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def base_url(self, venue: str) -> str:
+        """What to set as the exchange's ``base_url``."""
+        return f"{self.url}/{venue}"
+
+    def fail(self, venue: str, kind: str, **details: object) -> None:
+        """Make ``venue`` misbehave; see :class:`Fault`."""
+        self.faults.add(venue, Fault(kind, **details))  # type: ignore[arg-type]
+
+    def requests(self, venue: str | None = None) -> list[Request]:
+        """The requests so far, oldest first."""
+        with self._lock:
+            return [request for request in self._requests if venue in (None, request.venue)]
+
+    def reset(self) -> None:
+        self.market.reset()
+        self.faults.clear()
+        with self._lock:
+            self._requests.clear()
+
+    def note(self, request: Request) -> None:
+        with self._lock:
+            self._requests.append(request)
+
+    def start(self) -> "ExchangeServer":
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def __enter__(self) -> "ExchangeServer":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    far_end: ExchangeServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that gave up on a misbehaving answer is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave in one packet
+    server: _Server
+
+    def do_GET(self) -> None:
+        far_end = self.server.far_end
+        parts = urlsplit(self.path)
+        _, venue, *rest = parts.path.split("/", 2)
+        path = f"/{rest[0]}" if rest else "/"
+        if venue == "_control":
+            self._reply(_look(far_end, path))
+            return
+        if venue not in VENUES:
+            self._reply(Reply({"error": f"there is no exchange {venue!r} here"}, 404))
+            return
+        query = dict(parse_qsl(parts.query))
+        far_end.note(Request(venue, path, query, {name.lower(): value for name, value in self.headers.items()}))
+        fault = far_end.faults.take(venue, path)
+        reply = answer(venue, far_end.market, path, query)
+        if fault is None:
+            self._reply(reply)
+        else:
+            misbehave(fault, self, far_end.stopped, _encoded(reply))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            self._reply(_control(self.server.far_end, self.path, json.loads(body or b"{}")))
+        except (ValueError, TypeError, KeyError) as error:
+            self._reply(Reply({"error": f"{type(error).__name__}: {error}"}, 400))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Quiet: the requests are counted instead."""
+
+    def _reply(self, reply: Reply) -> None:
+        body = _encoded(reply)
+        self.send_response(reply.status)
+        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+def _look(far_end: ExchangeServer, path: str) -> Reply:
+    if path == "/requests":
+        return Reply(dict(Counter(request.venue for request in far_end.requests())))
+    return Reply({"status": "ok"}) if path == "/health" else Reply({"error": "unknown control"}, 404)
+
+
+def _control(far_end: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
+    venue = fields.pop("venue", None)
+    if path in {"/_control/price", "/_control/generate", "/_control/fault"} and venue not in VENUES:
+        raise ValueError(f"there is no exchange {venue!r}; known: {', '.join(VENUES)}")
+    match path:
+        case "/_control/price":
+            far_end.market.set_price(str(venue), **fields)  # type: ignore[arg-type]
+        case "/_control/generate":
+            return Reply(far_end.market.generate(str(venue), int(str(fields["count"]))))
+        case "/_control/fault":
+            far_end.fail(str(venue), **fields)  # type: ignore[arg-type]
+        case "/_control/clear":
+            far_end.faults.clear(None if venue is None else str(venue))
+        case "/_control/reset":
+            far_end.reset()
+        case _:
+            return Reply({"error": f"unknown control {path}"}, 404)
+    return Reply({"done": True})
+
+
+def _encoded(reply: Reply) -> bytes:
+    return reply.payload if isinstance(reply.payload, bytes) else json.dumps(reply.payload).encode()
