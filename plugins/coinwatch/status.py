@@ -35,6 +35,15 @@ class Status:
     outbox_oldest_at: datetime | None
 
 
+def failing_exchanges(engine: Engine, now: datetime) -> list[str]:
+    """A sentence for every enabled exchange whose last fetch failed."""
+    return [
+        f"{exchange.code} failed {exchange.failures} times in a row: {exchange.last_error}"
+        for exchange in pipeline_status(engine, now).exchanges
+        if exchange.enabled and exchange.failures
+    ]
+
+
 def pipeline_status(engine: Engine, now: datetime) -> Status:
     """The state of everything stored; raises DatabaseError when Postgres is away."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

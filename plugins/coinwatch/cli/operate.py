@@ -35,7 +35,7 @@ def migrate() -> None:
     owner = create_engine(settings.require("database_owner_url" if settings.database_owner_url else "database_url"))
     ran = run_migrations(owner)
     owner.dispose()
-    catalog.sync_catalog(get_engine(), settings)
+    catalog.sync_catalog(get_engine(), settings, force=True)
     prepare_partitions(get_engine(), utc_now().date())
     typer.echo(f"Migrations run: {', '.join(ran)}" if ran else "The tables are up to date.")
 

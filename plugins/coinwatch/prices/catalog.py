@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from coinwatch import __version__
 from coinwatch.database import statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.domain import Instrument
@@ -35,11 +37,16 @@ class FoundInstrument:
         return f"{self.base}/{self.quote}"
 
 
-def sync_catalog(engine: Engine, settings: Settings) -> None:
+def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> None:
     """Write the configured exchanges, coins and instruments to the tables; what left them is switched off.
 
-    Safe to run at any time and often. Exchanges keep their switch; history is never removed.
+    Safe to run at any time and often: nothing happens while the configuration is the one written last, unless
+    ``force``. Exchanges keep their switch; history is never removed.
     """
+    fingerprint = _fingerprint(settings)
+    with transaction(engine) as connection:
+        if not force and connection.execute(statement("exchanges/fingerprint")).scalar_one_or_none() == fingerprint:
+            return
     configured = _configured_instruments(settings)
     instruments = {
         "exchanges": [instrument.exchange for instrument in configured],
@@ -61,6 +68,7 @@ def sync_catalog(engine: Engine, settings: Settings) -> None:
         connection.execute(statement("exchanges/switch_off_coins"), coins)
         connection.execute(statement("exchanges/merge_instruments"), instruments)
         connection.execute(statement("exchanges/switch_off_instruments"), instruments)
+        connection.execute(statement("exchanges/remember_fingerprint"), {"fingerprint": fingerprint})
 
 
 def enabled_exchanges(engine: Engine) -> list[str]:
@@ -114,6 +122,13 @@ def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) ->
         for code, answered in answers.items():
             parameters = {"exchange": code, "enabled": answered, "now": now}
             connection.execute(statement("exchanges/record_probe"), parameters)
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Changes with the configured coins and exchanges, and with our own version, which may name symbols anew."""
+    watched = [__version__, *(repr(item) for item in settings.coins.items())]
+    watched += [repr((code, exchange.model_dump(exclude={"api_key"}))) for code, exchange in settings.exchanges.items()]
+    return sha256("\n".join(watched).encode()).hexdigest()
 
 
 def _configured_instruments(settings: Settings) -> list[Instrument]:

@@ -2,17 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 import structlog
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
 from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater, RetryNow
-from coinwatch.exchanges.domain import Exchange, Instrument, QuoteBatch
+from coinwatch.exchanges.domain import Exchange, Instrument, QuoteBatch, Refusal
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import watched_instruments
 from coinwatch.prices.loading import LoadResult, load_quotes, log_refusals
@@ -35,6 +36,27 @@ class CollectResult:
     loaded: LoadResult = field(default_factory=LoadResult)
     fetch_seconds: float = 0.0
     resting_until: datetime | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON and so for Airflow's XCom."""
+        values = asdict(self)
+        values["loaded"]["refused"] = {reason.value: count for reason, count in self.loaded.refused.items()}
+        values["resting_until"] = self.resting_until.isoformat() if self.resting_until else None
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The result that ``as_dict`` made the values of."""
+        loaded = values["loaded"]
+        refused = {Refusal(reason): count for reason, count in loaded["refused"].items()}
+        rest = values["resting_until"]
+        return cls(
+            **{
+                **values,
+                "loaded": LoadResult(**{**loaded, "refused": refused}),
+                "resting_until": datetime.fromisoformat(rest) if rest else None,
+            }
+        )
 
 
 def utc_now() -> datetime:

@@ -31,6 +31,12 @@ CREATE TABLE instruments (
 );
 COMMENT ON COLUMN instruments.symbol IS 'The exchange''s own name of the pair.';
 
+CREATE TABLE catalog_state (
+  only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT catalog_state_one_row CHECK (only_row),
+  fingerprint text NOT NULL
+);
+COMMENT ON TABLE catalog_state IS 'Which configuration the tables above were last brought in line with.';
+
 CREATE TABLE exchange_status (
   exchange_id smallint PRIMARY KEY REFERENCES exchanges,
   last_attempt_at timestamptz,
