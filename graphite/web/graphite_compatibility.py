@@ -1,0 +1,89 @@
+"""Brings back what graphite-web 1.1.10 and django-tagging 0.5 import and newer Pythons and Djangos no longer have.
+
+``install()`` must run before Django starts. graphite-web is in maintenance and says Django < 4; each name below is one
+it uses and nothing more. ``imp`` (gone in Python 3.12) and ``cgi`` (3.13) come from PyPI, see pyproject.toml.
+"""
+
+import configparser
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+def install() -> None:
+    """Patch ``inspect``, ``configparser``, Django and, where libcairo is missing, ``cairocffi``. Safe to call twice."""
+    _restore_argspec()
+    _add_missing(configparser, SafeConfigParser=configparser.ConfigParser)  # gone in Python 3.12
+    _restore_django_names()
+    _stand_in_for_cairo()
+
+
+class ArgSpec(NamedTuple):
+    """What ``inspect.getargspec`` returned until Python 3.10."""
+
+    args: list[str]
+    varargs: str | None
+    keywords: str | None
+    defaults: tuple[Any, ...] | None
+
+
+def _restore_argspec() -> None:
+    def getargspec(function: Callable[..., Any]) -> ArgSpec:
+        return ArgSpec(*inspect.getfullargspec(function)[:4])
+
+    def formatargspec(
+        args: list[str],
+        varargs: str | None = None,
+        varkw: str | None = None,
+        defaults: tuple[Any, ...] | None = None,
+    ) -> str:
+        first_default = len(args) - len(defaults or ())
+        parts = [
+            name if position < first_default else f"{name}={(defaults or ())[position - first_default]!r}"
+            for position, name in enumerate(args)
+        ]
+        parts += [f"*{varargs}"] if varargs else []
+        parts += [f"**{varkw}"] if varkw else []
+        return f"({', '.join(parts)})"
+
+    _add_missing(inspect, getargspec=getargspec, formatargspec=formatargspec)
+
+
+def _restore_django_names() -> None:
+    import django.conf.urls
+    import django.urls
+    import django.utils.encoding
+    import django.utils.translation
+
+    encoding = django.utils.encoding
+    translation = django.utils.translation
+    _add_missing(encoding, smart_text=encoding.smart_str, force_text=encoding.force_str)
+    _add_missing(translation, ugettext=translation.gettext, ugettext_lazy=translation.gettext_lazy)
+    _add_missing(django.conf.urls, url=django.urls.re_path)
+
+
+def _stand_in_for_cairo() -> None:
+    """PNG charts need libcairo and PyPI's cairocffi; JSON, which is all that coinwatch reads, does not."""
+    try:
+        import cairocffi  # noqa: F401
+    except (ImportError, OSError):
+        sys.modules["cairocffi"] = _NoCairo("cairocffi")
+
+
+class _NoCairo(types.ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name.isupper() or "_" in name:
+            return name  # the constants that graphite's module level lists
+        raise RuntimeError(
+            "PNG and SVG charts need libcairo and cairocffi, which are not installed; ask for format=json."
+        )
+
+
+def _add_missing(module: types.ModuleType, **names: Any) -> None:
+    for name, value in names.items():
+        if not hasattr(module, name):
+            setattr(module, name, value)

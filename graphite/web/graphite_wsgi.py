@@ -1,0 +1,54 @@
+"""graphite-web as a WSGI application for Python 3.11 to 3.13 and Django 5.2.
+
+``graphite.wsgi`` cannot be used: it dies where WhiteNoise is installed. ``python graphite_wsgi.py`` prepares the
+storage folder (directories, tables) and ends; gunicorn serves ``graphite_wsgi:application``.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import graphite_compatibility
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "graphite.settings")
+os.environ.setdefault("GRAPHITE_SETTINGS_MODULE", "graphite_settings")
+
+
+def prepare_storage() -> None:
+    """Create the folders and SQLite tables of graphite-web; does nothing where they exist."""
+    storage = Path(os.environ["GRAPHITE_STORAGE_DIR"])
+    for name in ("whisper", "log", "conf"):
+        (storage / name).mkdir(parents=True, exist_ok=True)
+    _start_django()
+    from django.core.management import call_command
+
+    call_command("migrate", run_syncdb=True, interactive=False, verbosity=0)
+
+
+def make_application() -> Any:
+    """The WSGI application, with the pages' scripts and pictures served by WhiteNoise in front of it."""
+    _start_django()
+    from django.core.wsgi import get_wsgi_application
+    from whitenoise import WhiteNoise
+
+    return WhiteNoise(get_wsgi_application(), root=_static_folder(), prefix="static/")
+
+
+def _static_folder() -> str | None:
+    """Where the wheel put them: beside the virtual environment's packages, not inside."""
+    folder = Path(sys.prefix) / "webapp" / "content"
+    return str(folder) if folder.is_dir() else None
+
+
+def _start_django() -> None:
+    graphite_compatibility.install()
+    import django
+
+    django.setup()
+
+
+if __name__ == "__main__":
+    prepare_storage()
+else:
+    application = make_application()

@@ -1,0 +1,124 @@
+"""Airflow: its settings as environment variables, its database and its first user."""
+
+import json
+import os
+from urllib.parse import urlsplit, urlunsplit
+
+from local.commands import run_command
+from local.configuration import LOOPBACK, Configuration, application_environment
+
+DAG_ID = "collect_prices"
+ADMIN = "admin"
+
+
+def airflow_environment(configuration: Configuration) -> dict[str, str]:
+    """Settings for all of Airflow's processes; AIRFLOW__* variables of the user's win over ours."""
+    layout, chosen = configuration.layout, configuration.chosen
+    home = layout.home / "airflow"
+    address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(layout.project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(layout.project / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # The scheduler starts this many workers at once; a cycle has one task an exchange.
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "8",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__API__BASE_URL": configuration.http("airflow"),
+        "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "AIRFLOW__API__INSTANCE_NAME": "coinwatch",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlalchemy_url(configuration.airflow_database),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # Seconds between two looks at the DAG folder, and between two readings of an unchanged file.
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        # A task of 0.1 s otherwise waits a second for the scheduler and another for its worker.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": configuration.addresses["COINWATCH_STATSD_HOST"],
+        "AIRFLOW__METRICS__STATSD_PORT": configuration.addresses["COINWATCH_STATSD_PORT"],
+        "AIRFLOW__METRICS__STATSD_PREFIX": "airflow",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # Behind a proxy for the outside world, this machine is still reached directly.
+        "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY") or os.environ.get("no_proxy", "")),
+    }
+    settings["no_proxy"] = settings["NO_PROXY"]
+    own = {name: value for name, value in chosen.items() if name.startswith("AIRFLOW_") and value}
+    own.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)
+    return {**application_environment(configuration), **settings, **own}
+
+
+def api_server_command(configuration: Configuration) -> list[str]:
+    options = ["--host", configuration.bind_host, "--port", str(configuration.ports["airflow"]), "--workers", "1"]
+    return [*_airflow(configuration), "api-server", *options]
+
+
+def scheduler_command(configuration: Configuration) -> list[str]:
+    # The api-server reads the tasks' logs from the same disk; a log server would only take one port more.
+    return [*_airflow(configuration), "scheduler", "--skip-serve-logs"]
+
+
+def dag_processor_command(configuration: Configuration) -> list[str]:
+    return [*_airflow(configuration), "dag-processor"]
+
+
+def prepare_airflow(configuration: Configuration) -> None:
+    """Migrate the metadata database and create the first user; a second start finds both done by two queries."""
+    layout = configuration.layout
+    (layout.home / "airflow").mkdir(mode=0o700, exist_ok=True)
+    stamp = layout.home / "airflow" / "prepared.json"
+    current = _database_state(configuration)
+    if current and stamp.is_file() and stamp.read_text() == json.dumps(current):
+        return
+    environment = {
+        **airflow_environment(configuration),
+        "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
+        "COINWATCH_AIRFLOW_ADMIN": ADMIN,
+    }
+    script = layout.project / "local" / "airflow_first_start.py"
+    run_command(layout, "airflow-prepare", [layout.python, "-P", script], environment)
+    stamp.write_text(json.dumps(_database_state(configuration)))
+
+
+def _database_state(configuration: Configuration) -> dict[str, str] | None:
+    """What identifies a prepared database: Airflow's version, the two schema versions, the first user. None: not yet."""
+    from importlib.metadata import version
+
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(sqlalchemy_url(configuration.airflow_database))
+    try:
+        with engine.connect() as connection:
+            state = {"airflow": version("apache-airflow-core"), "fab": version("apache-airflow-providers-fab")}
+            for table in ("alembic_version", "alembic_version_fab"):
+                state[table] = str(connection.execute(sqlalchemy.text(f"SELECT version_num FROM {table}")).scalar_one())
+            user = sqlalchemy.text("SELECT username FROM ab_user WHERE username = :name")
+            state["user"] = str(connection.execute(user, {"name": ADMIN}).scalar_one())
+            return state
+    except sqlalchemy.exc.SQLAlchemyError:
+        return None
+    finally:
+        engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> str:
+    """``postgresql://…`` with the driver that Airflow's Postgres provider brings; other URLs stay as they are."""
+    parts = urlsplit(url)
+    if parts.scheme in ("postgresql", "postgres"):
+        return urlunsplit(parts._replace(scheme="postgresql+psycopg2"))
+    return url
+
+
+def _airflow(configuration: Configuration) -> list[str]:
+    return [str(configuration.layout.python), "-P", "-m", "airflow"]
+
+
+def _with_loopback(hosts: str) -> str:
+    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), "127.0.0.1", "localhost"]))

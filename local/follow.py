@@ -1,0 +1,113 @@
+"""The foreground's short log: parts that died and came back, the cycles of the DAG, alerts."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local import supervisor
+from local.airflow import DAG_ID, sqlalchemy_url
+from local.configuration import Configuration
+from local.layout import Layout
+from local.postgres_places import possible_homes
+from local.processes import find_processes
+
+LOOK_SECONDS = 1.0
+CYCLES_SECONDS = 5.0
+RUNNING = ("RUNNING", "STARTING")
+
+
+def follow(configuration: Configuration, say: Callable[[str], None]) -> bool:
+    """Report until the supervisor is gone. True when somebody stopped the stack, False when parts are left over."""
+    layout = configuration.layout
+    cycles, alerts = _Cycles(configuration), _NewLines(Path(configuration.addresses["COINWATCH_ALERTS_FILE"]))
+    known = {state.name: state for state in supervisor.read_states(layout).values()}
+    next_cycles = 0.0
+    while True:
+        time.sleep(LOOK_SECONDS)
+        try:
+            states = supervisor.read_states(layout)
+        except OSError:
+            return _is_stopped(layout)
+        for name, state in states.items():
+            text = _change(known[name], state)
+            if text:
+                say(f"{_clock()}  {name}: {text}")
+        known = states
+        for line in alerts.read():
+            say(f"{_clock()}  alert: {line}")
+        if time.monotonic() >= next_cycles:
+            next_cycles = time.monotonic() + CYCLES_SECONDS
+            for line in cycles.read():
+                say(f"{_clock()}  {line}")
+
+
+def _change(before: supervisor.ProgramState, now: supervisor.ProgramState) -> str:
+    if before.state in RUNNING and now.state in RUNNING and before.pid != now.pid:
+        return "died and was started again"
+    if before.state in RUNNING and now.state not in RUNNING:
+        return "stopped" if now.state in ("STOPPED", "STOPPING") else "died; it is started again"
+    if before.state not in RUNNING and now.state in RUNNING:
+        return "runs again"
+    if before.state != "FATAL" and now.state == "FATAL":
+        return "keeps ending and was given up; see ./local_run.sh logs " + now.name
+    return ""
+
+
+def _is_stopped(layout: Layout) -> bool:
+    for _ in range(100):  # a stop takes a moment to end the last process
+        if not find_processes(layout.marker, [home / "data" for home in possible_homes(layout)]):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+class _Cycles:
+    """Runs of the DAG that ended since the last look."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        import sqlalchemy
+
+        self._engine = sqlalchemy.create_engine(sqlalchemy_url(configuration.airflow_database))
+        self._query = sqlalchemy.text(
+            "SELECT run_id, state, start_date, end_date FROM dag_run"
+            " WHERE dag_id = :dag AND end_date > :since ORDER BY end_date"
+        )
+        self._since = datetime.now(UTC)
+
+    def read(self) -> list[str]:
+        import sqlalchemy
+
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(self._query, {"dag": DAG_ID, "since": self._since}).all()
+        except sqlalchemy.exc.SQLAlchemyError:
+            return []  # the database is being restarted; that is reported by its name
+        lines = []
+        for _run_id, state, started, ended in rows:
+            self._since = max(self._since, ended)
+            lines.append(f"{DAG_ID}: {state} in {(ended - started).total_seconds():.1f} s")
+        return lines
+
+
+class _NewLines:
+    """Lines added to a file since the last look; the file may come later."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = path.stat().st_size if path.exists() else 0
+
+    def read(self) -> list[str]:
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._position)
+                text = file.read()
+        except OSError:
+            return []
+        end = text.rfind(b"\n") + 1
+        self._position += end
+        return text[:end].decode(errors="replace").splitlines()
+
+
+def _clock() -> str:
+    return datetime.now().strftime("%H:%M:%S")

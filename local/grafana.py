@@ -1,0 +1,158 @@
+"""Grafana: a server found on this machine or downloaded with a pinned SHA-256; provisioned from grafana/.
+
+No package registry holds Grafana's server. Where it can neither be found nor downloaded, the rest runs without it and
+``find_grafana`` says why.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from local.configuration import Configuration, child_environment
+from local.errors import StackError
+
+VERSION = "13.1.1"  # PostgreSQL left Grafana's core with 13.2
+ADMIN = "admin"
+# The address of the build itself; the shorter oss/release address has been seen to serve another archive than its
+# published digest says. The digests are those that two independent projects pinned for these addresses.
+BUILD = "https://dl.grafana.com/grafana/release/13.1.1/grafana_13.1.1_29761037902_linux_{}.tar.gz"
+DIGESTS = {
+    "amd64": "e47443214da0de041ffb29633d0977ce31ba7c8c569f09974ef5294a8ce32f08",
+    "arm64": "28ef74a3bd01fec42fc78b1b9583809f35035654adcbf333c5bba440f418c07d",
+}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Grafana:
+    """``home`` holds conf/ and public/."""
+
+    binary: Path
+    home: Path
+
+
+class NoGrafana(Exception):
+    """Why there is no server, in words for the person who waits for it."""
+
+
+def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Grafana:
+    """GRAFANA_HOME, a ``grafana`` on PATH, one downloaded before, or the download; NoGrafana when nothing works."""
+    chosen = configuration.chosen
+    if chosen.get("COINWATCH_GRAFANA", "").lower() in ("no", "off", "false", "0"):
+        raise NoGrafana("switched off by COINWATCH_GRAFANA")
+    home = os.environ.get("GRAFANA_HOME", "")
+    if home:
+        return _in_home(Path(home)) or _refuse(f"GRAFANA_HOME is {home}, but there is no bin/grafana in it.")
+    on_path = shutil.which("grafana")
+    if on_path:
+        binary = Path(os.path.realpath(on_path))
+        for candidate in (binary.parent.parent, Path("/usr/share/grafana")):
+            if (candidate / "conf" / "defaults.ini").is_file():
+                return Grafana(binary, candidate)
+        raise NoGrafana(f"{binary} has no conf/defaults.ini beside it; set GRAFANA_HOME to the folder that has")
+    target = configuration.layout.project / ".local" / "tools" / f"grafana-{VERSION}"
+    return _in_home(target) or _download(chosen, target, say)
+
+
+def grafana_command(grafana: Grafana) -> list[str]:
+    return [str(grafana.binary), "server", "--homepath", str(grafana.home)]
+
+
+def grafana_environment(configuration: Configuration) -> dict[str, str]:
+    """Grafana's settings, and what the files under grafana/ name: the reader's database and Graphite's address."""
+    layout, chosen = configuration.layout, configuration.chosen
+    data = layout.home / "grafana"
+    reader = urlsplit(configuration.addresses["COINWATCH_DATABASE_READER_URL"])
+    host = f"{reader.hostname}:{reader.port or 5432}"
+    settings = {
+        "GF_SERVER_HTTP_ADDR": "127.0.0.1",
+        "GF_SERVER_HTTP_PORT": str(configuration.ports["grafana"]),
+        "GF_PATHS_DATA": str(data),
+        "GF_PATHS_LOGS": str(data / "log"),
+        "GF_PATHS_PLUGINS": str(data / "plugins"),
+        "GF_PATHS_PROVISIONING": str(layout.project / "grafana" / "provisioning"),
+        "GF_LOG_MODE": "console",
+        "GF_SECURITY_ADMIN_USER": ADMIN,
+        "GF_SECURITY_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
+        "GF_USERS_ALLOW_SIGN_UP": "false",
+        "GF_ANALYTICS_REPORTING_ENABLED": "false",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+        "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+        "COINWATCH_GRAFANA_DASHBOARDS": str(layout.project / "grafana" / "dashboards"),
+        "COINWATCH_GRAPHITE_URL": configuration.addresses.get("COINWATCH_GRAPHITE_URL", ""),
+        "COINWATCH_DATABASE_READER_URL": configuration.addresses["COINWATCH_DATABASE_READER_URL"],
+        "COINWATCH_DATABASE_READER_HOST": host,
+        "COINWATCH_DATABASE_READER_NAME": reader.path.lstrip("/"),
+        "COINWATCH_DATABASE_READER_USER": unquote(reader.username or ""),
+        "COINWATCH_DATABASE_READER_PASSWORD": unquote(reader.password or ""),
+        "COINWATCH_DATABASE_READER_SSLMODE": "disable" if configuration.own_database else "prefer",
+    }
+    own = {name: value for name, value in chosen.items() if name.startswith("GF_")}
+    return child_environment(configuration, {**settings, **own})
+
+
+def _in_home(home: Path) -> Grafana | None:
+    binary = home / "bin" / "grafana"
+    return Grafana(binary, home) if os.access(binary, os.X_OK) else None
+
+
+def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None]) -> Grafana:
+    url, digest = _source(chosen)
+    archive = target.with_suffix(".tar.gz.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(archive, "wb") as file:
+            say(f"downloading Grafana {VERSION} (about 350 MB, once)")
+            found = hashlib.sha256()
+            while chunk := response.read(1 << 20):
+                found.update(chunk)
+                file.write(chunk)
+        if found.hexdigest() != digest:
+            raise NoGrafana(f"{url} has the SHA-256 {found.hexdigest()}, not the pinned {digest}; it was thrown away")
+        return _unpack(archive, target)
+    except urllib.error.URLError as error:
+        raise NoGrafana(
+            f"no `grafana` on PATH or in GRAFANA_HOME, and {urlsplit(url).hostname} is out of reach ({error.reason})"
+        ) from None
+    except (OSError, tarfile.TarError) as error:
+        raise NoGrafana(f"the download of {url} failed ({error})") from None
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _source(chosen: Mapping[str, str]) -> tuple[str, str]:
+    """COINWATCH_GRAFANA_URL with COINWATCH_GRAFANA_SHA256 for a mirror or another version, otherwise the pinned build."""
+    url, digest = chosen.get("COINWATCH_GRAFANA_URL", ""), chosen.get("COINWATCH_GRAFANA_SHA256", "")
+    if bool(url) != bool(digest):
+        raise StackError("COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256 go together: set both or neither.")
+    if url:
+        return url, digest.lower()
+    architecture = ARCHITECTURES.get(platform.machine(), "")
+    if architecture not in DIGESTS:
+        raise NoGrafana(f"there is no pinned Grafana for {platform.machine()}; put a `grafana` on PATH")
+    return BUILD.format(architecture), DIGESTS[architecture]
+
+
+def _unpack(archive: Path, target: Path) -> Grafana:
+    half = target.with_suffix(".half")
+    shutil.rmtree(half, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(half, filter="data")
+    folders = [path for path in half.iterdir() if path.is_dir()]
+    folders[0].rename(target)
+    shutil.rmtree(half, ignore_errors=True)
+    return _in_home(target) or _refuse(f"{target} has no bin/grafana.")
+
+
+def _refuse(reason: str) -> Grafana:
+    raise NoGrafana(reason)

@@ -1,0 +1,121 @@
+"""Finding and ending every process of a stack, also those whose supervisor is gone. Standard library only.
+
+A process belongs to the stack when its environment holds COINWATCH_STACK=<home>, which children inherit. Postgres
+overwrites that memory with its title, so its processes are found by their working directory, the data directory.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.layout import MARKER
+
+PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    name: str
+    parent: int
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.name == "postgres"
+
+
+def find_processes(marker: str, postgres_data: Iterable[Path] = ()) -> list[Process]:
+    """The running processes of the stack, this one and its ancestors left out."""
+    wanted = f"{MARKER}={marker}".encode()
+    folders = {str(folder) for folder in postgres_data}
+    own = _ancestors(os.getpid())
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) in own:
+            continue
+        process = _read(int(entry.name))
+        if process and (_has_marker(entry, wanted) or (process.is_postgres and _working_directory(entry) in folders)):
+            found.append(process)
+    return found
+
+
+def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
+    """End all of them: politely, then by force. Returns how many there were.
+
+    The head of Postgres gets SIGINT (a fast shutdown that does not wait for clients) and comes last, its children are
+    left to it; the rest get SIGTERM. What still runs after 15 seconds gets SIGKILL.
+    """
+    folders = list(postgres_data)
+    found = find_processes(marker, folders)
+    for group in ([p for p in found if not p.is_postgres], _heads(found)):
+        for process in group:
+            _send(process.pid, signal.SIGINT if process.is_postgres else signal.SIGTERM)
+        _wait_until_gone({process.pid for process in group}, PATIENCE_SECONDS)
+    for _ in range(20):
+        left = find_processes(marker, folders)
+        if not left:
+            break
+        for process in left:
+            _send(process.pid, signal.SIGKILL)
+        time.sleep(0.1)
+    return len(found)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    return _read(pid) is not None
+
+
+def _heads(found: list[Process]) -> list[Process]:
+    servers = {process.pid for process in found if process.is_postgres}
+    return [process for process in found if process.is_postgres and process.parent not in servers]
+
+
+def _wait_until_gone(pids: set[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while pids and time.monotonic() < deadline:
+        time.sleep(0.05)
+        pids = {pid for pid in pids if is_alive(pid)}
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone already, or another user's: then it is not in reach and the caller reports what is left
+
+
+def _read(pid: int) -> Process | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    name = text[text.index("(") + 1 : text.rindex(")")]
+    state, parent = text[text.rindex(")") + 2 :].split()[:2]
+    return None if state in "ZX" else Process(pid, name, int(parent))
+
+
+def _ancestors(pid: int) -> set[int]:
+    found: set[int] = set()
+    while pid > 1:
+        found.add(pid)
+        process = _read(pid)
+        pid = process.parent if process else 0
+    return found
+
+
+def _has_marker(entry: Path, wanted: bytes) -> bool:
+    try:
+        return wanted in (entry / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _working_directory(entry: Path) -> str:
+    try:
+        return os.readlink(entry / "cwd")
+    except OSError:
+        return ""

@@ -1,0 +1,178 @@
+"""Whether a part is really ready: each check does what its users do. Returns None when ready, otherwise the reason.
+
+A check is plain data (kind and arguments), so that ``status`` can repeat what ``start`` waited for.
+"""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+PROBE_GAUGE = "coinwatch.local.ready"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A kind from KINDS and what that function is called with."""
+
+    kind: str
+    arguments: tuple[str | int, ...]
+
+
+def run_check(check: Check, started: float) -> str | None:
+    """Run it. ``started`` is when the process started (seconds since 1970): an older sign of life does not count."""
+    if check.kind == "airflow":
+        return KINDS["airflow"](*check.arguments, started)
+    return KINDS[check.kind](*check.arguments)
+
+
+def check_query(url: str) -> str | None:
+    """Postgres answers a query."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=3) as connection:
+            connection.execute("SELECT 1")
+        return None
+    except psycopg.Error as error:
+        return _short(error)
+
+
+def check_line_receiver(host: str, port: int) -> str | None:
+    """carbon takes connections."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+        return None
+    except OSError as error:
+        return _short(error)
+
+
+def check_gauge(host: str, port: int, admin_port: int) -> str | None:
+    """StatsD takes a gauge by TCP and shows it at its admin port; the gauge is deleted again."""
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.sendall(f"{PROBE_GAUGE}:1|g\n".encode())
+        for _ in range(5):
+            if PROBE_GAUGE in _ask(host, admin_port, "gauges"):
+                _ask(host, admin_port, f"delgauges {PROBE_GAUGE}")
+                return None
+        return "a gauge sent by TCP does not appear at the admin port"
+    except OSError as error:
+        return _short(error)
+
+
+def check_render(url: str) -> str | None:
+    """graphite-web renders a target as JSON."""
+    reason, body = _get(f"{url}/render?target=carbon.agents.*.metricsReceived&from=-5min&format=json")
+    if reason:
+        return reason
+    return None if isinstance(_json(body), list) else "the answer is no list of series"
+
+
+def check_http(url: str) -> str | None:
+    """A page answers 200."""
+    return _get(url)[0]
+
+
+def check_mail(host: str, smtp_port: int, page: str) -> str | None:
+    """The catcher greets as an SMTP server, and its page answers."""
+    try:
+        with socket.create_connection((host, smtp_port), timeout=2) as connection:
+            connection.settimeout(2)
+            banner = connection.recv(200)
+            if not banner.startswith(b"220"):
+                return f"greets with {banner[:40]!r}"
+            connection.sendall(b"QUIT\r\n")
+    except OSError as error:
+        return _short(error)
+    return check_http(page)
+
+
+def check_airflow(url: str, component: str, started: float) -> str | None:
+    """A component (scheduler, dag_processor, metadatabase) calls itself healthy in Airflow's own report.
+
+    The report trusts a heartbeat for half a minute, also that of a process killed since.
+    """
+    reason, body = _get(f"{url}/api/v2/monitor/health")
+    if reason:
+        return reason
+    report = _json(body)
+    part = report.get(component) if isinstance(report, dict) else None
+    if not isinstance(part, dict) or part.get("status") != "healthy":
+        return f"{component} is {part.get('status') if isinstance(part, dict) else 'not reported'}"
+    heartbeat = part.get(f"latest_{component}_heartbeat")
+    if heartbeat and datetime.fromisoformat(heartbeat).timestamp() < started:
+        return f"{component} has not reported since it was started"
+    return None
+
+
+def check_dag(database_url: str, dag_id: str) -> str | None:
+    """The DAG is parsed and known; if it is not, an import error is the likely reason."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            known = sqlalchemy.text("SELECT 1 FROM dag WHERE dag_id = :dag AND NOT is_stale")
+            if connection.execute(known, {"dag": dag_id}).first():
+                return None
+            problem = connection.execute(sqlalchemy.text("SELECT filename, stacktrace FROM import_error")).first()
+            if problem:
+                return f"{problem[0]} does not import: {str(problem[1]).strip().splitlines()[-1]}"
+            return f"the DAG {dag_id} is not parsed yet"
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        return _short(error)
+    finally:
+        engine.dispose()
+
+
+def _ask(host: str, port: int, command: str) -> str:
+    """One command to StatsD's admin port; its answer ends with END and an empty line."""
+    with socket.create_connection((host, port), timeout=2) as connection:
+        connection.settimeout(2)
+        connection.sendall(f"{command}\n".encode())
+        answer = b""
+        while b"END\n\n" not in answer:
+            chunk = connection.recv(65536)
+            if not chunk:
+                break
+            answer += chunk
+        return answer.decode(errors="replace")
+
+
+def _get(url: str) -> tuple[str | None, bytes]:
+    # No proxy: these are our own services on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as response:
+            return None, response.read()
+    except urllib.error.HTTPError as error:
+        return f"answers {error.code}", b""
+    except OSError as error:
+        return _short(error), b""
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
+KINDS: dict[str, Callable[..., str | None]] = {
+    "query": check_query,
+    "line receiver": check_line_receiver,
+    "gauge": check_gauge,
+    "render": check_render,
+    "http": check_http,
+    "mail": check_mail,
+    "airflow": check_airflow,
+}

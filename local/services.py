@@ -1,0 +1,317 @@
+"""The parts of the stack: how each runs, where it answers and how one knows that it is ready."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from local import airflow, graphite
+from local import grafana as grafana_server
+from local.configuration import LOOPBACK, Configuration, application_environment, child_environment
+from local.layout import Layout
+from local.node import Node
+from local.postgres import Postgres, server_command, server_environment
+from local.readiness import Check
+from local.supervisor import Program
+
+
+@dataclass(frozen=True)
+class Service:
+    """One part. ``address`` is what a person or a client uses; ``ports`` names the entries of ports.PORTS it binds.
+
+    ``seconds`` is how long it may take until it is ready.
+    """
+
+    name: str
+    title: str
+    command: list[str]
+    environment: Mapping[str, str]
+    directory: Path
+    check: Check
+    address: str
+    ports: tuple[str, ...] = ()
+    user: str | None = None
+    postgres_data: Path | None = None
+    remove: tuple[Path, ...] = ()
+    stop_signal: str = "TERM"
+    stop_seconds: int = 12
+    seconds: float = 60
+    login: str = ""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What was found on this machine for the parts that need more than Python."""
+
+    postgres: Postgres | None = None
+    node: Node | None = None
+    node_modules: Path | None = None
+    grafana: grafana_server.Grafana | None = None
+
+
+@dataclass(frozen=True)
+class Used:
+    """A service of the user's own that is used instead of ours."""
+
+    title: str
+    address: str
+    setting: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    services: dict[str, Service] = field(default_factory=dict)
+    used: tuple[Used, ...] = ()
+
+
+def write_specification(layout: Layout, service: Service) -> Program:
+    """Write what launch.py needs to become this part (0600, for it holds secrets); returns supervisord's side."""
+    path = layout.run / f"{service.name}.json"
+    specification = {
+        "command": service.command,
+        "environment": dict(service.environment),
+        "directory": str(service.directory),
+        "user": service.user,
+        "remove": [str(path) for path in service.remove],
+        "postgres_data": os.path.realpath(service.postgres_data) if service.postgres_data else None,
+    }
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(specification, file)
+    return Program(service.name, path, service.stop_signal, service.stop_seconds)
+
+
+def save_stack(layout: Layout, stack: Stack, missing: tuple[str, ...]) -> None:
+    """Write what ``status`` and the final table show (0600: checks may hold a password)."""
+    parts = [
+        {"name": s.name, "title": s.title, "address": s.address, "login": s.login, "check": asdict(s.check)}
+        for s in stack.services.values()
+    ]
+    text = json.dumps({"parts": parts, "used": [asdict(used) for used in stack.used], "missing": missing})
+    with open(os.open(layout.run / "stack.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def wanted_ports(configuration: Configuration, *, with_grafana: bool) -> dict[str, tuple[str, int]]:
+    """The ports that our own parts will bind: name -> (address, number)."""
+    names = ["coinnews", "airflow", "web"]
+    names += ["postgres"] if configuration.own_postgres else []
+    names += ["statsd", "statsd admin"] if configuration.own_statsd else []
+    names += ["carbon", "graphite"] if configuration.own_graphite else []
+    names += ["smtp", "mail"] if configuration.own_mail else []
+    names += ["grafana"] if with_grafana else []
+    wide = ("airflow", "web")
+    return {name: (configuration.bind_host if name in wide else LOOPBACK, configuration.ports[name]) for name in names}
+
+
+def plan_stack(configuration: Configuration, tools: Tools) -> Stack:
+    """Every part that this machine will run, in the order of the final table."""
+    services = [_coinnews(configuration), *_airflow(configuration), _web(configuration)]
+    if configuration.own_statsd:
+        services.insert(0, _statsd(configuration, tools))
+    if configuration.own_graphite:
+        services[:0] = [_carbon(configuration), _graphite(configuration)]
+    if tools.postgres:
+        services.insert(0, _postgres(configuration, tools.postgres))
+    if configuration.own_mail:
+        services.append(_mail(configuration, tools))
+    if tools.grafana:
+        services.append(_grafana(configuration, tools.grafana))
+    return Stack({service.name: service for service in services}, tuple(_used(configuration)))
+
+
+def _postgres(configuration: Configuration, postgres: Postgres) -> Service:
+    return Service(
+        name="postgres",
+        title="Postgres",
+        command=server_command(configuration, postgres),
+        environment=server_environment(configuration, postgres),
+        directory=postgres.data,
+        check=Check("query", (configuration.superuser_url("postgres"),)),
+        address=f"{LOOPBACK}:{configuration.ports['postgres']}",
+        ports=("postgres",),
+        user=postgres.user,
+        postgres_data=postgres.data,
+        stop_signal="INT",
+        stop_seconds=30,
+        login="coinwatch_reader, password in .env",
+    )
+
+
+def _carbon(configuration: Configuration) -> Service:
+    port = configuration.ports["carbon"]
+    return Service(
+        name="carbon",
+        title="Carbon",
+        command=graphite.carbon_command(configuration),
+        environment=graphite.graphite_environment(configuration),
+        directory=graphite.storage(configuration),
+        check=Check("line receiver", (LOOPBACK, port)),
+        address=f"{LOOPBACK}:{port}",
+        ports=("carbon",),
+        remove=(graphite.carbon_pid_file(configuration),),
+    )
+
+
+def _graphite(configuration: Configuration) -> Service:
+    url = f"http://{LOOPBACK}:{configuration.ports['graphite']}"
+    return Service(
+        name="graphite",
+        title="Graphite",
+        command=graphite.web_command(configuration),
+        environment=graphite.graphite_environment(configuration),
+        directory=graphite.storage(configuration),
+        check=Check("render", (url,)),
+        address=url,
+        ports=("graphite",),
+    )
+
+
+def _statsd(configuration: Configuration, tools: Tools) -> Service:
+    node, modules = _node(tools)
+    port, admin = configuration.ports["statsd"], configuration.ports["statsd admin"]
+    return Service(
+        name="statsd",
+        title="StatsD",
+        command=graphite.statsd_command(configuration, node, modules),
+        environment=graphite.statsd_environment(configuration),
+        directory=configuration.layout.run,
+        check=Check("gauge", (LOOPBACK, port, admin)),
+        address=f"{LOOPBACK}:{port} (TCP and UDP)",
+        ports=("statsd", "statsd admin"),
+    )
+
+
+def _mail(configuration: Configuration, tools: Tools) -> Service:
+    node, modules = _node(tools)
+    smtp, page = configuration.ports["smtp"], configuration.ports["mail"]
+    url = f"http://{LOOPBACK}:{page}"
+    kept = configuration.layout.home / "mail"
+    program = modules / "maildev" / "bin" / "maildev"
+    options = ["--ip", LOOPBACK, "--smtp", str(smtp), "--web-ip", LOOPBACK, "--web", str(page)]
+    return Service(
+        name="mail",
+        title="Mail catcher",
+        command=[str(node.node), str(program), *options, "--mail-directory", str(kept)],
+        environment=child_environment(configuration),
+        directory=configuration.layout.run,
+        check=Check("mail", (LOOPBACK, smtp, url)),
+        address=url,
+        ports=("smtp", "mail"),
+    )
+
+
+def _coinnews(configuration: Configuration) -> Service:
+    port = configuration.ports["coinnews"]
+    url = f"http://{LOOPBACK}:{port}"
+    options = ["--host", LOOPBACK, "--port", str(port), "--data-dir", str(configuration.layout.home / "coinnews")]
+    replay = configuration.chosen.get("COINWATCH_COINNEWS_REPLAY", "")
+    if replay:
+        speed = configuration.chosen.get("COINWATCH_COINNEWS_SPEED") or "1"
+        options += ["--replay", str(Path(replay).absolute()), "--speed", speed]
+    return Service(
+        name="coinnews",
+        title="coinnews API",
+        command=[*_coinwatch(configuration), "coinnews", *options],
+        environment=application_environment(configuration),
+        directory=configuration.layout.run,
+        check=Check("http", (f"{url}/api/data",)),
+        address=url,
+        ports=("coinnews",),
+    )
+
+
+def _web(configuration: Configuration) -> Service:
+    url = configuration.http("web")
+    options = ["--host", configuration.bind_host, "--port", str(configuration.ports["web"])]
+    return Service(
+        name="web",
+        title="coinwatch",
+        command=[*_coinwatch(configuration), "web", *options],
+        environment=application_environment(configuration),
+        directory=configuration.layout.run,
+        check=Check("http", (f"{url}/api/v1/health",)),
+        address=url,
+        ports=("web",),
+    )
+
+
+def _airflow(configuration: Configuration) -> list[Service]:
+    environment = airflow.airflow_environment(configuration)
+    directory = configuration.layout.home / "airflow"
+    url = configuration.http("airflow")
+
+    def part(name: str, title: str, command: list[str], component: str, **more: object) -> Service:
+        check = Check("airflow", (url, component))
+        return Service(name, title, command, environment, directory, check, seconds=180, **more)  # type: ignore[arg-type]
+
+    return [
+        part(
+            "airflow-api-server",
+            "Airflow",
+            airflow.api_server_command(configuration),
+            "metadatabase",
+            address=url,
+            ports=("airflow",),
+        ),
+        part(
+            "airflow-scheduler", "Airflow scheduler", airflow.scheduler_command(configuration), "scheduler", address=""
+        ),
+        part(
+            "airflow-dag-processor",
+            "Airflow DAG processor",
+            airflow.dag_processor_command(configuration),
+            "dag_processor",
+            address="",
+        ),
+    ]
+
+
+def _grafana(configuration: Configuration, found: grafana_server.Grafana) -> Service:
+    url = f"http://{LOOPBACK}:{configuration.ports['grafana']}"
+    return Service(
+        name="grafana",
+        title="Grafana",
+        command=grafana_server.grafana_command(found),
+        environment=grafana_server.grafana_environment(configuration),
+        directory=configuration.layout.run,
+        check=Check("http", (f"{url}/api/health",)),
+        address=url,
+        ports=("grafana",),
+        seconds=120,
+        login=f"{grafana_server.ADMIN}, password in .env",
+    )
+
+
+def _used(configuration: Configuration) -> list[Used]:
+    """Addresses without their passwords."""
+    used = []
+    if not configuration.own_database:
+        used.append(("Postgres", "COINWATCH_DATABASE_URL"))
+    if not configuration.own_statsd:
+        used.append(("StatsD", "COINWATCH_STATSD_HOST"))
+    if configuration.chosen.get("COINWATCH_GRAPHITE_URL"):
+        used.append(("Graphite", "COINWATCH_GRAPHITE_URL"))
+    if not configuration.own_mail:
+        used.append(("Mail server", "COINWATCH_SMTP_URL"))
+    return [Used(title, without_password(configuration.addresses[name]), name) for title, name in used]
+
+
+def without_password(url: str) -> str:
+    """``scheme://user:***@host`` for a URL that holds a password."""
+    head, at, tail = url.rpartition("@")
+    if not at or "://" not in head:
+        return url
+    scheme, _, login = head.partition("://")
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}{':***' if colon else ''}@{tail}"
+
+
+def _node(tools: Tools) -> tuple[Node, Path]:
+    if tools.node is None or tools.node_modules is None:
+        raise AssertionError("a part that runs on Node was planned without one")
+    return tools.node, tools.node_modules
+
+
+def _coinwatch(configuration: Configuration) -> list[str]:
+    return [str(configuration.layout.bin / "coinwatch")]

@@ -1,0 +1,264 @@
+"""Starting the stack: what is checked first, what waits for what, and what is said meanwhile."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import airflow, grafana, graphite, supervisor
+from local.commands import explain_failure, run_command
+from local.configuration import Configuration, application_environment, child_environment, make_configuration
+from local.environment_file import ensure_secrets, read_environment, write_addresses
+from local.errors import DiskFull, StackError
+from local.layout import Layout, make_folders
+from local.node import build_web_assets, find_node, install_packages
+from local.ports import check_free
+from local.postgres import create_airflow_database, prepare_postgres
+from local.readiness import check_dag, run_check
+from local.services import Service, Stack, Tools, plan_stack, save_stack, wanted_ports, write_specification
+from local.stop import stop_stack
+
+FIRST_START_MEGABYTES = 700  # Postgres 100, its write-ahead log 100, Airflow's database, npm 50, logs: with a margin
+LATER_START_MEGABYTES = 200
+DIED_TOO_OFTEN = 4
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Started:
+    """``new_password`` is Airflow's admin password when this start made it, else ''; ``missing`` says what is left out."""
+
+    configuration: Configuration
+    stack: Stack
+    new_password: str
+    missing: tuple[str, ...]
+
+
+@dataclass
+class _Run:
+    """The state that the parallel steps of one start share."""
+
+    configuration: Configuration
+    stack: Stack
+    say: Say
+    began: float = field(default_factory=time.monotonic)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def layout(self) -> Layout:
+        return self.configuration.layout
+
+
+def read_configuration(layout: Layout, environment: dict[str, str]) -> tuple[Configuration, str]:
+    """Settings checked and secrets made; the second value is Airflow's admin password if it is new."""
+    file = ensure_secrets(read_environment(layout.env_file, environment))
+    configuration = make_configuration(layout, file)
+    write_addresses(file, configuration.addresses)
+    return configuration, file.new_secrets.get("COINWATCH_AIRFLOW_ADMIN_PASSWORD", "")
+
+
+def start_stack(layout: Layout, environment: dict[str, str], say: Say) -> Started:
+    """Start all parts and wait until each is really ready. On any failure nothing keeps running."""
+    check_room(layout)
+    make_folders(layout)
+    configuration, new_password = read_configuration(layout, environment)
+    left_over = stop_stack(layout)
+    if left_over:
+        say(f"ended {left_over} processes that an earlier run had left behind")
+    missing: list[str] = []
+    found = _find_grafana(configuration, say, missing)
+    check_free(wanted_ports(configuration, with_grafana=found is not None))
+    try:
+        tools = _prepare_tools(configuration, found, say)
+        stack = plan_stack(configuration, tools)
+        save_stack(layout, stack, tuple(missing))
+        _start_all(_Run(configuration, stack, say))
+    except BaseException:
+        stop_stack(layout)
+        raise
+    return Started(configuration, stack, new_password, tuple(missing))
+
+
+def check_room(layout: Layout) -> None:
+    """DiskFull when the disk that holds the stack's folder has too little left for a start."""
+    folder = layout.home
+    needed = LATER_START_MEGABYTES if (folder / "airflow" / "prepared.json").exists() else FIRST_START_MEGABYTES
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < needed:
+        raise DiskFull(
+            f"Only {free} MB are free on the disk of {layout.home}; a start needs {needed} MB. "
+            "Free some room, or set COINWATCH_LOCAL_DIR to a folder on another disk."
+        )
+
+
+def _find_grafana(configuration: Configuration, say: Say, missing: list[str]) -> grafana.Grafana | None:
+    try:
+        return grafana.find_grafana(configuration, say)
+    except grafana.NoGrafana as reason:
+        missing.append(f"Grafana is left out: {reason}.")
+        say(missing[-1])
+        return None
+
+
+def _prepare_tools(configuration: Configuration, found: grafana.Grafana | None, say: Say) -> Tools:
+    node = modules = None
+    if configuration.own_statsd or configuration.own_mail or _has_asset_script(configuration):
+        node = find_node()
+        say("checking the npm packages")
+        modules = install_packages(configuration, node)
+        build_web_assets(configuration, node)
+    return Tools(
+        postgres=prepare_postgres(configuration) if configuration.own_postgres else None,
+        node=node,
+        node_modules=modules,
+        grafana=found,
+    )
+
+
+def _has_asset_script(configuration: Configuration) -> bool:
+    return (configuration.layout.project / "plugins" / "coinwatch" / "web" / "build_assets.sh").is_file()
+
+
+def _start_all(run: _Run) -> None:
+    """Steps that do not need one another run side by side; the first failure ends them all."""
+    layout = run.layout
+    for folder in ("graphite", "mail", "coinnews", "airflow", "grafana"):
+        (layout.home / folder).mkdir(mode=0o700, exist_ok=True)
+    programs = [write_specification(layout, service) for service in run.stack.services.values()]
+    configuration_file = supervisor.write_configuration(layout, programs)
+    supervisor.start_supervisor(layout, configuration_file, child_environment(run.configuration))
+
+    with ThreadPoolExecutor(max_workers=16, thread_name_prefix="start") as pool:
+        try:
+            database = pool.submit(_bring_up_databases, run, pool)
+            metrics = pool.submit(_bring_up_metrics, run)
+            others = [pool.submit(_start_and_wait, run, name) for name in ("mail", "coinnews") if _has(run, name)]
+            _all_of([database, metrics, *others])
+            rest = [pool.submit(_start_and_wait, run, name) for name in _rest(run)]
+            rest.append(pool.submit(_probe_exchanges, run))
+            _all_of(rest)
+            _wait_for_dag(run)
+        except BaseException:
+            run.abandoned.set()
+            stop_stack(layout)  # also ends the commands that the other steps still wait for
+            raise
+
+
+def _bring_up_databases(run: _Run, pool: ThreadPoolExecutor) -> None:
+    if _has(run, "postgres"):
+        _start_and_wait(run, "postgres")
+    steps = [pool.submit(_prepare_prices_database, run), pool.submit(_prepare_airflow_database, run)]
+    _all_of(steps)
+
+
+def _prepare_prices_database(run: _Run) -> None:
+    configuration = run.configuration
+    command = configuration.layout.bin / "coinwatch"
+    environment = application_environment(configuration)
+    if configuration.admin_url:
+        admin = {**environment, "COINWATCH_DATABASE_ADMIN_URL": configuration.admin_url}
+        run_command(run.layout, "setup-database", [command, "setup-database"], admin)
+    run_command(run.layout, "migrate", [command, "migrate"], environment)
+    _progress(run, "database", "coinwatch's tables are up to date")
+
+
+def _prepare_airflow_database(run: _Run) -> None:
+    if _has(run, "postgres") and "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in run.configuration.chosen:
+        create_airflow_database(run.configuration)
+    airflow.prepare_airflow(run.configuration)
+    _progress(run, "database", "Airflow's tables are up to date")
+
+
+def _bring_up_metrics(run: _Run) -> None:
+    if run.configuration.own_graphite:
+        graphite.prepare_graphite(run.configuration)
+    for name in ("carbon", "graphite", "statsd"):
+        if _has(run, name):
+            _start_and_wait(run, name)
+
+
+def _probe_exchanges(run: _Run) -> None:
+    """Once, at the first start: which public exchanges answer from here."""
+    done = run.layout.home / "exchanges-probed"
+    if done.exists():
+        return
+    command = [run.layout.bin / "coinwatch", "exchanges", "probe"]
+    output = run_command(run.layout, "probe", command, application_environment(run.configuration), seconds=120)
+    run.say("public exchanges, asked once (again with: coinwatch exchanges probe):")
+    for line in output.splitlines():
+        run.say(f"  {line}")
+    done.touch()
+
+
+def _start_and_wait(run: _Run, name: str) -> None:
+    service = run.stack.services[name]
+    supervisor.start_program(run.layout, name)
+    _wait_until_ready(run, service)
+    _progress(run, service.title, f"ready  {service.address}".rstrip())
+
+
+def _wait_until_ready(run: _Run, service: Service) -> None:
+    deadline = time.monotonic() + service.seconds
+    deaths, last_pid = 0, 0
+    while True:
+        state = supervisor.read_states(run.layout)[service.name]
+        reason = run_check(service.check, state.started)
+        if reason is None and state.state in ("RUNNING", "STARTING"):
+            return
+        if run.abandoned.is_set():
+            raise StackError(f"{service.title} was not waited for, another part failed.")
+        if state.pid and state.pid != last_pid:
+            deaths, last_pid = deaths + 1, state.pid
+        if state.state == "FATAL" or deaths > DIED_TOO_OFTEN:
+            raise _failure(run.layout, service, "it keeps ending")
+        if time.monotonic() > deadline:
+            raise _failure(run.layout, service, f"not ready after {service.seconds:.0f} s: {reason}")
+        run.abandoned.wait(0.25)
+
+
+def _wait_for_dag(run: _Run) -> None:
+    url = airflow.sqlalchemy_url(run.configuration.airflow_database)
+    deadline = time.monotonic() + 90
+    while reason := check_dag(url, airflow.DAG_ID):
+        if "does not import" in reason or time.monotonic() > deadline:
+            raise StackError(f"Airflow runs, but {reason}. More in {run.layout.logs / 'airflow-dag-processor.log'}")
+        time.sleep(0.5)
+    _progress(run, "DAG", f"{airflow.DAG_ID} is known and switched on")
+
+
+def _failure(layout: Layout, service: Service, outcome: str) -> StackError:
+    log = layout.logs / f"{service.name}.log"
+    return explain_failure(service.title, _tail(log), log, outcome)
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    try:
+        return path.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _all_of(futures: list[Future[None]]) -> None:
+    """Wait for all, or for the first that fails, and raise what it raised."""
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in done:
+        future.result()
+
+
+def _rest(run: _Run) -> list[str]:
+    first = ("postgres", "carbon", "graphite", "statsd", "mail", "coinnews")
+    return [name for name in run.stack.services if name not in first]
+
+
+def _has(run: _Run, name: str) -> bool:
+    return name in run.stack.services
+
+
+def _progress(run: _Run, title: str, text: str) -> None:
+    run.say(f"{time.monotonic() - run.began:5.1f} s  {title:<22} {text}")

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# coinwatch on this machine, without Docker: prepares what is missing, then hands over to local/ (Python).
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+coinwatch on this machine, without Docker.
+
+  ./local_run.sh [start]           start everything and stay; Ctrl-C stops it
+  ./local_run.sh start --detach    start everything and return when all is ready
+  ./local_run.sh stop              stop everything; data stays
+  ./local_run.sh status [--json]   what runs and whether it is ready
+  ./local_run.sh logs [PART] [-f]  the last lines of every part, or of one
+  ./local_run.sh reset [--yes]     stop and delete all data; .env stays
+
+The first start downloads what it needs: Python packages into .venv, npm packages into local/node_modules, about 1 GB in
+all. Everything it writes later is under .local. Passwords are made at the first start and stand in .env.
+
+Settings (environment or .env; all optional):
+  COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_PORT 11080
+  COINWATCH_GRAPHITE_PORT 18080     COINWATCH_GRAFANA_PORT 13000      COINWATCH_POSTGRES_PORT 15432
+  COINWATCH_STATSD_PORT 18125       COINWATCH_STATSD_ADMIN_PORT 18126 COINWATCH_CARBON_PORT 12003
+  COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600
+  COINWATCH_BIND_HOST 127.0.0.1     who may reach Airflow and the web page: 0.0.0.0 is everybody
+  COINWATCH_LOCAL_DIR               another folder for data and .env: a second stack beside the first
+  COINWATCH_COLLECT_SCHEDULE_MINUTES 3
+  COINWATCH_COINNEWS_REPLAY, COINWATCH_COINNEWS_SPEED   a CSV of recorded minutes to play as the market, and how fast
+  GRAFANA_HOME                      a Grafana of yours; COINWATCH_GRAFANA=off leaves Grafana out
+
+Your own services are used instead of ours when these are set:
+  COINWATCH_DATABASE_URL with COINWATCH_DATABASE_OWNER_URL and COINWATCH_DATABASE_READER_URL,
+  AIRFLOW__DATABASE__SQL_ALCHEMY_CONN, COINWATCH_STATSD_HOST and COINWATCH_STATSD_PORT, COINWATCH_GRAPHITE_URL,
+  COINWATCH_CARBON_HOST and COINWATCH_CARBON_PORT, COINWATCH_SMTP_URL.
+TEXT
+}
+
+project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+venv="$project/.venv"
+tools="$project/.local/tools"
+
+fail() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+check_python() {
+  command -v python3 >/dev/null || fail "python3 is missing; install Python 3.11, 3.12 or 3.13 (apt install python3)."
+}
+
+# The uv on PATH, the one fetched before, or a fetched one: by pip where there is pip (it knows your mirrors), otherwise
+# straight from PyPI.
+find_uv() {
+  if uv --version >/dev/null 2>&1; then
+    command -v uv
+    return
+  fi
+  if ! "$tools/uv" --version >/dev/null 2>&1; then
+    check_python
+    echo "fetching uv, which installs the Python packages" >&2
+    mkdir -p "$tools"
+    if python3 -m pip --version >/dev/null 2>&1 &&
+      python3 -m pip install --quiet --no-deps --disable-pip-version-check --target "$tools/uv-package" uv >&2; then
+      ln -sf uv-package/bin/uv "$tools/uv"
+    else
+      python3 "$project/local/fetch_uv.py" "$tools" || exit 1
+    fi
+  fi
+  printf '%s\n' "$tools/uv"
+}
+
+# Brings .venv to what uv.lock says; a stamp of what was installed makes later starts skip it. --inexact keeps packages
+# that a developer added.
+install_packages() {
+  local uv stamp wanted
+  wanted=$(cat "$project/uv.lock" "$project/pyproject.toml" | cksum)
+  stamp="$venv/.coinwatch-local"
+  if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    return
+  fi
+  check_room
+  uv=$(find_uv)
+  echo "installing the Python packages (about 1 GB, once)"
+  # A private certificate authority is known to the system, not to uv.
+  if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"
+  fi
+  export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
+  (unset VIRTUAL_ENV && cd "$project" && "$uv" sync --quiet --frozen --extra airflow --inexact) ||
+    fail "The Python packages could not be installed; uv says why above. Needed: Python 3.11 to 3.13 and a way to PyPI."
+  printf '%s\n' "$wanted" >"$stamp"
+}
+
+check_room() {
+  local free
+  free=$(df -Pk "$project" | awk 'NR == 2 { print int($4 / 1024) }')
+  if [ "$free" -lt 2000 ] && [ ! -x "$venv/bin/python" ]; then
+    fail "Only ${free} MB are free on the disk of $project; the packages need 2000 MB. Free some room."
+  fi
+}
+
+[ "$(uname -s)" = Linux ] || fail "local_run.sh runs on Linux; elsewhere use ./docker_run.sh."
+case "${1:-start}" in
+  -h | --help | help)
+    usage
+    exit 0
+    ;;
+  start | -*) [ "${1:-start}" = start ] || set -- start "$@" ;;
+  stop | status | logs | reset) ;;
+  *)
+    usage >&2
+    fail "There is no command ${1}."
+    ;;
+esac
+[ $# -gt 0 ] || set -- start
+
+case " $* " in *" --help "* | *" -h "*) usage && exit 0 ;; esac
+if [ "$1" = start ]; then
+  install_packages
+elif [ ! -x "$venv/bin/python" ] && [ "$1" != stop ] && [ "$1" != reset ]; then
+  fail "Nothing was started here yet; begin with ./local_run.sh start"
+fi
+
+python="$venv/bin/python"
+# stop and reset need nothing but Python itself: they must work when the virtual environment does not.
+"$python" -c '' >/dev/null 2>&1 || { check_python && python=python3; }
+PYTHONPATH="$project" exec "$python" -P -m local "$@"
