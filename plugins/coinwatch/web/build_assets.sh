@@ -1,0 +1,38 @@
+#!/bin/sh
+# Puts what the pages load from npm into static/vendor/ (git-ignored). Needs `node` on PATH, nothing else of
+# npm's but what comes with it. Safe to run again: returns at once when nothing changed.
+set -eu
+cd "$(dirname "$0")"
+
+wanted=$(cat package-lock.json build_assets.sh | cksum)
+if [ "$(cat static/vendor/.built-from 2>/dev/null || true)" = "$wanted" ]; then
+    exit 0
+fi
+
+if ! command -v node >/dev/null 2>&1; then
+    echo "build_assets.sh: there is no 'node' on PATH. Install Node 18 or newer, or put its folder on PATH." >&2
+    exit 1
+fi
+
+# Node from a wheel brings npm as a script beside it, not as a command on PATH.
+run_npm() {
+    if command -v npm >/dev/null 2>&1; then
+        npm "$@"
+        return
+    fi
+    prefix=$(node -p 'require("path").dirname(require("path").dirname(require("fs").realpathSync(process.execPath)))')
+    node "$prefix/lib/node_modules/npm/bin/npm-cli.js" "$@"
+}
+
+run_npm ci --ignore-scripts --no-audit --no-fund --silent || {
+    echo "build_assets.sh: npm could not install what package-lock.json names; run 'npm ci' here to see why." >&2
+    exit 1
+}
+
+fresh=static/.vendor.$$
+trap 'rm -rf "$fresh"' EXIT
+mkdir -p "$fresh/uplot"
+cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css node_modules/uplot/LICENSE "$fresh/uplot/"
+echo "$wanted" >"$fresh/.built-from"
+rm -rf static/vendor
+mv "$fresh" static/vendor

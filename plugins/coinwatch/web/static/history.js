@@ -1,0 +1,66 @@
+// Turns the drawn chart into one that can be pointed at. Without uPlot or data, the drawing stays.
+"use strict";
+
+const figure = document.getElementById("chart");
+const market = document.getElementById("market");
+
+market.addEventListener("change", () => market.form.requestSubmit());
+market.form.querySelector("button").hidden = true;
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function options(unit, width, digits) {
+  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
+  const number = (value) => value?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return {
+    width,
+    height: Math.max(220, Math.min(360, width * 0.45)),
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    cursor: { drag: { x: true, y: false } },
+    legend: { live: true },
+    axes: [axis, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
+    series: [
+      { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
+      {
+        label: `Price (${unit})`,
+        stroke: colour("--accent"),
+        width: 1.75,
+        points: { size: 5 },
+        value: (_, price) => (price === null || price === undefined ? "–" : number(price)),
+      },
+    ],
+  };
+}
+
+async function draw() {
+  if (!figure || typeof uPlot === "undefined") return;
+  const answer = await fetch(figure.dataset.source, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return;
+  const { points } = await answer.json();
+  if (points.length < 2) return;
+  const data = [points.map((point) => Date.parse(point.observed_at) / 1000), points.map((point) => point.price)];
+  const highest = Math.max(...data[1]);
+  const digits = highest >= 100 ? 2 : highest >= 1 ? 4 : 3 - Math.floor(Math.log10(highest));
+  const drawing = figure.querySelector("svg");
+  const place = document.createElement("div");
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", drawing.getAttribute("aria-label"));
+  drawing.replaceWith(place);
+  let chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
+  const redraw = () => {
+    chart.destroy();
+    chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  let width = figure.clientWidth;
+  new ResizeObserver(() => {
+    if (figure.clientWidth !== width) {
+      width = figure.clientWidth;
+      redraw();
+    }
+  }).observe(figure);
+}
+
+draw();
