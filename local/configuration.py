@@ -56,7 +56,7 @@ class Configuration:
 
     def http(self, port: str) -> str:
         """Address of one of our web pages as a browser on this machine opens it."""
-        host = LOOPBACK if self.bind_host in ("0.0.0.0", "::", LOOPBACK) else self.bind_host
+        host = LOOPBACK if self.bind_host in ("0.0.0.0", "::", LOOPBACK) else self.bind_host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.ports[port]}"
 
 
@@ -164,7 +164,7 @@ def child_environment(configuration: Configuration, extra: Mapping[str, str] | N
 def application_environment(configuration: Configuration) -> dict[str, str]:
     """For our own code: every COINWATCH_* setting the user made, and the addresses. Passwords of the superuser and of
     the pages are left out, the code has no use for them."""
-    hidden = ("_PASSWORD", "_GRAPHITE_SECRET_KEY", "_LOCAL_DIR", "_ADMIN_URL")
+    hidden = ("_PASSWORD", "_GRAFANA_SECRET_KEY", "_GRAPHITE_SECRET_KEY", "_LOCAL_DIR", "_ADMIN_URL")
     chosen = {
         name: value
         for name, value in configuration.chosen.items()

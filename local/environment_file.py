@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.errors import StackError
+from local.layout import write_private
 
 BLOCK_BEGIN = "# --- addresses of the local stack: written by local_run.sh at every start, do not edit ---"
 BLOCK_END = "# --- end of the addresses ---"
@@ -57,6 +58,7 @@ SECRETS: dict[str, Secret] = {
     "COINWATCH_AIRFLOW_DATABASE_PASSWORD": Secret(_token, 8),
     "COINWATCH_AIRFLOW_ADMIN_PASSWORD": Secret(_password, 8),
     "COINWATCH_GRAFANA_ADMIN_PASSWORD": Secret(_password, 8),
+    "COINWATCH_GRAFANA_SECRET_KEY": Secret(_token, 16),
     "COINWATCH_GRAPHITE_SECRET_KEY": Secret(_token, 16),
     "AIRFLOW__CORE__FERNET_KEY": Secret(_fernet_key, 32),
     "AIRFLOW__API__SECRET_KEY": Secret(_token, 16),
@@ -85,11 +87,10 @@ class EnvironmentFile:
 def read_environment(path: Path, environment: Mapping[str, str]) -> EnvironmentFile:
     """Read ``path`` (which may be missing). A variable that holds what our block says is ours, not the user's."""
     own, generated = _parse(_text(path), path)
-    chosen = dict(own)
-    for name, value in environment.items():
-        if name.startswith(("COINWATCH_", "AIRFLOW_", "GF_")) and value != generated.get(name):
-            chosen[name] = value
-    return EnvironmentFile(path, chosen, generated)
+    prefixes = ("COINWATCH_", "AIRFLOW_", "GF_")
+    chosen = {name: value for name, value in environment.items() if name.startswith(prefixes)}
+    chosen = {name: value for name, value in chosen.items() if value != generated.get(name)}
+    return EnvironmentFile(path, {**own, **chosen}, generated)
 
 
 def ensure_secrets(file: EnvironmentFile) -> EnvironmentFile:
@@ -105,7 +106,7 @@ def ensure_secrets(file: EnvironmentFile) -> EnvironmentFile:
         before = text.rstrip("\n")
         _write(file.path, "\n".join(([before, ""] if before else []) + heading + lines) + "\n")
     elif file.path.exists():
-        os.chmod(file.path, 0o600)
+        file.path.chmod(0o600)
     return EnvironmentFile(file.path, {**file.chosen, **new}, file.generated, new)
 
 
@@ -173,12 +174,8 @@ def _write(path: Path, text: str) -> None:
     """Replace the file at once and with mode 0600 from the first byte on: a full disk must not leave half a file."""
     temporary = path.with_name(path.name + ".new")
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_private(temporary, text)
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

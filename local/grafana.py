@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from grafana.place import place
 from local.configuration import Configuration, child_environment
 from local.errors import StackError
 
@@ -63,8 +64,20 @@ def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Gr
     return _in_home(target) or _download(chosen, target, say)
 
 
-def grafana_command(grafana: Grafana) -> list[str]:
-    return [str(grafana.binary), "server", "--homepath", str(grafana.home)]
+def grafana_command(configuration: Configuration, grafana: Grafana) -> list[str]:
+    settings = configuration.layout.project / "grafana" / "grafana.ini"
+    return [str(grafana.binary), "server", "--homepath", str(grafana.home), "--config", str(settings)]
+
+
+def prepare_grafana(configuration: Configuration) -> None:
+    """Copy the boards, so that their links lead to this stack's ports."""
+    addresses = {"airflow_url": configuration.http("airflow"), "web_url": configuration.http("web")}
+    boards_folder(configuration).parent.mkdir(mode=0o700, exist_ok=True)
+    place(boards_folder(configuration), addresses)
+
+
+def boards_folder(configuration: Configuration) -> Path:
+    return configuration.layout.home / "grafana" / "dashboards"
 
 
 def grafana_environment(configuration: Configuration) -> dict[str, str]:
@@ -80,17 +93,10 @@ def grafana_environment(configuration: Configuration) -> dict[str, str]:
         "GF_PATHS_LOGS": str(data / "log"),
         "GF_PATHS_PLUGINS": str(data / "plugins"),
         "GF_PATHS_PROVISIONING": str(layout.project / "grafana" / "provisioning"),
-        "GF_LOG_MODE": "console",
-        "GF_SECURITY_ADMIN_USER": ADMIN,
-        "GF_SECURITY_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
-        "GF_USERS_ALLOW_SIGN_UP": "false",
-        "GF_ANALYTICS_REPORTING_ENABLED": "false",
-        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
-        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-        "GF_PLUGINS_PREINSTALL_DISABLED": "true",
-        "COINWATCH_GRAFANA_DASHBOARDS": str(layout.project / "grafana" / "dashboards"),
+        "COINWATCH_GRAFANA_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
+        "COINWATCH_GRAFANA_SECRET_KEY": chosen["COINWATCH_GRAFANA_SECRET_KEY"],
+        "COINWATCH_DASHBOARDS": str(boards_folder(configuration)),
         "COINWATCH_GRAPHITE_URL": configuration.addresses.get("COINWATCH_GRAPHITE_URL", ""),
-        "COINWATCH_DATABASE_READER_URL": configuration.addresses["COINWATCH_DATABASE_READER_URL"],
         "COINWATCH_DATABASE_READER_HOST": host,
         "COINWATCH_DATABASE_READER_NAME": reader.path.lstrip("/"),
         "COINWATCH_DATABASE_READER_USER": unquote(reader.username or ""),
@@ -111,7 +117,7 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
     archive = target.with_suffix(".tar.gz.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(archive, "wb") as file:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, archive.open("wb") as file:  # noqa: S310
             say(f"downloading Grafana {VERSION} (about 350 MB, once)")
             found = hashlib.sha256()
             while chunk := response.read(1 << 20):
@@ -131,10 +137,12 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
 
 
 def _source(chosen: Mapping[str, str]) -> tuple[str, str]:
-    """COINWATCH_GRAFANA_URL with COINWATCH_GRAFANA_SHA256 for a mirror or another version, otherwise the pinned build."""
+    """COINWATCH_GRAFANA_URL with COINWATCH_GRAFANA_SHA256 for a mirror or another version, else the pinned build."""
     url, digest = chosen.get("COINWATCH_GRAFANA_URL", ""), chosen.get("COINWATCH_GRAFANA_SHA256", "")
     if bool(url) != bool(digest):
         raise StackError("COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256 go together: set both or neither.")
+    if url and not url.startswith("https://"):
+        raise StackError(f"COINWATCH_GRAFANA_URL is {url!r}; it must start with https://.")
     if url:
         return url, digest.lower()
     architecture = ARCHITECTURES.get(platform.machine(), "")

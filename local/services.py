@@ -9,7 +9,7 @@ from pathlib import Path
 from local import airflow, graphite
 from local import grafana as grafana_server
 from local.configuration import LOOPBACK, Configuration, application_environment, child_environment
-from local.layout import Layout
+from local.layout import Layout, write_private
 from local.node import Node
 from local.postgres import Postgres, server_command, server_environment
 from local.readiness import Check
@@ -76,8 +76,7 @@ def write_specification(layout: Layout, service: Service) -> Program:
         "remove": [str(path) for path in service.remove],
         "postgres_data": os.path.realpath(service.postgres_data) if service.postgres_data else None,
     }
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(specification, file)
+    write_private(path, json.dumps(specification))
     return Program(service.name, path, service.stop_signal, service.stop_seconds)
 
 
@@ -88,8 +87,7 @@ def save_stack(layout: Layout, stack: Stack, missing: tuple[str, ...]) -> None:
         for s in stack.services.values()
     ]
     text = json.dumps({"parts": parts, "used": [asdict(used) for used in stack.used], "missing": missing})
-    with open(os.open(layout.run / "stack.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+    write_private(layout.run / "stack.json", text)
 
 
 def wanted_ports(configuration: Configuration, *, with_grafana: bool) -> dict[str, tuple[str, int]]:
@@ -272,7 +270,7 @@ def _grafana(configuration: Configuration, found: grafana_server.Grafana) -> Ser
     return Service(
         name="grafana",
         title="Grafana",
-        command=grafana_server.grafana_command(found),
+        command=grafana_server.grafana_command(configuration, found),
         environment=grafana_server.grafana_environment(configuration),
         directory=configuration.layout.run,
         check=Check("http", (f"{url}/api/health",)),

@@ -30,12 +30,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Started:
-    """``new_password`` is Airflow's admin password when this start made it, else ''; ``missing`` says what is left out."""
-
     configuration: Configuration
     stack: Stack
-    new_password: str
-    missing: tuple[str, ...]
 
 
 @dataclass
@@ -107,6 +103,8 @@ def _find_grafana(configuration: Configuration, say: Say, missing: list[str]) ->
 
 
 def _prepare_tools(configuration: Configuration, found: grafana.Grafana | None, say: Say) -> Tools:
+    if found:
+        grafana.prepare_grafana(configuration)
     node = modules = None
     if configuration.own_statsd or configuration.own_mail or _has_asset_script(configuration):
         node = find_node()
@@ -188,7 +186,7 @@ def _probe_exchanges(run: _Run) -> None:
     done = run.layout.home / "exchanges-probed"
     if done.exists():
         return
-    command = [run.layout.bin / "coinwatch", "exchanges", "probe"]
+    command: list[str | Path] = [run.layout.bin / "coinwatch", "exchanges", "probe"]
     output = run_command(run.layout, "probe", command, application_environment(run.configuration), seconds=120)
     run.say("public exchanges, asked once (again with: coinwatch exchanges probe):")
     for line in output.splitlines():

@@ -1,0 +1,54 @@
+"""The committed board, taken apart for the tests."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[3]
+GRAFANA = PROJECT / "grafana"
+BOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "coinwatch.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+VARIABLES: dict[str, dict[str, Any]] = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
+
+# A metric's name inside a target: letters, digits and the wildcards we use, at least one dot.
+METRIC = re.compile(r"stats(?:_counts|\.gauges|\.timers)\.[\w.*-]+")
+
+
+@dataclass(frozen=True)
+class SqlQuery:
+    panel: dict[str, Any]
+    sql: str
+    is_series: bool
+
+    def __str__(self) -> str:
+        return str(self.panel["title"])
+
+
+def sql_queries() -> list[SqlQuery]:
+    return [
+        SqlQuery(panel, target["rawSql"], target["format"] == "time_series")
+        for panel in PANELS
+        for target in panel["targets"]
+        if "rawSql" in target
+    ]
+
+
+def graphite_targets() -> list[str]:
+    return [target["target"] for panel in PANELS for target in panel["targets"] if "target" in target]
+
+
+def metrics() -> set[str]:
+    """Every metric's name, with its wildcards, that some target reads."""
+    return {name for target in graphite_targets() for name in METRIC.findall(target)}
+
+
+def column_units(panel: dict[str, Any]) -> dict[str, str]:
+    """Unit of each column of a table that has one of its own."""
+    return {
+        override["matcher"]["options"]: entry["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for entry in override["properties"]
+        if entry["id"] == "unit"
+    }

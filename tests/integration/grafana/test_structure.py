@@ -1,0 +1,169 @@
+"""The committed board is what the generator makes, and every panel helps its reader."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grafana.generate import lacks
+from grafana.place import place
+from local.configuration import make_configuration
+from local.environment_file import ensure_secrets, read_environment
+from local.grafana import grafana_environment, prepare_grafana
+from local.layout import Layout
+from tests.integration.grafana.board import BOARD, GRAFANA, PANELS, PROJECT, VARIABLES
+
+pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
+
+BUILT_IN = {"__interval", "__from", "__to"}
+
+
+def test_the_committed_board_is_what_the_generator_writes() -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "grafana.generate", "--check"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_format_is_the_classic_one_that_file_provisioning_wants() -> None:
+    assert BOARD["schemaVersion"] == 42
+    assert BOARD["uid"] == "coinwatch"
+    assert not any(field.startswith("auto") for variable in VARIABLES.values() for field in variable)
+    assert not any("footer" in panel["options"] for panel in PANELS)
+
+
+def test_defaults_suit_someone_who_just_opens_it() -> None:
+    assert BOARD["timezone"] == "browser"
+    assert BOARD["refresh"] == "30s"
+    assert BOARD["time"] == {"from": "now-6h", "to": "now"}
+
+
+def test_panel_ids_are_unique() -> None:
+    ids = [panel["id"] for panel in BOARD["panels"]]
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_panels_neither_overlap_nor_leave_the_grid() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in BOARD["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        for cell in (
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ):
+            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
+            taken[cell] = panel["title"]
+
+
+def test_every_panel_is_explained() -> None:
+    assert lacks(BOARD) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"title": " "}, "no title"),
+        ({"description": ""}, "what it shows"),
+        ({"description": "Prices over time."}, "when it looks wrong"),
+        ({"fieldConfig": {"defaults": {}}}, "no unit"),
+    ],
+)
+def test_generator_refuses_a_panel_that_leaves_its_reader_alone(change: dict[str, object], complaint: str) -> None:
+    board = copy.deepcopy(BOARD)
+    board["panels"][1].update(change)
+    assert any(complaint in problem for problem in lacks(board))
+
+
+def test_data_sources_are_those_that_are_provisioned() -> None:
+    provisioned = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "coinwatch.yaml").read_text())
+    known = {(source["type"], source["uid"]) for source in provisioned["datasources"]}
+    used = [panel["datasource"] for panel in PANELS]
+    used += [target["datasource"] for panel in PANELS for target in panel["targets"]]
+    used += [variable["datasource"] for variable in VARIABLES.values() if "datasource" in variable]
+    assert {(source["type"], source["uid"]) for source in used} == known
+
+
+def test_every_variable_that_is_used_is_defined_and_the_other_way_round() -> None:
+    text = json.dumps(BOARD, ensure_ascii=False)
+    used = set(re.findall(r"\$\{?(\w+)", text)) - BUILT_IN
+    used = {name for name in used if not name.startswith("__")}
+    assert used == VARIABLES.keys()
+
+
+def test_a_variable_uses_only_those_before_it() -> None:
+    known: set[str] = set()
+    for name, variable in VARIABLES.items():
+        assert set(re.findall(r"\$\{(\w+)", variable["query"])) <= known
+        known.add(name)
+
+
+def test_holes_are_drawn_as_holes() -> None:
+    for panel in PANELS:
+        if panel["type"] == "timeseries":
+            assert panel["fieldConfig"]["defaults"]["custom"].get("spanNulls", False) is not True, panel["title"]
+
+
+def test_values_of_graphite_from_before_the_pipeline_stopped_are_not_shown_as_now() -> None:
+    numbers = [panel for panel in PANELS if panel["type"] == "stat" and panel["datasource"]["type"] == "graphite"]
+    assert numbers
+    assert {panel["timeFrom"] for panel in numbers} == {"5m"}
+
+
+def test_links_lead_to_the_dag_and_to_the_web_page() -> None:
+    assert [link["url"] for link in BOARD["links"]] == ["${airflow_url}/dags/collect_prices", "${web_url}/"]
+
+
+def test_a_placed_copy_differs_in_its_addresses_only(tmp_path: Path) -> None:
+    place(tmp_path / "boards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"})
+    placed = json.loads((tmp_path / "boards" / "coinwatch.json").read_text())
+    constants = {v["name"]: v for v in placed["templating"]["list"]}
+    assert constants["airflow_url"]["query"] == "http://localhost:9"
+    assert constants["web_url"]["query"] == "https://prices.example"
+    for name in ("airflow_url", "web_url"):
+        constants[name]["query"] = VARIABLES[name]["query"]
+    assert placed == BOARD
+
+
+@pytest.mark.parametrize("addresses", [{"web_url": "javascript:alert(1)"}, {"elsewhere": "http://localhost"}])
+def test_a_copy_with_a_wrong_address_is_refused(tmp_path: Path, addresses: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"must begin with|no constant"):
+        place(tmp_path, addresses)
+
+
+def test_grafana_starts_closed() -> None:
+    lines = {line.strip() for line in (GRAFANA / "grafana.ini").read_text().splitlines()}
+    assert {"allow_sign_up = false", "reporting_enabled = false", "check_for_updates = false"} <= lines
+    assert "admin_password = $__env{COINWATCH_GRAFANA_ADMIN_PASSWORD}" in lines
+    assert "secret_key = $__env{COINWATCH_GRAFANA_SECRET_KEY}" in lines
+    anonymous = (GRAFANA / "grafana.ini").read_text().partition("[auth.anonymous]")[2].split("[")[0]
+    assert "enabled = false" in anonymous
+
+
+def test_variables_that_provisioning_needs_are_named_in_the_comment() -> None:
+    for path in (GRAFANA / "provisioning").rglob("*.yaml"):
+        text = path.read_text()
+        comment = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+        used = set(re.findall(r"\$\{(\w+)\}", text))
+        assert used, path
+        assert all(name in comment for name in used), path
+
+
+def test_local_run_sets_every_variable_that_grafana_fills_in(tmp_path: Path) -> None:
+    layout = Layout(PROJECT, tmp_path, tmp_path / ".env")
+    configuration = make_configuration(layout, ensure_secrets(read_environment(layout.env_file, {})))
+    prepare_grafana(configuration)
+    given = grafana_environment(configuration)
+    for path in GRAFANA.rglob("*.*"):
+        if path.suffix in {".yaml", ".ini"}:
+            needed = set(re.findall(r"\$(?:__env)?\{(\w+)\}", path.read_text()))
+            assert {name for name in needed if not given.get(name)} == set(), path
+    assert (Path(given["COINWATCH_DASHBOARDS"]) / "coinwatch.json").is_file()
+    assert given["COINWATCH_DATABASE_READER_HOST"] == "127.0.0.1:15432"
+    assert given["COINWATCH_DATABASE_READER_USER"] == "coinwatch_reader"
