@@ -88,7 +88,7 @@ def prepare_airflow(configuration: Configuration) -> None:
 
 
 def _database_state(configuration: Configuration) -> dict[str, str] | None:
-    """What identifies a prepared database: Airflow's version, the two schema versions, the first user. None: not yet."""
+    """What identifies a prepared database: versions of Airflow and of the tables, the first user. None: not yet."""
     from importlib.metadata import version
 
     import sqlalchemy

@@ -11,15 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.errors import StackError
 from local.layout import Layout, find_layout, make_folders
 from local.postgres_places import OUTSIDE
 from local.stop import stop_stack
 
+if TYPE_CHECKING:
+    from local.configuration import Configuration
+
 PROJECT = Path(__file__).resolve().parents[1]
 DATA = ("postgres", "graphite", "airflow", "coinnews", "mail", "grafana", "logs", "run")
-FILES = ("alerts.txt", "exchanges-probed")
+FILES = ("alerts.txt", "exchanges-probed", "password-shown")
 
 
 def main() -> int:
@@ -50,12 +54,11 @@ def start(layout: Layout, arguments: argparse.Namespace) -> int:
         status = read_status(layout)
         if status.state == "ready":
             _say("The stack is running already.")
-            configuration, new_password = read_configuration(layout, dict(os.environ))
+            configuration = read_configuration(layout, dict(os.environ))
         else:
-            started = start_stack(layout, dict(os.environ), _say)
-            configuration, new_password = started.configuration, started.new_password
+            configuration = start_stack(layout, dict(os.environ), _say)
             status = read_status(layout)
-    _say(started_text(layout, status, new_password))
+    _say(started_text(layout, status, _password_to_show(layout, configuration)))
     return 0 if arguments.detach else _stay(layout, configuration)
 
 
@@ -84,7 +87,7 @@ def logs(layout: Layout, arguments: argparse.Namespace) -> int:
     lines = arguments.lines or (100 if arguments.service else 5)
     if not paths:
         raise StackError(f"There are no logs in {layout.logs} yet.")
-    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if arguments.follow else []), *map(str, paths)])
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if arguments.follow else []), *map(str, paths)])  # noqa: S606
 
 
 def reset(layout: Layout, arguments: argparse.Namespace) -> int:
@@ -106,12 +109,19 @@ def reset(layout: Layout, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stay(layout: Layout, configuration: object) -> int:
+def _password_to_show(layout: Layout, configuration: "Configuration") -> str:
+    """Airflow's admin password at the end of the first start, '' ever after."""
+    shown = layout.home / "password-shown"
+    if shown.exists():
+        return ""
+    shown.touch()
+    return configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"]
+
+
+def _stay(layout: Layout, configuration: "Configuration") -> int:
     """Follow the stack until Ctrl-C, which stops it."""
-    from local.configuration import Configuration
     from local.follow import follow
 
-    assert isinstance(configuration, Configuration)  # noqa: S101
     _say("Ctrl-C stops everything.")
     try:
         if follow(configuration, _say):
@@ -132,7 +142,7 @@ def _only_one(layout: Layout) -> Iterator[None]:
     """Two starts or stops of one stack at a time would undo each other."""
     make_folders(layout)
     path = layout.home / "lock"
-    with open(path, "a+") as file:
+    with path.open("a+") as file:
         if not _take(file.fileno(), seconds=90 if _is_stop() else 0):
             raise StackError(f"Another start or stop of this stack is under way (process {_holder(path)}).")
         file.truncate(0)
@@ -146,7 +156,7 @@ def _end_running_start(layout: Layout) -> None:
     path = layout.home / "lock"
     if not path.exists():
         return
-    with open(path, "a+") as file:
+    with path.open("a+") as file:
         if _take(file.fileno(), seconds=0):
             return
     holder = _holder(path)
@@ -159,11 +169,12 @@ def _take(descriptor: int, seconds: float) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.2)
+        else:
+            return True
 
 
 def _holder(path: Path) -> str:

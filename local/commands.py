@@ -37,13 +37,14 @@ def run_command(
             text=True,
             errors="replace",
             timeout=seconds,
+            check=False,
             **account,
         )
     except subprocess.TimeoutExpired:
         raise StackError(f"{name} did not finish within {seconds:.0f} seconds.") from None
     except FileNotFoundError as error:
         raise StackError(f"{name} cannot run: there is no {error.filename}.") from None
-    with open(log, "a") as file:
+    with log.open("a") as file:
         file.write(finished.stdout)
     if finished.returncode:
         raise explain_failure(name, finished.stdout, log, f"exit code {finished.returncode}")

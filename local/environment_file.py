@@ -10,7 +10,7 @@ import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import StackError
@@ -77,7 +77,6 @@ class EnvironmentFile:
     path: Path
     chosen: Mapping[str, str]
     generated: Mapping[str, str]
-    new_secrets: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str, default: str = "") -> str:
         """The user's value of a setting, or ``default`` when it is not set or empty."""
@@ -107,7 +106,7 @@ def ensure_secrets(file: EnvironmentFile) -> EnvironmentFile:
         _write(file.path, "\n".join(([before, ""] if before else []) + heading + lines) + "\n")
     elif file.path.exists():
         file.path.chmod(0o600)
-    return EnvironmentFile(file.path, {**file.chosen, **new}, file.generated, new)
+    return EnvironmentFile(file.path, {**file.chosen, **new}, file.generated)
 
 
 def write_addresses(file: EnvironmentFile, addresses: Mapping[str, str]) -> None:

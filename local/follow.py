@@ -99,7 +99,7 @@ class _NewLines:
 
     def read(self) -> list[str]:
         try:
-            with open(self._path, "rb") as file:
+            with self._path.open("rb") as file:
                 file.seek(self._position)
                 text = file.read()
         except OSError:
@@ -110,4 +110,4 @@ class _NewLines:
 
 
 def _clock() -> str:
-    return datetime.now().strftime("%H:%M:%S")
+    return datetime.now().astimezone().strftime("%H:%M:%S")

@@ -50,7 +50,7 @@ def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Gr
     chosen = configuration.chosen
     if chosen.get("COINWATCH_GRAFANA", "").lower() in ("no", "off", "false", "0"):
         raise NoGrafana("switched off by COINWATCH_GRAFANA")
-    home = os.environ.get("GRAFANA_HOME", "")
+    home = os.environ.get("GRAFANA_HOME") or chosen.get("GRAFANA_HOME", "")
     if home:
         return _in_home(Path(home)) or _refuse(f"GRAFANA_HOME is {home}, but there is no bin/grafana in it.")
     on_path = shutil.which("grafana")
@@ -119,10 +119,13 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, archive.open("wb") as file:  # noqa: S310
             say(f"downloading Grafana {VERSION} (about 350 MB, once)")
-            found = hashlib.sha256()
+            found, size = hashlib.sha256(), 0
             while chunk := response.read(1 << 20):
                 found.update(chunk)
                 file.write(chunk)
+                size += len(chunk)
+                if size // 50_000_000 > (size - len(chunk)) // 50_000_000:
+                    say(f"  {size // 1_000_000} MB of Grafana")
         if found.hexdigest() != digest:
             raise NoGrafana(f"{url} has the SHA-256 {found.hexdigest()}, not the pinned {digest}; it was thrown away")
         return _unpack(archive, target)

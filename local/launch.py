@@ -28,7 +28,7 @@ def main(path: str) -> NoReturn:
     os.chdir(specification["directory"])
     if specification["user"]:
         become(specification["user"])
-    os.execvpe(specification["command"][0], specification["command"], specification["environment"])
+    os.execvpe(specification["command"][0], specification["command"], specification["environment"])  # noqa: S606
 
 
 def become(name: str) -> None:
@@ -61,12 +61,15 @@ def servers_in(data: Path) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(data):
-                if (entry / "comm").read_text().strip() == "postgres":
-                    found.append(int(entry.name))
+            if entry.name.isdigit() and (entry / "cwd").readlink() == data and _name(entry) == "postgres":
+                found.append(int(entry.name))
         except OSError:
             continue
     return found
+
+
+def _name(entry: Path) -> str:
+    return (entry / "comm").read_text().strip()
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def find_layout(project: Path) -> Layout:
     chosen = os.environ.get("COINWATCH_LOCAL_DIR", "").strip()
     if not chosen:
         return Layout(project, project / ".local", project / ".env")
-    home = Path(os.path.abspath(os.path.expanduser(chosen)))
+    home = Path(chosen).expanduser().absolute()
     return Layout(project, home, home / ".env")
 
 
@@ -73,11 +73,18 @@ def make_folders(layout: Layout) -> None:
     """
     is_root = os.getuid() == 0
     layout.home.mkdir(parents=True, exist_ok=True)
-    os.chmod(layout.home, 0o711 if is_root else 0o700)
+    layout.home.chmod(0o711 if is_root else 0o700)
     for folder in (layout.run, layout.logs):
         folder.mkdir(exist_ok=True)
-        os.chmod(folder, 0o700)
+        folder.chmod(0o700)
     _make_private(layout.supervisor_socket.parent)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, with mode 0600 from the first byte on."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
 
 
 def _make_private(folder: Path) -> None:
@@ -86,4 +93,4 @@ def _make_private(folder: Path) -> None:
     state = folder.lstat()
     if folder.is_symlink() or state.st_uid != os.getuid():
         raise StackError(f"{folder} belongs to somebody else; remove it, or set COINWATCH_LOCAL_DIR to a shorter path.")
-    os.chmod(folder, 0o700)
+    folder.chmod(0o700)

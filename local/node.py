@@ -100,7 +100,7 @@ class _Lock:
         self._path = path
 
     def __enter__(self) -> None:
-        self._file = open(self._path, "w")
+        self._file = self._path.open("w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(self, *reason: object) -> None:

@@ -1,6 +1,5 @@
 """The ports of the stack: which setting names each, whether it is free, and who holds it if not."""
 
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def find_holder(number: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> st
             continue
         try:
             for link in (folder / "fd").iterdir():
-                if os.readlink(link) in inodes:
+                if str(link.readlink()) in inodes:
                     return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
         except OSError:
             continue

@@ -72,7 +72,7 @@ def _choose_place(configuration: Configuration) -> Postgres:
     home = inside if reachable else outside
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not reachable:
-        os.chmod(OUTSIDE, 0o755)
+        OUTSIDE.chmod(0o711)
     account = pwd.getpwnam(user)
     os.chown(home, account.pw_uid, account.pw_gid)
     binaries = packaged if _can_reach(user, packaged / "bin" / "postgres") else _copy_binaries(packaged, home, user)
@@ -101,7 +101,8 @@ def _unprivileged_user(chosen: Mapping[str, str], *homes: Path) -> str:
         except KeyError:
             continue
     raise StackError(
-        "Postgres does not run as root and there is no user to run it as; set COINWATCH_POSTGRES_USER to an existing one."
+        "Postgres does not run as root, and there is no user to run it as; "
+        "set COINWATCH_POSTGRES_USER to an existing one."
     )
 
 
@@ -175,7 +176,7 @@ def _write_settings(configuration: Configuration, postgres: Postgres) -> None:
     main = postgres.data / "postgresql.conf"
     include = "include = 'coinwatch.conf'"
     if include not in main.read_text():
-        with open(main, "a") as file:
+        with main.open("a") as file:
             file.write(f"\n{include}\n")
     if postgres.user:
         os.chown(path, pwd.getpwnam(postgres.user).pw_uid, -1)

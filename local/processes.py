@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,10 +83,9 @@ def _wait_until_gone(pids: set[int], seconds: float) -> None:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    try:
+    # Gone already, or another user's: then it is out of reach, and the caller reports what is left.
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # gone already, or another user's: then it is not in reach and the caller reports what is left
 
 
 def _read(pid: int) -> Process | None:
@@ -116,6 +116,6 @@ def _has_marker(entry: Path, wanted: bytes) -> bool:
 
 def _working_directory(entry: Path) -> str:
     try:
-        return os.readlink(entry / "cwd")
+        return str((entry / "cwd").readlink())
     except OSError:
         return ""

@@ -36,18 +36,18 @@ def check_query(url: str) -> str | None:
     try:
         with psycopg.connect(url, connect_timeout=3) as connection:
             connection.execute("SELECT 1")
-        return None
     except psycopg.Error as error:
         return _short(error)
+    return None
 
 
 def check_line_receiver(host: str, port: int) -> str | None:
     """carbon takes connections."""
     try:
         socket.create_connection((host, port), timeout=2).close()
-        return None
     except OSError as error:
         return _short(error)
+    return None
 
 
 def check_gauge(host: str, port: int, admin_port: int) -> str | None:
@@ -59,9 +59,9 @@ def check_gauge(host: str, port: int, admin_port: int) -> str | None:
             if PROBE_GAUGE in _ask(host, admin_port, "gauges"):
                 _ask(host, admin_port, f"delgauges {PROBE_GAUGE}")
                 return None
-        return "a gauge sent by TCP does not appear at the admin port"
     except OSError as error:
         return _short(error)
+    return "a gauge sent by TCP does not appear at the admin port"
 
 
 def check_render(url: str) -> str | None:

@@ -1,5 +1,7 @@
 """What a person reads: the table of what runs, and what to try next."""
 
+from collections.abc import Sequence
+
 from local.airflow import ADMIN
 from local.layout import Layout
 from local.status import Status
@@ -22,7 +24,8 @@ def status_text(status: Status) -> str:
 
 
 def started_text(layout: Layout, status: Status, new_password: str) -> str:
-    """The table after a start. ``new_password`` is shown this once, in every later table only where it stands."""
+    """The table after a start. ``new_password`` is Airflow's, at the first start; otherwise the table
+    says where it stands."""
     password = new_password or f"password in {_shown(layout)} (COINWATCH_AIRFLOW_ADMIN_PASSWORD)"
     rows = [("running", "address", "login")]
     for part in status.parts:
@@ -56,6 +59,6 @@ def _shown(layout: Layout) -> str:
     return ".env" if layout.env_file.parent == layout.project else str(layout.env_file)
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -228,7 +228,7 @@ def _web(configuration: Configuration) -> Service:
         command=[*_coinwatch(configuration), "web", *options],
         environment=application_environment(configuration),
         directory=configuration.layout.run,
-        check=Check("http", (f"{url}/api/v1/health",)),
+        check=Check("http", (f"{url}/health",)),
         address=url,
         ports=("web",),
     )

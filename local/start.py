@@ -28,12 +28,6 @@ DIED_TOO_OFTEN = 4
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Started:
-    configuration: Configuration
-    stack: Stack
-
-
 @dataclass
 class _Run:
     """The state that the parallel steps of one start share."""
@@ -49,19 +43,19 @@ class _Run:
         return self.configuration.layout
 
 
-def read_configuration(layout: Layout, environment: dict[str, str]) -> tuple[Configuration, str]:
-    """Settings checked and secrets made; the second value is Airflow's admin password if it is new."""
+def read_configuration(layout: Layout, environment: dict[str, str]) -> Configuration:
+    """Settings checked, secrets made, addresses written to .env."""
     file = ensure_secrets(read_environment(layout.env_file, environment))
     configuration = make_configuration(layout, file)
     write_addresses(file, configuration.addresses)
-    return configuration, file.new_secrets.get("COINWATCH_AIRFLOW_ADMIN_PASSWORD", "")
+    return configuration
 
 
-def start_stack(layout: Layout, environment: dict[str, str], say: Say) -> Started:
+def start_stack(layout: Layout, environment: dict[str, str], say: Say) -> Configuration:
     """Start all parts and wait until each is really ready. On any failure nothing keeps running."""
     check_room(layout)
     make_folders(layout)
-    configuration, new_password = read_configuration(layout, environment)
+    configuration = read_configuration(layout, environment)
     left_over = stop_stack(layout)
     if left_over:
         say(f"ended {left_over} processes that an earlier run had left behind")
@@ -76,7 +70,7 @@ def start_stack(layout: Layout, environment: dict[str, str], say: Say) -> Starte
     except BaseException:
         stop_stack(layout)
         raise
-    return Started(configuration, stack, new_password, tuple(missing))
+    return configuration
 
 
 def check_room(layout: Layout) -> None:

@@ -2,6 +2,7 @@
 
 import time
 import xmlrpc.client
+from contextlib import suppress
 
 from local import supervisor
 from local.errors import StackError
@@ -17,10 +18,9 @@ def stop_stack(layout: Layout) -> int:
     folders = [home / "data" for home in possible_homes(layout)]
     count = len(find_processes(layout.marker, folders))
     if supervisor.is_running(layout):
-        try:
+        # When it dies meanwhile, what it leaves is found below.
+        with suppress(OSError, xmlrpc.client.Error):
             _stop_in_order(layout)
-        except (OSError, xmlrpc.client.Error):
-            pass  # it died meanwhile; what it leaves is found below
     end_processes(layout.marker, folders)
     left = find_processes(layout.marker, folders)
     if left:

@@ -1,7 +1,6 @@
-"""supervisord: its configuration, and talking to it over a socket that only its owner can open. Standard library only."""
+"""supervisord: its configuration, and talking to it over a socket for its owner only. Standard library only."""
 
 import http.client
-import os
 import socket
 import subprocess
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.errors import StackError
-from local.layout import Layout
+from local.layout import Layout, write_private
 
 ATTEMPTS = 60  # supervisord waits one second more before each: about half an hour, then it gives a part up
 
@@ -73,15 +72,14 @@ def write_configuration(layout: Layout, programs: Iterable[Program]) -> Path:
             "stdout_logfile_backups=2",
         ]
     path = layout.run / "supervisord.conf"
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write("\n".join(lines) + "\n")
+    write_private(path, "\n".join(lines) + "\n")
     return path
 
 
 def start_supervisor(layout: Layout, configuration: Path, environment: dict[str, str]) -> None:
     """Start supervisord in a session of its own, so that Ctrl-C and a closed terminal do not reach it."""
     layout.supervisor_socket.unlink(missing_ok=True)
-    with open(layout.logs / "supervisord.out", "w") as output:
+    with (layout.logs / "supervisord.out").open("w") as output:
         process = subprocess.Popen(
             [layout.python, "-m", "supervisor.supervisord", "-n", "-c", configuration],
             cwd=layout.run,

@@ -4,6 +4,8 @@
 it uses and nothing more. ``imp`` (gone in Python 3.12) and ``cgi`` (3.13) come from PyPI, see pyproject.toml.
 """
 
+# mypy: disable-error-code="import-untyped,import-not-found"
+
 import configparser
 import inspect
 import sys

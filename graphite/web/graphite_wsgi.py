@@ -4,6 +4,8 @@
 storage folder (directories, tables) and ends; gunicorn serves ``graphite_wsgi:application``.
 """
 
+# mypy: disable-error-code="import-untyped,import-not-found"
+
 import os
 import sys
 from pathlib import Path
