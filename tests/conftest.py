@@ -12,7 +12,10 @@ from psycopg import sql
 
 from coinwatch.database import create_engine
 from coinwatch.migrations import migrate, setup_database
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.settings import Settings
 from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.settings import make_settings
 
 # Nothing of the developer's own stack may leak into a test.
 for name in [name for name in os.environ if name.startswith("COINWATCH_")]:
@@ -71,3 +74,16 @@ def engine(database: Database) -> Iterator[sa.Engine]:
     engine = create_engine(database.url("app"))
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Two coins on four exchanges."""
+    return make_settings()
+
+
+@pytest.fixture
+def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
+    """The test's database with that configuration written to it."""
+    sync_catalog(engine, settings)
+    return engine
