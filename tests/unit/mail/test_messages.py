@@ -1,0 +1,133 @@
+"""Mails are safe whatever stands in their rows, and links are what we signed."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
+from coinwatch.mail.links import confirmation_link, read_confirmation, read_unsubscribe, unsubscribe_link
+from coinwatch.mail.messages import build_message, format_price
+from coinwatch.mail.smtp import MailServer, parse_smtp_url
+from tests.support.settings import make_settings
+
+SETTINGS = make_settings()
+ALERT = {
+    "alert_id": 1,
+    "subscription_id": 7,
+    "observed_at": "2026-03-01T12:01:00+00:00",
+    "reference_at": "2026-03-01T12:00:00+00:00",
+    "price": 105.0,
+    "reference": 100.0,
+    "change_percent": 5.0,
+    "threshold": 5.0,
+    "direction": "either",
+    "exchange": "kraken",
+    "exchange_name": "Kraken",
+    "base": "BTC",
+    "quote": "USD",
+    "coin_name": "Bitcoin",
+}
+
+
+def build(recipient: str = "ada@example.org", timezone: str = "UTC", **changes: Any) -> Any:
+    return build_message(
+        SETTINGS,
+        kind="alerts",
+        recipient=recipient,
+        payload={"timezone": timezone, "alerts": [{**ALERT, **changes}]},
+        message_id=UUID(int=1),
+        created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("text", ["Kraken\r\nBcc: all@example.org", "Kraken\nX", "Kraken\x00", "\x1b[31mKraken"])
+def test_a_line_break_in_a_header_value_is_refused(text: str) -> None:
+    with pytest.raises(PermanentMailError, match="line break or control character"):
+        build(exchange_name=text)
+    with pytest.raises(PermanentMailError):
+        build(recipient=f"ada@example.org{text}")
+
+
+@given(st.text(max_size=80))
+def test_no_text_of_an_exchange_adds_a_header_or_a_tag(text: str) -> None:
+    try:
+        message = build(exchange_name=text, coin_name=text)
+    except PermanentMailError:
+        return
+    names = [name for name, _ in message.items()]
+    assert sorted(set(names)) == sorted(names)
+    assert "Bcc" not in names
+    html = message.get_body(("html",)).get_content()
+    assert html.count("<script") == 0
+    assert html.count("<div") == 1
+
+
+def test_the_same_row_gives_the_same_mail() -> None:
+    first, second = build(), build()
+    for part in ("Subject", "Message-ID", "Date", "To"):
+        assert first[part] == second[part]
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("Asia/Tehran", "15:31:00 +0330"), ("Mars/Base", "12:01:00 UTC")])
+def test_times_are_in_the_readers_zone(zone: str, shown: str) -> None:
+    assert shown in build(timezone=zone).get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        (68923.674, "68,923.67"),
+        (1000.0, "1,000.00"),
+        (105.5, "105.5"),
+        (2.363351, "2.36335"),
+        (0.00001234, "0.00001234"),
+        (1.5e-12, "0.000000000002"),
+    ],
+)
+def test_prices_read_well(price: float, shown: str) -> None:
+    assert format_price(price) == shown
+
+
+def test_links_are_only_good_for_what_they_were_made_for() -> None:
+    token = confirmation_link(SETTINGS, 7).rpartition("/")[2]
+    assert read_confirmation(SETTINGS, token) == 7
+    with pytest.raises(InvalidRequest, match="not complete"):
+        read_unsubscribe(SETTINGS, token)
+    with pytest.raises(InvalidRequest):
+        read_confirmation(SETTINGS, token[:-1])
+    with pytest.raises(InvalidRequest):
+        read_confirmation(make_settings(secret_key="another"), token)
+    assert read_unsubscribe(SETTINGS, unsubscribe_link(SETTINGS, [3, 4]).rpartition("/")[2]) == [3, 4]
+
+
+def test_links_need_a_secret() -> None:
+    with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY"):
+        confirmation_link(make_settings(secret_key=None), 1)
+    with pytest.raises(ConfigurationError, match="example"):
+        confirmation_link(make_settings(secret_key="change-me"), 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://mail.example.org:587", MailServer("mail.example.org", 587, "starttls")),
+        ("smtps://mail.example.org", MailServer("mail.example.org", 465, "implicit")),
+        ("smtp://127.0.0.1:1025?tls=none", MailServer("127.0.0.1", 1025, "none")),
+        ("smtp://me%40here:p%2Fw@m:25", MailServer("m", 25, "starttls", "me@here", "p/w")),
+    ],
+)
+def test_smtp_urls(url: str, server: MailServer) -> None:
+    assert parse_smtp_url(url) == server
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mail.example.org", "http://mail", "smtp://", "smtp://m:x", "smtp://a:b@m?tls=none"]
+)
+def test_wrong_smtp_urls_are_named_without_their_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="COINWATCH_SMTP_URL") as caught:
+        parse_smtp_url(url)
+    assert "a:b" not in str(caught.value)
