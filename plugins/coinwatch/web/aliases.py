@@ -7,22 +7,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.prices.reading import History
-from coinwatch.web.api import Accepted, make_subscription, read_history
+from coinwatch.web.api import COMMON, SUBSCRIBING, Accepted, make_subscription, read_history
 from coinwatch.web.website import ClientHere, SiteHere, VisitorHere
 from coinwatch.web.wishes import Percent, SubscriptionWish
 
-router = APIRouter(tags=["by their old names"])
+router = APIRouter(tags=["by their old names"], responses=COMMON)
 
 
 class OldWish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    email: str = Field(min_length=1, max_length=254)
-    coin_name: str = Field(min_length=1, max_length=60)
-    percentage: Percent
+    email: str = Field(min_length=1, max_length=254, description="Where the alerts go.")
+    coin_name: str = Field(min_length=1, max_length=60, description="Code or name of the coin.")
+    percentage: Percent = Field(description="How far the price has to move, in percent.")
 
 
-@router.post("/SubscribeCoin", status_code=201, summary="The same as POST /api/v1/subscriptions")
+@router.post("/SubscribeCoin", status_code=201, summary="The same as POST /api/v1/subscriptions", responses=SUBSCRIBING)
 def subscribe_coin(
     site: SiteHere, visitor: VisitorHere, client: ClientHere, response: Response, wish: OldWish
 ) -> Subscription | Accepted:
@@ -31,5 +31,7 @@ def subscribe_coin(
 
 
 @router.get("/GetPriceHistory", summary="The same as GET /api/v1/history/{coin}")
-def get_price_history(site: SiteHere, coin_name: Annotated[str, Query(max_length=60)]) -> History:
+def get_price_history(
+    site: SiteHere, coin_name: Annotated[str, Query(max_length=60, description="Code or name of the coin.")]
+) -> History:
     return read_history(site, coin_name)

@@ -31,14 +31,12 @@ class Accepted(BaseModel):
     message: str
 
 
-router = APIRouter(
-    prefix="/api/v1",
-    responses={
-        422: {"model": Problem, "description": "A field is wrong."},
-        503: {"model": Problem, "description": "Postgres is away."},
-    },
-)
 Answers = dict[int | str, dict[str, Any]]
+COMMON: Answers = {
+    422: {"model": Problem, "description": "A field is wrong."},
+    503: {"model": Problem, "description": "Postgres is away."},
+}
+router = APIRouter(prefix="/api/v1", responses=COMMON)
 UNKNOWN: Answers = {404: {"model": Problem, "description": "Unknown; the message says what there is."}}
 
 SUBSCRIBING: Answers = {
@@ -101,7 +99,7 @@ def make_subscription(
 
 @router.get("/subscriptions", tags=["operators"], summary="All subscriptions, or those of one address")
 def read_subscriptions(
-    site: SiteHere, email: Annotated[str | None, Query(max_length=254)] = None
+    site: SiteHere, email: Annotated[str | None, Query(max_length=254, description="Left out: all.")] = None
 ) -> list[Subscription]:
     return list_subscriptions(site.engine, email)
 

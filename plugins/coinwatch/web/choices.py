@@ -30,8 +30,8 @@ def watched_choices(engine: Engine) -> Choices:
     markets = watched_markets(engine)
     exchanges = {market.exchange: market.exchange_name for market in markets if market.exchange != "index"}
     return Choices(
-        coins={market.base: market.coin_name for market in markets},
-        exchanges=dict(sorted(exchanges.items(), key=lambda item: item[1].lower())),
+        coins=_by_name({market.base: market.coin_name for market in markets}),
+        exchanges=_by_name(exchanges),
     )
 
 
@@ -40,3 +40,7 @@ def watched_markets(engine: Engine, coin: str | None = None) -> list[Market]:
     with transaction(engine) as connection:
         rows = connection.execute(statement("web/markets"), {"coin": coin}).mappings()
         return [Market(**row) for row in rows]
+
+
+def _by_name(names: dict[str, str]) -> dict[str, str]:
+    return dict(sorted(names.items(), key=lambda item: item[1].lower()))

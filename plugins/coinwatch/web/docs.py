@@ -29,6 +29,6 @@ def _described(method: str, path: str, operation: dict[str, Any], inside_airflow
         "summary": operation.get("summary", ""),
         "parameters": operation.get("parameters", []),
         "body": body.get("$ref", "").rpartition("/")[2],
-        "answers": {code: answer.get("description", "") for code, answer in operation.get("responses", {}).items()},
+        "answers": {code: answer["description"] for code, answer in sorted(operation["responses"].items())},
         "for_operators": demand_of(method, path, inside_airflow) is Demand.OPERATOR,
     }

@@ -13,6 +13,7 @@ from coinwatch.prices.reading import History, LatestPrice, latest_prices, price_
 from coinwatch.web.chart import draw
 from coinwatch.web.choices import Market, watched_choices, watched_markets
 from coinwatch.web.website import Site, SiteHere
+from coinwatch.web.wishes import BLANK
 from coinwatch.web.wording import duration, iso
 
 router = APIRouter(include_in_schema=False)
@@ -31,7 +32,7 @@ TABLE_ROWS = 25
 @router.get("/")
 def prices(site: SiteHere, request: Request) -> Response:
     choices = watched_choices(site.engine)
-    return site.page(request, "prices.html", _price_table(site) | {"choices": choices, "typed": {}, "problems": {}})
+    return site.page(request, "prices.html", _price_table(site) | {"choices": choices, "typed": BLANK, "problems": {}})
 
 
 @router.get("/prices")

@@ -11,7 +11,7 @@ from coinwatch.web.access import Visitor
 from coinwatch.web.answers import TooManyRequests, status_of
 from coinwatch.web.choices import watched_choices
 from coinwatch.web.website import ClientHere, Site, SiteHere, VisitorHere
-from coinwatch.web.wishes import SubscriptionWish, read_wish
+from coinwatch.web.wishes import BLANK, SubscriptionWish, read_wish
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,7 +38,7 @@ def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | Non
 
 @router.get("/subscribe")
 def show_form(site: SiteHere, request: Request, coin: str = "", exchange: str = "") -> Response:
-    return form_page(site, request, {"coin": coin, "exchange": exchange})
+    return form_page(site, request, BLANK | {"coin": coin.upper(), "exchange": exchange.lower()})
 
 
 @router.post("/subscribe")

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+# What a form shows before anybody typed.
+BLANK = {"email": "", "coin": "", "threshold_percent": "", "direction": "either", "exchange": ""}
+
 
 def _without_percent_sign(value: object) -> object:
     return value.strip().removesuffix("%").strip() if isinstance(value, str) else value
@@ -31,10 +34,10 @@ class SubscriptionWish(BaseModel):
         examples=[2.5],
     )
     direction: Literal["up", "down", "either"] = Field("either", description="Which way the price has to move.")
-    exchange: Annotated[str | None, Optional, Field(max_length=60)] = Field(
+    exchange: Annotated[Annotated[str, Field(max_length=60)] | None, Optional] = Field(
         None, description="Code of the exchange; left out, the index: the median of all exchanges.", examples=["kraken"]
     )
-    quote: Annotated[str | None, Optional, Field(max_length=20)] = Field(
+    quote: Annotated[Annotated[str, Field(max_length=20)] | None, Optional] = Field(
         None, description="Currency of the price; left out, US dollar where there is one.", examples=["USD"]
     )
     cooldown_seconds: int = Field(0, description="Seconds of silence after an alert; 0 for none.", examples=[3600])

@@ -11,6 +11,15 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+function timeLabel(seconds) { // UTC; the day at midnight, the time elsewhere
+  const moment = new Date(seconds * 1000);
+  const [hours, minutes] = [moment.getUTCHours(), moment.getUTCMinutes()];
+  if (hours + minutes === 0) return `${moment.getUTCDate()} ${MONTHS[moment.getUTCMonth()]}`;
+  return `${String(hours).padStart(2, "0")}:${String(minutes).padStart(2, "0")}`;
+}
+
 function options(unit, width, digits) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
   const number = (value) => value?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -20,7 +29,7 @@ function options(unit, width, digits) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     legend: { live: true },
-    axes: [axis, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map(timeLabel) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
     series: [
       { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
       {
@@ -48,11 +57,13 @@ async function draw() {
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", drawing.getAttribute("aria-label"));
   drawing.replaceWith(place);
-  let chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
+  let chart;
   const redraw = () => {
-    chart.destroy();
+    chart?.destroy();
     chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
+    chart.setLegend({ idx: data[0].length - 1 });
   };
+  redraw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   let width = figure.clientWidth;
   new ResizeObserver(() => {

@@ -1,0 +1,82 @@
+"""The coinwatch page inside Airflow's own user interface, in a browser, on the running stack.
+
+The fixture ``stack`` gives ``airflow_url``, ``admin_user`` and ``admin_password``.
+"""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, expect
+
+from tests.support.browser import chromium
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack) -> Iterator[Page]:
+    """Logged in to Airflow."""
+    page = browser.new_page(viewport={"width": 1360, "height": 850})
+    page.goto(f"{stack.airflow_url}/")
+    page.locator("input[name=username]").fill(stack.admin_user)
+    page.locator("input[name=password]").fill(stack.admin_password)
+    page.locator("[type=submit]").click()
+    yield page
+    page.close()
+
+
+def coinwatch_frame(page: Page) -> FrameLocator:
+    page.get_by_role("link", name="coinwatch").click()
+    return page.frame_locator("iframe[title=coinwatch]")
+
+
+def test_navigation_leads_to_the_prices_in_airflows_frame(page: Page) -> None:
+    frame = coinwatch_frame(page)
+    expect(frame.get_by_role("heading", name="Latest prices")).to_be_visible()
+    expect(frame.locator("[data-instrument='index:BTC/USD'] .price")).to_contain_text("USD")
+    frame.get_by_role("link", name="Bitcoin").first.click()
+    expect(frame.get_by_role("heading", name="Bitcoin")).to_be_visible()
+    expect(frame.locator("#chart .u-over")).to_be_visible()
+
+
+def test_subscription_made_in_airflow_is_active_at_once(page: Page, stack) -> None:
+    address = f"airflow-{uuid.uuid4().hex[:12]}@example.org"
+    frame = coinwatch_frame(page)
+    frame.get_by_label("Coin").select_option("BTC")
+    frame.get_by_label("By at least (%)").fill("2.5")
+    frame.get_by_label("Mail to").fill(address)
+    frame.get_by_role("button", name="Create alert").click()
+    expect(frame.get_by_role("heading", name="Alert created")).to_be_visible()
+    expect(frame.get_by_text(address)).to_be_visible()
+
+    listed = page.request.get(f"{stack.airflow_url}/coinwatch/api/v1/subscriptions", params={"email": address})
+    assert listed.status == 200
+    [subscription] = listed.json()
+    assert (subscription["status"], subscription["base"], subscription["threshold"]) == ("active", "BTC", 2.5)
+
+
+def test_mistake_is_shown_next_to_its_field_and_nothing_typed_is_lost(page: Page) -> None:
+    frame = coinwatch_frame(page)
+    frame.get_by_label("By at least (%)").fill("a lot")
+    frame.get_by_label("Mail to").fill("ada@example.org")
+    frame.get_by_role("button", name="Create alert").click()
+    expect(frame.locator("#threshold_percent-problem")).to_contain_text("not a number")
+    expect(frame.get_by_label("By at least (%)")).to_have_value("a lot")
+    expect(frame.get_by_label("Mail to")).to_have_value("ada@example.org")
+
+
+def test_without_a_login_nothing_is_shown(browser: Browser, stack) -> None:
+    page = browser.new_page()
+    answer = page.goto(f"{stack.airflow_url}/coinwatch/")
+    assert answer is not None
+    assert answer.status == 401
+    expect(page.get_by_role("heading")).to_have_text(re.compile("Please log in"))
+    page.close()
