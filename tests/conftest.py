@@ -18,7 +18,7 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
 
 # Nothing of the developer's own stack may leak into a test.
-for name in [name for name in os.environ if name.startswith("COINWATCH_")]:
+for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
     del os.environ[name]
 os.environ["COINWATCH_ENV_FILE"] = os.devnull
 
