@@ -42,16 +42,17 @@ log = structlog.get_logger()
 
 def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
     """Send gauges by their names without the prefix; False, after a warning, when StatsD is away."""
+    client = TCPStatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
     try:
-        client = TCPStatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
         with client.pipeline() as pipeline:
             for name, value in values.items():
                 pipeline.gauge(name, float(value))
-        client.close()
     except OSError as error:
         address = f"{settings.statsd_host}:{settings.statsd_port}"
         log.warning("gauges lost, StatsD is away", address=address, gauges=len(values), error=str(error))
         return False
+    finally:
+        client.close()
     log.info("gauges sent", gauges=len(values))
     return True
 

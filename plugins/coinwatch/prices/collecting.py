@@ -19,7 +19,6 @@ from coinwatch.prices.catalog import watched_instruments
 from coinwatch.prices.loading import LoadResult, load_quotes, log_refusals
 from coinwatch.settings import Settings
 
-TRIES = 2
 PAUSE_BETWEEN_TRIES_SECONDS = 1.0
 # A timer that fires a little early must not make an exchange with a minimum interval miss every second turn.
 EARLY = timedelta(seconds=10)
@@ -99,6 +98,8 @@ def collect_exchange(
         started = time.monotonic()
         try:
             batch = _fetch(adapter, list(instruments), sleep)
+            if instruments and not batch.quotes:
+                raise batch.trouble or _nothing_usable(code, batch)
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
             raise
@@ -121,21 +122,28 @@ def collect_exchange(
 
 
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
-    for _ in range(TRIES - 1):
-        try:
-            return _fetch_once(adapter, instruments)
-        except RetryNow as error:
-            log.warning("exchange failed, trying again", exchange=adapter.code, error=error.reason)
-            sleep(PAUSE_BETWEEN_TRIES_SECONDS)
-    return _fetch_once(adapter, instruments)
+    """Quotes of all instruments; after passing trouble those that are missing are asked for once more."""
+    first = _fetch_once(adapter, instruments)
+    if not isinstance(first.trouble, RetryNow):
+        return first
+    log.warning("exchange failed, trying again", exchange=adapter.code, error=first.trouble.reason)
+    sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+    answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.refused}
+    missing = [item for item in instruments if item not in answered and item.symbol not in answered]
+    second = _fetch_once(adapter, missing)
+    return QuoteBatch([*first.quotes, *second.quotes], [*first.refused, *second.refused], second.trouble)
 
 
 def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
-    batch = adapter.fetch_quotes(instruments)
-    if instruments and not batch.quotes and not batch.trouble:
-        reasons = ", ".join(sorted({quote.reason.value for quote in batch.refused})) or "the answer was empty"
-        raise RetryNow(adapter.code, f"answered, but with no usable price of {len(instruments)} ({reasons})")
-    return batch
+    try:
+        return adapter.fetch_quotes(instruments)
+    except RetryNow as error:
+        return QuoteBatch(trouble=error)
+
+
+def _nothing_usable(code: str, batch: QuoteBatch) -> RetryNow:
+    reasons = ", ".join(sorted({quote.reason.value for quote in batch.refused})) or "the answer was empty"
+    return RetryNow(code, f"answered, but with no usable price of {len(batch.refused)} ({reasons})")
 
 
 def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:

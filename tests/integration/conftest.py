@@ -1,0 +1,14 @@
+"""Parts that several rooms' integration tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.graphite import GraphiteServer, graphite_server
+
+
+@pytest.fixture(scope="session")
+def graphite() -> Iterator[GraphiteServer]:
+    """Real StatsD, carbon and graphite-web with an empty store."""
+    with graphite_server() as server:
+        yield server

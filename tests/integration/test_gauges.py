@@ -1,0 +1,96 @@
+"""Gauges arrive in a real Graphite through a real StatsD with the values of the database."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.gauges import NAMES, escape, send_gauges, send_price_gauges
+from coinwatch.pipeline import push_gauges
+from coinwatch.prices.collecting import CollectResult
+from coinwatch.settings import Settings
+from tests.support.graphite import GraphiteServer
+from tests.support.ports import free_port
+from tests.support.quotes import at, load, quote
+from tests.support.settings import make_settings
+
+
+@pytest.fixture
+def settings(graphite: GraphiteServer) -> Iterator[Settings]:
+    return make_settings(statsd_port=graphite.statsd_port)
+
+
+def test_graphite_shows_the_prices_of_the_database(
+    catalog: sa.Engine, settings: Settings, graphite: GraphiteServer
+) -> None:
+    load(catalog, quote(68923.67, 0, bid=68923.0, ask=68924.5, volume_24h=1234.5), quote(1.5e-8, 0, pair="ETH/USD"))
+    assert send_price_gauges(catalog, settings, at(0.5)) == 6
+    path = "stats.gauges.coinwatch.prices.kraken"
+    graphite.wait_for(f"{path}.eth.usd.price")
+    latest = {name: values[-1] for name, values in graphite.values(f"{path}.*.usd.*").items()}
+    assert latest == {
+        f"{path}.btc.usd.price": 68923.67,
+        f"{path}.btc.usd.volume_24h": 1234.5,
+        f"{path}.btc.usd.spread": 1.5,
+        f"{path}.btc.usd.age_seconds": 30.0,
+        f"{path}.eth.usd.price": 1.5e-8,
+        f"{path}.eth.usd.age_seconds": 30.0,
+    }
+
+
+def test_a_price_that_is_too_old_is_no_longer_repeated(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(100.0, 0))
+    stale = at(0) + timedelta(seconds=settings.quote_gauge_max_age_seconds + 1)
+    assert send_price_gauges(catalog, settings, stale) == 1, "only its age"
+
+
+def test_a_thousand_gauges_at_once_all_arrive(settings: Settings, graphite: GraphiteServer) -> None:
+    assert send_gauges(settings, {f"burst.number_{number}": number for number in range(1000)})
+    deadline = time.monotonic() + 40
+    while len(arrived := graphite.values("stats.gauges.coinwatch.burst.*")) < 1000 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert sorted(values[-1] for values in arrived.values()) == list(range(1000))
+
+
+def test_statsd_being_away_costs_a_warning_and_no_cycle(catalog: sa.Engine) -> None:
+    alone = make_settings(statsd_port=free_port())
+    load(catalog, quote(100.0, 0))
+    assert send_gauges(alone, {"cycle.rows": 1}) is False
+    assert push_gauges(catalog, alone, [CollectResult("kraken", quotes=1)], 1, at(1)) > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "escaped"),
+    [
+        ("BTC", "btc"),
+        ("1INCH", "1inch"),
+        ("a.b:c|d@e f/g\nh", "a_b_c_d_e_f_g_h"),
+        ("münze", "m_nze"),
+        ("USD-T_1", "usd-t_1"),
+    ],
+)
+def test_whatever_a_code_holds_it_stays_one_part_of_the_name(part: str, escaped: str) -> None:
+    assert escape(part) == escaped
+
+
+def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from coinwatch import gauges, pipeline
+
+    sent: set[str] = set()
+
+    def remember(_: Settings, values: dict[str, float]) -> bool:
+        sent.update(values)
+        return True
+
+    monkeypatch.setattr(gauges, "send_gauges", remember)
+    monkeypatch.setattr(pipeline, "send_gauges", remember)
+    load(catalog, quote(100.0, 0, bid=1.0, ask=2.0, volume_24h=3.0))
+    offline = make_settings(alerts_file="/dev/null")
+    pipeline.push_gauges(catalog, offline, [CollectResult("kraken", quotes=1)], 1, at(1))
+    pipeline.match_and_record(catalog, make_settings(alerts_file="/dev/null/no"), at(1))
+    pipeline.deliver_and_report(catalog, offline)
+    shapes = {name.replace("kraken", "{exchange}").replace("btc.usd", "{base}.{quote}") for name in sent}
+    others = {name for name in shapes if name.startswith("exchanges.") and "{exchange}" not in name}
+    assert shapes - others == set(NAMES)
