@@ -31,6 +31,7 @@ computes the index, pushes gauges to Graphite, judges the subscriptions and send
 - `compute_index`, `match_alerts`: Postgres went away. Nothing is lost, the next run catches up.
 - `send_mail`: Postgres went away. A mail server that is away makes no task red: mails wait in the outbox, and
   `coinwatch status` shows how many.
+- `push_gauges`: Postgres went away. StatsD being away is a warning in its log, and Graphite shows a hole.
 - `report_failures`: names the exchanges that failed and makes the run red, so that nobody misses it.
 
 Running it twice, or again for a past moment, changes nothing that is stored.
@@ -134,7 +135,7 @@ def collect_prices() -> None:
     @task(
         trigger_rule=TriggerRule.ONE_FAILED,
         retries=0,
-        doc_md="Runs only when a task before it failed, and makes the run red with a sentence that names the exchanges.",
+        doc_md="Runs only when a task before it failed, and makes the run red with a sentence that names the exchange.",
     )
     def report_failures() -> None:
         from airflow.sdk.exceptions import AirflowFailException

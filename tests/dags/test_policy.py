@@ -1,0 +1,70 @@
+"""What every DAG of the project keeps to."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("sqlalchemy.orm", "ccxt", "psycopg", "coinwatch.pipeline", "requests", "fastapi")
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_the_project_has_these_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["collect_prices"]
+
+
+def test_every_dag_has_an_owner_tags_retries_and_a_note_for_the_night(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        assert "When a task is red" in str(dag.doc_md), name
+        assert dag.description
+        assert "coinwatch" in dag.tags
+        assert dag.max_active_runs == 1
+        assert dag.catchup is False
+        assert dag.dagrun_timeout
+        for task in dag.tasks:
+            assert task.owner == "coinwatch", task.task_id
+            assert task.doc_md, task.task_id
+            assert task.execution_timeout
+            assert task.retries >= 1 or task.task_id.startswith("report_"), task.task_id
+            assert task.task_id in dag.doc_md, f"{task.task_id} is not explained"
+
+
+def test_what_follows_the_fetching_goes_on_when_an_exchange_fails(dags: dict[str, Any]) -> None:
+    tasks = {task.task_id: task for task in dags["collect_prices"].tasks}
+    for name in ("compute_index", "push_gauges", "match_alerts", "send_mail"):
+        assert tasks[name].trigger_rule == "all_done", name
+    assert tasks["report_failures"].trigger_rule == "one_failed"
+
+
+def test_a_dag_file_imports_nothing_heavy_because_every_task_imports_it_again() -> None:
+    script = (
+        "import sys, runpy, airflow.sdk; before = set(sys.modules); from airflow.sdk import dag, task; "
+        f"runpy.run_path({str(ROOT / 'dags' / 'collect_prices.py')!r}); "
+        f"print(*[name for name in {HEAVY!r} if name in set(sys.modules) - before])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert result.stdout.split() == []
+
+
+def test_the_schedule_can_be_set() -> None:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("collect_prices_again", ROOT / "dags" / "collect_prices.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COINWATCH_COLLECT_SCHEDULE_MINUTES", "0.25")
+        spec.loader.exec_module(module)
+    assert module.SCHEDULE_MINUTES == 0.25
