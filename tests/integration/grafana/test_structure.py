@@ -16,10 +16,12 @@ from local.configuration import make_configuration
 from local.environment_file import ensure_secrets, read_environment
 from local.grafana import grafana_environment, prepare_grafana
 from local.layout import Layout
-from tests.integration.grafana.board import BOARD, GRAFANA, PANELS, PROJECT, VARIABLES
+from tests.integration.grafana.board import BOARD, GRAFANA, PANELS, PROJECT, VARIABLES, column_units
 
 pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
 
+# Ids looked up in @grafana/data 13; Grafana draws a unit that it does not know as a suffix.
+UNITS = {"locale", "percent", "s", "ms", "short", "string", "dateTimeFromNow", "dateTimeAsLocal"}
 BUILT_IN = {"__interval", "__from", "__to"}
 
 
@@ -64,6 +66,12 @@ def test_panels_neither_overlap_nor_leave_the_grid() -> None:
 
 def test_every_panel_is_explained() -> None:
     assert lacks(BOARD) == []
+
+
+def test_every_unit_is_one_that_grafana_knows() -> None:
+    used = {panel["fieldConfig"]["defaults"]["unit"] for panel in PANELS}
+    used |= {unit for panel in PANELS for unit in column_units(panel).values()}
+    assert used <= UNITS
 
 
 @pytest.mark.parametrize(
