@@ -66,5 +66,11 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": AppOnDemand(), "url_prefix": PREFIX, "name": "coinwatch"}]
     # With url_route Airflow shows the page in its own frame.
     external_views: ClassVar[list[dict[str, Any]]] = [
-        {"name": "coinwatch", "href": f"{PREFIX}/", "destination": "nav", "url_route": "coinwatch"}
+        {
+            "name": "coinwatch",
+            "href": f"{PREFIX}/",
+            "destination": "nav",
+            "url_route": "coinwatch",
+            "icon": f"{PREFIX}/static/icon.svg",
+        }
     ]

@@ -79,7 +79,7 @@ def error_answer(
     """One error, as a page where a browser asks for one, else as ``{"error", "message", "fields"}``."""
     if wants_page(request):
         title = TITLES.get(status, "Something went wrong")
-        values = {"title": title, "message": message, "error": CODES.get(status)}
+        values = {"title": title, "message": message, "error": CODES.get(status), "again": status >= 429}
         page: Response = request.app.state.site.page(request, "error.html", values, status=status)
         page.headers.update(headers or {})
         return page

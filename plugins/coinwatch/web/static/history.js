@@ -7,8 +7,13 @@ const market = document.getElementById("market");
 market.addEventListener("change", () => market.form.requestSubmit());
 market.form.querySelector("button").hidden = true;
 
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+function colour(name) { // as the browser resolves it for the theme in use
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  figure.append(probe);
+  const resolved = getComputedStyle(probe).color;
+  probe.remove();
+  return resolved;
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -20,6 +25,10 @@ function timeLabel(seconds) { // UTC; the day at midnight, the time elsewhere
   return `${String(hours).padStart(2, "0")}:${String(minutes).padStart(2, "0")}`;
 }
 
+function showNewest(chart) { // in the legend, while nobody points at the line
+  chart.setLegend({ idx: chart.data[0].length - 1 }, false);
+}
+
 function options(unit, width, digits) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
   const number = (value) => value?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -28,7 +37,7 @@ function options(unit, width, digits) {
     height: Math.max(220, Math.min(360, width * 0.45)),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
-    legend: { live: true },
+    hooks: { ready: [showNewest], setLegend: [(chart) => chart.legend.idx ?? showNewest(chart)] },
     axes: [{ ...axis, values: (_, ticks) => ticks.map(timeLabel) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
     series: [
       { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
@@ -61,9 +70,9 @@ async function draw() {
   const redraw = () => {
     chart?.destroy();
     chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
-    chart.setLegend({ idx: data[0].length - 1 });
   };
   redraw();
+  document.addEventListener("theme", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   let width = figure.clientWidth;
   new ResizeObserver(() => {
