@@ -5,22 +5,21 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from coinwatch.settings import Settings, load_settings
+from coinwatch.settings import Settings
 from coinwatch.web.access import Identify, Visitor, identify_by_token
 from coinwatch.web.app import create_app
-from tests.web.seed import seed_market
+from tests.web.seed import TOKEN, seed_market, web_settings
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-TOKEN = "operators-token-of-this-test"
 VISITORS = {"admin": Visitor("admin", operator=True), "viewer": Visitor("viewer", operator=False)}
 
 
 @pytest.fixture
 def settings() -> Settings:
-    return load_settings(secret_key="signs-links-in-this-test", api_token=TOKEN)
+    return web_settings()
 
 
 @pytest.fixture
@@ -45,14 +44,28 @@ def alone(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
 
 @pytest.fixture
 def inside(make_app: Callable[..., FastAPI]) -> FastAPI:
-    """As the plugin makes it, but whoever sends ?as=… or the cookie `as` is that person."""
+    """Mounted as Airflow mounts it; the cookie ``as`` stands for Airflow's login."""
 
-    async def identify(request):  # type: ignore[no-untyped-def]
+    async def identify(request: Request) -> Visitor | None:
         return VISITORS.get(request.cookies.get("as", ""))
 
-    app = FastAPI()
-    app.mount("/coinwatch", make_app(identify, inside_airflow=True))
-    return app
+    airflow = FastAPI()
+    airflow.mount("/coinwatch", make_app(identify, inside_airflow=True))
+    return airflow
+
+
+@pytest.fixture
+def inside_as(inside: FastAPI) -> Callable[[str | None], TestClient]:
+    """A browser inside Airflow: logged in as admin, as viewer, or (None) not at all."""
+
+    def browse(name: str | None) -> TestClient:
+        cookies = {"as": name} if name else {}
+        headers = {"Origin": "http://airflow.test"}
+        return TestClient(
+            inside, base_url="http://airflow.test", cookies=cookies, headers=headers, follow_redirects=False
+        )
+
+    return browse
 
 
 @pytest.fixture

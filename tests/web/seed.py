@@ -1,15 +1,26 @@
 """Prices for the pages to show, written as the pipeline would have."""
 
+import itertools
 import math
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from coinwatch.prices.catalog import record_probes, sync_catalog
+from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
+from tests.support.settings import exchange as configured
+from tests.support.settings import make_settings
 
 LAST = {"BTC": 43215.125, "ETH": 2345.678, "SOL": 98.7654, "XRP": 0.523456, "DOGE": 0.0812345}
-EXCHANGES = ["coinbase", "coinnews", "kraken"]
+NAMES = {"BTC": "Bitcoin", "ETH": "Ethereum", "SOL": "Solana", "XRP": "XRP", "DOGE": "Dogecoin"}
+PAIRS = [f"{base}/USD" for base in LAST]
+EXCHANGES = {
+    "coinbase": configured("Coinbase", *PAIRS, base_url="http://127.0.0.1:1"),
+    "coinnews": configured("coinnews (simulated)", *PAIRS, simulated=True, base_url="http://127.0.0.1:1"),
+    "kraken": configured("Kraken", *PAIRS, "BTC/EUR", base_url="http://127.0.0.1:1"),
+}
+TOKEN = "operators-token-of-this-test"
 
 INSERT = sa.text("""
   INSERT INTO prices (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
@@ -19,32 +30,33 @@ INSERT = sa.text("""
 """)
 
 
-def seed_catalog(engine: sa.Engine, settings: Settings, now: datetime) -> None:
-    """Coins and exchanges as after a first start, without a price."""
-    sync_catalog(engine, settings)
-    record_probes(engine, {code: code in EXCHANGES for code in settings.exchanges}, now)
+def web_settings(**overrides: object) -> Settings:
+    coins = {code: {"name": name} for code, name in NAMES.items()}
+    return make_settings(coins=coins, exchanges=EXCHANGES, api_token=TOKEN, **overrides)
 
 
 def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
     """30 hours of prices every ten minutes; Kraken's are half an hour old, DOGE has none of yesterday."""
-    seed_catalog(engine, settings, now)
+    sync_catalog(engine, settings)
     with engine.begin() as connection:
         days = {"first": (now - timedelta(days=2)).date(), "last": (now + timedelta(days=1)).date()}
         connection.execute(sa.text("SELECT create_price_partitions(:first, :last)"), days)
-        for base, last in LAST.items():
-            for number, exchange in enumerate(["index", *EXCHANGES]):
-                newest = now - timedelta(seconds=1800 if exchange == "kraken" else 12)
-                hours = 3 if base == "DOGE" else 30
-                for step in range(hours * 6, -1, -1):
-                    price = last * (1 + 0.0001 * number) * (1 + 0.02 * math.sin(step / 15)) * (1 - 0.0001 * step)
-                    known = exchange in {"coinbase", "kraken"}
-                    row = {
-                        "exchange": exchange,
-                        "base": base,
-                        "observed_at": newest - timedelta(minutes=10 * step),
-                        "price": price,
-                        "volume": 12345.6 if known else None,
-                        "bid": price * 0.9999 if known else None,
-                        "ask": price * 1.0001 if known else None,
-                    }
-                    connection.execute(INSERT, row)
+        connection.execute(INSERT, list(_rows(now)))
+
+
+def _rows(now: datetime) -> Iterator[dict[str, object]]:
+    for (base, last), (number, exchange) in itertools.product(LAST.items(), enumerate(["index", *EXCHANGES])):
+        newest = now - timedelta(seconds=1800 if exchange == "kraken" else 12)
+        with_bid_and_ask = exchange in {"coinbase", "kraken"}
+        hours = 3 if base == "DOGE" else 30
+        for step in range(hours * 6, -1, -1):
+            price = last * (1 + 0.0001 * number) * (1 + 0.02 * math.sin(step / 15)) * (1 - 0.0001 * step)
+            yield {
+                "exchange": exchange,
+                "base": base,
+                "observed_at": newest - timedelta(minutes=10 * step),
+                "price": price,
+                "volume": 12345.6 if with_bid_and_ask else None,
+                "bid": price * 0.9999 if with_bid_and_ask else None,
+                "ask": price * 1.0001 if with_bid_and_ask else None,
+            }

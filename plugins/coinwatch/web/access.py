@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from coinwatch.settings import Settings
 from coinwatch.web.answers import error_answer
 
-# Method and path as the route writes it. HEAD counts as GET.
+# Method and path as the route writes it. HEAD counts as GET. A static file and health need no login anywhere.
 PUBLIC_EVERYWHERE = frozenset({("GET", "/health"), ("GET", "/static")})
 
 # Prices are no secret, and a subscription of a stranger waits for the confirmation of its address.
@@ -64,12 +64,15 @@ Identify = Callable[[Request], Awaitable[Visitor | None]]
 
 def demand_of(method: str, path: str, inside_airflow: bool) -> Demand:
     """What the route ``path`` (as written, with its braces) demands of a caller."""
-    route = ("GET" if method == "HEAD" else method, path)
-    if route in PUBLIC_EVERYWHERE:
+    if is_public_everywhere(method, path):
         return Demand.NOTHING
-    if route in PUBLIC_ALONE:
+    if (_as_listed(method), path) in PUBLIC_ALONE:
         return Demand.LOGIN if inside_airflow else Demand.NOTHING
     return Demand.OPERATOR
+
+
+def is_public_everywhere(method: str, path: str) -> bool:
+    return (_as_listed(method), path) in PUBLIC_EVERYWHERE
 
 
 def identify_by_token(open_settings: Callable[[], Settings]) -> Identify:
@@ -108,12 +111,13 @@ class AccessGuard:
             return
         request = Request(scope)
         request.state.visitor = None
+        # Without a route the app answers 404 or 405, which tells nobody anything.
         path = scope["coinwatch.route"] = route_path(self.routes, scope)
-        # No route: the app answers 404 or 405, which tells nobody anything.
-        demand = demand_of(scope["method"], path, self.inside_airflow) if path else Demand.NOTHING
-        if path and (scope["method"], path) not in PUBLIC_EVERYWHERE:
-            request.state.visitor = await self.identify(request)
-        refused = self._refusal(request, demand)
+        if path is None or is_public_everywhere(scope["method"], path):
+            await self.app(scope, receive, send)
+            return
+        request.state.visitor = await self.identify(request)
+        refused = self._refusal(request, demand_of(scope["method"], path, self.inside_airflow))
         if refused is None:
             await self.app(scope, receive, send)
             return
@@ -143,3 +147,7 @@ def route_path(routes: list[BaseRoute], scope: Scope) -> str | None:
         if match is Match.FULL:
             return route.path if isinstance(route, Mount) else getattr(route, "path", None)
     return None
+
+
+def _as_listed(method: str) -> str:
+    return "GET" if method == "HEAD" else method

@@ -56,7 +56,8 @@ def field_messages(problems: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     messages: dict[str, str] = {}
     for problem in problems:
         location = [str(part) for part in problem["loc"] if part not in {"body", "query", "path", "header"}]
-        messages.setdefault(location[0] if location else "", _sentence(problem))
+        whole = not location or problem["type"] == "json_invalid"  # whose location is a place in the text
+        messages.setdefault("" if whole else location[0], _sentence(problem))
     return messages
 
 

@@ -18,7 +18,8 @@ def spread(bid_and_ask: tuple[float, float]) -> str:
     """Ask minus bid, with the digits of the price, or more where that would show nothing."""
     bid, ask = bid_and_ask
     text = f"{ask - bid:,.{_decimals(ask)}f}"
-    return price(ask - bid) if not any(digit in text for digit in "123456789") else text
+    # The difference of two floats has a tail of its own, which is cut off before its digits are counted.
+    return text if any(digit in text for digit in "123456789") else price(float(f"{ask - bid:.6g}"))
 
 
 def amount(value: float | None) -> str:

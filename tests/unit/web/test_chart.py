@@ -1,0 +1,32 @@
+"""The drawn chart."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coinwatch.prices.reading import PricePoint
+from coinwatch.web.chart import draw
+
+END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+prices = st.floats(min_value=1e-9, max_value=1e9)
+spans = st.sampled_from([timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=30)])
+
+
+@given(st.lists(prices, min_size=1, max_size=50), spans)
+def test_every_price_lies_within_the_axes_and_the_axes_have_labels(values: list[float], span: timedelta) -> None:
+    start = END - span
+    points = [PricePoint(start + span * number / len(values), value, None) for number, value in enumerate(values)]
+    chart = draw(points, start, END)
+    assert chart is not None
+    for place in chart.line.split():
+        across, down = map(float, place.split(","))
+        assert chart.left <= across <= chart.right
+        assert 0 <= down <= chart.bottom
+    assert 2 <= len(chart.price_ticks) <= 12
+    assert 1 <= len(chart.time_ticks) <= 8
+    assert len({tick.label for tick in chart.price_ticks}) == len(chart.price_ticks)
+
+
+def test_nothing_recorded_means_no_chart() -> None:
+    assert draw([], END - timedelta(hours=1), END) is None

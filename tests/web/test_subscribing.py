@@ -1,0 +1,220 @@
+"""Subscribing by form and API, confirming, unsubscribing."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, subscribe
+from coinwatch.mail.links import confirmation_link, unsubscribe_link
+from coinwatch.settings import Settings
+from tests.web.conftest import NOW
+
+pytestmark = pytest.mark.usefixtures("market")
+FORM = {"email": "ada@example.org", "coin": "BTC", "exchange": "", "direction": "up", "threshold_percent": "2.5"}
+BODY = {"email": "ada@example.org", "coin": "bitcoin", "threshold_percent": 2.5, "exchange": "kraken"}
+
+
+def mails(engine: sa.Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.text("SELECT kind || ' to ' || recipient FROM outbox ORDER BY id")).scalars())
+
+
+def path_of(link: str) -> str:
+    return re.sub(r"^https?://[^/]+", "", link)
+
+
+@pytest.fixture
+def pending(engine: sa.Engine) -> Subscription:
+    return subscribe(engine, email="ada@example.org", coin="BTC", threshold_percent=2.5, now=NOW, confirmed=False)
+
+
+def test_a_strangers_form_waits_for_confirmation_by_mail(client: TestClient, engine: sa.Engine) -> None:
+    answer = client.post("/subscribe", data=FORM)
+    assert answer.status_code == 200
+    assert "Check your mail" in answer.text
+    [made] = list_subscriptions(engine)
+    assert (made.status, made.exchange, made.base, made.direction) == ("pending", "index", "BTC", "up")
+    assert made.threshold == 2.5
+    assert mails(engine) == ["confirmation to ada@example.org"]
+
+
+@pytest.mark.parametrize("status", ["pending", "active"])
+def test_the_answer_is_the_same_whether_the_subscription_exists(
+    client: TestClient, engine: sa.Engine, status: str
+) -> None:
+    first = client.post("/subscribe", data=FORM)
+    made = client.post("/api/v1/subscriptions", json=BODY)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE subscriptions SET status = :status"), {"status": status})
+    again = client.post("/subscribe", data=FORM)
+    assert (again.status_code, again.text) == (first.status_code, first.text)
+    repeated = client.post("/api/v1/subscriptions", json=BODY)
+    assert (made.status_code, made.json()) == (repeated.status_code, repeated.json())
+    assert made.status_code == 202
+    assert len(list_subscriptions(engine)) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("email", "", "Please fill this in."),
+        ("email", "ada at example", "not an e-mail address"),
+        ("email", "a@b.c\r\nBcc: x@y.z", "not an e-mail address"),
+        ("threshold_percent", "", "Please fill this in."),
+        ("threshold_percent", "a lot", "is not a number"),
+        ("threshold_percent", "2,5", "is not a number"),
+        ("threshold_percent", "nan", "is not a number"),
+        ("threshold_percent", "-1", "between 0.01 and 1000 percent"),
+        ("coin", "NOPE", "is not watched"),
+        ("exchange", "mtgox", "There is no exchange"),
+        ("direction", "sideways", "is none of"),
+    ],
+)
+def test_a_mistake_stands_at_its_field_and_keeps_what_was_typed(
+    client: TestClient, engine: sa.Engine, field: str, value: str, message: str
+) -> None:
+    answer = client.post("/subscribe", data=FORM | {field: value})
+    assert answer.status_code == 422
+    problem = re.search(rf'id="{field}-problem">(.*?)</p>', answer.text, re.DOTALL)
+    assert problem, answer.text
+    assert message in problem[1]
+    assert f'aria-describedby="{field}-problem"' in answer.text
+    if field != "email":
+        assert 'value="ada@example.org"' in answer.text
+    if field != "threshold_percent":
+        assert 'value="2.5"' in answer.text
+    assert '<option value="up" selected>' in answer.text or field == "direction"
+    assert list_subscriptions(engine) == []
+
+    body = FORM | {field: value}
+    refused = client.post("/api/v1/subscriptions", json=body)
+    assert refused.status_code in {404, 422}
+    assert message in refused.json()["message"]
+
+
+def test_a_percent_sign_is_understood(client: TestClient, engine: sa.Engine) -> None:
+    assert client.post("/subscribe", data=FORM | {"threshold_percent": " 2.5 % "}).status_code == 200
+    assert list_subscriptions(engine)[0].threshold == 2.5
+
+
+def test_an_operators_subscription_is_active_at_once(
+    inside_as: Callable[..., TestClient], operator: TestClient, engine: sa.Engine
+) -> None:
+    page = inside_as("admin").post("/coinwatch/subscribe", data=FORM)
+    assert page.status_code == 201
+    assert "Alert created" in page.text
+    made = operator.post("/api/v1/subscriptions", json=BODY)
+    assert made.status_code == 201
+    assert made.json()["status"] == "active"
+    assert [found.status for found in list_subscriptions(engine)] == ["active", "active"]
+    assert mails(engine) == []
+
+
+def test_a_viewer_of_airflow_needs_the_confirmation_too(
+    inside_as: Callable[..., TestClient], engine: sa.Engine
+) -> None:
+    page = inside_as("viewer").post("/coinwatch/subscribe", data=FORM)
+    assert "Check your mail" in page.text
+    assert list_subscriptions(engine)[0].status == "pending"
+
+
+def test_an_operator_learns_that_it_exists(inside_as: Callable[..., TestClient], operator: TestClient) -> None:
+    operator.post("/api/v1/subscriptions", json=BODY)
+    again = operator.post("/api/v1/subscriptions", json=BODY)
+    assert again.status_code == 409
+    assert again.json()["error"] == "already_exists"
+    inside_as("admin").post("/coinwatch/subscribe", data=FORM)
+    page = inside_as("admin").post("/coinwatch/subscribe", data=FORM)
+    assert page.status_code == 409
+    assert "already gets alerts" in page.text
+    assert 'value="ada@example.org"' in page.text
+
+
+def test_the_api_names_every_wrong_field(client: TestClient) -> None:
+    answer = client.post("/api/v1/subscriptions", json={"coin": "BTC", "threshold_percent": "x", "colour": "red"})
+    assert answer.status_code == 422
+    assert answer.json()["fields"] == {
+        "email": "Please fill this in.",
+        "threshold_percent": "'x' is not a number. Write it like 2.5, with a point.",
+        "colour": "There is no such field. Check its spelling.",
+    }
+    broken = client.post("/api/v1/subscriptions", content=b"{", headers={"Content-Type": "application/json"})
+    assert broken.status_code == 422
+    assert broken.json()["message"] == "The body is not valid JSON."
+
+
+def test_confirming_takes_the_button_not_the_link(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
+) -> None:
+    path = path_of(confirmation_link(settings, pending.id))
+    page = client.get(path)
+    assert page.status_code == 200
+    assert "BTC/USD" in page.text
+    assert "ada@example.org" not in page.text
+    assert list_subscriptions(engine)[0].status == "pending", "a scanner that follows links confirms nothing"
+    for _ in range(2):
+        assert "Alert confirmed" in client.post(path).text
+    assert list_subscriptions(engine)[0].status == "active"
+
+
+def test_unsubscribing_takes_the_button_not_the_link(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
+) -> None:
+    path = path_of(unsubscribe_link(settings, [pending.id]))
+    assert "End this alert?" in client.get(path).text
+    assert list_subscriptions(engine)[0].status == "pending"
+    for _ in range(2):
+        assert "Alert ended" in client.post(path).text
+    assert list_subscriptions(engine)[0].status == "unsubscribed"
+
+
+def test_one_click_unsubscribes_every_alert_of_the_mail_without_cookies(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
+) -> None:
+    other = subscribe(engine, email="ada@example.org", coin="ETH", threshold_percent=1, now=NOW, confirmed=True)
+    path = path_of(unsubscribe_link(settings, [pending.id, other.id]))
+    answer = client.post(path, data={"List-Unsubscribe": "One-Click"}, headers={"Origin": "https://mail.example"})
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert {found.status for found in list_subscriptions(engine)} == {"unsubscribed"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/confirm/", "/unsubscribe/"])
+def test_a_forged_or_cut_off_link_does_nothing(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription, method: str, path: str
+) -> None:
+    confirming = confirmation_link(settings, pending.id).rpartition("/")[2]
+    unsubscribing = unsubscribe_link(settings, [pending.id]).rpartition("/")[2]
+    wrong_kind = unsubscribing if path == "/confirm/" else confirming
+    for token in ("x", confirming[:-1] + "A", wrong_kind):
+        if path == "/confirm/" or token != confirming[:-1] + "A":
+            answer = client.request(method, path + token, headers={"Accept": "text/html"})
+            assert answer.status_code == 422, token
+            assert "link" in answer.text
+    assert list_subscriptions(engine)[0].status == "pending"
+
+
+def test_one_caller_cannot_fill_the_outbox(client: TestClient, engine: sa.Engine) -> None:
+    statuses = [
+        client.post("/api/v1/subscriptions", json=BODY | {"email": f"a{number}@example.org"}).status_code
+        for number in range(12)
+    ]
+    assert statuses == [202] * 10 + [429] * 2
+    assert len(mails(engine)) == 10
+    page = client.post("/subscribe", data=FORM)
+    assert page.status_code == 429
+    assert "Please try again in" in page.text
+    assert 'value="ada@example.org"' in page.text
+    old = client.post("/SubscribeCoin", json={"email": "b@example.org", "coin_name": "BTC", "percentage": 2})
+    assert old.status_code == 429
+    assert 0 < int(old.headers["retry-after"]) <= 60
+
+
+def test_operators_are_not_limited(operator: TestClient) -> None:
+    for number in range(15):
+        made = operator.post("/api/v1/subscriptions", json=BODY | {"email": f"a{number}@example.org"})
+        assert made.status_code == 201
