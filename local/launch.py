@@ -4,7 +4,7 @@ The specification is a 0600 JSON file, so that neither a secret nor a path needs
 and no secret appears among a process's arguments:
 
     {"command": [...], "environment": {...}, "directory": "...", "user": "nobody" or null, "remove": ["stale pid file"],
-     "postgres_data": "..." or null}
+     "postgres_data": "..." or null, "patience": seconds}
 
 Standard library only, and it imports nothing of this package: it is run as a file.
 """
@@ -15,6 +15,8 @@ import pwd
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,10 +27,75 @@ def main(path: str) -> NoReturn:
         Path(stale).unlink(missing_ok=True)
     if specification["postgres_data"]:
         clear_stale_lock(Path(specification["postgres_data"]))
+    end_leftovers(specification["environment"], specification["patience"])
     os.chdir(specification["directory"])
     if specification["user"]:
         become(specification["user"])
     os.execvpe(specification["command"][0], specification["command"], specification["environment"])  # noqa: S606
+
+
+def end_leftovers(environment: dict[str, str], patience: float) -> None:
+    """End the children that this part's last process left when it was killed; they would hold its port.
+
+    The scheduler's are given ``patience`` seconds: a worker ends the task it is at, and its task is not lost, while an
+    idle one would wait for ever for a scheduler that is gone. A process of its own waits for them.
+    """
+    left = leftovers(environment)
+    if not patience:
+        kill(left)
+        return
+    kill([pid for pid in left if is_idle(pid)])
+    busy = leftovers(environment)
+    if busy:
+        in_background(lambda: end_when_idle(busy, environment, patience))
+
+
+def in_background(task: Callable[[], None]) -> None:
+    """Run it in a process that is nobody's child: this one becomes a program that would not wait for it."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork() == 0:
+        task()
+    os._exit(0)
+
+
+def end_when_idle(busy: list[int], environment: dict[str, str], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while busy and time.monotonic() < deadline:
+        time.sleep(0.5)
+        kill([pid for pid in busy if is_idle(pid)])
+        busy = [pid for pid in leftovers(environment) if pid in busy]
+    kill(busy)
+
+
+def leftovers(environment: dict[str, str]) -> list[int]:
+    """Running processes of the same part of the same stack."""
+    wanted = {f"{name}={environment[name]}".encode() for name in ("COINWATCH_STACK", "COINWATCH_PART")}
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and wanted <= set((entry / "environ").read_bytes().split(b"\0")):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def is_idle(pid: int) -> bool:
+    """As Airflow's worker says of itself in its title."""
+    try:
+        return b"<idle>" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def become(name: str) -> None:
@@ -50,8 +117,7 @@ def clear_stale_lock(data: Path) -> None:
         if not servers:
             break
         if attempt == 60:
-            for pid in servers:
-                os.kill(pid, signal.SIGQUIT)
+            kill(servers)
         time.sleep(0.1)
     if not servers_in(data):
         (data / "postmaster.pid").unlink(missing_ok=True)

@@ -20,7 +20,8 @@ from local.supervisor import Program
 class Service:
     """One part. ``address`` is what a person or a client uses; ``ports`` names the entries of ports.PORTS it binds.
 
-    ``seconds`` is how long it may take until it is ready.
+    ``seconds`` is how long it may take until it is ready; ``patience`` how many seconds the children of a process that
+    was killed may go on with what they do.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Service:
     user: str | None = None
     postgres_data: Path | None = None
     remove: tuple[Path, ...] = ()
+    patience: float = 0
     stop_signal: str = "TERM"
     stop_seconds: int = 12
     seconds: float = 60
@@ -70,11 +72,12 @@ def write_specification(layout: Layout, service: Service) -> Program:
     path = layout.run / f"{service.name}.json"
     specification = {
         "command": service.command,
-        "environment": dict(service.environment),
+        "environment": {**service.environment, "COINWATCH_PART": service.name},
         "directory": str(service.directory),
         "user": service.user,
         "remove": [str(path) for path in service.remove],
         "postgres_data": os.path.realpath(service.postgres_data) if service.postgres_data else None,
+        "patience": service.patience,
     }
     write_private(path, json.dumps(specification))
     return Program(service.name, path, service.stop_signal, service.stop_seconds)
@@ -253,7 +256,13 @@ def _airflow(configuration: Configuration) -> list[Service]:
             ports=("airflow",),
         ),
         part(
-            "airflow-scheduler", "Airflow scheduler", airflow.scheduler_command(configuration), "scheduler", address=""
+            "airflow-scheduler",
+            "Airflow scheduler",
+            airflow.scheduler_command(configuration),
+            "scheduler",
+            address="",
+            patience=60,
+            stop_seconds=30,
         ),
         part(
             "airflow-dag-processor",

@@ -133,8 +133,7 @@ def _start_all(run: _Run) -> None:
             others = [pool.submit(_start_and_wait, run, name) for name in ("mail", "coinnews") if _has(run, name)]
             _all_of([database, metrics, *others])
             rest = [pool.submit(_start_and_wait, run, name) for name in _rest(run)]
-            rest.append(pool.submit(_probe_exchanges, run))
-            _all_of(rest)
+            _all_of([*rest, pool.submit(_start_scheduler, run), pool.submit(_probe_exchanges, run)])
             _wait_for_dag(run)
         except BaseException:
             run.abandoned.set()
@@ -173,6 +172,12 @@ def _bring_up_metrics(run: _Run) -> None:
     for name in ("carbon", "graphite", "statsd"):
         if _has(run, name):
             _start_and_wait(run, name)
+
+
+def _start_scheduler(run: _Run) -> None:
+    """After the api-server, which its tasks talk to: a task that finds nobody there waits for seconds, then fails."""
+    _start_and_wait(run, "airflow-api-server")
+    _start_and_wait(run, "airflow-scheduler")
 
 
 def _probe_exchanges(run: _Run) -> None:
@@ -244,8 +249,8 @@ def _all_of(futures: list[Future[None]]) -> None:
 
 
 def _rest(run: _Run) -> list[str]:
-    first = ("postgres", "carbon", "graphite", "statsd", "mail", "coinnews")
-    return [name for name in run.stack.services if name not in first]
+    others = ("postgres", "carbon", "graphite", "statsd", "mail", "coinnews", "airflow-api-server", "airflow-scheduler")
+    return [name for name in run.stack.services if name not in others]
 
 
 def _has(run: _Run, name: str) -> bool:

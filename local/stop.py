@@ -10,6 +10,7 @@ from local.layout import Layout
 from local.postgres_places import possible_homes
 from local.processes import end_processes, find_processes
 
+FIRST = ("airflow-scheduler",)  # its tasks at work need the api-server, the database and the mail server to end
 LAST = ("carbon", "postgres")  # others still write to them while they stop
 
 
@@ -32,7 +33,8 @@ def stop_stack(layout: Layout) -> int:
 
 def _stop_in_order(layout: Layout) -> None:
     names = list(supervisor.read_states(layout))
-    for group in ([name for name in names if name not in LAST], [name for name in names if name in LAST]):
+    middle = [name for name in names if name not in FIRST + LAST]
+    for group in ([name for name in names if name in FIRST], middle, [name for name in names if name in LAST]):
         for name in group:
             supervisor.stop_program(layout, name)
         _wait_for(layout, group, 45)

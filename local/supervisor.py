@@ -64,7 +64,7 @@ def write_configuration(layout: Layout, programs: Iterable[Program]) -> Path:
             f"startretries={ATTEMPTS}",
             f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={program.stop_seconds}",
-            f"stopasgroup={'false' if program.stop_signal == 'INT' else 'true'}",
+            # Each part ends its own children, in its own order: Airflow's scheduler waits for the tasks at work.
             "killasgroup=true",
             f"stdout_logfile={_escaped(layout.logs / (program.name + '.log'))}",
             "redirect_stderr=true",
