@@ -84,7 +84,7 @@ def _with_node_on_path(environment: dict[str, str], node: Node, layout: Layout) 
         shim = shims / "npm"
         shim.write_text('#!/bin/sh\nexec "{}" "{}" "$@"\n'.format(*node.npm))
         shim.chmod(0o700)
-        folders.append(str(shims))
+        folders.insert(0, str(shims))  # the wheel's own bin/npm is a copy of a link and finds nothing
     return {**environment, "PATH": os.pathsep.join([*folders, environment["PATH"]])}
 
 
