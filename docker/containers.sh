@@ -1,0 +1,206 @@
+# shellcheck shell=bash disable=SC2154  # the variables are docker_run.sh's
+# Part of docker_run.sh: building, starting, waiting, the tables, deleting.
+
+# In the order of the table; `setup` and `folders` run at every start and end.
+parts="postgres graphite coinnews airflow-api-server airflow-scheduler airflow-dag-processor web mail grafana"
+label=com.docker.compose.project
+service_label=com.docker.compose.service
+ready_seconds=300
+dag=collect_prices
+
+compose() {
+  local override=()
+  if [ -f "$folder/compose.override.yaml" ]; then override=(-f "$folder/compose.override.yaml"); fi
+  COINWATCH_DOCKER_SETTINGS="$folder/settings.env" COINWATCH_STATSD_GAUGE_TTL=$(gauge_flushes) \
+    docker compose -p "$stack" -f "$project/docker/compose.yaml" ${override[@]+"${override[@]}"} \
+    --env-file "$env_file" --progress plain "$@"
+}
+
+# Names of the containers that run now.
+running() {
+  docker ps -q --filter "label=$label=$stack"
+}
+
+# The folder that the containers were started with stands in a label that compose gives them.
+recall_folder() {
+  env_file=$(docker ps -a --filter "label=$label=$stack" --format "{{.Label \"$label.environment_file\"}}" | head -n 1)
+  [ -n "$env_file" ] || env_file=$project/.docker/.env
+  folder=$(dirname -- "$env_file")
+  [ -f "$env_file" ] || fail "There is no $env_file: nothing was started here yet. Begin with ./docker_run.sh"
+  if [ -d "$folder/data" ]; then export COINWATCH_DOCKER_DATA="$folder/data"; fi
+}
+
+# `docker build` rather than `docker compose build`, which asks for a newer buildx than some distributions have.
+build_images() {
+  local log="$folder/build.log" process line=''
+  if [ "${COINWATCH_DOCKER_BUILD:-yes}" = no ]; then return; fi
+  say "building the images (some minutes the first time)"
+  {
+    build_image coinwatch "$(setting COINWATCH_IMAGE coinwatch:local)" &&
+      build_image coinwatch-airflow "$(setting COINWATCH_AIRFLOW_IMAGE coinwatch-airflow:local)"
+  } >"$log" 2>&1 &
+  process=$!
+  while kill -0 "$process" 2>/dev/null; do
+    sleep 1
+    if [ $((SECONDS % 15)) -eq 0 ]; then
+      line=$(grep -E '^#[0-9]+ \[' "$log" | tail -n 1 | cut -c1-100) || true
+      [ -z "$line" ] || say "building: ${line#* }"
+    fi
+  done
+  wait "$process" || {
+    tail -n 15 "$log" >&2
+    fail "The images could not be built; the reason is above, all of it in $log"
+  }
+  say "the images are built"
+}
+
+build_image() {
+  local name arguments=(--build-arg "PYTHON_IMAGE=$(setting PYTHON_IMAGE python:3.12-slim-bookworm)")
+  for name in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+    if [ -n "${!name:-}" ]; then arguments+=(--build-arg "$name"); fi
+  done
+  DOCKER_BUILDKIT=1 docker build --progress plain --file "$project/docker/Dockerfile" --target "$1" --tag "$2" \
+    "${arguments[@]}" "$project"
+}
+
+# Compose itself waits for what must be there first; we wait for the rest.
+start_containers() {
+  local wanted=' ' part
+  for part in $parts; do
+    case " ${COINWATCH_DOCKER_WITHOUT:-} " in *" $part "*) ;; *) wanted="$wanted$part " ;; esac
+  done
+  say "starting"
+  # shellcheck disable=SC2086
+  compose up --detach --no-build --remove-orphans $wanted >"$folder/start.log" 2>&1 &
+  starting=$!
+  expected=$wanted
+}
+
+wait_for_containers() {
+  local left=$expected part name title state address deadline=$((SECONDS + ready_seconds))
+  while [ -n "${left// /}" ]; do
+    while IFS='|' read -r name title state address; do
+      case "$left" in *" $name "*) ;; *) continue ;; esac
+      if [ "$state" = ready ]; then
+        say "$(printf '%-22s ready  %s' "$title" "$address")"
+        left=${left/ $name / }
+      elif [ "$state" = "keeps ending" ]; then
+        give_up "$name" "$title keeps ending"
+      fi
+    done <<TEXT
+$(part_states)
+TEXT
+    if ! kill -0 "$starting" 2>/dev/null; then
+      wait "$starting" || start_failed
+    fi
+    if [ "$SECONDS" -gt "$deadline" ]; then
+      for part in $left; do give_up "$part" "$part is not ready after $ready_seconds s"; done
+    fi
+    sleep 1
+  done
+  wait "$starting" 2>/dev/null || start_failed
+}
+
+# name|title|state|address of every part that has a container, in the order of $parts.
+part_states() {
+  local format part all
+  format="{{.Label \"$service_label\"}}|{{.Label \"coinwatch.title\"}}|{{.State}} {{.Status}}|{{.Label \"coinwatch.address\"}}"
+  all=$(docker ps -a --filter "label=$label=$stack" --format "$format")
+  for part in $parts; do
+    printf '%s\n' "$all" | awk -F'|' -v part="$part" '
+      $1 == part {
+        state = $3
+        if (state ~ /\(healthy\)/) state = "ready"
+        else if (state ~ /^restarting/) state = "keeps ending"
+        else if (state ~ /\(unhealthy\)/) state = "not healthy"
+        else if (state ~ /^running/) state = "starting"
+        else state = "stopped"
+        print $1 "|" $2 "|" state "|" $4
+      }'
+  done
+}
+
+start_failed() {
+  local log="$folder/start.log"
+  if grep -q 'service "setup" didn.t complete' "$log"; then give_up setup "The databases could not be set up"; fi
+  tail -n 5 "$log" >&2
+  compose stop >/dev/null 2>&1 || true
+  fail "The containers could not be started; the reason is above. Nothing is left running."
+}
+
+give_up() {
+  compose logs --no-log-prefix --tail 15 "$1" >&2 || true
+  kill "$starting" 2>/dev/null || true
+  compose stop >/dev/null 2>&1 || true
+  fail "$2; its last lines are above, more with ./docker_run.sh logs $1. Nothing is left running."
+}
+
+interrupted() {
+  trap '' INT TERM
+  kill "${starting:-$$}" 2>/dev/null || true
+  compose stop >/dev/null 2>&1 || true
+  fail "Interrupted; nothing is left running." 130
+}
+
+wait_for_dag() {
+  local reason deadline=$((SECONDS + 90))
+  until reason=$(compose exec -T airflow-dag-processor python3 docker/healthy.py dag "$dag" 2>&1); do
+    if [ "$SECONDS" -gt "$deadline" ] || [ "${reason#*does not import}" != "$reason" ]; then
+      give_up airflow-dag-processor "Airflow runs, but $reason"
+    fi
+    sleep 1
+  done
+  say "$(printf '%-22s %s' DAG "$dag is known and switched on")"
+}
+
+# Aligns lines of fields that | separates.
+columns() {
+  awk -F'|' '
+    { for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } fields[NR] = NF }
+    END {
+      for (row = 1; row <= NR; row++) {
+        line = ""
+        for (i = 1; i <= fields[row]; i++) line = line sprintf("%-" width[i] "s  ", cell[row, i])
+        sub(/ +$/, "", line); print line
+      }
+    }'
+}
+
+show_started() {
+  local format addresses missing=${COINWATCH_DOCKER_WITHOUT:-}
+  format="{{.Label \"$service_label\"}}|{{.Label \"coinwatch.title\"}}|{{.Label \"coinwatch.address\"}}|{{.Label \"coinwatch.login\"}}"
+  addresses=$(docker ps --filter "label=$label=$stack" --format "$format")
+  echo
+  {
+    echo "running|address|login"
+    for part in $parts; do
+      printf '%s\n' "$addresses" | awk -F'|' -v part="$part" -v new="$new_password" '
+        $1 == part && $3 != "" {
+          if (part == "airflow-api-server" && new != "") $4 = "admin / " new
+          print $2 "|" $3 "|" $4
+        }'
+    done
+  } | columns | sed "s|password in .env|password in $env_file|"
+  [ -z "$missing" ] || echo "Left out by COINWATCH_DOCKER_WITHOUT: $missing."
+  cat <<TEXT
+
+What to try next:
+  http://127.0.0.1:$(setting COINWATCH_WEB_PORT 18000)  prices, history, and a form to subscribe
+  http://127.0.0.1:$(setting COINWATCH_AIRFLOW_PORT 8080)  the DAG $dag, started every few minutes
+  http://127.0.0.1:$(setting COINWATCH_MAIL_PORT 11080)  the mails that subscribers get
+  ./docker_run.sh coinwatch prices
+  ./docker_run.sh coinwatch subscribe --help
+  ./docker_run.sh status | logs [part] | stop
+
+TEXT
+}
+
+# Folders belong to the containers' users, so a container deletes what is in them.
+delete_data() {
+  if [ -n "${COINWATCH_DOCKER_DATA:-}" ]; then
+    compose stop >/dev/null 2>&1
+    compose run --rm --no-deps --volume "$COINWATCH_DOCKER_DATA:/all" folders \
+      find /all -mindepth 1 -delete >/dev/null 2>&1 || fail "The data in $COINWATCH_DOCKER_DATA could not be deleted."
+  fi
+  compose down --volumes --remove-orphans >/dev/null 2>&1 || fail "The containers of $stack could not be removed."
+}

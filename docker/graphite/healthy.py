@@ -1,0 +1,29 @@
+"""Health check of the container graphite: a render answers with a list, and StatsD calls itself up."""
+
+import json
+import socket
+import sys
+import urllib.request
+
+RENDER = "http://127.0.0.1/render?target=carbon.agents.*.metricsReceived&from=-5min&format=json"
+
+
+def main() -> str:
+    """Why it is not healthy, or ''."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(RENDER, timeout=4) as response:
+            if not isinstance(json.loads(response.read()), list):
+                return "the render's answer is no list of series"
+        with socket.create_connection(("127.0.0.1", 8126), timeout=2) as connection:
+            connection.sendall(b"health\n")
+            answer = connection.recv(100)
+    except (OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "" if b"up" in answer else f"StatsD says {answer!r}"
+
+
+if __name__ == "__main__":
+    reason = main()
+    if reason:
+        sys.exit(reason)
