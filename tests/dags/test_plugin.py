@@ -1,0 +1,119 @@
+"""The plugin as Airflow loads it: one module, cheap, behind a login, and harmless without a database."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+STRANGER = """
+import os, sys
+os.environ.update(AIRFLOW__CORE__PLUGINS_FOLDER=sys.argv[1], AIRFLOW_HOME=sys.argv[2], COINWATCH_ENV_FILE=os.devnull)
+"""
+LOAD = (
+    STRANGER
+    + """
+before = dict(sys.modules)
+from airflow import plugins_manager
+airflow_alone = set(sys.modules)
+plugins, errors = plugins_manager._get_plugins()
+print("errors", errors)
+print("ours", [plugin.name for plugin in plugins if plugin.name == "coinwatch"])
+print("replaced", [name for name, module in before.items() if sys.modules.get(name) is not module])
+print("stems", sorted(
+    name for name, module in sys.modules.items()
+    if "." not in name and str(getattr(module, "__file__", "")).startswith(sys.argv[1])
+))
+print("heavy", sorted(
+    name for name in set(sys.modules) - airflow_alone
+    if name.split(".")[0] in {"fastapi", "ccxt", "jinja2", "psycopg"} or name.startswith("coinwatch.")
+))
+"""
+)
+CALL = (
+    STRANGER
+    + """
+from airflow import plugins_manager
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+apps, _ = plugins_manager.get_fastapi_plugins()
+[ours] = [app for app in apps if app["name"] == "coinwatch"]
+app = Starlette(routes=[Mount(ours["url_prefix"], ours["app"])])
+browser = TestClient(app, raise_server_exceptions=False)
+import coinwatch_plugin
+from coinwatch.web.access import PUBLIC_EVERYWHERE
+for route in coinwatch_plugin.build_app().routes:
+    for method in sorted((getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):
+        path = route.path.replace("{subscription_id}", "1").replace("/static", "/static/coinwatch.css")
+        status = browser.request(method, ours["url_prefix"] + path).status_code
+        print("route", method, route.path, status, (method, route.path) in PUBLIC_EVERYWHERE)
+print("health", browser.get("/coinwatch/health").json()["reason"])
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a fresh process with Airflow's plugin loader says."""
+    return dict(line.split(" ", 1) for line in run(LOAD, tmp_path_factory.mktemp("airflow")) if " " in line)
+
+
+def run(script: str, home: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(PLUGINS), str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_plugin_loads_without_errors(loaded: dict[str, str]) -> None:
+    assert loaded["errors"] == "{}"
+    assert loaded["ours"] == "['coinwatch']"
+
+
+def test_no_module_of_the_library_is_imported_by_its_bare_name(loaded: dict[str, str]) -> None:
+    assert loaded["stems"] in {"['coinwatch_plugin']", "['coinwatch', 'coinwatch_plugin']"}
+    assert loaded["replaced"] == "[]", "the loader overwrote a module"
+
+
+def test_the_library_is_on_the_ignore_list() -> None:
+    lines = (PLUGINS / ".airflowignore").read_text().splitlines()
+    assert "coinwatch/" in lines
+
+
+def test_without_the_ignore_list_the_loader_would_import_the_library(tmp_path: Path) -> None:
+    """The reason for the list, so that nobody tidies it away; a failure means Airflow has changed its ways."""
+    copy = tmp_path / "plugins"
+    package = copy / "coinwatch"
+    package.mkdir(parents=True)
+    (package / "bare.py").write_text("")
+    script = LOAD.replace('"." not in name and', '"." not in name and name == "bare" and')
+    command = [sys.executable, "-W", "ignore", "-c", script, str(copy), str(tmp_path)]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    assert "stems ['bare']" in seen
+    (copy / ".airflowignore").write_bytes((PLUGINS / ".airflowignore").read_bytes())
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    assert "stems []" in seen
+
+
+def test_loading_it_imports_nothing_heavy(loaded: dict[str, str]) -> None:
+    assert loaded["heavy"] == "[]", "every Airflow process pays for this at its start"
+
+
+def test_strangers_get_nothing_from_the_mounted_app_and_a_missing_database_breaks_only_its_pages(
+    tmp_path: Path,
+) -> None:
+    lines = run(CALL, tmp_path)
+    routes = [line.split(" ") for line in lines if line.startswith("route ")]
+    assert len(routes) > 15
+    for _, method, path, status, public in routes:
+        assert (status == "401") is (public == "False"), (method, path, status)
+    assert ["route", "GET", "/health", "503", "True"] in routes
+    assert any(re.fullmatch(r"health A setting is missing or wrong\..*", line) for line in lines)
