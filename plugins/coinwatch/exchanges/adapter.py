@@ -15,10 +15,11 @@ from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.check import check_candle
 from coinwatch.exchanges.client import Client
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, RefusedQuote
-from coinwatch.exchanges.times import Clock, utc_now
+from coinwatch.exchanges.times import EPOCH, Clock, utc_now
 from coinwatch.settings import ExchangeSettings, Settings
 
 THREADS = 4
+MICROSECOND = timedelta(microseconds=1)
 FAILURES_AT_MOST = 3  # after so many failed calls the rest of the instruments is not asked for either
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ class Adapter:
         self._clock = clock
         key = exchange.api_key.get_secret_value() if exchange.api_key else ""
         base_url = exchange.base_url or self.base_url
-        self.client = Client(code, base_url, exchange.timeout_seconds, self.key_headers(key, base_url), clock)
+        headers = self.key_headers(key, base_url)
+        self.client = Client(code, base_url, exchange.timeout_seconds, headers=headers, secrets=[key], clock=clock)
 
     def key_headers(self, key: str, base_url: str) -> Mapping[str, str]:
         """Headers that carry the API key; none by default, public market data needs no key."""
@@ -175,6 +177,11 @@ class Pace:
             pause = self._free_at - now
         if pause > 0:
             self._sleep(pause)
+
+
+def aligned(moment: datetime, interval_seconds: int) -> datetime:
+    """The first moment from ``moment`` on at which a candle of that length opens (multiples since 1970)."""
+    return moment + timedelta(microseconds=-((moment - EPOCH) // MICROSECOND) % (interval_seconds * 1_000_000))
 
 
 def complete_candles(

@@ -109,27 +109,27 @@ class Binance(Adapter):
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
     ) -> list[Candle]:
         self.interval(INTERVALS, interval_seconds)
-        candles: list[Candle] = []
-        while start < end:
+        candles: list[Candle | None] = []
+        page_start, step = start, timedelta(seconds=interval_seconds)
+        while True:
             answer = self.client.get(
                 KLINES,
                 {
                     "symbol": instrument.symbol,
                     "interval": INTERVALS[interval_seconds],
-                    "startTime": _milliseconds(start),
+                    "startTime": _milliseconds(page_start),
                     "endTime": _milliseconds(end) - 1,
                     "limit": KLINES_PER_CALL,
                 },
             )
             page = [_candle(instrument, row) for row in self.rows(answer.data, KLINES)]
-            candles += complete_candles(page, interval_seconds, start, end, answer.received_at)
+            candles += page
             last = max((candle.opened_at for candle in page if candle is not None), default=end)
-            if len(page) < KLINES_PER_CALL or last < start:
-                break
-            start = last + timedelta(seconds=interval_seconds)
-            if (pause := self._pause(answer)) is not None and start < end:
+            if len(page) < KLINES_PER_CALL or not page_start <= last < end - step:
+                return complete_candles(candles, interval_seconds, start, end, answer.received_at)
+            page_start = last + step
+            if (pause := self._pause(answer)) is not None:
                 raise pause
-        return candles
 
     def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RefusedQuote], RetryLater | None]:
         """Results for one call's worth of instruments, and the pause to keep before the next call."""

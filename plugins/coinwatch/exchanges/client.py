@@ -46,8 +46,8 @@ class Answer:
 class Client:
     """GET requests to one exchange; safe to share between threads.
 
-    Raises RetryNow, RetryLater or DoNotRetry and nothing else. ``headers`` (keys among them) never appear in
-    an error's text.
+    Raises RetryNow, RetryLater or DoNotRetry and nothing else. ``secrets`` never appear in an error's text, even
+    if the exchange repeats them.
     """
 
     def __init__(
@@ -56,13 +56,14 @@ class Client:
         base_url: str,
         timeout_seconds: float,
         headers: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
         clock: Clock = utc_now,
     ) -> None:
         self.exchange = exchange
         self.base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._secrets = tuple((headers or {}).values())
+        self._secrets = [secret for secret in secrets if secret]
         self._session = GuardedSession(timeout_seconds)
         self._session.headers.update(headers or {})
 

@@ -17,6 +17,7 @@ from coinwatch.exchanges.adapter import (
     Adapter,
     Pace,
     Wire,
+    aligned,
     batch,
     candle_or_none,
     complete_candles,
@@ -106,20 +107,21 @@ class Coinbase(Adapter):
     ) -> list[Candle]:
         self.interval(INTERVALS, interval_seconds)
         path = f"{PRODUCTS}/{url_quote(instrument.symbol, safe='')}/candles"
-        candles: list[Candle] = []
-        end = min(end, self._clock())
         step = timedelta(seconds=interval_seconds)
-        while start < end:
+        now = self._clock()
+        page_start, pages_end = aligned(start, interval_seconds), min(end, now)
+        candles: list[Candle | None] = []
+        while page_start < pages_end:
             # Both ends of the window belong to it; an empty window means no trades, not the end of the data.
-            last = start + (CANDLES_PER_CALL - 1) * step
+            page_end = page_start + (CANDLES_PER_CALL - 1) * step
             self._pace.wait()
             answer = self.client.get(
-                path, {"granularity": interval_seconds, "start": _iso(start), "end": _iso(min(last, end))}
+                path,
+                {"granularity": interval_seconds, "start": _iso(page_start), "end": _iso(min(page_end, pages_end))},
             )
-            page = [_candle(instrument, row) for row in self.rows(answer.data, path)]
-            candles += complete_candles(page, interval_seconds, start, min(end, last + step), answer.received_at)
-            start = last + step
-        return candles
+            candles += [_candle(instrument, row) for row in self.rows(answer.data, path)]
+            page_start = page_end + step
+        return complete_candles(candles, interval_seconds, start, end, now)
 
     def _fetch_ticker(self, instrument: Instrument) -> Quote | RefusedQuote:
         path = f"{PRODUCTS}/{url_quote(instrument.symbol, safe='')}/ticker"

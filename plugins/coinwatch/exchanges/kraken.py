@@ -90,6 +90,8 @@ class Kraken(Adapter):
         return instruments
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
+        if not instruments:  # Kraken would take no names for all names
+            return QuoteBatch()
         keys = self._keys(instruments)
         known = [instrument for instrument in instruments if instrument in keys]
         results: list[Quote | RefusedQuote] = [

@@ -84,7 +84,7 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.passed = False
-        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._over = False
         self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self._end)
@@ -103,37 +103,42 @@ class _Deadline:
         _under_way.deadline = None
         self._timer.cancel()
 
-    def watch(self, connection: HTTPConnection) -> None:
-        self._connection = connection
+    def watch(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._socket = connection
+            if self.passed:
+                self._shut()
 
     def _end(self) -> None:
         with self._lock:
-            if self._over:
-                return
-            self.passed = True
-            connection = self._connection.sock if self._connection else None
-            if connection is not None:
-                with suppress(OSError):
-                    # The plain socket's shutdown also for TLS: it wakes the reader and touches no TLS state.
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            if not self._over:
+                self.passed = True
+                self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                # The plain socket's shutdown also for TLS: it wakes the reader and touches no TLS state.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _watch(connection: HTTPConnection) -> None:
+    """The socket is kept, not the connection: that lets go of it once the headers say the body ends with it."""
     deadline: _Deadline | None = getattr(_under_way, "deadline", None)
-    if deadline is not None:
-        deadline.watch(connection)
+    if deadline is not None and connection.sock is not None:
+        deadline.watch(connection.sock)
 
 
 class _WatchedConnection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
-        _watch(self)
         super().request(*args, **options)
+        _watch(self)
 
 
 class _WatchedTlsConnection(HTTPSConnection):
     def request(self, *args: Any, **options: Any) -> None:
-        _watch(self)
         super().request(*args, **options)
+        _watch(self)
 
 
 class _WatchedPool(HTTPConnectionPool):

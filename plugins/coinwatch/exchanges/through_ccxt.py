@@ -1,12 +1,13 @@
 """Any exchange that ccxt knows, for those without an adapter of our own.
 
-ccxt speaks through our guarded session, so its answers have the same deadline and size limit, and the status of
-an answer (a pause asked for, a country refused) is read the same way; ccxt's own errors decide only where the
-status says nothing. ccxt turns a last price of zero into None, which is refused as not a number.
+ccxt speaks through our guarded session, so its answers have the same deadline and size limit, and their status
+(a pause asked for, a country refused) is read the same way; ccxt's own errors decide where the status says
+little. ccxt turns a last price of zero into None, which is refused as not a number.
 """
 
-import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from types import ModuleType
@@ -15,10 +16,11 @@ from urllib.parse import urlsplit
 
 import requests
 
+from coinwatch import __version__
 from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles, one_by_one
 from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.client import status_error, transport_error
+from coinwatch.exchanges.client import decode_json, status_error, transport_error
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
 from coinwatch.exchanges.session import GuardedSession
 from coinwatch.exchanges.times import Clock, from_unix, utc_now
@@ -27,6 +29,7 @@ from coinwatch.settings import ExchangeSettings, Settings
 PAUSE = timedelta(seconds=60)
 CANDLES_PER_CALL = 500
 REASON_LENGTH = 160
+FOR_CCXT = {200, 400, 404, 405, 409, 410, 422}  # statuses whose body ccxt reads better than we
 TIMEFRAMES: Mapping[int, str] = {
     60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h",
     21600: "6h", 43200: "12h", 86400: "1d", 604800: "1w",
@@ -48,7 +51,7 @@ class ThroughCcxt:
         self.minimum_interval_seconds = exchange.minimum_interval_seconds or 0.0
         self._clock = clock
         self._key = exchange.api_key.get_secret_value() if exchange.api_key else ""
-        self._session = _RecordingSession(code, exchange.timeout_seconds)
+        self._session = _JudgingSession(code, exchange.timeout_seconds, clock)
         self._timeout_seconds = exchange.timeout_seconds
         self._ccxt: ModuleType = ccxt
         self._venue = self._open(exchange)
@@ -65,6 +68,8 @@ class ThroughCcxt:
         ]
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
+        if not instruments:
+            return QuoteBatch()
         markets = self._call(self._venue.load_markets)
         known = [instrument for instrument in instruments if instrument.symbol in markets]
         unknown = [
@@ -87,20 +92,18 @@ class ThroughCcxt:
         timeframe = TIMEFRAMES.get(interval_seconds, "")
         if not self._venue.has.get("fetchOHLCV") or timeframe not in offered:
             raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s through ccxt, only {list(offered)}")
-        candles: list[Candle] = []
-        while start < end:
-            since = round(start.timestamp() * 1000)
+        step = timedelta(seconds=interval_seconds)
+        page_start, now = start, self._clock()
+        candles: list[Candle | None] = []
+        while page_start < min(end, now):
+            since = round(page_start.timestamp() * 1000)
             rows = self._call(self._venue.fetch_ohlcv, instrument.symbol, timeframe, since, CANDLES_PER_CALL)
             page = [_candle(instrument, row) for row in rows]
-            found = complete_candles(page, interval_seconds, start, end, self._clock())
-            candles += found
-            # ccxt does not say whether a short page is the end or a gap, so go on by windows.
-            last = max((candle.opened_at for candle in page if candle is not None), default=start)
-            window = start + (CANDLES_PER_CALL - 1) * timedelta(seconds=interval_seconds)
-            start = max(last, window) + timedelta(seconds=interval_seconds)
-            if start > self._clock():
-                break
-        return candles
+            candles += page
+            # Whether a short page means a gap or the end is not said, so go on by windows.
+            last = max((candle.opened_at for candle in page if candle is not None), default=page_start)
+            page_start = max(last + step, page_start + (CANDLES_PER_CALL - 1) * step)
+        return complete_candles(candles, interval_seconds, start, end, now)
 
     def close(self) -> None:
         self._session.close()
@@ -114,6 +117,9 @@ class ThroughCcxt:
             )
         options = {"timeout": round(self._timeout_seconds * 1000), "session": self._session}
         venue = kind(options | ({"apiKey": self._key} if self._key else {}))
+        venue.userAgent = f"coinwatch/{__version__}"
+        venue.logger.setLevel(logging.INFO)  # at DEBUG ccxt writes every answer whole
+        venue.parse_ticker = _forgiving(venue.parse_ticker)
         venue.number = str  # decimals stay as the exchange wrote them until we check them
         venue.has["fetchCurrencies"] = False  # load_markets would ask for them too, and we need none
         if exchange.base_url:
@@ -148,12 +154,12 @@ class ThroughCcxt:
 
     def _ours(self, error: Exception) -> ExchangeError:
         ccxt, last = self._ccxt, self._session.last
-        if last is None and isinstance(error.__cause__, requests.RequestException):
-            return transport_error(self.code, self._host(), error.__cause__, self._timeout_seconds)
         if isinstance(error, ccxt.BadSymbol):
             return _UnknownSymbol(self.code, f"does not know the symbol ({self._reason(error)})")
-        if last is not None and last.status_code not in {HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
-            return status_error(self.code, urlsplit(last.url).path, last, self._clock(), [self._key])
+        if last is None and isinstance(error.__cause__, requests.RequestException):
+            return transport_error(self.code, self._host(), error.__cause__, self._timeout_seconds)
+        if last is not None and last.status_code == HTTPStatus.NOT_FOUND:
+            return status_error(self.code, urlsplit(last.url).path, last, self._clock())
         if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
             return RetryLater(self.code, f"asks for a pause ({self._reason(error)})", self._clock() + PAUSE)
         if isinstance(error, ccxt.RestrictedLocation):
@@ -183,33 +189,50 @@ class _UnknownSymbol(DoNotRetry):
     """ccxt's BadSymbol."""
 
 
-class _RecordingSession(GuardedSession):
-    """Keeps the last answer, whose status ccxt's errors do not tell, and refuses pages where JSON belongs."""
+class _JudgingSession(GuardedSession):
+    """Raises our errors for what ccxt reads wrongly: pauses, refusals and pages where JSON belongs.
 
-    def __init__(self, exchange: str, seconds: float) -> None:
+    Other statuses, 400 and 404 above all, are left to ccxt, which knows the exchange's words for them.
+    """
+
+    def __init__(self, exchange: str, seconds: float, clock: Clock) -> None:
         super().__init__(seconds)
         self.last: requests.Response | None = None
         self._exchange = exchange
+        self._clock = clock
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         self.last = None
         response = super().request(method, url, *args, **options)
         self.last = response
-        if response.status_code == HTTPStatus.OK:
-            self._refuse_pages(response)
+        path = urlsplit(str(url)).path
+        if response.status_code not in FOR_CCXT:
+            raise status_error(self._exchange, path, response, self._clock())
+        page = response.content.lstrip()[:1] == b"<"
+        if response.status_code == HTTPStatus.OK and (page or "json" in response.headers.get("Content-Type", "")):
+            decode_json(self._exchange, path, response)  # ccxt would take a page's text for an empty answer
         return response
 
-    def _refuse_pages(self, response: requests.Response) -> None:
-        """ccxt would take a page's text for an answer without markets."""
-        kind = response.headers.get("Content-Type", "")
-        page = response.content.lstrip()[:1] == b"<"
-        try:
-            if page or "json" in kind:
-                json.loads(response.content)
-        except (ValueError, RecursionError):
-            raise RetryNow(
-                self._exchange, f"answered {len(response.content)} bytes of {kind:.40} that are not complete JSON"
-            ) from None
+
+def _forgiving(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """ccxt's parser of one ticker, which must not fail for all when one has NaN for a number."""
+
+    def parse_ticker(ticker: Any, market: Any = None) -> Any:
+        for attempt in (ticker, _without_nonsense(ticker)):
+            with suppress(Exception):
+                return parse(attempt, market)
+        return {"symbol": None, "info": ticker}
+
+    return parse_ticker
+
+
+def _without_nonsense(ticker: object) -> object:
+    if not isinstance(ticker, dict):
+        return ticker
+    return {
+        name: None if isinstance(value, str) and value.strip("+-").lower() in {"nan", "inf", "infinity"} else value
+        for name, value in ticker.items()
+    }
 
 
 def _rebased(api: object, base_url: str, hostname: str) -> object:
@@ -221,7 +244,7 @@ def _rebased(api: object, base_url: str, hostname: str) -> object:
 
 def _quote(instrument: Instrument, ticker: Any, received_at: datetime) -> Quote | RefusedQuote:
     if ticker is None:
-        return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+        return refuse(instrument, Refusal.MALFORMED, "no ticker that ccxt could read")
     try:
         milliseconds = ticker.get("timestamp")
         observed_at = from_unix(milliseconds, per_second=1000) if milliseconds is not None else received_at
