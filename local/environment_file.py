@@ -32,6 +32,11 @@ def _token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _long_token() -> str:
+    """SHA-512, with which Airflow signs, wants a key of 64 bytes."""
+    return secrets.token_urlsafe(64)
+
+
 def _password() -> str:
     return secrets.token_urlsafe(15)
 
@@ -62,7 +67,7 @@ SECRETS: dict[str, Secret] = {
     "COINWATCH_GRAPHITE_SECRET_KEY": Secret(_token, 16),
     "AIRFLOW__CORE__FERNET_KEY": Secret(_fernet_key, 32),
     "AIRFLOW__API__SECRET_KEY": Secret(_token, 16),
-    "AIRFLOW__API_AUTH__JWT_SECRET": Secret(_token, 16),
+    "AIRFLOW__API_AUTH__JWT_SECRET": Secret(_long_token, 16),
 }
 
 

@@ -46,12 +46,14 @@ def find_processes(marker: str, postgres_data: Iterable[Path] = ()) -> list[Proc
 def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
     """End all of them: politely, then by force. Returns how many there were.
 
-    The head of Postgres gets SIGINT (a fast shutdown that does not wait for clients) and comes last, its children are
-    left to it; the rest get SIGTERM. What still runs after 15 seconds gets SIGKILL.
+    Only the head of each part is asked, its children are left to it: first Airflow's scheduler, whose tasks need the
+    other parts to end, at last Postgres, with SIGINT: a fast shutdown that does not wait for clients. What still runs
+    after 15 seconds gets SIGKILL.
     """
     folders = list(postgres_data)
     found = find_processes(marker, folders)
-    for group in ([p for p in found if not p.is_postgres], _heads(found)):
+    heads = _heads(found)
+    for group in _in_order(heads):
         for process in group:
             _send(process.pid, signal.SIGINT if process.is_postgres else signal.SIGTERM)
         _wait_until_gone({process.pid for process in group}, PATIENCE_SECONDS)
@@ -70,9 +72,23 @@ def is_alive(pid: int) -> bool:
     return _read(pid) is not None
 
 
+def _in_order(heads: list[Process]) -> tuple[list[Process], ...]:
+    first = [process for process in heads if _part(process.pid) == b"airflow-scheduler"]
+    last = [process for process in heads if process.is_postgres]
+    return first, [process for process in heads if process not in first and process not in last], last
+
+
+def _part(pid: int) -> bytes:
+    """Its name, which launch.py put into its environment."""
+    prefix = b"COINWATCH_PART="
+    values = _environment(Path(f"/proc/{pid}"))
+    return next((value.removeprefix(prefix) for value in values if value.startswith(prefix)), b"")
+
+
 def _heads(found: list[Process]) -> list[Process]:
-    servers = {process.pid for process in found if process.is_postgres}
-    return [process for process in found if process.is_postgres and process.parent not in servers]
+    """Those whose parent is not among them: the supervisor, or the parts that it left."""
+    pids = {process.pid for process in found}
+    return [process for process in found if process.parent not in pids]
 
 
 def _wait_until_gone(pids: set[int], seconds: float) -> None:
@@ -108,10 +124,14 @@ def _ancestors(pid: int) -> set[int]:
 
 
 def _has_marker(entry: Path, wanted: bytes) -> bool:
+    return wanted in _environment(entry)
+
+
+def _environment(entry: Path) -> list[bytes]:
     try:
-        return wanted in (entry / "environ").read_bytes().split(b"\0")
+        return (entry / "environ").read_bytes().split(b"\0")
     except OSError:
-        return False
+        return []
 
 
 def _working_directory(entry: Path) -> str:
