@@ -272,6 +272,8 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
         )
     if parts == ["api", "v2", "ticker"]:
         return Reply([_bitstamp_ticker(market, each) for each in listings.values()])
+    if len(parts) == 4 and parts[2] == "ticker" and parts[3] in listings:
+        return Reply(_bitstamp_ticker(market, listings[parts[3]]))
     if len(parts) == 4 and parts[2] == "ohlc" and parts[3] in listings:
         step, limit = int(query["step"]), int(query["limit"])
         last = min(int(query["end"]), int(market.clock().timestamp()))

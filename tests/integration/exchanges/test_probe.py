@@ -1,0 +1,71 @@
+"""The probe at first start: who answers from here, and why the others do not."""
+
+import time
+
+import pytest
+
+from coinwatch.exchanges.probe import probe
+from coinwatch.settings import Settings, load_settings
+from tests.exchange_server import ExchangeServer
+from tests.exchange_server.market import VENUES
+from tests.support.ports import free_port
+
+
+def configured(far_end: ExchangeServer, **changes: dict[str, object]) -> Settings:
+    return load_settings(
+        exchanges={venue: {"base_url": far_end.base_url(venue)} | changes.get(venue, {}) for venue in VENUES}
+    )
+
+
+def test_every_configured_exchange_is_asked_and_told_about(far_end: ExchangeServer) -> None:
+    far_end.fail("kraken", "status", status=451)
+    far_end.fail("coinbase", "status", status=429, headers={"Retry-After": "60"})
+    far_end.market.delist("coingecko", "BTC", "USD")
+    nobody = free_port()
+
+    results = probe(configured(far_end, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
+
+    assert {result.code: result.answers for result in results} == {
+        "coinnews": True,
+        "coingecko": True,
+        "binance": False,
+        "coinbase": True,
+        "kraken": False,
+        "bitstamp": True,
+    }
+    sentences = {result.code: result.sentence for result in results}
+    assert "does not serve this country" in sentences["kraken"]
+    assert f"127.0.0.1:{nobody} cannot be reached" in sentences["binance"]
+    assert "asks for a pause" in sentences["coinbase"]
+    assert "without BTC/USD (unknown symbol)" in sentences["coingecko"]
+    assert all(sentence.endswith(".") for sentence in sentences.values())
+
+
+def test_an_exchange_that_hangs_does_not_hold_up_the_probe(far_end: ExchangeServer) -> None:
+    far_end.fail("binance", "timeout")
+    started = time.monotonic()
+
+    results = {result.code: result for result in probe(configured(far_end), seconds=1.5)}
+
+    assert time.monotonic() - started < 3
+    assert not results["binance"].answers
+    assert "no answer within 1.5 s" in results["binance"].sentence
+    assert results["kraken"].answers
+
+
+def test_a_wrong_setting_is_told_instead_of_raised(far_end: ExchangeServer) -> None:
+    results = {each.code: each for each in probe(configured(far_end, bitstamp={"ccxt_id": "nosuchvenue"}))}
+
+    assert not results["bitstamp"].answers
+    assert "nosuchvenue" in results["bitstamp"].sentence
+
+
+@pytest.mark.parametrize("venue", ["binance"])
+def test_a_probe_waits_three_seconds_for_an_answer_at_most(venue: str, far_end: ExchangeServer) -> None:
+    far_end.fail(venue, "drip")
+    started = time.monotonic()
+
+    results = {result.code: result for result in probe(configured(far_end))}
+
+    assert time.monotonic() - started < 5
+    assert "no complete answer within 3 s" in results[venue].sentence
