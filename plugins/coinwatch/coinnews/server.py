@@ -32,7 +32,7 @@ from coinwatch.exchanges.times import Clock, utc_now
 FASTEST = 60_000.0  # a candle every millisecond
 
 
-def serve(  # noqa: PLR0917 - the command line's options in their order
+def serve(
     host: str,
     port: int,
     data_dir: Path,

@@ -209,7 +209,7 @@ def candle_or_none(
         candle = check_candle(instrument, opened_at(), prices, volume, trades)
     except ValueError as error:
         log.warning(
-            "candle_refused",
+            "candle refused",
             exchange=instrument.exchange,
             symbol=instrument.symbol,
             reason=str(error),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -34,8 +35,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def serve(data_dir: Path, clock: Clock, seed: int = 1, **options: object) -> TestClient:
-    return TestClient(create_app(data_dir, seed, clock=clock, **options))  # type: ignore[arg-type]
+def serve(data_dir: Path, clock: Clock, seed: int = 1, **options: Any) -> TestClient:
+    return TestClient(create_app(data_dir, seed, clock=clock, **options))
 
 
 def recording(path: Path, closes: list[float], first: str = "2021-12-31 23:01:00.000000") -> Path:
@@ -132,7 +133,7 @@ def test_a_replay_plays_candle_by_candle_at_exact_times(tmp_path: Path, clock: C
         "loop": False,
     }
 
-    seen = []
+    seen: list[tuple[float, str]] = []
     while clock.now < START + timedelta(seconds=40):
         answer = api.get("/api/data/BTC").json()
         if not seen or seen[-1] != (answer["value"], answer["updated_at"]):
@@ -187,15 +188,16 @@ def test_a_replay_goes_on_where_it_was_after_a_restart(tmp_path: Path, clock: Cl
     assert again.get("/api/data/BTC/history").json() == before.get("/api/data/BTC/history").json()
 
 
-@pytest.mark.parametrize("change", ["speed", "file", "coin"])
+@pytest.mark.parametrize("change", ["speed", "replay", "coin"])
 def test_another_replay_begins_at_its_beginning(change: str, tmp_path: Path, clock: Clock) -> None:
     file = recording(tmp_path / "market.csv", [1.0, 2.0, 3.0])
     other = recording(tmp_path / "other.csv", [1.0, 5.0, 6.0])
-    options = {"replay": file, "speed": 60.0, "coin": "BTC"}
+    options: dict[str, Any] = {"replay": file, "speed": 60.0, "coin": "BTC"}
+    changes: dict[str, Any] = {"speed": 30.0, "replay": other, "coin": "ETH"}
     serve(tmp_path / "data", clock, **options)
     clock.advance(seconds=2)
 
-    changed = options | {"speed": {"speed": 30.0}, "file": {"replay": other}, "coin": {"coin": "ETH"}}[change]
+    changed = options | {change: changes[change]}
     api = serve(tmp_path / "data", clock, **changed)
 
     assert api.get(f"/api/data/{changed['coin']}").json()["value"] == 1.0

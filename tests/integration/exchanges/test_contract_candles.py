@@ -1,0 +1,82 @@
+"""What holds for the candles of every exchange."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from coinwatch.errors import DoNotRetry, RetryLater
+from coinwatch.exchanges.domain import Exchange, Instrument
+from tests.exchange_server import ExchangeServer
+from tests.exchange_server.market import VENUES, candles
+
+NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+CANDLE_SECONDS = {"coingecko": 1800, "binance": 60, "coinbase": 60, "kraken": 60, "bitstamp": 60}
+
+OpenAdapter = Callable[..., Exchange]
+InstrumentOf = Callable[..., Instrument]
+
+pytestmark = pytest.mark.parametrize("venue", VENUES)
+
+
+def test_candles_are_complete_oldest_first_and_each_once(
+    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+    instrument = instrument_of(adapter, "BTC")
+    if venue not in CANDLE_SECONDS:
+        with pytest.raises(DoNotRetry, match="no candles"):
+            adapter.fetch_candles(instrument, 60, NOW - timedelta(hours=1), NOW)
+        return
+    seconds = CANDLE_SECONDS[venue]
+    far_end.market.mixed_candles = True
+    start = NOW - 30 * timedelta(seconds=seconds)
+
+    found = adapter.fetch_candles(instrument, seconds, start, NOW + timedelta(hours=1))
+
+    last_complete = int(NOW.timestamp()) - seconds
+    made = candles(int(start.timestamp()), last_complete, seconds, gaps=venue == "coinbase")
+    assert [_values(each.opened_at, each) for each in found] == [
+        _values(datetime.fromtimestamp(each.opened_at, UTC), each) for each in made
+    ]
+    assert {each.volume for each in found} == ({None} if venue == "coingecko" else {each.volume for each in made})
+
+
+def test_candles_are_paged_until_the_end(
+    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    if venue in {"coinnews", "coingecko"}:
+        pytest.skip(f"{venue} has no pages of candles")
+    minutes = 700 if venue == "kraken" else 2500  # Kraken keeps 720 candles and has no pages
+    adapter = open_adapter(venue)
+    start, end = NOW - timedelta(minutes=minutes), NOW - timedelta(minutes=5)
+
+    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, start, end)
+
+    made = candles(int(start.timestamp()), int(end.timestamp()) - 1, 60, gaps=venue == "coinbase")
+    assert [each.opened_at for each in found] == [datetime.fromtimestamp(each.opened_at, UTC) for each in made]
+
+
+def test_candles_of_a_length_the_exchange_does_not_have_are_refused_with_those_it_has(
+    venue: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+
+    with pytest.raises(DoNotRetry, match="has no candles"):
+        adapter.fetch_candles(instrument_of(adapter, "BTC"), 61, NOW - timedelta(hours=1), NOW)
+
+
+def test_trouble_during_candles_is_one_of_our_errors(
+    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    far_end.fail(venue, "status", status=429, headers={"Retry-After": "9"})
+    adapter = open_adapter(venue)
+
+    with pytest.raises(RetryLater if venue in CANDLE_SECONDS else DoNotRetry):
+        adapter.fetch_candles(
+            instrument_of(adapter, "BTC"), CANDLE_SECONDS.get(venue, 60), NOW - timedelta(hours=4), NOW
+        )
+
+
+def _values(opened_at: datetime, candle: object) -> tuple[object, ...]:
+    return (opened_at, *(getattr(candle, name) for name in ("open", "high", "low", "close")))

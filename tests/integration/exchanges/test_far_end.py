@@ -1,0 +1,53 @@
+"""The far end as a process, controlled over HTTP: what the end-to-end tests and the benchmark use."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.exchange_server", "--port", "0", "--instruments", "20"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as output:
+        yield output.readline().strip()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_prices_faults_and_counts_are_controlled_from_outside(url: str) -> None:
+    def control(what: str, **fields: object) -> object:
+        answer = requests.post(f"{url}/_control/{what}", json=fields, timeout=5)
+        answer.raise_for_status()
+        return answer.json()
+
+    ticker = f"{url}/coinbase/products/BTC-USD/ticker"
+    assert requests.get(f"{url}/_control/health", timeout=5).json() == {"status": "ok"}
+    assert len(requests.get(f"{url}/coinbase/products", timeout=5).json()) == 20
+
+    control("price", venue="coinbase", base="BTC", quote="USD", price=123.5, at="2026-11-20T12:00:00Z")
+    answer = requests.get(ticker, timeout=5).json()
+    assert (answer["price"], answer["time"]) == ("123.5", "2026-11-20T12:00:00Z")
+
+    control("fault", venue="coinbase", kind="status", status=429, headers={"Retry-After": "7"}, times=1)
+    assert requests.get(ticker, timeout=5).headers["Retry-After"] == "7"
+    assert requests.get(ticker, timeout=5).status_code == 200
+
+    assert requests.get(f"{url}/_control/requests", timeout=5).json() == {"coinbase": 4}
+    assert control("generate", venue="kraken", count=3) == ["BTC/USD", "ETH/USD", "SOL/USD"]
+    control("reset")
+    assert requests.get(f"{url}/_control/requests", timeout=5).json() == {}
+
+
+def test_a_wrong_control_is_answered_with_its_reason(url: str) -> None:
+    answer = requests.post(f"{url}/_control/price", json={"venue": "mtgox", "price": 1}, timeout=5)
+
+    assert answer.status_code == 400
+    assert "no exchange 'mtgox'" in answer.json()["error"]
