@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.routing import Mount
+from starlette.websockets import WebSocketDisconnect
 
 from coinwatch.web.access import PUBLIC_ALONE, PUBLIC_EVERYWHERE, Demand, demand_of
 
@@ -87,6 +88,13 @@ def test_the_lists_name_only_routes_that_exist(alone: FastAPI) -> None:
 def test_a_route_that_nobody_listed_demands_an_operator() -> None:
     assert demand_of("GET", "/new/route", inside_airflow=False) is Demand.OPERATOR
     assert demand_of("POST", "/", inside_airflow=True) is Demand.OPERATOR
+
+
+def test_websockets_are_refused_until_somebody_guards_them(alone: FastAPI, client: TestClient) -> None:
+    alone.add_api_websocket_route("/live", lambda websocket: websocket.accept())
+    with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/live"):
+        pass
+    assert refused.value.code == 1008
 
 
 def test_what_to_do_is_said_to_programs_and_to_people(client: TestClient) -> None:

@@ -56,6 +56,7 @@ def test_templates_hold_nothing_that_the_policy_forbids() -> None:
     [
         ({"Origin": "http://airflow.test"}, True),
         ({"Origin": "http://airflow.test", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "https://behind.a.proxy", "Sec-Fetch-Site": "same-origin"}, True),
         ({"Origin": "http://airflow.test:9999"}, False),
         ({"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site"}, False),
         ({"Origin": "http://airflow.test", "Sec-Fetch-Site": "same-site"}, False),

@@ -42,6 +42,9 @@ PUBLIC_ALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/GetPriceHistory"),
 }
 
+LOG_IN = "Please log in to Airflow first, then open this page again."
+FOR_OPERATORS = "This is for operators: send the token of COINWATCH_API_TOKEN as 'Authorization: Bearer …'."
+
 
 class Demand(Enum):
     """What a caller needs: nothing, a login, or the right to change things."""
@@ -106,6 +109,9 @@ class AccessGuard:
         self.inside_airflow = inside_airflow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there are none; one that comes needs its own lines here first
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -134,10 +140,6 @@ class AccessGuard:
         if visitor is not None and demand is Demand.OPERATOR and not visitor.operator:
             return 403, f"{visitor.name} may look but not change things here. Ask for the right to edit the DAG."
         return None
-
-
-LOG_IN = "Please log in to Airflow first, then open this page again."
-FOR_OPERATORS = "This is for operators: send the token of COINWATCH_API_TOKEN as 'Authorization: Bearer …'."
 
 
 def route_path(routes: list[BaseRoute], scope: Scope) -> str | None:

@@ -107,8 +107,8 @@ def comes_from_our_pages(headers: Headers) -> bool:
     """Whether a changing request with these headers may use the cookies it carries."""
     if "cookie" not in headers:
         return True
-    origin, host = headers.get("origin"), headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return False
     site = headers.get("sec-fetch-site")
-    return site == "same-origin" if site is not None else origin is not None
+    if site is not None:  # set by the browser itself, and right behind proxies that change the Host header
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
