@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import CANDLES_PER_MINUTE, Stack, candle_close
+from tests.e2e.conftest import CANDLES_PER_MINUTE, candle_close
 from tests.support.graphite import GraphiteServer
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
 

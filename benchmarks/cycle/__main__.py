@@ -1,0 +1,109 @@
+"""One whole cycle as a DAG run, beside a DAG of the same shape with empty tasks: ``python -m benchmarks.cycle``.
+
+Ours: 5 exchanges with 200 instruments each, 10,000 subscriptions of which 100 fire, 100 mails. The limit: the same
+tasks doing nothing. Both run in turns on one started stack; the figure is a DAG run's own duration.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+from benchmarks.cycle.market import FIRING, INSTRUMENTS, VENUES, move_prices, subscribe_people, write_configuration
+from tests.exchange_server import ExchangeServer
+from tests.support.smtp_server import smtp_server
+from tests.support.stack import PROJECT, Stack, make_home, running_stack
+
+OURS, LIMIT = "collect_prices", "empty_cycle"
+GOAL = 1.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10, help="measured runs of each DAG")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    arguments = parser.parse_args()
+    home = make_home()
+    shutil.copytree(PROJECT / "benchmarks" / "cycle" / "dags", home / "dags")
+    shutil.copy(PROJECT / "dags" / "collect_prices.py", home / "dags")
+    with ExchangeServer() as far_end, smtp_server() as mailbox:
+        write_configuration(home / "coinwatch.toml", far_end)
+        settings = {
+            "COINWATCH_CONFIG": str(home / "coinwatch.toml"),
+            "COINWATCH_SMTP_URL": mailbox.url,
+            "COINWATCH_COLLECT_SCHEDULE_MINUTES": "1440",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            # The stack points coinnews at its own server; here it is the far end's.
+            "COINWATCH_EXCHANGES__COINNEWS__BASE_URL": far_end.base_url("coinnews"),
+        }
+        with running_stack(home, settings) as stack:
+            figures = measure(stack, far_end, arguments.rounds)
+        figures["mails"] = len(mailbox.messages)
+    show(figures, as_json=arguments.json)
+
+
+def measure(stack: Stack, far_end: ExchangeServer, rounds: int) -> dict[str, Any]:
+    """Durations of both DAGs' runs in seconds, one warm-up each left out."""
+    durations: dict[str, list[float]] = {OURS: [], LIMIT: []}
+    tasks: dict[str, list[float]] = {}
+    for number in range(rounds + 2):
+        move_prices(far_end, number % 2)
+        for dag in (OURS, LIMIT):
+            run = run_dag(stack, dag)
+            if number > 1:
+                durations[dag].append(run["duration"])
+                for task in stack.airflow(f"dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]:
+                    tasks.setdefault(f"{dag}.{task['task_id']}", []).append(task["duration"] or 0)
+        if number == 0:
+            subscribe_people(stack)
+        print(f"round {number}: {[round(values[-1], 2) for values in durations.values() if values]}", file=sys.stderr)
+    alerts = stack.rows("SELECT count(*) AS alerts FROM alerts")[0]["alerts"]
+    prices = stack.rows("SELECT count(*) AS prices FROM prices")[0]["prices"]
+    return {
+        "seconds": durations,
+        "tasks": {name: round(statistics.median(values), 3) for name, values in tasks.items()},
+        "alerts": alerts,
+        "alerts_expected": FIRING * (rounds + 1),
+        "prices": prices,
+    }
+
+
+def run_dag(stack: Stack, dag: str) -> dict[str, Any]:
+    """Trigger one run and wait for its end; gives the run with its ``duration`` in seconds."""
+    stack.wait(f"the DAG {dag}", lambda: stack.airflow(f"dags/{dag}"))
+    made = stack.airflow(f"dags/{dag}/dagRuns", {"logical_date": None})
+    path = f"dags/{dag}/dagRuns/{made['dag_run_id']}"
+    while not (run := stack.airflow(path))["end_date"]:
+        time.sleep(0.3)
+    if run["state"] != "success":
+        raise SystemExit(f"{dag} ended as {run['state']}; logs below {stack.home / 'airflow' / 'logs'}")
+    begin, end = (datetime.fromisoformat(run[name]) for name in ("start_date", "end_date"))
+    run["duration"] = (end - begin).total_seconds()
+    return dict(run)
+
+
+def show(figures: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(figures, indent=2))
+        return
+    ours, limit = (statistics.median(figures["seconds"][dag]) for dag in (OURS, LIMIT))
+    print(
+        f"\n{len(VENUES)} exchanges with {INSTRUMENTS} instruments each, {FIRING} of 10,000 subscriptions fire a cycle"
+    )
+    print(f"{'DAG run':<16}{'median s':>10}{'fastest':>10}{'slowest':>10}{'ratio':>8}")
+    for dag in (OURS, LIMIT):
+        values = figures["seconds"][dag]
+        median = statistics.median(values)
+        print(f"{dag:<16}{median:>10.2f}{min(values):>10.2f}{max(values):>10.2f}{median / limit:>8.2f}")
+    print(f"goal: at most {GOAL} times the empty one; here {ours / limit:.2f}")
+    print("median seconds of the tasks: " + ", ".join(f"{name} {value}" for name, value in figures["tasks"].items()))
+    print(f"alerts {figures['alerts']} (expected {figures['alerts_expected']}), mails {figures['mails']}")
+    print(f"prices stored {figures['prices']}")
+
+
+if __name__ == "__main__":
+    main()
