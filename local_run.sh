@@ -12,6 +12,7 @@ coinwatch on this machine, without Docker.
   ./local_run.sh status [--json]   what runs and whether it is ready
   ./local_run.sh logs [PART] [-f]  the last lines of every part, or of one
   ./local_run.sh reset [--yes]     stop and delete all data; .env stays
+  ./local_run.sh coinwatch ...     a command of coinwatch, for example: coinwatch prices
 
 The first start downloads what it needs: Python packages into .venv, npm packages into local/node_modules, about 1 GB in
 all. Everything it writes later is under .local. Passwords are made at the first start and stand in .env.
@@ -35,41 +36,10 @@ TEXT
 }
 
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
-venv="$project/.venv"
-tools="$project/.local/tools"
+# shellcheck source=local/uv.sh
+. "$project/local/uv.sh"
 
-fail() {
-  printf '%s\n' "$1" >&2
-  exit 1
-}
-
-check_python() {
-  command -v python3 >/dev/null || fail "python3 is missing; install Python 3.11, 3.12 or 3.13 (apt install python3)."
-}
-
-# The uv on PATH, the one fetched before, or a fetched one: by pip where there is pip (it knows your mirrors), otherwise
-# straight from PyPI.
-find_uv() {
-  if uv --version >/dev/null 2>&1; then
-    command -v uv
-    return
-  fi
-  if ! "$tools/uv" --version >/dev/null 2>&1; then
-    check_python
-    echo "fetching uv, which installs the Python packages" >&2
-    mkdir -p "$tools"
-    if python3 -m pip --version >/dev/null 2>&1 &&
-      python3 -m pip install --quiet --no-deps --disable-pip-version-check --target "$tools/uv-package" uv >&2; then
-      ln -sf uv-package/bin/uv "$tools/uv"
-    else
-      python3 "$project/local/fetch_uv.py" "$tools" || exit 1
-    fi
-  fi
-  printf '%s\n' "$tools/uv"
-}
-
-# Brings .venv to what uv.lock says; a stamp of what was installed makes later starts skip it. --inexact keeps packages
-# that a developer added.
+# Brings .venv to what uv.lock says; a stamp of what was installed makes later starts skip it.
 install_packages() {
   local uv stamp wanted
   wanted=$(cat "$project/uv.lock" "$project/pyproject.toml" | cksum)
@@ -80,13 +50,7 @@ install_packages() {
   check_room
   uv=$(find_uv)
   echo "installing the Python packages (about 1 GB, once)"
-  # A private certificate authority is known to the system, not to uv.
-  if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
-    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"
-  fi
-  export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
-  (unset VIRTUAL_ENV && cd "$project" && "$uv" sync --quiet --frozen --extra airflow --inexact) ||
-    fail "The Python packages could not be installed; uv says why above. Needed: Python 3.11 to 3.13 and a way to PyPI."
+  sync_packages "$uv"
   printf '%s\n' "$wanted" >"$stamp"
 }
 
@@ -106,6 +70,12 @@ case "${1:-start}" in
     ;;
   start | -*) [ "${1:-start}" = start ] || set -- start "$@" ;;
   stop | status | logs | reset) ;;
+  coinwatch)
+    shift
+    [ -x "$venv/bin/coinwatch" ] || fail "Nothing was started here yet; begin with ./local_run.sh start"
+    export COINWATCH_ENV_FILE="${COINWATCH_LOCAL_DIR:-$project}/.env"
+    exec "$venv/bin/coinwatch" "$@"
+    ;;
   *)
     usage >&2
     fail "There is no command ${1}."
