@@ -100,6 +100,7 @@ start_stack() {
   start_containers
   wait_for_containers
   wait_for_dag
+  show_probe
   trap - INT TERM
   show_started
 }

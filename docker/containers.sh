@@ -76,29 +76,35 @@ start_containers() {
   expected=$wanted
 }
 
+# Until compose has done its part and all are ready: it may replace a container that was ready a moment ago.
 wait_for_containers() {
-  local left=$expected part name title state address deadline=$((SECONDS + ready_seconds))
-  while [ -n "${left// /}" ]; do
+  local told=' ' left=all part name title state address deadline=$((SECONDS + ready_seconds))
+  while [ -n "$left" ] || kill -0 "$starting" 2>/dev/null; do
+    sleep 1
+    kill -0 "$starting" 2>/dev/null || wait "$starting" || start_failed
+    left=$expected
     while IFS='|' read -r name title state address; do
-      case "$left" in *" $name "*) ;; *) continue ;; esac
-      if [ "$state" = ready ]; then
-        say "$(printf '%-22s ready  %s' "$title" "$address")"
-        left=${left/ $name / }
-      elif [ "$state" = "keeps ending" ]; then
-        give_up "$name" "$title keeps ending"
-      fi
+      case "$expected $state" in
+        *" $name "*" keeps ending") give_up "$name" "$title keeps ending" ;;
+        *" $name "*" ready")
+          left=${left/ $name / }
+          case "$told" in *" $name "*) continue ;; esac
+          say "$(printf '%-22s ready  %s' "$title" "$address")"
+          told="$told$name "
+          ;;
+      esac
     done <<TEXT
 $(part_states)
 TEXT
-    if ! kill -0 "$starting" 2>/dev/null; then
-      wait "$starting" || start_failed
-    fi
+    left=${left// /}
     if [ "$SECONDS" -gt "$deadline" ]; then
-      for part in $left; do give_up "$part" "$part is not ready after $ready_seconds s"; done
+      for part in $expected; do
+        case "$told" in *" $part "*) ;; *) give_up "$part" "$part is not ready after $ready_seconds s" ;; esac
+      done
+      give_up postgres "Some part does not stay ready"
     fi
-    sleep 1
   done
-  wait "$starting" 2>/dev/null || start_failed
+  wait "$starting" || start_failed
 }
 
 # name|title|state|address of every part that has a container, in the order of $parts.
@@ -130,9 +136,18 @@ start_failed() {
 
 give_up() {
   compose logs --no-log-prefix --tail 15 "$1" >&2 || true
+  health_says "$1" >&2 || true
   kill "$starting" 2>/dev/null || true
   compose stop >/dev/null 2>&1 || true
   fail "$2; its last lines are above, more with ./docker_run.sh logs $1. Nothing is left running."
+}
+
+# What the part's own health check said last.
+health_says() {
+  local container said
+  container=$(docker ps -a -q --filter "label=$label=$stack" --filter "label=$service_label=$1")
+  said=$(docker inspect --format '{{with .State.Health}}{{range .Log}}{{.Output}}{{end}}{{end}}' "$container" | grep . | tail -n 1)
+  [ -z "$said" ] || printf 'Its health check says: %s\n' "$said"
 }
 
 interrupted() {
@@ -151,6 +166,14 @@ wait_for_dag() {
     sleep 1
   done
   say "$(printf '%-22s %s' DAG "$dag is known and switched on")"
+}
+
+# Once, at the first start: which public exchanges answer from here.
+show_probe() {
+  local container
+  container=$(docker ps -a -q --filter "label=$label=$stack" --filter "label=$service_label=setup")
+  docker logs --since "$((SECONDS + 1))s" "$container" 2>/dev/null | sed -n '/^public exchanges/,/^Everything is prepared/p' |
+    grep -v '^Everything is prepared' | cut -c1-150 | sed 's/^o/  o/' || true
 }
 
 # Aligns lines of fields that | separates.

@@ -62,6 +62,7 @@ add_secret() {
   case "$1" in
     "$fernet_key") value=$(random_text 32) ;;
     *_ADMIN_PASSWORD) value=$(random_text 15) ;;
+    *_JWT_SECRET) value=$(random_text 66) ;;
     *) value=$(random_text 33) ;;
   esac
   [ -s "$env_file" ] ||

@@ -3,15 +3,18 @@
 Only this container knows the superuser's and the owner's password. Every step may be repeated.
 """
 
+import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 HOME = Path(os.environ["COINWATCH_HOME"])
+AIRFLOW_PREPARED = Path("/var/lib/coinwatch/airflow-prepared.json")
 PROBED = Path("/var/lib/coinwatch/exchanges-probed")
 BOARDS = Path("/var/lib/coinwatch/boards")
 
@@ -26,8 +29,13 @@ def main() -> None:
         sys.exit(explain(error))
     run(["coinwatch", "setup-database"], {**environment, "COINWATCH_DATABASE_ADMIN_URL": admin_url})
     run(["coinwatch", "migrate"], environment)
-    run([sys.executable, HOME / "local" / "airflow_first_start.py"], environment)
-    addresses = ["--airflow-url", environment["AIRFLOW__API__BASE_URL"], "--web-url", environment["COINWATCH_PUBLIC_URL"]]
+    prepare_airflow(environment)
+    addresses = [
+        "--airflow-url",
+        environment["AIRFLOW__API__BASE_URL"],
+        "--web-url",
+        environment["COINWATCH_PUBLIC_URL"],
+    ]
     run([sys.executable, HOME / "grafana" / "place.py", BOARDS, *addresses], environment)
     if not PROBED.exists():
         print("public exchanges, asked once (again with: coinwatch exchanges probe):", flush=True)
@@ -47,6 +55,36 @@ def create_airflow_database(admin_url: str, password: str) -> None:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'airflow'").fetchone():
             connection.execute("CREATE DATABASE airflow OWNER airflow")
         connection.execute("REVOKE ALL ON DATABASE airflow FROM PUBLIC")
+
+
+def prepare_airflow(environment: dict[str, str]) -> None:
+    """Migrate Airflow's tables and create its first user; a later start finds both done without importing Airflow."""
+    url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "", 1)
+    state = airflow_state(url, environment["COINWATCH_AIRFLOW_ADMIN"])
+    if state and AIRFLOW_PREPARED.is_file() and AIRFLOW_PREPARED.read_text() == json.dumps(state):
+        return
+    run([sys.executable, HOME / "local" / "airflow_first_start.py"], environment)
+    AIRFLOW_PREPARED.write_text(json.dumps(airflow_state(url, environment["COINWATCH_AIRFLOW_ADMIN"])))
+
+
+def airflow_state(url: str, admin: str) -> dict[str, str] | None:
+    """What identifies a prepared database: versions of Airflow and of its tables, the first user. None: not yet."""
+    state = {name: version(name) for name in ("apache-airflow-core", "apache-airflow-providers-fab")}
+    questions = {
+        "tables": ("SELECT version_num FROM alembic_version", ()),
+        "tables of fab": ("SELECT version_num FROM alembic_version_fab", ()),
+        "first user": ("SELECT username FROM ab_user WHERE username = %s", (admin,)),
+    }
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            for name, (query, values) in questions.items():
+                row = connection.execute(query.encode(), values).fetchone()
+                if row is None:
+                    return None
+                state[name] = row[0]
+    except psycopg.Error:
+        return None
+    return state
 
 
 def explain(error: psycopg.OperationalError) -> str:
