@@ -220,6 +220,18 @@ class TestKraken:
         assert quote.instrument == instrument
         assert quote.price == 96_000.0
 
+    def test_the_last_candle_is_left_out_even_if_our_clock_says_it_is_over(
+        self, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    ) -> None:
+        first = int(NOW.timestamp()) // 60 * 60 - 600
+        rows = [[first + 60 * index, "2.0", "3.0", "1.0", "2.5", "2.2", "10.0", 4] for index in range(3)]
+        far_end.fail("kraken", "json", body={"error": [], "result": {"XXBTZUSD": rows, "last": first + 60}})
+        adapter = open_adapter("kraken")
+
+        found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(hours=1), NOW)
+
+        assert [each.opened_at.timestamp() for each in found] == [first, first + 60]
+
     def test_our_codes_become_krakens(self, open_adapter: OpenAdapter) -> None:
         adapter = open_adapter("kraken")
 
