@@ -73,7 +73,7 @@ def _alerts(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | 
     zone = _zone(payload.get("timezone", "UTC"))
     alerts = [_alert(alert, zone) for alert in payload["alerts"]]
     first = max(alerts, key=lambda alert: abs(alert["change_percent"]))
-    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} ({first['exchange_name']})"
+    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} on {first['exchange_name']}"
     if len(alerts) > 1:
         subject += f", and {len(alerts) - 1} more alert{'s' if len(alerts) > 2 else ''}"
     ids = sorted({int(alert["subscription_id"]) for alert in alerts})

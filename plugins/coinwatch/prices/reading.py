@@ -54,7 +54,7 @@ class History:
 def latest_prices(
     engine: Engine, now: datetime, coin: str | None = None, exchange: str | None = None
 ) -> list[LatestPrice]:
-    """The newest price of every watched instrument, by coin, the index before the exchanges.
+    """The newest price of every watched instrument, coins as configured, the index before the exchanges.
 
     ``coin`` (code or name) and ``exchange`` (code) narrow it down; unknown ones give an empty list.
     """

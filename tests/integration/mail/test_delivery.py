@@ -51,7 +51,7 @@ def test_a_mail_says_what_happened_and_how_to_leave(catalog: sa.Engine, settings
     queue(catalog, "ada@example.org")
     assert deliver(catalog, settings).sent == 1
     [message] = mailbox.messages
-    assert message["Subject"] == "BTC +5.50 %: 105.5 USD (Kraken)"
+    assert message["Subject"] == "BTC +5.50 %: 105.5 USD on Kraken"
     assert message["From"] == "coinwatch <alerts@coinwatch.test>"
     assert message["To"] == "ada@example.org"
     row = outbox(catalog)["ada@example.org"]
