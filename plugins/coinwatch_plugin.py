@@ -67,7 +67,7 @@ class Preload:
     """Imports the library once in the scheduler, whose LocalExecutor forks a process for every task: a task then
     finds it in memory instead of importing it anew, which costs a third of a second of processor time."""
 
-    @hookimpl
+    @hookimpl  # type: ignore[untyped-decorator]  # mypy does not read Airflow
     def on_starting(self, component: object) -> None:
         if getattr(component, "job_type", None) != "SchedulerJob":
             return
