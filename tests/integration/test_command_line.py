@@ -1,0 +1,166 @@
+"""The command line as people and cron use it: real processes, exit codes, tables and JSON."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database
+from tests.exchange_server import ExchangeServer
+from tests.support.postgres import PostgresServer
+from tests.support.smtp_server import Mailbox, smtp_server
+
+CONFIGURATION = """
+[coins]
+BTC = {{ name = "Bitcoin" }}
+[exchanges.kraken]
+name = "Kraken"
+enabled = true
+timeout_seconds = 2
+base_url = "{kraken}"
+instruments = ["BTC/USD"]
+[exchanges.binance]
+name = "Binance"
+base_url = "{binance}"
+timeout_seconds = 2
+instruments = ["BTC/USDT"]
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def far_end() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        server.market.set_price("kraken", "BTC", "USD", 100.0)
+        yield server
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_server() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+def coinwatch(database: Database, far_end: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Command:
+    """``coinwatch(*arguments)`` on the test's own database."""
+    configuration = tmp_path / "coinwatch.toml"
+    addresses = {venue: far_end.base_url(venue) for venue in ("kraken", "binance")}
+    configuration.write_text(CONFIGURATION.format(**addresses))
+    environment = {
+        **os.environ,
+        "COINWATCH_CONFIG": str(configuration),
+        "COINWATCH_DATABASE_URL": database.url("app"),
+        "COINWATCH_DATABASE_OWNER_URL": database.url("owner"),
+        "COINWATCH_SECRET_KEY": "for-this-test-run-only",
+        "COINWATCH_SMTP_URL": mailbox.url,
+        "COINWATCH_ALERTS_FILE": str(tmp_path / "alerts.txt"),
+        "COINWATCH_STATSD_PORT": "1",
+        "COLUMNS": "200",
+    }
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("coinwatch")), *arguments]
+        return subprocess.run(
+            command, env={**environment, **more}, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_a_whole_cycle_without_airflow(
+    coinwatch: Command, far_end: ExchangeServer, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    assert coinwatch("migrate").returncode == 0
+    probe = coinwatch("exchanges", "probe")
+    assert [line[:10] for line in probe.stdout.splitlines()] == ["on  kraken", "on  binanc"]
+    assert "2 quotes" not in coinwatch("collect").stdout
+    made = json.loads(
+        coinwatch("subscribe", "ada@example.org", "bitcoin", "5", "--exchange", "kraken", "--json").stdout
+    )
+    assert (made["status"], made["threshold"]) == ("active", 5.0)
+    far_end.market.set_price("kraken", "BTC", "USD", 95.0)
+    collected = coinwatch("collect")
+    assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
+    assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
+    assert "1 sent" in coinwatch("deliver-mail").stdout
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00 %: 95 USD on Kraken"]
+    assert "-5.00 %" in (tmp_path / "alerts.txt").read_text()
+    prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
+    assert {(price["exchange"], price["price"]) for price in prices} >= {("kraken", 95.0), ("index", 95.0)}
+    history = coinwatch("history", "BTC", "--exchange", "kraken")
+    assert [line.split()[-1] for line in history.stdout.splitlines()[2:]] == ["100", "95"]
+    status = json.loads(coinwatch("status", "--json").stdout)
+    assert status["outbox"] == {"sent": 1}
+    assert status["alerts_24h"] == 1
+    assert "ended" in coinwatch("unsubscribe", str(made["id"])).stdout.lower()
+    assert "unsubscribed" in coinwatch("subscriptions").stdout
+
+
+def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
+    coinwatch: Command, far_end: ExchangeServer
+) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "enable", "binance")
+    far_end.fail("kraken", "status", status=500)
+    done = coinwatch("collect")
+    assert done.returncode == 1
+    assert "binance: 1 quotes, 1 new" in done.stdout
+    assert "Some exchanges failed:\n  kraken:" in done.stderr
+    assert "failed 1 times" in coinwatch("status").stdout
+    coinwatch("exchanges", "disable", "kraken")
+    assert coinwatch("collect").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("subscribe", "nobody", "BTC", "5"), "coinwatch: That is not an e-mail address"),
+        (
+            ("subscribe", "ada@example.org", "BTC", "0"),
+            "coinwatch: The change has to be between 0.01 and 1000 percent.",
+        ),
+        (("subscribe", "ada@example.org", "XMR", "5"), "Watched there: BTC"),
+        (("unsubscribe", "99"), "coinwatch: There is no subscription 99."),
+        (("history", "BTC", "--last", "soon"), "is not a duration such as 30m"),
+        (("history", "BTC", "--start", "yesterday"), "is not a moment such as"),
+        (("exchanges", "enable", "mtgox"), "coinwatch: There is no exchange 'mtgox'"),
+    ],
+)
+def test_what_a_person_got_wrong_is_one_sentence(coinwatch: Command, arguments: tuple[str, ...], sentence: str) -> None:
+    coinwatch("migrate")
+    done = coinwatch(*arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_and_databases_that_are_missing_are_named(coinwatch: Command) -> None:
+    assert "COINWATCH_DATABASE_URL is not set" in coinwatch("prices", COINWATCH_DATABASE_URL="").stderr
+    away = coinwatch("prices", COINWATCH_DATABASE_URL="postgresql://someone:hush@127.0.0.1:1/coinwatch")
+    assert "Postgres at 127.0.0.1:1/coinwatch is not available" in away.stderr
+    assert "hush" not in away.stderr
+    assert "no configuration file" in coinwatch("status", COINWATCH_CONFIG="/nowhere.toml").stderr
+
+
+def test_a_database_is_set_up_twice_without_harm(coinwatch: Command, postgres: PostgresServer, template: str) -> None:
+    urls = {
+        f"COINWATCH_DATABASE{role}_URL": postgres.url("set_up_by_command", user)
+        for role, user in {"_OWNER": "coinwatch_owner", "": "coinwatch_app", "_READER": "coinwatch_reader"}.items()
+    }
+    for _ in range(2):
+        done = coinwatch("setup-database", **urls, COINWATCH_DATABASE_ADMIN_URL=postgres.url("postgres"))
+        assert done.returncode == 0, done.stderr
+    assert "Migrations run: 0001" in coinwatch("migrate", **urls).stdout
+
+
+@pytest.mark.parametrize("command", ["", "collect", "subscribe", "exchanges", "history", "web", "coinnews"])
+def test_help_helps(coinwatch: Command, command: str) -> None:
+    done = coinwatch(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Usage: coinwatch" in done.stdout
