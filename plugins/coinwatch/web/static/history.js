@@ -18,11 +18,12 @@ function colour(name) { // as the browser resolves it for the theme in use
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-function timeLabel(seconds) { // UTC; the day at midnight, the time elsewhere
+function timeLabel(seconds, step) { // UTC; the day at midnight, the time elsewhere, seconds where ticks are that close
   const moment = new Date(seconds * 1000);
   const [hours, minutes] = [moment.getUTCHours(), moment.getUTCMinutes()];
   if (hours + minutes === 0) return `${moment.getUTCDate()} ${MONTHS[moment.getUTCMonth()]}`;
-  return `${String(hours).padStart(2, "0")}:${String(minutes).padStart(2, "0")}`;
+  const parts = step < 60 ? [hours, minutes, moment.getUTCSeconds()] : [hours, minutes];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
 }
 
 function showNewest(chart) { // in the legend, while nobody points at the line
@@ -38,7 +39,7 @@ function options(unit, width, digits) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     hooks: { ready: [showNewest], setLegend: [(chart) => chart.legend.idx ?? showNewest(chart)] },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map(timeLabel) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
+    axes: [{ ...axis, values: (_, ticks, axisIndex, space, step) => ticks.map((tick) => timeLabel(tick, step)) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
     series: [
       { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
       {
