@@ -16,6 +16,10 @@ COINWATCH_WEB_PORT=18000 COINWATCH_GRAFANA_PORT=13000"
 
 # With a PATH, data goes there too.
 choose_folder() {
+  case "${1:-}" in
+    '' | */* | .) ;;
+    *) [ -d "$1" ] || fail "There is no command $1, and no folder of that name; for a new folder write ./$1" ;;
+  esac
   folder=${1:-$project/.docker}
   mkdir -p "$folder" 2>/dev/null || fail "The folder $folder cannot be made; choose another PATH."
   folder=$(cd -- "$folder" && pwd -P)

@@ -14,8 +14,9 @@ import psycopg
 from psycopg import sql
 
 HOME = Path(os.environ["COINWATCH_HOME"])
-AIRFLOW_PREPARED = Path("/var/lib/coinwatch/airflow-prepared.json")
-PROBED = Path("/var/lib/coinwatch/exchanges-probed")
+STATE = Path("/var/lib/coinwatch/state")
+AIRFLOW_PREPARED = STATE / "airflow-prepared.json"
+PROBED = STATE / "exchanges-probed"
 BOARDS = Path("/var/lib/coinwatch/boards")
 
 
