@@ -41,11 +41,16 @@ project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 
 # Brings .venv to what uv.lock says; a stamp of what was installed makes later starts skip it.
 install_packages() {
-  local uv stamp wanted
-  wanted=$(cat "$project/uv.lock" "$project/pyproject.toml" | cksum)
+  local uv stamp wanted made_for
+  wanted="$(cat "$project/uv.lock" "$project/pyproject.toml" | cksum) $project"
   stamp="$venv/.coinwatch-local"
   if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
+  fi
+  made_for=$(cut -d' ' -f3- "$stamp" 2>/dev/null || true)
+  if [ -n "$made_for" ] && [ "$made_for" != "$project" ]; then
+    echo "the project was moved or copied here from $made_for: making .venv anew"
+    rm -rf "$venv"
   fi
   check_room
   uv=$(find_uv)

@@ -66,7 +66,8 @@ def write_configuration(layout: Layout, programs: Iterable[Program]) -> Path:
             f"stopwaitsecs={program.stop_seconds}",
             # Each part ends its own children, in its own order: Airflow's scheduler waits for the tasks at work.
             "killasgroup=true",
-            f"stdout_logfile={_escaped(layout.logs / (program.name + '.log'))}",
+            # From its working directory, run/: of all settings, supervisord expands % twice in this one.
+            f"stdout_logfile=../logs/{program.name}.log",
             "redirect_stderr=true",
             "stdout_logfile_maxbytes=5MB",
             "stdout_logfile_backups=2",
@@ -92,8 +93,8 @@ def start_supervisor(layout: Layout, configuration: Path, environment: dict[str,
     deadline = time.monotonic() + 20
     while not is_running(layout):
         if process.poll() is not None or time.monotonic() > deadline:
-            reason = (layout.logs / "supervisord.out").read_text().strip().splitlines()[-1:] or ["no reason given"]
-            raise StackError(f"supervisord did not start: {reason[0]} (see {layout.logs / 'supervisord.log'}).")
+            said = (layout.logs / "supervisord.out").read_text().strip() or "it said nothing"
+            raise StackError(f"supervisord did not start: {said.splitlines()[0]}")
         time.sleep(0.1)
 
 
