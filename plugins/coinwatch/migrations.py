@@ -31,7 +31,7 @@ def migrate(engine: Engine) -> list[str]:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         before = MigrationContext.configure(connection).get_current_revision()
         config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         command.upgrade(config, "head")
         _driver(connection).execute((MIGRATIONS / "grants.sql").read_bytes())
         script = ScriptDirectory.from_config(config)
