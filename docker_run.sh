@@ -111,7 +111,7 @@ stop_stack() {
     echo "Nothing was running."
     return
   fi
-  compose stop >/dev/null 2>&1 || fail "Some containers do not stop; see: docker ps --filter label=$label=$stack"
+  stop_containers || fail "Some containers do not stop; see: docker ps --filter label=$label=$stack"
   echo "Stopped; data stays. Start again with ./docker_run.sh"
 }
 

@@ -126,11 +126,16 @@ part_states() {
   done
 }
 
+# The scheduler first: its tasks need the others to end well.
+stop_containers() {
+  compose stop airflow-scheduler >/dev/null 2>&1 && compose stop >/dev/null 2>&1
+}
+
 start_failed() {
   local log="$folder/start.log"
   if grep -q 'service "setup" didn.t complete' "$log"; then give_up setup "The databases could not be set up"; fi
   tail -n 5 "$log" >&2
-  compose stop >/dev/null 2>&1 || true
+  stop_containers || true
   fail "The containers could not be started; the reason is above. Nothing is left running."
 }
 
@@ -138,7 +143,7 @@ give_up() {
   compose logs --no-log-prefix --tail 15 "$1" >&2 || true
   health_says "$1" >&2 || true
   kill "$starting" 2>/dev/null || true
-  compose stop >/dev/null 2>&1 || true
+  stop_containers || true
   fail "$2; its last lines are above, more with ./docker_run.sh logs $1. Nothing is left running."
 }
 
@@ -153,7 +158,7 @@ health_says() {
 interrupted() {
   trap '' INT TERM
   kill "${starting:-$$}" 2>/dev/null || true
-  compose stop >/dev/null 2>&1 || true
+  stop_containers || true
   fail "Interrupted; nothing is left running." 130
 }
 
@@ -221,7 +226,7 @@ TEXT
 # Folders belong to the containers' users, so a container deletes what is in them.
 delete_data() {
   if [ -n "${COINWATCH_DOCKER_DATA:-}" ]; then
-    compose stop >/dev/null 2>&1
+    stop_containers
     compose run --rm --no-deps --volume "$COINWATCH_DOCKER_DATA:/all" folders \
       find /all -mindepth 1 -delete >/dev/null 2>&1 || fail "The data in $COINWATCH_DOCKER_DATA could not be deleted."
   fi

@@ -1,0 +1,21 @@
+"""Ports for stacks that must not meet another."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from local.ports import PORTS
+from tests.support.ports import free_port
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> dict[str, str]:
+    """Every COINWATCH_*_PORT with a port that is free."""
+    return {port.setting: str(free_port()) for port in PORTS.values()}
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]

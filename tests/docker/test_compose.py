@@ -1,0 +1,160 @@
+"""What docker/compose.yaml promises, read from the file: no engine needed."""
+
+import re
+
+import pytest
+
+from local.grafana import VERSION as GRAFANA_VERSION
+from local.ports import PORTS
+from tests.docker.compose_file import DOCKER, PROJECT, VARIABLE, defaults, environment, services
+
+ONE_SHOT = {"folders", "setup"}
+OURS = {"folders", "setup", "coinnews", "web", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor"}
+OFFICIAL = {
+    "POSTGRES_IMAGE": "postgres:18",
+    "GRAPHITE_IMAGE": "graphiteapp/graphite-statsd:1.1.10-5",
+    "MAIL_IMAGE": "axllent/mailpit:v1.27",
+    "GRAFANA_IMAGE": f"grafana/grafana:{GRAFANA_VERSION}",
+    "COINWATCH_IMAGE": "coinwatch:local",
+    "COINWATCH_AIRFLOW_IMAGE": "coinwatch-airflow:local",
+}
+# Who may hold which secret; the application's role is every part's that runs our code with a database.
+HOLDERS = {
+    "COINWATCH_POSTGRES_PASSWORD": {"postgres", "setup"},
+    "COINWATCH_DATABASE_OWNER_PASSWORD": {"setup"},
+    "COINWATCH_DATABASE_READER_PASSWORD": {"setup", "grafana"},
+    "COINWATCH_DATABASE_APP_PASSWORD": {"setup", "web", "airflow-api-server", "airflow-scheduler"},
+    "COINWATCH_AIRFLOW_DATABASE_PASSWORD": {
+        "setup",
+        "airflow-api-server",
+        "airflow-scheduler",
+        "airflow-dag-processor",
+    },
+    "COINWATCH_AIRFLOW_ADMIN_PASSWORD": {"setup"},
+    "COINWATCH_API_TOKEN": {"web"},
+    "COINWATCH_GRAFANA_ADMIN_PASSWORD": {"grafana"},
+    "COINWATCH_GRAFANA_SECRET_KEY": {"grafana"},
+    "COINWATCH_GRAPHITE_SECRET_KEY": {"graphite"},
+}
+
+
+def test_every_image_is_a_variable_with_the_official_name_as_default() -> None:
+    images = {str(service["image"]) for service in services().values()}
+    assert images == {f"${{{name}:-{default}}}" for name, default in OFFICIAL.items()}
+
+
+def test_only_our_own_images_are_built_and_from_a_base_that_is_a_variable() -> None:
+    for name, service in services().items():
+        assert ("build" in service) == (name in OURS), name
+        if name in OURS:
+            assert service["build"]["args"]["PYTHON_IMAGE"].startswith("${PYTHON_IMAGE:-python:")
+
+
+@pytest.mark.parametrize("name", services())
+def test_a_part_that_stays_is_restarted_checked_and_limited(name: str) -> None:
+    service = services()[name]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    if name in ONE_SHOT:
+        assert service["restart"] == "no"
+        assert service["healthcheck"] == {"disable": True}
+        return
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"]
+    assert service["mem_limit"]
+    assert service["labels"]["coinwatch.title"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS | {"mail", "grafana"}))
+def test_what_needs_no_right_of_root_has_none(name: str) -> None:
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    if name != "folders":  # it hands folders over, without a network
+        assert "cap_add" not in service
+        assert str(service.get("user", "50000")) != "0"
+
+
+def test_the_part_that_runs_as_root_has_no_network() -> None:
+    assert services()["folders"]["network_mode"] == "none"
+
+
+def test_everything_is_published_to_this_machine_only() -> None:
+    wide = set()
+    for name, service in services().items():
+        for published in service.get("ports", []):
+            address = str(published).split(":${")[0].split(":1")[0]
+            if str(published).startswith("${COINWATCH_BIND_HOST:-127.0.0.1}:"):
+                wide.add(name)
+            else:
+                assert address == "127.0.0.1", published
+    assert wide == {"web", "airflow-api-server"}
+
+
+def test_ports_are_those_of_the_stack_without_docker() -> None:
+    inner = {"COINWATCH_STATSD_ADMIN_PORT", "COINWATCH_CARBON_PORT"}  # nobody outside the container needs these two
+    ports = {name: value for name, value in defaults().items() if name.endswith("_PORT")}
+    assert ports == {port.setting: str(port.default) for port in PORTS.values() if port.setting not in inner}
+
+
+def test_no_secret_has_a_default_and_an_empty_one_stops_the_start() -> None:
+    secret = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET_KEY")
+    found = [use for use in VARIABLE.finditer((DOCKER / "compose.yaml").read_text()) if secret.search(use["name"])]
+    assert len({use["name"] for use in found}) == 14
+    for use in found:
+        assert use["kind"] == "?", use[0]
+        assert "docker_run.sh" in use["rest"], use[0]
+
+
+@pytest.mark.parametrize("secret", HOLDERS)
+def test_a_secret_reaches_only_the_parts_that_need_it(secret: str) -> None:
+    holders = {name for name in services() if any(secret in value for value in environment(name).values())}
+    assert holders == HOLDERS[secret]
+
+
+def test_no_secret_stands_in_a_command_or_a_label() -> None:
+    for name, service in services().items():
+        shown = f"{service.get('command')} {service['healthcheck']} {service.get('labels', {}).values()}"
+        assert not re.search(r"\$\{\w*(PASSWORD|SECRET|TOKEN|KEY)", shown), name
+
+
+def test_files_that_containers_read_exist_and_cannot_be_changed_by_them() -> None:
+    mounted = 0
+    for service in services().values():
+        for volume in service.get("volumes", []):
+            if str(volume).startswith("."):
+                source, _, mode = str(volume).split(":")
+                assert (DOCKER / source).resolve().is_relative_to(PROJECT)
+                assert (DOCKER / source).exists(), source
+                assert mode == "ro,z", volume
+                mounted += 1
+    assert mounted == 9
+
+
+def test_setup_goes_before_every_part_that_uses_a_database() -> None:
+    for name in ("web", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "grafana"):
+        assert services()[name]["depends_on"]["setup"]["condition"] == "service_completed_successfully"
+    assert services()["setup"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+def test_graphite_gets_its_configuration_where_the_official_image_reads_it() -> None:
+    targets = {str(volume).split(":")[-2] for volume in services()["graphite"]["volumes"] if ":ro" in str(volume)}
+    assert targets >= {
+        "/opt/graphite/conf/carbon.conf",
+        "/opt/graphite/conf/storage-schemas.conf",
+        "/opt/graphite/conf/storage-aggregation.conf",
+        "/opt/statsd/config/udp.js",
+    }
+    assert environment("graphite")["STATSD_INTERFACE"] == "udp"
+    assert environment("graphite")["STATSD_FOLDER"] == "/opt/coinwatch/statsd"
+
+
+def test_carbon_differs_from_the_one_without_docker_only_where_it_must() -> None:
+    def settings(path: str) -> dict[str, str]:
+        lines = (PROJECT / path).read_text().splitlines()
+        pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        return {name.strip(): value.strip() for name, value in pairs}
+
+    here, there = settings("docker/graphite/carbon.conf"), settings("graphite/carbon.conf")
+    changed = {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
+    assert changed == {"CACHE_QUERY_PORT", "PID_DIR"}

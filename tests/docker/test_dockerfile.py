@@ -1,0 +1,57 @@
+"""Rules of docker/Dockerfile that keep it building on older engines and running without root."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docker.compose_file import DOCKER, PROJECT
+
+TEXT = (DOCKER / "Dockerfile").read_text()
+HADOLINT = Path(sys.executable).parent / "hadolint"
+STAGES = re.split(r"^(?=FROM )", TEXT, flags=re.MULTILINE)[1:]
+
+
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run([HADOLINT, DOCKER / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_builds_with_the_engines_own_frontend() -> None:
+    assert "# syntax=" not in TEXT
+    assert "--link" not in TEXT
+    assert "<<" not in TEXT
+
+
+def test_the_only_base_image_is_a_variable() -> None:
+    bases = [line.split()[1] for line in TEXT.splitlines() if line.startswith("FROM ")]
+    stages = {line.split()[3] for line in TEXT.splitlines() if line.startswith("FROM ")}
+    assert set(bases) - stages == {"${PYTHON_IMAGE}"}
+    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.\d+-slim", TEXT, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", ["coinwatch", "coinwatch-airflow"])
+def test_a_final_image_runs_as_a_user_with_a_health_check(target: str) -> None:
+    stage = next(text for text in STAGES if text.splitlines()[0].endswith(f" AS {target}"))
+    assert "USER 50000" in stage
+    assert "HEALTHCHECK" in stage
+    assert "FROM runtime" in stage
+
+
+def test_the_images_carry_labels_but_nothing_of_this_machine() -> None:
+    assert 'org.opencontainers.image.licenses="Apache-2.0"' in TEXT
+    ignored = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    for line in ignored:
+        if line.startswith("!"):
+            assert (PROJECT / line[1:]).exists(), line
+    assert {"**/.env", "**/node_modules", "**/__pycache__"} <= set(ignored)
+
+
+def test_packages_come_from_the_lock_file_alone() -> None:
+    assert all("--frozen" in line for line in TEXT.splitlines() if re.search(r"\buv sync\b", line))
+    assert "pip install" in TEXT
+    assert TEXT.count("pip install") == 1  # uv itself, pinned
+    assert '"uv==${UV_VERSION}"' in TEXT
