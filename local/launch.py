@@ -58,6 +58,9 @@ def in_background(task: Callable[[], None]) -> None:
         return
     os.setsid()
     if os.fork() == 0:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere, descriptor)
         task()
     os._exit(0)
 

@@ -1,0 +1,52 @@
+"""A taken port is named with the setting that moves it and, where one may know, with the process that holds it."""
+
+import os
+import socket
+
+import pytest
+
+from local.errors import StackError
+from local.ports import PORTS, check_free, find_holder, read_ports
+
+
+def test_every_port_has_a_setting_and_a_default_of_its_own() -> None:
+    assert len({port.setting for port in PORTS.values()}) == len(PORTS)
+    assert read_ports({}) == {name: port.default for name, port in PORTS.items()}
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "1 2", "٣"])
+def test_a_number_that_is_no_port_is_refused_by_name(text: str) -> None:
+    with pytest.raises(StackError, match="COINWATCH_WEB_PORT"):
+        read_ports({"COINWATCH_WEB_PORT": text})
+
+
+def test_two_parts_on_one_port_are_refused_by_name() -> None:
+    with pytest.raises(StackError, match="COINWATCH_WEB_PORT and COINWATCH_AIRFLOW_PORT are both 9000"):
+        read_ports({"COINWATCH_WEB_PORT": "9000", "COINWATCH_AIRFLOW_PORT": "9000"})
+
+
+def test_a_taken_port_is_named_with_its_setting_and_its_holder() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        with pytest.raises(StackError) as caught:
+            check_free({"web": ("127.0.0.1", number)})
+    text = str(caught.value)
+    assert f"TCP port {number} for web" in text
+    assert "COINWATCH_WEB_PORT" in text
+    assert f"(process {os.getpid()})" in text
+
+
+def test_statsd_needs_its_udp_port_too() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        number = server.getsockname()[1]
+        assert str(os.getpid()) in (find_holder(number, socket.SOCK_DGRAM) or "")
+        with pytest.raises(StackError, match=f"UDP port {number}"):
+            check_free({"statsd": ("127.0.0.1", number)})
+
+
+def test_free_ports_pass() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+    check_free({"web": ("127.0.0.1", number), "statsd": ("127.0.0.1", number)})
+    assert find_holder(number) is None
