@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from local.commands import run_command
@@ -9,6 +11,7 @@ from local.configuration import LOOPBACK, Configuration, application_environment
 
 DAG_ID = "collect_prices"
 ADMIN = "admin"
+LOG_DAYS = 7
 
 
 def airflow_environment(configuration: Configuration) -> dict[str, str]:
@@ -76,6 +79,7 @@ def prepare_airflow(configuration: Configuration) -> None:
     """Migrate the metadata database and create the first user; a second start finds both done by two queries."""
     layout = configuration.layout
     (layout.home / "airflow").mkdir(mode=0o700, exist_ok=True)
+    _remove_old_logs(layout.home / "airflow" / "logs")
     stamp = layout.home / "airflow" / "prepared.json"
     current = _database_state(configuration)
     if current and stamp.is_file() and stamp.read_text() == json.dumps(current):
@@ -88,6 +92,17 @@ def prepare_airflow(configuration: Configuration) -> None:
     script = layout.project / "local" / "airflow_first_start.py"
     run_command(layout, "airflow-prepare", [layout.python, "-P", script], environment)
     stamp.write_text(json.dumps(_database_state(configuration)))
+
+
+def _remove_old_logs(folder: Path) -> None:
+    """A cycle every three minutes leaves some 4,000 log files of tasks a day, and Airflow itself removes none."""
+    oldest = time.time() - LOG_DAYS * 86_400
+    for path in folder.rglob("*.log"):
+        if path.is_file() and path.stat().st_mtime < oldest:
+            path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _database_state(configuration: Configuration) -> dict[str, str] | None:

@@ -76,6 +76,7 @@ def test_a_client_that_resets_its_connection_does_not_end_statsd(statsd: ShortLi
     for _ in range(20):
         connection = socket.create_connection(("127.0.0.1", statsd.port), timeout=5)
         connection.sendall(b"half.a.line")
+        time.sleep(0.05)  # StatsD must be reading when the reset comes; its own TCP server ends at the first one
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
     statsd.send("still.here:1|g\n")
