@@ -157,7 +157,7 @@ health_says() {
 
 interrupted() {
   trap '' INT TERM
-  kill "${starting:-$$}" 2>/dev/null || true
+  [ -z "$starting" ] || kill "$starting" 2>/dev/null || true
   stop_containers || true
   fail "Interrupted; nothing is left running." 130
 }

@@ -1,0 +1,183 @@
+"""The whole stack as docker_run.sh starts it: built, used, hurt, stopped and started again.
+
+Runs where COINWATCH_TEST_DOCKER=1 and an engine answers. COINWATCH_TEST_DOCKER_WITHOUT leaves parts out, and the image
+variables (PYTHON_IMAGE, POSTGRES_IMAGE, ...) are handed on, for machines that reach no registry.
+"""
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docker.compose_file import PROJECT
+
+NAME = "coinwatch-test"
+CYCLE_SECONDS = 15
+pytestmark = pytest.mark.timeout(1200)
+
+
+@dataclass(frozen=True)
+class DockerStack:
+    """A started stack; its settings are the environment of every command."""
+
+    environment: dict[str, str]
+    folder: Path
+    said: str
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(PROJECT / "docker_run.sh"), *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=900, check=False)
+
+    def get(self, port: str, path: str) -> Any:
+        url = f"http://127.0.0.1:{self.environment[f'COINWATCH_{port}_PORT']}{path}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return json.loads(response.read())
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) -> Iterator[DockerStack]:
+    if os.environ.get("COINWATCH_TEST_DOCKER") != "1":
+        pytest.skip("builds images and starts containers for minutes: set COINWATCH_TEST_DOCKER=1 to run it")
+    if docker("version").returncode:
+        pytest.skip("no Docker engine answers on this machine")
+    folder = tmp_path_factory.mktemp("docker")
+    environment = {
+        **os.environ,
+        **free_ports,
+        "COINWATCH_DOCKER_PROJECT": NAME,
+        "COINWATCH_DOCKER_WITHOUT": os.environ.get("COINWATCH_TEST_DOCKER_WITHOUT", ""),
+        "COINWATCH_COLLECT_SCHEDULE_MINUTES": str(CYCLE_SECONDS / 60),
+    }
+    stack = DockerStack(environment, folder, "")
+    try:
+        started = stack.run("start", str(folder))
+        assert started.returncode == 0, started.stdout + started.stderr
+        yield DockerStack(environment, folder, started.stdout)
+    finally:
+        stack.run("reset", "--yes")
+
+
+def test_the_first_start_shows_addresses_and_the_new_password(stack: DockerStack) -> None:
+    for port in ("AIRFLOW", "WEB", "MAIL", "GRAPHITE"):
+        assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.said
+    assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.said
+    assert "on  coinnews" in stack.said
+
+
+def test_every_part_says_that_it_is_ready(stack: DockerStack) -> None:
+    status = stack.run("status")
+    assert status.returncode == 0, status.stdout
+    assert "not healthy" not in status.stdout
+
+
+def test_prices_come_by_the_schedule_and_stand_in_graphite(stack: DockerStack) -> None:
+    first = eventually(lambda: newest_bitcoin(stack))
+    eventually(lambda: newest_bitcoin(stack) != first)
+    target = "stats.gauges.coinwatch.prices.coinnews.btc.usd.price"
+    points = eventually(lambda: known_points(stack.get("GRAPHITE", f"/render?target={target}&from=-10min&format=json")))
+    assert all(value > 0 for value in points)
+    scheduler = "stats_counts.airflow.scheduler_heartbeat"  # by UDP, which is all that Airflow's client speaks
+    assert eventually(lambda: known_points(stack.get("GRAPHITE", f"/render?target={scheduler}&format=json")))
+
+
+def test_a_subscription_from_the_command_line_becomes_a_mail(stack: DockerStack) -> None:
+    made = stack.run("coinwatch", "subscribe", "reader@example.org", "BTC", "0.01", "--json")
+    assert made.returncode == 0, made.stderr
+    mails = eventually(lambda: stack.get("MAIL", "/api/v1/messages")["messages"])
+    assert mails[0]["To"][0]["Address"] == "reader@example.org"
+    assert "BTC" in mails[0]["Subject"]
+    lines = (stack.folder / "data" / "coinwatch" / "alerts.txt").read_text()
+    assert "BTC/USD index" in lines
+
+
+def test_no_containers_own_folder_is_open_to_it_as_root(stack: DockerStack) -> None:
+    assert inside("web", "id", "-u").stdout.strip() == "50000"
+    assert inside("web", "touch", "/opt/coinwatch/x").returncode
+    assert inside("airflow-scheduler", "touch", "/opt/coinwatch/x").returncode
+
+
+def test_graphites_web_page_has_no_user_with_a_known_password(stack: DockerStack) -> None:
+    count = "import sqlite3; print(*sqlite3.connect('/opt/graphite/storage/graphite.db').execute("
+    count += "\"SELECT count(*) FROM auth_user WHERE username = 'root'\").fetchone())"
+    assert inside("graphite", "python3", "-c", count).stdout.strip() == "0"
+
+
+def test_postgres_comes_back_when_it_crashes_and_cycles_go_on(stack: DockerStack) -> None:
+    before = restarts("postgres")
+    inside("postgres", "sh", "-c", "kill -QUIT 1")  # ends at once, without the engine being told
+    eventually(lambda: restarts("postgres") > before and stack.run("status").returncode == 0)
+    then = newest_bitcoin(stack)
+    eventually(lambda: newest_bitcoin(stack) != then)
+
+
+def test_after_stop_and_start_everything_is_still_there(stack: DockerStack) -> None:
+    prices = stack.get("WEB", "/api/v1/history/BTC")["points"]
+    assert stack.run("stop").returncode == 0
+    assert not docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").stdout
+    assert stack.run("status").stdout.startswith("Nothing runs.")
+    started = stack.run("start", str(stack.folder))
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert secret(stack, "COINWATCH_AIRFLOW_ADMIN_PASSWORD") not in started.stdout
+    assert "reader@example.org" in stack.run("coinwatch", "subscriptions", "--json").stdout
+    assert stack.get("WEB", "/api/v1/history/BTC")["points"][0] == prices[0]
+
+
+def test_another_superuser_password_is_explained_and_nothing_is_left_running(stack: DockerStack) -> None:
+    assert stack.run("stop").returncode == 0
+    changed = {**stack.environment, "COINWATCH_POSTGRES_PASSWORD": "quite-another-value"}
+    failed = DockerStack(changed, stack.folder, "").run("start", str(stack.folder))
+    assert failed.returncode == 1
+    assert "is not the password this database was made with" in failed.stderr
+    assert failed.stderr.rstrip().endswith("Nothing is left running.")
+    assert not docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").stdout
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(arguments, 127, "", "")
+
+
+def inside(part: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return docker("exec", f"{NAME}-{part}-1", *command)
+
+
+def restarts(part: str) -> int:
+    return int(docker("inspect", "--format", "{{.RestartCount}}", f"{NAME}-{part}-1").stdout)
+
+
+def secret(stack: DockerStack, name: str) -> str:
+    lines = (stack.folder / ".env").read_text().splitlines()
+    return next(line.split("=", 1)[1] for line in lines if line.startswith(f"{name}="))
+
+
+def newest_bitcoin(stack: DockerStack) -> Any:
+    return stack.get("WEB", "/api/v1/prices/BTC?exchange=coinnews")[0]["observed_at"]
+
+
+def known_points(series: Any) -> list[float]:
+    return [value for one in series for value, _ in one["datapoints"] if value is not None]
+
+
+def eventually(look: Callable[[], Any], seconds: float = 180) -> Any:
+    """What ``look`` returns as soon as that is true; an address that does not answer yet counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = look()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if found or time.monotonic() > deadline:
+                assert found
+                return found
+        time.sleep(1)
