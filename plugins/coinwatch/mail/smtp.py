@@ -1,6 +1,7 @@
 """One connection to the mail server, with its answers sorted into try again and never."""
 
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -79,8 +80,9 @@ class MailConnection:
 
     def send(self, message: EmailMessage) -> None:
         smtp = self._open()
+        sender, recipient = (message[name].addresses[0].addr_spec for name in ("From", "To"))
         try:
-            smtp.send_message(message)
+            smtp.sendmail(sender, [recipient], message.as_bytes())  # send_message would write it out a second time
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             self._reset()
@@ -111,10 +113,10 @@ class MailConnection:
             if server.tls == "implicit":
                 context = ssl.create_default_context()
                 smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, timeout=TIMEOUT_SECONDS, context=context
+                    server.host, server.port, _greeting_name(), timeout=TIMEOUT_SECONDS, context=context
                 )
             else:
-                smtp = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
+                smtp = smtplib.SMTP(server.host, server.port, _greeting_name(), timeout=TIMEOUT_SECONDS)
             if server.tls == "starttls":
                 smtp.starttls(context=ssl.create_default_context())
             if server.user:
@@ -146,6 +148,12 @@ class MailConnection:
         if self._smtp is not None:
             self._smtp.close()
             self._smtp = None
+
+
+def _greeting_name() -> str:
+    """Our name for EHLO. smtplib would ask DNS for a longer one, which takes seconds where DNS is out of reach."""
+    name = socket.gethostname()
+    return name if name.isascii() and name else "localhost"
 
 
 def _sorted(code: int, text: bytes | str) -> TemporaryMailError | PermanentMailError:
