@@ -78,7 +78,7 @@ def run_dag(stack: Stack, dag: str) -> dict[str, Any]:
     made = stack.airflow(f"dags/{dag}/dagRuns", {"logical_date": None})
     path = f"dags/{dag}/dagRuns/{made['dag_run_id']}"
     while not (run := stack.airflow(path))["end_date"]:
-        time.sleep(0.3)
+        time.sleep(0.5)
     if run["state"] != "success":
         raise SystemExit(f"{dag} ended as {run['state']}; logs below {stack.home / 'airflow' / 'logs'}")
     begin, end = (datetime.fromisoformat(run[name]) for name in ("start_date", "end_date"))

@@ -30,6 +30,7 @@ def create_engine(url: str) -> Engine:
         parsed.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=5,
+        use_native_hstore=False,  # we have no such columns; asking for the type costs every new connection a query
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "coinwatch",
@@ -57,9 +58,21 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises DatabaseError where Postgres cannot be reached, goes away, or lacks our tables.
     """
+    with _named_errors(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """A connection on which every statement is a transaction of its own. Raises as ``transaction`` does."""
+    with _named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+@contextmanager
+def _named_errors(engine: Engine) -> Iterator[None]:
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except OperationalError as error:
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except ProgrammingError as error:

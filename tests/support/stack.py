@@ -35,6 +35,7 @@ class Stack:
     environment: dict[str, str]
     secrets: dict[str, str] = field(default_factory=dict)
     admin_user: str = "admin"
+    _kept_token: str = ""
 
     @property
     def admin_password(self) -> str:
@@ -104,6 +105,12 @@ class Stack:
         return self.get(f"{self.airflow_url}/api/v2/{path}", self._token(), body)
 
     def _token(self) -> str:
+        """One login serves all calls: checking the password costs Airflow a tenth of a second."""
+        if not self._kept_token:
+            self._kept_token = self._login()
+        return self._kept_token
+
+    def _login(self) -> str:
         login = json.dumps({"username": self.admin_user, "password": self.admin_password}).encode()
         request = urllib.request.Request(
             f"{self.airflow_url}/auth/token", login, {"Content-Type": "application/json"}, method="POST"

@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Engine, Row
 
-from coinwatch.database import statement, transaction
+from coinwatch.database import autocommit, statement, transaction
 from coinwatch.errors import PermanentMailError, TemporaryMailError
 from coinwatch.mail.messages import build_message
 from coinwatch.mail.smtp import MailConnection, parse_smtp_url
@@ -53,8 +53,8 @@ def deliver_mail(engine: Engine, settings: Settings, *, clock: Callable[[], date
     Ends early when the server cannot be reached: what is left is due again after a pause. Raises DatabaseError.
     """
     counts = {"sent": 0, "retried": 0, "failed": 0}
-    with MailConnection(parse_smtp_url(settings.smtp_url.get_secret_value())) as connection:
-        while _deliver_batch(engine, settings, connection, clock, counts):
+    with MailConnection(parse_smtp_url(settings.smtp_url.get_secret_value())) as mail:
+        while _deliver_batch(engine, settings, mail, clock, counts):
             pass
     with transaction(engine) as database:
         depth = database.execute(statement("mail/depth")).one()
@@ -69,33 +69,30 @@ def retry_pause(attempts: int) -> timedelta:
 
 
 def _deliver_batch(
-    engine: Engine,
-    settings: Settings,
-    connection: MailConnection,
-    clock: Callable[[], datetime],
-    counts: dict[str, int],
+    engine: Engine, settings: Settings, mail: MailConnection, clock: Callable[[], datetime], counts: dict[str, int]
 ) -> bool:
     """Claim and send one batch; whether there may be more to do now."""
     lease, now = uuid4(), clock()
     with transaction(engine) as database:
         claim = {"lease": lease, "now": now, "leased_until": now + LEASE, "most": BATCH}
         rows = database.execute(statement("mail/claim"), claim).all()
-    for row in sorted(rows, key=lambda row: row.id):
-        outcome, parameters = _send(settings, connection, row, clock())
-        with transaction(engine) as database:
-            marked = database.execute(statement(f"mail/mark_{outcome}"), {"id": row.id, "lease": lease, **parameters})
-            if marked.rowcount == 0:
+    with autocommit(engine) as database:
+        for row in sorted(rows, key=lambda row: row.id):
+            outcome, parameters = _send(settings, mail, row, clock())
+            mark = {"id": row.id, "lease": lease, **parameters}
+            if database.execute(statement(f"mail/mark_{outcome}"), mark).rowcount == 0:
                 log.warning("lease ran out while sending", outbox_id=row.id, outcome=outcome)
                 continue
-        counts[{"sent": "sent", "retry": "retried", "failed": "failed"}[outcome]] += 1
-        if outcome == "retry" and not connection.connected:
-            _release(engine, lease, clock() + FIRST_PAUSE, str(parameters["error"]))
-            return False
+            counts[{"sent": "sent", "retry": "retried", "failed": "failed"}[outcome]] += 1
+            if outcome == "retry" and not mail.connected:
+                release = {"lease": lease, "next_attempt_at": clock() + FIRST_PAUSE, "error": parameters["error"]}
+                database.execute(statement("mail/release"), release)
+                return False
     return len(rows) == BATCH
 
 
 def _send(
-    settings: Settings, connection: MailConnection, row: Row[Any], now: datetime
+    settings: Settings, mail: MailConnection, row: Row[Any], now: datetime
 ) -> tuple[str, dict[str, object]]:
     """Try one mail; the mark it gets and that statement's parameters."""
     try:
@@ -107,7 +104,7 @@ def _send(
             message_id=row.message_id,
             created_at=row.created_at,
         )
-        connection.send(message)
+        mail.send(message)
     except PermanentMailError as error:
         log.error("mail refused for good", outbox_id=row.id, error=str(error))
         return "failed", {"error": str(error)}
@@ -121,11 +118,3 @@ def _send(
         )
         return "retry", {"error": str(error), "next_attempt_at": now + pause}
     return "sent", {"now": now}
-
-
-def _release(engine: Engine, lease: object, next_attempt_at: datetime, error: str) -> None:
-    """Give back what was claimed and not tried, because the server is away."""
-    with transaction(engine) as database:
-        database.execute(
-            statement("mail/release"), {"lease": lease, "next_attempt_at": next_attempt_at, "error": error}
-        )
