@@ -10,6 +10,7 @@ from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -41,6 +42,8 @@ class GuardedSession(requests.Session):
         self._body_limit = body_limit
         self.headers.update({"User-Agent": f"coinwatch/{__version__}", "Accept": "application/json"})
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.auth = _send_as_it_is  # otherwise requests looks for a .netrc before each request
+        self._environments: dict[str, Any] = {}
         adapter = _WatchedAdapter(pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -64,6 +67,14 @@ class GuardedSession(requests.Session):
                 raise requests.ReadTimeout(f"no complete answer within {self._seconds:g} s")
         return response
 
+    def merge_environment_settings(self, url: Any, *arguments: Any) -> Any:
+        """As in requests, but proxies and certificates of the environment are looked up once per host: for a small
+        answer that costs as much as the request itself."""
+        host = urlsplit(str(url)).netloc
+        if host not in self._environments:
+            self._environments[host] = super().merge_environment_settings(url, *arguments)
+        return dict(self._environments[host])
+
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
         with response:
@@ -72,6 +83,10 @@ class GuardedSession(requests.Session):
                 if len(body) > self._body_limit:
                     raise BodyTooLarge(f"the answer is larger than {self._body_limit} bytes")
         return bytes(body)
+
+
+def _send_as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 Pools = TypeVar("Pools", bound=PoolManager)
