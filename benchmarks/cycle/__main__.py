@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.cycle.market import FIRING, INSTRUMENTS, VENUES, move_prices, subscribe_people, write_configuration
+from benchmarks.sink import smtp_sink
 from tests.exchange_server import ExchangeServer
-from tests.support.smtp_server import smtp_server
 from tests.support.stack import PROJECT, Stack, make_home, running_stack
 
 OURS, LIMIT = "collect_prices", "empty_cycle"
@@ -30,11 +30,11 @@ def main() -> None:
     home = make_home()
     shutil.copytree(PROJECT / "benchmarks" / "cycle" / "dags", home / "dags")
     shutil.copy(PROJECT / "dags" / "collect_prices.py", home / "dags")
-    with ExchangeServer() as far_end, smtp_server() as mailbox:
+    with ExchangeServer() as far_end, smtp_sink() as sink:
         write_configuration(home / "coinwatch.toml", far_end)
         settings = {
             "COINWATCH_CONFIG": str(home / "coinwatch.toml"),
-            "COINWATCH_SMTP_URL": mailbox.url,
+            "COINWATCH_SMTP_URL": sink.url,
             "COINWATCH_COLLECT_SCHEDULE_MINUTES": "1440",
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             # The stack points coinnews at its own server; here it is the far end's.
@@ -42,7 +42,7 @@ def main() -> None:
         }
         with running_stack(home, settings) as stack:
             figures = measure(stack, far_end, arguments.rounds)
-        figures["mails"] = len(mailbox.messages)
+        figures["mails"] = sink.messages
     show(figures, as_json=arguments.json)
 
 

@@ -48,10 +48,10 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.data_answer:
             return self.data_answer
-        content = cast(bytes, envelope.content)
+        content = cast("bytes", envelope.content)
         with self.lock:
             self.raw.append(content)
-            self.messages.append(cast(EmailMessage, message_from_bytes(content, policy=cast(Any, default))))
+            self.messages.append(cast("EmailMessage", message_from_bytes(content, policy=cast("Any", default))))
         return "250 OK"
 
 
