@@ -8,7 +8,8 @@
     │   ├── RetryLater             the exchange asked for a pause: nobody calls it before ``not_before``
     │   └── DoNotRetry             blocked by country, bad key, unknown route: a person has to change something
     ├── MailError
-    │   ├── TemporaryMailError     4xx, no connection: the outbox tries again later
+    │   ├── TemporaryMailError     4xx, connection lost: the outbox tries this message again
+    │   │   └── MailServerAway     no connection, login or sender refused: no message gets through now
     │   └── PermanentMailError     5xx: this message will never be accepted
     └── RequestError               a person asked for something we cannot do; the message is for them
         ├── InvalidRequest         the input is wrong; ``field`` says which
@@ -66,7 +67,11 @@ class MailError(CoinwatchError):
 
 
 class TemporaryMailError(MailError):
-    """Worth another try later: 4xx, time-out, no connection."""
+    """Worth another try later: 4xx, or the connection was lost on the way."""
+
+
+class MailServerAway(TemporaryMailError):
+    """No message gets through at the moment; trying the others makes no sense either."""
 
 
 class PermanentMailError(MailError):

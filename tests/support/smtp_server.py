@@ -22,6 +22,7 @@ class Mailbox:
     raw: list[bytes] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     data_answer: str = ""
+    sender_answer: str = ""
     connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -36,6 +37,14 @@ class Mailbox:
             self.connections += 1
         session.host_name = hostname
         return responses
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.sender_answer:
+            return self.sender_answer
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

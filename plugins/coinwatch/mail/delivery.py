@@ -11,14 +11,15 @@ again under the same Message-ID. That is the only way to a double.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 
 from coinwatch.database import autocommit, statement, transaction
-from coinwatch.errors import PermanentMailError, TemporaryMailError
+from coinwatch.errors import CoinwatchError, MailServerAway, PermanentMailError, TemporaryMailError
 from coinwatch.mail.messages import build_message
 from coinwatch.mail.smtp import MailConnection, parse_smtp_url
 from coinwatch.settings import Settings
@@ -28,6 +29,9 @@ LEASE = timedelta(minutes=5)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=2)
 MOST_ATTEMPTS = 20
+# A server that is away says nothing about a message: no attempt counts, and each cycle asks again.
+AWAY_PAUSE = timedelta(seconds=30)
+COUNTED_AS = {"sent": "sent", "retry": "retried", "failed": "failed"}
 
 log = structlog.get_logger()
 
@@ -78,36 +82,30 @@ def _deliver_batch(
         rows = database.execute(statement("mail/claim"), claim).all()
     with autocommit(engine) as database:
         for row in sorted(rows, key=lambda row: row.id):
-            outcome, parameters = _send(settings, mail, row, clock())
-            mark = {"id": row.id, "lease": lease, **parameters}
-            if database.execute(statement(f"mail/mark_{outcome}"), mark).rowcount == 0:
-                log.warning("lease ran out while sending", outbox_id=row.id, outcome=outcome)
-                continue
-            counts[{"sent": "sent", "retry": "retried", "failed": "failed"}[outcome]] += 1
-            if outcome == "retry" and not mail.connected:
-                release = {"lease": lease, "next_attempt_at": clock() + FIRST_PAUSE, "error": parameters["error"]}
-                database.execute(statement("mail/release"), release)
+            try:
+                state, parameters = _send(settings, mail, row, clock())
+            except MailServerAway as error:
+                counts["retried"] += _release(database, lease, clock() + AWAY_PAUSE, str(error))
                 return False
+            marked = database.execute(
+                statement(f"mail/mark_{state}"), {"id": row.id, "lease": lease, **parameters}
+            ).rowcount
+            if marked:
+                counts[COUNTED_AS[state]] += 1
+            else:
+                log.warning("lease ran out while sending", outbox_id=row.id, state=state)
     return len(rows) == BATCH
 
 
-def _send(
-    settings: Settings, mail: MailConnection, row: Row[Any], now: datetime
-) -> tuple[str, dict[str, object]]:
-    """Try one mail; the mark it gets and that statement's parameters."""
+def _send(settings: Settings, mail: MailConnection, row: Row[Any], now: datetime) -> tuple[str, dict[str, object]]:
+    """Try one mail; the state to mark (mail/mark_<state>) and that statement's parameters. Raises MailServerAway."""
     try:
-        message = build_message(
-            settings,
-            kind=row.kind,
-            recipient=row.recipient,
-            payload=row.payload,
-            message_id=row.message_id,
-            created_at=row.created_at,
-        )
-        mail.send(message)
+        mail.send(_build(settings, row))
     except PermanentMailError as error:
         log.error("mail refused for good", outbox_id=row.id, error=str(error))
         return "failed", {"error": str(error)}
+    except MailServerAway:
+        raise
     except TemporaryMailError as error:
         if row.attempts >= MOST_ATTEMPTS:
             log.error("mail given up", outbox_id=row.id, attempts=row.attempts, error=str(error))
@@ -118,3 +116,29 @@ def _send(
         )
         return "retry", {"error": str(error), "next_attempt_at": now + pause}
     return "sent", {"now": now}
+
+
+def _build(settings: Settings, row: Row[Any]) -> EmailMessage:
+    """The row's mail. A fault of ours in one row must not keep back the others: it is tried again, and seen."""
+    try:
+        return build_message(
+            settings,
+            kind=row.kind,
+            recipient=row.recipient,
+            payload=row.payload,
+            message_id=row.message_id,
+            created_at=row.created_at,
+        )
+    except CoinwatchError:
+        raise
+    except Exception as error:
+        log.exception("mail cannot be built", outbox_id=row.id)
+        raise TemporaryMailError(f"the mail cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _release(database: Connection, lease: UUID, next_attempt_at: datetime, error: str) -> int:
+    """Give back what is claimed and not marked, because the server is away; the number of mails."""
+    parameters = {"lease": lease, "next_attempt_at": next_attempt_at, "error": error}
+    released = database.execute(statement("mail/release"), parameters).rowcount
+    log.warning("mail server away, mails wait", mails=released, error=error)
+    return released

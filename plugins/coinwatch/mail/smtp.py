@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from coinwatch.errors import ConfigurationError, PermanentMailError, TemporaryMailError
+from coinwatch.errors import ConfigurationError, MailServerAway, PermanentMailError, TemporaryMailError
 
 TIMEOUT_SECONDS = 30
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
@@ -57,8 +57,8 @@ def parse_smtp_url(url: str) -> MailServer:
 class MailConnection:
     """A connection that is opened on first use and reused for every message.
 
-    ``send`` raises TemporaryMailError or PermanentMailError, nothing else. After a lost connection the next
-    message opens a new one.
+    ``send`` raises MailServerAway, TemporaryMailError or PermanentMailError, nothing else. After a lost connection
+    the next message opens a new one.
     """
 
     def __init__(self, server: MailServer) -> None:
@@ -87,6 +87,11 @@ class MailConnection:
             code, text = next(iter(error.recipients.values()))
             self._reset()
             raise _sorted(code, text) from error
+        except smtplib.SMTPSenderRefused as error:
+            # Our address, so a setting to mend: no reason to give up what is in the outbox.
+            self._reset()
+            refused = f"{error.smtp_code} {_text(error.smtp_error)}"
+            raise MailServerAway(f"{self._name} refuses our sender, check COINWATCH_MAIL_FROM: {refused}") from error
         except smtplib.SMTPResponseException as error:
             self._reset()
             raise _sorted(error.smtp_code, error.smtp_error) from error
@@ -95,11 +100,8 @@ class MailConnection:
             raise PermanentMailError(str(error)) from error
         except (smtplib.SMTPException, OSError) as error:
             self._drop()
+            # Perhaps because of this very message, so it counts as a try; if the server is gone, the next one says so.
             raise TemporaryMailError(f"the connection to {self._name} was lost: {error}") from error
-
-    @property
-    def connected(self) -> bool:
-        return self._smtp is not None
 
     @property
     def _name(self) -> str:
@@ -122,16 +124,16 @@ class MailConnection:
             if server.user:
                 smtp.login(server.user, server.password or "")
         except smtplib.SMTPNotSupportedError as error:
-            raise TemporaryMailError(
+            raise MailServerAway(
                 f"{self._name} offers no STARTTLS or no login ({error}). "
                 "For a catcher on this machine add ?tls=none to COINWATCH_SMTP_URL."
             ) from error
         except smtplib.SMTPAuthenticationError as error:
-            raise TemporaryMailError(
+            raise MailServerAway(
                 f"{self._name} refuses our login: check COINWATCH_SMTP_URL ({_text(error.smtp_error)})"
             ) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise TemporaryMailError(f"{self._name} cannot be reached: {error}") from error
+            raise MailServerAway(f"{self._name} cannot be reached: {error}") from error
         self._smtp = smtp
         return smtp
 
