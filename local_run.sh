@@ -38,6 +38,7 @@ TEXT
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=local/uv.sh
 . "$project/local/uv.sh"
+venv="$project/.venv"
 
 # Brings .venv to what uv.lock says; a stamp of what was installed makes later starts skip it.
 install_packages() {

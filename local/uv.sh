@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # Finding or fetching uv, and bringing .venv to what uv.lock says. Sourced with $project set.
 
-venv="$project/.venv"
-tools="$project/.local/tools"
+tools="${project:?}/.local/tools"
 
 fail() {
   printf '%s\n' "$1" >&2
