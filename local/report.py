@@ -36,9 +36,9 @@ def started_text(layout: Layout, status: Status, new_password: str) -> str:
 
 
 def _next_steps(layout: Layout, status: Status) -> list[str]:
-    command = ".venv/bin/coinwatch"
+    command = "./local_run.sh coinwatch"
     if layout.env_file.parent != layout.project:
-        command = f"COINWATCH_ENV_FILE={layout.env_file} {command}"
+        command = f"COINWATCH_LOCAL_DIR={layout.home} {command}"
     addresses = {part.name: part.address for part in status.parts}
     lines = [
         "What to try next:",
@@ -49,7 +49,7 @@ def _next_steps(layout: Layout, status: Status) -> list[str]:
         lines.append(f"  {addresses['mail']}  the mails that subscribers get")
     lines += [
         f"  {command} prices",
-        f"  {command} subscribe --help",
+        f"  {command} subscribe you@example.org BTC 0.05",
         "  ./local_run.sh status | logs [part] | stop",
     ]
     return lines
