@@ -1,8 +1,9 @@
 -- Configured coins into the table; one that left the configuration is switched off by switch_off_coins.
 MERGE INTO coins AS known
-USING (SELECT * FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[])) AS given (code, name)) AS given
-  ON known.code = given.code
-WHEN MATCHED AND (known.name <> given.name OR NOT known.enabled) THEN
-  UPDATE SET name = given.name, enabled = true
+USING (
+  SELECT * FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS given (code, name, position)
+) AS given ON known.code = given.code
+WHEN MATCHED AND (known.name, known.position, known.enabled) IS DISTINCT FROM (given.name, given.position, true) THEN
+  UPDATE SET name = given.name, position = given.position, enabled = true
 WHEN NOT MATCHED THEN
-  INSERT (code, name) VALUES (given.code, given.name);
+  INSERT (code, name, position) VALUES (given.code, given.name, given.position);

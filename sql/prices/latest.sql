@@ -12,4 +12,4 @@ LEFT JOIN LATERAL (
 ) before ON true
 WHERE (CAST(:coin AS text) IS NULL OR lower(:coin) IN (lower(l.base), lower(l.coin_name)))
   AND (CAST(:exchange AS text) IS NULL OR l.exchange = lower(:exchange))
-ORDER BY coins.id, l.exchange <> 'index', l.exchange, l.quote;
+ORDER BY coins.position, l.exchange <> 'index', l.exchange, l.quote;

@@ -73,7 +73,7 @@ def _alerts(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | 
     zone = _zone(payload.get("timezone", "UTC"))
     alerts = [_alert(alert, zone) for alert in payload["alerts"]]
     first = max(alerts, key=lambda alert: abs(alert["change_percent"]))
-    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} on {first['exchange_name']}"
+    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} on {first['place']}"
     if len(alerts) > 1:
         subject += f", and {len(alerts) - 1} more alert{'s' if len(alerts) > 2 else ''}"
     ids = sorted({int(alert["subscription_id"]) for alert in alerts})
@@ -87,6 +87,7 @@ def _alert(alert: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """The fields of one alert as the templates show them."""
     return {
         **alert,
+        "place": "the index of exchanges" if alert["exchange"] == "index" else alert["exchange_name"],
         "price": format_price(alert["price"]),
         "reference": format_price(alert["reference"]),
         "change": f"{alert['change_percent']:+.2f} %",

@@ -17,8 +17,10 @@ CREATE TABLE coins (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   code text NOT NULL CONSTRAINT coins_code_unique UNIQUE,
   name text NOT NULL,
+  position integer NOT NULL,
   enabled boolean NOT NULL DEFAULT true
 );
+COMMENT ON COLUMN coins.position IS 'Place in the configuration, and so in every list.';
 
 CREATE TABLE instruments (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -4,8 +4,10 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.reading import latest_prices, price_history
 from tests.support.quotes import at, load, quote
+from tests.support.settings import COINS, make_settings
 
 
 def test_the_latest_price_comes_with_its_age_and_its_change_over_a_day(catalog: sa.Engine) -> None:
@@ -13,6 +15,15 @@ def test_the_latest_price_comes_with_its_age_and_its_change_over_a_day(catalog: 
     [price] = latest_prices(catalog, at(1), "bitcoin", "kraken")
     assert (price.price, price.bid, price.ask, price.age_seconds) == (100.0, 99.0, 101.0, 60.0)
     assert price.change_24h_percent == pytest.approx(25.0)
+
+
+def test_coins_come_in_the_order_of_the_configuration(engine: sa.Engine) -> None:
+    backwards = make_settings(coins=dict(reversed(COINS.items())))
+    sync_catalog(engine, backwards)
+    load(engine, quote(1.0, 0), quote(2.0, 0, pair="ETH/USD"))
+    assert [price.base for price in latest_prices(engine, at(1))] == ["ETH", "BTC"]
+    sync_catalog(engine, make_settings())
+    assert [price.base for price in latest_prices(engine, at(1))] == ["BTC", "ETH"]
 
 
 def test_without_a_price_of_a_day_before_there_is_no_change(catalog: sa.Engine) -> None:
