@@ -190,12 +190,18 @@ def test_a_forged_or_cut_off_link_does_nothing(
     confirming = confirmation_link(settings, pending.id).rpartition("/")[2]
     unsubscribing = unsubscribe_link(settings, [pending.id]).rpartition("/")[2]
     wrong_kind = unsubscribing if path == "/confirm/" else confirming
-    for token in ("x", confirming[:-1] + "A", wrong_kind):
-        if path == "/confirm/" or token != confirming[:-1] + "A":
-            answer = client.request(method, path + token, headers={"Accept": "text/html"})
-            assert answer.status_code == 422, token
-            assert "link" in answer.text
+    right_kind = confirming if path == "/confirm/" else unsubscribing
+    for token in ("x", right_kind[:-1], forged(right_kind), wrong_kind):
+        answer = client.request(method, path + token, headers={"Accept": "text/html"})
+        assert answer.status_code == 422, token
+        assert "link" in answer.text
     assert list_subscriptions(engine)[0].status == "pending"
+
+
+def forged(token: str) -> str:
+    """The token with the first letter of its signature changed: the last one holds bits that do not count."""
+    head, dot, signature = token.rpartition(".")
+    return head + dot + ("B" if signature[0] == "A" else "A") + signature[1:]
 
 
 def test_one_caller_cannot_fill_the_outbox(client: TestClient, engine: sa.Engine) -> None:
