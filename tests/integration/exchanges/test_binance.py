@@ -1,0 +1,91 @@
+"""What is particular to Binance."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from coinwatch.errors import DoNotRetry, RetryLater
+from coinwatch.exchanges.binance import Binance
+from coinwatch.exchanges.domain import Exchange, Instrument, Refusal
+from tests.exchange_server import ExchangeServer
+
+NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+
+OpenAdapter = Callable[..., Exchange]
+InstrumentOf = Callable[..., Instrument]
+
+
+def test_twenty_symbols_go_in_a_call(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    pairs = far_end.market.generate("binance", 45)
+    adapter = open_adapter("binance")
+
+    batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
+
+    assert len(batch.quotes) == 45
+    assert [request.path for request in far_end.requests("binance")] == ["/api/v3/ticker/24hr"] * 3
+    assert far_end.market.binance_used_weight == 6
+
+
+def test_the_whole_market_is_asked_for_where_that_weighs_less(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    pairs = far_end.market.generate("binance", 850)
+    adapter = open_adapter("binance")
+    instruments = [instrument_of(adapter, pair.split("/")[0]) for pair in pairs]
+
+    batch = adapter.fetch_quotes([*instruments, instrument_of(adapter, "NOSUCHCOIN")])
+
+    assert len(batch.quotes) == 850
+    assert [each.reason for each in batch.refused] == [Refusal.UNKNOWN_SYMBOL]
+    assert far_end.market.binance_used_weight == 80
+
+
+def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    pairs = far_end.market.generate("binance", 60)
+    far_end.market.binance_used_weight = 5397
+    adapter = open_adapter("binance")
+
+    batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
+
+    assert len(batch.quotes) == 40
+    assert isinstance(batch.trouble, RetryLater)
+    assert batch.trouble.not_before == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
+    assert len(far_end.requests("binance")) == 2
+
+
+def test_a_ban_half_way_keeps_the_quotes_that_came_before(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    pairs = far_end.market.generate("binance", 60)
+    far_end.fail("binance", "status", status=418, headers={"Retry-After": "300"}, after=1)
+    adapter = open_adapter("binance")
+
+    batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
+
+    assert len(batch.quotes) == 20
+    assert isinstance(batch.trouble, RetryLater)
+    assert batch.trouble.not_before == NOW + timedelta(seconds=300)
+    assert len(far_end.requests("binance")) == 2
+
+
+def test_another_rejection_than_an_unknown_symbol_is_told_in_binances_words(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    far_end.fail("binance", "status", status=400, body={"code": -1104, "msg": "Not all sent parameters were read"})
+    adapter = open_adapter("binance")
+
+    with pytest.raises(DoNotRetry, match="Not all sent parameters were read"):
+        adapter.fetch_quotes([instrument_of(adapter, "BTC")])
+
+
+def test_a_delisted_symbol_is_not_listed(open_adapter: OpenAdapter) -> None:
+    assert "LUNAUSDT" not in {each.symbol for each in open_adapter("binance").list_instruments()}
+
+
+def test_it_asks_the_host_that_needs_no_key_by_default() -> None:
+    assert Binance.base_url == "https://data-api.binance.vision"

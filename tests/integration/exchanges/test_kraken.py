@@ -1,0 +1,109 @@
+"""What is particular to Kraken."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from coinwatch.errors import DoNotRetry, RetryLater, RetryNow
+from coinwatch.exchanges.domain import Exchange, Instrument
+from tests.exchange_server import ExchangeServer
+
+NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+
+OpenAdapter = Callable[..., Exchange]
+InstrumentOf = Callable[..., Instrument]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("EAPI:Rate limit exceeded", RetryLater),
+        ("EGeneral:Too many requests", RetryLater),
+        ("EGeneral:Temporary lockout", RetryLater),
+        ("EService:Unavailable", RetryNow),
+        ("EService:Busy", RetryNow),
+        ("EGeneral:Internal error", RetryNow),
+        ("EGeneral:Invalid arguments", DoNotRetry),
+        ("EGeneral:Permission denied", DoNotRetry),
+    ],
+)
+def test_an_error_with_status_200_is_an_error(
+    error: str,
+    kind: type[Exception],
+    far_end: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
+) -> None:
+    far_end.fail("kraken", "json", body={"error": [error]})
+    adapter = open_adapter("kraken")
+
+    with pytest.raises(kind, match=error.partition(":")[2]):
+        adapter.fetch_quotes([instrument_of(adapter, "BTC")])
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(25, 25), (99_999, 3600), (-5, 1)])
+def test_a_throttle_names_its_end(
+    seconds: int,
+    expected: int,
+    far_end: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
+) -> None:
+    until = int(NOW.timestamp()) + seconds
+    far_end.fail("kraken", "json", body={"error": [f"EService:Throttled: {until}"]})
+    adapter = open_adapter("kraken")
+
+    with pytest.raises(RetryLater) as caught:
+        adapter.fetch_quotes([instrument_of(adapter, "BTC")])
+
+    assert caught.value.not_before == NOW + timedelta(seconds=expected)
+
+
+def test_a_warning_is_no_error(far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
+    ticker = {"error": ["WDatabase:No change"], "result": {"XXBTZUSD": {"c": ["5.0", "1"]}}}
+    far_end.fail("kraken", "json", body=ticker, path="/Ticker")
+    adapter = open_adapter("kraken")
+
+    assert [quote.price for quote in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes] == [5.0]
+
+
+@pytest.mark.parametrize("symbol", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTCUSD"])
+def test_bitcoin_is_found_by_every_name_kraken_gave_it(symbol: str, open_adapter: OpenAdapter) -> None:
+    instrument = Instrument("kraken", "BTC", "USD", symbol)
+
+    (quote,) = open_adapter("kraken").fetch_quotes([instrument]).quotes
+
+    assert quote.instrument == instrument
+    assert quote.price == 96_000.0
+
+
+def test_the_last_candle_is_left_out_even_if_our_clock_says_it_is_over(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    first = int(NOW.timestamp()) // 60 * 60 - 600
+    rows = [[first + 60 * index, "2.0", "3.0", "1.0", "2.5", "2.2", "10.0", 4] for index in range(3)]
+    far_end.fail("kraken", "json", body={"error": [], "result": {"XXBTZUSD": rows, "last": first + 60}})
+    adapter = open_adapter("kraken")
+
+    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(hours=1), NOW)
+
+    assert [each.opened_at.timestamp() for each in found] == [first, first + 60]
+
+
+def test_our_codes_become_krakens(open_adapter: OpenAdapter) -> None:
+    adapter = open_adapter("kraken")
+
+    assert adapter.symbol_for("BTC", "USD") == "XBTUSD"
+    assert adapter.symbol_for("ETH", "BTC") == "ETHXBT"
+    assert adapter.symbol_for("DOGE", "USD") == "XDGUSD"
+
+
+def test_two_calls_are_enough_when_all_is_well(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter("kraken")
+
+    adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "DOGE")])
+
+    assert len(far_end.requests("kraken")) == 2
