@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from coinwatch.alerts.matching import MatchResult, match_alerts
 from coinwatch.alerts.textfile import append_alerts
+from coinwatch.clock import utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_gauges, send_price_gauges
@@ -56,8 +57,8 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
             except CoinwatchError as error:
                 log.error("exchange failed", exchange=code, error=str(error))
                 failed[code] = str(error)
-    index_prices = compute_index(engine, settings, datetime.now(UTC))
-    push_gauges(engine, settings, collected, index_prices, datetime.now(UTC))
+    index_prices = compute_index(engine, settings, utc_now())
+    push_gauges(engine, settings, collected, index_prices, utc_now())
     return CycleResult(collected, failed, index_prices)
 
 
@@ -102,7 +103,7 @@ def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryResult:
     """Send what is due, send the gauges."""
     result = deliver_mail(engine, settings)
     oldest = result.oldest_queued_at
-    waiting_seconds = max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0.0
+    waiting_seconds = max(0.0, (utc_now() - oldest).total_seconds()) if oldest else 0.0
     send_gauges(
         settings,
         {

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table, utc_now
+from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
 from coinwatch.exchanges.probe import probe as ask_exchanges
 from coinwatch.migrations import migrate as run_migrations

@@ -45,10 +45,6 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return f"{seconds:.0f} s ago"
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _cell(value: object) -> str:
     if value is None:
         return "-"

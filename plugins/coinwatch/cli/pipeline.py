@@ -2,7 +2,8 @@
 
 import typer
 
-from coinwatch.cli.output import AsJson, show_json, utc_now
+from coinwatch.cli.output import AsJson, show_json
+from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError
 from coinwatch.pipeline import collect_prices, deliver_and_report, match_and_record

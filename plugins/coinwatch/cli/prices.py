@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table, utc_now
+from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.mail.messages import format_price

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from coinwatch.alerts import subscriptions as library
-from coinwatch.cli.output import AsJson, show_json, show_table, utc_now
+from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 
 app = typer.Typer()

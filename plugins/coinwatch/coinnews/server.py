@@ -10,9 +10,7 @@ Values are US dollars, ``roc`` is the change over 24 hours in percent, times are
 name gets 404 and a plain text.
 """
 
-import errno
 import math
-import socket
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +21,12 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.coinnews.market import Coin, Simulation, Source, Value, by_name, load_coins
 from coinwatch.coinnews.replay import Replay, read_recording
 from coinwatch.coinnews.state import remember_market, remember_replay
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.times import Clock, utc_now
+from coinwatch.listening import open_port
 
 FASTEST = 60_000.0  # a candle every millisecond
 
@@ -47,7 +46,7 @@ def serve(
     ``replay`` plays a CSV of one-minute candles as the price of ``coin``, ``speed`` minutes of it in a minute.
     """
     app = create_app(data_dir, seed, replay=replay, speed=speed, coin=coin, loop=loop)
-    listener = _listen(host, port)
+    listener = open_port(host, port, "--port")
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
@@ -148,15 +147,3 @@ def _known(coins: Mapping[str, Coin], name: str) -> Coin:
 
 def _point(value: Value) -> dict[str, str | float]:
     return {"value": value.value, "date": rfc3339(value.at)}
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(
-                f"Port {port} on {host} is taken. Stop what uses it, or choose another with --port."
-            ) from None
-        raise ConfigurationError(f"coinnews cannot listen on {host}:{port}: {error.strerror}.") from None

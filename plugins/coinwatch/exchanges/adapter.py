@@ -11,11 +11,12 @@ from typing import ClassVar, TypeVar
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.check import check_candle
 from coinwatch.exchanges.client import Client
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, RefusedQuote
-from coinwatch.exchanges.times import EPOCH, Clock, utc_now
+from coinwatch.exchanges.times import EPOCH
 from coinwatch.settings import ExchangeSettings, Settings
 
 THREADS = 4

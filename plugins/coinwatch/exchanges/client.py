@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.session import BodyTooLarge, GuardedSession
-from coinwatch.exchanges.times import Clock, utc_now
 
 # How long to keep away when the exchange does not say, and the longest wish we believe: Binance bans for at
 # most three days, a mere 429 for much longer than an hour would be a broken header.

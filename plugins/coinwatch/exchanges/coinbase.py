@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import quote as url_quote
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import DoNotRetry
 from coinwatch.exchanges.adapter import (
     Adapter,
@@ -26,7 +27,7 @@ from coinwatch.exchanges.adapter import (
 )
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import Clock, from_unix, parse_rfc3339, utc_now
+from coinwatch.exchanges.times import from_unix, parse_rfc3339
 from coinwatch.settings import ExchangeSettings, Settings
 
 PRODUCTS = "/products"

@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 import requests
 
 from coinwatch import __version__
+from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles, one_by_one
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.client import decode_json, status_error, transport_error
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
 from coinwatch.exchanges.session import GuardedSession
-from coinwatch.exchanges.times import Clock, from_unix, utc_now
+from coinwatch.exchanges.times import from_unix
 from coinwatch.settings import ExchangeSettings, Settings
 
 PAUSE = timedelta(seconds=60)

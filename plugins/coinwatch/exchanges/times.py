@@ -1,21 +1,13 @@
 """Reading the clocks of exchanges: RFC 3339 texts and Unix numbers become aware datetimes in UTC."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-
-Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
-
-
-def utc_now() -> datetime:
-    """The wall clock, aware and UTC."""
-    return datetime.now(UTC)
 
 
 def parse_rfc3339(text: object) -> datetime:

@@ -8,9 +8,8 @@ A sender that dies between the server's yes and the mark lets its lease run out;
 again under the same Message-ID. That is the only way to a double.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +17,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy import Connection, Engine, Row
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.database import autocommit, statement, transaction
 from coinwatch.errors import CoinwatchError, MailServerAway, PermanentMailError, TemporaryMailError
 from coinwatch.mail.messages import build_message
@@ -47,11 +47,7 @@ class DeliveryResult:
     oldest_queued_at: datetime | None
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def deliver_mail(engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> DeliveryResult:
+def deliver_mail(engine: Engine, settings: Settings, *, clock: Clock = utc_now) -> DeliveryResult:
     """Send everything that is due; a refused mail never keeps back the others.
 
     Ends early when the server cannot be reached: what is left is due again after a pause. Raises DatabaseError.
@@ -73,7 +69,7 @@ def retry_pause(attempts: int) -> timedelta:
 
 
 def _deliver_batch(
-    engine: Engine, settings: Settings, mail: MailConnection, clock: Callable[[], datetime], counts: dict[str, int]
+    engine: Engine, settings: Settings, mail: MailConnection, clock: Clock, counts: dict[str, int]
 ) -> bool:
     """Claim and send one batch; whether there may be more to do now."""
     lease, now = uuid4(), clock()

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import structlog
 from sqlalchemy import Engine
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater, RetryNow
 from coinwatch.exchanges.domain import Exchange, Instrument, QuoteBatch, Refusal
@@ -58,16 +59,12 @@ class CollectResult:
         )
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def collect_exchange(
     engine: Engine,
     settings: Settings,
     code: str,
     *,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> CollectResult:
     """Fetch and load the latest quotes of one exchange.

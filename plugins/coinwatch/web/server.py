@@ -1,12 +1,9 @@
 """The app served alone, by ``coinwatch web``."""
 
-import errno
-import socket
-
 import uvicorn
 
 from coinwatch.database import get_engine
-from coinwatch.errors import ConfigurationError
+from coinwatch.listening import open_port
 from coinwatch.settings import get_settings
 from coinwatch.web.access import identify_by_token
 from coinwatch.web.app import create_app
@@ -23,17 +20,5 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
     app = create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
     # No access log: it would hold the tokens in the links of mails. RequestLog writes routes instead.
     config = uvicorn.Config(app, access_log=False, server_header=False, log_level="warning", lifespan="off")
-    with _listen(host, port) as listener:
+    with open_port(host, port, "--port or COINWATCH_WEB_PORT") as listener:
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(
-                f"Port {port} on {host} is taken. Choose another: --port or COINWATCH_WEB_PORT."
-            ) from None
-        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
