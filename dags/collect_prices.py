@@ -89,14 +89,15 @@ def collect_prices() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Stores the median of all exchanges' fresh prices as the exchange *index*.",
+        doc_md="Stores the median of all exchanges' fresh prices as the exchange *index*, and makes the candles of "
+        "everything new.",
     )
     def compute_index() -> int:
         from coinwatch.database import get_engine
-        from coinwatch.prices import index
+        from coinwatch.pipeline import compute_index_and_candles
         from coinwatch.settings import get_settings
 
-        return index.compute_index(get_engine(), get_settings(), datetime.now(UTC))
+        return compute_index_and_candles(get_engine(), get_settings(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -67,6 +69,14 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement is a transaction of its own. Raises as ``transaction`` does."""
     with _named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
+
+
+def driver_connection(connection: Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection below, for COPY."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"expected a psycopg connection, not {type(driver)}")
+    return driver
 
 
 @contextmanager

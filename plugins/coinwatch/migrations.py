@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Engine
 
-from coinwatch.database import SQL_ROOT, transaction
+from coinwatch.database import SQL_ROOT, driver_connection, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
 
 MIGRATIONS = SQL_ROOT / "migrations"
@@ -33,7 +33,7 @@ def migrate(engine: Engine) -> list[str]:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         command.upgrade(config, "head")
-        _driver(connection).execute((MIGRATIONS / "grants.sql").read_bytes())
+        driver_connection(connection).execute((MIGRATIONS / "grants.sql").read_bytes())
         script = ScriptDirectory.from_config(config)
         after = MigrationContext.configure(connection).get_current_revision()
         if before == after:
@@ -43,7 +43,7 @@ def migrate(engine: Engine) -> list[str]:
 
 def run_sql_file(name: str) -> None:
     """Run a migration's SQL file (many statements, no parameters) on Alembic's connection."""
-    _driver(op.get_bind()).execute((MIGRATIONS / "versions" / name).read_bytes())
+    driver_connection(op.get_bind()).execute((MIGRATIONS / "versions" / name).read_bytes())
 
 
 def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str) -> None:
@@ -99,10 +99,3 @@ def _run(connection: psycopg.Connection[Any], template: str, *parts: str | sql.L
 
 def _plain(url: str) -> str:
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
-
-
-def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"expected a psycopg connection, not {type(driver)}")
-    return driver

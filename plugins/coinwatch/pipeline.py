@@ -15,6 +15,7 @@ from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
+from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.collecting import CollectResult, collect_exchange
 from coinwatch.prices.index import compute_index
@@ -22,6 +23,7 @@ from coinwatch.prices.partitions import prepare_partitions
 from coinwatch.settings import Settings
 
 MOST_FETCHES_AT_ONCE = 8
+REFRESH_SECONDS = 10.0  # after which a cycle leaves the candles of an import or a backfill to the next one
 
 log = structlog.get_logger()
 
@@ -57,9 +59,18 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
             except CoinwatchError as error:
                 log.error("exchange failed", exchange=code, error=str(error))
                 failed[code] = str(error)
-    index_prices = compute_index(engine, settings, utc_now())
+    index_prices = compute_index_and_candles(engine, settings, utc_now())
     push_gauges(engine, settings, collected, index_prices, utc_now())
     return CycleResult(collected, failed, index_prices)
+
+
+def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Store the index prices of this moment, then make the candles of everything that changed; the index's number."""
+    index_prices = compute_index(engine, settings, now)
+    refreshed = refresh_candles(engine, seconds_at_most=REFRESH_SECONDS)
+    if refreshed.waiting:
+        log.warning("candles are behind, the next cycle goes on", stretches=refreshed.waiting)
+    return index_prices
 
 
 def push_gauges(

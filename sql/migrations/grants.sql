@@ -7,11 +7,11 @@ BEGIN
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO coinwatch_app;
     REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM coinwatch_app;
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO coinwatch_app;
-    GRANT EXECUTE ON FUNCTION create_price_partitions(date, date) TO coinwatch_app;
+    GRANT EXECUTE ON FUNCTION create_price_partitions(date, date), drop_price_partition(date) TO coinwatch_app;
   END IF;
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coinwatch_reader') THEN
     GRANT USAGE ON SCHEMA public TO coinwatch_reader;
-    GRANT SELECT ON watched_instruments, latest_prices, price_history, exchange_health, alert_activity, outbox_activity
-      TO coinwatch_reader;
+    GRANT SELECT ON watched_instruments, latest_prices, price_history, exchange_health, alert_activity, outbox_activity,
+      candle_history, daily_ohlcv, gap_history TO coinwatch_reader;
   END IF;
 END $$;

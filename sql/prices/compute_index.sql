@@ -19,7 +19,20 @@ WITH fresh AS (
   JOIN watched_instruments w ON (w.exchange, w.base, w.quote) = ('index', f.base, f.quote)
   WHERE NOT (f.simulated AND f.has_real)
   GROUP BY w.instrument_id
+), inserted AS (
+  INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
+  SELECT instrument_id, observed_at, price, volume_24h, :as_of FROM index_prices ORDER BY instrument_id
+  ON CONFLICT (instrument_id, observed_at) DO NOTHING
+  RETURNING instrument_id, observed_at, price, volume_24h, received_at
+), stale AS (
+  INSERT INTO stale_candles (instrument_id, first_at, last_at)
+  SELECT instrument_id, observed_at, observed_at FROM inserted
+), latest AS (
+  INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, received_at)
+  SELECT * FROM inserted ORDER BY instrument_id
+  ON CONFLICT (instrument_id) DO UPDATE
+  SET observed_at = excluded.observed_at, price = excluded.price, volume_24h = excluded.volume_24h,
+      bid = NULL, ask = NULL, received_at = excluded.received_at
+  WHERE excluded.observed_at > latest_quotes.observed_at
 )
-INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
-SELECT instrument_id, observed_at, price, volume_24h, :as_of FROM index_prices ORDER BY instrument_id
-ON CONFLICT (instrument_id, observed_at) DO NOTHING;
+SELECT count(*) FROM inserted;

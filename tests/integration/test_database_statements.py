@@ -12,7 +12,7 @@ NAMES = sorted(
     for path in SQL_ROOT.rglob("*.sql")
     if "migrations" not in path.relative_to(SQL_ROOT).parts
 )
-TEMPORARY_TABLES = ("prices/create_batch", "alerts/create_judged")
+TEMPORARY_TABLES = ("prices/create_batch", "candles/create_batch", "candles/create_taken", "alerts/create_judged")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import statement, transaction
+from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.exchanges.check import refuse
 from coinwatch.exchanges.domain import Instrument, Quote, Refusal, RefusedQuote
 from coinwatch.prices.partitions import ensure_partitions
@@ -47,6 +46,8 @@ def load_quotes(
 ) -> LoadResult:
     """Load quotes of known instruments; loading the same ones again changes nothing.
 
+    Their candles are made by the next ``refresh_candles``.
+
     A quote more than 5 s ahead of ``now`` or older than ``max_age`` is refused, logged and counted.
     Raises DatabaseError; then nothing was loaded.
     """
@@ -59,6 +60,9 @@ def load_quotes(
         _copy(connection, instrument_ids, accepted)
         inserted = connection.execute(statement("prices/insert_batch")).rowcount
         conflicting = _count_conflicts(connection) if inserted < len(accepted) else 0
+        if inserted:
+            connection.execute(statement("prices/keep_latest"))
+            connection.execute(statement("prices/mark_batch_stale"))
     return LoadResult(
         inserted=inserted,
         repeated=len(accepted) - inserted - conflicting,
@@ -92,10 +96,7 @@ def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[l
 
 
 def _copy(connection: Connection, instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> None:
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"expected a psycopg connection, not {type(driver)}")
-    with driver.cursor() as cursor, cursor.copy(COPY) as copy:
+    with driver_connection(connection).cursor() as cursor, cursor.copy(COPY) as copy:
         copy.set_types(COLUMN_TYPES)
         for quote in quotes:
             copy.write_row(

@@ -1,0 +1,170 @@
+-- Years of prices: candles and what keeps them fresh, what the exchanges were asked for, gaps, retention.
+
+-- In the order of trust: what is made of our own quotes, what is rolled up from the exchange's finer candles, and
+-- what the exchange said of this very candle, which nothing but a later word of the exchange replaces.
+CREATE TYPE candle_source AS ENUM ('quotes', 'rollup', 'exchange');
+
+CREATE TYPE candle_resolution AS ENUM ('1m', '1h', '1d');
+
+-- The key carries the prices, so that years of one instrument are read from a few pages of the index although the
+-- rows of all instruments lie mixed in the table. No foreign key to instruments, as with prices.
+CREATE TABLE candles (
+  instrument_id integer NOT NULL,
+  resolution candle_resolution NOT NULL,
+  opened_at timestamptz NOT NULL,
+  open double precision NOT NULL,
+  high double precision NOT NULL,
+  low double precision NOT NULL,
+  close double precision NOT NULL,
+  volume double precision,
+  trades integer,
+  samples integer,
+  source candle_source NOT NULL,
+  CONSTRAINT candles_pkey PRIMARY KEY (instrument_id, resolution, opened_at) INCLUDE (open, high, low, close, volume),
+  CONSTRAINT candles_prices CHECK (low > 0 AND low <= open AND low <= close AND open <= high AND close <= high AND high < 'Infinity')
+) PARTITION BY LIST (resolution);
+CREATE TABLE candles_1m PARTITION OF candles (
+  CONSTRAINT candles_1m_aligned CHECK (extract(epoch FROM opened_at)::bigint % 60 = 0)
+) FOR VALUES IN ('1m');
+CREATE TABLE candles_1h PARTITION OF candles (
+  CONSTRAINT candles_1h_aligned CHECK (extract(epoch FROM opened_at)::bigint % 3600 = 0)
+) FOR VALUES IN ('1h');
+CREATE TABLE candles_1d PARTITION OF candles (
+  CONSTRAINT candles_1d_aligned CHECK (extract(epoch FROM opened_at)::bigint % 86400 = 0)
+) FOR VALUES IN ('1d');
+COMMENT ON COLUMN candles.volume IS 'Traded within the candle, in the base currency; null where only 24 h volumes are known.';
+COMMENT ON COLUMN candles.trades IS 'Number of trades where the exchange tells it.';
+COMMENT ON COLUMN candles.samples IS 'Number of our own quotes it is made of; null where none.';
+
+CREATE TABLE stale_candles (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  instrument_id integer NOT NULL,
+  changed candle_resolution,
+  first_at timestamptz NOT NULL,
+  last_at timestamptz NOT NULL,
+  CONSTRAINT stale_candles_order CHECK (first_at <= last_at)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON COLUMN stale_candles.changed IS 'The finest candles that changed; null where prices did.';
+COMMENT ON TABLE stale_candles IS
+  'Work: stretches in which prices or candles changed, so that the coarser candles over them have to be made again. '
+  'Written in the transaction of the change, deleted in that of the new candles.';
+
+CREATE TABLE latest_quotes (
+  instrument_id integer PRIMARY KEY REFERENCES instruments,
+  observed_at timestamptz NOT NULL,
+  price double precision NOT NULL,
+  volume_24h double precision,
+  bid double precision,
+  ask double precision,
+  received_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE latest_quotes IS 'The newest row of prices for each instrument, kept by the loader: what is latest costs the same after years.';
+INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
+SELECT newest.*
+FROM instruments i
+CROSS JOIN LATERAL (
+  SELECT p.instrument_id, p.observed_at, p.price, p.volume_24h, p.bid, p.ask, p.received_at
+  FROM prices p WHERE p.instrument_id = i.id ORDER BY p.observed_at DESC LIMIT 1
+) newest;
+INSERT INTO stale_candles (instrument_id, changed, first_at, last_at)
+SELECT instrument_id, NULL, min(observed_at), max(observed_at) FROM prices
+GROUP BY instrument_id, date_trunc('day', observed_at, 'UTC');
+
+CREATE TABLE candle_fetches (
+  instrument_id integer NOT NULL REFERENCES instruments,
+  resolution candle_resolution NOT NULL,
+  started_at timestamptz NOT NULL,
+  ended_at timestamptz NOT NULL,
+  outcome text NOT NULL CONSTRAINT candle_fetches_outcome_known CHECK (outcome IN ('stored', 'unavailable')),
+  candles integer NOT NULL,
+  asked_at timestamptz NOT NULL,
+  CONSTRAINT candle_fetches_pkey PRIMARY KEY (instrument_id, resolution, started_at, ended_at),
+  CONSTRAINT candle_fetches_order CHECK (started_at < ended_at)
+);
+COMMENT ON TABLE candle_fetches IS
+  'Stretches of the past the exchange has answered for. unavailable: it has no candles there (any more), and is not asked again.';
+
+CREATE TABLE gaps (
+  instrument_id integer NOT NULL REFERENCES instruments,
+  day date NOT NULL,
+  started_at timestamptz NOT NULL,
+  ended_at timestamptz NOT NULL,
+  status text NOT NULL DEFAULT 'open'
+    CONSTRAINT gaps_status_known CHECK (status IN ('open', 'repaired', 'unavailable')),
+  reason text,
+  found_at timestamptz NOT NULL,
+  settled_at timestamptz,
+  CONSTRAINT gaps_pkey PRIMARY KEY (instrument_id, started_at),
+  CONSTRAINT gaps_order CHECK (started_at < ended_at)
+);
+COMMENT ON COLUMN gaps.day IS 'The UTC day in which the gap lies; one that spans midnight is a row for each day.';
+COMMENT ON COLUMN gaps.status IS 'unavailable: asked for, and the exchange has nothing to fill it with. It stays a hole.';
+CREATE INDEX gaps_open ON gaps (instrument_id, started_at) WHERE status = 'open';
+
+ALTER TABLE exchange_status
+  ADD COLUMN live_until timestamptz,
+  ADD COLUMN history_free_at timestamptz;
+COMMENT ON COLUMN exchange_status.live_until IS 'A live fetch is under way: calls for history wait until then, or until it is over.';
+COMMENT ON COLUMN exchange_status.history_free_at IS 'When the next call for history may be made, by whichever worker.';
+
+-- The owner's work done for the application role: partitions of prices whose days are over and rolled up are dropped.
+-- What is rolled up is the caller's to know; this refuses what still has stale candles.
+CREATE FUNCTION drop_price_partition(day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  partition text := 'prices_' || to_char(day, 'YYYYMMDD');
+BEGIN
+  IF to_regclass('public.' || partition) IS NULL THEN
+    RETURN false;
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('coinwatch.create_price_partitions'));
+  -- Whoever loads into the day now is waited for, so that nothing slips in between the look and the drop.
+  SET LOCAL lock_timeout = '5s';
+  EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', partition);
+  IF EXISTS (SELECT FROM stale_candles WHERE changed IS NULL
+             AND first_at < (day + 1)::timestamp AT TIME ZONE 'UTC' AND last_at >= day::timestamp AT TIME ZONE 'UTC') THEN
+    RAISE EXCEPTION 'prices of % are not rolled up yet', day USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  EXECUTE format('DROP TABLE public.%I', partition);
+  RETURN true;
+END $$;
+REVOKE EXECUTE ON FUNCTION drop_price_partition(date) FROM PUBLIC;
+
+CREATE OR REPLACE VIEW latest_prices AS
+SELECT w.exchange, w.base, w.quote, w.pair, w.exchange_name, w.coin_name,
+       l.price, l.volume_24h, l.bid, l.ask, l.observed_at, l.received_at, w.instrument_id
+FROM watched_instruments w
+JOIN latest_quotes l ON l.instrument_id = w.instrument_id;
+
+CREATE VIEW candle_history AS
+SELECT e.code AS exchange, i.base, i.quote, i.base || '/' || i.quote AS pair, c.resolution, c.opened_at, c.open, c.high,
+       c.low, c.close, c.volume, c.trades, c.samples, c.source, c.instrument_id
+FROM candles c
+JOIN instruments i ON i.id = c.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id;
+
+-- A row per coin and UTC day in US dollars (else USDT, else USDC), in CryptoMonitor's columns. Prices are the index's,
+-- on days without one those of the exchange with the largest volume; volume is what was traded within the day on all
+-- exchanges that tell it, in the coin.
+CREATE VIEW daily_ohlcv AS
+SELECT chosen.symbol, chosen.day, chosen.open, chosen.high, chosen.low, chosen.close,
+       (SELECT sum(c.volume ORDER BY i.id) FROM instruments i
+        JOIN candles c ON c.instrument_id = i.id AND c.resolution = '1d' AND c.opened_at = chosen.opened_at
+        WHERE i.base = chosen.symbol AND i.quote = chosen.quote) AS volume
+FROM (
+  SELECT DISTINCT ON (i.base, d.day) i.base AS symbol, d.day, i.quote, c.opened_at, c.open, c.high, c.low, c.close
+  FROM candles c
+  JOIN instruments i ON i.id = c.instrument_id
+  JOIN exchanges e ON e.id = i.exchange_id
+  CROSS JOIN LATERAL (SELECT (c.opened_at AT TIME ZONE 'UTC')::date AS day) d
+  WHERE c.resolution = '1d' AND i.quote IN ('USD', 'USDT', 'USDC')
+  ORDER BY i.base, d.day, array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), e.code <> 'index', e.simulated,
+           c.volume DESC NULLS LAST, e.code
+) chosen;
+
+CREATE VIEW gap_history AS
+SELECT e.code AS exchange, i.base, i.quote, i.base || '/' || i.quote AS pair, g.day, g.started_at, g.ended_at, g.status,
+       g.reason, g.found_at, g.settled_at, g.instrument_id
+FROM gaps g
+JOIN instruments i ON i.id = g.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id;
