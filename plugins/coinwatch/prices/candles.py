@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal, NamedTuple
 
-import structlog
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import driver_connection, statement, transaction

@@ -27,7 +27,8 @@ def btc(catalog: sa.Engine) -> int:
 def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
     """Minutes since the tests' start, open, high, low, close, volume, trades, samples, source."""
     query = sa.text(
-        "SELECT extract(epoch FROM opened_at - :start)::float8 / 60, open, high, low, close, volume, trades, samples, source::text"
+        "SELECT extract(epoch FROM opened_at - :start)::float8 / 60, open, high, low, close, volume, trades, samples,"
+        " source::text"
         " FROM candles WHERE resolution = CAST(:resolution AS candle_resolution) ORDER BY instrument_id, opened_at"
     )
     with transaction(engine) as connection:
