@@ -83,7 +83,7 @@ def driver_connection(connection: Connection) -> psycopg.Connection[Any]:
 def _named_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, psycopg.OperationalError) as error:
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == "42P01":  # undefined_table
@@ -97,5 +97,7 @@ def _address(engine: Engine) -> str:
     return f"{engine.url.host}:{engine.url.port or 5432}/{engine.url.database}"
 
 
-def _first_line(error: DBAPIError) -> str:
-    return (str(error.orig).strip().splitlines() or ["no reason given"])[0]
+def _first_line(error: DBAPIError | psycopg.Error) -> str:
+    """SQLAlchemy wraps the driver's error, except where we use the driver itself for COPY."""
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    return (str(reason).strip().splitlines() or ["no reason given"])[0]

@@ -50,7 +50,7 @@ COMMENT ON TABLE stale_candles IS
   'Written in the transaction of the change, deleted in that of the new candles.';
 
 CREATE TABLE latest_quotes (
-  instrument_id integer PRIMARY KEY REFERENCES instruments,
+  instrument_id integer CONSTRAINT latest_quotes_pkey PRIMARY KEY,
   observed_at timestamptz NOT NULL,
   price double precision NOT NULL,
   volume_24h double precision,

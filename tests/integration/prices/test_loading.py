@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -75,3 +76,19 @@ def test_every_quote_is_counted_exactly_once(catalog: sa.Engine, given_quotes: l
     result = load(catalog, *batch, now=at(10))
     assert result.inserted + result.repeated + result.conflicting + sum(result.refused.values()) == len(batch)
     assert len(stored(catalog)) == before + result.inserted
+
+
+def test_many_quotes_go_straight_in_and_carefully_when_one_is_there_already(
+    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coinwatch.prices.loading.MANY", 3)
+    first = [quote(10, 0), quote(11, 1), quote(12, 60 * 12), quote(20, 2, "coinbase")]
+    assert load(catalog, *first, now=at(1000)).inserted == 4
+    again = load(catalog, quote(99, 1), quote(12, 60 * 12), quote(13, 60 * 13), quote(14, 3), now=at(1000))
+    assert (again.inserted, again.repeated, again.conflicting) == (2, 1, 1)
+    assert [price for _, _, price in stored(catalog)] == [20.0, 10.0, 11.0, 14.0, 12.0, 13.0]
+    with transaction(catalog) as connection:
+        newest = connection.execute(sa.text("SELECT price FROM latest_quotes ORDER BY instrument_id")).scalars().all()
+        stale = connection.execute(sa.text("SELECT count(*) FROM stale_candles")).scalar_one()
+    assert sorted(newest) == [13.0, 20.0]
+    assert stale == 5, "a stretch for each instrument and day of each load"
