@@ -36,7 +36,7 @@ def create_engine(url: str) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "coinwatch",
-            "options": "-c timezone=UTC",
+            "options": "-c timezone=UTC -c jit=off",  # compiling takes longer than any of our statements
             "keepalives_idle": 30,
         },
     )
