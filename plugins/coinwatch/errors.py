@@ -3,10 +3,12 @@
     CoinwatchError
     ├── ConfigurationError         a setting is wrong: fix it and start again
     ├── DatabaseError              Postgres cannot be reached or is not migrated
+    ├── StorageError               a file, folder or bucket cannot be read or written
     ├── ExchangeError              one exchange gave no usable answer; the others go on
     │   ├── RetryNow               time-out, 5xx, cut-off or nonsensical body: another try may work at once
     │   ├── RetryLater             the exchange asked for a pause: nobody calls it before ``not_before``
     │   └── DoNotRetry             blocked by country, bad key, unknown route: a person has to change something
+    │       └── UnknownSymbol      the exchange does not trade this instrument; the others are not concerned
     ├── MailError
     │   ├── TemporaryMailError     4xx, connection lost: the outbox tries this message again
     │   │   └── MailServerAway     no connection, login or sender refused: no message gets through now
@@ -32,6 +34,10 @@ class ConfigurationError(CoinwatchError):
 
 class DatabaseError(CoinwatchError):
     """Postgres cannot be reached, refuses us, or lacks our tables."""
+
+
+class StorageError(CoinwatchError):
+    """A file, folder or bucket cannot be read or written; the text names it."""
 
 
 class ExchangeError(CoinwatchError):
@@ -60,6 +66,10 @@ class RetryLater(ExchangeError):
 
 class DoNotRetry(ExchangeError):
     """Repeating the call cannot help; a person has to change a setting."""
+
+
+class UnknownSymbol(DoNotRetry):
+    """The exchange does not trade an instrument that was asked for; the others are not concerned."""
 
 
 class MailError(CoinwatchError):

@@ -8,6 +8,7 @@ underscores: ``COINWATCH_EXCHANGES__BINANCE__BASE_URL``. A wrong value stops the
 import os
 import re
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from coinwatch.errors import ConfigurationError
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
 CODE = re.compile(r"[a-z0-9_]+")
 PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
+SHORTEST_KEEP_DAYS = 2
 EXAMPLE_SECRETS = {"change-me", "changeme", "example", "secret", "password"}
 
 
@@ -53,7 +55,8 @@ class ExchangeSettings(BaseModel):
     ccxt library knows (its id is then ``ccxt_id``). ``enabled`` is the state at first start: ``auto`` asks the
     exchange whether it answers from here. Afterwards ``coinwatch exchanges enable|disable`` decides.
     ``timeout_seconds`` is for one whole answer. ``minimum_interval_seconds`` keeps two fetches apart where the
-    exchange's plan demands it; None leaves that to the adapter.
+    exchange's plan demands it, ``history_calls_per_second`` is what fetching history may use of the exchange's limit;
+    None leaves both to the adapter.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +69,7 @@ class ExchangeSettings(BaseModel):
     api_key: SecretStr | None = None
     timeout_seconds: float = Field(10.0, gt=0, le=120)
     minimum_interval_seconds: float | None = Field(None, ge=0, le=86400)
+    history_calls_per_second: float | None = Field(None, gt=0, le=1000)
     ccxt_id: str | None = None
     simulated: bool = False
 
@@ -101,6 +105,12 @@ class Settings(BaseSettings):
     collect_schedule_minutes: float = Field(3.0, ge=0.05, le=1440)
     index_freshness_seconds: float = Field(600.0, gt=0)
     quote_max_age_days: float = Field(30.0, gt=0)
+    gap_after_cycles: float = Field(3.0, ge=1, le=1000)
+    prices_keep_days: int = Field(90, ge=0, le=36500)
+
+    quality_stale_cycles: float = Field(3.0, ge=1)
+    quality_disagreement_percent: float = Field(3.0, gt=0)
+    quality_frozen_minutes: float = Field(60.0, ge=5, le=1440)
 
     coins: dict[str, CoinSettings] = Field(default_factory=dict)
     exchanges: dict[str, ExchangeSettings] = Field(default_factory=dict)
@@ -156,6 +166,7 @@ def load_settings(**overrides: object) -> Settings:
     except ValueError as error:  # a TOML or .env file that does not parse
         raise ConfigurationError(f"The settings in {path} or {env_path()} cannot be read: {error}") from None
     _check_references(settings)
+    _check_retention(settings)
     return settings
 
 
@@ -194,3 +205,15 @@ def _check_references(settings: Settings) -> None:
                 raise ConfigurationError(
                     f"exchanges.{code}.instruments: {pair} has the unknown coin {base}. Add a [coins.{base}] table."
                 )
+
+
+def _check_retention(settings: Settings) -> None:
+    """Prices are kept for longer than late ones are accepted, and for as long as rules and pages look back."""
+    keep, max_age = settings.prices_keep_days, settings.quote_max_age_days
+    shortest = max(SHORTEST_KEEP_DAYS, ceil(max_age) + 1)
+    if 0 < keep < shortest:
+        raise ConfigurationError(
+            f"COINWATCH_PRICES_KEEP_DAYS is {keep}, which drops prices that are still needed: changes over 24 hours "
+            f"look back up to two days, and quotes are accepted up to {max_age:g} days late "
+            f"(COINWATCH_QUOTE_MAX_AGE_DAYS). Set it to {shortest} or more, or to 0 to keep prices for ever."
+        )

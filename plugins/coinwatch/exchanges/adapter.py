@@ -43,6 +43,11 @@ class Adapter:
 
     base_url: ClassVar[str]
     default_minimum_interval_seconds: ClassVar[float] = 0.0
+    candle_intervals: Sequence[int] = ()
+    candles_per_call: int = 1
+    # Half of what the exchange allows: the other half is for live collection, which goes first.
+    default_history_calls_per_second: ClassVar[float] = 1.0
+    calls_at_once: int = THREADS
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         self.code = code
@@ -51,6 +56,8 @@ class Adapter:
             if exchange.minimum_interval_seconds is None
             else exchange.minimum_interval_seconds
         )
+        self.history_calls_per_second = exchange.history_calls_per_second or self.default_history_calls_per_second
+        self.before_history_call: Callable[[datetime | None], None] = no_wait
         self._settings = settings
         self._clock = clock
         key = exchange.api_key.get_secret_value() if exchange.api_key else ""
@@ -93,8 +100,15 @@ class Adapter:
             offered = ", ".join(str(seconds) for seconds in known)
             raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s, only of {offered} s")
 
+    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+        return None
+
     def close(self) -> None:
         self.client.close()
+
+
+def no_wait(not_before: datetime | None) -> None:
+    """What stands before a call for history where nobody else asks the exchange."""
 
 
 def try_parse(kind: type[Payload], row: object) -> Payload | None:

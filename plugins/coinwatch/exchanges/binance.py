@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater
+from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, UnknownSymbol
 from coinwatch.exchanges.adapter import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.client import Answer
@@ -29,6 +29,7 @@ SYMBOLS_PER_CALL = 20
 WHOLE_MARKET_ABOVE = 800
 WEIGHT_A_MINUTE = 6000
 WEIGHT_WE_SPEND = 5400
+WEIGHT_FOR_HISTORY = 3000  # from here on the minute is left to live collection
 UNKNOWN_SYMBOL = {-1121, -1100}  # invalid symbol; illegal characters in it
 KLINES_PER_CALL = 1000
 INTERVALS: Mapping[int, str] = {
@@ -79,6 +80,11 @@ class Binance(Adapter):
     """The adapter; a symbol is base and quote written together: BTCUSDT."""
 
     base_url: ClassVar[str] = "https://data-api.binance.vision"
+    candle_intervals = (60, 3600, 86400)
+    candles_per_call = KLINES_PER_CALL
+    default_history_calls_per_second: ClassVar[float] = 25.0  # a call weighs 2
+
+    _history_not_before: datetime | None = None  # Binance counts by minutes: when the next one begins
 
     def symbol_for(self, base: str, quote: str) -> str:
         return base + quote
@@ -112,15 +118,14 @@ class Binance(Adapter):
         candles: list[Candle | None] = []
         page_start, step = start, timedelta(seconds=interval_seconds)
         while True:
-            answer = self.client.get(
-                KLINES,
+            answer = self._klines(
                 {
                     "symbol": instrument.symbol,
                     "interval": INTERVALS[interval_seconds],
                     "startTime": _milliseconds(page_start),
                     "endTime": _milliseconds(end) - 1,
                     "limit": KLINES_PER_CALL,
-                },
+                }
             )
             page = [_candle(instrument, row) for row in self.rows(answer.data, KLINES)]
             candles += page
@@ -130,6 +135,23 @@ class Binance(Adapter):
             page_start = last + step
             if (pause := self._pause(answer)) is not None:
                 raise pause
+
+    def _klines(self, params: Mapping[str, str | int]) -> Answer:
+        self.before_history_call(self._history_not_before)
+        answer = self.client.get(KLINES, params, expected={HTTPStatus.BAD_REQUEST})
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise self._rejection(answer, KLINES, str(params["symbol"]))
+        if _used_weight(answer) >= WEIGHT_FOR_HISTORY:
+            self._history_not_before = _next_minute(answer.received_at)
+        return answer
+
+    def _rejection(self, answer: Answer, path: str, symbol: str = "") -> DoNotRetry:
+        """What a 400 means: a symbol that Binance does not know, or something else in its own words."""
+        rejection = try_parse(Rejection, answer.data)
+        if rejection is not None and rejection.code in UNKNOWN_SYMBOL:
+            return UnknownSymbol(self.code, f"does not know the symbol {symbol or 'that was asked for'}")
+        reason = rejection.msg if rejection else "no reason given"
+        return DoNotRetry(self.code, f"rejects {path} (HTTP 400): {reason:.120}")
 
     def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RefusedQuote], RetryLater | None]:
         """Results for one call's worth of instruments, and the pause to keep before the next call."""
@@ -161,10 +183,9 @@ class Binance(Adapter):
         params = {"symbols": symbols} if len(instruments) <= WHOLE_MARKET_ABOVE else {}
         answer = self.client.get(TICKERS, params, expected={HTTPStatus.BAD_REQUEST})
         if answer.status == HTTPStatus.BAD_REQUEST:
-            rejection = try_parse(Rejection, answer.data)
-            if rejection is None or rejection.code not in UNKNOWN_SYMBOL:
-                reason = rejection.msg if rejection else "no reason given"
-                raise DoNotRetry(self.code, f"rejects {TICKERS} (HTTP 400): {reason:.120}")
+            rejection = self._rejection(answer, TICKERS)
+            if not isinstance(rejection, UnknownSymbol):
+                raise rejection
         return answer
 
     def _known_symbols(self) -> set[str]:
@@ -173,10 +194,10 @@ class Binance(Adapter):
 
     def _pause(self, answer: Answer) -> RetryLater | None:
         """The pause until the minute is over, once most of its weight is spent."""
-        used = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if not (used.isascii() and used.isdigit()) or int(used) < WEIGHT_WE_SPEND:
+        used = _used_weight(answer)
+        if used < WEIGHT_WE_SPEND:
             return None
-        not_before = answer.received_at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        not_before = _next_minute(answer.received_at)
         return RetryLater(
             self.code,
             f"{used} of the {WEIGHT_A_MINUTE} request weight of this minute is spent; "
@@ -209,6 +230,15 @@ def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime,
 def _candle(instrument: Instrument, row: object) -> Candle | None:
     fields = row if isinstance(row, list) and len(row) > 8 else [None] * 9
     return candle_or_none(instrument, lambda: from_unix(fields[0], per_second=1000), fields[1:5], fields[5], fields[8])
+
+
+def _used_weight(answer: Answer) -> int:
+    used = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
+    return int(used) if used.isascii() and used.isdigit() else 0
+
+
+def _next_minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def _milliseconds(moment: datetime) -> int:

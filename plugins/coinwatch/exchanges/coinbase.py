@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import quote as url_quote
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import DoNotRetry
+from coinwatch.errors import DoNotRetry, UnknownSymbol
 from coinwatch.exchanges.adapter import (
     Adapter,
     Pace,
@@ -26,6 +26,7 @@ from coinwatch.exchanges.adapter import (
     try_parse,
 )
 from coinwatch.exchanges.check import check_quote, refuse
+from coinwatch.exchanges.client import Answer
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
 from coinwatch.exchanges.times import from_unix, parse_rfc3339
 from coinwatch.settings import ExchangeSettings, Settings
@@ -80,6 +81,9 @@ class Coinbase(Adapter):
     """The adapter; a symbol is a product's id: BTC-USD."""
 
     base_url: ClassVar[str] = "https://api.exchange.coinbase.com"
+    candle_intervals = (60, 3600, 86400)
+    candles_per_call = CANDLES_PER_CALL
+    default_history_calls_per_second: ClassVar[float] = REQUESTS_A_SECOND / 2
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         super().__init__(code, exchange, settings, clock)
@@ -115,11 +119,15 @@ class Coinbase(Adapter):
         while page_start < pages_end:
             # Both ends of the window belong to it; an empty window means no trades, not the end of the data.
             page_end = page_start + (CANDLES_PER_CALL - 1) * step
+            self.before_history_call(None)
             self._pace.wait()
             answer = self.client.get(
                 path,
                 {"granularity": interval_seconds, "start": _iso(page_start), "end": _iso(min(page_end, pages_end))},
+                expected={HTTPStatus.NOT_FOUND},
             )
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise self._not_found(answer, path, instrument)
             candles += [_candle(instrument, row) for row in self.rows(answer.data, path)]
             page_start = page_end + step
         return complete_candles(candles, interval_seconds, start, end, now)
@@ -129,8 +137,9 @@ class Coinbase(Adapter):
         self._pace.wait()
         answer = self.client.get(path, expected={HTTPStatus.NOT_FOUND})
         if answer.status == HTTPStatus.NOT_FOUND:
-            if not isinstance(answer.data, dict):  # {"message": "NotFound"} is about the product, a page is not
-                raise DoNotRetry(self.code, f"has no {path}: check exchanges.{self.code}.base_url (HTTP 404)")
+            missing = self._not_found(answer, path, instrument)
+            if not isinstance(missing, UnknownSymbol):
+                raise missing
             return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
         ticker = try_parse(Ticker, answer.data)
         if ticker is None:
@@ -148,6 +157,12 @@ class Coinbase(Adapter):
             bid=ticker.bid,
             ask=ticker.ask,
         )
+
+    def _not_found(self, answer: Answer, path: str, instrument: Instrument) -> DoNotRetry:
+        """What a 404 means: {"message": "NotFound"} is about the product, a page is about the address."""
+        if isinstance(answer.data, dict):
+            return UnknownSymbol(self.code, f"does not know the product {instrument.symbol}")
+        return DoNotRetry(self.code, f"has no {path}: check exchanges.{self.code}.base_url (HTTP 404)")
 
     def _fetch_stats(self, instruments: Sequence[Instrument]) -> QuoteBatch | None:
         """Quotes from the statistics of all products; None when the exchange no longer offers them."""

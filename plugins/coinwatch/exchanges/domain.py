@@ -1,8 +1,8 @@
 """What every exchange is translated to: instruments, quotes, candles, and the interface an adapter fulfils."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -103,10 +103,21 @@ class Exchange(Protocol):
     Adapters are cheap to construct (no network) and hold one HTTP session; ``close`` gives it back.
     ``minimum_interval_seconds`` is how far apart two fetches of all workers together have to be (0: any);
     a cycle that comes sooner leaves the exchange out, which is no error.
+
+    ``candle_intervals`` are the lengths in seconds of the candles that history is kept in (a minute, an hour, a day)
+    and that the exchange has; empty where its candles fit none. ``candles_per_call`` is the size of a page,
+    ``history_calls_per_second`` what fetching history may use of the exchange's limit, ``calls_at_once`` how many
+    threads may share the adapter. ``before_history_call`` is called before every request that ``fetch_candles``
+    makes and may wait; the moment given is one before which the exchange should not be asked for more (None: any).
     """
 
     code: str
     minimum_interval_seconds: float
+    candle_intervals: Sequence[int]
+    candles_per_call: int
+    history_calls_per_second: float
+    calls_at_once: int
+    before_history_call: Callable[[datetime | None], None]
 
     def symbol_for(self, base: str, quote: str) -> str:
         """The exchange's own name for a pair of our codes, without asking it."""
@@ -129,8 +140,12 @@ class Exchange(Protocol):
         """Complete candles with ``start <= opened_at < end``, oldest first, each once.
 
         Pages as the venue's limits demand. Intervals without trades are left out where the venue leaves them
-        out. An exchange without candles raises DoNotRetry.
+        out. An exchange without candles raises DoNotRetry, one that does not know the symbol UnknownSymbol.
         """
+        ...
+
+    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+        """How far back the exchange keeps candles of that length, without asking it; None: all, or nobody knows."""
         ...
 
     def close(self) -> None: ...

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
 from coinwatch.exchanges.adapter import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
@@ -24,6 +24,7 @@ OHLC = "/0/public/OHLC"
 
 OUR_CODES: Mapping[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
 THEIR_CODES: Mapping[str, str] = {ours: theirs for theirs, ours in OUR_CODES.items()}
+CANDLES_KEPT = 720  # of each length; the newest of them is not committed
 NAMES_PER_CALL = 500  # above that the address gets too long, and the whole market is asked for
 INTERVALS: Mapping[int, int] = {minutes * 60: minutes for minutes in (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)}
 
@@ -66,14 +67,13 @@ class Ticker(Wire):
     v: list[object] = Field(default_factory=list)
 
 
-class UnknownPair(DoNotRetry):
-    """One of the pairs asked for is unknown; Kraken does not say which."""
-
-
 class Kraken(Adapter):
     """The adapter; a symbol is Kraken's ``altname``: XBTUSD."""
 
     base_url: ClassVar[str] = "https://api.kraken.com"
+    candle_intervals = (60, 3600, 86400)
+    candles_per_call = CANDLES_KEPT
+    default_history_calls_per_second: ClassVar[float] = 0.5  # about one call a second is allowed
 
     def symbol_for(self, base: str, quote: str) -> str:
         return THEIR_CODES.get(base, base) + THEIR_CODES.get(quote, quote)
@@ -113,6 +113,7 @@ class Kraken(Adapter):
     ) -> list[Candle]:
         """See the protocol; Kraken keeps the last 720 candles of each length only, older ones are not there."""
         self.interval(INTERVALS, interval_seconds)
+        self.before_history_call(None)
         since = int(start.timestamp()) - 1  # Kraken answers with what is later than ``since``
         result, received_at = self._ask(
             OHLC, {"pair": instrument.symbol, "interval": INTERVALS[interval_seconds], "since": since}
@@ -123,11 +124,15 @@ class Kraken(Adapter):
         candles = [_candle(instrument, row) for row in committed]
         return complete_candles(candles, interval_seconds, start, end, received_at)
 
+    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+        """Two fewer than are kept: the newest is not committed, and the oldest may fall out while we ask."""
+        return timedelta(seconds=interval_seconds) * (CANDLES_KEPT - 2)
+
     def _keys(self, instruments: Sequence[Instrument]) -> dict[Instrument, str]:
         """The name under which Ticker answers, for every instrument that Kraken knows."""
         try:
             pairs = self._asset_pairs([instrument.symbol for instrument in instruments])
-        except UnknownPair:
+        except UnknownSymbol:
             pairs = self._asset_pairs()
         names: dict[str, str] = {}
         for key, pair in pairs.items():
@@ -142,7 +147,7 @@ class Kraken(Adapter):
         return found
 
     def _asset_pairs(self, symbols: Sequence[str] = ()) -> dict[str, AssetPair]:
-        """The pairs called ``symbols``, or all; UnknownPair when there is one too many."""
+        """The pairs called ``symbols``, or all; UnknownSymbol when one is unknown, Kraken does not say which."""
         result, _ = self._ask(ASSET_PAIRS, _pair_parameter(symbols))
         parsed = {key: try_parse(AssetPair, row) for key, row in self.table(result, ASSET_PAIRS).items()}
         return {key: pair for key, pair in parsed.items() if pair is not None}
@@ -165,7 +170,7 @@ class Kraken(Adapter):
             not_before = min(from_unix(throttled[1][:12]), now + LONGEST_PAUSE)
             return RetryLater(self.code, f"asks for a pause ({text})", max(not_before, now + timedelta(seconds=1)))
         if error.startswith("EQuery:Unknown asset pair"):
-            return UnknownPair(self.code, f"{path} does not know a pair that was asked for ({text})")
+            return UnknownSymbol(self.code, f"{path} does not know a pair that was asked for ({text})")
         if error.startswith(FOR_A_PERSON):
             return DoNotRetry(self.code, f"rejects {path} ({text})")
         return RetryNow(self.code, f"{path} failed on its side ({text})")

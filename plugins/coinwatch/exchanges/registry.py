@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ConfigurationError
 from coinwatch.exchanges.domain import Exchange
 from coinwatch.settings import ExchangeSettings, Settings
@@ -18,7 +19,7 @@ ADAPTERS = {
 }
 
 
-def open_exchange(code: str, settings: Settings) -> Exchange:
+def open_exchange(code: str, settings: Settings, clock: Clock = utc_now) -> Exchange:
     """The adapter for the exchange ``code`` of the configuration; ConfigurationError when there is none."""
     exchange = settings.exchanges.get(code)
     if exchange is None:
@@ -32,5 +33,5 @@ def open_exchange(code: str, settings: Settings) -> Exchange:
             f"or adapter = 'ccxt' with ccxt_id = '{adapter}'."
         )
     module, _, name = ADAPTERS[adapter].partition(":")
-    factory: Callable[[str, ExchangeSettings, Settings], Exchange] = getattr(import_module(module), name)
-    return factory(code, exchange, settings)
+    factory: Callable[[str, ExchangeSettings, Settings, Clock], Exchange] = getattr(import_module(module), name)
+    return factory(code, exchange, settings, clock)

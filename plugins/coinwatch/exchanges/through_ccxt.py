@@ -18,8 +18,8 @@ import requests
 
 from coinwatch import __version__
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow
-from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles, one_by_one
+from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
+from coinwatch.exchanges.adapter import batch, candle_or_none, complete_candles, no_wait, one_by_one
 from coinwatch.exchanges.check import check_quote, refuse
 from coinwatch.exchanges.client import decode_json, status_error, transport_error
 from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
@@ -56,6 +56,12 @@ class ThroughCcxt:
         self._timeout_seconds = exchange.timeout_seconds
         self._ccxt: ModuleType = ccxt
         self._venue = self._open(exchange)
+        self.candle_intervals = self._offered(60, 3600, 86400)
+        self.candles_per_call = CANDLES_PER_CALL
+        # ccxt knows the milliseconds between two calls; half of the exchange's limit is for live collection.
+        self.history_calls_per_second = exchange.history_calls_per_second or 500 / max(1, self._venue.rateLimit)
+        self.calls_at_once = 1  # ccxt's objects are for one thread
+        self.before_history_call: Callable[[datetime | None], None] = no_wait
 
     def symbol_for(self, base: str, quote: str) -> str:
         return f"{base}/{quote}"
@@ -89,14 +95,15 @@ class ThroughCcxt:
     def fetch_candles(
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
     ) -> list[Candle]:
-        offered = self._venue.timeframes or {}
-        timeframe = TIMEFRAMES.get(interval_seconds, "")
-        if not self._venue.has.get("fetchOHLCV") or timeframe not in offered:
-            raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s through ccxt, only {list(offered)}")
+        if not self._offered(interval_seconds):
+            offered = ", ".join(f"{seconds} s" for seconds in self._offered(*TIMEFRAMES)) or "none"
+            raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s through ccxt, only of: {offered}")
+        timeframe = TIMEFRAMES[interval_seconds]
         step = timedelta(seconds=interval_seconds)
         page_start, now = start, self._clock()
         candles: list[Candle | None] = []
         while page_start < min(end, now):
+            self.before_history_call(None)
             since = round(page_start.timestamp() * 1000)
             rows = self._call(self._venue.fetch_ohlcv, instrument.symbol, timeframe, since, CANDLES_PER_CALL)
             page = [_candle(instrument, row) for row in rows]
@@ -106,8 +113,16 @@ class ThroughCcxt:
             page_start = max(last + step, page_start + (CANDLES_PER_CALL - 1) * step)
         return complete_candles(candles, interval_seconds, start, end, now)
 
+    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+        return None  # ccxt does not know
+
     def close(self) -> None:
         self._session.close()
+
+    def _offered(self, *intervals: int) -> tuple[int, ...]:
+        """Those of the candle lengths (seconds) that the exchange has."""
+        known = (self._venue.timeframes or {}) if self._venue.has.get("fetchOHLCV") else {}
+        return tuple(seconds for seconds in intervals if TIMEFRAMES.get(seconds) in known)
 
     def _open(self, exchange: ExchangeSettings) -> Any:
         kind = getattr(self._ccxt, exchange.ccxt_id or "", None)
@@ -135,7 +150,7 @@ class ThroughCcxt:
     def _fetch_one(self, instrument: Instrument) -> Quote | RefusedQuote:
         try:
             ticker = self._call(self._venue.fetch_ticker, instrument.symbol)
-        except _UnknownSymbol:
+        except UnknownSymbol:
             return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
         return _quote(instrument, ticker, self._clock())
 
@@ -156,7 +171,7 @@ class ThroughCcxt:
     def _ours(self, error: Exception) -> ExchangeError:
         ccxt, last = self._ccxt, self._session.last
         if isinstance(error, ccxt.BadSymbol):
-            return _UnknownSymbol(self.code, f"does not know the symbol ({self._reason(error)})")
+            return UnknownSymbol(self.code, f"does not know the symbol ({self._reason(error)})")
         if last is None and isinstance(error.__cause__, requests.RequestException):
             return transport_error(self.code, self._host(), error.__cause__, self._timeout_seconds)
         if last is not None and last.status_code == HTTPStatus.NOT_FOUND:
@@ -184,10 +199,6 @@ class ThroughCcxt:
     def _host(self) -> str:
         urls = self._venue.urls["api"]
         return urls if isinstance(urls, str) else next((url for url in urls.values() if isinstance(url, str)), "")
-
-
-class _UnknownSymbol(DoNotRetry):
-    """ccxt's BadSymbol."""
 
 
 class _JudgingSession(GuardedSession):
