@@ -75,6 +75,19 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_from(tmp_path, monkeypatch, TOML, **{variable: value})
 
 
+@pytest.mark.parametrize(
+    ("keep", "max_age", "least"), [("1", "0.5", 2), ("30", "30", 31), ("90", "365", 366), ("7", "6.5", 8)]
+)
+def test_prices_are_kept_for_longer_than_late_ones_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, max_age: str, least: int
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"PRICES_KEEP_DAYS is {keep}, .* Set it to {least} or more, or to 0"):
+        load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=keep, QUOTE_MAX_AGE_DAYS=max_age)
+    for enough in (str(least), "0"):
+        settings = load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=enough, QUOTE_MAX_AGE_DAYS=max_age)
+        assert settings.prices_keep_days == int(enough)
+
+
 def test_a_wrong_secret_is_named_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_from(tmp_path, monkeypatch, TOML, SECRET_KEY="change-me-please")
     with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY still holds an example") as caught:

@@ -26,7 +26,7 @@ Source = Literal["exchange", "rollup", "quotes"]
 SECONDS: Mapping[Resolution, int] = {"1m": 60, "1h": 3600, "1d": 86400}
 ROLLUPS: tuple[tuple[Resolution, Resolution], ...] = (("1m", "1h"), ("1h", "1d"))
 # Held while candles are made, so that nobody replaces a candle by one made of an older look at the prices.
-LOCK = 4_701_228
+LOCK = 4_701_229
 STRETCHES_AT_ONCE = 1000
 ROWS_AT_ONCE = 50_000
 COLUMN_TYPES = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "float8", "int4", "int4", "text")

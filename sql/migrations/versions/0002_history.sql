@@ -107,26 +107,44 @@ ALTER TABLE exchange_status
 COMMENT ON COLUMN exchange_status.live_until IS 'A live fetch is under way: calls for history wait until then, or until it is over.';
 COMMENT ON COLUMN exchange_status.history_free_at IS 'When the next call for history may be made, by whichever worker.';
 
--- The owner's work done for the application role: partitions of prices whose days are over and rolled up are dropped.
--- What is rolled up is the caller's to know; this refuses what still has stale candles.
-CREATE FUNCTION drop_price_partition(day date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- Drops one day's partition of prices, for the application role, which does not own it. The answer is one of
+--   dropped   gone, with all its prices
+--   absent    there is no such partition (any more)
+--   busy      somebody used prices for longer than we make everybody else wait: try again later
+--   stale     prices of that day changed and their candles have not been made since: refresh, then try again
+--   unjudged  the matcher has not judged all of it yet
+-- Dropping a partition locks the whole of prices, so the wait for it is short, and what takes time (that every minute
+-- has its candle) is looked at by the caller before. What was loaded between that look and the lock left a stale
+-- stretch in the same transaction, and is seen here. The parent is locked before the partition, as every loader does,
+-- so that the two cannot wait for each other in a circle.
+CREATE FUNCTION drop_price_partition(day date) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
   partition text := 'prices_' || to_char(day, 'YYYYMMDD');
+  day_start timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  day_end timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+  unjudged boolean;
 BEGIN
-  IF to_regclass('public.' || partition) IS NULL THEN
-    RETURN false;
+  BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('coinwatch.create_price_partitions'));
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'public.prices'::regclass AND inhrelid = to_regclass('public.' || partition)) THEN
+      RETURN 'absent';
+    END IF;
+    LOCK TABLE ONLY public.prices IN ACCESS EXCLUSIVE MODE;
+    EXECUTE format('LOCK TABLE ONLY public.%I IN ACCESS EXCLUSIVE MODE', partition);
+  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    RETURN 'busy';
+  END;
+  IF EXISTS (SELECT FROM stale_candles WHERE changed IS NULL AND first_at < day_end AND last_at >= day_start) THEN
+    RETURN 'stale';
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtext('coinwatch.create_price_partitions'));
-  -- Whoever loads into the day now is waited for, so that nothing slips in between the look and the drop.
-  SET LOCAL lock_timeout = '5s';
-  EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', partition);
-  IF EXISTS (SELECT FROM stale_candles WHERE changed IS NULL
-             AND first_at < (day + 1)::timestamp AT TIME ZONE 'UTC' AND last_at >= day::timestamp AT TIME ZONE 'UTC') THEN
-    RAISE EXCEPTION 'prices of % are not rolled up yet', day USING ERRCODE = 'object_not_in_prerequisite_state';
+  EXECUTE format('SELECT EXISTS (SELECT FROM match_watermarks m JOIN public.%I p ON p.instrument_id = m.instrument_id'
+                 ' AND p.observed_at > m.judged_to WHERE m.judged_to < $1)', partition) INTO unjudged USING day_end;
+  IF unjudged THEN
+    RETURN 'unjudged';
   END IF;
   EXECUTE format('DROP TABLE public.%I', partition);
-  RETURN true;
+  RETURN 'dropped';
 END $$;
 REVOKE EXECUTE ON FUNCTION drop_price_partition(date) FROM PUBLIC;
 

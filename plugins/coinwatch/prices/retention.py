@@ -1,0 +1,96 @@
+"""Old prices are dropped, a day at a time, and only what is safe in the candles and judged by the matcher.
+
+Invariant: a day's prices go in one transaction, which looks under a lock for anything that changed since its candles
+were made. A run that dies leaves whole days behind, and the next one goes on. Candles are kept.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+
+import structlog
+from sqlalchemy import Engine
+
+from coinwatch.database import statement, transaction
+from coinwatch.prices.candles import refresh_candles
+from coinwatch.settings import Settings
+
+# Each try makes everybody who uses prices wait for half a second at most; in between they work off what waited.
+PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionResult:
+    """UTC days whose prices were dropped, and those that should have been, each with the reason why not."""
+
+    dropped: tuple[date, ...] = ()
+    kept: Mapping[date, str] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each day that was kept."""
+        return [f"Prices of {day} were kept: {reason}" for day, reason in self.kept.items()]
+
+
+def drop_old_prices(
+    engine: Engine, settings: Settings, now: datetime, *, sleep: Callable[[float], None] = time.sleep
+) -> RetentionResult:
+    """Drop the partitions of days that ended more than ``prices_keep_days`` ago; none when that is 0.
+
+    A day is kept, with the reason in the result, while a minute of it has no candle after they were made once more,
+    while the matcher has not judged all of it, and while others use ``prices`` without a pause. Safe to run
+    at any time, twice at once, and again after it was cut off. Raises DatabaseError.
+    """
+    if settings.prices_keep_days == 0:
+        return RetentionResult()
+    limit = (now - timedelta(days=settings.prices_keep_days)).astimezone(UTC).date()
+    with transaction(engine) as connection:
+        days = list(connection.execute(statement("prices/days_before"), {"limit": limit}).scalars())
+    if days:
+        refresh_candles(engine)
+    dropped, kept = [], {}
+    for day in days:
+        outcome, reason = _drop_day(engine, day, sleep)
+        if outcome == "dropped":
+            dropped.append(day)
+            log.info("prices dropped", day=day.isoformat())
+        elif outcome != "absent":
+            kept[day] = reason
+            log.warning("prices kept", day=day.isoformat(), reason=reason)
+    return RetentionResult(tuple(dropped), kept)
+
+
+def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:
+    """What became of the day, and the reason where it is still there."""
+    for pause in (*PAUSES_SECONDS, None):
+        if minutes := _minutes_behind(engine, day):
+            return "behind", f"{minutes} minutes of its quotes are in no candle, though they were made again."
+        with transaction(engine) as connection:
+            outcome = connection.execute(statement("prices/drop_partition"), {"day": day}).scalar_one()
+        if outcome == "unjudged":
+            return outcome, "alerts have not been matched that far yet. Look at the task match_alerts."
+        if outcome in {"dropped", "absent"}:
+            return outcome, ""
+        if outcome == "stale":
+            refresh_candles(engine)
+        elif pause is not None:
+            sleep(pause)
+    return "busy", "others use the table without a pause (a long query, a backup). The next run tries again."
+
+
+def _minutes_behind(engine: Engine, day: date) -> int:
+    """Minutes of the day without a candle of all their quotes, after one attempt to make them."""
+    start = datetime.combine(day, time_of_day(), UTC)
+    bounds = {"start": start, "end": start + timedelta(days=1)}
+    for last in (False, True):
+        with transaction(engine) as connection:
+            behind = connection.execute(statement("prices/mark_behind"), bounds).all()
+        if not behind or last:
+            break
+        log.warning("candles are missing, making them", day=day.isoformat(), instruments=len(behind))
+        refresh_candles(engine)
+    return sum(row.minutes for row in behind)

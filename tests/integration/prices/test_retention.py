@@ -1,0 +1,288 @@
+"""Old prices go, whole days at a time, and only what is in the candles and judged."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import create_engine, statement, transaction
+from coinwatch.errors import DatabaseError
+from coinwatch.exchanges.domain import Refusal
+from coinwatch.prices.candles import count_stale, refresh_candles
+from coinwatch.prices.partitions import ensure_partitions, prepare_partitions
+from coinwatch.prices.retention import RetentionResult, drop_old_prices
+from coinwatch.settings import Settings
+from tests.conftest import Database
+from tests.support.quotes import START, at, load, quote
+
+DAY = 24 * 60
+FIRST = date(2026, 3, 1)
+SECOND = date(2026, 3, 2)
+# 90 days after the end of the first day, but not yet of the second.
+LATER = datetime(2026, 5, 31, 0, 0, tzinfo=UTC)
+STALE = "INSERT INTO stale_candles (instrument_id, first_at, last_at)"
+
+
+@pytest.fixture
+def owner(database: Database) -> Iterator[sa.Engine]:
+    engine = create_engine(database.url("owner"))
+    yield engine
+    engine.dispose()
+
+
+def days(engine: sa.Engine) -> list[date]:
+    with transaction(engine) as connection:
+        return list(connection.execute(statement("prices/days_before"), {"limit": date(9999, 1, 1)}).scalars())
+
+
+def candles(engine: sa.Engine) -> list[tuple[object, ...]]:
+    query = (
+        "SELECT instrument_id, resolution::text, opened_at, open, high, low, close, samples FROM candles"
+        " ORDER BY 1, 2, 3"
+    )
+    with transaction(engine) as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def never(_: float) -> None:
+    pytest.fail("nobody is in the way, so there is nothing to wait for")
+
+
+def test_days_beyond_the_limit_go_and_their_candles_stay(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0), quote(12, 0.5), quote(20, 1), quote(30, DAY), now=at(DAY))
+    refresh_candles(catalog)
+    before = candles(catalog)
+    prepare_partitions(catalog, LATER.date())
+    early = drop_old_prices(catalog, settings, LATER - timedelta(seconds=1), sleep=never)
+    assert early == RetentionResult()
+    result = drop_old_prices(catalog, settings, LATER, sleep=never)
+    assert result == RetentionResult((FIRST,), {})
+    assert days(catalog)[0] == SECOND
+    assert len(days(catalog)) == 9, "what was made ahead is untouched"
+    assert candles(catalog) == before
+    assert drop_old_prices(catalog, settings, LATER, sleep=never) == RetentionResult(), "again changes nothing"
+
+
+def test_zero_keeps_prices_for_ever(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0))
+    for_ever = settings.model_copy(update={"prices_keep_days": 0})
+    assert drop_old_prices(catalog, for_ever, LATER + timedelta(days=3650)) == RetentionResult()
+    assert days(catalog) == [FIRST]
+
+
+def test_what_has_no_candles_yet_gets_them_first(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0), quote(11, 5))
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+    assert [row[3:] for row in candles(catalog) if row[1] == "1d"] == [(10, 11, 10, 11, 2)]
+
+
+@pytest.mark.parametrize("loss", ["DELETE FROM candles", "UPDATE candles SET samples = 1 WHERE resolution = '1m'"])
+def test_a_minute_that_lost_its_candle_is_made_again_before_its_prices_go(
+    catalog: sa.Engine, settings: Settings, loss: str
+) -> None:
+    load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 90))
+    refresh_candles(catalog)
+    whole = candles(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text(loss))
+    assert count_stale(catalog) == 0, "nothing says so but the candles themselves"
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+    assert candles(catalog) == whole
+
+
+def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
+    catalog: sa.Engine, settings: Settings, owner: sa.Engine
+) -> None:
+    load(catalog, quote(10, 0), quote(11, 5), quote(20, DAY), now=at(DAY))
+    function = "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+    trigger = (
+        "CREATE TRIGGER lose BEFORE INSERT ON candles_1m FOR EACH ROW"
+        " WHEN (NEW.opened_at < '2026-03-02') EXECUTE FUNCTION lose()"
+    )
+    with transaction(owner) as connection:
+        for command in (function, trigger):
+            connection.execute(sa.text(command))
+    result = drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never)
+    assert result.dropped == (SECOND,)
+    assert result.sentences == [
+        "Prices of 2026-03-01 were kept: 2 minutes of its quotes are in no candle, though they were made again."
+    ]
+    with transaction(owner) as connection:
+        connection.execute(sa.text("DROP TRIGGER lose ON candles_1m"))
+    assert drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never).dropped == (FIRST,)
+
+
+def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0), quote(11, 5))
+    watermark = (
+        "INSERT INTO match_watermarks SELECT instrument_id, :judged_to FROM latest_quotes"
+        " ON CONFLICT (instrument_id) DO UPDATE SET judged_to = excluded.judged_to"
+    )
+    with transaction(catalog) as connection:
+        connection.execute(sa.text(watermark), {"judged_to": at(4)})
+    kept = drop_old_prices(catalog, settings, LATER, sleep=never)
+    assert kept.sentences == [
+        "Prices of 2026-03-01 were kept: alerts have not been matched that far yet. Look at the task match_alerts."
+    ]
+    with transaction(catalog) as connection:
+        connection.execute(sa.text(watermark), {"judged_to": at(5)})
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+
+
+def test_a_reader_who_does_not_let_go_postpones_the_drop_and_holds_nobody_else_up(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    load(catalog, quote(10, 0))
+    refresh_candles(catalog)
+    waits: list[float] = []
+    loaded: list[int] = []
+
+    def load_meanwhile(seconds: float) -> None:
+        """In each pause the others get their turn."""
+        waits.append(seconds)
+        loaded.append(load(catalog, quote(20, DAY + len(waits)), now=at(DAY + 60)).inserted)
+
+    with catalog.connect() as reader:
+        reader.execute(sa.text("SELECT count(*) FROM prices")).scalar_one()
+        result = drop_old_prices(catalog, settings, LATER, sleep=load_meanwhile)
+    assert "others use the table without a pause" in result.kept[FIRST]
+    assert loaded == [1] * 6
+    assert sum(waits) > 60
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+
+
+def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_before_it_goes(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    load(catalog, quote(10, 0))
+    refresh_candles(catalog)
+    insert = (
+        "INSERT INTO prices (instrument_id, observed_at, price, received_at)"
+        " SELECT instrument_id, :at, 99, :at FROM latest_quotes"
+    )
+    stale = (
+        "INSERT INTO stale_candles (instrument_id, first_at, last_at) SELECT instrument_id, :at, :at FROM latest_quotes"
+    )
+    loader = catalog.connect()
+    loader.execute(sa.text(insert), {"at": at(3)})
+    loader.execute(sa.text(stale), {"at": at(3)})
+
+    def finish_loading(_: float) -> None:
+        loader.commit()
+
+    with loader:
+        assert drop_old_prices(catalog, settings, LATER, sleep=finish_loading).dropped == (FIRST,)
+    assert [row[3:] for row in candles(catalog) if row[1] == "1d"] == [(10, 99, 10, 99, 2)]
+
+
+def test_live_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0), quote(20, 2 * DAY), now=at(2 * DAY))
+    refresh_candles(catalog)
+    stop = threading.Event()
+    slowest = [0.0]
+
+    def keep_loading() -> None:
+        minute = 0
+        while not stop.is_set():
+            minute += 1
+            began = datetime.now(UTC)
+            load(catalog, quote(20, 2 * DAY + minute), now=at(3 * DAY))
+            slowest[0] = max(slowest[0], (datetime.now(UTC) - began).total_seconds())
+
+    tries: list[float] = []
+    with ThreadPoolExecutor() as pool, catalog.connect() as reader:
+        reader.execute(sa.text("SELECT count(*) FROM prices")).scalar_one()
+        loading = pool.submit(keep_loading)
+        drop_old_prices(catalog, settings, LATER, sleep=tries.append)
+        stop.set()
+        loading.result()
+    assert len(tries) == 6
+    assert 0.1 < slowest[0] < 5, "half a second of waiting, on a busy machine"
+
+
+def test_two_maintainers_at_once_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, *(quote(10 + number, number * DAY) for number in range(6)), now=at(6 * DAY))
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(drop_old_prices, catalog, settings, LATER + timedelta(days=9)) for _ in range(2)]
+        results = [run.result() for run in runs]
+    assert sorted(day for result in results for day in result.dropped) == [
+        FIRST + timedelta(days=number) for number in range(6)
+    ]
+    assert [dict(result.kept) for result in results] == [{}, {}]
+    assert len([row for row in candles(catalog) if row[1] == "1d"]) == 6
+
+
+def test_a_run_that_dies_leaves_whole_days_and_the_next_goes_on(
+    catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(catalog, *(quote(10 + number, number * DAY) for number in range(3)), now=at(6 * DAY))
+    original: Callable[[sa.Engine, date], int] = drop_old_prices.__globals__["_minutes_behind"]
+
+    def die_on_the_second(engine: sa.Engine, day: date) -> int:
+        if day == SECOND:
+            raise KeyboardInterrupt
+        return original(engine, day)
+
+    monkeypatch.setattr("coinwatch.prices.retention._minutes_behind", die_on_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        drop_old_prices(catalog, settings, LATER + timedelta(days=9))
+    assert days(catalog) == [SECOND, SECOND + timedelta(days=1)]
+    monkeypatch.undo()
+    assert len(drop_old_prices(catalog, settings, LATER + timedelta(days=9)).dropped) == 2
+
+
+def test_a_quote_older_than_what_is_kept_does_not_bring_its_day_back(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(10, 0))
+    drop_old_prices(catalog, settings, LATER, sleep=never)
+    assert load(catalog, quote(99, 0.5), now=LATER).refused == {Refusal.TOO_OLD: 1}
+    assert days(catalog) == []
+
+
+def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: sa.Engine) -> None:
+    """Cost follows the day: no other partition of prices, and candles by their key, whatever else is stored."""
+    ensure_partitions(catalog, [FIRST + timedelta(days=number) for number in range(5)])
+    fill = (
+        "INSERT INTO prices (instrument_id, observed_at, price, received_at)"
+        " SELECT id, at, 10, at"
+        " FROM instruments, generate_series(CAST(:first AS timestamptz), :last, interval '3 min') at"
+    )
+    with transaction(catalog) as connection:
+        connection.execute(sa.text(fill), {"first": START, "last": START + timedelta(days=3)})
+        connection.execute(
+            sa.text(
+                "INSERT INTO stale_candles (instrument_id, first_at, last_at) SELECT id, :first, :last FROM instruments"
+            ),
+            {"first": START, "last": START + timedelta(days=3)},
+        )
+    refresh_candles(catalog)
+    with catalog.connect() as connection:
+        explain = sa.text("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement("prices/mark_behind").text)
+        bounds = {"start": datetime(2026, 3, 2, tzinfo=UTC), "end": datetime(2026, 3, 3, tzinfo=UTC)}
+        plan = "\n".join(connection.execute(explain, bounds).scalars())
+    assert "prices_20260302" in plan
+    assert "prices_20260301" not in plan
+    assert "prices_20260303" not in plan
+    assert "Seq Scan on candles" not in plan
+    assert "candles_1h" not in plan
+
+
+def test_the_application_may_drop_a_day_by_the_function_alone(database: Database, catalog: sa.Engine) -> None:
+    ensure_partitions(catalog, [FIRST])
+    with pytest.raises(sa.exc.ProgrammingError, match="must be owner"), catalog.begin() as connection:
+        connection.execute(sa.text("DROP TABLE prices_20260301"))
+    reader = create_engine(database.url("reader"))
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"), reader.begin() as connection:
+        connection.execute(statement("prices/drop_partition"), {"day": FIRST})
+    reader.dispose()
+    with transaction(catalog) as connection:
+        assert connection.execute(statement("prices/drop_partition"), {"day": FIRST}).scalar_one() == "dropped"
+        assert connection.execute(statement("prices/drop_partition"), {"day": FIRST}).scalar_one() == "absent"
+
+
+def test_postgres_being_away_is_a_database_error(settings: Settings) -> None:
+    away = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
+    with pytest.raises(DatabaseError, match="is not available"):
+        drop_old_prices(away, settings, LATER)
