@@ -1,3 +1,9 @@
--- Judging of an instrument begins with its first subscription.
-INSERT INTO match_watermarks (instrument_id, judged_to) VALUES (:instrument_id, :now)
-ON CONFLICT (instrument_id) DO NOTHING;
+-- Judging of an instrument begins with its first subscription; the price of that moment is what the next is compared with.
+INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+SELECT :instrument_id, CAST(:metric AS text), :now, latest.value, latest.observed_at
+FROM (VALUES (1)) always
+LEFT JOIN (
+  SELECT observed_at, CASE CAST(:metric AS text) WHEN 'price' THEN price ELSE volume_24h END AS value
+  FROM latest_quotes WHERE instrument_id = :instrument_id AND observed_at <= :now
+) latest ON latest.value IS NOT NULL
+ON CONFLICT (instrument_id, metric) DO NOTHING;

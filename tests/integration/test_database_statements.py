@@ -12,7 +12,7 @@ NAMES = sorted(
     for path in SQL_ROOT.rglob("*.sql")
     if "migrations" not in path.relative_to(SQL_ROOT).parts
 )
-TEMPORARY_TABLES = ("prices/create_batch", "candles/create_batch", "candles/create_taken", "alerts/create_judged")
+TEMPORARY_TABLES = ("prices/create_batch", "candles/create_batch", "candles/create_taken", "alerts/create_judged_quotes", "alerts/create_rules", "alerts/create_moves", "alerts/create_hits")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,4 +38,6 @@ def test_every_statement_is_used() -> None:
 
 
 def _built_from_parts(name: str) -> bool:
+    if name.startswith("alerts/create_"):
+        return True
     return name.startswith("mail/mark_") and Path(SQL_ROOT.parent, "plugins/coinwatch/mail/delivery.py").exists()

@@ -1,45 +1,51 @@
 """A subscription's life: made, confirmed, ended."""
 
 import json
-import math
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
-
-Direction = Literal["up", "down", "either"]
 
 # The form HTML gives for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
 # nothing that could break out of a header or an SMTP command.
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
 ADDRESS_LENGTH = 254
-LOWEST_PERCENT, HIGHEST_PERCENT = 0.01, 1000.0
-LONGEST_COOLDOWN = timedelta(days=30)
 CONFIRMATIONS_PER_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One person's rule on one instrument. ``threshold`` in percent, ``cooldown_seconds`` between alerts."""
+    """One person's rule on one instrument; the rule's fields and units are those of ``Rule``."""
 
     id: int
     email: str
     exchange: str
     base: str
     quote: str
-    kind: str
-    direction: str
+    kind: Kind
+    metric: Metric
+    direction: Direction
     threshold: float
+    window_seconds: int
     cooldown_seconds: int
+    repeat: bool
+    expires_at: datetime | None
+    snoozed_until: datetime | None
     status: str
     created_at: datetime
+
+    @property
+    def condition(self) -> str:
+        """The rule in words: "the price rises by 5 % or more within 1 hour"."""
+        rule = Rule(self.kind, self.threshold, self.direction, self.metric, self.window_seconds)
+        return describe(rule, self.quote, self.base)
 
 
 def subscribe(
@@ -47,38 +53,34 @@ def subscribe(
     *,
     email: str,
     coin: str,
-    threshold_percent: float,
+    rule: Rule,
     exchange: str | None = None,
     quote: str | None = None,
-    direction: str = "either",
-    cooldown_seconds: int = 0,
     now: datetime,
     confirmed: bool,
 ) -> Subscription:
-    """Subscribe an address to changes of a price since the last one.
+    """Subscribe an address to a rule on one instrument.
 
     ``confirmed`` is an operator's word for the address: the rule is active at once. Otherwise it is pending and
     one mail asks the address for its consent. Raises InvalidRequest, NotFound or AlreadyExists.
     """
     email = check_address(email)
-    _check_rule(threshold_percent, direction, cooldown_seconds)
+    check_rule(rule, now)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         parameters = {"email": email, "confirmed": confirmed, "now": now}
         user_id = connection.execute(statement("alerts/find_or_add_user"), parameters).scalar_one()
-        rule = {
+        wanted = {
+            **asdict(rule),
             "user_id": user_id,
             "instrument_id": instrument.instrument_id,
-            "direction": direction,
-            "threshold": threshold_percent,
-            "cooldown_seconds": cooldown_seconds,
             "status": "active" if confirmed else "pending",
             "now": now,
         }
-        added = connection.execute(statement("alerts/add_subscription"), rule).scalar_one_or_none()
+        added = connection.execute(statement("alerts/add_subscription"), wanted).scalar_one_or_none()
         if added is None:
-            added = _existing(connection, rule, instrument, confirmed)
-        connection.execute(statement("alerts/start_watermark"), rule)
+            added = _existing(connection, wanted, rule, instrument, confirmed)
+        connection.execute(statement("alerts/start_watermark"), wanted)
         subscription = _get(connection, added)
         if not confirmed:
             _ask_for_consent(connection, subscription, now)
@@ -125,29 +127,18 @@ def check_address(email: str) -> str:
     return address
 
 
-def _check_rule(threshold_percent: float, direction: str, cooldown_seconds: int) -> None:
-    if not math.isfinite(threshold_percent) or not LOWEST_PERCENT <= threshold_percent <= HIGHEST_PERCENT:
-        raise InvalidRequest(
-            "threshold_percent", f"The change has to be between {LOWEST_PERCENT} and {HIGHEST_PERCENT:.0f} percent."
-        )
-    if direction not in get_args(Direction):
-        raise InvalidRequest(
-            "direction", f"The direction is one of {', '.join(get_args(Direction))}, not {direction!r}."
-        )
-    if not 0 <= cooldown_seconds <= LONGEST_COOLDOWN.total_seconds():
-        raise InvalidRequest("cooldown_seconds", f"The rest between alerts is 0 to {LONGEST_COOLDOWN.days} days.")
-
-
-def _existing(connection: Connection, rule: dict[str, object], instrument: FoundInstrument, confirmed: bool) -> int:
+def _existing(
+    connection: Connection, wanted: dict[str, object], rule: Rule, instrument: FoundInstrument, confirmed: bool
+) -> int:
     """The id of the same rule where asking again makes sense: it still waits for consent."""
-    same = connection.execute(statement("alerts/same_subscription"), rule).one()
+    same = connection.execute(statement("alerts/same_subscription"), wanted).one()
     if same.status != "pending":
         raise AlreadyExists(
-            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} from "
-            f"{rule['threshold']:g} % ({rule['direction']}); it is subscription {same.id}."
+            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} when "
+            f"{describe(rule, instrument.quote, instrument.base)}; it is subscription {same.id}."
         )
     if confirmed:
-        connection.execute(statement("alerts/confirm"), {"id": same.id, "now": rule["now"]})
+        connection.execute(statement("alerts/confirm"), {"id": same.id, "now": wanted["now"]})
     return int(same.id)
 
 
@@ -161,8 +152,7 @@ def _ask_for_consent(connection: Connection, subscription: Subscription, now: da
         "subscription_id": subscription.id,
         "pair": f"{subscription.base}/{subscription.quote}",
         "exchange": subscription.exchange,
-        "direction": subscription.direction,
-        "threshold": subscription.threshold,
+        "condition": subscription.condition,
     }
     connection.execute(
         statement("mail/queue_confirmation"),

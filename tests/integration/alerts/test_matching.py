@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from coinwatch.alerts import rules as library
 from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.subscriptions import subscribe, unsubscribe
 from coinwatch.database import transaction
@@ -27,10 +28,10 @@ def add(engine: sa.Engine, rule: Rule, email: str = "ada@example.org", minutes: 
         engine,
         email=email,
         coin="BTC",
-        threshold_percent=rule.percent,
+        rule=library.Rule(
+            threshold=rule.percent, direction=rule.direction, cooldown_seconds=rule.cooldown_seconds  # type: ignore[arg-type]
+        ),
         exchange="kraken",
-        direction=rule.direction,
-        cooldown_seconds=rule.cooldown_seconds,
         now=at(minutes),
         confirmed=True,
         **more,
@@ -228,7 +229,7 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]
 ) -> None:
     with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices"):
+        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
     add(catalog, rule)
     for minute, price in enumerate(prices):

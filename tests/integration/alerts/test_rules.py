@@ -1,0 +1,201 @@
+"""Every kind of rule fires where its definition, applied quote by quote in plain Python, says; whatever the cycles."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.database import transaction
+from tests.support.quotes import at, load, quote
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Definition:
+    """DESIGN's words about rules, as a fold over the quotes of one instrument in order of time."""
+
+    rule: Rule
+    since: datetime
+    seen: list[tuple[datetime, float]] = field(default_factory=list)
+    armed: bool = True
+    rests_until: datetime | None = None
+    over: bool = False
+    fired: list[datetime] = field(default_factory=list)
+
+    def judge(self, moment: datetime, value: float) -> None:
+        met = self._met(moment, value)
+        self.seen.append((moment, value))
+        if met is None or self.over or moment <= self.since:
+            return
+        if self.rule.expires_at and moment >= self.rule.expires_at:
+            return
+        standing = self.rule.window_seconds > 0
+        if not met:
+            self.armed = True
+        elif (self.armed or not standing) and (self.rests_until is None or moment >= self.rests_until):
+            self.fired.append(moment)
+            self.armed = False
+            self.rests_until = moment + timedelta(seconds=self.rule.cooldown_seconds)
+            self.over = not self.rule.repeat
+
+    def _met(self, moment: datetime, value: float) -> bool | None:
+        """Whether the condition holds; None where nothing can be said."""
+        window = timedelta(seconds=self.rule.window_seconds)
+        if self.rule.kind == "change_over_window":
+            before = [known for then, known in self.seen if then <= moment - window]
+            reference = before[-1] if before else None
+        elif self.rule.kind == "deviation_from_average":
+            before = [known for then, known in self.seen if moment - window <= then < moment]
+            reference = sum(before) / len(before) if before else None
+        else:
+            reference = self.seen[-1][1] if self.seen else None
+        if not reference:
+            return None
+        if self.rule.kind == "crosses":
+            level = self.rule.threshold
+            up, down = reference < level <= value, reference > level >= value
+            return {"up": up, "down": down, "either": up or down}[self.rule.direction]
+        change = 100 * (value - reference) / reference
+        reach = {"up": change, "down": -change, "either": abs(change)}[self.rule.direction]
+        return reach > 0 and reach * (1 + 1e-12) >= self.rule.threshold
+
+
+def add(engine: sa.Engine, rule: Rule, minutes: float = -1, email: str = "ada@example.org") -> int:
+    wish = {"email": email, "coin": "BTC", "exchange": "kraken", "rule": rule, "now": at(minutes), "confirmed": True}
+    return subscribe(engine, **wish).id  # type: ignore[arg-type]
+
+
+def fired(engine: sa.Engine, subscription: int) -> list[datetime]:
+    query = sa.text("SELECT observed_at FROM alerts WHERE subscription_id = :id ORDER BY observed_at")
+    with transaction(engine) as connection:
+        return list(connection.execute(query, {"id": subscription}).scalars())
+
+
+def feed(engine: sa.Engine, values: dict[float, float]) -> None:
+    for minute, price in values.items():
+        load(engine, quote(price, minute, volume_24h=price))
+        match_alerts(engine, at(minute))
+
+
+def minutes(moments: list[datetime]) -> list[float]:
+    return [(moment - at(0)) / MINUTE for moment in moments]
+
+
+def test_a_change_over_a_window_is_against_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("change_over_window", 10, "up", window_seconds=300))
+    feed(catalog, {0: 100, 1: 109, 4.9: 109.9, 5: 110, 6: 119.8, 6.5: 100, 7: 130})
+    assert minutes(fired(catalog, rule)) == [5, 7], "6.5 was false and armed it again"
+
+
+def test_a_standing_condition_tells_once_until_it_was_false(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("change_over_window", 5, "up", window_seconds=60))
+    feed(catalog, dict(enumerate([100, 106, 113, 120, 121, 130, 138], 0)))
+    assert minutes(fired(catalog, rule)) == [1, 5], "120 to 121 is less than 5 %"
+
+
+def test_the_average_leaves_the_new_value_out(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300))
+    feed(catalog, {0: 100, 1: 100, 2: 100, 3: 100, 4: 102})
+    assert minutes(fired(catalog, rule)) == [4], "with 102 in the mean it would be 1.6 %"
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"), [("up", [1, 5]), ("down", [3]), ("either", [1, 3, 5])], ids=["up", "down", "either"]
+)
+def test_crossing_a_level_is_no_state(catalog: sa.Engine, direction: str, expected: list[float]) -> None:
+    rule = add(catalog, Rule("crosses", 105, direction))  # type: ignore[arg-type]
+    feed(catalog, dict(enumerate([104.9, 105, 110, 105, 100, 106, 107], 0)))
+    assert minutes(fired(catalog, rule)) == expected
+
+
+def test_starting_at_the_level_is_no_crossing(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("crosses", 105))
+    feed(catalog, {0: 105, 1: 110, 2: 105.0})
+    assert minutes(fired(catalog, rule)) == [2]
+
+
+def test_volume_has_rules_of_its_own(catalog: sa.Engine) -> None:
+    price = add(catalog, Rule("change_since_last", 5))
+    volume = add(catalog, Rule("change_since_last", 50, metric="volume_24h"))
+    for minute, amount in enumerate([1000.0, 1100.0, None, 2000.0, 0.0, 2000.0]):
+        load(catalog, quote(100, minute, **({} if amount is None else {"volume_24h": amount})))
+        match_alerts(catalog, at(minute))
+    assert fired(catalog, price) == []
+    assert minutes(fired(catalog, volume)) == [3, 4], "a quote without volume says nothing, and nothing is a percentage of zero"
+
+
+def test_a_snoozed_rule_stays_silent_and_wakes_up(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("change_since_last", 5))
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE subscriptions SET snoozed_until = :until"), {"until": at(2)})
+    feed(catalog, {0: 100, 1: 110, 2: 121})
+    assert minutes(fired(catalog, rule)) == [2]
+
+
+def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine) -> None:
+    add(catalog, Rule("change_since_last", 5))
+    for minute, price in enumerate([100, 110, 121, 133]):
+        load(catalog, quote(price, minute))
+    match_alerts(catalog, at(3), news_age=timedelta(minutes=1.5))
+    with transaction(catalog) as connection:
+        rows = connection.execute(sa.text("SELECT observed_at, missed FROM alerts ORDER BY observed_at")).all()
+    assert [((row.observed_at - at(0)) / MINUTE, row.missed) for row in rows] == [(1, True), (2, False), (3, False)]
+
+
+PRICES = st.lists(st.sampled_from([90.0, 95.0, 99.0, 100.0, 101.0, 105.0, 110.0]), min_size=2, max_size=30)
+RULES = st.one_of(
+    st.builds(
+        Rule,
+        st.just("change_since_last"),
+        st.sampled_from([0.5, 1.0, 5.0]),
+        st.sampled_from(["up", "down", "either"]),
+        cooldown_seconds=st.sampled_from([0, 90, 300]),
+        repeat=st.booleans(),
+    ),
+    st.builds(
+        Rule,
+        st.sampled_from(["change_over_window", "deviation_from_average"]),
+        st.sampled_from([0.5, 1.0, 5.0]),
+        st.sampled_from(["up", "down", "either"]),
+        window_seconds=st.sampled_from([60, 90, 300, 600]),
+        cooldown_seconds=st.sampled_from([0, 90, 300]),
+        repeat=st.sampled_from([True, True, False]),
+    ),
+    st.builds(
+        Rule,
+        st.just("crosses"),
+        st.sampled_from([95.0, 99.5, 100.0, 104.0]),
+        st.sampled_from(["up", "down", "either"]),
+        cooldown_seconds=st.sampled_from([0, 90, 300]),
+        repeat=st.booleans(),
+    ),
+)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prices=PRICES, rules=st.lists(RULES, min_size=1, max_size=4, unique=True), cuts=st.sets(st.integers(0, 30)))
+def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
+    catalog: sa.Engine, prices: list[float], rules: list[Rule], cuts: set[int]
+) -> None:
+    with transaction(catalog) as connection:
+        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    definitions = [Definition(rule, at(-1)) for rule in rules]
+    subscriptions = [add(catalog, rule, email=f"p{number}@example.org") for number, rule in enumerate(rules)]
+    for minute, price in enumerate(prices):
+        load(catalog, quote(price, minute))
+        for definition in definitions:
+            definition.judge(at(minute), price)
+        if minute in cuts:
+            match_alerts(catalog, at(minute))
+    match_alerts(catalog, at(len(prices)))
+    for definition, subscription in zip(definitions, subscriptions, strict=True):
+        assert fired(catalog, subscription) == definition.fired, definition.rule
