@@ -64,12 +64,16 @@ WITH hole AS (
   UNION ALL
   SELECT instrument_id, 'open', NULL, found_at, NULL, stretch FROM still_empty WHERE answer IS NULL
   UNION ALL
-  SELECT s.instrument_id, 'unavailable',
-         s.answer || CASE WHEN EXISTS (
-           SELECT FROM candles c
-           WHERE c.instrument_id = s.instrument_id AND c.resolution = '1h' AND c.source = 'exchange'
-             AND c.opened_at >= date_bin('1 hour', lower(s.stretch), '2000-01-01 00:00+00') AND c.opened_at < upper(s.stretch)
-         ) THEN '; only its hours are there' ELSE '' END,
+  SELECT s.instrument_id, 'unavailable', s.answer || coalesce((
+           SELECT '; only candles of hours are there' FROM candles c
+           WHERE c.instrument_id = s.instrument_id AND c.resolution = '1h'
+             AND c.opened_at >= lower(s.stretch) AND c.opened_at <= upper(s.stretch) - interval '1 hour'
+           LIMIT 1
+         ), (
+           SELECT '; only the candle of the day is there' FROM candles c
+           WHERE c.instrument_id = s.instrument_id AND c.resolution = '1d'
+             AND c.opened_at >= lower(s.stretch) AND c.opened_at <= upper(s.stretch) - interval '1 day'
+         ), ''),
          s.found_at, :now, s.stretch
   FROM still_empty s WHERE s.answer IS NOT NULL
 ), numbered AS (

@@ -9,11 +9,11 @@ JOIN (
 ) t ON t.exchange = w.exchange
 LEFT JOIN LATERAL (
   SELECT opened_at FROM candles
-  WHERE candles.instrument_id = w.instrument_id AND resolution = '1m' AND opened_at < :start
+  WHERE candles.instrument_id = w.instrument_id AND resolution = '1m' AND opened_at < CAST(:start AS timestamptz)
   ORDER BY opened_at DESC LIMIT 1
 ) before ON true
 CROSS JOIN LATERAL (
-  SELECT least(:start, greatest(before.opened_at + interval '1 minute', :oldest)) AS started_at,
-         least(:end, date_bin('1 minute', :now - t.tolerance, '2000-01-01 00:00+00')) AS ended_at
+  SELECT least(CAST(:start AS timestamptz), greatest(before.opened_at + interval '1 minute', :oldest)) AS started_at,
+         least(CAST(:end AS timestamptz), date_bin('1 minute', CAST(:now AS timestamptz) - t.tolerance, '2000-01-01 00:00+00')) AS ended_at
 ) s
 WHERE s.started_at < s.ended_at;

@@ -130,14 +130,17 @@ def settle_gaps(engine: Engine, stretches: Iterable[Stretch], now: datetime) -> 
 
 def expected_within(settings: Settings) -> Mapping[str, timedelta]:
     """For each configured exchange and the index, how long its quotes may stay out before that is a gap."""
-    cycle = settings.collect_schedule_minutes * 60
-    cadences = {INDEX: cycle}
+    tolerances = {INDEX: tolerance(settings, 0)}
     for code in settings.exchanges:
         with closing(open_exchange(code, settings)) as adapter:
-            cadences[code] = max(cycle, adapter.minimum_interval_seconds)
-    return {
-        code: timedelta(seconds=settings.gap_after_cycles * max(60.0, seconds)) for code, seconds in cadences.items()
-    }
+            tolerances[code] = tolerance(settings, adapter.minimum_interval_seconds)
+    return tolerances
+
+
+def tolerance(settings: Settings, minimum_interval_seconds: float) -> timedelta:
+    """How long quotes may stay out that are fetched every cycle, or as seldom as the exchange demands."""
+    cadence = max(60.0, settings.collect_schedule_minutes * 60, minimum_interval_seconds)
+    return timedelta(seconds=settings.gap_after_cycles * cadence)
 
 
 def list_gaps(
@@ -158,7 +161,7 @@ def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, 
     """Open the unavailable gaps that end after ``since`` again, for the next repair to ask once more; their number."""
     parameters = {"since": since, "exchange": exchange, "coin": coin, "index": INDEX}
     with transaction(engine) as connection:
-        return connection.execute(statement("gaps/retry"), parameters).rowcount
+        return int(connection.execute(statement("gaps/retry"), parameters).scalar_one())
 
 
 def holes(connection: Connection, instrument_id: int, start: datetime, end: datetime) -> list[Hole]:

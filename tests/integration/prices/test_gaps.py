@@ -170,20 +170,19 @@ def test_what_the_exchange_has_nothing_for_stays_a_hole_with_the_reason_until_so
     store_minutes(catalog, btc, "02 06:00", "02 07:00")
     look(catalog, settings, clock("02 09:00"))
     assert rows(catalog, btc) == [("02 07:01", "02 08:51", "open")]
-    store_candles(catalog, "1h", [CandleRow(btc, clock("02 07:00"), 1, 1, 1, 1)])
     store_minutes(catalog, btc, "02 07:30", "02 07:40", every=1)
     asked = Stretch(btc, clock("02 07:01"), clock("02 08:30"), timedelta(minutes=9), "nobody traded")
     assert settle_gaps(catalog, [asked], clock("02 09:00")) == (1, 2)
     assert rows(catalog, btc) == [
-        ("02 07:01", "02 07:30", "unavailable nobody traded; only its hours are there"),
+        ("02 07:01", "02 07:30", "unavailable nobody traded"),
         ("02 07:30", "02 07:41", "repaired"),
-        ("02 07:41", "02 08:30", "unavailable nobody traded; only its hours are there"),
+        ("02 07:41", "02 08:30", "unavailable nobody traded"),
         ("02 08:30", "02 08:51", "open"),
     ], "what was not asked for yet stays open"
     for _ in range(2):
         look(catalog, settings, clock("02 10:00"))
         assert rows(catalog, btc)[2:] == [
-            ("02 07:41", "02 08:30", "unavailable nobody traded; only its hours are there"),
+            ("02 07:41", "02 08:30", "unavailable nobody traded"),
             ("02 08:30", "02 09:51", "open"),
         ]
     with transaction(catalog) as connection:
