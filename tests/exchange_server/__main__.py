@@ -4,8 +4,10 @@ import argparse
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from tests.exchange_server.market import VENUES
+from tests.exchange_server.recorded import read_candles
 from tests.exchange_server.server import ExchangeServer
 
 
@@ -14,10 +16,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--instruments", type=int, default=8, help="pairs listed on every exchange")
+    parser.add_argument("--candles", type=Path, help="CSV of minutes (timestamp,open,high,low,close,volume) to show")
+    parser.add_argument("--pair", default="BTC/USDT", help="whose candles they are")
+    parser.add_argument("--venue", default="binance", choices=VENUES, help="and at which exchange")
     arguments = parser.parse_args()
     server = ExchangeServer(arguments.port, arguments.host)
     for venue in VENUES:
         server.market.generate(venue, arguments.instruments)
+    if arguments.candles:
+        base, _, quote = arguments.pair.partition("/")
+        server.market.record(arguments.venue, base, quote, read_candles(arguments.candles))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -1,9 +1,11 @@
 """The prices that the test server's exchanges show: set by the test, otherwise made up from the pair's name."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from tests.exchange_server.recorded import RecordedCandle, Recording
 
 VENUES = ("coinnews", "coingecko", "binance", "coinbase", "kraken", "bitstamp")
 QUOTES = {venue: "USDT" if venue == "binance" else "USD" for venue in VENUES}
@@ -43,6 +45,7 @@ class Market:
     binance_used_weight: int = 0  # in the minute under way
     mixed_candles: bool = False  # send candles twice and in a senseless order
     _listings: dict[str, dict[tuple[str, str], Listing]] = field(default_factory=dict)
+    _recordings: dict[tuple[str, str, str], Recording] = field(default_factory=dict)
     _weight_minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,6 +55,7 @@ class Market:
     def reset(self) -> None:
         """Back to the eight coins everywhere."""
         with self._lock:
+            self._recordings = {}
             self.binance_used_weight = 0
             self.mixed_candles = False
             self._listings = {
@@ -80,6 +84,23 @@ class Market:
     def delist(self, venue: str, base: str, quote: str) -> None:
         with self._lock:
             self._listings[venue].pop((base, quote), None)
+
+    def record(self, venue: str, base: str, quote: str, minutes: Iterable[RecordedCandle]) -> None:
+        """Show these minutes, and longer candles made of them, as the venue's; other pairs keep their made-up ones."""
+        recording = Recording(minutes)
+        with self._lock:
+            self._listings[venue].setdefault((base, quote), Listing(base, quote, 1.0))
+            self._recordings[venue, base, quote] = recording
+
+    def candles(
+        self, venue: str, listing: Listing, first: int, last: int, interval: int, *, gaps: bool = False
+    ) -> Sequence["RecordedCandle | MadeCandle"]:
+        """A pair's candles opened from ``first`` to ``last`` (Unix seconds, both included), oldest first."""
+        with self._lock:
+            recording = self._recordings.get((venue, listing.base, listing.quote))
+        if recording is not None:
+            return recording.candles(first, last, interval)
+        return candles(first, last, interval, gaps=gaps)
 
     def generate(self, venue: str, count: int) -> list[str]:
         """List ``count`` pairs in all, the eight coins and C008, C009, …; the pairs' names come back."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.exchange_server.market import Listing, MadeCandle, Market, candles, coingecko_id
+from tests.exchange_server.recorded import RecordedCandle
 
 Query = Mapping[str, str]
 
@@ -100,7 +101,7 @@ def binance(market: Market, path: str, query: Query) -> Reply:
         gone = {"symbol": "LUNAUSDT", "status": "BREAK", "baseAsset": "LUNA", "quoteAsset": "USDT"}
         reply = Reply({"timezone": "UTC", "rateLimits": [], "symbols": [*symbols, gone]})
     elif path == "/api/v3/klines":
-        reply = _binance_klines(market, query, query.get("symbol") in listings)
+        reply = _binance_klines(market, query, listings.get(query.get("symbol", "")))
     return Reply(reply.payload, reply.status, {"X-MBX-USED-WEIGHT-1M": str(market.spend_weight(weight))})
 
 
@@ -119,13 +120,13 @@ def _binance_ticker(market: Market, symbol: str, listing: Listing) -> dict[str, 
     }
 
 
-def _binance_klines(market: Market, query: Query, known: bool) -> Reply:
-    if not known:
+def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Reply:
+    if listing is None:
         return Reply({"code": -1121, "msg": "Invalid symbol."}, 400)
     interval = {"1m": 60, "5m": 300, "1h": 3600, "1d": 86400}[query["interval"]]
     now = int(market.clock().timestamp())
     first, last = int(query["startTime"]) // 1000, min(int(query["endTime"]) // 1000, now)
-    made = candles(first, last, interval)[: int(query.get("limit", 500))]
+    made = market.candles("binance", listing, first, last, interval)[: int(query.get("limit", 500))]
     rows = [
         [
             each.opened_at * 1000,
@@ -186,7 +187,7 @@ def coinbase(market: Market, path: str, query: Query) -> Reply:
         )
     interval = int(query["granularity"])
     first, last = (int(datetime.fromisoformat(query[name]).timestamp()) for name in ("start", "end"))
-    made = candles(first, min(last, int(market.clock().timestamp())), interval, gaps=True)
+    made = market.candles("coinbase", listing, first, min(last, int(market.clock().timestamp())), interval, gaps=True)
     if (last - first) // interval + 1 > 300:
         return Reply({"message": "granularity too small for the requested time range. Count of aggregations"}, 400)
     rows = [[each.opened_at, each.low, each.high, each.open, each.close, each.volume] for each in reversed(made)]
@@ -217,7 +218,10 @@ def kraken(market: Market, path: str, query: Query) -> Reply:
     if path == "/0/public/OHLC":
         interval = int(query.get("interval", "1")) * 60
         now = int(market.clock().timestamp())
-        made = candles(max(int(query.get("since", "0")) + 1, now - 719 * interval), now, interval)
+        listing, since = listings[names[wanted[0]]], max(int(query.get("since", "0")) + 1, now - 719 * interval)
+        made = list(market.candles("kraken", listing, since, now, interval))
+        if not made or made[-1].opened_at + interval <= now:  # the one under way is always there
+            made.append(RecordedCandle(now // interval * interval, 1.0, 1.0, 1.0, 1.0, 0.0))
         rows = [_kraken_candle(each) for each in made]
         committed = _mixed(market, rows[:-1])
         return Reply({"error": [], "result": {names[wanted[0]]: [*committed, *rows[-1:]], "last": now - interval}})
@@ -245,7 +249,7 @@ def _kraken_ticker(listing: Listing) -> dict[str, object]:
     }
 
 
-def _kraken_candle(each: MadeCandle) -> list[object]:
+def _kraken_candle(each: MadeCandle | RecordedCandle) -> list[object]:
     prices = [_text(number) for number in (each.open, each.high, each.low, each.close, each.close)]
     return [each.opened_at, *prices, _text(each.volume), 42]
 
@@ -275,6 +279,7 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
     if len(parts) == 4 and parts[2] == "ticker" and parts[3] in listings:
         return Reply(_bitstamp_ticker(market, listings[parts[3]]))
     if len(parts) == 4 and parts[2] == "ohlc" and parts[3] in listings:
+        listing = listings[parts[3]]
         step, limit = int(query["step"]), int(query["limit"])
         last = min(int(query["end"]), int(market.clock().timestamp()))
         rows = [
@@ -286,7 +291,7 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
                 "close": _text(each.close),
                 "volume": _text(each.volume),
             }
-            for each in candles(int(query["start"]), last, step)[:limit]
+            for each in market.candles("bitstamp", listing, int(query["start"]), last, step)[:limit]
         ]
         return Reply({"data": {"pair": parts[3], "ohlc": _mixed(market, rows)}})
     return Reply({"error": "Invalid currency pair."}, 404)

@@ -12,7 +12,7 @@ NAMES = sorted(
     for path in SQL_ROOT.rglob("*.sql")
     if "migrations" not in path.relative_to(SQL_ROOT).parts
 )
-TEMPORARY_TABLES = ("prices/create_batch", "candles/create_batch", "candles/create_taken", "alerts/create_judged_quotes", "alerts/create_rules", "alerts/create_moves", "alerts/create_hits")
+TEMPORARY_TABLES = [name for name in NAMES if "CREATE TEMPORARY TABLE" in (SQL_ROOT / f"{name}.sql").read_text()]
 
 
 @pytest.mark.parametrize("name", NAMES)

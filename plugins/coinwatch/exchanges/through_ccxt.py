@@ -57,7 +57,7 @@ class ThroughCcxt:
         self._ccxt: ModuleType = ccxt
         self._venue = self._open(exchange)
         self.candle_intervals = self._offered(60, 3600, 86400)
-        self.candles_per_call = CANDLES_PER_CALL
+        self.candles_per_call = CANDLES_PER_CALL - 1  # what one window goes on by
         # ccxt knows the milliseconds between two calls; half of the exchange's limit is for live collection.
         self.history_calls_per_second = exchange.history_calls_per_second or 500 / max(1, self._venue.rateLimit)
         self.calls_at_once = 1  # ccxt's objects are for one thread

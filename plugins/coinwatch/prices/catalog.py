@@ -77,6 +77,12 @@ def enabled_exchanges(engine: Engine) -> list[str]:
         return list(connection.execute(statement("exchanges/enabled")).scalars())
 
 
+def exchange_id(connection: Connection, exchange: str) -> int | None:
+    """The id of an exchange in the tables, None when it is not there."""
+    status = connection.execute(statement("exchanges/status_of"), {"exchange": exchange}).one_or_none()
+    return None if status is None else int(status.id)
+
+
 def watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
     """Instruments to fetch from one exchange, with their ids."""
     rows = connection.execute(statement("exchanges/instruments_of"), {"exchange": exchange})

@@ -1,0 +1,38 @@
+"""What the time-series servers still have after they were killed right after their answer."""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from benchmarks.shared import influx, victoria
+from benchmarks.shared.market import INSTRUMENTS, instruments, quotes
+from benchmarks.shared.program import Missing
+
+CYCLES = 100
+
+
+def after_crashes() -> Iterator[str]:
+    """A sentence per server that is installed: SIGKILL, a new start, a count."""
+    ids: dict[Any, int] = {instrument: number for number, instrument in enumerate(instruments(), 1)}
+    loaded = list(quotes(0, CYCLES))
+    makers: tuple[tuple[Callable[[], Any], Callable[..., Iterable[bytes]]], ...] = (
+        (victoria.VictoriaMetrics, victoria.bodies_of),
+        (influx.InfluxDB, influx.bodies_of),
+    )
+    for make_program, bodies_of in makers:
+        try:
+            with make_program() as program:
+                began = time.perf_counter()
+                for first in range(0, len(loaded), INSTRUMENTS):
+                    program.load(bodies_of(loaded[first : first + INSTRUMENTS], ids))
+                program.stop(signal.SIGKILL)
+                took = time.perf_counter() - began
+                program.start()
+                lost = len(loaded) - program.count()
+                yield (
+                    f"{program.name}, killed (SIGKILL) after it had answered for {len(loaded):,} quotes within"
+                    f" {took:.1f} s, had lost {lost:,} of them"
+                )
+        except Missing:
+            continue

@@ -1,0 +1,224 @@
+"""The ways to load a batch of quotes. Each takes Quote objects, as an exchange's adapter hands them over.
+
+What Postgres promises: COMMIT returns when the transaction is in the write-ahead log on disk (fsync and
+synchronous_commit on, the defaults; https://www.postgresql.org/docs/current/wal-reliability.html).
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from benchmarks.shared import influx, victoria
+from benchmarks.shared.market import INSTRUMENTS
+from benchmarks.shared.postgres import Database
+from coinwatch.exchanges.domain import Quote
+from coinwatch.prices.loading import load_quotes
+from coinwatch.prices.partitions import ensure_partitions
+
+INSERT = "INSERT INTO prices VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+COMMITTED = "committed is on disk"
+# By a piece of the statement: the part of load_quotes that ends when it begins, and the one that ends when it has run.
+PARTS = {
+    "to_regclass": ("Python objects", "partitions"),
+    "TEMPORARY TABLE": ("COPY", "create batch"),
+    "INSERT INTO prices": ("COPY", "insert"),
+    "p.price <> b.price": ("other", "conflicts"),
+    "INSERT INTO latest_quotes": ("COPY", "latest"),
+}
+
+
+class Way:
+    """A way to load; ``share`` is the part of each batch it gets, where all of it would take hours."""
+
+    name: str
+    promise = COMMITTED
+    share = 1.0
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        """What is not measured."""
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        """What is measured."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Measured too, once, after the last batch."""
+
+    def count(self) -> int:
+        raise NotImplementedError
+
+    def disk_bytes(self) -> int | None:
+        raise NotImplementedError
+
+
+class IntoPostgres(Way):
+    """Into ``prices`` of a database of its own."""
+
+    def __init__(self, database: Database, stack: ExitStack) -> None:
+        self.database = database
+        self.ids = database.ids
+        self.connection = stack.enter_context(psycopg.connect(database.admin_url, autocommit=True))
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        engine = self.database.engine()
+        ensure_partitions(engine, {quote.observed_at.date() for quote in quotes})
+        engine.dispose()
+        self.connection.execute("CHECKPOINT")
+
+    def count(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM prices").fetchall()[0][0])
+
+    def disk_bytes(self) -> int | None:
+        return self.database.bytes_of("prices")
+
+    def row(self, quote: Quote) -> tuple[Any, ...]:
+        return (
+            self.ids[quote.instrument],
+            quote.observed_at,
+            quote.price,
+            quote.volume_24h,
+            quote.bid,
+            quote.ask,
+            quote.received_at,
+        )
+
+
+class ServerSideCopy(IntoPostgres):
+    """The limit: the server reads a file of its own, in the order of the key, and minds no repeats."""
+
+    name = "server-side COPY"
+
+    def __init__(self, database: Database, stack: ExitStack, folder: Path) -> None:
+        super().__init__(database, stack)
+        self.file = folder / "prices.copy"
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        super().prepare(quotes)
+        rows = sorted(map(self.row, quotes), key=lambda row: row[:2])
+        with self.file.open("w") as file:
+            file.writelines("\t".join(map(str, row)) + "\n" for row in rows)
+        self.file.chmod(0o644)
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        self.connection.execute(f"COPY prices FROM '{self.file}'")
+
+
+class OurWay(IntoPostgres):
+    """load_quotes; ``seconds`` is where its time went."""
+
+    name = "coinwatch load_quotes"
+
+    def __init__(self, database: Database, stack: ExitStack) -> None:
+        super().__init__(database, stack)
+        self.engine = database.engine()
+        stack.callback(self.engine.dispose)
+        self.seconds: dict[str, float] = {}
+        self._marked = 0.0
+        sa.event.listen(self.engine, "before_cursor_execute", self._before)
+        sa.event.listen(self.engine, "after_cursor_execute", self._after)
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        super().prepare(quotes)
+        with self.engine.connect():
+            """A worker has its connection."""
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        now = quotes[-1].observed_at.astimezone(UTC)
+        self._marked = time.perf_counter()
+        load_quotes(self.engine, self.ids, quotes, now=now, max_age=timedelta(days=30))
+        self._add("commit")
+
+    def _before(self, _connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        self._add(_part_of(text)[0])
+
+    def _after(self, _connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        self._add(_part_of(text)[1])
+
+    def _add(self, part: str) -> None:
+        now = time.perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._marked
+        self._marked = now
+
+
+class ExecuteMany(IntoPostgres):
+    name = "executemany"
+    share = 0.1
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        with psycopg.connect(self.database.url) as connection, connection.cursor() as cursor:
+            cursor.executemany(INSERT, [self.row(quote) for quote in quotes])
+
+
+class RowByRow(IntoPostgres):
+    """An INSERT per quote, a commit per cycle of 1,000."""
+
+    name = "row by row"
+    share = 0.02
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        with psycopg.connect(self.database.url) as connection:
+            for first in range(0, len(quotes), INSTRUMENTS):
+                for quote in quotes[first : first + INSTRUMENTS]:
+                    connection.execute(INSERT, self.row(quote))
+                connection.commit()
+
+
+class IntoVictoria(Way):
+    promise = victoria.VictoriaMetrics.promise
+
+    def __init__(self, server: victoria.VictoriaMetrics, ids: dict[Any, int], *, ready_made: bool) -> None:
+        self.server, self.ids, self.ready_made = server, ids, ready_made
+        self.name = server.name + (", lines ready made" if ready_made else "")
+        self._bodies: list[bytes] = []
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        if self.ready_made:
+            self._bodies = list(victoria.bodies_of(quotes, self.ids))
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        self.server.load(self._bodies if self.ready_made else victoria.bodies_of(quotes, self.ids))
+
+    def finish(self) -> None:
+        self.server.flush()
+
+    def count(self) -> int:
+        return self.server.count()
+
+    def disk_bytes(self) -> int | None:
+        self.server.settle()
+        return self.server.disk_bytes()
+
+
+class IntoInflux(Way):
+    promise = influx.InfluxDB.promise
+
+    def __init__(self, server: influx.InfluxDB, ids: dict[Any, int], *, ready_made: bool) -> None:
+        self.server, self.ids, self.ready_made = server, ids, ready_made
+        self.name = server.name + (", lines ready made" if ready_made else "")
+        self._bodies: list[bytes] = []
+        self._touched: list[Quote] = []
+
+    def prepare(self, quotes: Sequence[Quote]) -> None:
+        if self.ready_made:
+            self._bodies = list(influx.bodies_of(quotes, self.ids))
+        self._touched.append(quotes[0])
+
+    def load(self, quotes: Sequence[Quote]) -> None:
+        self.server.load(self._bodies if self.ready_made else influx.bodies_of(quotes, self.ids))
+
+    def count(self) -> int:
+        return self.server.count()
+
+    def disk_bytes(self) -> int | None:
+        self.server.settle(b"\n".join(influx.bodies_of(self._touched, self.ids)))
+        return self.server.disk_bytes()
+
+
+def _part_of(text: str) -> tuple[str, str]:
+    return next((parts for piece, parts in PARTS.items() if piece in text), ("other", "other"))

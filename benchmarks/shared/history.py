@@ -1,0 +1,88 @@
+"""Months of prices and their candles, made by the server itself: a quote of every instrument every 3 minutes.
+
+They end at ``NOW`` whatever their number, so that more history means an earlier beginning and nothing else. Prices go
+in day by day in the order of time, as a collector stores them; their candles are made by the product's own refresh.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from benchmarks.shared.market import INSTRUMENTS, PRICE, START, VOLUME
+from benchmarks.shared.postgres import Database
+from benchmarks.shared.report import say
+from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.partitions import ensure_partitions
+
+CYCLE_MINUTES = 3
+NOW = START + timedelta(days=300, hours=12)
+NOW_MINUTE = round((NOW - START).total_seconds() / 60)
+DAY_MINUTES = 1440
+# Like a venue that gives no bid and ask: half of what is stored per row otherwise says nothing here.
+INSERT_PRICES = f"""
+INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
+SELECT i, moment, price, volume, moment FROM (
+  SELECT i, n, %(start)s + n * interval '1 minute' AS moment, {PRICE.replace("%", "%%")} AS price,
+         {VOLUME.replace("%", "%%")} AS volume
+  FROM generate_series(%(first)s::bigint, %(last)s::bigint - 1, {CYCLE_MINUTES}) n, generate_series(1, {INSTRUMENTS}) i
+  ORDER BY n, i
+) made
+"""
+MARK_STALE = f"""
+INSERT INTO stale_candles (instrument_id, first_at, last_at)
+SELECT i, %(start)s + %(first)s * interval '1 minute', %(start)s + (%(last)s - {CYCLE_MINUTES}) * interval '1 minute'
+FROM generate_series(1, {INSTRUMENTS}) i
+"""
+KEEP_LATEST = f"""
+INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, received_at)
+SELECT p.instrument_id, p.observed_at, p.price, p.volume_24h, p.received_at FROM prices p
+WHERE p.observed_at = %(start)s + (%(now)s - {CYCLE_MINUTES}) * interval '1 minute'
+ON CONFLICT DO NOTHING
+"""
+WORKERS = 2
+
+
+def first_minute(rows: int) -> int:
+    """From which minute on history has so many rows."""
+    return NOW_MINUTE - round(rows / INSTRUMENTS) * CYCLE_MINUTES
+
+
+def fill(database: Database, rows: int, stored: int = 0) -> None:
+    """Make history of ``stored`` rows grow to ``rows``, backwards."""
+    first, last = first_minute(rows), first_minute(stored)
+    midnights = [minute for minute in range(0, NOW_MINUTE + 1, DAY_MINUTES) if first < minute < last]
+    days = list(pairwise([first, *midnights, last]))
+    engine = database.engine()
+    ensure_partitions(engine, {(START + timedelta(minutes=begin)).date() for begin, _ in days})
+    run_all(lambda day: _fill_day(database, *day), days, "days of prices")
+    say("making candles")
+    with database.admin() as connection:
+        # The newest mark is taken first. This way the oldest day is, and candles go in as they would over the months.
+        for begin, end in reversed(days):
+            connection.execute(MARK_STALE, {"start": START, "first": begin, "last": end})
+    refresh_candles(engine)
+    engine.dispose()
+    with database.admin() as connection:
+        connection.execute(KEEP_LATEST, {"start": START, "now": NOW_MINUTE})
+        say("vacuum")
+        # As autovacuum would have done over the months; left to itself it would begin in the middle of the measuring.
+        connection.execute("VACUUM (ANALYZE)")
+        connection.execute("CHECKPOINT")
+
+
+def run_all(do: Callable[[tuple[int, int]], object], work: Sequence[tuple[int, int]], what: str) -> None:
+    """All of the work on as many connections as the machine has processors."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done, _ in enumerate(pool.map(do, work), 1):
+            if done % 20 == 0 or done == len(work):
+                say(f"{done} of {len(work)} {what}")
+
+
+def moment(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def _fill_day(database: Database, first: int, last: int) -> None:
+    with database.admin() as connection:
+        connection.execute(INSERT_PRICES, {"start": START, "first": first, "last": last})

@@ -1,0 +1,102 @@
+"""InfluxDB 1.x: measurement ``quotes``, tag ``instrument``, a field per value, line protocol, times in seconds.
+
+What it promises on a crash: a write is answered when it is in the write-ahead log on disk (wal-fsync-delay, default
+0s: "fsyncs every write to the WAL"; its sample configuration).
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from benchmarks.shared.program import Program
+from coinwatch.exchanges.domain import Quote
+
+POINTS_PER_REQUEST = 10_000
+SETTLED_SECONDS = 10
+
+
+class InfluxDB(Program):
+    name = "InfluxDB"
+    binary = "influxd"
+    package = "influxdb"
+    version = "1.6"
+    promise = "what was answered is on disk (write-ahead log, fsync)"
+    hurry = False
+
+    def command(self) -> tuple[Sequence[str], dict[str, str]]:
+        settings = {
+            "META_DIR": str(self.folder / "meta"),
+            "DATA_DIR": str(self.folder / "data"),
+            "DATA_WAL_DIR": str(self.folder / "wal"),
+            "DATA_QUERY_LOG_ENABLED": "false",
+            "HTTP_BIND_ADDRESS": f"127.0.0.1:{self.port}",
+            "HTTP_LOG_ENABLED": "false",
+            "HTTP_MAX_BODY_SIZE": "0",
+            "BIND_ADDRESS": "127.0.0.1:0",
+            "MONITOR_STORE_ENABLED": "false",
+            "REPORTING_DISABLED": "true",
+        }
+        if self.hurry:
+            settings |= {
+                "DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s",
+                "DATA_COMPACT_FULL_WRITE_COLD_DURATION": "1s",
+            }
+        return ("-config", "/dev/null"), {f"INFLUXDB_{name}": value for name, value in settings.items()}
+
+    @property
+    def health(self) -> str:
+        return "/ping"
+
+    def start(self) -> None:
+        super().start()
+        self.query("CREATE DATABASE coinwatch", method="POST")
+
+    def load(self, bodies: Iterable[bytes]) -> None:
+        for body in bodies:
+            answer = self.session.post(f"{self.url}/write", body, params={"db": "coinwatch", "precision": "s"})
+            answer.raise_for_status()
+
+    def flush(self) -> None:
+        """What is written is visible at once."""
+
+    def settle(self, touch: bytes) -> None:
+        """Start anew with full compaction due after a second instead of four hours, and wait until it is done.
+
+        ``touch`` are points that are there already, one per shard at least: after a start, what was in memory is
+        written to the disk only once something comes in.
+        """
+        self.stop()
+        self.hurry = True
+        self.start()
+        self.load([touch])
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < SETTLED_SECONDS:
+            if (now := self.disk_bytes()) != size:
+                size, since = now, time.monotonic()
+            time.sleep(1)
+        self.stop()
+        self.hurry = False
+        self.start()
+
+    def query(self, text: str, method: str = "GET") -> list[dict[str, list[list[object]]]]:
+        """The series of the answer, times in milliseconds."""
+        parameters = {"q": text, "db": "coinwatch", "epoch": "ms"}
+        answer = self.session.request(method, f"{self.url}/query", params=parameters)
+        answer.raise_for_status()
+        result = answer.json()["results"][0]
+        if "error" in result:
+            raise RuntimeError(result["error"])
+        return list(result.get("series", []))
+
+    def count(self, field: str = "price") -> int:
+        series = self.query(f"SELECT count({field}) FROM quotes")
+        return int(str(series[0]["values"][0][1])) if series else 0
+
+
+def bodies_of(quotes: Sequence[Quote], ids: dict[object, int]) -> Iterable[bytes]:
+    """Quotes as line protocol, in the order in which they came."""
+    for first in range(0, len(quotes), POINTS_PER_REQUEST):
+        yield "\n".join(
+            f"quotes,instrument={ids[quote.instrument]} price={quote.price},volume_24h={quote.volume_24h},"
+            f"bid={quote.bid},ask={quote.ask} {int(quote.observed_at.timestamp())}"
+            for quote in quotes[first : first + POINTS_PER_REQUEST]
+        ).encode()

@@ -1,0 +1,94 @@
+"""A durable Postgres for a benchmark, with the product's tables."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from benchmarks.shared.market import EXCHANGE, INSTRUMENTS, instruments
+from coinwatch.database import create_engine
+from coinwatch.exchanges.domain import Instrument
+from coinwatch.migrations import migrate, setup_database
+from tests.support.postgres import PostgresServer, postgres_server
+
+TEMPLATE = "coinwatch"
+# Autovacuum, work_mem, planner costs and all else stay at Postgres' defaults.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_wal_size": "2GB"}
+CATALOG = """
+INSERT INTO exchanges (code, name, enabled) VALUES (%(exchange)s, %(exchange)s, true);
+INSERT INTO coins (code, name, position) SELECT 'C' || n, 'Coin ' || n, n FROM generate_series(1, %(count)s) n;
+INSERT INTO instruments (exchange_id, base, quote, symbol)
+SELECT id, 'C' || n, 'USD', 'C' || n || 'USD' FROM exchanges, generate_series(1, %(count)s) n
+WHERE exchanges.code = %(exchange)s ORDER BY n;
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of the server; ``ids`` are its instruments', 1 to 1,000."""
+
+    server: PostgresServer
+    name: str
+
+    @property
+    def url(self) -> str:
+        """For the application's role."""
+        return self.server.url(self.name, "coinwatch_app")
+
+    @property
+    def admin_url(self) -> str:
+        return self.server.url(self.name)
+
+    @property
+    def ids(self) -> dict[Instrument, int]:
+        return {instrument: number for number, instrument in enumerate(instruments(), 1)}
+
+    def engine(self) -> sa.Engine:
+        return create_engine(self.url)
+
+    def admin(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.admin_url, autocommit=True)
+
+    def bytes_of(self, *tables: str) -> int:
+        """On disk with indexes, of all partitions."""
+        with self.admin() as connection:
+            found = connection.execute(
+                "SELECT sum(pg_total_relation_size(relid)) FROM unnest(%s::text[]) t, pg_partition_tree(t::regclass)",
+                [list(tables)],
+            ).fetchone()
+        return int(str(found[0])) if found else 0
+
+
+@contextmanager
+def benchmark_server() -> Iterator[PostgresServer]:
+    """A server that keeps what it commits, with a quarter of the memory as its manual advises."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with postgres_server(DURABLE | {"shared_buffers": f"{memory // 4 // 2**20}MB"}) as server:
+        roles = ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")
+        setup_database(server.url("postgres"), *(server.url(TEMPLATE, role) for role in roles))
+        owner = create_engine(server.url(TEMPLATE, "coinwatch_owner"))
+        migrate(owner)
+        owner.dispose()
+        with psycopg.connect(server.url(TEMPLATE)) as connection, connection.cursor() as cursor:
+            for statement in CATALOG.split(";")[:-1]:
+                cursor.execute(statement, {"exchange": EXCHANGE, "count": INSTRUMENTS})
+        yield server
+
+
+def make_database(server: PostgresServer, name: str) -> Database:
+    """A new database with the product's tables and the market's instruments, nothing else."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+        )
+    database = Database(server, name)
+    with database.admin() as connection:
+        numbered = connection.execute("SELECT min(id), max(id) FROM instruments WHERE base ~ '^C[0-9]'").fetchone()
+    if numbered != (1, INSTRUMENTS):
+        raise RuntimeError(f"instruments are numbered {numbered}, not from 1 to {INSTRUMENTS}")
+    return database

@@ -1,0 +1,7 @@
+-- Stored candles of one instrument opened in [start, end), oldest first. Reads what the key holds and no more: years
+-- of them come from a few pages of the index, without the table.
+SELECT opened_at, open, high, low, close, volume
+FROM candles
+WHERE instrument_id = :instrument_id AND resolution = CAST(:made_of AS candle_resolution)
+  AND opened_at >= :start AND opened_at < :end
+ORDER BY opened_at;

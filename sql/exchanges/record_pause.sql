@@ -1,0 +1,5 @@
+-- The exchange asked for a pause, of whichever worker: it holds for all of them, and is no failed fetch of prices.
+INSERT INTO exchange_status (exchange_id, blocked_until, last_error)
+VALUES (:exchange_id, :blocked_until, :error)
+ON CONFLICT (exchange_id) DO UPDATE
+SET blocked_until = greatest(exchange_status.blocked_until, excluded.blocked_until), last_error = excluded.last_error;

@@ -1,0 +1,10 @@
+-- Gaps that end after :since, newest first; exchange, coin and status narrow it down, null means all.
+SELECT e.code AS exchange, i.base, i.quote, g.day, g.started_at, g.ended_at, g.status, g.reason, g.found_at, g.settled_at
+FROM gaps g
+JOIN instruments i ON i.id = g.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id
+WHERE g.ended_at > :since
+  AND (CAST(:exchange AS text) IS NULL OR e.code = lower(CAST(:exchange AS text)))
+  AND (CAST(:coin AS text) IS NULL OR i.base = upper(CAST(:coin AS text)))
+  AND (CAST(:status AS text) IS NULL OR g.status = :status)
+ORDER BY g.started_at DESC, e.code, i.base, i.quote;
