@@ -27,7 +27,7 @@ WITH RECURSIVE hit_by AS (
   SELECT id, observed_at, value, reference, reference_at, change_percent, observed_at < :missed_before, :now
   FROM walk
   ORDER BY observed_at, id
-  ON CONFLICT ON CONSTRAINT alerts_once DO NOTHING
+  ON CONFLICT (subscription_id, observed_at) DO NOTHING
   RETURNING subscription_id
 ), last_fired AS (
   SELECT DISTINCT ON (id) id, turn, observed_at, turns FROM walk ORDER BY id, observed_at DESC

@@ -48,6 +48,7 @@ def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         news = connection.execute(statement("alerts/news")).one_or_none()
         if news is not None:
+            prepare(connection)
             quotes, alerts = judge(connection, news.oldest, news.newest, now, now - news_age)
         mails = connection.execute(statement("mail/queue_alerts"), {"now": now}).scalar_one()
     result = MatchResult(quotes, alerts, mails)
@@ -55,36 +56,40 @@ def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(
     return result
 
 
+def prepare(connection: Connection) -> None:
+    """Make the session's temporary tables; they are empty again after every transaction."""
+    for table in TEMPORARY_TABLES:
+        connection.execute(statement(f"alerts/create_{table}"))
+
+
 def judge(
     connection: Connection, oldest: datetime, newest: datetime, now: datetime, missed_before: datetime
 ) -> tuple[int, int]:
     """Judge the values in (``oldest``, ``newest``] that lie beyond their watermarks; their number, and the alerts'.
 
-    Runs on whatever tables of these names the session sees first: the backtest puts temporary ones before them.
+    Needs ``prepare`` once in the session. Runs on whatever tables of these names the session sees first: the backtest
+    puts temporary ones before them.
     """
-    for table in TEMPORARY_TABLES:
-        connection.execute(statement(f"alerts/create_{table}"))
     between = {"oldest": oldest, "newest": newest}
     quotes = connection.execute(statement("alerts/take_new_quotes"), between).rowcount
     if not quotes:
         return 0, 0
     connection.execute(statement("alerts/find_rules"))
     connection.execute(statement("alerts/moves_since_last"))
+    connection.execute(statement("alerts/moves_across"))
     for window in connection.execute(statement("alerts/windows")).mappings().all():
         connection.execute(statement(LOOKING_BACK[window["kind"]]), _look_back(window))
     connection.execute(statement("alerts/find_hits"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
+    connection.execute(statement("alerts/advance_watermarks"))
     return quotes, alerts
 
 
 def _look_back(window: Mapping[str, Any]) -> dict[str, object]:
     """Between which moments the references of one kind and window lie, so that no other partition is planned for."""
     length = timedelta(seconds=window["window_seconds"])
+    look_back = {"seconds": window["window_seconds"], "window": length}
     if window["kind"] == "deviation_from_average":
-        return {"window": length, "oldest": window["oldest"] - length, "newest": window["newest"]}
-    return {
-        "window": length,
-        "slack": SLACK,
-        "oldest": window["oldest"] - length - SLACK,
-        "newest": window["newest"] - length,
-    }
+        return look_back | {"oldest": window["oldest"] - length, "newest": window["newest"]}
+    bounds = {"oldest": window["oldest"] - length - SLACK, "newest": window["newest"] - length}
+    return look_back | bounds | {"slack": SLACK}

@@ -29,7 +29,9 @@ def add(engine: sa.Engine, rule: Rule, email: str = "ada@example.org", minutes: 
         email=email,
         coin="BTC",
         rule=library.Rule(
-            threshold=rule.percent, direction=rule.direction, cooldown_seconds=rule.cooldown_seconds  # type: ignore[arg-type]
+            threshold=rule.percent,
+            direction=rule.direction,
+            cooldown_seconds=rule.cooldown_seconds,  # type: ignore[arg-type]
         ),
         exchange="kraken",
         now=at(minutes),

@@ -129,7 +129,9 @@ def test_volume_has_rules_of_its_own(catalog: sa.Engine) -> None:
         load(catalog, quote(100, minute, **({} if amount is None else {"volume_24h": amount})))
         match_alerts(catalog, at(minute))
     assert fired(catalog, price) == []
-    assert minutes(fired(catalog, volume)) == [3, 4], "a quote without volume says nothing, and nothing is a percentage of zero"
+    assert minutes(fired(catalog, volume)) == [3, 4], (
+        "a quote without volume says nothing, and nothing is a percentage of zero"
+    )
 
 
 def test_a_snoozed_rule_stays_silent_and_wakes_up(catalog: sa.Engine) -> None:

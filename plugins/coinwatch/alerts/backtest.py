@@ -1,0 +1,123 @@
+"""What a rule would have told: the matcher's own statements over stored history.
+
+Temporary tables named like the real ones stand before them in a session of its own: one subscription with the rule,
+a watermark at the start, an empty table of alerts. The judging runs in a read-only transaction, in which Postgres
+lets nobody write to anything but temporary tables.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from coinwatch.alerts.matching import SLACK, judge, prepare
+from coinwatch.alerts.rules import Rule, check_rule
+from coinwatch.database import create_engine, statement, transaction
+from coinwatch.errors import InvalidRequest
+from coinwatch.prices.catalog import find_instrument
+
+LONGEST = timedelta(days=5 * 366)
+# Looking back from every value is dear where each look has to choose among many partitions: then prices are copied.
+FEW_PARTITIONS = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class PastAlert:
+    """A value that would have been told, and what it was compared with; units as in ``Rule``."""
+
+    observed_at: datetime
+    price: float
+    reference: float
+    reference_at: datetime | None
+    change_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What a rule would have told between two moments. ``quotes`` values were judged; none means no history there.
+
+    ``minutes_before`` is the moment before which only the closes of minutes are kept, None where all were prices.
+    """
+
+    exchange: str
+    base: str
+    quote: str
+    start: datetime
+    end: datetime
+    quotes: int
+    alerts: list[PastAlert]
+    minutes_before: datetime | None = None
+
+    @property
+    def per_week(self) -> float:
+        """Alerts per week of the time asked for."""
+        return len(self.alerts) / ((self.end - self.start) / timedelta(weeks=1))
+
+
+def backtest(
+    engine: Engine,
+    rule: Rule,
+    coin: str,
+    exchange: str | None = None,
+    quote: str | None = None,
+    *,
+    start: datetime,
+    end: datetime,
+) -> Backtest:
+    """Judge the stored values in (``start``, ``end``] by a rule as the live matcher would have done.
+
+    Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for a nonsensical rule or range.
+    """
+    check_rule(rule, start)
+    for name, moment in (("start", start), ("end", end)):
+        if moment.tzinfo is None:
+            raise InvalidRequest(name, f"The {name} needs a time zone, for example 2026-01-31T12:00:00Z.")
+    if not timedelta() < end - start <= LONGEST:
+        raise InvalidRequest("start", f"The start has to lie before the end, at most {LONGEST.days} days.")
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+        prices = connection.execute(statement("backtest/oldest_prices"), {"instrument_id": instrument.instrument_id})
+        kept_since = _kept_since(prices.one_or_none(), end)
+    oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
+    subject = {"instrument_id": instrument.instrument_id, "start": start, "slack": SLACK, **asdict(rule)}
+    with _session(engine) as connection:
+        with connection.begin():
+            prepare(connection)
+            for table in ("subscriptions", "alerts", "watermarks"):
+                connection.execute(statement(f"backtest/create_{table}"))
+            if oldest < kept_since or (rule.window_seconds and end - start > FEW_PARTITIONS):
+                span = {"oldest": oldest, "newest": end, "kept_since": kept_since}
+                connection.execute(statement("backtest/copy_minutes"), subject | span)
+                connection.execute(statement("backtest/index_prices"))
+                connection.execute(sa.text("ANALYZE pg_temp.prices"))
+            connection.execute(statement("backtest/add_rule"), subject)
+            connection.execute(statement("backtest/start"), subject)
+        with connection.begin():
+            connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+            quotes, _ = judge(connection, start, end, end, start)
+            rows = connection.execute(statement("backtest/alerts"))
+            alerts = [PastAlert(**row) for row in rows.mappings()]
+    minutes_before = min(kept_since, end) if start < kept_since else None
+    return Backtest(instrument.exchange, instrument.base, instrument.quote, start, end, quotes, alerts, minutes_before)
+
+
+@contextmanager
+def _session(engine: Engine) -> Iterator[Connection]:
+    """A session that nobody used before: what it prepared earlier would mean the real tables."""
+    own = create_engine(engine.url.render_as_string(hide_password=False))
+    try:
+        with closing(own.connect()) as connection:
+            yield connection
+    finally:
+        own.dispose()
+
+
+def _kept_since(row: sa.Row[Any] | None, end: datetime) -> datetime:
+    """From when on prices stand in for minutes: always without a row, never without a partition of prices."""
+    if row is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return datetime.combine(row.since, time(), UTC) if row.since else end + timedelta(days=1)

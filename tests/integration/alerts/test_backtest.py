@@ -1,0 +1,70 @@
+"""The backtest tells what the live matcher would have told, and leaves no trace."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+
+from coinwatch.alerts.backtest import backtest
+from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.database import transaction
+from coinwatch.errors import InvalidRequest
+from coinwatch.prices.candles import refresh_candles
+from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
+from tests.support.quotes import at, load, quote
+
+
+def counts(engine: sa.Engine) -> list[int]:
+    with transaction(engine) as connection:
+        return [
+            connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("subscriptions", "alerts", "match_watermarks", "users", "outbox", "prices")
+        ]
+
+
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prices=PRICES, rule=RULES)
+def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
+    with transaction(catalog) as connection:
+        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    subscription = add(catalog, rule)
+    for minute, price in enumerate(prices):
+        load(catalog, quote(price, minute))
+        match_alerts(catalog, at(minute))
+    before = counts(catalog)
+    past = backtest(catalog, rule, "BTC", "kraken", start=at(-1), end=at(60))
+    assert [alert.observed_at for alert in past.alerts] == fired(catalog, subscription)
+    assert past.quotes == len(prices)
+    assert counts(catalog) == before
+
+
+def test_beyond_the_prices_that_are_kept_it_judges_the_closes_of_the_minutes(
+    catalog: sa.Engine,
+) -> None:
+    load(catalog, quote(100, -60 * 30), quote(110, -60 * 30 + 1), quote(110, 0), quote(121, 1), now=at(10))
+    refresh_candles(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("SELECT drop_price_partition('2026-02-28')"))
+    past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-60 * 48), end=at(60))
+    assert [(alert.observed_at, alert.price) for alert in past.alerts] == [(at(-60 * 30 + 2), 110), (at(1), 121)]
+    assert past.minutes_before == at(-12 * 60)
+
+
+def test_it_says_how_often_a_week(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
+    past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(0), end=at(0) + timedelta(days=14))
+    assert (past.quotes, len(past.alerts), past.per_week) == (2, 2, 1.0)
+
+
+def test_without_history_it_judged_nothing(catalog: sa.Engine) -> None:
+    past = backtest(catalog, Rule(), "BTC", "kraken", start=at(0), end=at(60))
+    assert (past.quotes, past.alerts, past.per_week) == (0, [], 0.0)
+
+
+def test_a_range_that_ends_before_it_starts_is_refused(catalog: sa.Engine) -> None:
+    with pytest.raises(InvalidRequest, match="before the end"):
+        backtest(catalog, Rule(), "BTC", "kraken", start=at(60), end=at(0))
