@@ -46,3 +46,27 @@ WHERE p.instrument_id = m.instrument_id;
 
 ALTER TABLE alerts ADD COLUMN missed boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN alerts.missed IS 'Found too late to be news (after an outage): told in the next mail, not in one of its own.';
+
+-- How a person wants to be told, and whether their address still takes mail.
+ALTER TABLE users
+  ADD COLUMN quiet_from time,
+  ADD COLUMN quiet_until time,
+  ADD COLUMN digest text NOT NULL DEFAULT 'none' CONSTRAINT users_digest_known CHECK (digest IN ('none', 'daily', 'weekly')),
+  ADD COLUMN digest_sent_at timestamptz,
+  ADD COLUMN channel_url text,
+  ADD COLUMN disabled_at timestamptz,
+  ADD COLUMN disabled_reason text,
+  ADD CONSTRAINT users_quiet_hours_whole CHECK ((quiet_from IS NULL) = (quiet_until IS NULL));
+COMMENT ON COLUMN users.quiet_from IS 'Local time (timezone) from which alerts are held until quiet_until, then sent as one; null for never.';
+COMMENT ON COLUMN users.channel_url IS 'Where alerts go besides mail, as apprise writes it; set by operators. It holds secrets.';
+COMMENT ON COLUMN users.disabled_at IS 'The mail server refused the address for good: nothing is sent there any more.';
+
+ALTER TABLE outbox
+  DROP CONSTRAINT outbox_kind_known,
+  DROP CONSTRAINT outbox_status_known,
+  ADD COLUMN channel text NOT NULL DEFAULT 'mail' CONSTRAINT outbox_channel_known CHECK (channel IN ('mail', 'apprise')),
+  ADD CONSTRAINT outbox_kind_known CHECK (kind IN ('alerts', 'confirmation', 'expired', 'digest')),
+  ADD CONSTRAINT outbox_status_known CHECK (status IN ('queued', 'sent', 'failed', 'dropped'));
+COMMENT ON COLUMN outbox.status IS 'failed: refused for good or tried too often; dropped: an operator gave it up.';
+CREATE INDEX outbox_recipient ON outbox (recipient, sent_at);
+CREATE INDEX alerts_subscription ON alerts (subscription_id, observed_at DESC);
