@@ -1,11 +1,24 @@
 """Commands about subscriptions; an operator's word confirms the address."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from coinwatch.alerts import subscriptions as library
 from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.cli.rules import (
+    CooldownOption,
+    DirectionOption,
+    ExchangeOption,
+    KindOption,
+    MetricOption,
+    OnceOption,
+    QuoteOption,
+    WindowOption,
+    make_rule,
+)
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 
@@ -16,26 +29,29 @@ app = typer.Typer()
 def subscribe(
     email: Annotated[str, typer.Argument(help="Who gets the mail.")],
     coin: Annotated[str, typer.Argument(help="The coin, by code or name: BTC or bitcoin.")],
-    percent: Annotated[float, typer.Argument(help="Change from one price to the next, in percent: 5 or 0.5.")],
-    exchange: Annotated[
-        str | None, typer.Option(help="Exchange code; the index of all exchanges when left out.")
-    ] = None,
-    quote: Annotated[str | None, typer.Option(help="Currency; the dollar when left out.")] = None,
-    direction: Annotated[str, typer.Option(help="up, down or either.")] = "either",
-    cooldown: Annotated[int, typer.Option(help="Seconds to rest after an alert.")] = 0,
+    threshold: Annotated[float, typer.Argument(help="Percent: 5 or 0.5. For the kind crosses, the level.")],
+    kind: KindOption = "change_since_last",
+    window: WindowOption = None,
+    exchange: ExchangeOption = None,
+    quote: QuoteOption = None,
+    direction: DirectionOption = "either",
+    metric: MetricOption = "price",
+    cooldown: CooldownOption = "0m",
+    once: OnceOption = False,
+    days: Annotated[float | None, typer.Option(help="End by itself after so many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mail somebody whenever a price moves by some percent."""
+    """Mail somebody when a price moves, deviates from its average, or crosses a level."""
+    now = utc_now()
+    rule = make_rule(kind, threshold, direction, metric, window, cooldown, once)
     subscription = library.subscribe(
         get_engine(),
         email=email,
         coin=coin,
-        threshold_percent=percent,
+        rule=replace(rule, expires_at=now + timedelta(days=days) if days else None),
         exchange=exchange,
         quote=quote,
-        direction=direction,
-        cooldown_seconds=cooldown,
-        now=utc_now(),
+        now=now,
         confirmed=True,
     )
     if as_json:

@@ -28,7 +28,16 @@ def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | Non
     if not trusted:
         site.limit.take(client)
     try:
-        made = subscribe(site.engine, **wish.model_dump(), now=site.clock(), confirmed=trusted)
+        made = subscribe(
+            site.engine,
+            email=wish.email,
+            coin=wish.coin,
+            rule=wish.rule(),
+            exchange=wish.exchange,
+            quote=wish.quote,
+            now=site.clock(),
+            confirmed=trusted,
+        )
     except AlreadyExists:
         if trusted:
             raise
@@ -108,7 +117,7 @@ def form_page(
 def _field_of(error: RequestError, wish: SubscriptionWish) -> str:
     """The field to show an error at; the empty name is the form as a whole."""
     if isinstance(error, InvalidRequest):
-        return error.field
+        return ("level" if wish.kind == "crosses" else "threshold_percent") if error.field == "threshold" else error.field
     if isinstance(error, NotFound):
         return "exchange" if wish.exchange else "coin"
     return ""

@@ -1,9 +1,12 @@
 """What people ask for in forms and API bodies, checked in one place, and what is wrong with it in plain words."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metric, Rule
+from coinwatch.errors import InvalidRequest
 
 # What a form shows before anybody typed.
 BLANK = {"email": "", "coin": "", "threshold_percent": "", "direction": "either", "exchange": ""}
@@ -29,11 +32,23 @@ class SubscriptionWish(BaseModel):
 
     email: str = Field(min_length=1, max_length=254, description="Where the alerts go.", examples=["ada@example.org"])
     coin: str = Field(min_length=1, max_length=60, description="Code or name of the coin.", examples=["BTC", "Bitcoin"])
-    threshold_percent: Percent = Field(
-        description="How far the price has to move from the last recorded one, in percent (2.5 is 2.5 %).",
+    kind: Kind = Field(
+        "change_since_last",
+        description="What to compare with: the value before, the value a window ago, the average of a window, or a level.",
+    )
+    metric: Metric = Field("price", description="The price, or the rolling 24 h volume.")
+    threshold_percent: Annotated[Percent | None, Optional] = Field(
+        None,
+        description="How far the value has to move, in percent (2.5 is 2.5 %). For every kind but crosses.",
         examples=[2.5],
     )
-    direction: Literal["up", "down", "either"] = Field("either", description="Which way the price has to move.")
+    level: Annotated[Percent | None, Optional] = Field(
+        None, description="The price (or volume) to cross, for the kind crosses.", examples=[100000]
+    )
+    window_seconds: Annotated[int | None, Optional] = Field(
+        None, description="Length of the window; left out, an hour for a change and 5 minutes for an average."
+    )
+    direction: Direction = Field("either", description="Which way the value has to move.")
     exchange: Annotated[Annotated[str, Field(max_length=60)] | None, Optional] = Field(
         None, description="Code of the exchange; left out, the index: the median of all exchanges.", examples=["kraken"]
     )
@@ -41,6 +56,26 @@ class SubscriptionWish(BaseModel):
         None, description="Currency of the price; left out, US dollar where there is one.", examples=["USD"]
     )
     cooldown_seconds: int = Field(0, description="Seconds of silence after an alert; 0 for none.", examples=[3600])
+    repeat: bool = Field(True, description="False ends the subscription with its first alert.")
+    expires_at: Annotated[AwareDatetime | None, Optional] = Field(None, description="When it ends by itself.")
+
+    def rule(self) -> Rule:
+        """The rule that is wished for; InvalidRequest when its number is missing."""
+        crosses = self.kind == "crosses"
+        threshold = self.level if crosses else self.threshold_percent
+        if threshold is None:
+            raise InvalidRequest("level" if crosses else "threshold_percent", "Please fill this in.")
+        window = DEFAULT_WINDOW_SECONDS.get(self.kind, 0) if self.window_seconds is None else self.window_seconds
+        return Rule(
+            self.kind,
+            threshold,
+            self.direction,
+            self.metric,
+            window,
+            self.cooldown_seconds,
+            self.repeat,
+            self.expires_at,
+        )
 
 
 def read_wish(fields: Mapping[str, object]) -> tuple[SubscriptionWish | None, dict[str, str]]:
