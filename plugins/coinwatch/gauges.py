@@ -35,6 +35,9 @@ NAMES = {
     "cycle.mails_failed": "Mails given up in the last cycle",
     "cycle.outbox_queued": "Mails that wait",
     "cycle.outbox_oldest_seconds": "Age of the oldest mail that waits, in seconds; 0 when none does",
+    "database.bytes": "Size of the database on disk, in bytes",
+    "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` is all its days together",
+    "quality.{check}.findings": "What the last run of a data check found wrong; 0 is good",
 }
 
 log = structlog.get_logger()
@@ -76,6 +79,16 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
             values[f"{path}.volume_24h"] = row.volume_24h
         if row.bid is not None and row.ask is not None:
             values[f"{path}.spread"] = row.ask - row.bid
+    send_gauges(settings, values)
+    return len(values)
+
+
+def send_disk_gauges(engine: Engine, settings: Settings) -> int:
+    """Send the sizes of the database and of its tables; the number of gauges."""
+    with transaction(engine) as connection:
+        values: dict[str, float] = {"database.bytes": connection.execute(statement("status_bytes")).scalar_one()}
+        for row in connection.execute(statement("status_disk")):
+            values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)
 

@@ -1,5 +1,6 @@
 """Gauges arrive in a real Graphite through a real StatsD with the values of the database."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from coinwatch.gauges import NAMES, escape, send_gauges, send_price_gauges
 from coinwatch.pipeline import push_gauges
 from coinwatch.prices.collecting import CollectResult
+from coinwatch.prices.quality import CHECKS
 from coinwatch.settings import Settings
 from tests.support.graphite import GraphiteServer
 from tests.support.ports import free_port
@@ -91,6 +93,10 @@ def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch:
     pipeline.push_gauges(catalog, offline, [CollectResult("kraken", quotes=1)], 1, at(1))
     pipeline.match_and_record(catalog, make_settings(alerts_file="/dev/null/no"), at(1))
     pipeline.deliver_and_report(catalog, offline)
+    for check in CHECKS:
+        pipeline.check_data(catalog, offline, check, at(1))
     shapes = {name.replace("kraken", "{exchange}").replace("btc.usd", "{base}.{quote}") for name in sent}
+    shapes = {re.sub(r"(?<=^database\.)\w+(?=\.)", "{table}", name) for name in shapes}
+    shapes = {re.sub(r"(?<=^quality\.)\w+", "{check}", name) for name in shapes}
     others = {name for name in shapes if name.startswith("exchanges.") and "{exchange}" not in name}
     assert shapes - others == set(NAMES)

@@ -75,7 +75,7 @@ def test_a_cycle_goes_on_without_the_exchanges_that_fail(
     assert {item.exchange for item in result.collected} == {"coinnews", "coingecko", "binance"}
     assert set(result.failed) == {"kraken", "coinbase"}
     assert result.index_prices == 4
-    sentences = failing_exchanges(catalog, datetime.now(UTC))
+    sentences = failing_exchanges(catalog)
     assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
 
 
