@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import Database
@@ -164,3 +166,30 @@ def test_help_helps(coinwatch: Command, command: str) -> None:
     done = coinwatch(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: coinwatch" in done.stdout
+
+
+def test_gaps_are_found_repaired_and_listed(coinwatch: Command, database: Database, far_end: ExchangeServer) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "enable", "kraken")
+    assert "No gaps in the last 7d" in coinwatch("gaps").stdout
+    first, last = datetime.now(UTC) - timedelta(hours=3), datetime.now(UTC) - timedelta(hours=1)
+    with psycopg.connect(database.url("app")) as connection:
+        connection.execute(
+            "INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, source)"
+            " SELECT i.id, '1m', date_trunc('minute', m), 1, 1, 1, 1, 'quotes' FROM instruments i, unnest(%s) m"
+            " WHERE i.symbol = 'XBTUSD'",
+            [[first, last]],
+        )
+    assert "open" in coinwatch("gaps", "find").stdout
+    far_end.fail("kraken", "status", status=451)
+    away = coinwatch("gaps", "repair")
+    assert away.returncode == 1
+    assert "Some gaps stay open:\n  kraken BTC/USD: does not serve this country" in away.stderr
+    far_end.faults.clear()
+    assert "kraken: " in coinwatch("gaps", "repair").stdout
+    found = json.loads(coinwatch("gaps", "--coin", "bitcoin", "--status", "repaired", "--json").stdout)
+    assert {gap["exchange"] for gap in found} == {"kraken"}
+    assert "repaired" in coinwatch("gaps", "--exchange", "kraken").stdout
+    wrong = coinwatch("gaps", "find", "--from", "yesterday")
+    assert "--from 'yesterday' is not a day such as 2026-01-31" in wrong.stderr
+    assert "No such gap was given up" in coinwatch("gaps", "retry").stdout
