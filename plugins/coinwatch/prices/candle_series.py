@@ -82,7 +82,7 @@ def candles(
 ) -> CandleSeries:
     """Candles of one instrument that open in ``[start, end)``: 1m, 5m, 15m, 1h, 4h, 1d, 1w (Monday) or 1M (month).
 
-    From four hours on they go by the clock of ``timezone``: days that are not UTC's are made of hours, or of minutes where
+    From four hours on they go by the clock of ``timezone``: days that are not UTC's are made of hours, of minutes where
     its offset is no whole number of hours. At most ``periods.MAX_CANDLES``. ``coin`` is a code or a name; without
     ``exchange`` it is the index. Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for an
     unknown resolution or time zone and for a range that is nonsensical or too long.
