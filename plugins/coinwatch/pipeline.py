@@ -13,7 +13,7 @@ from coinwatch.alerts.textfile import append_alerts
 from coinwatch.clock import utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
-from coinwatch.gauges import escape, send_disk_gauges, send_gauges, send_price_gauges
+from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
@@ -88,7 +88,7 @@ def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime)
 def push_gauges(
     engine: Engine, settings: Settings, collected: Sequence[CollectResult], index_prices: int, now: datetime
 ) -> int:
-    """Send the gauges of instruments, exchanges, tables and of the cycle's fetching; their number."""
+    """Send the gauges of instruments, exchanges, gaps, tables and of the cycle's fetching; their number."""
     with transaction(engine) as connection:
         health = connection.execute(statement("exchanges/health")).all()
     values: dict[str, float] = {
@@ -105,7 +105,8 @@ def push_gauges(
             values[f"{path}.quotes"] = result.quotes
             values[f"{path}.refused"] = sum(result.loaded.refused.values())
     send_gauges(settings, values)
-    return len(values) + send_price_gauges(engine, settings, now) + send_disk_gauges(engine, settings)
+    others = send_price_gauges(engine, settings, now) + send_gap_gauges(engine, settings, now)
+    return len(values) + others + send_disk_gauges(engine, settings)
 
 
 def match_and_record(engine: Engine, settings: Settings, now: datetime) -> MatchResult:

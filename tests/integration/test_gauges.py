@@ -77,6 +77,32 @@ def test_whatever_a_code_holds_it_stays_one_part_of_the_name(part: str, escaped:
     assert escape(part) == escaped
 
 
+def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
+    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coinwatch import gauges
+
+    sent: dict[str, float] = {}
+    monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
+    stretches = [
+        (-1500, -1410, "unavailable"),  # its last half hour lies in the day
+        (-100, -70, "open"),
+        (-50, -40, "repaired"),
+        (-3000, -2900, "open"),
+    ]
+    insert = """
+      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, found_at)
+      SELECT i.id, CAST(:start AS date), :start, :end, :status, :end
+      FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND i.base = 'BTC'
+    """
+    with catalog.begin() as connection:
+        rows = [{"start": at(first), "end": at(last), "status": status} for first, last, status in stretches]
+        connection.execute(sa.text(insert), rows)
+    assert gauges.send_gap_gauges(catalog, make_settings(), at(0)) == 10, "two for each exchange and the index"
+    assert (sent["gaps.kraken.open"], sent["gaps.kraken.missing_minutes"]) == (2, 60)
+    assert (sent["gaps.binance.open"], sent["gaps.index.missing_minutes"]) == (0, 0)
+
+
 def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from coinwatch import gauges, pipeline
 
@@ -98,5 +124,5 @@ def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch:
     shapes = {name.replace("kraken", "{exchange}").replace("btc.usd", "{base}.{quote}") for name in sent}
     shapes = {re.sub(r"(?<=^database\.)\w+(?=\.)", "{table}", name) for name in shapes}
     shapes = {re.sub(r"(?<=^quality\.)\w+", "{check}", name) for name in shapes}
-    others = {name for name in shapes if name.startswith("exchanges.") and "{exchange}" not in name}
+    others = {name for name in shapes if name.startswith(("exchanges.", "gaps.")) and "{exchange}" not in name}
     assert shapes - others == set(NAMES)
