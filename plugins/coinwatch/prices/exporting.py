@@ -23,7 +23,7 @@ from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.files import lake, places
 from coinwatch.prices.files.kinds import TABLES, Table
 
-ROW_GROUP = 131_072
+ROW_GROUP = 65536
 DAY = timedelta(days=1)
 
 log = structlog.get_logger()
@@ -86,9 +86,18 @@ def export_days(
             written = _write(engine, system, lake.path_of(folder, table, day, code), table, day, code)
             if written:
                 files.append(written)
-                log.info("day exported", path=written.path, rows=written.rows, bytes=written.size)
         report(table, day, done, len(steps))
-    return ExportResult(files)
+    result = ExportResult(files)
+    log.info(
+        "history exported",
+        path=places.shown(destination),
+        first_day=str(first_day),
+        last_day=str(last_day),
+        files=len(files),
+        rows=result.rows,
+        bytes=result.size,
+    )
+    return result
 
 
 def _check_days(first_day: date, last_day: date, now: datetime) -> None:
