@@ -119,6 +119,41 @@ def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
     assert coinwatch("collect").returncode == 0
 
 
+def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, far_end: ExchangeServer) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "enable", "binance")
+    far_end.market.set_price("binance", "BTC", "USDT", 100.5)
+    coinwatch("collect")
+    fine = coinwatch("check")
+    assert fine.returncode == 0, fine.stdout
+    assert fine.stdout.splitlines() == [
+        f"{name}: nothing found" for name in ("stale", "disagreement", "frozen", "volume")
+    ]
+    far_end.market.set_price("binance", "BTC", "USDT", 110.0)
+    coinwatch("collect")
+    found = coinwatch("check")
+    assert found.returncode == 1
+    assert "disagreement: 1 found\n  binance BTC/USDT at 110 (observed " in found.stdout
+    assert "Traceback" not in found.stderr
+    assert [len(sentences) for sentences in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
+
+
+def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> None:
+    coinwatch("migrate")
+    coinwatch("collect")
+    assert "days of prices dropped: none" in coinwatch("maintain").stdout
+    assert json.loads(coinwatch("maintain", "--json").stdout)["prices"] == {"dropped": [], "kept": {}}
+    status = json.loads(coinwatch("status", "--json").stdout)
+    [prices] = [table for table in status["disk"] if table["table"] == "prices"]
+    assert prices["partitions"] == 8
+    assert status["database_bytes"] > prices["bytes"] > 0
+    line = next(line for line in coinwatch("status").stdout.splitlines() if line.startswith("prices  "))
+    assert f"8, {prices['first_day']} to {prices['last_day']}" in line
+    refused = coinwatch("maintain", COINWATCH_PRICES_KEEP_DAYS="7")
+    assert refused.returncode == 1
+    assert "coinwatch: COINWATCH_PRICES_KEEP_DAYS is 7, which drops prices that are still needed" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
