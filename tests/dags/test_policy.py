@@ -21,7 +21,7 @@ def dags() -> dict[str, Any]:
 
 
 def test_the_project_has_these_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["check_data", "collect_prices", "export_history", "maintain_database"]
+    assert sorted(dags) == ["backfill_candles", "check_data", "collect_prices", "export_history", "maintain_database", "repair_gaps"]
 
 
 def test_every_dag_has_an_owner_tags_retries_and_a_note_for_the_night(dags: dict[str, Any]) -> None:
@@ -44,6 +44,9 @@ def test_what_follows_the_fetching_goes_on_when_an_exchange_fails(dags: dict[str
     tasks = {task.task_id: task for task in dags["collect_prices"].tasks}
     for name in ("compute_index", "push_gauges", "match_alerts", "send_mail"):
         assert tasks[name].trigger_rule == "all_done", name
+    assert tasks["report_failures"].trigger_rule == "one_failed"
+    tasks = {task.task_id: task for task in dags["backfill_candles"].tasks}
+    assert tasks["refresh_candles"].trigger_rule == "all_done"
     assert tasks["report_failures"].trigger_rule == "one_failed"
 
 
