@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from uuid import uuid4
 
 import fsspec
@@ -79,16 +79,9 @@ def written_whole(system: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
             yield file
         return
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    # Without this, leaving the block with an error would complete the upload of half a file.
-    remote: Any = system.open(path, "wb", autocommit=False)
-    try:
+    # Outside of a transaction, leaving the block with an error would complete the upload of half a file.
+    with system.transaction, system.open(path, "wb") as remote:
         yield remote
-        remote.close()
-    except BaseException:
-        with suppress(Exception):
-            remote.discard()
-        raise
-    remote.commit()
 
 
 @contextmanager
