@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from coinwatch.database import fetch, transaction
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candle_series import check_range
 from coinwatch.prices.candles import Resolution
 from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.periods import check_range
 from coinwatch.prices.thinning import Kind, Span, candle_points, read_points
 
 MAX_POINTS = 5000

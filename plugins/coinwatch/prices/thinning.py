@@ -71,7 +71,10 @@ def read_points(connection: Connection, instrument_id: int, span: Span, at_most:
     filling: list[Point] = []
     kinds: list[Kind] = ["prices"] if prices else []
     for hole in holes:
-        if resolution := _fitting(connection, instrument_id, hole):
+        resolution = _fitting(connection, instrument_id, hole)
+        if too_many and resolution and timedelta(seconds=SECONDS[resolution]) > span.width:
+            resolution = None  # too coarse a picture of what is there in detail
+        if resolution:
             inside = hole if hole.end == span.end else _without_the_last(hole, resolution)
             filling += candle_points(connection, instrument_id, inside, resolution)
             kinds.append(resolution)
