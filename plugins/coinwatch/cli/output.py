@@ -2,13 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 10.0
 
 Row = TypeVar("Row")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output: JSON on standard output.")]
@@ -20,7 +26,7 @@ def show_json(value: object) -> None:
 
 
 def show_table(
-    rows: Sequence[Row], columns: dict[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
+    rows: Sequence[Row], columns: Mapping[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
 ) -> None:
     """Rows under headings, or the sentence ``empty``. ``right`` names the columns of numbers."""
     if not rows:
@@ -32,6 +38,26 @@ def show_table(
     for row in rows:
         table.add_row(*(_cell(value(row)) for value in columns.values()))
     Console(soft_wrap=False).print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, a line now and then elsewhere; both on standard error. Told a text and a part of 1."""
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=1.0)
+            yield lambda text, part: progress.update(task, description=text, completed=part)
+        return
+    said_at = time.monotonic()
+
+    def say(text: str, part: float) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= SECONDS_BETWEEN_LINES:
+            said_at = time.monotonic()
+            typer.echo(f"{text} ({part:.0%})", err=True)
+
+    yield say
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
@@ -54,6 +80,11 @@ def byte_size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def percent(value: float | None) -> str | None:
+    """``+1.25 %``; None stays None."""
+    return None if value is None else f"{value:+.2f} %"
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"
@@ -71,6 +102,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
