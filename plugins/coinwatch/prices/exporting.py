@@ -124,19 +124,19 @@ def _write(
     engine: Engine, system: AbstractFileSystem, path: str, table: Table, day: date, exchange: str
 ) -> ExportedFile | None:
     """Write one file; None, and no file, if there is not a row."""
-    schema = lake.schema(table, exchange, day)
+    schema, address = lake.schema(table, exchange, day), places.address_of(system, path)
     with transaction(engine) as connection, closing(_row_groups(connection, table, exchange, day, schema)) as groups:
         first = next(groups, None)
         if first is None:
             return None
         rows = 0
-        with places.storage_errors(path), places.written_whole(system, path) as file:
+        with places.storage_errors(address, writing=True), places.written_whole(system, path) as file:
             with pq.ParquetWriter(file, schema, compression="zstd", version="2.6") as writer:
                 for group in chain([first], groups):
                     writer.write_table(group, row_group_size=ROW_GROUP)
                     rows += len(group)
             size = file.tell()
-    return ExportedFile(path, rows, size)
+    return ExportedFile(address, rows, size)
 
 
 def _row_groups(

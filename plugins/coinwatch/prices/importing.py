@@ -87,7 +87,7 @@ def import_files(
     found = [(system, file) for path in paths for system, file in _expand(path)]
     results = []
     for number, (system, path) in enumerate(found, 1):
-        done = Progress(places.shown(path), number, len(found))
+        done = Progress(places.address_of(system, path), number, len(found))
         results.append(_import_file(engine, system, path, options, instruments, now, done, report))
     changed = any(result.stored.inserted or result.stored.corrected for result in results)
     return ImportResult(results, refresh_candles(engine) if changed else None)
