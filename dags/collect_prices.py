@@ -144,7 +144,7 @@ def collect_prices() -> None:
         from coinwatch.database import get_engine
         from coinwatch.status import failing_exchanges
 
-        failing = failing_exchanges(get_engine(), datetime.now(UTC))
+        failing = failing_exchanges(get_engine())
         raise AirflowFailException("; ".join(failing) or "A task failed; its own log says why.")
 
     collected = fetch_and_load.expand(exchange=choose_exchanges())

@@ -31,7 +31,7 @@ REACTION = "**When it looks wrong:** "
 
 # Prices have 15 significant digits: grouped thousands, and no digit of a small price cut away.
 NUMBER, DIGITS = "locale", 8
-# Two collections may pass without a quote before a line breaks; CoinGecko is asked only every other time.
+# A line breaks where a gap begins to count for the exchange that is asked least often (CoinGecko, docs/gaps.md).
 BRIDGED_GAP_MILLISECONDS = 15 * 60 * 1000
 
 

@@ -96,7 +96,7 @@ def run(database: Database, sizes: Sequence[int], peer_seconds: float) -> Report
         [Goal(f"from the smallest to the largest at most {GOAL} times", growth, growth <= GOAL)],
         [
             "load is load_quotes, refresh is refresh_candles (minutes, hours, days); caches warm",
-            f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days alone, without loading, work_mem {PEER_WORK_MEM}",
+            f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days, loading not counted, work_mem {PEER_WORK_MEM}",
         ],
         details,
     )

@@ -216,7 +216,7 @@ class IntoInflux(Way):
         return self.server.count()
 
     def disk_bytes(self) -> int | None:
-        self.server.settle(b"\n".join(influx.bodies_of(self._touched, self.ids)))
+        self.server.settle({"autogen": b"\n".join(influx.bodies_of(self._touched, self.ids))})
         return self.server.disk_bytes()
 
 

@@ -49,26 +49,43 @@ def first_minute(rows: int) -> int:
 
 
 def fill(database: Database, rows: int, stored: int = 0) -> None:
-    """Make history of ``stored`` rows grow to ``rows``, backwards."""
-    first, last = first_minute(rows), first_minute(stored)
-    midnights = [minute for minute in range(0, NOW_MINUTE + 1, DAY_MINUTES) if first < minute < last]
-    days = list(pairwise([first, *midnights, last]))
-    engine = database.engine()
-    ensure_partitions(engine, {(START + timedelta(minutes=begin)).date() for begin, _ in days})
-    run_all(lambda day: _fill_day(database, *day), days, "days of prices")
+    """Make history of ``stored`` rows grow to ``rows``, backwards, with its candles."""
+    days = fill_prices(database, rows, stored)
     say("making candles")
     with database.admin() as connection:
         # The newest mark is taken first. This way the oldest day is, and candles go in as they would over the months.
         for begin, end in reversed(days):
             connection.execute(MARK_STALE, {"start": START, "first": begin, "last": end})
+    engine = database.engine()
     refresh_candles(engine)
     engine.dispose()
+    settle(database)
+
+
+def fill_prices(database: Database, rows: int, stored: int = 0) -> list[tuple[int, int]]:
+    """Prices alone; the days made, by their first minute and that after their last."""
+    days = days_of(first_minute(rows), first_minute(stored))
+    engine = database.engine()
+    ensure_partitions(engine, {moment(begin).date() for begin, _ in days})
+    engine.dispose()
+    run_all(lambda day: _fill_day(database, *day), days, "days of prices")
     with database.admin() as connection:
         connection.execute(KEEP_LATEST, {"start": START, "now": NOW_MINUTE})
-        say("vacuum")
-        # As autovacuum would have done over the months; left to itself it would begin in the middle of the measuring.
+    return days
+
+
+def settle(database: Database) -> None:
+    """As autovacuum would have done over the months; left to itself it would begin in the middle of the measuring."""
+    say("vacuum")
+    with database.admin() as connection:
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
+
+
+def days_of(first: int, last: int) -> list[tuple[int, int]]:
+    """The minutes from ``first`` to ``last``, cut at midnight."""
+    midnights = range(-(-(first + 1) // DAY_MINUTES) * DAY_MINUTES, last, DAY_MINUTES)
+    return list(pairwise([first, *midnights, last]))
 
 
 def run_all(do: Callable[[tuple[int, int]], object], work: Sequence[tuple[int, int]], what: str) -> None:

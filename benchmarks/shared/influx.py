@@ -5,7 +5,7 @@ What it promises on a crash: a write is answered when it is in the write-ahead l
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.shared.program import Program
 from coinwatch.exchanges.domain import Quote
@@ -50,24 +50,26 @@ class InfluxDB(Program):
         super().start()
         self.query("CREATE DATABASE coinwatch", method="POST")
 
-    def load(self, bodies: Iterable[bytes]) -> None:
+    def load(self, bodies: Iterable[bytes], policy: str = "autogen") -> None:
+        """Write bodies of line protocol; ``policy`` is the retention policy."""
+        parameters = {"db": "coinwatch", "rp": policy, "precision": "s"}
         for body in bodies:
-            answer = self.session.post(f"{self.url}/write", body, params={"db": "coinwatch", "precision": "s"})
-            answer.raise_for_status()
+            self.session.post(f"{self.url}/write", body, params=parameters).raise_for_status()
 
     def flush(self) -> None:
         """What is written is visible at once."""
 
-    def settle(self, touch: bytes) -> None:
+    def settle(self, touched: Mapping[str, bytes]) -> None:
         """Start anew with full compaction due after a second instead of four hours, and wait until it is done.
 
-        ``touch`` are points that are there already, one per shard at least: after a start, what was in memory is
-        written to the disk only once something comes in.
+        ``touched`` are points that are there already, by retention policy, one per shard at least: after a start, what
+        was in memory is written to the disk only once something comes in.
         """
         self.stop()
         self.hurry = True
         self.start()
-        self.load([touch])
+        for policy, body in touched.items():
+            self.load([body], policy)
         size, since = -1, time.monotonic()
         while time.monotonic() - since < SETTLED_SECONDS:
             if (now := self.disk_bytes()) != size:

@@ -66,6 +66,11 @@ class Program:
                 raise RuntimeError(f"{self.name} does not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
 
+    def get(self, path: str, **parameters: str | float) -> requests.Response:
+        answer = self.session.get(self.url + path, params=parameters)
+        answer.raise_for_status()
+        return answer
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """SIGKILL is a crash: nothing gets written any more."""
         if self._process is not None:

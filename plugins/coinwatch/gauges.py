@@ -6,7 +6,7 @@ a warning, never a cycle.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Engine
@@ -28,6 +28,8 @@ NAMES = {
     "exchanges.{exchange}.quotes": "Quotes the last fetch brought",
     "exchanges.{exchange}.refused": "Quotes of the last fetch that did not enter",
     "exchanges.{exchange}.errors": "Failed fetches in a row; 0 after a good one",
+    "gaps.{exchange}.open": "Gaps in its prices that wait for a repair",
+    "gaps.{exchange}.missing_minutes": "Minutes of the last 24 hours without prices, summed over its instruments",
     "cycle.rows": "Prices stored in the last cycle, the index included",
     "cycle.exchanges_failed": "Exchanges whose last fetch failed",
     "cycle.alerts": "Alerts that fired in the last cycle",
@@ -35,6 +37,9 @@ NAMES = {
     "cycle.mails_failed": "Mails given up in the last cycle",
     "cycle.outbox_queued": "Mails that wait",
     "cycle.outbox_oldest_seconds": "Age of the oldest mail that waits, in seconds; 0 when none does",
+    "database.bytes": "Size of the database on disk, in bytes",
+    "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` is all its days together",
+    "quality.{check}.findings": "What the last run of a data check found wrong; 0 is good",
 }
 
 log = structlog.get_logger()
@@ -76,6 +81,31 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
             values[f"{path}.volume_24h"] = row.volume_24h
         if row.bid is not None and row.ask is not None:
             values[f"{path}.spread"] = row.ask - row.bid
+    send_gauges(settings, values)
+    return len(values)
+
+
+def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Send how many gaps each enabled exchange and the index have; the number of gauges.
+
+    They change once an hour, and are sent with every cycle, because StatsD forgets what is not repeated.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("gaps/for_gauges"), {"since": now - timedelta(days=1)}).all()
+    values: dict[str, float] = {}
+    for row in rows:
+        values[f"gaps.{escape(row.exchange)}.open"] = row.open
+        values[f"gaps.{escape(row.exchange)}.missing_minutes"] = float(row.missing_minutes)
+    send_gauges(settings, values)
+    return len(values)
+
+
+def send_disk_gauges(engine: Engine, settings: Settings) -> int:
+    """Send the sizes of the database and of its tables; the number of gauges."""
+    with transaction(engine) as connection:
+        values: dict[str, float] = {"database.bytes": connection.execute(statement("status_bytes")).scalar_one()}
+        for row in connection.execute(statement("status_disk")):
+            values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)
 

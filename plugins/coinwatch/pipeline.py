@@ -13,13 +13,15 @@ from coinwatch.alerts.textfile import append_alerts
 from coinwatch.clock import utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
-from coinwatch.gauges import escape, send_gauges, send_price_gauges
+from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.collecting import CollectResult, collect_exchange
 from coinwatch.prices.index import compute_index
 from coinwatch.prices.partitions import prepare_partitions
+from coinwatch.prices.quality import CHECKS
+from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
 from coinwatch.settings import Settings
 
 MOST_FETCHES_AT_ONCE = 8
@@ -35,6 +37,16 @@ class CycleResult:
     collected: Sequence[CollectResult]
     failed: Mapping[str, str]
     index_prices: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceResult:
+    """Partitions made ahead, stale stretches whose candles were made, what became of old prices, and rows saved."""
+
+    partitions_made: int
+    stretches_refreshed: int
+    prices: RetentionResult
+    fetches_merged: int
 
 
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -76,7 +88,7 @@ def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime)
 def push_gauges(
     engine: Engine, settings: Settings, collected: Sequence[CollectResult], index_prices: int, now: datetime
 ) -> int:
-    """Send the gauges of instruments, exchanges and of the cycle's fetching; their number."""
+    """Send the gauges of instruments, exchanges, gaps, tables and of the cycle's fetching; their number."""
     with transaction(engine) as connection:
         health = connection.execute(statement("exchanges/health")).all()
     values: dict[str, float] = {
@@ -93,7 +105,8 @@ def push_gauges(
             values[f"{path}.quotes"] = result.quotes
             values[f"{path}.refused"] = sum(result.loaded.refused.values())
     send_gauges(settings, values)
-    return len(values) + send_price_gauges(engine, settings, now)
+    others = send_price_gauges(engine, settings, now) + send_gap_gauges(engine, settings, now)
+    return len(values) + others + send_disk_gauges(engine, settings)
 
 
 def match_and_record(engine: Engine, settings: Settings, now: datetime) -> MatchResult:
@@ -125,3 +138,22 @@ def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryResult:
         },
     )
     return result
+
+
+def check_data(engine: Engine, settings: Settings, check: str, now: datetime) -> list[str]:
+    """Run one of ``prices.quality.CHECKS``, send its gauge; a sentence for everything it found wrong."""
+    findings = CHECKS[check](engine, settings, now)
+    for finding in findings:
+        log.warning("data looks wrong", check=check, finding=finding)
+    send_gauges(settings, {f"quality.{check}.findings": len(findings)})
+    return findings
+
+
+def maintain_database(engine: Engine, settings: Settings, now: datetime) -> MaintenanceResult:
+    """The day's upkeep in one go, as the DAG maintain_database does it task by task. Raises DatabaseError."""
+    return MaintenanceResult(
+        prepare_partitions(engine, now.astimezone(UTC).date()),
+        refresh_candles(engine).stretches,
+        drop_old_prices(engine, settings, now),
+        merge_fetches(engine, now),
+    )

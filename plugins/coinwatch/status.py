@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine
 
@@ -23,8 +23,27 @@ class ExchangeHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSize:
+    """What a table takes on disk, indexes included, and about how many rows it has.
+
+    The daily partitions of ``prices`` are one table: ``partitions`` of them, from ``first_day`` to ``last_day`` (UTC;
+    some are made ahead). None for the others.
+    """
+
+    table: str
+    bytes: int
+    rows_estimate: int
+    partitions: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC."""
+    """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC.
+
+    ``database_bytes`` is the whole database, catalogs included; ``disk`` its tables, the largest first.
+    """
 
     exchanges: list[ExchangeHealth]
     newest_price_at: datetime | None
@@ -33,15 +52,23 @@ class Status:
     subscriptions: Mapping[str, int]
     outbox: Mapping[str, int]
     outbox_oldest_at: datetime | None
+    database_bytes: int
+    disk: list[TableSize]
 
 
-def failing_exchanges(engine: Engine, now: datetime) -> list[str]:
+def failing_exchanges(engine: Engine) -> list[str]:
     """A sentence for every enabled exchange whose last fetch failed."""
     return [
         f"{exchange.code} failed {exchange.failures} times in a row: {exchange.last_error}"
-        for exchange in pipeline_status(engine, now).exchanges
+        for exchange in exchange_health(engine)
         if exchange.enabled and exchange.failures
     ]
+
+
+def exchange_health(engine: Engine) -> list[ExchangeHealth]:
+    """Every exchange and how it is doing, by code."""
+    with transaction(engine) as connection:
+        return [ExchangeHealth(**row) for row in connection.execute(statement("exchanges/health")).mappings()]
 
 
 def pipeline_status(engine: Engine, now: datetime) -> Status:
@@ -49,5 +76,6 @@ def pipeline_status(engine: Engine, now: datetime) -> Status:
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with transaction(engine) as connection:
         counts = connection.execute(statement("status"), {"now": now, "today": today}).mappings().one()
-        exchanges = connection.execute(statement("exchanges/health")).mappings().all()
-    return Status(exchanges=[ExchangeHealth(**row) for row in exchanges], **counts)
+        size = connection.execute(statement("status_bytes")).scalar_one()
+        disk = [TableSize(**row) for row in connection.execute(statement("status_disk")).mappings()]
+    return Status(exchanges=exchange_health(engine), database_bytes=size, disk=disk, **counts)

@@ -4,9 +4,10 @@ WITH opened AS (
   UPDATE gaps SET status = 'open', reason = NULL, settled_at = NULL
   FROM instruments i
   JOIN exchanges e ON e.id = i.exchange_id
+  JOIN coins c ON c.code = i.base
   WHERE i.id = gaps.instrument_id AND gaps.status = 'unavailable' AND gaps.ended_at > :since AND e.code <> :index
     AND (CAST(:exchange AS text) IS NULL OR e.code = lower(CAST(:exchange AS text)))
-    AND (CAST(:coin AS text) IS NULL OR i.base = upper(CAST(:coin AS text)))
+    AND (CAST(:coin AS text) IS NULL OR lower(CAST(:coin AS text)) IN (lower(c.code), lower(c.name)))
   RETURNING gaps.instrument_id, gaps.started_at, gaps.ended_at, gaps.found_at
 ), forgotten AS (
   DELETE FROM candle_fetches f

@@ -1,4 +1,4 @@
 -- Days without a partition of prices.
 SELECT day FROM unnest(CAST(:days AS date[])) AS day
-WHERE to_regclass('public.prices_' || to_char(day, 'YYYYMMDD')) IS NULL
+WHERE NOT EXISTS (SELECT FROM price_partitions p WHERE p.day = day.day)
 ORDER BY day;

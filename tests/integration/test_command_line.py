@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import Database
@@ -117,6 +119,41 @@ def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
     assert coinwatch("collect").returncode == 0
 
 
+def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, far_end: ExchangeServer) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "enable", "binance")
+    far_end.market.set_price("binance", "BTC", "USDT", 100.5)
+    coinwatch("collect")
+    fine = coinwatch("check")
+    assert fine.returncode == 0, fine.stdout
+    assert fine.stdout.splitlines() == [
+        f"{name}: nothing found" for name in ("stale", "disagreement", "frozen", "volume")
+    ]
+    far_end.market.set_price("binance", "BTC", "USDT", 110.0)
+    coinwatch("collect")
+    found = coinwatch("check")
+    assert found.returncode == 1
+    assert "disagreement: 1 found\n  binance BTC/USDT at 110 (observed " in found.stdout
+    assert "Traceback" not in found.stderr
+    assert [len(sentences) for sentences in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
+
+
+def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> None:
+    coinwatch("migrate")
+    coinwatch("collect")
+    assert "days of prices dropped: none" in coinwatch("maintain").stdout
+    assert json.loads(coinwatch("maintain", "--json").stdout)["prices"] == {"dropped": [], "kept": {}}
+    status = json.loads(coinwatch("status", "--json").stdout)
+    [prices] = [table for table in status["disk"] if table["table"] == "prices"]
+    assert prices["partitions"] == 8
+    assert status["database_bytes"] > prices["bytes"] > 0
+    line = next(line for line in coinwatch("status").stdout.splitlines() if line.startswith("prices  "))
+    assert f"8, {prices['first_day']} to {prices['last_day']}" in line
+    refused = coinwatch("maintain", COINWATCH_PRICES_KEEP_DAYS="7")
+    assert refused.returncode == 1
+    assert "coinwatch: COINWATCH_PRICES_KEEP_DAYS is 7, which drops prices that are still needed" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -164,3 +201,30 @@ def test_help_helps(coinwatch: Command, command: str) -> None:
     done = coinwatch(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: coinwatch" in done.stdout
+
+
+def test_gaps_are_found_repaired_and_listed(coinwatch: Command, database: Database, far_end: ExchangeServer) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "enable", "kraken")
+    assert "No gaps in the last 7d" in coinwatch("gaps").stdout
+    first, last = datetime.now(UTC) - timedelta(hours=3), datetime.now(UTC) - timedelta(hours=1)
+    with psycopg.connect(database.url("app")) as connection:
+        connection.execute(
+            "INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, source)"
+            " SELECT i.id, '1m', date_trunc('minute', m), 1, 1, 1, 1, 'quotes' FROM instruments i, unnest(%s) m"
+            " WHERE i.symbol = 'XBTUSD'",
+            [[first, last]],
+        )
+    assert "open" in coinwatch("gaps", "find").stdout
+    far_end.fail("kraken", "status", status=451)
+    away = coinwatch("gaps", "repair")
+    assert away.returncode == 1
+    assert "Some gaps stay open:\n  kraken BTC/USD: does not serve this country" in away.stderr
+    far_end.faults.clear()
+    assert "kraken: " in coinwatch("gaps", "repair").stdout
+    found = json.loads(coinwatch("gaps", "--coin", "bitcoin", "--status", "repaired", "--json").stdout)
+    assert {gap["exchange"] for gap in found} == {"kraken"}
+    assert "repaired" in coinwatch("gaps", "--exchange", "kraken").stdout
+    wrong = coinwatch("gaps", "find", "--from", "yesterday")
+    assert "--from 'yesterday' is not a day such as 2026-01-31" in wrong.stderr
+    assert "No such gap was given up" in coinwatch("gaps", "retry").stdout

@@ -1,5 +1,6 @@
 """Gauges arrive in a real Graphite through a real StatsD with the values of the database."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from coinwatch.gauges import NAMES, escape, send_gauges, send_price_gauges
 from coinwatch.pipeline import push_gauges
 from coinwatch.prices.collecting import CollectResult
+from coinwatch.prices.quality import CHECKS
 from coinwatch.settings import Settings
 from tests.support.graphite import GraphiteServer
 from tests.support.ports import free_port
@@ -75,6 +77,32 @@ def test_whatever_a_code_holds_it_stays_one_part_of_the_name(part: str, escaped:
     assert escape(part) == escaped
 
 
+def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
+    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coinwatch import gauges
+
+    sent: dict[str, float] = {}
+    monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
+    stretches = [
+        (-1500, -1410, "unavailable"),  # its last half hour lies in the day
+        (-100, -70, "open"),
+        (-50, -40, "repaired"),
+        (-3000, -2900, "open"),
+    ]
+    insert = """
+      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, found_at)
+      SELECT i.id, CAST(:start AS date), :start, :end, :status, :end
+      FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND i.base = 'BTC'
+    """
+    with catalog.begin() as connection:
+        rows = [{"start": at(first), "end": at(last), "status": status} for first, last, status in stretches]
+        connection.execute(sa.text(insert), rows)
+    assert gauges.send_gap_gauges(catalog, make_settings(), at(0)) == 10, "two for each exchange and the index"
+    assert (sent["gaps.kraken.open"], sent["gaps.kraken.missing_minutes"]) == (2, 60)
+    assert (sent["gaps.binance.open"], sent["gaps.index.missing_minutes"]) == (0, 0)
+
+
 def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from coinwatch import gauges, pipeline
 
@@ -91,6 +119,10 @@ def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch:
     pipeline.push_gauges(catalog, offline, [CollectResult("kraken", quotes=1)], 1, at(1))
     pipeline.match_and_record(catalog, make_settings(alerts_file="/dev/null/no"), at(1))
     pipeline.deliver_and_report(catalog, offline)
+    for check in CHECKS:
+        pipeline.check_data(catalog, offline, check, at(1))
     shapes = {name.replace("kraken", "{exchange}").replace("btc.usd", "{base}.{quote}") for name in sent}
-    others = {name for name in shapes if name.startswith("exchanges.") and "{exchange}" not in name}
+    shapes = {re.sub(r"(?<=^database\.)\w+(?=\.)", "{table}", name) for name in shapes}
+    shapes = {re.sub(r"(?<=^quality\.)\w+", "{check}", name) for name in shapes}
+    others = {name for name in shapes if name.startswith(("exchanges.", "gaps.")) and "{exchange}" not in name}
     assert shapes - others == set(NAMES)

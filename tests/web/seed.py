@@ -29,6 +29,17 @@ INSERT = sa.text("""
   WHERE e.code = :exchange AND i.base = :base AND i.quote = 'USD'
 """)
 
+# What the loader keeps beside the prices themselves.
+REMEMBER_LATEST = sa.text("""
+  INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
+  SELECT DISTINCT ON (instrument_id) instrument_id, observed_at, price, volume_24h, bid, ask, received_at
+  FROM prices ORDER BY instrument_id, observed_at DESC
+""")
+LEAVE_STALE = sa.text("""
+  INSERT INTO stale_candles (instrument_id, first_at, last_at)
+  SELECT instrument_id, min(observed_at), max(observed_at) FROM prices GROUP BY instrument_id
+""")
+
 
 def web_settings(**overrides: object) -> Settings:
     coins = {code: {"name": name} for code, name in NAMES.items()}
@@ -42,6 +53,8 @@ def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
         days = {"first": (now - timedelta(days=2)).date(), "last": (now + timedelta(days=1)).date()}
         connection.execute(sa.text("SELECT create_price_partitions(:first, :last)"), days)
         connection.execute(INSERT, list(_rows(now)))
+        connection.execute(REMEMBER_LATEST)
+        connection.execute(LEAVE_STALE)
 
 
 def _rows(now: datetime) -> Iterator[dict[str, object]]:

@@ -52,6 +52,31 @@ CONTRASTS = """() => {
 }"""
 
 
+MARK_HOLE = sa.text("""
+  INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+  SELECT i.id, :day, :start, :end, 'unavailable', 'Coinbase keeps nothing for ever', :end
+  FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'coinbase' AND i.base = 'BTC'
+""")
+# How many pixels of the line's colour stand in columns of the plot, given as parts of its width.
+LINE_IN_COLUMNS = """(parts) => {
+  const canvas = document.querySelector("#chart canvas");
+  const outer = canvas.getBoundingClientRect();
+  const plot = document.querySelector("#chart .u-over").getBoundingClientRect();
+  const scale = canvas.width / outer.width;
+  const line = getComputedStyle(document.getElementById("chart")).color.match(/\\d+/g).map(Number);
+  return parts.map((part) => {
+    const across = Math.round((plot.left - outer.left + plot.width * part) * scale);
+    const top = Math.round((plot.top - outer.top) * scale);
+    const { data } = canvas.getContext("2d").getImageData(across, top, 1, Math.round(plot.height * scale));
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      found += line.every((channel, index) => Math.abs(channel - data[at + index]) < 40) ? 1 : 0;
+    }
+    return found;
+  });
+}"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
@@ -200,6 +225,24 @@ def test_the_chart_can_be_pointed_at(browser: Browser, site: str) -> None:
         expect(newest).not_to_have_text("43,219.45")
         page.get_by_label("Price at").select_option("kraken:USD")
         expect(page).to_have_url(f"{site}/coins/BTC?exchange=kraken%3AUSD&range=24h")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_line_is_drawn_over_a_hole(browser: Browser, site: str, engine: sa.Engine, viewport: dict[str, int]) -> None:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    cut_out = {"start": now - timedelta(hours=9), "end": now - timedelta(hours=3)}
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM prices WHERE observed_at BETWEEN :start AND :end"), cut_out)
+        connection.execute(MARK_HOLE, cut_out | {"day": cut_out["start"].date()})
+    with opened(browser, f"{site}/coins/BTC?exchange=coinbase", viewport=viewport) as page:
+        expect(page.locator("#chart .u-over")).to_be_visible()
+        expect(page.locator(".holes li")).to_contain_text("UTC: Coinbase keeps nothing for ever.")
+        middle_of_hole, elsewhere = page.evaluate(LINE_IN_COLUMNS, [1 - 6 / 24, 1 - 12 / 24])
+        assert middle_of_hole == 0
+        assert elsewhere > 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    with opened(browser, f"{site}/coins/BTC?exchange=coinbase", java_script_enabled=False) as page:
+        expect(page.locator("#chart polyline")).to_have_count(2)
 
 
 def test_times_tell_the_readers_own_zone(browser: Browser, site: str) -> None:

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -124,3 +125,40 @@ def test_every_route_of_the_api_is_described(client: TestClient, alone: FastAPI)
     for path in alone.openapi()["paths"]:
         assert f"<code>{path}</code>" in page
     assert page.count('<span class="badge">operators</span>') == 3
+
+
+@pytest.mark.usefixtures("market")
+def test_a_hole_is_no_line_and_is_told_in_words(client: TestClient, engine: sa.Engine) -> None:
+    insert = """
+      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+      SELECT i.id, CAST(:start AS date), :start, :end, :status, :reason, :end
+      FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'coinbase' AND i.base = 'BTC'
+    """
+    gaps = [
+        (-240, -120, "unavailable", "Coinbase has no candles there <yet>"),
+        (-750, -720, "unavailable", "gone"),
+        (-720, -700, "unavailable", "gone"),
+        (-60, -40, "open", None),
+        (-400, -300, "repaired", None),
+    ]
+    with engine.begin() as connection:
+        for first, last, status, reason in gaps:
+            moments = {"start": NOW + timedelta(minutes=first), "end": NOW + timedelta(minutes=last)}
+            connection.execute(sa.text(insert), moments | {"status": status, "reason": reason})
+        connection.execute(
+            sa.text("DELETE FROM prices WHERE observed_at BETWEEN :start AND :end"),
+            {"start": NOW - timedelta(minutes=240), "end": NOW - timedelta(minutes=120)},
+        )
+    page = client.get("/coins/BTC?exchange=coinbase&range=24h").text
+    assert page.count('<polyline class="line"') == 2
+    assert page.count('<rect class="hole"') == 1
+    told = [
+        re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", item))
+        for item in re.findall(r"<li>(No prices.*?)</li>", page, re.DOTALL)
+    ]
+    assert told == [
+        "No prices from 2026-11-20 11:00 to 11:20 UTC: the exchange will be asked for them.",
+        "No prices from 2026-11-20 08:00 to 10:00 UTC: Coinbase has no candles there &lt;yet&gt;.",
+        "No prices from 2026-11-19 23:30 to 2026-11-20 00:20 UTC: gone.",
+    ], "newest first, over midnight as one, and what was repaired is no hole"
+    assert "No prices from" not in client.get("/coins/BTC?exchange=kraken").text

@@ -4,16 +4,18 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.cli.output import AsJson, ago, byte_size, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
+from coinwatch.errors import CoinwatchError
 from coinwatch.exchanges.probe import probe as ask_exchanges
 from coinwatch.migrations import migrate as run_migrations
 from coinwatch.migrations import setup_database as create_database
+from coinwatch.pipeline import maintain_database
 from coinwatch.prices import catalog
 from coinwatch.prices.partitions import prepare_partitions
 from coinwatch.settings import get_settings
-from coinwatch.status import ExchangeHealth, Status, pipeline_status
+from coinwatch.status import ExchangeHealth, Status, TableSize, exchange_health, pipeline_status
 
 app = typer.Typer()
 exchanges = typer.Typer(help="Show exchanges, ask whether they answer, switch them on and off.", no_args_is_help=True)
@@ -42,6 +44,25 @@ def migrate() -> None:
 
 
 @app.command()
+def maintain(as_json: AsJson = False) -> None:
+    """Do the day's upkeep: partitions ahead, candles that are behind, prices older than COINWATCH_PRICES_KEEP_DAYS.
+
+    Exit code 1 when old prices had to be kept; the reason is on standard error.
+    """
+    result = maintain_database(get_engine(), get_settings(), utc_now())
+    if as_json:
+        show_json(result)
+    else:
+        days = ", ".join(day.isoformat() for day in result.prices.dropped) or "none"
+        typer.echo(f"days of prices dropped: {days}")
+        typer.echo(f"partitions made ahead: {result.partitions_made}")
+        typer.echo(f"stretches whose candles were made: {result.stretches_refreshed}")
+        typer.echo(f"rows of asked history joined: {result.fetches_merged}")
+    if result.prices.kept:
+        raise CoinwatchError("\n  ".join(["Old prices had to be kept:", *result.prices.sentences]))
+
+
+@app.command()
 def status(as_json: AsJson = False) -> None:
     """Show how the pipeline is doing."""
     now = utc_now()
@@ -53,12 +74,14 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(f"{name:<16} {value}")
     typer.echo("")
     _show_exchanges(found.exchanges)
+    typer.echo("")
+    _show_tables(found.disk)
 
 
 @exchanges.command("list")
 def list_exchanges(as_json: AsJson = False) -> None:
     """Show every exchange and how it is doing."""
-    found = pipeline_status(get_engine(), utc_now()).exchanges
+    found = exchange_health(get_engine())
     if as_json:
         show_json(found)
     else:
@@ -106,6 +129,7 @@ def _summary(found: Status) -> dict[str, str]:
         "subscriptions": _counts(found.subscriptions),
         "mails": _counts(found.outbox),
         "oldest waiting": ago(found.outbox_oldest_at, now) if found.outbox_oldest_at else "none waits",
+        "disk": byte_size(found.database_bytes),
     }
 
 
@@ -122,6 +146,16 @@ def _show_exchanges(found: list[ExchangeHealth]) -> None:
         "trouble": lambda row: row.last_error or "",
     }
     show_table(found, columns, empty="No exchanges yet. Run: coinwatch migrate")
+
+
+def _show_tables(found: list[TableSize]) -> None:
+    columns = {
+        "table": lambda row: row.table,
+        "size": lambda row: byte_size(row.bytes),
+        "rows, about": lambda row: f"{row.rows_estimate:,}",
+        "days": lambda row: f"{row.partitions}, {row.first_day} to {row.last_day}" if row.partitions else "",
+    }
+    show_table(found, columns, right=("size", "rows, about"), empty="No tables yet. Run: coinwatch migrate")
 
 
 def _state(row: ExchangeHealth) -> str:

@@ -2,13 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 10.0
 
 Row = TypeVar("Row")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output: JSON on standard output.")]
@@ -20,7 +26,7 @@ def show_json(value: object) -> None:
 
 
 def show_table(
-    rows: Sequence[Row], columns: dict[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
+    rows: Sequence[Row], columns: Mapping[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
 ) -> None:
     """Rows under headings, or the sentence ``empty``. ``right`` names the columns of numbers."""
     if not rows:
@@ -34,6 +40,26 @@ def show_table(
     Console(soft_wrap=False).print(table)
 
 
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, a line now and then elsewhere; both on standard error. Told a text and a part of 1."""
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=1.0)
+            yield lambda text, part: progress.update(task, description=text, completed=part)
+        return
+    said_at = time.monotonic()
+
+    def say(text: str, part: float) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= SECONDS_BETWEEN_LINES:
+            said_at = time.monotonic()
+            typer.echo(f"{text} ({part:.0%})", err=True)
+
+    yield say
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """``12 s ago``, ``3 min ago``, ``5 h ago``, ``2 d ago``; ``never`` for None."""
     if moment is None:
@@ -43,6 +69,20 @@ def ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit} ago"
     return f"{seconds:.0f} s ago"
+
+
+def byte_size(count: float) -> str:
+    """``512 B``, ``1.5 kB``, ``2.3 GB``: powers of 1,024, as Postgres says them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def percent(value: float | None) -> str | None:
+    """``+1.25 %``; None stays None."""
+    return None if value is None else f"{value:+.2f} %"
 
 
 def _cell(value: object) -> str:
@@ -58,8 +98,12 @@ def _plain(value: Any) -> Any:
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

@@ -1,22 +1,18 @@
 """Commands that show stored prices: prices, history."""
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.cli.times import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.errors import NotFound
 from coinwatch.mail.messages import format_price
 from coinwatch.prices.reading import LatestPrice, latest_prices, price_history
 
 app = typer.Typer()
-
-DURATION = re.compile(r"(\d+)\s*(m|h|d|w)")
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 Exchange = Annotated[str | None, typer.Option(help="Exchange code, for example kraken; the index when left out.")]
 
@@ -58,8 +54,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show the stored prices of one coin, oldest first."""
-    until = _moment("end", end) if end else utc_now()
-    since = _moment("start", start) if start else until - _duration(last)
+    until = moment("end", end) if end else utc_now()
+    since = moment("start", start) if start else until - duration("last", last)
     found = price_history(get_engine(), coin, exchange, quote, start=since, end=until, points=points)
     if as_json:
         show_json(found)
@@ -73,18 +69,3 @@ def history(
 
 def _change(row: LatestPrice) -> str | None:
     return None if row.change_24h_percent is None else f"{row.change_24h_percent:+.2f} %"
-
-
-def _duration(text: str) -> timedelta:
-    found = DURATION.fullmatch(text.strip().lower())
-    if not found:
-        raise InvalidRequest("last", f"--last {text!r} is not a duration such as 30m, 24h, 7d or 4w.")
-    return int(found[1]) * UNITS[found[2]]
-
-
-def _moment(name: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(name, f"--{name} {text!r} is not a moment such as 2026-01-31T12:00.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,7 +16,8 @@ from coinwatch.cli.output import AsJson, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.prices.candles import SECONDS, Resolution
+from coinwatch.prices.candles import SECONDS, Resolution, StoreResult
+from coinwatch.prices.files.gate import EXAMPLES
 from coinwatch.prices.files.gate import Progress as FileProgress
 from coinwatch.prices.files.kinds import TABLES, Format, Table
 from coinwatch.settings import get_settings
@@ -54,7 +56,8 @@ def import_command(
     with _bar() as show:
 
         def report(done: FileProgress) -> None:
-            show(f"{done.path.rpartition('/')[2]}: {done.rows:,} rows", done.part)
+            what = f"{done.number} of {done.files}: {done.contents or done.path}"
+            show(f"{what}, {done.rows:,} rows", (done.number - 1 + done.part) / done.files)
 
         result = importing.import_files(get_engine(), files, options, utc_now(), report)
     if as_json:
@@ -107,15 +110,18 @@ def export_command(
 
 
 def _show_import(result: "ImportResult") -> None:
-    for file in result.files:
-        refused = sum(file.refused.values())
+    for contents in dict.fromkeys(file.contents for file in result.files if file.contents):
+        files = [file for file in result.files if file.contents == contents]
+        stored = sum((file.stored for file in files), StoreResult())
+        refused = sum((Counter(file.refused) for file in files), Counter[str]())
         typer.echo(
-            f"{file.path}: {file.contents or 'nothing'}, {file.stored.inserted:,} new, "
-            f"{file.stored.corrected:,} corrected, {file.stored.unchanged:,} unchanged, {refused:,} refused"
+            f"{contents}, {len(files)} files: {stored.inserted:,} new, {stored.corrected:,} corrected, "
+            f"{stored.unchanged:,} unchanged, {refused.total():,} refused"
         )
-        for reason, number in sorted(file.refused.items()):
-            typer.echo(f"  {number:,} times: {reason}")
-        for example in file.examples:
+        for reason, number in sorted(refused.items()):
+            typer.echo(f"  {number:,} rows: {reason}")
+        examples = [f"{file.path.rpartition('/')[2]}, {example}" for file in files for example in file.examples]
+        for example in examples[:EXAMPLES]:
             typer.echo(f"  {example}")
     if result.refreshed:
         made = ", ".join(f"{result.refreshed.written[name]:,} of {name}" for name in SECONDS)

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch, transaction
-from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles import Resolution
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
-from coinwatch.prices.periods import Periods, ReadResolution, periods, read_resolution, time_zone
+from coinwatch.prices.periods import Periods, ReadResolution, check_range, periods, read_resolution, time_zone
 
 
 class Candle(NamedTuple):
@@ -57,6 +56,15 @@ class CandleSeries:
     forming: bool
     origins: list[Origin]
 
+    def records(self) -> list[dict[str, Any]]:
+        """The candles for programs: each by its fields, whether it is ``complete``, and its origin where asked for."""
+        records: list[dict[str, Any]] = [candle._asdict() | {"complete": True} for candle in self.candles]
+        if self.forming:
+            records[-1]["complete"] = False
+        for record, origin in zip(records, self.origins, strict=False):
+            record.update(origin._asdict())
+        return records
+
 
 class Holding(NamedTuple):
     """An exchange that has candles of a coin, opened from ``first_at`` to ``last_at`` (days, UTC)."""
@@ -82,7 +90,7 @@ def candles(
 ) -> CandleSeries:
     """Candles of one instrument that open in ``[start, end)``: 1m, 5m, 15m, 1h, 4h, 1d, 1w (Monday) or 1M (month).
 
-    From four hours on they go by the clock of ``timezone``: days that are not UTC's are made of hours, or of minutes where
+    From four hours on they go by the clock of ``timezone``: days that are not UTC's are made of hours, of minutes where
     its offset is no whole number of hours. At most ``periods.MAX_CANDLES``. ``coin`` is a code or a name; without
     ``exchange`` it is the index. Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for an
     unknown resolution or time zone and for a range that is nonsensical or too long.
@@ -104,15 +112,6 @@ def holdings(engine: Engine, coin: str) -> list[Holding]:
     """Exchanges that have candles of a coin (its code), the index first."""
     with transaction(engine) as connection:
         return fetch(connection, "candles/where_else", {"base": coin}, Holding)
-
-
-def check_range(start: datetime, end: datetime) -> None:
-    """Raises InvalidRequest unless both have a time zone and ``start`` comes first."""
-    for name, moment in (("start", start), ("end", end)):
-        if moment.tzinfo is None:
-            raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
-    if start >= end:
-        raise InvalidRequest("start", "The start of the range has to lie before its end.")
 
 
 def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResolution, grid: Periods) -> list[Candle]:

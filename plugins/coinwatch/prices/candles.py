@@ -152,7 +152,7 @@ def _store_batch(connection: Connection, resolution: Resolution, batch: list[Can
     parameters = {"resolution": resolution}
     new = connection.execute(statement("candles/count_new"), parameters).scalar_one()
     changed = connection.execute(statement("candles/store_batch"), parameters).rowcount
-    if changed and resolution != "1d":
+    if changed and (resolution != "1d" or any(row.source != "exchange" for row in batch)):
         connection.execute(statement("candles/mark_batch_stale"), parameters)
     inserted = min(new, changed)
     return StoreResult(inserted, changed - inserted, len(batch) - changed)

@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -70,7 +70,7 @@ def collect_exchange(
     """Fetch and load the latest quotes of one exchange.
 
     1. leave it alone while it is blocked (RetryLater) or its minimum interval is running;
-    2. ask it, once more at once after passing trouble;
+    2. ask it, once more at once after passing trouble; calls for history wait meanwhile;
     3. load the quotes, also those that came before a fetch was cut short;
     4. remember success or failure for all workers.
 
@@ -94,7 +94,8 @@ def collect_exchange(
             return CollectResult(code, resting_until=rest)
         started = time.monotonic()
         try:
-            batch = _fetch(adapter, list(instruments), sleep)
+            with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
+                batch = _fetch(adapter, list(instruments), sleep)
             if instruments and not batch.quotes:
                 raise batch.trouble or _nothing_usable(code, batch)
         except ExchangeError as error:
@@ -116,6 +117,18 @@ def collect_exchange(
         parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
         connection.execute(statement("exchanges/record_success"), parameters)
     return result
+
+
+@contextmanager
+def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[None]:
+    """Calls for history wait while this lasts, or until the given moment should this worker die."""
+    with transaction(engine) as connection:
+        connection.execute(statement("exchanges/begin_live"), {"exchange_id": exchange_id, "until": until})
+    try:
+        yield
+    finally:
+        with transaction(engine) as connection:
+            connection.execute(statement("exchanges/end_live"), {"exchange_id": exchange_id})
 
 
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:

@@ -23,7 +23,7 @@ from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.files import lake, places
 from coinwatch.prices.files.kinds import TABLES, Table
 
-ROW_GROUP = 131_072
+ROW_GROUP = 65536
 DAY = timedelta(days=1)
 
 log = structlog.get_logger()
@@ -86,9 +86,18 @@ def export_days(
             written = _write(engine, system, lake.path_of(folder, table, day, code), table, day, code)
             if written:
                 files.append(written)
-                log.info("day exported", path=written.path, rows=written.rows, bytes=written.size)
         report(table, day, done, len(steps))
-    return ExportResult(files)
+    result = ExportResult(files)
+    log.info(
+        "history exported",
+        path=places.shown(destination),
+        first_day=str(first_day),
+        last_day=str(last_day),
+        files=len(files),
+        rows=result.rows,
+        bytes=result.size,
+    )
+    return result
 
 
 def _check_days(first_day: date, last_day: date, now: datetime) -> None:
@@ -115,19 +124,19 @@ def _write(
     engine: Engine, system: AbstractFileSystem, path: str, table: Table, day: date, exchange: str
 ) -> ExportedFile | None:
     """Write one file; None, and no file, if there is not a row."""
-    schema = lake.schema(table, exchange, day)
+    schema, address = lake.schema(table, exchange, day), places.address_of(system, path)
     with transaction(engine) as connection, closing(_row_groups(connection, table, exchange, day, schema)) as groups:
         first = next(groups, None)
         if first is None:
             return None
         rows = 0
-        with places.storage_errors(path), places.written_whole(system, path) as file:
+        with places.storage_errors(address, writing=True), places.written_whole(system, path) as file:
             with pq.ParquetWriter(file, schema, compression="zstd", version="2.6") as writer:
                 for group in chain([first], groups):
                     writer.write_table(group, row_group_size=ROW_GROUP)
                     rows += len(group)
             size = file.tell()
-    return ExportedFile(path, rows, size)
+    return ExportedFile(address, rows, size)
 
 
 def _row_groups(

@@ -151,7 +151,7 @@ def list_gaps(
     coin: str | None = None,
     status: Status | None = None,
 ) -> list[Gap]:
-    """Gaps that end after ``since``, newest first; ``coin`` is a code."""
+    """Gaps that end after ``since``, newest first; ``exchange`` is a code, ``coin`` a code or name."""
     parameters = {"since": since, "exchange": exchange, "coin": coin, "status": status}
     with transaction(engine) as connection:
         return [Gap(**row) for row in connection.execute(statement("gaps/list"), parameters).mappings()]

@@ -85,7 +85,10 @@ def import_files(
     """
     instruments = known_instruments(engine)
     found = [(system, file) for path in paths for system, file in _expand(path)]
-    results = [_import_file(engine, system, file, options, instruments, now, report) for system, file in found]
+    results = []
+    for number, (system, path) in enumerate(found, 1):
+        done = Progress(places.address_of(system, path), number, len(found))
+        results.append(_import_file(engine, system, path, options, instruments, now, done, report))
     changed = any(result.stored.inserted or result.stored.corrected for result in results)
     return ImportResult(results, refresh_candles(engine) if changed else None)
 
@@ -114,9 +117,10 @@ def _import_file(
     options: ImportOptions,
     instruments: KnownInstruments,
     now: datetime,
+    done: Progress,
     report: Report,
 ) -> ImportedFile:
-    done, problem = Progress(path), None
+    problem = None
     report(done)
     try:
         if _is_parquet(system, path, options.format):

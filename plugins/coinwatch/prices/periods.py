@@ -71,6 +71,22 @@ def periods(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: da
     return Periods(_made_of([int(width.total_seconds())]), first, last, width)
 
 
+def check_range(start: datetime, end: datetime) -> None:
+    """Raises InvalidRequest unless both are moments of our calendar with a time zone, and ``start`` comes first."""
+    check_moment("start", start)
+    check_moment("end", end)
+    if start >= end:
+        raise InvalidRequest("start", "The start of the range has to lie before its end.")
+
+
+def check_moment(name: str, moment: datetime) -> None:
+    """Raises InvalidRequest for a moment without a time zone, and where counting from it would leave the calendar."""
+    if moment.tzinfo is None:
+        raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
+    if not 1970 <= moment.year <= 2999:
+        raise InvalidRequest(name, f"{name} has to lie between the years 1970 and 2999, not in {moment.year}.")
+
+
 def read_resolution(text: str) -> ReadResolution:
     """The resolution a person typed; raises InvalidRequest with all there are. 1m is a minute, 1M a month."""
     wanted = text.strip()

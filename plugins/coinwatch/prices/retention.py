@@ -1,4 +1,4 @@
-"""Old prices are dropped, a day at a time, and only what is safe in the candles and judged by the matcher.
+"""What does not stay for ever: old prices go, a day at a time, once they are safe in the candles and judged.
 
 Invariant: a day's prices go in one transaction, which looks under a lock for anything that changed since its candles
 were made. A run that dies leaves whole days behind, and the next one goes on. Candles are kept.
@@ -19,6 +19,8 @@ from coinwatch.settings import Settings
 
 # Each try makes everybody who uses prices wait for half a second at most; in between they work off what waited.
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+RECENT_FETCHES = timedelta(days=7)
 
 log = structlog.get_logger()
 
@@ -62,6 +64,13 @@ def drop_old_prices(
             kept[day] = reason
             log.warning("prices kept", day=day.isoformat(), reason=reason)
     return RetentionResult(tuple(dropped), kept)
+
+
+def merge_fetches(engine: Engine, now: datetime) -> int:
+    """Join what exchanges answered for neighbouring stretches of history more than a week ago; the rows saved."""
+    with transaction(engine) as connection:
+        parameters = {"asked_before": now - RECENT_FETCHES}
+        return int(connection.execute(statement("candles/merge_fetches"), parameters).scalar_one())
 
 
 def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:

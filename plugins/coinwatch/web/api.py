@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, unsubscribe
 from coinwatch.errors import NotFound
+from coinwatch.prices.periods import check_moment
 from coinwatch.prices.reading import History, LatestPrice, latest_prices, price_history
 from coinwatch.status import Status, pipeline_status
 from coinwatch.web.choices import watched_choices
@@ -76,6 +77,7 @@ def read_history(
     points: Annotated[int, Query(description="At most so many; more are thinned, peaks stay.")] = 500,
 ) -> History:
     until: datetime = end or site.clock()
+    check_moment("end", until)
     since: datetime = start or until - timedelta(hours=24)
     return price_history(site.engine, coin, exchange, quote, start=since, end=until, points=points)
 

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web import aliases, api, docs, health, pages, subscribing
+from coinwatch.web import aliases, api, docs, health, history_api, pages, subscribing
 from coinwatch.web.access import AccessGuard, Identify
 from coinwatch.web.answers import (
     answer_coinwatch_error,
@@ -54,8 +54,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.site = Site(open_engine, open_settings, clock, inside_airflow, SubscribeLimit(), templates())
-    for router in (pages.router, subscribing.router, docs.router, health.router, api.router, aliases.router):
-        app.include_router(router)
+    for room in (pages, subscribing, docs, health, api, history_api, aliases):
+        app.include_router(room.router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     app.user_middleware = [  # the first sees a request first
         Middleware(SecurityHeaders, inside_airflow=inside_airflow),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from coinwatch.prices.reading import PricePoint
+from coinwatch.web.holes import segments
 
 WIDTH, HEIGHT = 720, 280
 LEFT, RIGHT, TOP, BOTTOM = 84, 12, 12, 28
@@ -24,21 +25,28 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing of :data:`WIDTH` x :data:`HEIGHT`; ``line`` is a polyline's points attribute."""
+    """A drawing of :data:`WIDTH` x :data:`HEIGHT`; each of ``lines`` is a polyline's points attribute.
 
-    line: str
+    Between two lines is one of the ``holes``, given by its left side and its width.
+    """
+
+    lines: list[str]
+    holes: list[tuple[float, float]]
     last: tuple[float, float]
     price_ticks: list[Tick]
     time_ticks: list[Tick]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
+    top: int = TOP
     right: int = WIDTH - RIGHT
     bottom: int = HEIGHT - BOTTOM
 
 
-def draw(points: Sequence[PricePoint], start: datetime, end: datetime) -> Chart | None:
-    """The line through the points over [start, end]; None without points."""
+def draw(
+    points: Sequence[PricePoint], start: datetime, end: datetime, breaks: Sequence[tuple[datetime, datetime]] = ()
+) -> Chart | None:
+    """The line through the points over [start, end], interrupted by ``breaks``; None without points."""
     if not points:
         return None
     low, high = _padded(min(point.price for point in points), max(point.price for point in points))
@@ -49,13 +57,22 @@ def draw(points: Sequence[PricePoint], start: datetime, end: datetime) -> Chart 
     def y(price: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (price - low) / (high - low)
 
-    places = [(round(x(point.observed_at), 1), round(y(point.price), 1)) for point in points]
+    def place(point: PricePoint) -> tuple[float, float]:
+        return round(x(point.observed_at), 1), round(y(point.price), 1)
+
     return Chart(
-        line=" ".join(f"{across:g},{down:g}" for across, down in places),
-        last=places[-1],
+        lines=[_polyline([place(point) for point in run]) for run in segments(points, breaks)],
+        holes=[(round(x(first), 1), round(x(last) - x(first), 1)) for first, last in breaks],
+        last=place(points[-1]),
         price_ticks=[Tick(round(y(value), 1), label) for value, label in _price_ticks(low, high)],
         time_ticks=[Tick(round(x(moment), 1), label) for moment, label in _time_ticks(start, end)],
     )
+
+
+def _polyline(places: Sequence[tuple[float, float]]) -> str:
+    """A price alone between two holes is drawn as a line to itself, which its round ends make a dot."""
+    alone = places * 2 if len(places) == 1 else places
+    return " ".join(f"{across:g},{down:g}" for across, down in alone)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -30,7 +30,7 @@ class Health(BaseModel):
 def health(site: SiteHere) -> Response:
     """Old prices do not make it unhealthy: the pipeline makes them, and restarting this app would not help."""
     try:
-        prices = latest_prices(site.engine, site.clock())
+        prices = latest_prices(site.engine, site.clock(), with_change=False)
     except (DatabaseError, ConfigurationError) as error:
         # The route is public: which host and which setting it is stands in the log.
         log.error("not healthy", error_type=type(error).__name__, error=str(error))

@@ -8,10 +8,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.prices.reading import History, LatestPrice, latest_prices, price_history
+from coinwatch.prices.candles import SECONDS
+from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.gaps import holes, tolerance
+from coinwatch.prices.reading import LatestPrice, Series, latest_prices, series
 from coinwatch.web.chart import draw
 from coinwatch.web.choices import Market, watched_choices, watched_markets
+from coinwatch.web.holes import find_holes
 from coinwatch.web.website import Site, SiteHere
 from coinwatch.web.wishes import BLANK
 from coinwatch.web.wording import duration, iso
@@ -71,9 +76,13 @@ def coin_history(
     market = _chosen(markets, exchange)
     end = site.clock()
     start = end - RANGES[range_][1]
-    history = price_history(
-        site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS
-    )
+    history = series(site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS)
+    with transaction(site.engine) as connection:
+        instrument = find_instrument(connection, market.base, market.exchange, market.quote)
+        known = holes(connection, instrument.instrument_id, start, end)
+    coarsest = max((2 * SECONDS[kind] for kind in history.made_of if kind != "prices"), default=0)
+    expected_within = max(tolerance(site.settings, 0), timedelta(seconds=coarsest))
+    without_prices = find_holes(history.points, known, start, end, expected_within)
     latest = [row for row in latest_prices(site.engine, end, coin=market.base) if _same(row, market)]
     values = {
         "markets": markets,
@@ -84,7 +93,8 @@ def coin_history(
         "summary": _summary(history),
         "history": history,
         "newest_first": history.points[: -TABLE_ROWS - 1 : -1],
-        "chart": draw(history.points, start, end),
+        "chart": draw(history.points, start, end, without_prices.breaks),
+        "holes": without_prices,
         "source": _source(request, market, start, end),
         "stale_after": site.settings.quote_gauge_max_age_seconds,
     }
@@ -127,7 +137,7 @@ def _same(row: LatestPrice, market: Market) -> bool:
     return (row.exchange, row.quote) == (market.exchange, market.quote)
 
 
-def _summary(history: History) -> dict[str, float] | None:
+def _summary(history: Series) -> dict[str, float] | None:
     """First and last price of the range, its lowest and highest, and the change in percent."""
     if not history.points:
         return None

@@ -107,6 +107,13 @@ ALTER TABLE exchange_status
 COMMENT ON COLUMN exchange_status.live_until IS 'A live fetch is under way: calls for history wait until then, or until it is over.';
 COMMENT ON COLUMN exchange_status.history_free_at IS 'When the next call for history may be made, by whichever worker.';
 
+-- The only place that knows how the days of prices are stored, beside the two functions that make and drop them.
+CREATE VIEW price_partitions AS
+SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day, c.oid AS relation
+FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'public.prices'::regclass;
+
 -- Drops one day's partition of prices, for the application role, which does not own it. The answer is one of
 --   dropped   gone, with all its prices
 --   absent    there is no such partition (any more)

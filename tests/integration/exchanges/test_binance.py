@@ -58,6 +58,20 @@ def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has
     assert len(far_end.requests("binance")) == 2
 
 
+def test_history_leaves_the_second_half_of_the_minutes_weight_to_live_collection(
+    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    far_end.market.binance_used_weight = 2999
+    adapter = open_adapter("binance")
+    waits: list[datetime | None] = []
+    adapter.before_history_call = waits.append
+
+    adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(minutes=1500), NOW)
+
+    assert waits == [None, datetime(2026, 11, 20, 12, 1, tzinfo=UTC)]
+    assert len(adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes) == 1
+
+
 def test_a_ban_half_way_keeps_the_quotes_that_came_before(
     far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, RetryLater
+from coinwatch.errors import DoNotRetry, RetryLater, UnknownSymbol
 from coinwatch.exchanges.domain import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import VENUES, candles
+from tests.exchange_server.market import QUOTES, VENUES, candles
+from tests.exchange_server.recorded import RecordedCandle
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 CANDLE_SECONDS = {"coingecko": 1800, "binance": 60, "coinbase": 60, "kraken": 60, "bitstamp": 60}
@@ -55,6 +56,76 @@ def test_candles_are_paged_until_the_end(
 
     made = candles(int(start.timestamp()), int(end.timestamp()) - 1, 60, gaps=venue == "coinbase")
     assert [each.opened_at for each in found] == [datetime.fromtimestamp(each.opened_at, UTC) for each in made]
+
+
+def test_every_length_it_offers_for_history_comes_as_far_back_as_it_says(
+    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+    assert list(adapter.candle_intervals) == ([] if venue in {"coinnews", "coingecko"} else [60, 3600, 86400])
+    for seconds in adapter.candle_intervals:
+        step = timedelta(seconds=seconds)
+        horizon = adapter.candle_horizon(seconds)
+        assert (horizon is None) == (venue != "kraken")
+        start = NOW - (horizon or step * 1200)
+
+        found = adapter.fetch_candles(instrument_of(adapter, "BTC"), seconds, start, NOW)
+
+        made = candles(int(start.timestamp()), int(NOW.timestamp()) - seconds, seconds, gaps=venue == "coinbase")
+        assert [each.opened_at.timestamp() for each in found] == [each.opened_at for each in made], seconds
+
+
+@pytest.mark.parametrize("more", [-1, 0, 2])
+def test_a_page_that_is_just_full_loses_nothing_and_is_one_call(
+    more: int, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+    if not adapter.candle_intervals:
+        pytest.skip(f"{venue} has no pages of candles")
+    size = adapter.candles_per_call + more - (2 if venue == "kraken" else 0)
+    if venue == "kraken" and more > 0:
+        pytest.skip("Kraken has one page only")
+    start = NOW.replace(second=0) - timedelta(minutes=size)
+    asked: list[datetime | None] = []
+    adapter.before_history_call = asked.append
+
+    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, start, NOW.replace(second=0))
+
+    last = int(NOW.timestamp()) // 60 * 60 - 60
+    made = candles(int(start.timestamp()), last, 60, gaps=venue == "coinbase")
+    assert [each.opened_at.timestamp() for each in found] == [each.opened_at for each in made]
+    calls = [each for each in far_end.requests(venue) if "market" not in each.path]
+    assert len(calls) == len(asked) == (2 if more > 0 else 1), "the gate is asked before every call"
+
+
+def test_an_empty_page_is_no_end_and_no_error(
+    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+    if not adapter.candle_intervals:
+        pytest.skip(f"{venue} has no pages of candles")
+    # Trades at the beginning and at the end of the time asked for, and more than a page of nothing between them.
+    reach = 700 if venue == "kraken" else 3 * adapter.candles_per_call
+    first = int(NOW.timestamp()) // 60 * 60 - 60 * reach
+    opened = [first, first + 60, first + 60 * (reach - 2)]
+    recorded = [RecordedCandle(each, 1.0, 2.0, 0.5, 1.5, 10.0) for each in opened]
+    far_end.market.record(venue, "BTC", QUOTES[venue], recorded)
+    instrument = instrument_of(adapter, "BTC")
+    start = datetime.fromtimestamp(first, UTC)
+
+    assert [each.opened_at.timestamp() for each in adapter.fetch_candles(instrument, 60, start, NOW)] == opened
+    assert adapter.fetch_candles(instrument, 60, start + timedelta(minutes=2), start + timedelta(minutes=90)) == []
+
+
+def test_candles_of_an_unknown_symbol_are_a_matter_of_that_symbol(
+    venue: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    adapter = open_adapter(venue)
+    if not adapter.candle_intervals:
+        pytest.skip(f"{venue} has no candles of a minute")
+
+    with pytest.raises(UnknownSymbol, match="not know"):
+        adapter.fetch_candles(instrument_of(adapter, "NOSUCHCOIN"), 60, NOW - timedelta(hours=1), NOW)
 
 
 def test_candles_of_a_length_the_exchange_does_not_have_are_refused_with_those_it_has(

@@ -5,11 +5,14 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from coinwatch.prices.gaps import expected_within
+from coinwatch.settings import load_settings
 from grafana.generate import lacks
 from grafana.place import place
 from local.configuration import make_configuration
@@ -116,6 +119,12 @@ def test_holes_are_drawn_as_holes() -> None:
     for panel in PANELS:
         if panel["type"] == "timeseries":
             assert panel["fieldConfig"]["defaults"]["custom"].get("spanNulls", False) is not True, panel["title"]
+
+
+def test_a_line_of_prices_breaks_where_a_gap_begins_to_count() -> None:
+    [prices] = [panel for panel in PANELS if panel.get("title") == "Price of ${coin}"]
+    bridged = timedelta(milliseconds=prices["fieldConfig"]["defaults"]["custom"]["spanNulls"])
+    assert bridged == max(expected_within(load_settings()).values())
 
 
 def test_values_of_graphite_from_before_the_pipeline_stopped_are_not_shown_as_now() -> None:

@@ -61,7 +61,15 @@ def far_end(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
 
 @pytest.fixture
 def settings(far_end: ExchangeServer) -> Settings:
-    exchanges = {code: {**EXCHANGES[code], "base_url": far_end.base_url(code), "timeout_seconds": 2} for code in VENUES}
+    exchanges = {
+        code: {
+            **EXCHANGES[code],
+            "base_url": far_end.base_url(code),
+            "timeout_seconds": 2,
+            "history_calls_per_second": 1000,
+        }
+        for code in VENUES
+    }
     return make_settings(exchanges=exchanges)
 
 

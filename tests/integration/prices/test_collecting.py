@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.errors import ConfigurationError, DoNotRetry, RetryLater, RetryNow
+from coinwatch.exchanges.binance import Binance
+from coinwatch.exchanges.domain import QuoteBatch
 from coinwatch.pipeline import collect_prices
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.collecting import CollectResult, collect_exchange
@@ -75,7 +77,7 @@ def test_a_cycle_goes_on_without_the_exchanges_that_fail(
     assert {item.exchange for item in result.collected} == {"coinnews", "coingecko", "binance"}
     assert set(result.failed) == {"kraken", "coinbase"}
     assert result.index_prices == 4
-    sentences = failing_exchanges(catalog, datetime.now(UTC))
+    sentences = failing_exchanges(catalog)
     assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
 
 
@@ -100,6 +102,53 @@ def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
     assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
     assert collect(catalog, settings, "binance", clock=later(seconds=125)).quotes == 2
     assert health(catalog, "binance").blocked_until is None
+
+
+def test_calls_for_history_wait_while_it_asks_and_no_longer(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def live_until() -> list[datetime | None]:
+        with catalog.connect() as connection:
+            return list(connection.execute(sa.text("SELECT live_until FROM exchange_status")).scalars())
+
+    seen = []
+    fetch = Binance.fetch_quotes
+
+    def look(self: Binance, instruments: Any) -> QuoteBatch:
+        seen.extend(live_until())
+        return fetch(self, instruments)
+
+    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    far_end.fail("binance", "status", status=451, after=1)
+    collect(catalog, settings, "binance")
+    assert live_until() == [None]
+    with pytest.raises(DoNotRetry):
+        collect(catalog, settings, "binance")
+    assert live_until() == [None], "also after a failure"
+    assert [until > datetime.now(UTC) - timedelta(minutes=1) for until in seen if until] == [True, True]
+
+
+def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = datetime.now(UTC) + timedelta(minutes=5)
+    fetch = Binance.fetch_quotes
+
+    def look(self: Binance, instruments: Any) -> QuoteBatch:
+        parameters = {"exchange": "binance", "until": pause}
+        with catalog.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "UPDATE exchange_status SET blocked_until = :until FROM exchanges"
+                    " WHERE code = :exchange AND id = exchange_id"
+                ),
+                parameters,
+            )
+        return fetch(self, instruments)
+
+    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    assert collect(catalog, settings, "binance").quotes == 2
+    assert health(catalog, "binance").blocked_until == pause
 
 
 def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(

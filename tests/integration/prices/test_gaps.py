@@ -1,7 +1,10 @@
 """Gaps follow from the minutes that are stored: found once, grown, split by days, and gone when they are filled."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -9,6 +12,7 @@ from coinwatch.database import transaction
 from coinwatch.prices.candles import CandleRow, store_candles
 from coinwatch.prices.gaps import FindResult, Stretch, find_gaps, holes, retry_gaps, settle_gaps
 from coinwatch.settings import Settings
+from tests.conftest import Database
 from tests.support.settings import EXCHANGES, exchange, make_settings
 
 TODAY = date(2026, 3, 2)
@@ -219,3 +223,45 @@ def test_an_instrument_that_is_switched_off_has_no_new_gaps(
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE exchanges SET enabled = false WHERE code = 'kraken'"))
     assert look(catalog, settings) == FindResult(0, 0, 0)
+
+
+def test_looking_at_a_day_reads_that_day_and_no_other(
+    catalog: sa.Engine, database: Database, settings: Settings, ids: dict[str, int]
+) -> None:
+    """300,000 minutes of 35 days are stored; a look at the last day may touch what that day holds, by the index."""
+    fill = """
+      INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, source)
+      SELECT i, '1m', minute, 1, 1, 1, 1, 'exchange'
+      FROM generate_series(CAST(:first AS timestamptz), :last, interval '1 minute') minute
+      CROSS JOIN unnest(CAST(:ids AS integer[])) i
+      WHERE minute NOT BETWEEN :hole AND CAST(:hole AS timestamptz) + interval '1 hour'
+    """
+    numbers = [ids[f"{code}:{base}"] for code in ("kraken", "coinbase", "binance") for base in ("BTC", "ETH")]
+    with catalog.begin() as connection:
+        days = {"first": NOON - timedelta(days=35), "last": NOON, "hole": clock("02 04:00"), "ids": numbers}
+        assert connection.execute(sa.text(fill), days).rowcount > 300_000
+    with psycopg.connect(database.url("admin"), autocommit=True) as owner:
+        owner.execute("VACUUM ANALYZE candles")
+    plans = []
+
+    def explain(connection: sa.Connection, cursor: Any, command: str, parameters: Any, *_: object) -> None:
+        if "FROM candles" in command and not command.startswith("EXPLAIN"):
+            cursor.execute("SAVEPOINT before_it")
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {command}", parameters)
+            plans.append(cursor.fetchone()[0][0]["Plan"])
+            cursor.execute("ROLLBACK TO before_it")
+
+    sa.event.listen(catalog, "before_cursor_execute", explain)
+    assert look(catalog, settings).found == 6
+    assert len(plans) == 2
+    scans = [node for plan in plans for node in nodes(plan) if node.get("Relation Name", "").startswith("candles")]
+    scans = [node for node in scans if node["Actual Loops"]]
+    assert {node["Relation Name"] for node in scans} == {"candles_1m"}
+    assert {node["Node Type"] for node in scans} <= {"Index Only Scan", "Index Scan", "Bitmap Heap Scan"}
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) < 6 * (13 * 60 + 10)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)

@@ -13,7 +13,7 @@ from coinwatch.errors import DatabaseError
 from coinwatch.exchanges.domain import Refusal
 from coinwatch.prices.candles import count_stale, refresh_candles
 from coinwatch.prices.partitions import ensure_partitions, prepare_partitions
-from coinwatch.prices.retention import RetentionResult, drop_old_prices
+from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.quotes import START, at, load, quote
@@ -286,3 +286,53 @@ def test_postgres_being_away_is_a_database_error(settings: Settings) -> None:
     away = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
     with pytest.raises(DatabaseError, match="is not available"):
         drop_old_prices(away, settings, LATER)
+
+
+def fetches(engine: sa.Engine) -> list[tuple[object, ...]]:
+    query = (
+        "SELECT instrument_id, outcome, extract(epoch FROM started_at - :start)::float8 / 60,"
+        " extract(epoch FROM ended_at - :start)::float8 / 60, candles FROM candle_fetches ORDER BY 1, 2, 3, 4"
+    )
+    with transaction(engine) as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query), {"start": START})]
+
+
+def test_what_was_asked_for_hour_by_hour_becomes_one_row_that_says_the_same(catalog: sa.Engine) -> None:
+    hours = [
+        (1, 0, 60, "stored", 60),
+        (1, 60, 120, "stored", 60),
+        (1, 90, 180, "stored", 90),
+        (1, 240, 300, "stored", 60),
+        (1, 300, 360, "unavailable", 0),
+        (1, 360, 420, "unavailable", 0),
+        (2, 60, 120, "stored", 60),
+        (2, 0, 180, "stored", 180),
+        (3, 0, 60, "stored", 60),
+        (3, 60, 120, "stored", 60),
+        (3, 0, 30, "unavailable", 0),
+        (3, 30, 120, "unavailable", 0),
+    ]
+    add = sa.text(
+        "INSERT INTO candle_fetches (instrument_id, resolution, started_at, ended_at, outcome, candles, asked_at)"
+        " VALUES (:instrument, '1m', :start, :end, :outcome, :candles, :asked_at)"
+    )
+    with transaction(catalog) as connection:
+        for instrument, start, end, outcome, candles in hours:
+            values = {"instrument": instrument, "start": at(start), "end": at(end), "outcome": outcome}
+            connection.execute(add, values | {"candles": candles, "asked_at": at(1000)})
+    assert merge_fetches(catalog, at(1000 + 7 * DAY)) == 0, "a week of detail stays"
+    assert len(fetches(catalog)) == len(hours)
+    assert merge_fetches(catalog, at(1001 + 7 * DAY)) == 4
+    merged = [
+        (1, "stored", 0, 180, 210),
+        (1, "stored", 240, 300, 60),
+        (1, "unavailable", 300, 420, 0),
+        (2, "stored", 0, 180, 240),
+        (3, "stored", 0, 60, 60),
+        (3, "stored", 60, 120, 60),
+        (3, "unavailable", 0, 30, 0),
+        (3, "unavailable", 30, 120, 0),
+    ]
+    assert fetches(catalog) == merged
+    assert merge_fetches(catalog, at(1001 + 7 * DAY)) == 0
+    assert fetches(catalog) == merged

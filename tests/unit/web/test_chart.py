@@ -19,7 +19,7 @@ def test_every_price_lies_within_the_axes_and_the_axes_have_labels(values: list[
     points = [PricePoint(start + span * number / len(values), value, None) for number, value in enumerate(values)]
     chart = draw(points, start, END)
     assert chart is not None
-    for place in chart.line.split():
+    for place in " ".join(chart.lines).split():
         across, down = map(float, place.split(","))
         assert chart.left <= across <= chart.right
         assert 0 <= down <= chart.bottom

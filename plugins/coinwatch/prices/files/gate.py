@@ -18,12 +18,14 @@ ZERO = timedelta()
 
 @dataclass(slots=True)
 class Progress:
-    """How far a file is: what it holds, the part that has been read (0 to 1), what became of its rows.
+    """How far the ``number``th of so many files is: what it holds, the part that has been read (0 to 1), its rows.
 
     ``refused`` counts rows by reason; ``examples`` are the first of them, with their line and raw value.
     """
 
     path: str
+    number: int = 1
+    files: int = 1
     contents: str = ""
     part: float = 0.0
     passed: int = 0

@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from uuid import uuid4
 
 import fsspec
@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from coinwatch.errors import InvalidRequest, NotFound, StorageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+OBJECT_STORES = {*EXTRAS, "abfs", "az", "oci", "oss"}
 # Not all of their errors are OSErrors, and none of them is ours to import where it is not installed.
 CLOUD_LIBRARIES = {"aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs"}
 
@@ -43,17 +44,25 @@ def join(folder: str, *parts: str) -> str:
     return "/".join([folder.rstrip("/"), *parts])
 
 
+def address_of(system: AbstractFileSystem, path: str) -> str:
+    """The address that leads to ``path``: with s3:// before it, here as it is."""
+    return path if isinstance(system, LocalFileSystem) else str(system.unstrip_protocol(path))
+
+
 def shown(address: str) -> str:
     """An address for people: without a user and password in it."""
     return re.sub(r"//[^/@]*@", "//", address)
 
 
 @contextmanager
-def storage_errors(address: str) -> Iterator[None]:
+def storage_errors(address: str, *, writing: bool = False) -> Iterator[None]:
     """NotFound or StorageError, each with the address, for whatever goes wrong between us and the files."""
     try:
         yield
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if writing:
+            reason = "there is no such bucket or folder"
+            raise StorageError(f"{shown(address)} cannot be written: {reason}.") from error
         raise NotFound(f"There is no {shown(address)}.") from None
     except PermissionError as error:
         reason = str(error) or "permission denied"
@@ -78,17 +87,12 @@ def written_whole(system: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
         with _written_beside(Path(path)) as file:
             yield file
         return
-    system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    # Without this, leaving the block with an error would complete the upload of half a file.
-    remote: Any = system.open(path, "wb", autocommit=False)
-    try:
+    # An object store knows no folders; there, making one would make a bucket of a misspelt name.
+    if not OBJECT_STORES & ({system.protocol} if isinstance(system.protocol, str) else set(system.protocol)):
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    # Outside of a transaction, leaving the block with an error would complete the upload of half a file.
+    with system.transaction, system.open(path, "wb") as remote:
         yield remote
-        remote.close()
-    except BaseException:
-        with suppress(Exception):
-            remote.discard()
-        raise
-    remote.commit()
 
 
 @contextmanager

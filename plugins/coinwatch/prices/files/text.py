@@ -5,7 +5,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import IO
@@ -51,11 +51,12 @@ def open_text(system: AbstractFileSystem, path: str) -> Iterator[TextFile]:
         raw.seek(0)
         if not start:
             raise InvalidRequest("file", f"{name} is empty.")
-        if start in {ZIP, EMPTY_ZIP}:
-            with _csv_in_zip(raw, name) as (inner, member):
-                yield TextFile(inner, _rows(member, name), lambda: min(1.0, raw.tell() / size))
-        else:
-            yield TextFile(name, _rows(raw, name), lambda: min(1.0, raw.tell() / size))
+        with _csv_in_zip(raw, name) if start in {ZIP, EMPTY_ZIP} else nullcontext((name, raw)) as (inner, member):
+            text = io.TextIOWrapper(member, encoding="utf-8-sig", newline="")
+            try:
+                yield TextFile(inner, _rows(text, member, name), lambda: min(1.0, raw.tell() / size))
+            finally:
+                text.detach()  # or it closes the file when nobody expects it
 
 
 @contextmanager
@@ -78,10 +79,9 @@ def _csv_in_zip(raw: IO[bytes], name: str) -> Iterator[tuple[str, IO[bytes]]]:
         yield members[0].filename.rpartition("/")[2], member
 
 
-def _rows(raw: IO[bytes], name: str) -> Iterator[Row]:
-    line = 0
+def _rows(text: io.TextIOWrapper, raw: IO[bytes], name: str) -> Iterator[Row]:
+    line, empty = 0, True
     try:
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         head = [text.readline(LONGEST_LINE) for _ in range(HEAD_LINES)]
         if any(len(piece) == LONGEST_LINE for piece in head):
             raise InvalidRequest(
@@ -92,12 +92,13 @@ def _rows(raw: IO[bytes], name: str) -> Iterator[Row]:
         for fields in reader:
             line = reader.line_num
             if fields:
+                empty = False
                 yield line, fields
     except UnicodeDecodeError:
         raise InvalidRequest("file", _not_text(raw, name, line)) from None
     except csv.Error as error:
         raise InvalidRequest("file", f"{name}, line {line + 1}: this is no CSV ({error}).") from None
-    if line == 0:
+    if empty:
         raise InvalidRequest("file", f"{name} is empty.")
 
 

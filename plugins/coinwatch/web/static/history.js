@@ -27,10 +27,41 @@ function timeLabel(seconds, step) { // UTC; the day at midnight, the time elsewh
 }
 
 function showNewest(chart) { // in the legend, while nobody points at the line
-  chart.setLegend({ idx: chart.data[0].length - 1 }, false);
+  chart.setLegend({ idx: chart.data[1].findLastIndex((price) => price !== null) }, false);
 }
 
-function options(unit, width, digits) {
+function broken(times, prices, holes) { // a null wherever no line may be drawn; the time axis reaches over holes at the ends
+  const data = [[], []];
+  const add = (time, price) => { data[0].push(time); data[1].push(price); };
+  const between = (before, after) => holes.some(([start, end]) => start < after && end > before);
+  if (between(-Infinity, times[0])) add(holes[0][0], null);
+  times.forEach((time, index) => {
+    add(time, prices[index]);
+    if (index + 1 < times.length && between(time, times[index + 1])) add((time + times[index + 1]) / 2, null);
+  });
+  const last = times[times.length - 1];
+  if (between(last, Infinity)) add(Math.max(last + 1, holes[holes.length - 1][1]), null);
+  return data;
+}
+
+function lonely(chart, series, show) { // a price alone between two holes is drawn as a dot; null means all
+  const prices = chart.data[series];
+  if (show) return null;
+  return prices.flatMap((price, index) => (price !== null && (prices[index - 1] ?? null) === null && (prices[index + 1] ?? null) === null ? [index] : []));
+}
+
+function shade(chart, holes) {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.fillStyle = colour("--wash");
+  for (const hole of holes) {
+    const [left, right] = hole.map((time) => Math.min(Math.max(chart.valToPos(time, "x", true), bbox.left), bbox.left + bbox.width));
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+  ctx.restore();
+}
+
+function options(unit, width, digits, holes) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
   const number = (value) => value?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return {
@@ -38,7 +69,7 @@ function options(unit, width, digits) {
     height: Math.max(220, Math.min(360, width * 0.45)),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
-    hooks: { ready: [showNewest], setLegend: [(chart) => chart.legend.idx ?? showNewest(chart)] },
+    hooks: { drawClear: [(chart) => shade(chart, holes)], ready: [showNewest], setLegend: [(chart) => chart.legend.idx ?? showNewest(chart)] },
     axes: [{ ...axis, values: (_, ticks, axisIndex, space, step) => ticks.map((tick) => timeLabel(tick, step)) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
     series: [
       { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
@@ -46,7 +77,7 @@ function options(unit, width, digits) {
         label: `Price (${unit})`,
         stroke: colour("--accent"),
         width: 1.75,
-        points: { size: 5 },
+        points: { size: 5, filter: lonely },
         value: (_, price) => (price === null || price === undefined ? "–" : number(price)),
       },
     ],
@@ -59,7 +90,8 @@ async function draw() {
   if (!answer.ok) return;
   const { points } = await answer.json();
   if (points.length < 2) return;
-  const data = [points.map((point) => Date.parse(point.observed_at) / 1000), points.map((point) => point.price)];
+  const holes = JSON.parse(figure.dataset.holes);
+  const data = broken(points.map((point) => Date.parse(point.observed_at) / 1000), points.map((point) => point.price), holes);
   const highest = Math.max(...data[1]);
   const digits = highest >= 100 ? 2 : highest >= 1 ? 4 : 3 - Math.floor(Math.log10(highest));
   const drawing = figure.querySelector("svg");
@@ -70,7 +102,7 @@ async function draw() {
   let chart;
   const redraw = () => {
     chart?.destroy();
-    chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits), data, place);
+    chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits, holes), data, place);
   };
   redraw();
   document.addEventListener("theme", redraw);

@@ -1,0 +1,147 @@
+"""Reads of a large history, beside time-series databases: ``python -m benchmarks.reads``.
+
+100 million prices of 1,000 instruments, a year of their hour candles and five years of their day candles, the same in
+Postgres, VictoriaMetrics and InfluxDB. Five questions in turns with a random instrument each time, by coinwatch's own
+calls and by the peers' HTTP interfaces, to Python objects. All caches are warm.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+
+from benchmarks.reads.questions import Question, of_coinwatch, of_influx, of_victoria
+from benchmarks.reads.stored import copy_to_influx, copy_to_victoria, fill
+from benchmarks.shared.influx import InfluxDB
+from benchmarks.shared.market import INSTRUMENTS
+from benchmarks.shared.postgres import Database, benchmark_server, make_database
+from benchmarks.shared.program import Missing
+from benchmarks.shared.report import Goal, Report, Row, say, show
+from benchmarks.shared.victoria import VictoriaMetrics
+
+OURS = "coinwatch"
+WARM_UP = 20
+TOLERANCE = 1e-9
+BYTES_PER_PRICE, BYTES_OF_CANDLES = 180, 4e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prices", type=int, default=100_000_000, help="stored prices (at least 1,000,000)")
+    parser.add_argument("--runs", type=int, default=300, help="measured runs of each question")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    arguments = parser.parse_args()
+    need = arguments.prices * BYTES_PER_PRICE + BYTES_OF_CANDLES
+    if shutil.disk_usage(tempfile.gettempdir()).free < need:
+        parser.exit(1, f"{arguments.prices:,} prices need {need / 1e9:.0f} GB in {tempfile.gettempdir()}\n")
+    with benchmark_server() as server:
+        show(run(make_database(server, "history"), arguments.prices, arguments.runs), as_json=arguments.json)
+
+
+def run(database: Database, prices: int, runs: int) -> Report:
+    notes = ["caches warm; answers were compared before measuring; peers over one HTTP connection each"]
+    with ExitStack() as stack:
+        say("filling Postgres")
+        fill(database, prices)
+        engine = database.engine()
+        stack.callback(engine.dispose)
+        stores = {OURS: of_coinwatch(engine)}
+        sizes: dict[str, object] = {OURS: database.bytes_of("prices", "candles")}
+        try:
+            victoria = stack.enter_context(VictoriaMetrics())
+            say("copying to VictoriaMetrics")
+            copy_to_victoria(database, victoria, prices)
+            stores[victoria.name] = of_victoria(victoria)
+            sizes[victoria.name] = victoria.disk_bytes()
+        except Missing as missing:
+            notes.append(str(missing))
+        try:
+            influx = stack.enter_context(InfluxDB())
+            say("copying to InfluxDB")
+            copy_to_influx(database, influx, prices)
+            stores[influx.name] = of_influx(influx)
+            sizes[influx.name] = influx.disk_bytes()
+        except Missing as missing:
+            notes.append(str(missing))
+        compare(stores)
+        seconds = measure(stores, runs)
+    notes.append("GB on disk: " + ", ".join(f"{name} {int(str(size)) / 1e9:.1f}" for name, size in sizes.items()))
+    rows = [row_of(question, name, spent) for question, each in seconds.items() for name, spent in each.items()]
+    return Report(
+        "reads", f"Reads at {prices:,} prices, {runs} runs each", rows, list(goals_of(seconds)), notes, {"bytes": sizes}
+    )
+
+
+def compare(stores: dict[str, dict[str, Question]]) -> None:
+    """Stop where a store answers otherwise than ours."""
+    for question, ours in stores[OURS].items():
+        for i in (1, 7, INSTRUMENTS):
+            expected = ours.plain(ours.ask(i))
+            if not expected:
+                raise RuntimeError(f"{question}: nothing found")
+            for name, questions in stores.items():
+                found = questions[question].plain(questions[question].ask(i))
+                if not alike(expected, found):
+                    raise RuntimeError(
+                        f"{question}, instrument {i}: {name} answers {found!s:.300}, not {expected!s:.300}"
+                    )
+
+
+def alike(left: object, right: object) -> bool:
+    """Equal, but for the last digits of what was computed."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(alike(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(alike, left, right))
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
+    return left == right
+
+
+def measure(stores: dict[str, dict[str, Question]], runs: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each run, by question and store, the stores in turns."""
+    chosen = random.Random(1)
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for question in stores[OURS]:
+        say(question)
+        spent = seconds[question] = {name: [] for name in stores}
+        for number in range(WARM_UP + runs):
+            i = chosen.randint(1, INSTRUMENTS)
+            for name, questions in stores.items():
+                began = time.perf_counter()
+                questions[question].ask(i)
+                if number >= WARM_UP:
+                    spent[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def row_of(question: str, name: str, spent: list[float]) -> Row:
+    return {
+        "question": question,
+        "store": name,
+        "p50 ms": statistics.median(spent) * 1000,
+        "p99 ms": percentile_99(spent) * 1000,
+    }
+
+
+def goals_of(seconds: dict[str, dict[str, list[float]]]) -> list[Goal]:
+    """Ahead of every peer, by the median and by the slowest hundredth."""
+    goals = []
+    for question, spent in seconds.items():
+        for name in spent.keys() - {OURS}:
+            ratio = statistics.median(spent[name]) / statistics.median(spent[OURS])
+            tail = percentile_99(spent[name]) / percentile_99(spent[OURS])
+            text = f"{question}: ahead of {name} (p99: {tail:.2f} times)"
+            goals.append(Goal(text, ratio, ratio > 1 and tail > 1))
+    return goals
+
+
+def percentile_99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The five questions, put to each database the way its users would. Answers are compared before anything is measured.
+
+``ask`` is what is measured: from the call to Python objects; ours are coinwatch's own, the peers' are the lists and
+dictionaries that come out of their JSON. ``plain`` brings ours into the same shape.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.reads.stored import CANDLE_FIELDS, POLICY
+from benchmarks.shared.history import NOW
+from benchmarks.shared.influx import InfluxDB
+from benchmarks.shared.market import EXCHANGE
+from benchmarks.shared.victoria import VictoriaMetrics
+from coinwatch.prices.candle_series import candles
+from coinwatch.prices.reading import latest_prices, series
+
+TOP = 10
+LATEST, DAY, HOURS, DAYS, MOVERS = (
+    "latest of all",
+    "24 h raw of one",
+    "1 y of hours of one",
+    "5 y of days of one",
+    "top movers of 24 h",
+)
+HOUR, RAW, YEAR, FIVE_YEARS = timedelta(hours=1), timedelta(days=1), timedelta(days=365), timedelta(days=5 * 365)
+LAST = NOW - timedelta(minutes=3)  # of the newest quotes
+
+
+@dataclass(frozen=True)
+class Question:
+    """``ask`` takes the number of an instrument."""
+
+    ask: Callable[[int], Any]
+    plain: Callable[[Any], Any]
+
+
+def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
+    def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
+        return lambda i: candles(
+            engine, f"C{i}", EXCHANGE, "USD", resolution=resolution, start=NOW - length, end=NOW, now=NOW
+        )
+
+    def plain_candles(found: Any) -> Any:
+        return [(_ms(candle.opened_at), *candle[1:]) for candle in found.candles]
+
+    return {
+        LATEST: Question(
+            lambda _: latest_prices(engine, NOW, with_change=False),
+            lambda found: {int(price.base[1:]): price.price for price in found},
+        ),
+        DAY: Question(
+            lambda i: series(engine, f"C{i}", EXCHANGE, "USD", start=NOW - RAW, end=NOW),
+            lambda found: [(_ms(point.observed_at), point.price) for point in found.points],
+        ),
+        HOURS: Question(read("1h", YEAR), plain_candles),
+        DAYS: Question(read("1d", FIVE_YEARS), plain_candles),
+    }
+
+
+def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
+    def query(text: str) -> Any:
+        return server.get("/api/v1/query", query=text, time=str(LAST.timestamp())).json()["data"]["result"]
+
+    def export(selector: str, length: timedelta) -> list[Any]:
+        span = {"start": (NOW - length).timestamp(), "end": NOW.timestamp() - 0.001}
+        answer = server.get("/api/v1/export", **{"match[]": selector}, **span)
+        return [json.loads(line) for line in answer.content.splitlines()]
+
+    def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
+        def ask(i: int) -> Any:
+            names = "|".join(f"candle_{field}" for field in CANDLE_FIELDS)
+            found = export(f'{{__name__=~"{names}",instrument="{i}",resolution="{resolution}"}}', length)
+            columns = {line["metric"]["__name__"]: line["values"] for line in found}
+            return list(
+                zip(found[0]["timestamps"], *(columns[f"candle_{field}"] for field in CANDLE_FIELDS), strict=True)
+            )
+
+        return ask
+
+    def day(i: int) -> Any:
+        (found,) = export(f'quote_price{{instrument="{i}"}}', RAW)
+        return list(zip(found["timestamps"], found["values"], strict=True))
+
+    def latest(_: int) -> Any:
+        return {int(row["metric"]["instrument"]): float(row["value"][1]) for row in query("quote_price")}
+
+    def movers(_: int) -> Any:
+        change = "100 * (quote_price / (quote_price offset 24h) - 1)"
+        found = query(f"topk({TOP}, {change})")
+        return [(int(row["metric"]["instrument"]), float(row["value"][1])) for row in found]
+
+    return {
+        LATEST: Question(latest, _same),
+        DAY: Question(day, _same),
+        HOURS: Question(read("1h", YEAR), _same),
+        DAYS: Question(read("1d", FIVE_YEARS), _same),
+        MOVERS: Question(movers, _same),
+    }
+
+
+def of_influx(server: InfluxDB) -> dict[str, Question]:
+    def between(length: timedelta) -> str:
+        return f"time >= {_ms(NOW - length)}ms AND time < {_ms(NOW)}ms"
+
+    def last_before(moment: datetime) -> dict[int, float]:
+        span = f"time > {_ms(moment - HOUR)}ms AND time <= {_ms(moment)}ms"
+        found = server.query(f"SELECT last(price) FROM quotes WHERE {span} GROUP BY instrument")
+        return {int(each["tags"]["instrument"]): each["values"][0][1] for each in found}  # type: ignore[call-overload, misc]
+
+    def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
+        return lambda i: server.query(
+            f"SELECT {','.join(CANDLE_FIELDS)} FROM coinwatch.{POLICY}.candles"
+            f" WHERE instrument='{i}' AND resolution='{resolution}' AND {between(length)}"
+        )[0]["values"]
+
+    def movers(_: int) -> Any:
+        now, before = last_before(LAST), last_before(LAST - RAW)
+        changes = [(i, 100 * (price / before[i] - 1)) for i, price in now.items() if i in before]
+        return sorted(changes, key=lambda change: -change[1])[:TOP]
+
+    def tuples(found: Any) -> Any:
+        return [tuple(row) for row in found]
+
+    return {
+        LATEST: Question(lambda _: last_before(LAST), _same),
+        DAY: Question(
+            lambda i: server.query(f"SELECT price FROM quotes WHERE instrument='{i}' AND {between(RAW)}")[0]["values"],
+            tuples,
+        ),
+        HOURS: Question(read("1h", YEAR), tuples),
+        DAYS: Question(read("1d", FIVE_YEARS), tuples),
+        MOVERS: Question(movers, _same),
+    }
+
+
+def _same(found: Any) -> Any:
+    return found
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.astimezone(UTC).timestamp() * 1000)

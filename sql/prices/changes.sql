@@ -1,0 +1,42 @@
+-- The last price of every coin at an exchange (in US dollars, else what stands for them) and what it was at each of
+-- :moments: the close of the last candle that was over by then and not before the moment in :oldest. Minutes are looked at
+-- where :in_minutes says so, else hours, else days. Before the index began, the median of the exchanges stands in for it.
+SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
+  SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
+    CASE WHEN m.in_minutes THEN
+      (SELECT close FROM candles c
+       WHERE c.instrument_id = p.instrument_id AND c.resolution = '1m'
+         AND c.opened_at <= m.moment - interval '1 minute' AND c.opened_at >= m.oldest - interval '1 minute'
+       ORDER BY c.opened_at DESC LIMIT 1)
+    END,
+    (SELECT close FROM candles c
+     WHERE c.instrument_id = p.instrument_id AND c.resolution = '1h'
+       AND c.opened_at <= m.moment - interval '1 hour' AND c.opened_at >= m.oldest - interval '1 hour'
+     ORDER BY c.opened_at DESC LIMIT 1),
+    (SELECT close FROM candles c
+     WHERE c.instrument_id = p.instrument_id AND c.resolution = '1d'
+       AND c.opened_at <= m.moment - interval '1 day' AND c.opened_at >= m.oldest - interval '1 day'
+     ORDER BY c.opened_at DESC LIMIT 1),
+    CASE WHEN p.exchange = 'index' THEN
+      (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close)
+       FROM instruments i
+       JOIN exchanges e ON e.id = i.exchange_id AND e.enabled AND NOT e.simulated
+       CROSS JOIN LATERAL (
+         SELECT close FROM candles c
+         WHERE c.instrument_id = i.id AND c.resolution = '1h'
+           AND c.opened_at <= m.moment - interval '1 hour' AND c.opened_at >= m.oldest - interval '1 hour'
+         ORDER BY c.opened_at DESC LIMIT 1
+       ) hour
+       WHERE i.base = p.base AND i.quote = p.quote AND i.enabled)
+    END
+  ) END
+  FROM unnest(CAST(:moments AS timestamptz[]), CAST(:oldest AS timestamptz[]), CAST(:in_minutes AS boolean[]))
+       WITH ORDINALITY AS m (moment, oldest, in_minutes, place)
+  ORDER BY place
+) AS before
+FROM (
+  SELECT DISTINCT ON (base) *
+  FROM latest_prices
+  WHERE exchange = lower(:exchange) AND observed_at > :fresh_after
+  ORDER BY base, array_position(ARRAY['USD', 'USDT', 'USDC'], quote), quote
+) p;

@@ -1,0 +1,21 @@
+-- Fresh prices too far from the median of their coin, in percent: beyond :limit_percent where three or more can be
+-- compared; where there are two, both, when they are further apart than that. Compared are prices in the same
+-- dollar-like currency, or where those are fewer than three all dollar-like ones. Simulated exchanges count only for
+-- coins that no real one prices, as in the index.
+WITH fresh AS (
+  SELECT w.exchange, w.base, w.quote, w.pair, w.simulated, l.price, l.observed_at,
+         bool_or(NOT w.simulated) OVER (PARTITION BY w.base) AS has_real
+  FROM watched_instruments w
+  JOIN latest_quotes l ON l.instrument_id = w.instrument_id
+  WHERE w.exchange <> 'index' AND w.quote IN ('USD', 'USDT', 'USDC') AND l.observed_at > :fresh_after
+), compared AS (
+  SELECT *, count(*) OVER (PARTITION BY base, quote) AS same_quote FROM fresh WHERE NOT (simulated AND has_real)
+), medians AS (
+  SELECT base, quote, count(*) AS prices, percentile_cont(0.5) WITHIN GROUP (ORDER BY price) AS median
+  FROM compared GROUP BY GROUPING SETS ((base, quote), (base))
+)
+SELECT c.exchange, c.base, c.pair, c.price, c.observed_at, m.prices, m.median, 100 * (c.price / m.median - 1) AS percent
+FROM compared c
+JOIN medians m ON m.base = c.base AND m.quote IS NOT DISTINCT FROM CASE WHEN c.same_quote >= 3 THEN c.quote END
+WHERE 100 * abs(c.price / m.median - 1) > CAST(:limit_percent AS float8) / CASE WHEN m.prices = 2 THEN 2 ELSE 1 END
+ORDER BY c.base, c.exchange, c.pair;

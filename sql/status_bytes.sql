@@ -1,0 +1,2 @@
+-- The database's size on disk, catalogs included.
+SELECT pg_database_size(current_database());

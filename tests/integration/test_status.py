@@ -1,0 +1,78 @@
+"""How much disk each table takes, told to the application role in milliseconds."""
+
+import time
+from datetime import date, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch import gauges
+from coinwatch.cli.output import byte_size
+from coinwatch.database import create_engine, transaction
+from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.settings import Settings
+from coinwatch.status import TableSize, pipeline_status
+from tests.conftest import Database
+from tests.support.quotes import at, load, quote
+
+DAY = 24 * 60
+
+
+def disk(engine: sa.Engine) -> dict[str, TableSize]:
+    return {table.table: table for table in pipeline_status(engine, at(0)).disk}
+
+
+def test_the_days_of_prices_are_one_table_and_candles_are_three(catalog: sa.Engine, database: Database) -> None:
+    load(catalog, *(quote(10, minute) for minute in range(0, 3 * DAY, 10)), now=at(3 * DAY))
+    refresh_candles(catalog)
+    admin = create_engine(database.url("admin"))
+    with transaction(admin) as connection:
+        connection.execute(sa.text("ANALYZE"))
+        sizes = connection.execute(
+            sa.text(
+                "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'prices'::regclass"
+            )
+        )
+        expected = sizes.scalar_one()
+    admin.dispose()
+    tables = disk(catalog)
+    assert tables["prices"] == TableSize("prices", expected, 432, 4, date(2026, 3, 1), date(2026, 3, 4))
+    assert tables["candles_1m"].rows_estimate == 432
+    assert tables["candles_1h"].rows_estimate == 72
+    assert tables["candles_1m"].partitions is None
+    assert tables["candles_1m"].bytes > tables["candles_1h"].bytes > 0
+    assert not {name for name in tables if name.startswith("prices_")} | ({"candles"} & set(tables))
+
+
+def test_rows_are_estimated_before_the_first_analysis_too(catalog: sa.Engine) -> None:
+    load(catalog, *(quote(10, minute) for minute in range(100)), now=at(100))
+    with transaction(catalog) as connection:  # a backend hands its counts on when it falls idle
+        connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+    assert 0 < disk(catalog)["prices"].rows_estimate <= 200
+
+
+def test_it_costs_milliseconds_with_a_year_of_days(catalog: sa.Engine, settings: Settings) -> None:
+    ensure_partitions(catalog, [date(2026, 1, 1) + timedelta(days=number) for number in range(365)])
+    disk(catalog)
+    began = time.monotonic()
+    assert disk(catalog)["prices"].partitions == 365
+    assert time.monotonic() - began < 1.0, "some 15 ms on an idle machine"
+
+
+def test_the_gauges_say_the_same(catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: dict[str, float] = {}
+    monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
+    load(catalog, quote(10, 0))
+    assert gauges.send_disk_gauges(catalog, settings) == len(sent)
+    status = pipeline_status(catalog, at(0))
+    assert sent.pop("database.bytes") == pytest.approx(status.database_bytes, rel=0.1)
+    assert sent == {f"database.{table.table}.bytes": table.bytes for table in status.disk}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 kB"), (73_400_320, "70.0 MB"), (5 * 1024**4, "5.0 TB")],
+)
+def test_sizes_read_as_people_say_them(count: int, text: str) -> None:
+    assert byte_size(count) == text
