@@ -1,7 +1,7 @@
 -- One mail per person for all alerts that no mail tells yet; runs in the transaction that made them.
 WITH untold AS (
   SELECT a.id AS alert_id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent,
-         s.threshold, s.direction, u.email, u.timezone, e.code AS exchange, e.name AS exchange_name,
+         a.missed, s.kind, s.metric, s.window_seconds, s.threshold, s.direction, u.email, u.timezone, e.code AS exchange, e.name AS exchange_name,
          i.base, i.quote, c.name AS coin_name,
          'alerts:' || u.id || ':' || min(a.id) OVER (PARTITION BY u.id) AS dedupe_key
   FROM alerts a

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.reading import latest_prices
@@ -107,7 +108,7 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
         email="ada@example.org",
         coin="BTC",
         exchange="kraken",
-        threshold_percent=5,
+        rule=Rule(threshold=5),
         now=datetime.now(UTC),
         confirmed=True,
     )

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions, subscribe
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
@@ -260,7 +261,7 @@ def test_every_page_fits_its_screen_and_can_be_read(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
     made = subscribe(
-        engine, email="ada@example.org", coin="BTC", threshold_percent=2, now=datetime.now(UTC), confirmed=False
+        engine, email="ada@example.org", coin="BTC", rule=Rule(threshold=2), now=datetime.now(UTC), confirmed=False
     )
     links = [confirmation_link(settings, made.id), unsubscribe_link(settings, [made.id])]
     paths = ["/", "/coins", "/coins?coin=nope", "/coins/BTC?exchange=coinbase", "/coins/BTC?exchange=kraken:EUR"]

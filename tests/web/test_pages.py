@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
@@ -100,7 +101,13 @@ def test_a_currency_is_chosen_where_an_exchange_has_several(client: TestClient) 
 @pytest.mark.usefixtures("market")
 def test_no_page_for_everybody_shows_an_address(client: TestClient, engine: sa.Engine) -> None:
     subscribe(
-        engine, email="secret@example.org", coin="BTC", threshold_percent=2, now=NOW, confirmed=True, exchange="kraken"
+        engine,
+        email="secret@example.org",
+        coin="BTC",
+        rule=Rule(threshold=2),
+        now=NOW,
+        confirmed=True,
+        exchange="kraken",
     )
     for method, path in PUBLIC_ALONE:
         if method == "GET":

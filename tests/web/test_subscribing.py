@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, subscribe
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
@@ -28,7 +29,7 @@ def path_of(link: str) -> str:
 
 @pytest.fixture
 def pending(engine: sa.Engine) -> Subscription:
-    return subscribe(engine, email="ada@example.org", coin="BTC", threshold_percent=2.5, now=NOW, confirmed=False)
+    return subscribe(engine, email="ada@example.org", coin="BTC", rule=Rule(threshold=2.5), now=NOW, confirmed=False)
 
 
 def test_a_strangers_form_waits_for_confirmation_by_mail(client: TestClient, engine: sa.Engine) -> None:
@@ -174,7 +175,7 @@ def test_unsubscribing_takes_the_button_not_the_link(
 def test_one_click_unsubscribes_every_alert_of_the_mail_without_cookies(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
-    other = subscribe(engine, email="ada@example.org", coin="ETH", threshold_percent=1, now=NOW, confirmed=True)
+    other = subscribe(engine, email="ada@example.org", coin="ETH", rule=Rule(threshold=1), now=NOW, confirmed=True)
     path = path_of(unsubscribe_link(settings, [pending.id, other.id]))
     answer = client.post(path, data={"List-Unsubscribe": "One-Click"}, headers={"Origin": "https://mail.example"})
     assert answer.status_code == 200

@@ -99,5 +99,4 @@ def _describe(row: library.Subscription) -> str:
 
 
 def _rule(row: library.Subscription) -> str:
-    direction = {"up": "rises", "down": "falls", "either": "moves"}[row.direction]
-    return f"{row.base}/{row.quote} at {row.exchange} {direction} {row.threshold:g} %"
+    return f"{row.base}/{row.quote} at {row.exchange}: {row.condition}"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from coinwatch.alerts.rules import Rule, describe
 from coinwatch.errors import ConfigurationError, PermanentMailError
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
@@ -22,7 +23,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Long lines, because some mailers do not find a link that begins on a folded line; seven bits, because not
 # every relay takes eight.
 POLICY = SMTP.clone(max_line_length=998, cte_type="7bit")
-DIRECTION_WORDS = {"up": "rises by", "down": "falls by", "either": "moves by"}
 
 
 def build_message(
@@ -103,15 +103,16 @@ def _confirmation(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, 
     values = {
         **payload,
         "subject": subject,
-        "rule": _rule(payload),
+        "rule": payload["condition"],
         "link": confirmation_link(settings, int(payload["subscription_id"])),
         "home": settings.public_url,
     }
     return subject, None, values
 
 
-def _rule(rule: Mapping[str, Any]) -> str:
-    return f"{DIRECTION_WORDS[rule['direction']]} {rule['threshold']:g} % or more from one price to the next"
+def _rule(alert: Mapping[str, Any]) -> str:
+    rule = Rule(alert["kind"], alert["threshold"], alert["direction"], alert["metric"], alert["window_seconds"])
+    return describe(rule, alert["quote"], alert["base"])
 
 
 def _header(value: str) -> str:

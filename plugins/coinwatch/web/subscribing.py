@@ -117,7 +117,9 @@ def form_page(
 def _field_of(error: RequestError, wish: SubscriptionWish) -> str:
     """The field to show an error at; the empty name is the form as a whole."""
     if isinstance(error, InvalidRequest):
-        return ("level" if wish.kind == "crosses" else "threshold_percent") if error.field == "threshold" else error.field
+        return (
+            ("level" if wish.kind == "crosses" else "threshold_percent") if error.field == "threshold" else error.field
+        )
     if isinstance(error, NotFound):
         return "exchange" if wish.exchange else "coin"
     return ""

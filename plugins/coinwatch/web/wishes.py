@@ -34,7 +34,7 @@ class SubscriptionWish(BaseModel):
     coin: str = Field(min_length=1, max_length=60, description="Code or name of the coin.", examples=["BTC", "Bitcoin"])
     kind: Kind = Field(
         "change_since_last",
-        description="What to compare with: the value before, the value a window ago, the average of a window, or a level.",
+        description="Compare with the value before, the one a window ago, the average of a window, or a level.",
     )
     metric: Metric = Field("price", description="The price, or the rolling 24 h volume.")
     threshold_percent: Annotated[Percent | None, Optional] = Field(

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import check_address, confirm, list_subscriptions, subscribe, unsubscribe
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
@@ -14,10 +15,11 @@ from tests.support.quotes import at
 
 
 def ask(engine: sa.Engine, **changes: Any) -> Any:
+    fields = {"threshold": 5.0} | {name: changes.pop(name) for name in set(changes) & set(Rule.__slots__)}
     wish: dict[str, Any] = {
         "email": "ada@example.org",
         "coin": "BTC",
-        "threshold_percent": 5.0,
+        "rule": Rule(**fields),  # type: ignore[arg-type]
         "now": at(0),
         "confirmed": True,
     }
@@ -51,7 +53,7 @@ def test_the_same_rule_twice_is_refused_with_its_number(catalog: sa.Engine) -> N
     made = ask(catalog)
     with pytest.raises(AlreadyExists, match=f"subscription {made.id}"):
         ask(catalog, email="ADA@example.org")
-    assert ask(catalog, threshold_percent=6.0).id != made.id
+    assert ask(catalog, threshold=6.0).id != made.id
     unsubscribe(catalog, made.id)
     assert ask(catalog).id != made.id, "after ending it, the same rule can be made again"
 
@@ -89,10 +91,10 @@ def test_ending_twice_is_no_error_and_an_ended_one_cannot_be_confirmed(catalog: 
         ({"email": "Ada <ada@example.org>"}, "email"),
         ({"email": "a" * 65 + "@example.org"}, "email"),
         ({"email": "ada@" + "a." * 130 + "org"}, "email"),
-        ({"threshold_percent": 0.0}, "threshold_percent"),
-        ({"threshold_percent": -5.0}, "threshold_percent"),
-        ({"threshold_percent": float("nan")}, "threshold_percent"),
-        ({"threshold_percent": float("inf")}, "threshold_percent"),
+        ({"threshold": 0.0}, "threshold"),
+        ({"threshold": -5.0}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"threshold": float("inf")}, "threshold"),
         ({"direction": "sideways"}, "direction"),
         ({"cooldown_seconds": -1}, "cooldown_seconds"),
     ],

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.alerts.textfile import append_alerts
 from tests.support.quotes import at, load, quote
@@ -16,7 +17,13 @@ from tests.support.quotes import at, load, quote
 def fired(catalog: sa.Engine) -> sa.Engine:
     """Three alerts."""
     subscribe(
-        catalog, email="ada@example.org", coin="BTC", exchange="kraken", threshold_percent=5, now=at(-1), confirmed=True
+        catalog,
+        email="ada@example.org",
+        coin="BTC",
+        exchange="kraken",
+        rule=Rule(threshold=5),
+        now=at(-1),
+        confirmed=True,
     )
     for minute, price in enumerate((100.0, 110.0, 99.0, 110.0)):
         load(catalog, quote(price, minute))

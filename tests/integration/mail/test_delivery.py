@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import statement, transaction
 from coinwatch.mail.delivery import LEASE, MOST_ATTEMPTS, deliver_mail, retry_pause
@@ -33,7 +34,9 @@ def settings(mailbox: Mailbox) -> Settings:
 def queue(engine: sa.Engine, *addresses: str) -> None:
     """One alert mail to each address, due at minute 1."""
     for address in addresses:
-        subscribe(engine, email=address, coin="BTC", exchange="kraken", threshold_percent=5, now=at(-1), confirmed=True)
+        subscribe(
+            engine, email=address, coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1), confirmed=True
+        )
     load(engine, quote(100.0, 0), quote(105.5, 1))
     match_alerts(engine, at(1))
 
@@ -209,7 +212,7 @@ def claim(engine: sa.Engine, now: datetime) -> list[Any]:
 def test_a_confirmation_leads_to_a_page_and_has_no_list_headers(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    subscribe(catalog, email="ada@example.org", coin="BTC", threshold_percent=5, now=at(0), confirmed=False)
+    subscribe(catalog, email="ada@example.org", coin="BTC", rule=Rule(threshold=5), now=at(0), confirmed=False)
     deliver(catalog, settings)
     [message] = mailbox.messages
     assert message["Subject"] == "Confirm your price alert for BTC/USD"
