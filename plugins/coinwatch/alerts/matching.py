@@ -8,7 +8,6 @@ has (sql/alerts/moves_*), finds the conditions these moves meet along the index 
 that are armed and rested. The cost follows the values and the alerts, not the number of subscriptions.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,19 +76,19 @@ def judge(
     connection.execute(statement("alerts/find_rules"))
     connection.execute(statement("alerts/moves_since_last"))
     connection.execute(statement("alerts/moves_across"))
-    for window in connection.execute(statement("alerts/windows")).mappings().all():
-        connection.execute(statement(LOOKING_BACK[window["kind"]]), _look_back(window))
+    for window in connection.execute(statement("alerts/windows")).all():
+        connection.execute(statement(LOOKING_BACK[window.kind]), _look_back(window))
     connection.execute(statement("alerts/find_hits"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     connection.execute(statement("alerts/advance_watermarks"))
     return quotes, alerts
 
 
-def _look_back(window: Mapping[str, Any]) -> dict[str, object]:
+def _look_back(window: sa.Row[Any]) -> dict[str, object]:
     """Between which moments the references of one kind and window lie, so that no other partition is planned for."""
-    length = timedelta(seconds=window["window_seconds"])
-    look_back = {"seconds": window["window_seconds"], "window": length}
-    if window["kind"] == "deviation_from_average":
-        return look_back | {"oldest": window["oldest"] - length, "newest": window["newest"]}
-    bounds = {"oldest": window["oldest"] - length - SLACK, "newest": window["newest"] - length}
+    length = timedelta(seconds=window.window_seconds)
+    look_back = {"seconds": window.window_seconds, "window": length}
+    if window.kind == "deviation_from_average":
+        return look_back | {"oldest": window.oldest - length, "newest": window.newest}
+    bounds = {"oldest": window.oldest - length - SLACK, "newest": window.newest - length}
     return look_back | bounds | {"slack": SLACK}
