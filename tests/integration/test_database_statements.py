@@ -1,5 +1,6 @@
 """Every statement in sql/ is one statement that Postgres accepts with the parameters it names."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ NAMES = sorted(
 )
 TEMPORARY_TABLES = [name for name in NAMES if "CREATE TEMPORARY TABLE" in (SQL_ROOT / f"{name}.sql").read_text()]
 # The one that takes parameters; CREATE TABLE … AS cannot be prepared, only run.
-COPY_OF_PRICES = {"instrument_id": 1, "oldest": "-infinity", "newest": "infinity", "kept_since": "2026-01-01"}
+MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
+COPY_OF_PRICES = {"instrument_id": 1, "oldest": MOMENT, "newest": MOMENT, "kept_since": MOMENT}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,6 +25,8 @@ def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
     assert text.startswith("-- "), "the first line says what the statement is for"
     with engine.begin() as connection:
         for table in TEMPORARY_TABLES:
+            if table.startswith("backtest/") and not name.startswith("backtest/"):
+                continue  # the backtest's tables hide real ones
             connection.execute(statement(table), COPY_OF_PRICES if table == "backtest/copy_minutes" else {})
         if name in TEMPORARY_TABLES:
             return
