@@ -126,7 +126,7 @@ def test_a_hole_that_candles_know_of_is_filled_with_them_and_another_stays(catal
         60 + 899 / 1e4,
     )
     assert not [point for point in filled.points if at(1440) < point.observed_at < at(1800)]
-    for points in (20, 100, 700):
+    for points in (60, 100, 700):
         thin = series(catalog, "BTC", "kraken", start=at(0), end=at(2880), points=points).points
         assert len(thin) <= points
         assert {40 - 899 / 1e4, 60 + 899 / 1e4} <= {point.price for point in thin}
