@@ -21,7 +21,14 @@ def dags() -> dict[str, Any]:
 
 
 def test_the_project_has_these_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["backfill_candles", "check_data", "collect_prices", "export_history", "maintain_database", "repair_gaps"]
+    assert sorted(dags) == [
+        "backfill_candles",
+        "check_data",
+        "collect_prices",
+        "export_history",
+        "maintain_database",
+        "repair_gaps",
+    ]
 
 
 def test_every_dag_has_an_owner_tags_retries_and_a_note_for_the_night(dags: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from coinwatch import __version__
-from coinwatch.cli import check, gaps, operate, pipeline, prices, serve, subscriptions, transfer
+from coinwatch.cli import backfill, check, gaps, history, operate, pipeline, prices, serve, subscriptions, transfer
 from coinwatch.errors import CoinwatchError
 from coinwatch.logs import configure_logs
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (pipeline, prices, gaps, subscriptions, transfer, operate, check, serve):
+for room in (pipeline, prices, history, backfill, gaps, subscriptions, transfer, operate, check, serve):
     app.add_typer(room.app)
 
 
