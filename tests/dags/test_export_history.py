@@ -15,7 +15,9 @@ from tests.support.quotes import at, load, quote
 
 ROOT = Path(__file__).parents[2]
 
-Run = Callable[[], dict[str, str]]
+MIDNIGHT = at(0).replace(hour=0) + timedelta(days=1)  # after the tests' first day
+
+Run = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
@@ -26,16 +28,15 @@ def run_dag(airflow_database: None, database: Database, monkeypatch: pytest.Monk
 
     monkeypatch.setenv("COINWATCH_DATABASE_URL", database.url("app"))
 
-    def run() -> dict[str, str]:
+    def run(**when: datetime | None) -> dict[str, str]:
         from airflow.dag_processing.dagbag import DagBag
 
         get_settings.cache_clear()
         get_engine.cache_clear()
         dag: Any = DagBag(str(ROOT / "dags")).dags["export_history"]
-        midnight = at(0).replace(hour=0)
-        # The run that begins when the day is over; its data interval is the day.
-        found = dag.test(logical_date=midnight + timedelta(days=1))
-        assert (found.data_interval_start, found.data_interval_end) == (midnight, midnight + timedelta(days=1))
+        found = dag.test(**when or {"logical_date": MIDNIGHT})
+        if not when:
+            assert (found.data_interval_start, found.data_interval_end) == (MIDNIGHT - timedelta(days=1), MIDNIGHT)
         return {
             f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state)
             for task in found.get_task_instances()
@@ -60,6 +61,17 @@ def test_a_run_writes_the_day_of_its_data_interval(
     assert pd.read_parquet(tmp_path / "prices")["price"].tolist() == [11, 12]
     assert sorted(path.name for path in (tmp_path / "candles_1d").iterdir()) == [f"day={at(0).date()}"]
     assert datetime.now(UTC) > at(3000), "the days are over"
+
+
+@pytest.mark.timeout(240)
+def test_a_run_started_by_hand_writes_the_last_day_that_is_over(
+    run_dag: Run, catalog: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(catalog, quote(11, 0), quote(13, 720), now=at(3000))
+    monkeypatch.setenv("COINWATCH_EXPORT_PATH", str(tmp_path))
+    states = run_dag(logical_date=None, run_after=MIDNIGHT + timedelta(hours=10))
+    assert set(states.values()) == {"success"}
+    assert pd.read_parquet(tmp_path / "prices")["price"].tolist() == [11]
 
 
 @pytest.mark.timeout(240)
