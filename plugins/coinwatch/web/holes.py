@@ -47,8 +47,8 @@ def find_holes(
         for hole in seen
         if not any(hole.started_at <= moment < hole.ended_at for moment in moments)
     ]
-    distances = [after - before for before, after in pairwise(moments)]
-    usual = median(distances) if distances else timedelta(0)
+    distances = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    usual = timedelta(seconds=median(distances or [0.0]))
     longest = max(expected_within, (end - start) * FARTHEST_THINNED, USUAL_DISTANCES * usual)
     for before, after in pairwise(moments):
         known_there = any(first < after and last > before for first, last in breaks)
