@@ -67,7 +67,7 @@ def check_data() -> None:
         "frozen": "Does every price move when the others do?",
         "volume": "Does every instrument still have volume?",
     }.items():
-        task(run, task_id=check, doc_md=meaning)(check)  # type: ignore[misc]
+        task(run, task_id=check, doc_md=meaning)(check)
 
 
 check_data()

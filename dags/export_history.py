@@ -50,6 +50,12 @@ files.
     },
 )
 def export_history() -> None:
+    def end_of_day() -> datetime:
+        """The end of the data interval; of a run that was started without one, the last midnight."""
+        run = get_current_context()["dag_run"]
+        end = (run.data_interval_end or run.run_after).astimezone(UTC)
+        return end.replace(hour=0, minute=0, second=0, microsecond=0)
+
     @task(doc_md="The tables to write; skips the run while COINWATCH_EXPORT_PATH is empty.")
     def choose_tables() -> list[str]:
         from airflow.sdk.exceptions import AirflowSkipException
@@ -70,8 +76,7 @@ def export_history() -> None:
         doc_md="Waits until half an hour after the day, for quotes that come late; at once for days long past.",
     )
     def wait_for_late_quotes() -> bool:
-        run = get_current_context()["dag_run"]
-        return datetime.now(UTC) >= (run.data_interval_end or run.run_after) + LATE_QUOTES
+        return datetime.now(UTC) >= end_of_day() + LATE_QUOTES
 
     @task(
         map_index_template="{{ table_name }}",
@@ -82,10 +87,8 @@ def export_history() -> None:
         from coinwatch.prices.exporting import export_days
         from coinwatch.settings import get_settings
 
-        context = get_current_context()
-        context["table_name"] = table
-        run = context["dag_run"]
-        day = ((run.data_interval_end or run.run_after).astimezone(UTC) - timedelta(days=1)).date()
+        get_current_context()["table_name"] = table
+        day = (end_of_day() - timedelta(days=1)).date()
         where = str(get_settings().export_path)
         result = export_days(get_engine(), where, day, day, datetime.now(UTC), tables=[table])
         return {"files": len(result.files), "rows": result.rows, "bytes": result.size}

@@ -51,7 +51,7 @@ def make_board() -> build.Dashboard:
     )
     for variable in _variables():
         board = board.with_variable(variable)
-    for add in (_prices, _pipeline, _airflow):
+    for add in (_prices, _pipeline, _history, _airflow):
         board = add(board)
     return board
 
@@ -171,6 +171,34 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
                 },
                 span=16,
                 height=9,
+            )
+        )
+    )
+
+
+def _history(board: build.Dashboard) -> build.Dashboard:
+    tables = f"{OURS}.database.*.bytes"
+    return (
+        board.with_row(build.Row("History"))
+        .with_panel(
+            rows(
+                about("gaps"),
+                sql("gaps"),
+                units={"From": ("dateTimeAsLocal", None), "To": ("dateTimeAsLocal", None), "Length": ("s", 0)},
+                height=8,
+            )
+        )
+        .with_panel(steps(about("missing"), graphite(f"aliasByNode({OURS}.gaps.*.missing_minutes, 4)"), unit="short"))
+        .with_panel(steps(about("open_gaps"), graphite(f"aliasByNode({OURS}.gaps.*.open, 4)"), unit="short"))
+        .with_panel(steps(about("findings"), graphite(f"aliasByNode({OURS}.quality.*.findings, 4)"), unit="short"))
+        .with_panel(
+            steps(
+                about("disk"),
+                graphite(
+                    f"aliasByNode(keepLastValue({tables}), 4)",
+                    f"alias(keepLastValue({OURS}.database.bytes), 'everything')",
+                ),
+                unit="bytes",
             )
         )
     )

@@ -18,6 +18,7 @@ from benchmarks.shared.influx import InfluxDB
 from benchmarks.shared.market import EXCHANGE
 from benchmarks.shared.victoria import VictoriaMetrics
 from coinwatch.prices.candle_series import candles
+from coinwatch.prices.movers import movers
 from coinwatch.prices.reading import latest_prices, series
 
 TOP = 10
@@ -60,6 +61,10 @@ def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
         ),
         HOURS: Question(read("1h", YEAR), plain_candles),
         DAYS: Question(read("1d", FIVE_YEARS), plain_candles),
+        MOVERS: Question(
+            lambda _: movers(engine, RAW, TOP, now=NOW, exchange=EXCHANGE),
+            lambda found: sorted((int(each.base[1:]), each.change_percent) for each in found.gainers + found.losers),
+        ),
     }
 
 
@@ -90,9 +95,9 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
     def latest(_: int) -> Any:
         return {int(row["metric"]["instrument"]): float(row["value"][1]) for row in query("quote_price")}
 
-    def movers(_: int) -> Any:
+    def most_moved(_: int) -> Any:
         change = "100 * (quote_price / (quote_price offset 24h) - 1)"
-        found = query(f"topk({TOP}, {change})")
+        found = query(f"topk({TOP}, {change}) or bottomk({TOP}, {change})")
         return [(int(row["metric"]["instrument"]), float(row["value"][1])) for row in found]
 
     return {
@@ -100,7 +105,7 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
         DAY: Question(day, _same),
         HOURS: Question(read("1h", YEAR), _same),
         DAYS: Question(read("1d", FIVE_YEARS), _same),
-        MOVERS: Question(movers, _same),
+        MOVERS: Question(most_moved, sorted),
     }
 
 
@@ -119,10 +124,11 @@ def of_influx(server: InfluxDB) -> dict[str, Question]:
             f" WHERE instrument='{i}' AND resolution='{resolution}' AND {between(length)}"
         )[0]["values"]
 
-    def movers(_: int) -> Any:
+    def most_moved(_: int) -> Any:
         now, before = last_before(LAST), last_before(LAST - RAW)
         changes = [(i, 100 * (price / before[i] - 1)) for i, price in now.items() if i in before]
-        return sorted(changes, key=lambda change: -change[1])[:TOP]
+        changes.sort(key=lambda change: -change[1])
+        return changes[:TOP] + changes[-TOP:]
 
     def tuples(found: Any) -> Any:
         return [tuple(row) for row in found]
@@ -135,7 +141,7 @@ def of_influx(server: InfluxDB) -> dict[str, Question]:
         ),
         HOURS: Question(read("1h", YEAR), tuples),
         DAYS: Question(read("1d", FIVE_YEARS), tuples),
-        MOVERS: Question(movers, _same),
+        MOVERS: Question(most_moved, sorted),
     }
 
 

@@ -1,7 +1,8 @@
 """Candles of the benchmark of reads, and the copies of everything in the other databases.
 
-Candles of hours over the year before ``NOW`` and of days over the five years before it, for all instruments. They go in
-in the order of time, as a collector stores them.
+For all instruments candles of hours over the year before ``NOW`` and of days over the five years before it, and, in
+Postgres alone, of minutes over the last week, from which coinwatch measures changes. They go in in the order of time,
+as a collector stores them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,12 +48,21 @@ FROM (
 QUOTE_A_DAY = "prices WHERE instrument_id = 1 AND CAST(observed_at AT TIME ZONE 'UTC' AS time) = '00:00'"
 CANDLE_A_DAY = "candles WHERE instrument_id = 1 AND resolution = '1d'"
 
+MINUTES_BACK = 7 * DAY_MINUTES
+INSERT_MINUTES = """
+INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, samples, source)
+SELECT instrument_id, '1m', observed_at, price, price, price, price, 1, 'quotes' FROM prices
+WHERE observed_at >= %s ORDER BY observed_at, instrument_id
+"""
+
 
 def fill(database: Database, rows: int) -> None:
     """So many prices, and the candles."""
     fill_prices(database, rows)
     for resolution in FIRST_MINUTE:
         run_all(lambda span, of=resolution: _insert(database, of, *span), _spans(resolution), f"spans of {resolution}")  # type: ignore[misc]
+    with database.admin() as connection:
+        connection.execute(INSERT_MINUTES, [moment(NOW_MINUTE - MINUTES_BACK)])
     settle(database)
 
 
@@ -81,11 +91,12 @@ def _insert(database: Database, resolution: Resolution, first: int, last: int) -
 
 
 def _spans(resolution: Resolution) -> list[tuple[int, int]]:
-    """Some 240 candles of each instrument at a time."""
+    """Ten days of hours, thirty of days: what crosses few of the months by which VictoriaMetrics stores."""
     width = WIDTH_MINUTES[resolution]
+    length = (10 if resolution == "1h" else 30) * DAY_MINUTES
     first = -(-FIRST_MINUTE[resolution] // width) * width
     last = NOW_MINUTE // width * width
-    return [(begin, min(begin + 240 * width, last)) for begin in range(first, last, 240 * width)]
+    return [(begin, min(begin + length, last)) for begin in range(first, last, length)]
 
 
 def _copy(database: Database, rows: int, columns: str, load: Callable[[Iterator[bytes]], None]) -> None:

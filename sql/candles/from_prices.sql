@@ -1,5 +1,7 @@
 -- Minutes made of our own quotes, for the stretches taken whose prices changed. Overlapping stretches are joined first,
 -- so that no quote counts twice. The exchange's own minutes stay. 24 h volumes are not the minute's: volume stays null.
+-- A minute never loses quotes: one made of more than are there now was made before the prices of its day were dropped,
+-- and stays when a part of them comes back.
 WITH stretches AS (
   SELECT instrument_id, unnest(range_agg(tstzrange(
            date_bin('1 minute', first_at, '2000-01-01 00:00+00'),
@@ -24,6 +26,6 @@ CROSS JOIN LATERAL (
 ORDER BY s.instrument_id, m.opened_at
 ON CONFLICT (instrument_id, resolution, opened_at) DO UPDATE
 SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close, samples = excluded.samples
-WHERE candles.source = 'quotes'
+WHERE candles.source = 'quotes' AND coalesce(candles.samples, 0) <= excluded.samples
   AND (candles.open, candles.high, candles.low, candles.close, candles.samples)
       IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close, excluded.samples);

@@ -11,7 +11,7 @@ LEFT JOIN LATERAL (
   WHERE prices.instrument_id = l.instrument_id AND observed_at > :oldest AND observed_at <= :newest
     AND observed_at <= l.observed_at - interval '24 hours' AND observed_at > l.observed_at - interval '25 hours'
   ORDER BY observed_at DESC LIMIT 1
-) before ON CAST(:with_change AS boolean)
+) before ON CAST(:with_change AS boolean) AND l.observed_at > CAST(:now AS timestamptz) - interval '24 hours'
 WHERE (CAST(:coin AS text) IS NULL OR lower(:coin) IN (lower(l.base), lower(l.coin_name)))
   AND (CAST(:exchange AS text) IS NULL OR l.exchange = lower(:exchange))
 ORDER BY coins.position, l.exchange <> 'index', l.exchange, l.quote;

@@ -1,5 +1,6 @@
 """Every statement in sql/ is one statement that Postgres accepts with the parameters it names."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
         assert driver is not None
         command = str(compiled) % {parameter: f"${number}" for number, parameter in enumerate(compiled.params, 1)}
         driver.execute(command if "CREATE " in command else f"PREPARE checked AS {command}")
+
+
+def test_no_statement_names_a_partition() -> None:
+    """So that something else may divide the tables (docs/adr/0007)."""
+    named = [
+        name for name in NAMES if re.search(r"\b(candles_1[mhd]|prices_\d)", (SQL_ROOT / f"{name}.sql").read_text())
+    ]
+    assert not named
 
 
 def test_every_statement_is_used() -> None:

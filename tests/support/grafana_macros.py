@@ -7,6 +7,8 @@ In this order, as documented under "Variable syntax" and "PostgreSQL query edito
     every option the variable has: for a variable without options that is nothing at all.
 ``$__interval``
     The width of one point on the screen, such as ``30s`` or ``5m``, never below the panel's own minimum.
+``$__interval_ms``
+    The same in milliseconds.
 ``$__from``, ``$__to``
     Bounds of the time range in milliseconds since 1970.
 ``$__timeFilter(column)``
@@ -39,7 +41,13 @@ def expand(
     variables: Mapping[str, str | Sequence[str]],
 ) -> str:
     """The statement that reaches Postgres; ValueError for a variable or macro that Grafana would not know."""
-    values = {"__interval": interval, "__from": _milliseconds(start), "__to": _milliseconds(end)}
+    milliseconds = str(1000 * int(interval[:-1]) * SECONDS[interval[-1]])
+    values = {
+        "__interval_ms": milliseconds,
+        "__interval": interval,
+        "__from": _milliseconds(start),
+        "__to": _milliseconds(end),
+    }
     sql = FORMATTED.sub(lambda match: _formatted(match[1], match[2], variables), sql)
     for name, value in values.items():
         sql = re.sub(rf"\${name}\b", value, sql)

@@ -34,6 +34,8 @@ REMEMBER_LATEST = sa.text("""
   INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
   SELECT DISTINCT ON (instrument_id) instrument_id, observed_at, price, volume_24h, bid, ask, received_at
   FROM prices ORDER BY instrument_id, observed_at DESC
+  ON CONFLICT (instrument_id) DO UPDATE SET (observed_at, price, volume_24h, bid, ask, received_at)
+    = (excluded.observed_at, excluded.price, excluded.volume_24h, excluded.bid, excluded.ask, excluded.received_at)
 """)
 LEAVE_STALE = sa.text("""
   INSERT INTO stale_candles (instrument_id, first_at, last_at)

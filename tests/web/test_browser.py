@@ -20,7 +20,7 @@ from coinwatch.web.access import identify_by_token
 from coinwatch.web.website import HERE
 from tests.support.browser import chromium
 from tests.support.ports import free_port
-from tests.web.seed import INSERT, seed_market
+from tests.web.seed import INSERT, REMEMBER_LATEST, seed_market
 
 pytestmark = pytest.mark.browser
 
@@ -191,6 +191,7 @@ def test_prices_update_by_themselves_and_ages_count_on(browser: Browser, site: s
             now = datetime.now(UTC)
             values = {"exchange": "coinbase", "base": "BTC", "observed_at": now, "price": 50_000.5}
             connection.execute(INSERT, values | {"volume": None, "bid": None, "ask": None})
+            connection.execute(REMEMBER_LATEST)
         page.clock.run_for(15_000)
         expect(page.locator(f"{row} .price")).to_contain_text("50,000.50")
         expect(page.locator(row)).to_have_class("fresh")

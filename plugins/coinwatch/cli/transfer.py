@@ -1,18 +1,12 @@
 """Commands that take stored prices in and out: import, export. Arrow is heavy, so it is imported only on use."""
 
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from coinwatch.cli.output import AsJson, show_json
+from coinwatch.cli.output import AsJson, progress_bar, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
@@ -24,8 +18,6 @@ from coinwatch.settings import get_settings
 
 if TYPE_CHECKING:
     from coinwatch.prices.importing import ImportResult
-
-SECONDS_BETWEEN_LINES = 10.0
 
 app = typer.Typer()
 
@@ -53,7 +45,7 @@ def import_command(
     from coinwatch.prices import importing
 
     options = importing.ImportOptions(exchange, instrument, format, resolution, volume=not no_volume)
-    with _bar() as show:
+    with progress_bar() as show:
 
         def report(done: FileProgress) -> None:
             what = f"{done.number} of {done.files}: {done.contents or done.path}"
@@ -93,7 +85,7 @@ def export_command(
     if not where:
         raise InvalidRequest("destination", "Say where to: coinwatch export DESTINATION, or set COINWATCH_EXPORT_PATH.")
     days, tables = (_day("from", first), _day("to", last)), _tables(what)
-    with _bar() as show:
+    with progress_bar() as show:
 
         def report(table: Table, day: date, done: int, of_all: int) -> None:
             show(f"{table} of {day}", done / of_all)
@@ -126,26 +118,6 @@ def _show_import(result: "ImportResult") -> None:
     if result.refreshed:
         made = ", ".join(f"{result.refreshed.written[name]:,} of {name}" for name in SECONDS)
         typer.echo(f"candles made of them: {made}")
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal, a line now and then elsewhere; both on standard error."""
-    if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=1.0)
-            yield lambda text, part: progress.update(task, description=text, completed=part)
-        return
-    said_at = time.monotonic()
-
-    def say(text: str, part: float) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= SECONDS_BETWEEN_LINES:
-            said_at = time.monotonic()
-            typer.echo(f"{text} ({part:.0%})", err=True)
-
-    yield say
 
 
 def _tables(names: list[str] | None) -> list[Table]:

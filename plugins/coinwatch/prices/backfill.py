@@ -20,7 +20,15 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import transaction
-from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow, UnknownSymbol
+from coinwatch.errors import (
+    ConfigurationError,
+    DoNotRetry,
+    ExchangeError,
+    InvalidRequest,
+    RetryLater,
+    RetryNow,
+    UnknownSymbol,
+)
 from coinwatch.exchanges.adapter import aligned
 from coinwatch.exchanges.domain import Candle, Exchange, Instrument
 from coinwatch.exchanges.registry import open_exchange
@@ -56,16 +64,24 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class BackfillResult:
     """What became of the candles fetched, by how many calls; ``unavailable`` stretches were found to be missing at the
-    exchange for good. ``failed`` says for a pair why it is not complete."""
+    exchange for good. ``failed`` says for a pair why it is not complete, ``passing`` that this may mend itself."""
 
     stored: StoreResult = field(default_factory=StoreResult)
     requests: int = 0
     unavailable: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
+    passing: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON and so for Airflow's XCom."""
         return asdict(self)
+
+    def raise_for_failed(self, code: str) -> None:
+        """If a pair failed, an error with a line for each: RetryNow where trying again may help, else DoNotRetry."""
+        if self.failed:
+            lines = [f"{pair} {reason}" for pair, reason in sorted(self.failed.items())]
+            error = RetryNow if self.passing else DoNotRetry
+            raise error(code, "not all candles could be fetched:\n  " + "\n  ".join(lines))
 
 
 class Progress(NamedTuple):
@@ -125,7 +141,9 @@ def backfill_range(
         for resolution in SECONDS:
             if SECONDS[resolution] in adapter.candle_intervals and wanted:
                 wanted = run.fetch(resolution, wanted)
-    result = BackfillResult(run.stored, gate.calls, run.unavailable, run.failed)
+    if run.trouble and not run.answered:
+        raise run.trouble
+    result = BackfillResult(run.stored, gate.calls, run.unavailable, run.failed, run.passing)
     log.info("candles fetched", exchange=code, start=start.isoformat(), end=end.isoformat(), **_figures(result))
     return result
 
@@ -156,6 +174,8 @@ class _Run:
     stored: StoreResult = field(default_factory=StoreResult)
     unavailable: int = 0
     answered: bool = False
+    passing: bool = False
+    trouble: ExchangeError | None = None
 
     def fetch(self, resolution: Resolution, wanted: Sequence[Stretch]) -> list[Stretch]:
         """Fetch candles of one resolution; the stretches that the exchange has none of come back."""
@@ -220,8 +240,11 @@ class _Run:
         except (DoNotRetry, RetryNow) as error:
             log.warning("candles not fetched", exchange=self.adapter.code, pair=instrument.pair, error=error.reason)
             self.failed[instrument.pair] = error.reason
-            if not isinstance(error, UnknownSymbol) and not self.answered and len(self.failed) >= FAILURES_AT_MOST:
-                raise
+            self.passing |= isinstance(error, RetryNow)
+            if not isinstance(error, UnknownSymbol):
+                self.trouble = error
+                if not self.answered and len(self.failed) >= FAILURES_AT_MOST:
+                    raise
             return _Answer(piece)
         self.answered = True
         stored = store_candles(self.engine, resolution, candle_rows(piece.instrument_id, candles))

@@ -1,6 +1,6 @@
 """What is watched: exchanges, coins and instruments, from the configuration into the tables and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +87,19 @@ def watched_instruments(connection: Connection, exchange: str) -> dict[Instrumen
     """Instruments to fetch from one exchange, with their ids."""
     rows = connection.execute(statement("exchanges/instruments_of"), {"exchange": exchange})
     return {Instrument(row.exchange, row.base, row.quote, row.symbol): row.instrument_id for row in rows}
+
+
+def watched_pairs(connection: Connection, exchange: str, pairs: Sequence[str]) -> list[int]:
+    """Ids of the instruments that a person names at one exchange: BTC/USD, in any case; all watched ones when none is
+    named. NotFound says what there is."""
+    known = {instrument.pair: found for instrument, found in watched_instruments(connection, exchange).items()}
+    if exchange_id(connection, exchange) is None:
+        raise NotFound(_what_there_is(connection, "", exchange))
+    for pair in pairs:
+        if pair.upper() not in known:
+            watched = ", ".join(known) or "nothing"
+            raise NotFound(f"{pair} is not watched at {exchange}. Watched there: {watched}.")
+    return [known[pair.upper()] for pair in pairs] if pairs else list(known.values())
 
 
 def find_instrument(

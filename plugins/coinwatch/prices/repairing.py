@@ -99,7 +99,7 @@ def repair_gaps(
             results.append(repair_exchange(engine, settings, code, clock=clock, sleep=sleep))
         except (ExchangeError, ConfigurationError) as error:
             log.error("gaps not repaired", exchange=code, error=str(error))
-            failed[code] = str(error)
+            failed[code] = error.reason if isinstance(error, ExchangeError) else str(error)
     return results, failed
 
 
@@ -122,15 +122,16 @@ def repair_exchange(
     """
     gaps = _open_gaps(engine, code, clock())
     with closing(open_exchange(code, settings, clock)) as adapter:
+        name = settings.exchanges[code].name
         asked = _Asked(gaps)
         if adapter.candle_intervals:
             asked = _ask(engine, settings, code, gaps, clock, sleep, seconds_at_most)
             refresh_candles(engine)
-        answers = _answers(engine, settings.exchanges[code].name, adapter, asked.gaps, clock())
+        answers = _answers(engine, name, adapter, asked.gaps, clock())
         allowed = tolerance(settings, adapter.minimum_interval_seconds)
     given_up = [
-        Part(gap.instrument_id, gap.started_at, gap.ended_at, f"not filled within a week: {sentence}")
-        for gap, sentence in _unanswered(gaps, asked)
+        Part(gap.instrument_id, gap.started_at, gap.ended_at, f"not filled within a week: {name} {words}")
+        for gap, words in _unanswered(gaps, asked)
         if gap.found_at <= clock() - GIVEN_UP_AFTER
     ]
     stretches = [Stretch(*part[:3], allowed, part.answer) for part in [*answers, *given_up]]
@@ -217,8 +218,12 @@ def _unanswered(gaps: Sequence[OpenGap], asked: _Asked) -> Iterator[tuple[OpenGa
     """Gaps the exchange gave nothing for this time, with its words."""
     done = set(asked.gaps)
     for gap in gaps:
-        if gap not in done and (gap.pair in asked.failed or asked.trouble is not None):
-            yield gap, asked.failed.get(gap.pair) or str(asked.trouble)
+        if gap in done:
+            continue
+        if gap.pair in asked.failed:
+            yield gap, asked.failed[gap.pair]
+        elif asked.trouble is not None:
+            yield gap, asked.trouble.reason
 
 
 def _answers(engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGap], now: datetime) -> list[Part]:

@@ -25,6 +25,7 @@ LONGEST_OF_PRICES = timedelta(days=92)
 SMALLEST_HOLE = 1 / 50
 USUAL_DISTANCES = 3
 HOLES_AT_MOST = 20
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Point(NamedTuple):
@@ -47,7 +48,7 @@ class Span(NamedTuple):
     @property
     def width(self) -> timedelta:
         """Of one stretch; a little more than exact, so that the last one reaches the end."""
-        return self.length / self.stretches + timedelta(microseconds=1)
+        return self.length / self.stretches + MICROSECOND
 
 
 class _FirstOpened(NamedTuple):
@@ -75,9 +76,10 @@ def read_points(connection: Connection, instrument_id: int, span: Span, at_most:
         if too_many and resolution and timedelta(seconds=SECONDS[resolution]) > span.width:
             resolution = None  # too coarse a picture of what is there in detail
         if resolution:
-            inside = hole if hole.end == span.end else _without_the_last(hole, resolution)
-            filling += candle_points(connection, instrument_id, inside, resolution)
-            kinds.append(resolution)
+            inside = _between_prices(hole, span, resolution)
+            if found := candle_points(connection, instrument_id, inside, resolution):
+                filling += found
+                kinds.append(resolution)
     if too_many and not filling:
         return _thinned_prices(connection, instrument_id, span), ["prices"]
     return sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices, kinds
@@ -139,9 +141,14 @@ def _holes(prices: list[Point], span: Span) -> Iterator[Span]:
             yield Span(begins, begins + distance, free)
 
 
-def _without_the_last(hole: Span, resolution: Resolution) -> Span:
-    """The price that ends a hole is in a candle, too, which would tell it a little too early."""
-    return hole._replace(end=max(hole.start, hole.end - timedelta(seconds=SECONDS[resolution])))
+def _between_prices(hole: Span, span: Span, resolution: Resolution) -> Span:
+    """Without the candles of the prices before and after the hole, which are told already."""
+    start, end = hole.start, hole.end
+    if start != span.start:
+        start += MICROSECOND
+    if end != span.end:
+        end += MICROSECOND - timedelta(seconds=SECONDS[resolution])
+    return hole._replace(start=start, end=max(start, end))
 
 
 def _fitting(connection: Connection, instrument_id: int, span: Span) -> Resolution | None:

@@ -69,7 +69,7 @@ def draw(
     )
 
 
-def _polyline(places: Sequence[tuple[float, float]]) -> str:
+def _polyline(places: list[tuple[float, float]]) -> str:
     """A price alone between two holes is drawn as a line to itself, which its round ends make a dot."""
     alone = places * 2 if len(places) == 1 else places
     return " ".join(f"{across:g},{down:g}" for across, down in alone)

@@ -10,10 +10,9 @@ from statistics import median
 from coinwatch.prices.gaps import Hole
 from coinwatch.prices.reading import PricePoint
 
-# Shorter parts of a chart than these are not seen; between points that far apart there may yet be some that were
-# thinned away, up to the second.
-SMALLEST_SEEN = 1 / 300
-CLOSEST_THINNED = 1 / 50
+SMALLEST_SEEN = 1 / 300  # of the chart's width
+# Points that lie closer than this part of the width may have had others between them that were thinned away.
+FARTHEST_THINNED = 1 / 50
 USUAL_DISTANCES = 3
 LISTED_AT_MOST = 5
 
@@ -21,7 +20,7 @@ LISTED_AT_MOST = 5
 @dataclass(frozen=True, slots=True)
 class Holes:
     """``breaks``: where no line may be drawn, oldest first. ``told``: known holes for people to read about, newest
-    first, and how many more there are."""
+    first, and how many ``more`` there are."""
 
     breaks: list[tuple[datetime, datetime]]
     told: list[Hole]
@@ -41,23 +40,22 @@ def find_holes(
     ``expected_within`` is how long prices may stay out without that being a hole. A known hole in which there are
     points after all, from candles of hours, is told but breaks no line.
     """
-    smallest = (end - start) * SMALLEST_SEEN
     moments = [point.observed_at for point in points]
+    seen = [hole for hole in known if hole.ended_at - hole.started_at >= (end - start) * SMALLEST_SEEN]
     breaks = [
         (hole.started_at, hole.ended_at)
-        for hole in known
-        if hole.ended_at - hole.started_at >= smallest
-        and not any(hole.started_at <= moment < hole.ended_at for moment in moments)
+        for hole in seen
+        if not any(hole.started_at <= moment < hole.ended_at for moment in moments)
     ]
-    distances = [after - before for before, after in pairwise(moments)]
-    usual = median(distances) if distances else timedelta(0)
-    longest = max(expected_within, (end - start) * CLOSEST_THINNED, USUAL_DISTANCES * usual)
+    distances = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    usual = timedelta(seconds=median(distances or [0.0]))
+    longest = max(expected_within, (end - start) * FARTHEST_THINNED, USUAL_DISTANCES * usual)
     for before, after in pairwise(moments):
         known_there = any(first < after and last > before for first, last in breaks)
         if after - before > longest and not known_there:
             breaks.append((before, after))
-    newest_first = sorted(known, key=lambda hole: hole.started_at, reverse=True)
-    return Holes(sorted(breaks), newest_first[:LISTED_AT_MOST], max(0, len(known) - LISTED_AT_MOST))
+    newest_first = sorted(seen, key=lambda hole: hole.started_at, reverse=True)
+    return Holes(sorted(breaks), newest_first[:LISTED_AT_MOST], max(0, len(seen) - LISTED_AT_MOST))
 
 
 def segments(points: Sequence[PricePoint], breaks: Sequence[tuple[datetime, datetime]]) -> list[list[PricePoint]]:

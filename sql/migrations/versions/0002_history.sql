@@ -172,20 +172,16 @@ JOIN exchanges e ON e.id = i.exchange_id;
 -- on days without one those of the exchange with the largest volume; volume is what was traded within the day on all
 -- exchanges that tell it, in the coin.
 CREATE VIEW daily_ohlcv AS
-SELECT chosen.symbol, chosen.day, chosen.open, chosen.high, chosen.low, chosen.close,
-       (SELECT sum(c.volume ORDER BY i.id) FROM instruments i
-        JOIN candles c ON c.instrument_id = i.id AND c.resolution = '1d' AND c.opened_at = chosen.opened_at
-        WHERE i.base = chosen.symbol AND i.quote = chosen.quote) AS volume
-FROM (
-  SELECT DISTINCT ON (i.base, d.day) i.base AS symbol, d.day, i.quote, c.opened_at, c.open, c.high, c.low, c.close
-  FROM candles c
-  JOIN instruments i ON i.id = c.instrument_id
-  JOIN exchanges e ON e.id = i.exchange_id
-  CROSS JOIN LATERAL (SELECT (c.opened_at AT TIME ZONE 'UTC')::date AS day) d
-  WHERE c.resolution = '1d' AND i.quote IN ('USD', 'USDT', 'USDC')
-  ORDER BY i.base, d.day, array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), e.code <> 'index', e.simulated,
-           c.volume DESC NULLS LAST, e.code
-) chosen;
+SELECT DISTINCT ON (i.base, d.day) i.base AS symbol, d.day, c.open, c.high, c.low, c.close,
+       sum(c.volume) OVER (PARTITION BY i.base, d.day, i.quote ORDER BY i.id
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS volume
+FROM candles c
+JOIN instruments i ON i.id = c.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id
+CROSS JOIN LATERAL (SELECT (c.opened_at AT TIME ZONE 'UTC')::date AS day) d
+WHERE c.resolution = '1d' AND i.quote IN ('USD', 'USDT', 'USDC')
+ORDER BY i.base, d.day, array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), e.code <> 'index', e.simulated,
+         c.volume DESC NULLS LAST, e.code;
 
 CREATE VIEW gap_history AS
 SELECT e.code AS exchange, i.base, i.quote, i.base || '/' || i.quote AS pair, g.day, g.started_at, g.ended_at, g.status,

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
 from tests.conftest import Database
@@ -32,6 +33,7 @@ def seeded(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         for statement in SEED.split(";\n"):
             connection.execute(sa.text(statement), {"now": NOW})
+    refresh_candles(engine)
 
 
 SEED = """
@@ -40,6 +42,11 @@ SELECT create_price_partitions(CAST(:now AS date) - 2, CAST(:now AS date));
 INSERT INTO prices (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
 SELECT i.id, t, 100 + extract(epoch FROM t - :now) / 3600, 5, 99, 101, t
 FROM instruments i CROSS JOIN generate_series(:now - interval '26 hours', :now, interval '10 minutes') t;
+INSERT INTO stale_candles (instrument_id, first_at, last_at)
+SELECT instrument_id, min(observed_at), max(observed_at) FROM prices GROUP BY instrument_id;
+INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+SELECT id, CAST(:now AS date), :now - interval '3 hours', :now - interval '2 hours', 'unavailable', 'too old', :now
+FROM instruments;
 INSERT INTO exchange_status (exchange_id, last_attempt_at, last_success_at, failures, blocked_until, last_error)
 SELECT id, :now, :now - interval '1 hour', 3, :now + interval '5 minutes', 'HTTP 429'
 FROM exchanges WHERE code = 'kraken';

@@ -24,7 +24,7 @@ from tests.integration.grafana.board import BOARD, GRAFANA, PANELS, PROJECT, VAR
 pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
 
 # Ids looked up in @grafana/data 13; Grafana draws a unit that it does not know as a suffix.
-UNITS = {"locale", "percent", "s", "ms", "short", "string", "dateTimeFromNow", "dateTimeAsLocal"}
+UNITS = {"bytes", "locale", "percent", "s", "ms", "short", "string", "dateTimeFromNow", "dateTimeAsLocal"}
 BUILT_IN = {"__interval", "__from", "__to"}
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater
+from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
 from coinwatch.prices.backfill import BackfillResult, Progress, backfill_range, exchanges_with_candles
 from coinwatch.prices.candles import StoreResult, refresh_candles
 from coinwatch.prices.catalog import sync_catalog
@@ -319,9 +319,19 @@ def test_passing_trouble_is_tried_again_once(far_end: ExchangeServer, backfill: 
     far_end.fail("binance", "cut_off", times=1)
     assert backfill("binance", DAY, DAY + HOUR).failed == {}
     far_end.fail("binance", "status", status=500)
-    result = backfill("binance", DAY, DAY + 2 * HOUR)
-    assert set(result.failed) == {"BTC/USDT", "ETH/USDT"}
-    assert "failed on its side" in result.failed["BTC/USDT"]
+    with pytest.raises(RetryNow, match="failed on its side"):
+        backfill("binance", DAY, DAY + 2 * HOUR)
+
+
+def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    far_end.fail("coinbase", "html", path="/products/ETH-USD")
+    result = backfill("coinbase", DAY, DAY + 2 * HOUR)
+    assert list(result.failed) == ["ETH/USD"]
+    assert result.stored.inserted == len(candles(catalog, "1m", "coinbase")) > 90
+    with pytest.raises(RetryNow, match="ETH/USD /products/ETH-USD/candles answered"):
+        result.raise_for_failed("coinbase")
 
 
 def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(

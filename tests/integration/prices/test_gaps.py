@@ -1,12 +1,17 @@
 """Gaps follow from the minutes that are stored: found once, grown, split by days, and gone when they are filled."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from coinwatch.database import transaction
 from coinwatch.prices.candles import CandleRow, store_candles
@@ -20,6 +25,12 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 IDS = """
   SELECT e.code || ':' || i.base, i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id
 """
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["store", "store", "lose", "look", "ask"]), st.integers(0, 110), st.integers(1, 20)),
+    min_size=3,
+    max_size=12,
+)
 
 Row = tuple[str, str, str]
 
@@ -265,3 +276,54 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", []):
         yield from nodes(child)
+
+
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(STEPS)
+def test_whatever_was_looked_at_in_between_the_gaps_are_those_of_the_minutes_stored(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int], steps: list[tuple[str, int, int]]
+) -> None:
+    """Minutes count from 23:00 to 01:00 over a midnight; ``now`` is far enough behind them for all to be settled."""
+    btc, first, now = ids["kraken:BTC"], clock("01 23:00"), clock("02 01:20")
+    with transaction(catalog) as connection:
+        for table in ("candles", "gaps"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    there: set[int] = set()
+    for kind, at, length in [*steps, ("look", 0, 0)]:
+        minutes = set(range(at, at + length))
+        if kind == "store":
+            there |= minutes
+            moments = [first + timedelta(minutes=minute) for minute in sorted(minutes)]
+            store_candles(catalog, "1m", [CandleRow(btc, moment, 1, 1, 1, 1) for moment in moments])
+        elif kind == "lose":
+            there -= minutes
+            bounds = (first + timedelta(minutes=minute) for minute in (at, at + length - 1))
+            remove_minutes(catalog, *(f"{moment:%d %H:%M}" for moment in bounds))
+        elif kind == "ask":
+            bounds = first + timedelta(minutes=at), first + timedelta(minutes=at + length)
+            settle_gaps(catalog, [Stretch(btc, *bounds, timedelta(minutes=9), "nobody traded")], now)
+        else:
+            look(catalog, settings, now if not at else first + timedelta(minutes=at), first=date(2026, 3, 1))
+    empty: set[int] = set()
+    for before, after in pairwise([*sorted(there), 140]):
+        if after - before - 1 > 9:
+            empty |= set(range(before + 1, min(after, 131)))
+    told: list[int] = []
+    with transaction(catalog) as connection:
+        for row in connection.execute(sa.text("SELECT * FROM gaps WHERE status <> 'repaired'")):
+            assert row.started_at.date() == row.day == (row.ended_at - timedelta(minutes=1)).date()
+            begins, ends = ((moment - first) // timedelta(minutes=1) for moment in (row.started_at, row.ended_at))
+            told += range(begins, ends)
+    assert sorted(told) == sorted(empty if there else set())
+    again = look(catalog, settings, now, first=date(2026, 3, 1))
+    assert (again.found, again.filled) == (0, 0)
+
+
+def test_two_looks_at_once_find_every_gap_once(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
+    for name in ("kraken:BTC", "coinbase:BTC", "binance:ETH"):
+        store_minutes(catalog, ids[name], "01 12:00", "02 12:00", every=20)
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: look(catalog, settings, first=date(2026, 3, 1)), range(3)))
+    assert sorted(result.found for result in results) == [0, 0, 3 * 24 * 3]

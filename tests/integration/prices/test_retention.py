@@ -241,6 +241,18 @@ def test_a_quote_older_than_what_is_kept_does_not_bring_its_day_back(catalog: sa
     assert days(catalog) == []
 
 
+def test_a_part_of_a_dropped_day_that_is_imported_again_spoils_no_candle(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 0.7))
+    drop_old_prices(catalog, settings, LATER, sleep=never)
+    before = candles(catalog)
+    assert load(catalog, quote(12, 0.5)).inserted == 1
+    refresh_candles(catalog)
+    assert candles(catalog) == before
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+
+
 def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: sa.Engine) -> None:
     """Cost follows the day: no other partition of prices, and candles by their key, whatever else is stored."""
     ensure_partitions(catalog, [FIRST + timedelta(days=number) for number in range(5)])

@@ -51,12 +51,16 @@ def test_hours_that_stand_in_for_lost_minutes_are_one_line_and_still_told() -> N
     assert (found.breaks, found.told) == ([], known)
 
 
-def test_a_hole_too_small_to_be_seen_is_told_and_breaks_nothing() -> None:
-    points = every(240, 30 * 1440, 0)
-    known = [hole(ago, ago - 20) for ago in range(7000, 0, -1000)]
-    found = find_holes(points, known, END - 30 * 24 * HOUR, END, NINE)
-    assert (found.breaks, len(found.told), found.more) == ([], 5, 2)
-    assert found.told[0] == known[-1], "the newest first"
+def test_a_hole_too_small_to_be_seen_is_left_out() -> None:
+    known = [hole(7000, 6980)]
+    found = find_holes(every(240, 30 * 1440, 0), known, END - 30 * 24 * HOUR, END, NINE)
+    assert (found.breaks, found.told, found.more) == ([], [], 0)
+
+
+def test_of_many_holes_the_newest_are_told() -> None:
+    known = [hole(ago, ago - 300) for ago in range(7000, 0, -1000)]
+    found = find_holes([], known, END - 30 * 24 * HOUR, END, NINE)
+    assert (found.told, found.more) == (known[:1:-1], 2)
 
 
 def test_a_price_alone_between_two_holes_is_a_dot() -> None:

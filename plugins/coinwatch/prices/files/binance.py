@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from coinwatch.prices.files.rows import BadRow, CandleFile, RawCandle, count, resolution_named, unix_moment
+from coinwatch.prices.files.rows import BadRow, CandleFile, RawCandle, count, first_match, resolution_named, unix_moment
 from coinwatch.prices.files.text import Row
 
 NAME = "binance"
@@ -32,14 +32,14 @@ def matches(head: Sequence[Sequence[str]]) -> bool:
     return False
 
 
-def read(name: str, head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
+def read(names: Sequence[str], head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
     """The file's candles; symbol and resolution from its name. InvalidRequest for a resolution we do not keep."""
-    named = FILE_NAME.fullmatch(name)
+    named = first_match(FILE_NAME, names)
     return CandleFile(
         DESCRIPTION,
         "binance" if named else None,
         named[1].upper() if named else None,
-        resolution_named(named[2], name) if named else None,
+        resolution_named(named[2], named[0]) if named else None,
         _candles(rows),
     )
 

@@ -14,6 +14,7 @@ from coinwatch.prices.files.rows import (
     CandleFile,
     RawCandle,
     count,
+    first_match,
     moment,
     resolution_named,
     unix_moment,
@@ -23,7 +24,7 @@ from coinwatch.prices.known import plain_symbol
 
 NAME = "cryptodatadownload"
 DESCRIPTION = "CryptoDataDownload's files (Binance_BTCUSDT_1h.csv)"
-FILE_NAME = re.compile(r"([A-Za-z]+)_([A-Za-z0-9]+)_(?:\d{4}_)?([A-Za-z0-9]+)\.csv")
+FILE_NAME = re.compile(r"([A-Za-z]+)_([A-Za-z0-9]+)_(?:\d{4}_)?([A-Za-z0-9]+)\.(?:csv|zip)")
 HOUR = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}-[AP]M")
 UNIX_NAMES = ("unix", "unix timestamp", "timestamp")
 
@@ -37,7 +38,7 @@ def matches(head: Sequence[Sequence[str]]) -> bool:
     return header is not None and "symbol" in header.names and header.find(*UNIX_NAMES, "date") is not None
 
 
-def read(name: str, head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
+def read(names: Sequence[str], head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
     """The file's candles: exchange and resolution from its name, the symbol from its first row."""
     header = header_among(head)
     if header is None:
@@ -45,13 +46,13 @@ def read(name: str, head: Sequence[Sequence[str]], rows: Iterator[Row]) -> Candl
     first = next(
         (fields for fields in reversed(head) if not header_of(fields) and len(fields) == len(header.names)), None
     )
-    named = FILE_NAME.fullmatch(name)
+    named = first_match(FILE_NAME, names)
     symbol = first[header.names.index("symbol")] if first else None
     return CandleFile(
         DESCRIPTION,
         named[1].lower() if named else None,
         symbol,
-        resolution_named(named[3], name) if named else None,
+        resolution_named(named[3], named[0]) if named else None,
         _candles(after_header(rows), header, plain_symbol(symbol or "")),
     )
 

@@ -17,7 +17,7 @@ def matches(head: Sequence[Sequence[str]]) -> bool:
     return header is not None and header.find(*TIMES) is not None
 
 
-def read(name: str, head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
+def read(names: Sequence[str], head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
     """The file's candles; of which instrument they are it does not say."""
     header = header_among(head[:1])
     if header is None:

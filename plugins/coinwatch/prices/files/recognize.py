@@ -17,8 +17,10 @@ def recognize(file: TextFile, wanted: Format = "auto") -> CandleFile:
     head = [fields for _, fields in rows]
     for form in FORMATS:
         if wanted in {"auto", form.NAME} and form.matches(head):
-            found: CandleFile = form.read(file.name, head, chain(rows, file.rows))
+            found: CandleFile = form.read(file.names, head, chain(rows, file.rows))
             return found
     known = "; ".join(form.DESCRIPTION for form in FORMATS if wanted in {"auto", form.NAME})
     first = ",".join(head[0])
-    raise InvalidRequest("file", f"{file.name} is no file of candles: it begins with {first[:80]!r}. Known: {known}.")
+    raise InvalidRequest(
+        "file", f"{file.names[-1]} is no file of candles: it begins with {first[:80]!r}. Known: {known}."
+    )

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -92,6 +92,11 @@ def resolution_named(word: str, path: str) -> Resolution:
         if word in {resolution, *(other for other, meant in OTHER_WORDS.items() if meant == resolution)}:
             return resolution
     raise InvalidRequest("file", f"{path} holds candles of {word}: {KEPT}. Import the finer file instead.")
+
+
+def first_match(pattern: re.Pattern[str], names: Iterable[str]) -> re.Match[str] | None:
+    """The first of a file's names that says something."""
+    return next(filter(None, map(pattern.fullmatch, names)), None)
 
 
 def resolution_of(stated: Resolution | None, opened: Sequence[datetime], path: str) -> Resolution:

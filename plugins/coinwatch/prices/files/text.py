@@ -4,7 +4,7 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -25,12 +25,14 @@ Row = tuple[int, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """``name`` without folders (of the CSV in a ZIP), ``rows`` with the line each ends on, empty lines left out.
+    """``names`` without folders (the ZIP's after that of the CSV in it), ``rows`` with the line each ends on.
+
+    Empty lines are left out.
 
     ``read`` tells how much of the file has been read, from 0 to 1.
     """
 
-    name: str
+    names: Sequence[str]
     rows: Iterator[Row]
     read: Callable[[], float]
 
@@ -54,7 +56,7 @@ def open_text(system: AbstractFileSystem, path: str) -> Iterator[TextFile]:
         with _csv_in_zip(raw, name) if start in {ZIP, EMPTY_ZIP} else nullcontext((name, raw)) as (inner, member):
             text = io.TextIOWrapper(member, encoding="utf-8-sig", newline="")
             try:
-                yield TextFile(inner, _rows(text, member, name), lambda: min(1.0, raw.tell() / size))
+                yield TextFile((inner, name), _rows(text, member, name), lambda: min(1.0, raw.tell() / size))
             finally:
                 text.detach()  # or it closes the file when nobody expects it
 

@@ -1,0 +1,192 @@
+"""``coinwatch backfill`` as an operator uses it: real processes, a far end, a terminal, Ctrl-C."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Database
+from tests.exchange_server import ExchangeServer
+
+CONFIGURATION = """
+[coins]
+BTC = {{ name = "Bitcoin" }}
+ETH = {{ name = "Ethereum" }}
+[exchanges.binance]
+name = "Binance"
+enabled = true
+timeout_seconds = 5
+base_url = "{binance}"
+instruments = ["BTC/USDT", "ETH/USDT"]
+[exchanges.coinbase]
+name = "Coinbase"
+enabled = true
+timeout_seconds = 5
+base_url = "{coinbase}"
+history_calls_per_second = 8
+instruments = ["BTC/USD"]
+[exchanges.coinnews]
+name = "coinnews"
+enabled = true
+base_url = "{coinnews}"
+instruments = ["BTC/USD"]
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def far_end() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def environment(database: Database, far_end: ExchangeServer, tmp_path: Path) -> dict[str, str]:
+    configuration = tmp_path / "coinwatch.toml"
+    addresses = {venue: far_end.base_url(venue) for venue in ("binance", "coinbase", "coinnews")}
+    configuration.write_text(CONFIGURATION.format(**addresses))
+    return {
+        **os.environ,
+        "COINWATCH_CONFIG": str(configuration),
+        "COINWATCH_DATABASE_URL": database.url("app"),
+        "COINWATCH_DATABASE_OWNER_URL": database.url("owner"),
+        "COINWATCH_SECRET_KEY": "for-this-test-run-only",
+        "COINWATCH_LOG_LEVEL": "ERROR",
+        "COLUMNS": "160",
+    }
+
+
+@pytest.fixture
+def coinwatch(environment: dict[str, str]) -> Command:
+    """``coinwatch(*arguments)`` on the test's own migrated database."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments), env=environment, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    assert run("migrate").returncode == 0
+    return run
+
+
+def command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("coinwatch")), *arguments]
+
+
+def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, far_end: ExchangeServer) -> None:
+    days = ["--from", "2026-01-05", "--to", "2026-01-06"]
+    first = coinwatch("backfill", "--exchange", "binance", "--instrument", "btc/usdt", *days)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("binance: 2,880 candles new, 0 corrected, 0 unchanged, 3 requests, 0 stretches")
+    again = coinwatch("backfill", "--exchange", "binance", "--instrument", "BTC/USDT", *days)
+    assert "0 requests" in again.stdout
+    assert "--again asks once more" in again.stdout
+    everything: dict[str, Any] = json.loads(
+        coinwatch("backfill", "--exchange", "binance", *days, "--again", "--json").stdout
+    )
+    assert everything["stored"] == {"inserted": 2880, "corrected": 0, "unchanged": 2880}
+    assert len(far_end.requests("binance")) == 9
+
+
+def test_what_is_unavailable_is_asked_for_again_on_demand_only(coinwatch: Command, far_end: ExchangeServer) -> None:
+    far_end.market.record("binance", "BTC", "USDT", [])
+    day = ["--exchange", "binance", "--instrument", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-05"]
+    assert "4 stretches unavailable" in coinwatch("backfill", *day).stdout
+    asked = len(far_end.requests("binance"))
+    coinwatch("backfill", *day)
+    assert len(far_end.requests("binance")) == asked
+    coinwatch("backfill", *day, "--again")
+    assert len(far_end.requests("binance")) == 2 * asked
+
+
+def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
+    coinwatch: Command, far_end: ExchangeServer
+) -> None:
+    far_end.market.delist("binance", "ETH", "USDT")
+    done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
+    assert done.returncode == 1
+    assert "1,440 candles new" in done.stdout
+    assert done.stderr.endswith("  ETH/USDT does not know the symbol ETHUSDT\n")
+    far_end.fail("binance", "status", status=418, headers={"Retry-After": "3600"})
+    banned = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-07", "--to", "2026-01-07")
+    assert banned.returncode == 1
+    assert "pause until" in banned.stderr
+    assert "the same command goes on then" in banned.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--exchange", "bitmex"], "There is no exchange 'bitmex'. Known: binance, coinbase, coinnews, index."),
+        (
+            ["--exchange", "coinbase", "--instrument", "ETH/USD"],
+            "ETH/USD is not watched at coinbase. Watched there: BTC/USD.",
+        ),
+        (["--exchange", "coinnews"], "coinnews: has no candles of a minute, an hour or a day"),
+        (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a moment such as"),
+        (["--exchange", "coinbase", "--to", "2020-01-01"], "has to lie before the end"),
+    ],
+)
+def test_a_wrong_wish_is_one_sentence(coinwatch: Command, arguments: list[str], sentence: str) -> None:
+    done = coinwatch("backfill", "--from", "2026-01-05", *arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
+    coinwatch: Command, environment: dict[str, str], far_end: ExchangeServer
+) -> None:
+    arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]
+    process = subprocess.Popen(
+        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while len(far_end.requests("coinbase")) < 8 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "Interrupted. What was fetched is stored; the same command without --again goes on.\n"
+    asked = len(far_end.requests("coinbase"))
+    assert asked < 39
+    rest = coinwatch(*arguments)
+    assert rest.returncode == 0, rest.stderr
+    assert 0 < len(far_end.requests("coinbase")) - asked <= 39 - asked + 4, "but for what was under way"
+    assert " 0 requests" in coinwatch(*arguments).stdout
+
+
+def test_on_a_terminal_there_is_a_bar(coinwatch: Command, environment: dict[str, str]) -> None:
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        command("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-12"),
+        env={**environment, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=other,
+    )
+    os.close(other)
+    shown = b""
+    while True:
+        try:
+            part = os.read(main, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(main)
+    assert process.wait(60) == 0
+    assert process.stdout
+    assert b"23,040 candles new" in process.stdout.read()
+    process.stdout.close()
+    assert b"BTC/USDT 1m 2026-01-" in shown
+    assert b"100%" in shown

@@ -1,0 +1,73 @@
+"""The plans by which Postgres really executed what the library asked, told by auto_explain as notices."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from coinwatch.database import create_engine
+
+SETTINGS = {
+    "log_min_duration": "0",
+    "log_analyze": "on",
+    "log_timing": "off",
+    "log_format": "json",
+    "log_level": "notice",
+}
+
+
+@dataclass
+class Plans:
+    """Names of tables (of partitions, where there are some) in the plans of one call."""
+
+    planned: set[str] = field(default_factory=set)
+    executed: set[str] = field(default_factory=set)
+    read_from_end_to_end: set[str] = field(default_factory=set)
+    read_from_the_index_alone: set[str] = field(default_factory=set)
+
+    def add(self, node: dict[str, Any]) -> None:
+        if name := node.get("Relation Name"):
+            self.planned.add(name)
+            if node["Actual Loops"]:
+                self.executed.add(name)
+                if node["Node Type"] == "Seq Scan":
+                    self.read_from_end_to_end.add(name)
+                if node["Node Type"] == "Index Only Scan" and not node["Heap Fetches"]:
+                    self.read_from_the_index_alone.add(name)
+        for below in node.get("Plans", []):
+            self.add(below)
+
+
+@contextmanager
+def explaining_engine(admin_url: str, url: str) -> Iterator[tuple[sa.Engine, Callable[[Callable[[], object]], Plans]]]:
+    """An engine, and a function that makes a call and returns the plans it led to."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("LOAD 'auto_explain'")
+        name = sql.Identifier(admin.info.dbname)
+        admin.execute(sql.SQL("ALTER DATABASE {} SET session_preload_libraries = 'auto_explain'").format(name))
+        for key, value in SETTINGS.items():
+            setting = sql.Identifier("auto_explain", key)
+            admin.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(name, setting, sql.Literal(value)))
+    told: list[str] = []
+    engine = create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def listen(connection: psycopg.Connection[Any], _: object) -> None:
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+
+    def plans_of(call: Callable[[], object]) -> Plans:
+        told.clear()
+        call()
+        plans = Plans()
+        for text in told:
+            if "plan:" in text:
+                plans.add(json.loads(text.partition("plan:")[2])["Plan"])
+        return plans
+
+    yield engine, plans_of
+    engine.dispose()
