@@ -66,7 +66,11 @@ def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Re
         databases[size] = make_database(server, f"history_{size}")
         fill(databases[size], size)
     say("cycles")
+    before = {size: database.pages_touched() for size, database in databases.items()}
     seconds = our_cycles(databases)
+    pages = {
+        size: (database.pages_touched() - before[size]) / (WARM_UP + CYCLES) for size, database in databases.items()
+    }
     rows: list[Row] = []
     totals: list[float] = []
     details: dict[str, object] = {}
@@ -82,6 +86,7 @@ def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Re
                 "refresh ms": statistics.median(refresh) * 1000,
                 "cycle ms": totals[-1] * 1000,
                 "to the smallest": totals[-1] / totals[0],
+                "pages": pages[size],
                 "peer's refresh ms": statistics.median(peer) * 1000,
                 "rounds": len(peer),
                 "peer to us": statistics.median(peer) / totals[-1],
@@ -98,6 +103,7 @@ def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Re
         [Goal(f"from the smallest to the largest at most {GOAL} times", growth, growth <= GOAL)],
         [
             "load is load_quotes, refresh is refresh_candles (minutes, hours, days); caches warm",
+            "pages: of 8 KB, that Postgres looked at per cycle; unlike the time they do not depend on the machine's state",
             f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days, loading not counted, work_mem {PEER_WORK_MEM}",
         ],
         details,
