@@ -13,6 +13,7 @@ coinwatch on this machine, without Docker.
   ./local_run.sh logs [PART] [-f]  the last lines of every part, or of one
   ./local_run.sh reset [--yes]     stop and delete all data; .env stays
   ./local_run.sh coinwatch ...     a command of coinwatch, for example: coinwatch prices
+  ./local_run.sh airflow ...       a command of Airflow, for example: airflow backfill create --help
 
 The first start downloads what it needs: Python packages into .venv, npm packages into local/node_modules, about 1 GB in
 all. Everything it writes later is under .local. Passwords are made at the first start and stand in .env.
@@ -81,6 +82,10 @@ case "${1:-start}" in
     [ -x "$venv/bin/coinwatch" ] || fail "Nothing was started here yet; begin with ./local_run.sh start"
     export COINWATCH_ENV_FILE="${COINWATCH_LOCAL_DIR:-$project}/.env"
     exec "$venv/bin/coinwatch" "$@"
+    ;;
+  airflow)
+    [ -x "$venv/bin/python" ] || fail "Nothing was started here yet; begin with ./local_run.sh start"
+    PYTHONPATH="$project" exec "$venv/bin/python" -P -m local "$@"
     ;;
   *)
     usage >&2

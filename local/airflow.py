@@ -63,16 +63,16 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
 
 def api_server_command(configuration: Configuration) -> list[str]:
     options = ["--host", configuration.bind_host, "--port", str(configuration.ports["airflow"]), "--workers", "1"]
-    return [*_airflow(configuration), "api-server", *options]
+    return [*airflow_command(configuration), "api-server", *options]
 
 
 def scheduler_command(configuration: Configuration) -> list[str]:
     # The api-server reads the tasks' logs from the same disk; a log server would only take one port more.
-    return [*_airflow(configuration), "scheduler", "--skip-serve-logs"]
+    return [*airflow_command(configuration), "scheduler", "--skip-serve-logs"]
 
 
 def dag_processor_command(configuration: Configuration) -> list[str]:
-    return [*_airflow(configuration), "dag-processor"]
+    return [*airflow_command(configuration), "dag-processor"]
 
 
 def prepare_airflow(configuration: Configuration) -> None:
@@ -134,7 +134,8 @@ def sqlalchemy_url(url: str) -> str:
     return url
 
 
-def _airflow(configuration: Configuration) -> list[str]:
+def airflow_command(configuration: Configuration) -> list[str]:
+    """How Airflow's command line is called."""
     return [str(configuration.layout.python), "-P", "-m", "airflow"]
 
 

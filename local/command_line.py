@@ -1,4 +1,4 @@
-"""``python -m local start|stop|status|logs|reset``. ``stop`` imports nothing but the standard library."""
+"""``python -m local start|stop|status|logs|reset|airflow``. ``stop`` imports nothing but the standard library."""
 
 import argparse
 import errno
@@ -28,7 +28,9 @@ FILES = ("alerts.txt", "exchanges-probed", "password-shown")
 
 def main() -> int:
     """Run one command; what goes wrong is one sentence on standard error and an exit code that is not 0."""
-    arguments = _parser().parse_args()
+    # What comes after the word airflow is Airflow's to read, options included.
+    words = sys.argv[2:] if sys.argv[1:2] == ["airflow"] else []
+    arguments = _parser().parse_args(sys.argv[1:2] if words else None, argparse.Namespace(words=words))
     command: Callable[[Layout, argparse.Namespace], int] = arguments.run
     layout = find_layout(PROJECT)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -108,6 +110,18 @@ def reset(layout: Layout, arguments: argparse.Namespace) -> int:
             (layout.home / name).unlink(missing_ok=True)
     _say(f"All data in {layout.home} is deleted. {layout.env_file} with its secrets is kept.")
     return 0
+
+
+def airflow(layout: Layout, arguments: argparse.Namespace) -> int:
+    """Airflow's own command line, with the settings of this stack."""
+    from local.airflow import airflow_command, airflow_environment
+    from local.start import read_configuration
+
+    if not layout.env_file.exists():
+        raise StackError("Nothing was started here yet; begin with ./local_run.sh start")
+    configuration = read_configuration(layout, dict(os.environ))
+    command = [*airflow_command(configuration), *arguments.words]
+    os.execvpe(command[0], command, airflow_environment(configuration))  # noqa: S606
 
 
 def _password_to_show(layout: Layout, configuration: "Configuration") -> str:
@@ -219,4 +233,6 @@ def _parser() -> argparse.ArgumentParser:
     reset_parser = commands.add_parser("reset", help="stop and delete all data; .env stays")
     reset_parser.add_argument("--yes", action="store_true", help="do not ask")
     reset_parser.set_defaults(run=reset)
+    airflow_parser = commands.add_parser("airflow", help="a command of Airflow, for example: airflow backfill create")
+    airflow_parser.set_defaults(run=airflow)
     return parser

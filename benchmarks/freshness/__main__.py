@@ -2,8 +2,9 @@
 
 Ours: 1,000 new quotes per cycle loaded by ``load_quotes``, then ``refresh_candles`` (minutes, hours and days). The
 peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of the same daily open, high, low, close and volume with a unique index,
-made of the stored prices, with the same 1,000 new rows before each refresh. Both on the same database, whose history
-of 1,000 instruments, a quote every 3 minutes, grows backwards from one size to the next.
+made of the stored prices, with the same 1,000 new rows before each refresh. Each size is a database of its own with
+1,000 instruments and a quote every 3 minutes. The cycles go round them in turns, so that whatever else the machine does
+meets all of them; the peer's refreshes come after that.
 """
 
 import argparse
@@ -11,9 +12,10 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+import sqlalchemy as sa
 import structlog
 
 from benchmarks.shared.history import CYCLE_MINUTES, NOW_MINUTE, fill, moment
@@ -22,9 +24,10 @@ from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.loading import load_quotes
+from tests.support.postgres import PostgresServer
 
 GOAL = 1.3
-CYCLES = 20  # of 3 minutes: an hour, from its first candle to its last
+WARM_UP, CYCLES = 20, 40  # of 3 minutes: whole hours, from their first candle to their last
 BYTES_PER_ROW = 400  # of prices and candles on the disk, with the peer's sort and the write-ahead log
 PEER_WORK_MEM = "256MB"
 VIEW = """
@@ -48,30 +51,34 @@ def main() -> None:
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     sizes = sorted(arguments.sizes)
-    if shutil.disk_usage(tempfile.gettempdir()).free < sizes[-1] * BYTES_PER_ROW:
+    if shutil.disk_usage(tempfile.gettempdir()).free < sum(sizes) * BYTES_PER_ROW:
         parser.exit(
-            1, f"{sizes[-1]:,} prices need {sizes[-1] * BYTES_PER_ROW / 1e9:.0f} GB in {tempfile.gettempdir()}\n"
+            1, f"{sum(sizes):,} prices need {sum(sizes) * BYTES_PER_ROW / 1e9:.0f} GB in {tempfile.gettempdir()}\n"
         )
     with benchmark_server() as server:
-        show(run(make_database(server, "history"), sizes, arguments.peer_seconds), as_json=arguments.json)
+        show(run(server, sizes, arguments.peer_seconds), as_json=arguments.json)
 
 
-def run(database: Database, sizes: Sequence[int], peer_seconds: float) -> Report:
-    rows: list[Row] = []
-    details: dict[str, object] = {}
-    totals: list[float] = []
-    stored, minute = 0, NOW_MINUTE
+def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Report:
+    databases: dict[int, Database] = {}
     for size in sizes:
         say(f"{size:,} prices: filling")
-        fill(database, size, stored)
-        stored = size
-        say(f"{size:,} prices: cycles")
-        load, refresh = our_cycles(database, minute, CYCLES)
-        minute += CYCLES * CYCLE_MINUTES
-        say(f"{size:,} prices: the peer")
-        peer, minute = peer_refreshes(database, minute, peer_seconds)
-        minute = -(-minute // 60) * 60  # the next size's cycles begin with an hour too
-        totals.append(statistics.median(map(sum, zip(load, refresh, strict=True))))
+        databases[size] = make_database(server, f"history_{size}")
+        fill(databases[size], size)
+    say("cycles")
+    before = {size: database.pages_touched() for size, database in databases.items()}
+    seconds = our_cycles(databases)
+    pages = {
+        size: (database.pages_touched() - before[size]) / (WARM_UP + CYCLES) for size, database in databases.items()
+    }
+    rows: list[Row] = []
+    totals: list[float] = []
+    details: dict[str, object] = {}
+    for size, database in databases.items():
+        load, refresh = zip(*seconds[size], strict=True)
+        totals.append(statistics.median(map(sum, seconds[size])))
+        say(f"{size:,} prices: {totals[-1] * 1000:.0f} ms a cycle; the peer")
+        peer = peer_refreshes(database, peer_seconds)
         rows.append(
             {
                 "prices": size,
@@ -79,6 +86,7 @@ def run(database: Database, sizes: Sequence[int], peer_seconds: float) -> Report
                 "refresh ms": statistics.median(refresh) * 1000,
                 "cycle ms": totals[-1] * 1000,
                 "to the smallest": totals[-1] / totals[0],
+                "pages": pages[size],
                 "peer's refresh ms": statistics.median(peer) * 1000,
                 "rounds": len(peer),
                 "peer to us": statistics.median(peer) / totals[-1],
@@ -87,7 +95,6 @@ def run(database: Database, sizes: Sequence[int], peer_seconds: float) -> Report
             }
         )
         details[f"{size} prices"] = {"load": load, "refresh": refresh, "peer": peer}
-        say(f"{size:,} prices: {totals[-1] * 1000:.0f} ms a cycle, the peer {statistics.median(peer):.1f} s")
     growth = totals[-1] / totals[0]
     return Report(
         "freshness",
@@ -96,34 +103,43 @@ def run(database: Database, sizes: Sequence[int], peer_seconds: float) -> Report
         [Goal(f"from the smallest to the largest at most {GOAL} times", growth, growth <= GOAL)],
         [
             "load is load_quotes, refresh is refresh_candles (minutes, hours, days); caches warm",
+            "pages: of 8 KB, that Postgres looked at per cycle; unlike the time they do not depend on the machine's state",
             f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days, loading not counted, work_mem {PEER_WORK_MEM}",
         ],
         details,
     )
 
 
-def our_cycles(database: Database, minute: int, cycles: int) -> tuple[list[float], list[float]]:
-    """Seconds of loading and of refreshing, for each cycle."""
-    engine = database.engine()
-    load, refresh = [], []
-    for number in range(cycles):
-        now = minute + number * CYCLE_MINUTES
-        new = list(quotes(now, 1))
-        began = time.perf_counter()
-        loaded = load_quotes(engine, database.ids, new, now=moment(now), max_age=timedelta(days=30))
-        between = time.perf_counter()
-        refreshed = refresh_candles(engine)
-        ended = time.perf_counter()
-        if loaded.inserted != INSTRUMENTS or refreshed.written["1d"] != INSTRUMENTS:
-            raise RuntimeError(f"a cycle did not do its work: {loaded}, {refreshed}")
-        load.append(between - began)
-        refresh.append(ended - between)
-    engine.dispose()
-    return load, refresh
+def our_cycles(databases: Mapping[int, Database]) -> dict[int, list[tuple[float, float]]]:
+    """Seconds of loading and of refreshing of each cycle, by size."""
+    engines = {size: database.engine() for size, database in databases.items()}
+    seconds: dict[int, list[tuple[float, float]]] = {size: [] for size in databases}
+    for number in range(-WARM_UP, CYCLES):
+        minute = NOW_MINUTE + (number + WARM_UP) * CYCLE_MINUTES
+        for size, database in databases.items():
+            spent = our_cycle(engines[size], database, minute)
+            if number >= 0:
+                seconds[size].append(spent)
+    for engine in engines.values():
+        engine.dispose()
+    return seconds
 
 
-def peer_refreshes(database: Database, minute: int, seconds_at_most: float) -> tuple[list[float], int]:
-    """Seconds of each refresh, and the minute after the last quotes."""
+def our_cycle(engine: sa.Engine, database: Database, minute: int) -> tuple[float, float]:
+    new = list(quotes(minute, 1))
+    began = time.perf_counter()
+    loaded = load_quotes(engine, database.ids, new, now=moment(minute), max_age=timedelta(days=30))
+    between = time.perf_counter()
+    refreshed = refresh_candles(engine)
+    ended = time.perf_counter()
+    if loaded.inserted != INSTRUMENTS or refreshed.written["1d"] != INSTRUMENTS:
+        raise RuntimeError(f"a cycle did not do its work: {loaded}, {refreshed}")
+    return between - began, ended - between
+
+
+def peer_refreshes(database: Database, seconds_at_most: float) -> list[float]:
+    """Seconds of each refresh."""
+    minute = NOW_MINUTE + (WARM_UP + CYCLES) * CYCLE_MINUTES
     engine = database.engine()
     spent: list[float] = []
     with database.admin() as connection:
@@ -138,9 +154,8 @@ def peer_refreshes(database: Database, minute: int, seconds_at_most: float) -> t
             connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY peer_daily_ohlcv")
             spent.append(time.perf_counter() - began)
         connection.execute("DROP MATERIALIZED VIEW peer_daily_ohlcv")
-    refresh_candles(engine)
     engine.dispose()
-    return spent, minute
+    return spent
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ def first_minute(rows: int) -> int:
     return NOW_MINUTE - round(rows / INSTRUMENTS) * CYCLE_MINUTES
 
 
-def fill(database: Database, rows: int, stored: int = 0) -> None:
-    """Make history of ``stored`` rows grow to ``rows``, backwards, with its candles."""
-    days = fill_prices(database, rows, stored)
+def fill(database: Database, rows: int) -> None:
+    """So many prices, and their candles."""
+    days = fill_prices(database, rows)
     say("making candles")
     with database.admin() as connection:
         # The newest mark is taken first. This way the oldest day is, and candles go in as they would over the months.
@@ -62,9 +62,9 @@ def fill(database: Database, rows: int, stored: int = 0) -> None:
     settle(database)
 
 
-def fill_prices(database: Database, rows: int, stored: int = 0) -> list[tuple[int, int]]:
+def fill_prices(database: Database, rows: int) -> list[tuple[int, int]]:
     """Prices alone; the days made, by their first minute and that after their last."""
-    days = days_of(first_minute(rows), first_minute(stored))
+    days = days_of(first_minute(rows), NOW_MINUTE)
     engine = database.engine()
     ensure_partitions(engine, {moment(begin).date() for begin, _ in days})
     engine.dispose()

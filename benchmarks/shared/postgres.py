@@ -1,6 +1,7 @@
 """A durable Postgres for a benchmark, with the product's tables."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,15 @@ class Database:
 
     def admin(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(self.admin_url, autocommit=True)
+
+    def pages_touched(self) -> int:
+        """By all sessions so far that are over, in memory or on the disk."""
+        time.sleep(1)  # a session that has just ended may not have been counted yet
+        with self.admin() as connection:
+            found = connection.execute(
+                "SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()"
+            ).fetchone()
+        return int(str(found[0])) if found else 0
 
     def bytes_of(self, *tables: str) -> int:
         """On disk with indexes, of all partitions."""

@@ -17,6 +17,8 @@ from coinwatch.prices.partitions import prepare_partitions
 from coinwatch.settings import get_settings
 from coinwatch.status import ExchangeHealth, Status, TableSize, exchange_health, pipeline_status
 
+LARGEST_TABLES = 8  # that the status shows; --json has all
+
 app = typer.Typer()
 exchanges = typer.Typer(help="Show exchanges, ask whether they answer, switch them on and off.", no_args_is_help=True)
 app.add_typer(exchanges, name="exchanges")
@@ -75,7 +77,7 @@ def status(as_json: AsJson = False) -> None:
     typer.echo("")
     _show_exchanges(found.exchanges)
     typer.echo("")
-    _show_tables(found.disk)
+    _show_tables(found.disk[:LARGEST_TABLES])
 
 
 @exchanges.command("list")

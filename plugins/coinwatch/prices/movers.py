@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from coinwatch.database import fetch, transaction
 from coinwatch.errors import InvalidRequest
+from coinwatch.prices.candles import SECONDS, Resolution, opened_at
 from coinwatch.prices.catalog import INDEX
 
 WINDOWS = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=30))
@@ -68,7 +69,7 @@ class Movers:
     losers: list[Mover]
 
 
-class _Row(NamedTuple):
+class _Priced(NamedTuple):
     base: str
     coin_name: str
     exchange: str
@@ -76,6 +77,18 @@ class _Row(NamedTuple):
     price: float
     observed_at: datetime
     before: list[float | None]
+
+
+class _Moved(NamedTuple):
+    base: str
+    coin_name: str
+    exchange: str
+    quote: str
+    price: float
+    price_before: float
+    change_percent: float
+    observed_at: datetime
+    compared: int
 
 
 def changes(
@@ -92,7 +105,15 @@ def changes(
     without a price younger than ``fresh`` are left out. A window begins with the close of the last candle that was over
     by then; before the index began, with the median of the exchanges'. Raises InvalidRequest for a window that is none.
     """
-    rows = _compared(engine, windows, now, exchange, fresh)
+    parameters = {
+        "exchange": (exchange or INDEX).strip(),
+        "fresh_after": now - fresh,
+        "moments": [now - _checked(window) for window in windows],
+        "oldest": [_oldest(now, window) for window in windows],
+        "in_minutes": [_finest(window) == "1m" for window in windows],
+    }
+    with transaction(engine) as connection:
+        rows = fetch(connection, "prices/changes", parameters, _Priced)
     return [CoinChanges(*row[:6], tuple(_percent(row.price, before) for before in row.before)) for row in rows]
 
 
@@ -111,40 +132,39 @@ def movers(
     """
     if not 1 <= limit <= MOVERS_AT_MOST:
         raise InvalidRequest("limit", f"Ask for 1 to {MOVERS_AT_MOST} movers, not {limit}.")
-    found = [
-        (change, row)
-        for row in _compared(engine, [window], now, exchange, fresh)
-        if (change := _percent(row.price, row.before[0])) is not None
-    ]
-    found.sort(key=lambda pair: (-pair[0], pair[1].base))
-    risen = [_mover(change, row) for change, row in found[:limit] if change > 0]
-    fallen = [_mover(change, row) for change, row in reversed(found[-limit:]) if change < 0]
-    return Movers(window.total_seconds(), (exchange or INDEX).strip().lower(), len(found), risen, fallen)
-
-
-def _compared(
-    engine: Engine, windows: Sequence[timedelta], now: datetime, exchange: str | None, fresh: timedelta
-) -> list[_Row]:
-    for window in windows:
-        if not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
-            raise InvalidRequest("window", f"A window is 1 minute to {LONGEST_WINDOW.days} days long, not {window}.")
+    moment, resolution = now - _checked(window), _finest(window)
+    where = (exchange or INDEX).strip().lower()
     parameters = {
-        "exchange": (exchange or INDEX).strip(),
+        "exchange": where,
         "fresh_after": now - fresh,
-        "moments": [now - window for window in windows],
-        "oldest": [now - window - max(window * TOLERANCE, LEAST_TOLERANCE) for window in windows],
-        "in_minutes": [window <= LONGEST_IN_MINUTES for window in windows],
+        "moment": moment,
+        "oldest": _oldest(now, window),
+        "resolution": resolution,
+        "last_opened": opened_at(moment, resolution) - timedelta(seconds=SECONDS[resolution]),
+        "at_most": limit,
     }
     with transaction(engine) as connection:
-        return fetch(connection, "prices/changes", parameters, _Row)
+        rows = fetch(connection, "prices/movers", parameters, _Moved)
+    found = [Mover(*row[:8]) for row in rows]
+    risen = [mover for mover in found if mover.change_percent > 0]
+    fallen = [mover for mover in reversed(found) if mover.change_percent < 0]
+    return Movers(window.total_seconds(), where, rows[0].compared if rows else 0, risen[:limit], fallen[:limit])
 
 
 def _percent(price: float, before: float | None) -> float | None:
     return None if before is None else 100 * (price - before) / before
 
 
-def _mover(change: float, row: _Row) -> Mover:
-    before = row.before[0]
-    if before is None:
-        raise ValueError("a mover has a price before")
-    return Mover(row.base, row.coin_name, row.exchange, row.quote, row.price, before, change, row.observed_at)
+def _checked(window: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
+        raise InvalidRequest("window", f"A window is 1 minute to {LONGEST_WINDOW.days} days long, not {window}.")
+    return window
+
+
+def _oldest(now: datetime, window: timedelta) -> datetime:
+    """How early the last candle before the window may have ended."""
+    return now - window - max(window * TOLERANCE, LEAST_TOLERANCE)
+
+
+def _finest(window: timedelta) -> Resolution:
+    return "1m" if window <= LONGEST_IN_MINUTES else "1h"

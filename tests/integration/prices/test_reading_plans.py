@@ -134,7 +134,7 @@ QUESTIONS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] =
         days("0310", "0310") | CANDLES,
     ),
     "movers of a day": (lambda engine: movers(engine, DAY, now=NOW), CANDLES, {"candles_1m"}),
-    "movers of a week": (lambda engine: movers(engine, 7 * DAY, now=NOW), CANDLES, {"candles_1h"}),
+    "movers of a week": (lambda engine: movers(engine, 7 * DAY, now=NOW), CANDLES - {"candles_1m"}, {"candles_1h"}),
     "changes": (lambda engine: changes(engine, now=NOW), CANDLES, {"candles_1m", "candles_1h"}),
     "who has candles": (lambda engine: holdings(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
 }
