@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
-from coinwatch.prices.backfill import BackfillResult, Progress, backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill import BackfillResult, backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill_run import Progress
 from coinwatch.prices.candles import StoreResult, refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
@@ -291,6 +292,24 @@ def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
     asked = len(far_end.requests("coinbase"))
     backfill("coinbase", DAY - timedelta(days=1), DAY, again=True, **only_btc)
     assert len(far_end.requests("coinbase")) == asked
+
+
+@pytest.mark.parametrize("code", ["binance", "coinbase"])
+def test_years_before_an_instrument_was_listed_take_a_call_or_two(
+    code: str, catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    only_btc = {"instruments": [instrument_id(catalog, code)]}
+    record(far_end, code, minutes(DAY + 6 * HOUR, 12 * 60))
+    result = backfill(code, DAY - timedelta(days=500), DAY + timedelta(days=1), **only_btc)
+    assert result.stored == StoreResult(720 + 1), "its minutes, and the first day itself, which is not whole"
+    assert result.requests < 15, "not one for each of 2,400 pages"
+    first = DAY - timedelta(days=500)
+    found = fetches(catalog, code)
+    assert [row for row in found if row[1] == first] == [
+        (resolution, first, DAY, "unavailable", 0) for resolution in ("1d", "1h", "1m")
+    ]
+    again = backfill(code, DAY - timedelta(days=500), DAY, **only_btc, again=True)
+    assert again == BackfillResult(), "nothing is asked for again"
 
 
 def test_what_an_exchange_dropped_silently_is_not_taken_from_us(
