@@ -1,6 +1,7 @@
 """Backfill against the far end and a real Postgres: complete, only what is over, the same tables however it went."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
@@ -214,6 +215,39 @@ def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_
     assert tables[0] == tables[1] == tables[2]
     sources = {row.source for code in ("binance", "kraken") for row in candles(catalog, "1m", code)}
     assert sources == {"exchange", "quotes"}, "both had their say"
+
+
+def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_tables(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    for base in ("BTC", "ETH"):
+        record(far_end, "binance", minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
+    quotes = [
+        quote(2000 + number, 3 * number, exchange="binance", pair=pair)
+        for number in range(300)
+        for pair in ("BTC/USDT", "ETH/USDT")
+    ]
+
+    def live() -> None:
+        for first in range(0, len(quotes), 20):
+            load(catalog, *quotes[first : first + 20], now=NOW)
+            refresh_candles(catalog)
+
+    def fetch() -> None:
+        backfill("binance", DAY, NOW, again=True)
+
+    tables = []
+    for side_by_side in (False, True):
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "prices", "candle_fetches"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        with ThreadPoolExecutor(4 if side_by_side else 1) as pool:
+            for future in [pool.submit(work) for work in (fetch, live, fetch, fetch)]:
+                future.result()
+        refresh_candles(catalog)
+        tables.append(everything(catalog))
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 2 * (2520 - 50)
 
 
 def test_only_what_is_over_is_stored_and_remembered(
