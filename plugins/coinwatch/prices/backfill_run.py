@@ -20,6 +20,7 @@ from coinwatch.prices.fetches import (
     Stretch,
     has_candles,
     holes_between,
+    joined,
     plan,
     record_stored,
     record_unavailable,
@@ -111,10 +112,30 @@ class BackfillRun:
         whole = [found for stretch in wanted if (found := _whole(stretch, resolution, now)) is not None]
         planned = plan(self.engine, resolution, whole, self._kept_from(resolution, now), self.again)
         record_unavailable(self.engine, resolution, planned.gone, now)
-        missing = [*planned.gone, *self._ask_for_all(resolution, planned.ask)]
-        self.unavailable += len(missing)
+        missing = self._ask_for_all(resolution, planned.ask)
+        self.unavailable += len(planned.gone) + len(missing)
         known = [hole for hole in planned.unavailable if hole.ended_at - hole.started_at >= SHORTEST_HOLE[resolution]]
-        return [*missing, *known]
+        return [*planned.gone, *self._untouched(resolution, [*missing, *known], now)]
+
+    def _untouched(self, resolution: Resolution, holes: Sequence[Stretch], now: datetime) -> list[Stretch]:
+        """The coarser candles that lie in holes wholly. One that reaches into stored candles is made of those, unless
+        the exchange has dropped some of them: then only it knows the whole."""
+        kept_from, coarser = self._kept_from(resolution, now), self._coarser(resolution)
+        width = SECONDS[coarser]
+        found = []
+        for hole in joined(holes):
+            if kept_from is not None and hole.started_at < kept_from:
+                found.append(hole)
+                continue
+            start, end = aligned(hole.started_at, width), opened_at(hole.ended_at, coarser)
+            if start < end:
+                found.append(Stretch(hole.instrument_id, start, end))
+        return found
+
+    def _coarser(self, resolution: Resolution) -> Resolution:
+        """The next coarser resolution that the exchange has; the coarsest itself."""
+        position = self.offered.index(resolution)
+        return self.offered[min(position + 1, len(self.offered) - 1)]
 
     def _ask_for_all(self, resolution: Resolution, stretches: Sequence[Stretch]) -> list[Stretch]:
         """Ask, store and remember; the stretches for which the exchange has nothing for good."""
