@@ -19,7 +19,7 @@ DOC = """
 Every six hours: asks every enabled exchange that has candles for those of the last six hours, stores them, and makes
 the hours and days over them. The exchange's candles replace those made of our own quotes.
 
-**A month of the past:** `airflow backfill create --dag-id backfill_candles --from-date 2022-01-01 --to-date 2022-01-31`
+**A month of the past:** `airflow backfill create --dag-id backfill_candles --from-date 2022-01-01 --to-date 2022-02-01`
 (`./local_run.sh airflow backfill …` on a local stack); the page *Backfills* of this DAG shows its progress, `coinwatch
 backfill` does the same without Airflow and in fewer calls. Where an exchange no longer keeps minutes, hours are
 fetched, then days; what it has nothing of is remembered and not asked for again (`docs/backfill.md`).

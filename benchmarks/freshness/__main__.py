@@ -103,7 +103,7 @@ def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Re
         [Goal(f"from the smallest to the largest at most {GOAL} times", growth, growth <= GOAL)],
         [
             "load is load_quotes, refresh is refresh_candles (minutes, hours, days); caches warm",
-            "pages: of 8 KB, that Postgres looked at per cycle; unlike the time they do not depend on the machine's state",
+            "pages: of 8 KB, that Postgres looked at per cycle; unlike the time they depend on nothing else",
             f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days, loading not counted, work_mem {PEER_WORK_MEM}",
         ],
         details,

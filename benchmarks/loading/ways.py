@@ -25,7 +25,7 @@ INSERT = "INSERT INTO prices VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO 
 COMMITTED = "committed is on disk"
 # By a piece of the statement: the part of load_quotes that ends when it begins, and the one that ends when it has run.
 PARTS = {
-    "to_regclass": ("Python objects", "partitions"),
+    "Days without a partition": ("Python objects", "partitions"),
     "TEMPORARY TABLE": ("COPY", "create batch"),
     "INSERT INTO prices": ("COPY", "insert"),
     "p.price <> b.price": ("other", "conflicts"),

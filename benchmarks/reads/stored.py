@@ -19,7 +19,7 @@ from benchmarks.shared.history import (
     settle,
 )
 from benchmarks.shared.influx import InfluxDB
-from benchmarks.shared.market import INSTRUMENTS, START, TICKS
+from benchmarks.shared.market import INSTRUMENTS, SCATTERED, START, TICKS
 from benchmarks.shared.postgres import Database
 from benchmarks.shared.victoria import VictoriaMetrics
 
@@ -39,7 +39,7 @@ SELECT i, CAST(%(resolution)s AS candle_resolution), %(start)s + n * interval '1
 FROM (
   SELECT i, n, {TICKS.replace("%", "%%")} AS opening,
          {TICKS.replace("%", "%%").replace("n *", "(n + %(width)s) *")} AS closing,
-         power(10::float8, i %% 5) AS scale, abs((n * 7919 + i) %% 10000) / 100::float8 AS volume
+         power(10::float8, i %% 5) AS scale, {SCATTERED.replace("%", "%%")} / 100::float8 AS volume
   FROM generate_series(%(first)s::bigint, %(last)s::bigint - 1, %(width)s) n, generate_series(1, {INSTRUMENTS}) i
   ORDER BY n, i
 ) made

@@ -1,7 +1,8 @@
-"""The same made-up market for everyone: 1,000 instruments whose prices follow from number and minute alone.
+"""The same made-up market for everyone: 1,000 instruments whose values follow from number and minute alone.
 
-Prices have six significant digits and move like prices: slowly, by a few ticks from one minute to the next. ``PRICE``
-and ``VOLUME`` are the same formulas in SQL (columns ``i`` and ``n``), so that a server can make its own rows.
+Prices have six significant digits, drift slowly and jump by up to 97 ticks from one minute to the next, without a
+pattern that a compressing store could make use of. ``PRICE`` and ``VOLUME`` are the same formulas in SQL (columns ``i``
+and ``n``), so that a server can make its own rows.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ INSTRUMENTS = 1000
 START = datetime(2025, 12, 1, tzinfo=UTC)
 EXCHANGE = "kraken"
 
-TICKS = "(100000 + i * 811 % 800000 + abs((n * 7 + i * 131) % 20000 - 10000) + (n * 7919 + i * 104729) % 97)"
+# The square of a number modulo a prime looks like chance.
+SCATTERED = "((n * 7919 + i * 104729) % 9973) * ((n * 7919 + i * 104729) % 9973) % 9973"
+TICKS = f"(100000 + i * 811 % 800000 + abs((n * 7 + i * 131) % 20000 - 10000) + {SCATTERED} % 97)"
 PRICE = f"{TICKS} / power(10::float8, i % 5)"
-VOLUME = "(1000000 + i * 977 + abs((n * 13 + i * 7) % 200000 - 100000)) / 100::float8"
+VOLUME = f"(1000000 + i * 977 + abs((n * 13 + i * 7) % 200000 - 100000) + {SCATTERED}) / 100::float8"
 
 
 def instruments() -> list[Instrument]:
@@ -29,21 +32,22 @@ def quotes(first_minute: int, minutes: int, *, start: datetime = START) -> Itera
     for n in range(first_minute, first_minute + minutes):
         moment = start + timedelta(minutes=n)
         for i, instrument in enumerate(listed, 1):
-            ticks, scale = ticks_at(i, n), 10.0 ** (i % 5)
+            ticks, chance, scale = ticks_at(i, n), scattered(i, n), 10.0 ** (i % 5)
             yield Quote(
                 instrument=instrument,
                 price=ticks / scale,
                 observed_at=moment,
                 received_at=moment,
-                volume_24h=volume_at(i, n),
-                bid=(ticks - 2) / scale,
-                ask=(ticks + 3) / scale,
+                volume_24h=(1_000_000 + i * 977 + abs((n * 13 + i * 7) % 200_000 - 100_000) + chance) / 100,
+                bid=(ticks - 1 - chance % 7) / scale,
+                ask=(ticks + 1 + chance % 5) / scale,
             )
 
 
 def ticks_at(i: int, n: int) -> int:
-    return 100_000 + i * 811 % 800_000 + abs((n * 7 + i * 131) % 20_000 - 10_000) + (n * 7919 + i * 104_729) % 97
+    drift = abs((n * 7 + i * 131) % 20_000 - 10_000)
+    return 100_000 + i * 811 % 800_000 + drift + scattered(i, n) % 97
 
 
-def volume_at(i: int, n: int) -> float:
-    return (1_000_000 + i * 977 + abs((n * 13 + i * 7) % 200_000 - 100_000)) / 100
+def scattered(i: int, n: int) -> int:
+    return ((n * 7919 + i * 104_729) % 9973) ** 2 % 9973

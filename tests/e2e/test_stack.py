@@ -83,6 +83,13 @@ def test_every_part_is_ready(stack: Stack) -> None:
     assert {part["state"] for part in status["services"].values()} == {"ready"}
 
 
+def test_airflows_own_commands_know_the_stack(stack: Stack) -> None:
+    month = ["--from-date", "2022-01-01", "--to-date", "2022-02-01"]
+    done = stack.run("airflow", "backfill", "create", "--dag-id", "backfill_candles", *month, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2022-01-") >= 4 * 31, "a run for every six hours"
+
+
 def test_secrets_are_in_a_file_for_the_owner_only_and_in_no_process_list(stack: Stack) -> None:
     assert (stack.home / ".env").stat().st_mode & 0o777 == 0o600
     secrets = [value for name, value in stack.secrets.items() if "PASSWORD" in name or "KEY" in name or "TOKEN" in name]

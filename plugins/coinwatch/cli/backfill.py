@@ -11,7 +11,8 @@ from coinwatch.cli.times import moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RetryLater
-from coinwatch.prices.backfill import BackfillResult, Progress, backfill_range
+from coinwatch.prices.backfill import BackfillResult, backfill_range
+from coinwatch.prices.backfill_run import Progress
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import watched_pairs
 from coinwatch.prices.fetches import forget_unavailable

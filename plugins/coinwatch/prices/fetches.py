@@ -1,6 +1,6 @@
 """What the exchanges were asked for already (table ``candle_fetches``), and what is left to ask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -85,6 +85,18 @@ def holes_between(stretch: Stretch, opened: Sequence[datetime], width: timedelta
         for hole_start, hole_end in zip(ends, starts, strict=True)
         if hole_end - hole_start >= shortest
     ]
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Stretches of one instrument that touch or overlap as one, in order."""
+    found: list[Stretch] = []
+    for stretch in sorted(stretches):
+        last = found[-1] if found else None
+        if last and last.instrument_id == stretch.instrument_id and stretch.started_at <= last.ended_at:
+            found[-1] = last._replace(ended_at=max(last.ended_at, stretch.ended_at))
+        else:
+            found.append(stretch)
+    return found
 
 
 def without(stretch: Stretch, holes: Sequence[Stretch]) -> list[Stretch]:

@@ -1,6 +1,7 @@
 """Backfill against the far end and a real Postgres: complete, only what is over, the same tables however it went."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
-from coinwatch.prices.backfill import BackfillResult, Progress, backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill import BackfillResult, backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill_run import Progress
 from coinwatch.prices.candles import StoreResult, refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
@@ -215,6 +217,39 @@ def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_
     assert sources == {"exchange", "quotes"}, "both had their say"
 
 
+def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_tables(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    for base in ("BTC", "ETH"):
+        record(far_end, "binance", minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
+    quotes = [
+        quote(2000 + number, 3 * number, exchange="binance", pair=pair)
+        for number in range(300)
+        for pair in ("BTC/USDT", "ETH/USDT")
+    ]
+
+    def live() -> None:
+        for first in range(0, len(quotes), 20):
+            load(catalog, *quotes[first : first + 20], now=NOW)
+            refresh_candles(catalog)
+
+    def fetch() -> None:
+        backfill("binance", DAY, NOW, again=True)
+
+    tables = []
+    for side_by_side in (False, True):
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "prices", "candle_fetches"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        with ThreadPoolExecutor(4 if side_by_side else 1) as pool:
+            for future in [pool.submit(work) for work in (fetch, live, fetch, fetch)]:
+                future.result()
+        refresh_candles(catalog)
+        tables.append(everything(catalog))
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 2 * (2520 - 50)
+
+
 def test_only_what_is_over_is_stored_and_remembered(
     catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
 ) -> None:
@@ -282,7 +317,7 @@ def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
     only_btc = {"instruments": [instrument_id(catalog, "coinbase")]}
     record(far_end, "coinbase", minutes(DAY, 12 * 60))
     result = backfill("coinbase", DAY - timedelta(days=1), DAY + timedelta(days=1), **only_btc)
-    assert result.stored.inserted == 720 + 1, "the minutes, and the day of what has no minutes"
+    assert result.stored.inserted == 720, "the minutes; the day that has some of them is made of those"
     unavailable = [
         (resolution, start, end) for resolution, start, end, what, _ in fetches(catalog, "coinbase") if what != "stored"
     ]
@@ -291,6 +326,24 @@ def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
     asked = len(far_end.requests("coinbase"))
     backfill("coinbase", DAY - timedelta(days=1), DAY, again=True, **only_btc)
     assert len(far_end.requests("coinbase")) == asked
+
+
+@pytest.mark.parametrize("code", ["binance", "coinbase"])
+def test_years_before_an_instrument_was_listed_take_a_call_or_two(
+    code: str, catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    only_btc = {"instruments": [instrument_id(catalog, code)]}
+    record(far_end, code, minutes(DAY + 6 * HOUR, 12 * 60))
+    result = backfill(code, DAY - timedelta(days=500), DAY + timedelta(days=1), **only_btc)
+    assert result.stored == StoreResult(720), "its minutes; the first day, which is not whole, is made of them"
+    assert result.requests < 15, "not one for each of 2,400 pages"
+    first = DAY - timedelta(days=500)
+    found = fetches(catalog, code)
+    assert [row for row in found if row[1] == first] == [
+        (resolution, first, DAY, "unavailable", 0) for resolution in ("1d", "1h", "1m")
+    ]
+    again = backfill(code, DAY - timedelta(days=500), DAY, **only_btc, again=True)
+    assert again == BackfillResult(), "nothing is asked for again"
 
 
 def test_what_an_exchange_dropped_silently_is_not_taken_from_us(
