@@ -5,11 +5,19 @@ import sys
 import typer
 
 from coinwatch import __version__
-<<<<<<< HEAD
-from coinwatch.cli import check, gaps, operate, pipeline, prices, rules, serve, subscriptions, transfer
-=======
-from coinwatch.cli import backfill, check, gaps, history, operate, pipeline, prices, serve, subscriptions, transfer
->>>>>>> main
+from coinwatch.cli import (
+    backfill,
+    check,
+    gaps,
+    history,
+    operate,
+    pipeline,
+    prices,
+    rules,
+    serve,
+    subscriptions,
+    transfer,
+)
 from coinwatch.errors import CoinwatchError
 from coinwatch.logs import configure_logs
 
@@ -19,11 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-<<<<<<< HEAD
-for room in (pipeline, prices, gaps, subscriptions, rules, transfer, operate, check, serve):
-=======
-for room in (pipeline, prices, history, backfill, gaps, subscriptions, transfer, operate, check, serve):
->>>>>>> main
+for room in (pipeline, prices, history, backfill, gaps, subscriptions, rules, transfer, operate, check, serve):
     app.add_typer(room.app)
 
 
