@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
-from coinwatch.database import statement, transaction
+from coinwatch.database import fetch, statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.domain import Instrument
 from coinwatch.exchanges.registry import open_exchange
@@ -110,13 +110,15 @@ def find_instrument(
     Without ``quote`` the dollar comes first, then USDT, then USDC. Raises NotFound with what there is.
     """
     where = (exchange or INDEX).strip().lower()
-    rows = connection.execute(statement("exchanges/find_instruments"), {"coin": coin.strip(), "exchange": where}).all()
+    parameters = {"coin": coin.strip(), "exchange": where}
+    found = fetch(connection, "exchanges/find_instruments", parameters, FoundInstrument)
     wanted = quote.strip().upper() if quote else None
-    for row in rows:
-        if wanted in {None, row.quote}:
-            return FoundInstrument(row.instrument_id, row.exchange, row.base, row.quote)
-    if rows:
-        raise NotFound(f"{coin} is not priced in {wanted} at {where}, but in {', '.join(row.quote for row in rows)}.")
+    for instrument in found:
+        if wanted in {None, instrument.quote}:
+            return instrument
+    if found:
+        priced_in = ", ".join(instrument.quote for instrument in found)
+        raise NotFound(f"{coin} is not priced in {wanted} at {where}, but in {priced_in}.")
     raise NotFound(_what_there_is(connection, coin, where))
 
 

@@ -133,11 +133,11 @@ def _holes(prices: list[Point], span: Span) -> Iterator[Span]:
     distances = [after - before for before, after in pairwise(moments)]
     usual = median([distance.total_seconds() for distance in distances[1:-1]] or [0.0])
     smallest = max(span.length * SMALLEST_HOLE, timedelta(seconds=USUAL_DISTANCES * usual))
-    longest_first = sorted(zip(distances, moments, strict=False), reverse=True)
-    for distance, begins in longest_first[:HOLES_AT_MOST]:
+    seen = [(distance, begins) for distance, begins in zip(distances, moments, strict=False) if distance > smallest]
+    for distance, begins in sorted(seen, reverse=True)[:HOLES_AT_MOST]:
         # The stretches at both ends of a hole may hold prices that the thinning kept.
         free = int(distance / span.width) - 1
-        if distance > smallest and free > 0:
+        if free > 0:
             yield Span(begins, begins + distance, free)
 
 

@@ -101,6 +101,9 @@ COMMENT ON COLUMN gaps.day IS 'The UTC day in which the gap lies; one that spans
 COMMENT ON COLUMN gaps.status IS 'unavailable: asked for, and the exchange has nothing to fill it with. It stays a hole.';
 CREATE INDEX gaps_open ON gaps (instrument_id, started_at) WHERE status = 'open';
 
+-- People name coins by code or by name, and every read of one instrument begins with that.
+CREATE INDEX coins_by_name ON coins (lower(name));
+
 ALTER TABLE exchange_status
   ADD COLUMN live_until timestamptz,
   ADD COLUMN history_free_at timestamptz;
