@@ -1,7 +1,7 @@
 """The benchmarks of years of prices one after the other: ``python -m benchmarks``.
 
 Prints a table each and writes all figures to one JSON file. The sizes are those of the issue: 10,000,000 quotes loaded,
-100,000,000 stored. That takes about two hours and 40 GB below the temporary folder; ``--small`` takes minutes and says
+100,000,000 stored. That takes about two hours and 45 GB below the temporary folder; ``--small`` takes minutes and says
 whether everything works, not how fast it is.
 """
 
