@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Engine
@@ -114,7 +114,7 @@ def match_and_record(engine: Engine, settings: Settings, now: datetime) -> Match
 
     A file that cannot be written costs a warning: its lines are made up for by the next run.
     """
-    result = match_alerts(engine, now)
+    result = match_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes))
     try:
         append_alerts(engine, settings.alerts_file)
     except OSError as error:

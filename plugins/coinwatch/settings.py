@@ -104,6 +104,7 @@ class Settings(BaseSettings):
 
     collect_schedule_minutes: float = Field(3.0, ge=0.05, le=1440)
     index_freshness_seconds: float = Field(600.0, gt=0)
+    alert_max_age_minutes: float = Field(60.0, gt=0, le=7 * 24 * 60)
     quote_max_age_days: float = Field(30.0, gt=0)
     export_path: str | None = None
     gap_after_cycles: float = Field(3.0, ge=1, le=1000)

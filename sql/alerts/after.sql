@@ -1,5 +1,5 @@
 -- Alerts younger than one already told, oldest first.
-SELECT a.id, a.observed_at, e.code AS exchange, i.base, i.quote, a.price, a.reference, a.change_percent, s.threshold, s.direction
+SELECT a.id, a.observed_at, e.code AS exchange, i.base, i.quote, a.price, a.reference, a.change_percent, s.kind, s.threshold, s.direction
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id
 JOIN instruments i ON i.id = s.instrument_id

@@ -49,6 +49,7 @@ def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(
         if news is not None:
             prepare(connection)
             quotes, alerts = judge(connection, news.oldest, news.newest, now, now - news_age)
+        connection.execute(statement("alerts/expire"), {"now": now})
         mails = connection.execute(statement("mail/queue_alerts"), {"now": now}).scalar_one()
     result = MatchResult(quotes, alerts, mails)
     log.info("alerts matched", quotes=quotes, alerts=alerts, mails=mails)

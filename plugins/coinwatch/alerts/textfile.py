@@ -33,9 +33,10 @@ def append_alerts(engine: Engine, path: Path) -> int:
             with transaction(engine) as connection:
                 rows = connection.execute(statement("alerts/after"), {"alert_id": last, "most": BATCH}).all()
             for row in rows:
+                limit = f"level {row.threshold:g}" if row.kind == "crosses" else f"limit {row.threshold:g} %"
                 line = (
                     f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {row.price!r} "
-                    f"{row.change_percent:+.2f} % since {row.reference!r} (limit {row.threshold:g} % {row.direction}) "
+                    f"{row.change_percent:+.2f} % since {row.reference!r} ({limit} {row.direction}) "
                     f"alert {row.id}\n"
                 )
                 file.write(line.encode())

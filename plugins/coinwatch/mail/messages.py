@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from coinwatch.alerts.rules import Rule, describe
+from coinwatch.alerts.rules import Rule, describe, duration
 from coinwatch.errors import ConfigurationError, PermanentMailError
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
@@ -23,6 +23,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Long lines, because some mailers do not find a link that begins on a folded line; seven bits, because not
 # every relay takes eight.
 POLICY = SMTP.clone(max_line_length=998, cte_type="7bit")
+
+# What the reference of each kind is called beside its value.
+BEFORE = {
+    "change_since_last": "Before",
+    "change_over_window": "Before",
+    "deviation_from_average": "Average",
+    "crosses": "Before",
+}
 
 
 def build_message(
@@ -38,7 +46,7 @@ def build_message(
 
     Raises PermanentMailError when the row cannot become a safe mail (a line break in a header, an unknown kind).
     """
-    builders = {"alerts": _alerts, "confirmation": _confirmation}
+    builders = {"alerts": _alerts, "confirmation": _confirmation, "expired": _expired}
     if kind not in builders:
         raise PermanentMailError(f"there is no mail of kind {kind!r}")
     subject, link, values = builders[kind](settings, payload)
@@ -71,16 +79,19 @@ def format_price(price: float) -> str:
 
 def _alerts(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
     zone = _zone(payload.get("timezone", "UTC"))
-    alerts = [_alert(alert, zone) for alert in payload["alerts"]]
+    everything = [_alert(alert, zone) for alert in payload["alerts"]]
+    alerts = [alert for alert in everything if not alert["missed"]]
+    missed = [alert for alert in everything if alert["missed"]]
     first = max(alerts, key=lambda alert: abs(alert["change_percent"]))
-    subject = f"{first['base']} {first['change']}: {first['price']} {first['quote']} on {first['place']}"
+    subject = f"{first['base']} {first['news']}: {first['price']} {first['unit']} on {first['place']}"
     if len(alerts) > 1:
         subject += f", and {len(alerts) - 1} more alert{'s' if len(alerts) > 2 else ''}"
-    ids = sorted({int(alert["subscription_id"]) for alert in alerts})
+    ids = sorted({int(alert["subscription_id"]) for alert in everything})
     for alert in alerts:
         alert["unsubscribe_link"] = unsubscribe_link(settings, [alert["subscription_id"]])
     link = unsubscribe_link(settings, ids)
-    return subject, link, {"subject": subject, "alerts": alerts, "unsubscribe_link": link, "home": settings.public_url}
+    values = {"subject": subject, "alerts": alerts, "missed": missed, "unsubscribe_link": link}
+    return subject, link, values | {"home": settings.public_url}
 
 
 def _alert(alert: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
@@ -90,7 +101,10 @@ def _alert(alert: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "place": "the index of exchanges" if alert["exchange"] == "index" else alert["exchange_name"],
         "price": format_price(alert["price"]),
         "reference": format_price(alert["reference"]),
+        "unit": alert["quote"] if alert["metric"] == "price" else alert["base"],
         "change": f"{alert['change_percent']:+.2f} %",
+        "news": _news(alert),
+        "before": BEFORE[alert["kind"]],
         "rises": alert["change_percent"] > 0,
         "observed": _local(alert["observed_at"], zone),
         "referred": _local(alert["reference_at"], zone),
@@ -108,6 +122,25 @@ def _confirmation(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, 
         "home": settings.public_url,
     }
     return subject, None, values
+
+
+def _expired(settings: Settings, payload: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+    subject = f"Your alert for {payload['base']}/{payload['quote']} has ended"
+    values = {**payload, "subject": subject, "rule": _rule(payload), "home": settings.public_url}
+    return subject, unsubscribe_link(settings, [int(payload["subscription_id"])]), values
+
+
+def _news(alert: Mapping[str, Any]) -> str:
+    """What happened, for the subject: "+5.20 % in 10 minutes", "crossed 70,000", "volume -60.00 %"."""
+    what = "volume " if alert["metric"] == "volume_24h" else ""
+    if alert["kind"] == "crosses":
+        return f"{what}{'rose' if alert['change_percent'] > 0 else 'fell'} past {format_price(alert['threshold'])}"
+    change = f"{what}{alert['change_percent']:+.2f} %"
+    if alert["kind"] == "change_over_window":
+        return f"{change} in {duration(alert['window_seconds'])}"
+    if alert["kind"] == "deviation_from_average":
+        return f"{change} from its {duration(alert['window_seconds'])} average"
+    return change
 
 
 def _rule(alert: Mapping[str, Any]) -> str:

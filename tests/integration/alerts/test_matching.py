@@ -166,7 +166,7 @@ def test_ended_paused_expired_and_pending_rules_stay_silent(catalog: sa.Engine) 
         )
     feed(catalog, 100.0, 110.0)
     with transaction(catalog) as connection:
-        recipients = connection.execute(sa.text("SELECT recipient FROM outbox")).scalars().all()
+        recipients = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'alerts'")).scalars().all()
     assert list(recipients) == ["active@example.org"]
 
 

@@ -201,3 +201,35 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     match_alerts(catalog, at(len(prices)))
     for definition, subscription in zip(definitions, subscriptions, strict=True):
         assert fired(catalog, subscription) == definition.fired, definition.rule
+
+
+def mails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
+    """Recipient and, of each alert in it, whether it was missed."""
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            sa.text("SELECT recipient, payload FROM outbox WHERE kind = 'alerts' ORDER BY id")
+        ).all()
+    return [(row.recipient, [alert["missed"] for alert in row.payload["alerts"]]) for row in rows]
+
+
+def test_what_was_missed_waits_for_the_next_news_and_is_told_beside_it(catalog: sa.Engine) -> None:
+    add(catalog, Rule("change_since_last", 5))
+    load(catalog, quote(100, 0), quote(110, 1), now=at(5))
+    match_alerts(catalog, at(120), news_age=timedelta(hours=1))
+    assert mails(catalog) == [], "two hours late is no news"
+    load(catalog, quote(121, 119), now=at(121))
+    match_alerts(catalog, at(121), news_age=timedelta(hours=1))
+    assert mails(catalog) == [("ada@example.org", [True, False])]
+    match_alerts(catalog, at(122), news_age=timedelta(hours=1))
+    assert len(mails(catalog)) == 1
+
+
+def test_a_rule_ends_at_its_date_and_its_owner_is_told_once(catalog: sa.Engine) -> None:
+    rule = add(catalog, Rule("change_since_last", 5, expires_at=at(1.5)))
+    feed(catalog, {0: 100, 1: 110, 2: 121})
+    match_alerts(catalog, at(3))
+    assert minutes(fired(catalog, rule)) == [1]
+    with transaction(catalog) as connection:
+        status = connection.execute(sa.text("SELECT status FROM subscriptions")).scalar_one()
+        told = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'expired'")).scalars().all()
+    assert (status, list(told)) == ("expired", ["ada@example.org"])

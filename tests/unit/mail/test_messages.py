@@ -135,3 +135,48 @@ def test_wrong_smtp_urls_are_named_without_their_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="COINWATCH_SMTP_URL") as caught:
         parse_smtp_url(url)
     assert "a:b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"kind": "change_over_window", "window_seconds": 600}, "BTC +5.00 % in 10 minutes: 105 USD on Kraken"),
+        (
+            {"kind": "deviation_from_average", "window_seconds": 300},
+            "BTC +5.00 % from its 5 minutes average: 105 USD on Kraken",
+        ),
+        ({"kind": "crosses", "threshold": 104.0}, "BTC rose past 104: 105 USD on Kraken"),
+        ({"metric": "volume_24h", "change_percent": -60.0}, "BTC volume -60.00 %: 105 BTC on Kraken"),
+    ],
+)
+def test_the_subject_says_the_news(changes: dict[str, Any], subject: str) -> None:
+    assert build(**changes)["Subject"] == subject
+
+
+def test_what_was_missed_stands_below_the_news() -> None:
+    message = build_message(
+        SETTINGS,
+        kind="alerts",
+        recipient="ada@example.org",
+        payload={"timezone": "UTC", "alerts": [{**ALERT, "missed": True, "change_percent": 50.0}, ALERT]},
+        message_id=UUID(int=1),
+        created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+    )
+    assert message["Subject"] == "BTC +5.00 %: 105 USD on Kraken"
+    for part in message.iter_parts():
+        assert "stood still you missed" in part.get_content()
+
+
+def test_the_end_of_a_rule_is_told_in_words() -> None:
+    message = build_message(
+        SETTINGS,
+        kind="expired",
+        recipient="ada@example.org",
+        payload={name: ALERT[name] for name in ALERT},
+        message_id=UUID(int=1),
+        created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+    )
+    assert message["Subject"] == "Your alert for BTC/USD has ended"
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert "the price moves by 5 % or more from one value to the next" in text.get_content()
