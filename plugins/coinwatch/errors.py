@@ -13,6 +13,7 @@
     │   ├── TemporaryMailError     4xx, connection lost: the outbox tries this message again
     │   │   └── MailServerAway     no connection, login or sender refused: no message gets through now
     │   └── PermanentMailError     5xx: this message will never be accepted
+    │       └── AddressRefused     5xx to the recipient: nothing will ever be accepted there
     └── RequestError               a person asked for something we cannot do; the message is for them
         ├── InvalidRequest         the input is wrong; ``field`` says which
         ├── NotFound               no such coin, exchange or subscription
@@ -86,6 +87,10 @@ class MailServerAway(TemporaryMailError):
 
 class PermanentMailError(MailError):
     """Never going to be accepted: 5xx."""
+
+
+class AddressRefused(PermanentMailError):
+    """The server will take no mail to this recipient: 5xx to RCPT."""
 
 
 class RequestError(CoinwatchError):

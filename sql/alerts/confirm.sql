@@ -3,5 +3,5 @@ WITH confirmed AS (
   UPDATE subscriptions SET status = 'active', active_from = :now WHERE id = :id AND status = 'pending'
   RETURNING user_id
 )
-UPDATE users SET verified_at = coalesce(verified_at, :now) FROM confirmed WHERE users.id = confirmed.user_id
+UPDATE users SET verified_at = coalesce(verified_at, :now), disabled_at = NULL, disabled_reason = NULL FROM confirmed WHERE users.id = confirmed.user_id
 RETURNING users.id;

@@ -11,7 +11,7 @@ WITH untold AS (
   JOIN instruments i ON i.id = s.instrument_id
   JOIN exchanges e ON e.id = i.exchange_id
   JOIN coins c ON c.code = i.base
-  WHERE a.outbox_id IS NULL
+  WHERE a.outbox_id IS NULL AND u.disabled_at IS NULL
 ), news AS (
   SELECT * FROM untold
   WHERE dedupe_key IN (SELECT dedupe_key FROM untold WHERE NOT missed)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -53,6 +52,4 @@ def test_every_statement_is_used() -> None:
 
 
 def _built_from_parts(name: str) -> bool:
-    if name.startswith(("alerts/create_", "backtest/create_")):
-        return True
-    return name.startswith("mail/mark_") and Path(SQL_ROOT.parent, "plugins/coinwatch/mail/delivery.py").exists()
+    return name.startswith(("alerts/create_", "backtest/create_"))

@@ -5,7 +5,10 @@
 3. mark each: sent, to be tried again, or failed for good.
 
 A sender that dies between the server's yes and the mark lets its lease run out; the next one sends that mail
-again under the same Message-ID. That is the only way to a double.
+again under the same Message-ID. That is the only way to a double. The lease is short and renewed while the sender
+lives, so that after a crash others go on soon.
+
+An address that the server refuses for good is disabled: its rules rest until the person confirms anew.
 """
 
 from dataclasses import dataclass
@@ -19,19 +22,26 @@ from sqlalchemy import Connection, Engine, Row
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import autocommit, statement, transaction
-from coinwatch.errors import CoinwatchError, MailServerAway, PermanentMailError, TemporaryMailError
+from coinwatch.errors import AddressRefused, CoinwatchError, MailServerAway, PermanentMailError, TemporaryMailError
 from coinwatch.mail.messages import build_message
 from coinwatch.mail.smtp import MailConnection, parse_smtp_url
 from coinwatch.settings import Settings
 
 BATCH = 50
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=25)  # longer than one mail can take
+RENEWED_AFTER = timedelta(seconds=5)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=2)
 MOST_ATTEMPTS = 20
 # A server that is away says nothing about a message: no attempt counts, and each cycle asks again.
 AWAY_PAUSE = timedelta(seconds=30)
-COUNTED_AS = {"sent": "sent", "retry": "retried", "failed": "failed"}
+COUNTED_AS = {"sent": "sent", "retry": "retried", "failed": "failed", "refused": "failed"}
+MARKS = {
+    "sent": "mail/mark_sent",
+    "retry": "mail/mark_retry",
+    "failed": "mail/mark_failed",
+    "refused": "mail/mark_failed",
+}
 
 log = structlog.get_logger()
 
@@ -78,25 +88,30 @@ def _deliver_batch(
         rows = database.execute(statement("mail/claim"), claim).all()
     with autocommit(engine) as database:
         for row in sorted(rows, key=lambda row: row.id):
+            if clock() - now > RENEWED_AFTER:
+                now = clock()
+                database.execute(statement("mail/renew"), {"lease": lease, "leased_until": now + LEASE})
             try:
                 state, parameters = _send(settings, mail, row, clock())
             except MailServerAway as error:
                 counts["retried"] += _release(database, lease, clock() + AWAY_PAUSE, str(error))
                 return False
-            marked = database.execute(
-                statement(f"mail/mark_{state}"), {"id": row.id, "lease": lease, **parameters}
-            ).rowcount
+            marked = database.execute(statement(MARKS[state]), {"id": row.id, "lease": lease, **parameters}).rowcount
             if marked:
                 counts[COUNTED_AS[state]] += 1
+                if state == "refused":
+                    _disable(database, row, clock(), str(parameters["error"]))
             else:
                 log.warning("lease ran out while sending", outbox_id=row.id, state=state)
     return len(rows) == BATCH
 
 
 def _send(settings: Settings, mail: MailConnection, row: Row[Any], now: datetime) -> tuple[str, dict[str, object]]:
-    """Try one mail; the state to mark (mail/mark_<state>) and that statement's parameters. Raises MailServerAway."""
+    """Try one mail; the state to mark and that statement's parameters. Raises MailServerAway."""
     try:
         mail.send(_build(settings, row))
+    except AddressRefused as error:
+        return "refused", {"error": str(error)}
     except PermanentMailError as error:
         log.error("mail refused for good", outbox_id=row.id, error=str(error))
         return "failed", {"error": str(error)}
@@ -112,6 +127,13 @@ def _send(settings: Settings, mail: MailConnection, row: Row[Any], now: datetime
         )
         return "retry", {"error": str(error), "next_attempt_at": now + pause}
     return "sent", {"now": now}
+
+
+def _disable(database: Connection, row: Row[Any], now: datetime, reason: str) -> None:
+    """Send nothing more to an address that takes nothing."""
+    parameters = {"recipient": row.recipient, "now": now, "reason": reason}
+    paused = database.execute(statement("mail/disable_address"), parameters).rowcount
+    log.error("address refused for good, its rules rest", outbox_id=row.id, rules=paused, error=reason)
 
 
 def _build(settings: Settings, row: Row[Any]) -> EmailMessage:

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from coinwatch.errors import ConfigurationError, MailServerAway, PermanentMailError, TemporaryMailError
+from coinwatch.errors import AddressRefused, ConfigurationError, MailServerAway, PermanentMailError, TemporaryMailError
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 15  # well within a sender's lease
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 PERMANENT = range(500, 600)
 
@@ -86,7 +86,8 @@ class MailConnection:
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             self._reset()
-            raise _sorted(code, text) from error
+            refusal = _sorted(code, text)
+            raise (AddressRefused(str(refusal)) if isinstance(refusal, PermanentMailError) else refusal) from error
         except smtplib.SMTPSenderRefused as error:
             # Our address, so a setting to mend: no reason to give up what is in the outbox.
             self._reset()

@@ -1,0 +1,103 @@
+"""An address that takes no mail gets none any more, and a living sender keeps what it claimed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import confirm, subscribe
+from coinwatch.database import transaction
+from coinwatch.mail.delivery import LEASE, deliver_mail
+from tests.support.quotes import at, load, quote
+from tests.support.settings import make_settings
+from tests.support.smtp_server import Mailbox, smtp_server
+
+GONE, HERE = "gone@example.org", "ada@example.org"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_server() as mailbox:
+        yield mailbox
+
+
+def cycle(engine: sa.Engine, mailbox: Mailbox, price: float, minute: float) -> None:
+    load(engine, quote(price, minute))
+    match_alerts(engine, at(minute))
+    deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: at(minute))
+
+
+def wish(engine: sa.Engine, email: str, percent: float, minutes: float, *, confirmed: bool) -> int:
+    rule = Rule(threshold=percent)
+    return subscribe(
+        engine, email=email, coin="BTC", exchange="kraken", rule=rule, now=at(minutes), confirmed=confirmed
+    ).id
+
+
+def test_a_refused_address_is_disabled_and_its_rules_rest(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    mailbox.answers = {GONE: "550 5.1.1 no such user"}
+    wish(catalog, GONE, 5, -1, confirmed=True)
+    wish(catalog, HERE, 5, -1, confirmed=True)
+    for minute, price in enumerate((100, 110, 121, 133)):
+        cycle(catalog, mailbox, price, minute)
+    assert [message["To"] for message in mailbox.messages] == [HERE] * 3
+    with transaction(catalog) as connection:
+        user = connection.execute(sa.text("SELECT * FROM users WHERE email = :gone"), {"gone": GONE}).one()
+        states = connection.execute(sa.text("SELECT status FROM subscriptions ORDER BY id")).scalars().all()
+        failed = connection.execute(sa.text("SELECT count(*) FROM outbox WHERE status = 'failed'")).scalar_one()
+    assert (user.disabled_at, user.disabled_reason) == (at(1), "550 5.1.1 no such user")
+    assert (list(states), failed) == (["paused", "active"], 1)
+
+
+def test_confirming_anew_wakes_the_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    mailbox.answers = {GONE: "550 5.1.1 no such user"}
+    wish(catalog, GONE, 5, -1, confirmed=True)
+    for minute, price in enumerate((100, 110)):
+        cycle(catalog, mailbox, price, minute)
+    mailbox.answers = {}
+    confirm(catalog, wish(catalog, GONE, 7, 2, confirmed=False), at(2.5))
+    for minute, price in ((3, 110), (4, 121)):
+        cycle(catalog, mailbox, price, minute)
+    assert [message["Subject"][:7] for message in mailbox.messages if "BTC +" in message["Subject"]] == ["BTC +10"]
+
+
+def test_a_temporary_refusal_disables_nobody(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    mailbox.answers = {GONE: "452 4.2.2 mailbox full"}
+    wish(catalog, GONE, 5, -1, confirmed=True)
+    for minute, price in enumerate((100, 110)):
+        cycle(catalog, mailbox, price, minute)
+    with transaction(catalog) as connection:
+        assert connection.execute(sa.text("SELECT disabled_at FROM users")).scalar_one() is None
+
+
+def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    for number in range(6):
+        wish(catalog, f"person{number}@example.org", 5, -1, confirmed=True)
+    load(catalog, quote(100, 0), quote(110, 1))
+    match_alerts(catalog, at(1))
+    ticks = iter(range(10_000))
+
+    def slow() -> datetime:
+        """Every look at the clock takes four seconds: the batch takes longer than a lease."""
+        return at(1) + timedelta(seconds=4 * next(ticks))
+
+    def another_sender() -> int:
+        moment = at(1) + timedelta(seconds=4 * next(ticks))
+        with transaction(catalog) as connection:
+            query = sa.text("SELECT count(*) FROM outbox WHERE status = 'queued' AND leased_until <= :now")
+            return int(connection.execute(query, {"now": moment}).scalar_one())
+
+    taken: list[int] = []
+    real = mailbox.handle_DATA
+
+    async def watch(*arguments: object) -> str:
+        taken.append(another_sender())
+        return await real(*arguments)  # type: ignore[arg-type]
+
+    mailbox.handle_DATA = watch  # type: ignore[method-assign]
+    assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
+    assert taken == [0] * 6, "nothing of it was there for others to take"
+    assert timedelta(seconds=4 * next(ticks)) > LEASE
