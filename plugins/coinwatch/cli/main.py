@@ -11,6 +11,7 @@ from coinwatch.cli import (
     gaps,
     history,
     operate,
+    outbox,
     pipeline,
     prices,
     rules,
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (pipeline, prices, history, backfill, gaps, subscriptions, rules, transfer, operate, check, serve):
+for room in (pipeline, prices, history, backfill, gaps, subscriptions, rules, transfer, operate, outbox, check, serve):
     app.add_typer(room.app)
 
 

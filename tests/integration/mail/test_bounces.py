@@ -10,7 +10,9 @@ from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import confirm, subscribe
 from coinwatch.database import transaction
+from coinwatch.errors import NotFound
 from coinwatch.mail.delivery import LEASE, deliver_mail
+from coinwatch.mail.outbox import drop_mails, retry_mails, show_outbox
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -101,3 +103,23 @@ def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) 
     assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
     assert taken == [0] * 6, "nothing of it was there for others to take"
     assert timedelta(seconds=4 * next(ticks)) > LEASE
+
+
+def test_operators_see_retry_and_drop_mails(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "452 4.2.2 mailbox full"}
+    for email in (GONE, HERE):
+        wish(catalog, email, 5, -1, confirmed=True)
+    for minute, price in enumerate((100, 110)):
+        cycle(catalog, mailbox, price, minute)
+    rows = {row.recipient: row for row in show_outbox(catalog)}
+    assert (rows[GONE].status, rows[GONE].last_error) == ("failed", "550 5.1.1 no such user")
+    assert [row.recipient for row in show_outbox(catalog, status="queued")] == [HERE]
+    with pytest.raises(NotFound):
+        retry_mails(catalog, [rows[HERE].id], at(2))
+    assert drop_mails(catalog, [rows[HERE].id]) == 1
+    mailbox.answers = {}
+    assert retry_mails(catalog, [], at(2)) == 1, "all that failed; what was dropped stays so"
+    assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
+    assert {row.status for row in show_outbox(catalog)} == {"sent", "dropped"}
+    with pytest.raises(NotFound):
+        drop_mails(catalog, [rows[GONE].id])

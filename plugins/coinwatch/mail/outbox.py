@@ -1,0 +1,59 @@
+"""The outbox as operators see it: what waits, what failed and why, and what to do with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from coinwatch.database import statement, transaction
+from coinwatch.errors import NotFound
+
+STATES = ("queued", "sent", "failed", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One mail: to whom, how often it was tried, when it is tried next, and what the server said last."""
+
+    id: int
+    kind: str
+    recipient: str
+    status: str
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    sent_at: datetime | None
+    last_error: str | None
+
+
+def show_outbox(engine: Engine, *, status: str | None = None, at_most: int = 50) -> list[OutboxRow]:
+    """The newest mails, those of one state where it is given."""
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("mail/outbox"), {"status": status, "at_most": at_most}).mappings()
+        return [OutboxRow(**row) for row in rows]
+
+
+def retry_mails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
+    """Queue failed and dropped mails anew, due at once, with all attempts before them; their number.
+
+    Without ``ids`` all that failed. NotFound when none of them can be tried again.
+    """
+    with transaction(engine) as connection:
+        parameters = {"ids": list(ids), "everything": not ids, "now": now}
+        retried = connection.execute(statement("mail/outbox_retry"), parameters).rowcount
+        if ids and not retried:
+            raise NotFound("None of these mails has failed. See: coinwatch outbox show --status failed")
+        return retried
+
+
+def drop_mails(engine: Engine, ids: Sequence[int]) -> int:
+    """Give up mails that wait or failed; their number. NotFound when there is none of them.
+
+    One that a sender is just sending may still arrive.
+    """
+    with transaction(engine) as connection:
+        dropped = connection.execute(statement("mail/outbox_drop"), {"ids": list(ids)}).rowcount
+        if not dropped:
+            raise NotFound("None of these mails waits or has failed. See: coinwatch outbox show")
+        return dropped
