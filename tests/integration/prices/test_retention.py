@@ -118,8 +118,8 @@ def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
 def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     watermark = (
-        "INSERT INTO match_watermarks SELECT instrument_id, :judged_to FROM latest_quotes"
-        " ON CONFLICT (instrument_id) DO UPDATE SET judged_to = excluded.judged_to"
+        "INSERT INTO match_watermarks (instrument_id, judged_to) SELECT instrument_id, :judged_to FROM latest_quotes"
+        " ON CONFLICT (instrument_id, metric) DO UPDATE SET judged_to = excluded.judged_to"
     )
     with transaction(catalog) as connection:
         connection.execute(sa.text(watermark), {"judged_to": at(4)})
