@@ -148,7 +148,13 @@ def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
 ) -> None:
     arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]
     process = subprocess.Popen(
-        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(*arguments),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and hands that down to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while len(far_end.requests("coinbase")) < 8 and time.monotonic() < deadline:
