@@ -154,7 +154,7 @@ def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background job ignores Ctrl-C, and hands that down to its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here yet
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it only sets a signal
     )
     deadline = time.monotonic() + 60
     while len(far_end.requests("coinbase")) < 8 and time.monotonic() < deadline:
