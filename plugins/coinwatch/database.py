@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,16 @@ CONNECT_TIMEOUT_SECONDS = 10
 SESSION = "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c jit=off"
 
 Row = TypeVar("Row")
+
+
+class Lock(IntEnum):
+    """Work that only one session at a time may do; the numbers of Postgres' advisory locks, which share one space."""
+
+    MIGRATING = 4_701_226  # a second `coinwatch migrate` waits and then finds nothing to do
+    CATALOG = 4_701_227  # workers starting together do not insert the same rows
+    MATCHING = 4_701_228  # order of time is what the rules are about
+    CANDLES = 4_701_229  # nobody replaces a candle by one made of an older look at the prices
+    GAPS = 4_701_230  # two do not write what each saw before the other
 
 
 def create_engine(url: str) -> Engine:
@@ -75,6 +86,11 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement is a transaction of its own. Raises as ``transaction`` does."""
     with _named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
+
+
+def hold(connection: Connection, lock: Lock) -> None:
+    """Wait for a lock and hold it until the transaction ends."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": int(lock)})
 
 
 def driver_connection(connection: Connection) -> psycopg.Connection[Any]:

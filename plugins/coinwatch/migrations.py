@@ -12,12 +12,10 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Engine
 
-from coinwatch.database import SQL_ROOT, driver_connection, transaction
+from coinwatch.database import SQL_ROOT, Lock, driver_connection, hold, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
 
 MIGRATIONS = SQL_ROOT / "migrations"
-# Held while migrating, so that a second `coinwatch migrate` waits and then finds nothing to do.
-LOCK = 4_701_226
 ROLE = re.compile(r"[a-z_][a-z0-9_]*")
 READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "30s"}
 
@@ -28,7 +26,7 @@ def migrate(engine: Engine) -> list[str]:
     Safe when several run at once. Ends with the grants, so that a new role gets its rights by running it again.
     """
     with transaction(engine) as connection:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        hold(connection, Lock.MIGRATING)
         before = MigrationContext.configure(connection).get_current_revision()
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -16,10 +16,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import statement, transaction
+from coinwatch.database import Lock, hold, statement, transaction
 
-# One matcher at a time: order of time is what the rules are about.
-LOCK = 4_701_228
 TEMPORARY_TABLES = ("judged_quotes", "rules", "moves", "hits")
 LOOKING_BACK = {"change_over_window": "alerts/moves_over_window", "deviation_from_average": "alerts/moves_from_average"}
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
@@ -44,7 +42,7 @@ def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(
     """
     quotes = alerts = 0
     with transaction(engine) as connection:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        hold(connection, Lock.MATCHING)
         news = connection.execute(statement("alerts/news")).one_or_none()
         if news is not None:
             prepare(connection)

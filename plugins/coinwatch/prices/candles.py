@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import driver_connection, statement, transaction
+from coinwatch.database import Lock, driver_connection, hold, statement, transaction
 from coinwatch.exchanges.domain import Candle
 
 Resolution = Literal["1m", "1h", "1d"]
@@ -25,8 +25,6 @@ Source = Literal["exchange", "rollup", "quotes"]
 
 SECONDS: Mapping[Resolution, int] = {"1m": 60, "1h": 3600, "1d": 86400}
 ROLLUPS: tuple[tuple[Resolution, Resolution], ...] = (("1m", "1h"), ("1h", "1d"))
-# Held while candles are made, so that nobody replaces a candle by one made of an older look at the prices.
-LOCK = 4_701_229
 STRETCHES_AT_ONCE = 1000
 ROWS_AT_ONCE = 50_000
 COLUMN_TYPES = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "float8", "int4", "int4", "text")
@@ -160,7 +158,7 @@ def _store_batch(connection: Connection, resolution: Resolution, batch: list[Can
 
 def _refresh_lot(connection: Connection, written: dict[Resolution, int]) -> int:
     """Take some stretches and make their candles; the number taken. Adds to ``written``."""
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    hold(connection, Lock.CANDLES)
     connection.execute(statement("candles/create_taken"))
     taken = connection.execute(statement("candles/take_stale"), {"at_most": STRETCHES_AT_ONCE}).rowcount
     if not taken:

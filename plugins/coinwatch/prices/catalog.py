@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
-from coinwatch.database import fetch, statement, transaction
+from coinwatch.database import Lock, fetch, hold, statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.domain import Instrument
 from coinwatch.exchanges.registry import open_exchange
@@ -19,8 +18,6 @@ from coinwatch.settings import Settings
 INDEX = "index"
 INDEX_NAME = "Index (median of exchanges)"
 DOLLAR_LIKE = ("USD", "USDT", "USDC")
-# Held while the configuration is written, so that workers starting together do not insert the same rows.
-LOCK = 4_701_227
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
         "simulated": [False, *(exchange.simulated for exchange in settings.exchanges.values())],
     }
     with transaction(engine) as connection:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        hold(connection, Lock.CATALOG)
         connection.execute(statement("exchanges/merge_exchanges"), exchanges)
         connection.execute(statement("exchanges/merge_coins"), coins)
         connection.execute(statement("exchanges/switch_off_coins"), coins)

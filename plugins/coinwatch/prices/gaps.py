@@ -15,7 +15,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import statement, transaction
+from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import INDEX
 from coinwatch.settings import Settings
@@ -27,8 +27,6 @@ MINUTE = timedelta(minutes=1)
 # A system that was away is looked after as far back; what lies further back is found by naming the days.
 FOLLOWED_BACK = timedelta(days=31)
 INDEX_ANSWER = "the index is made of live prices and not filled afterwards"
-# Held while gaps are judged and written, so that two do not write what each saw before the other.
-LOCK = 4_701_230
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ def holes(connection: Connection, instrument_id: int, start: datetime, end: date
 
 
 def _begin(connection: Connection) -> None:
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    hold(connection, Lock.GAPS)
     connection.execute(statement("gaps/create_looked"))
     connection.execute(statement("gaps/create_judged"))
 
