@@ -5,6 +5,7 @@ synchronous_commit on, the defaults; https://www.postgresql.org/docs/current/wal
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, timedelta
@@ -33,28 +34,30 @@ PARTS = {
 }
 
 
-class Way:
+class Way(ABC):
     """A way to load; ``share`` is the part of each batch it gets, where all of it would take hours."""
 
     name: str
     promise = COMMITTED
     share = 1.0
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         """What is not measured."""
 
+    @abstractmethod
     def load(self, quotes: Sequence[Quote]) -> None:
         """What is measured."""
-        raise NotImplementedError
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - most have nothing to finish
         """Measured too, once, after the last batch."""
 
+    @abstractmethod
     def count(self) -> int:
-        raise NotImplementedError
+        """Quotes that are there."""
 
+    @abstractmethod
     def disk_bytes(self) -> int | None:
-        raise NotImplementedError
+        """What they take; None where that says nothing."""
 
 
 class IntoPostgres(Way):
@@ -65,7 +68,7 @@ class IntoPostgres(Way):
         self.ids = database.ids
         self.connection = stack.enter_context(psycopg.connect(database.admin_url, autocommit=True))
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         engine = self.database.engine()
         ensure_partitions(engine, {quote.observed_at.date() for quote in quotes})
         engine.dispose()
@@ -98,7 +101,7 @@ class ServerSideCopy(IntoPostgres):
         super().__init__(database, stack)
         self.file = folder / "prices.copy"
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         super().prepare(quotes)
         rows = sorted(map(self.row, quotes), key=lambda row: row[:2])
         with self.file.open("w") as file:
@@ -123,7 +126,7 @@ class OurWay(IntoPostgres):
         sa.event.listen(self.engine, "before_cursor_execute", self._before)
         sa.event.listen(self.engine, "after_cursor_execute", self._after)
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         super().prepare(quotes)
         with self.engine.connect():
             """A worker has its connection."""
@@ -177,14 +180,14 @@ class IntoVictoria(Way):
         self.name = server.name + (", lines ready made" if ready_made else "")
         self._bodies: list[bytes] = []
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         if self.ready_made:
             self._bodies = list(victoria.bodies_of(quotes, self.ids))
 
     def load(self, quotes: Sequence[Quote]) -> None:
         self.server.load(self._bodies if self.ready_made else victoria.bodies_of(quotes, self.ids))
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - most have nothing to finish
         self.server.flush()
 
     def count(self) -> int:
@@ -204,7 +207,7 @@ class IntoInflux(Way):
         self._bodies: list[bytes] = []
         self._touched: list[Quote] = []
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:
+    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
         if self.ready_made:
             self._bodies = list(influx.bodies_of(quotes, self.ids))
         self._touched.append(quotes[0])

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ class Missing(Exception):
     """The program is not installed; the text says how to get it."""
 
 
-class Program:
+class Program(ABC):
     """A context manager. ``session`` is one HTTP connection to it, kept open."""
 
     name: str
@@ -36,13 +37,14 @@ class Program:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> tuple[Sequence[str], dict[str, str]]:
         """What starts it, and its environment."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def health(self) -> str:
-        raise NotImplementedError
+        """The address that answers when it is ready."""
 
     @property
     def url(self) -> str:

@@ -1,0 +1,64 @@
+"""Four venues at the far end, and a clock of the test's own."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.prices.backfill import BackfillResult, backfill_range
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.settings import Settings
+from tests.exchange_server import ExchangeServer
+from tests.support.backfilling import VENUES, Backfill, Time
+from tests.support.settings import EXCHANGES, make_settings
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def far_end(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
+    server.reset()
+    server.market.clock = time.clock
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def settings(far_end: ExchangeServer) -> Settings:
+    exchanges = {
+        code: {
+            **EXCHANGES[code],
+            "base_url": far_end.base_url(code),
+            "timeout_seconds": 2,
+            "history_calls_per_second": 1000,
+        }
+        for code in VENUES
+    }
+    return make_settings(exchanges=exchanges)
+
+
+@pytest.fixture
+def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
+    sync_catalog(engine, settings)
+    return engine
+
+
+@pytest.fixture
+def backfill(catalog: sa.Engine, settings: Settings, time: Time) -> Backfill:
+    """``backfill(code, start, end, ...)`` at the test's time."""
+
+    def run(code: str, start: datetime, end: datetime, **more: Any) -> BackfillResult:
+        return backfill_range(catalog, settings, code, start, end, clock=time.clock, sleep=time.sleep, **more)
+
+    return run

@@ -1,0 +1,131 @@
+"""Trouble at the exchange costs nothing that was fetched, and is named."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import transaction
+from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
+from coinwatch.prices.backfill import backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill_run import Progress
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.settings import Settings
+from tests.exchange_server import ExchangeServer
+from tests.support.backfilling import DAY, HOUR, NOW, Backfill, Time, candles
+from tests.support.settings import exchange, make_settings
+
+
+def test_an_unknown_symbol_is_named_and_costs_the_others_nothing(far_end: ExchangeServer, backfill: Backfill) -> None:
+    for code, quote_currency in (("binance", "USDT"), ("coinbase", "USD"), ("kraken", "USD")):
+        far_end.market.delist(code, "BTC", quote_currency)
+        result = backfill(code, NOW - HOUR, NOW)
+        assert list(result.failed) == [f"BTC/{quote_currency}"]
+        assert "does not know" in result.failed[f"BTC/{quote_currency}"]
+        assert result.stored.inserted > 50
+
+
+def test_passing_trouble_is_tried_again_once(far_end: ExchangeServer, backfill: Backfill) -> None:
+    far_end.fail("binance", "cut_off", times=1)
+    assert backfill("binance", DAY, DAY + HOUR).failed == {}
+    far_end.fail("binance", "status", status=500)
+    with pytest.raises(RetryNow, match="failed on its side"):
+        backfill("binance", DAY, DAY + 2 * HOUR)
+
+
+def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    far_end.fail("coinbase", "html", path="/products/ETH-USD")
+    result = backfill("coinbase", DAY, DAY + 2 * HOUR)
+    assert list(result.failed) == ["ETH/USD"]
+    assert result.stored.inserted == len(candles(catalog, "1m", "coinbase")) > 90
+    with pytest.raises(RetryNow, match="ETH/USD /products/ETH-USD/candles answered"):
+        result.raise_for_failed("coinbase")
+
+
+def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(
+    far_end: ExchangeServer, engine: sa.Engine, time: Time
+) -> None:
+    pairs = far_end.market.generate("binance", 30)
+    coins = {pair.split("/")[0]: {"name": pair} for pair in pairs}
+    settings = make_settings(
+        coins=coins, exchanges={"binance": exchange("Binance", *pairs, base_url=far_end.base_url("binance"))}
+    )
+    sync_catalog(engine, settings)
+    far_end.fail("binance", "status", status=451)
+    with pytest.raises(DoNotRetry, match="does not serve this country"):
+        backfill_range(engine, settings, "binance", DAY, DAY + HOUR, clock=time.clock, sleep=time.sleep)
+    assert len(far_end.requests("binance")) < 10
+
+
+def test_a_short_pause_is_waited_for_and_remembered_for_all(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
+) -> None:
+    far_end.fail("kraken", "status", status=429, headers={"Retry-After": "90"}, times=1)
+    result = backfill("kraken", NOW - HOUR, NOW)
+    assert (result.failed, result.stored.inserted) == ({}, 120)
+    assert time.now - NOW >= timedelta(seconds=90)
+    with transaction(catalog) as connection:
+        status = connection.execute(sa.text("SELECT blocked_until, failures FROM exchange_status")).one()
+    assert NOW + timedelta(seconds=90) <= status.blocked_until < NOW + timedelta(seconds=95)
+    assert status.failures == 0, "live collection did not fail"
+
+
+def test_a_long_pause_ends_it_with_what_came_before_stored(
+    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    far_end.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
+    with pytest.raises(RetryLater, match="wants a pause until 2026-03-02 19:00:30 UTC"):
+        backfill("binance", DAY, DAY + timedelta(days=1))
+    stored = len(candles(catalog, "1m", "binance")) + len(candles(catalog, "1m", "binance", "ETH"))
+    asked = len(far_end.requests("binance"))
+    assert stored >= 1440
+    with pytest.raises(RetryLater):
+        backfill("binance", DAY, DAY + timedelta(days=1))
+    assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
+
+
+def test_pauses_without_end_are_not_waited_for_without_end(far_end: ExchangeServer, backfill: Backfill) -> None:
+    far_end.fail("kraken", "status", status=429, headers={"Retry-After": "5"})
+    with pytest.raises(RetryLater):
+        backfill("kraken", NOW - HOUR, NOW)
+    assert len(far_end.requests("kraken")) < 20
+
+
+def test_interrupted_work_goes_on_where_it_was(far_end: ExchangeServer, backfill: Backfill) -> None:
+    told: list[Progress] = []
+
+    def interrupt(progress: Progress) -> None:
+        told.append(progress)
+        if progress.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill("coinbase", DAY, DAY + timedelta(days=1), progress=interrupt)
+    asked = len(far_end.requests("coinbase"))
+    assert asked < 10
+    assert [progress.total for progress in told] == [10, 10, 10]
+    result = backfill("coinbase", DAY, DAY + timedelta(days=1))
+    assert result.requests == len(far_end.requests("coinbase")) - asked
+    assert 1 <= result.requests <= 7
+    assert backfill("coinbase", DAY, DAY + timedelta(days=1)).requests == 0
+
+
+def test_which_exchanges_have_candles_is_known_without_asking_them(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, backfill: Backfill
+) -> None:
+    assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
+    assert not far_end.requests()
+    with pytest.raises(DoNotRetry, match="no candles"):
+        backfill("coinnews", DAY, NOW)
+
+
+def test_nonsense_is_told(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:
+    with pytest.raises(InvalidRequest, match="before the end"):
+        backfill("kraken", NOW, NOW)
+    with pytest.raises(InvalidRequest, match="time zone"):
+        backfill("kraken", NOW.replace(tzinfo=None), NOW)
+    assert backfill("kraken", DAY, NOW, instruments=[4711]).failed == {"instrument 4711": "is not watched at kraken"}
+    with pytest.raises(ConfigurationError, match="coinwatch migrate"):
+        backfill("bitmex", DAY, NOW)
