@@ -68,7 +68,7 @@ class IntoPostgres(Way):
         self.ids = database.ids
         self.connection = stack.enter_context(psycopg.connect(database.admin_url, autocommit=True))
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, quotes: Sequence[Quote]) -> None:
         engine = self.database.engine()
         ensure_partitions(engine, {quote.observed_at.date() for quote in quotes})
         engine.dispose()
@@ -101,7 +101,7 @@ class ServerSideCopy(IntoPostgres):
         super().__init__(database, stack)
         self.file = folder / "prices.copy"
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, quotes: Sequence[Quote]) -> None:
         super().prepare(quotes)
         rows = sorted(map(self.row, quotes), key=lambda row: row[:2])
         with self.file.open("w") as file:
@@ -126,7 +126,7 @@ class OurWay(IntoPostgres):
         sa.event.listen(self.engine, "before_cursor_execute", self._before)
         sa.event.listen(self.engine, "after_cursor_execute", self._after)
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, quotes: Sequence[Quote]) -> None:
         super().prepare(quotes)
         with self.engine.connect():
             """A worker has its connection."""
@@ -180,14 +180,14 @@ class IntoVictoria(Way):
         self.name = server.name + (", lines ready made" if ready_made else "")
         self._bodies: list[bytes] = []
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, quotes: Sequence[Quote]) -> None:
         if self.ready_made:
             self._bodies = list(victoria.bodies_of(quotes, self.ids))
 
     def load(self, quotes: Sequence[Quote]) -> None:
         self.server.load(self._bodies if self.ready_made else victoria.bodies_of(quotes, self.ids))
 
-    def finish(self) -> None:  # noqa: B027 - most have nothing to finish
+    def finish(self) -> None:
         self.server.flush()
 
     def count(self) -> int:
@@ -207,7 +207,7 @@ class IntoInflux(Way):
         self._bodies: list[bytes] = []
         self._touched: list[Quote] = []
 
-    def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, quotes: Sequence[Quote]) -> None:
         if self.ready_made:
             self._bodies = list(influx.bodies_of(quotes, self.ids))
         self._touched.append(quotes[0])
