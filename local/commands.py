@@ -7,6 +7,7 @@ from pathlib import Path
 from local.errors import DiskFull, StackError
 from local.layout import Layout
 
+REFUSED_LOGIN = "password authentication failed"
 NO_SPACE = ("No space left on device", "ENOSPC", "Disk quota exceeded", "DiskFull", "database or disk is full")
 
 
@@ -56,6 +57,11 @@ def explain_failure(name: str, output: str, log: Path, outcome: str) -> StackErr
     for line in output.splitlines():
         if any(text in line for text in NO_SPACE):
             return DiskFull(f"The disk is full: {name} could not write. Free some room and start again. ({log})")
+    if REFUSED_LOGIN in outcome:
+        return StackError(
+            f"{name} holds data from before this .env was made, and refuses its passwords. "
+            "Bring back the .env of that time, or delete the data: ./local_run.sh reset"
+        )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return StackError(f"{name} failed ({outcome}): {lines[-1][:300] if lines else 'it said nothing'}. More in {log}")
 

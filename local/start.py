@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import airflow, grafana, graphite, supervisor
-from local.commands import explain_failure, run_command
+from local.commands import REFUSED_LOGIN, explain_failure, run_command
 from local.configuration import Configuration, application_environment, child_environment, make_configuration
 from local.environment_file import ensure_secrets, read_environment, write_addresses
 from local.errors import DiskFull, StackError
@@ -212,6 +212,8 @@ def _wait_until_ready(run: _Run, service: Service) -> None:
             raise StackError(f"{service.title} was not waited for, another part failed.")
         if state.pid and state.pid != last_pid:
             deaths, last_pid = deaths + 1, state.pid
+        if reason and REFUSED_LOGIN in reason:  # waiting does not help
+            raise _failure(run.layout, service, reason)
         if state.state == "FATAL" or deaths > DIED_TOO_OFTEN:
             raise _failure(run.layout, service, "it keeps ending")
         if time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local.commands import explain_failure
 from local.layout import Layout, find_layout, make_folders
 from local.processes import end_processes, find_processes
 from local.supervisor import Program, write_configuration
@@ -159,3 +160,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_data_whose_passwords_are_gone_say_what_to_do() -> None:
+    outcome = 'not ready: FATAL:  password authentication failed for user "postgres"'
+    assert "./local_run.sh reset" in str(explain_failure("Postgres", "some log line", Path("postgres.log"), outcome))
