@@ -3,8 +3,8 @@ WITH expired AS (
   UPDATE subscriptions SET status = 'expired' WHERE status IN ('active', 'paused') AND expires_at <= :now
   RETURNING id, user_id, instrument_id, kind, metric, direction, threshold, window_seconds
 )
-INSERT INTO outbox (dedupe_key, recipient, kind, payload, next_attempt_at, created_at)
-SELECT 'expired:' || x.id, u.email, 'expired',
+INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
+SELECT 'expired:' || x.id, u.id, u.email, 'expired',
        jsonb_build_object('subscription_id', x.id, 'exchange', e.code, 'base', i.base, 'quote', i.quote, 'kind', x.kind,
                           'metric', x.metric, 'direction', x.direction, 'threshold', x.threshold,
                           'window_seconds', x.window_seconds),

@@ -7,4 +7,4 @@ WHERE id IN (
   LIMIT :most
   FOR UPDATE SKIP LOCKED
 )
-RETURNING id, recipient, kind, payload, message_id, attempts, created_at;
+RETURNING id, user_id, recipient, kind, payload, message_id, attempts, created_at;

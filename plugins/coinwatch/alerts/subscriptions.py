@@ -83,7 +83,7 @@ def subscribe(
         connection.execute(statement("alerts/start_watermark"), wanted)
         subscription = _get(connection, added)
         if not confirmed:
-            _ask_for_consent(connection, subscription, now)
+            _ask_for_consent(connection, user_id, subscription, now)
         return subscription
 
 
@@ -142,7 +142,7 @@ def _existing(
     return int(same.id)
 
 
-def _ask_for_consent(connection: Connection, subscription: Subscription, now: datetime) -> None:
+def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:
     """Queue the confirmation mail, unless this address has had its share of them."""
     since = now - timedelta(hours=1)
     parameters = {"recipient": subscription.email, "since": since}
@@ -158,6 +158,7 @@ def _ask_for_consent(connection: Connection, subscription: Subscription, now: da
         statement("mail/queue_confirmation"),
         {
             "subscription_id": str(subscription.id),
+            "user_id": user_id,
             "recipient": subscription.email,
             "payload": json.dumps(payload),
             "now": now,

@@ -13,7 +13,6 @@ An address that the server refuses for good is disabled: its rules rest until th
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,7 +22,8 @@ from sqlalchemy import Connection, Engine, Row
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import autocommit, statement, transaction
 from coinwatch.errors import AddressRefused, CoinwatchError, MailServerAway, PermanentMailError, TemporaryMailError
-from coinwatch.mail.messages import build_message
+from coinwatch.mail.charts import Charts
+from coinwatch.mail.messages import ChartOf, Mail, build_mail
 from coinwatch.mail.smtp import MailConnection, parse_smtp_url
 from coinwatch.settings import Settings
 
@@ -63,8 +63,9 @@ def deliver_mail(engine: Engine, settings: Settings, *, clock: Clock = utc_now) 
     Ends early when the server cannot be reached: what is left is due again after a pause. Raises DatabaseError.
     """
     counts = {"sent": 0, "retried": 0, "failed": 0}
+    charts = Charts(engine)
     with MailConnection(parse_smtp_url(settings.smtp_url.get_secret_value())) as mail:
-        while _deliver_batch(engine, settings, mail, clock, counts):
+        while _deliver_batch(engine, settings, mail, charts.of, clock, counts):
             pass
     with transaction(engine) as database:
         depth = database.execute(statement("mail/depth")).one()
@@ -79,7 +80,12 @@ def retry_pause(attempts: int) -> timedelta:
 
 
 def _deliver_batch(
-    engine: Engine, settings: Settings, mail: MailConnection, clock: Clock, counts: dict[str, int]
+    engine: Engine,
+    settings: Settings,
+    mail: MailConnection,
+    chart_of: ChartOf,
+    clock: Clock,
+    counts: dict[str, int],
 ) -> bool:
     """Claim and send one batch; whether there may be more to do now."""
     lease, now = uuid4(), clock()
@@ -92,7 +98,7 @@ def _deliver_batch(
                 now = clock()
                 database.execute(statement("mail/renew"), {"lease": lease, "leased_until": now + LEASE})
             try:
-                state, parameters = _send(settings, mail, row, clock())
+                state, parameters = _send(settings, mail, row, chart_of, clock())
             except MailServerAway as error:
                 counts["retried"] += _release(database, lease, clock() + AWAY_PAUSE, str(error))
                 return False
@@ -106,10 +112,12 @@ def _deliver_batch(
     return len(rows) == BATCH
 
 
-def _send(settings: Settings, mail: MailConnection, row: Row[Any], now: datetime) -> tuple[str, dict[str, object]]:
+def _send(
+    settings: Settings, mail: MailConnection, row: Row[Any], chart_of: ChartOf, now: datetime
+) -> tuple[str, dict[str, object]]:
     """Try one mail; the state to mark and that statement's parameters. Raises MailServerAway."""
     try:
-        mail.send(_build(settings, row))
+        mail.send(_build(settings, row, chart_of))
     except AddressRefused as error:
         return "refused", {"error": str(error)}
     except PermanentMailError as error:
@@ -136,16 +144,18 @@ def _disable(database: Connection, row: Row[Any], now: datetime, reason: str) ->
     log.error("address refused for good, its rules rest", outbox_id=row.id, rules=paused, error=reason)
 
 
-def _build(settings: Settings, row: Row[Any]) -> EmailMessage:
+def _build(settings: Settings, row: Row[Any], chart_of: ChartOf) -> Mail:
     """The row's mail. A fault of ours in one row must not keep back the others: it is tried again, and seen."""
     try:
-        return build_message(
+        return build_mail(
             settings,
             kind=row.kind,
+            user_id=row.user_id,
             recipient=row.recipient,
             payload=row.payload,
             message_id=row.message_id,
             created_at=row.created_at,
+            chart_of=chart_of,
         )
     except CoinwatchError:
         raise

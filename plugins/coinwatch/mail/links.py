@@ -8,6 +8,7 @@ from coinwatch.settings import Settings
 DAY = 24 * 3600
 CONFIRMATION_SECONDS = 3 * DAY
 UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
+MANAGE_SECONDS = 90 * DAY
 
 
 def confirmation_link(settings: Settings, subscription_id: int) -> str:
@@ -20,6 +21,11 @@ def unsubscribe_link(settings: Settings, subscription_ids: list[int]) -> str:
     return f"{settings.public_url}/unsubscribe/{_signer(settings, 'unsubscribe').dumps(subscription_ids)}"
 
 
+def manage_link(settings: Settings, user_id: int) -> str:
+    """Where a person sees, changes and erases what coinwatch knows of them; good for ninety days."""
+    return f"{settings.public_url}/manage/{_signer(settings, 'manage').dumps([user_id])}"
+
+
 def read_confirmation(settings: Settings, token: str) -> int:
     """The subscription of a confirmation link; InvalidRequest when it is forged, cut off or too old."""
     return _read(settings, "confirm", token, CONFIRMATION_SECONDS)[0]
@@ -28,6 +34,11 @@ def read_confirmation(settings: Settings, token: str) -> int:
 def read_unsubscribe(settings: Settings, token: str) -> list[int]:
     """The subscriptions of an unsubscribe link; InvalidRequest when it is forged, cut off or too old."""
     return _read(settings, "unsubscribe", token, UNSUBSCRIBE_SECONDS)
+
+
+def read_manage(settings: Settings, token: str) -> int:
+    """The person of a manage link; InvalidRequest when it is forged, cut off or too old."""
+    return _read(settings, "manage", token, MANAGE_SECONDS)[0]
 
 
 def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[int]:

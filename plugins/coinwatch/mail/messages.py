@@ -1,6 +1,7 @@
 """Mails as people read them: one function per kind, built apart from sending."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -33,15 +34,30 @@ BEFORE = {
 }
 
 
-def build_message(
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail as it goes over the wire: the envelope's two addresses, and headers and body with CRLF line ends."""
+
+    sender: str
+    recipient: str
+    data: bytes
+
+
+# The PNG of an instrument's 24 hours before a moment; None where there is none to show.
+ChartOf = Callable[[int, datetime], bytes | None]
+
+
+def build_mail(
     settings: Settings,
     *,
     kind: str,
+    user_id: int,
     recipient: str,
     payload: Mapping[str, Any],
     message_id: UUID,
     created_at: datetime,
-) -> EmailMessage:
+    chart_of: ChartOf,
+) -> Mail:
     """The mail of one outbox row; the same row always gives the same mail.
 
     Raises PermanentMailError when the row cannot become a safe mail (a line break in a header, an unknown kind).
@@ -67,7 +83,7 @@ def build_message(
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(_render(f"{kind}.txt", values))
     message.add_alternative(_render(f"{kind}.html", values), subtype="html")
-    return message
+    return Mail(sender, recipient, message.as_bytes())
 
 
 def format_price(price: float) -> str:

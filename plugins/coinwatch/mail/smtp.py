@@ -4,12 +4,12 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass
-from email.message import EmailMessage
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from coinwatch.errors import AddressRefused, ConfigurationError, MailServerAway, PermanentMailError, TemporaryMailError
+from coinwatch.mail.messages import Mail
 
 TIMEOUT_SECONDS = 15  # well within a sender's lease
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
@@ -78,11 +78,10 @@ class MailConnection:
                 self._smtp.close()
             self._smtp = None
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, mail: Mail) -> None:
         smtp = self._open()
-        sender, recipient = (message[name].addresses[0].addr_spec for name in ("From", "To"))
         try:
-            smtp.sendmail(sender, [recipient], message.as_bytes())  # send_message would write it out a second time
+            smtp.sendmail(mail.sender, [mail.recipient], mail.data)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             self._reset()

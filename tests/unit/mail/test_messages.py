@@ -1,7 +1,10 @@
 """Mails are safe whatever stands in their rows, and links are what we signed."""
 
 from datetime import UTC, datetime
-from typing import Any
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
 from coinwatch.mail.links import confirmation_link, read_confirmation, read_unsubscribe, unsubscribe_link
-from coinwatch.mail.messages import build_message, format_price
+from coinwatch.mail.messages import build_mail, format_price
 from coinwatch.mail.smtp import MailServer, parse_smtp_url
 from tests.support.settings import make_settings
 
@@ -18,6 +21,7 @@ SETTINGS = make_settings()
 ALERT = {
     "alert_id": 1,
     "subscription_id": 7,
+    "instrument_id": 1,
     "observed_at": "2026-03-01T12:01:00+00:00",
     "reference_at": "2026-03-01T12:00:00+00:00",
     "price": 105.0,
@@ -38,14 +42,22 @@ ALERT = {
 
 
 def build(recipient: str = "ada@example.org", timezone: str = "UTC", **changes: Any) -> Any:
-    return build_message(
+    return parsed("alerts", {"timezone": timezone, "alerts": [{**ALERT, **changes}]}, recipient)
+
+
+def parsed(kind: str, payload: dict[str, Any], recipient: str = "ada@example.org") -> EmailMessage:
+    """The mail of a row, as a mail program reads it."""
+    mail = build_mail(
         SETTINGS,
-        kind="alerts",
+        kind=kind,
+        user_id=3,
         recipient=recipient,
-        payload={"timezone": timezone, "alerts": [{**ALERT, **changes}]},
+        payload=payload,
         message_id=UUID(int=1),
         created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+        chart_of=lambda instrument_id, until: None,
     )
+    return cast("EmailMessage", message_from_bytes(mail.data, policy=cast("Any", default)))
 
 
 @pytest.mark.parametrize("text", ["Kraken\r\nBcc: all@example.org", "Kraken\nX", "Kraken\x00", "\x1b[31mKraken"])
@@ -154,13 +166,8 @@ def test_the_subject_says_the_news(changes: dict[str, Any], subject: str) -> Non
 
 
 def test_what_was_missed_stands_below_the_news() -> None:
-    message = build_message(
-        SETTINGS,
-        kind="alerts",
-        recipient="ada@example.org",
-        payload={"timezone": "UTC", "alerts": [{**ALERT, "missed": True, "change_percent": 50.0}, ALERT]},
-        message_id=UUID(int=1),
-        created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+    message = parsed(
+        "alerts", {"timezone": "UTC", "alerts": [{**ALERT, "missed": True, "change_percent": 50.0}, ALERT]}
     )
     assert message["Subject"] == "BTC +5.00 %: 105 USD on Kraken"
     for part in message.iter_parts():
@@ -168,14 +175,7 @@ def test_what_was_missed_stands_below_the_news() -> None:
 
 
 def test_the_end_of_a_rule_is_told_in_words() -> None:
-    message = build_message(
-        SETTINGS,
-        kind="expired",
-        recipient="ada@example.org",
-        payload={name: ALERT[name] for name in ALERT},
-        message_id=UUID(int=1),
-        created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
-    )
+    message = parsed("expired", {name: ALERT[name] for name in ALERT})
     assert message["Subject"] == "Your alert for BTC/USD has ended"
     text = message.get_body(("plain",))
     assert text is not None
