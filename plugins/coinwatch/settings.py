@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     mail_from: str = "coinwatch <coinwatch@localhost>"
     public_url: HttpUrl = "http://127.0.0.1:18000"
     alerts_file: Path = Path("alerts.txt")
+    mails_per_day_per_address: int = Field(50, ge=0, le=100_000)
+    mails_per_day: int = Field(0, ge=0, le=100_000_000)
+    channels_enabled: bool = False
 
     secret_key: SecretStr | None = None
     api_token: SecretStr | None = None
