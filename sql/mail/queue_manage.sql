@@ -1,0 +1,5 @@
+-- One mail with the link to a person's own page.
+INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
+VALUES ('manage:' || CAST(:user_id AS bigint) || ':' || CAST(:now AS timestamptz), :user_id, :recipient, 'manage',
+        CAST(:payload AS jsonb), :now, :now)
+ON CONFLICT (dedupe_key) DO NOTHING;
