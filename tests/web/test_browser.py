@@ -133,7 +133,7 @@ def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
 def fill_form(page: Page, percent: str = "2.5", email: str = "ada@example.org") -> None:
     page.get_by_label("Coin").select_option("BTC")
     page.get_by_label("Price at").select_option("kraken")
-    page.get_by_label("When it goes").select_option("down")
+    page.get_by_label("Which way").select_option("down")
     page.get_by_label("By at least (%)").fill(percent)
     page.get_by_label("Mail to").fill(email)
     page.get_by_role("button", name="Create alert").click()

@@ -66,7 +66,7 @@ def test_the_answer_is_the_same_whether_the_subscription_exists(
         ("email", "a@b.c\r\nBcc: x@y.z", "not an e-mail address"),
         ("threshold_percent", "", "Please fill this in."),
         ("threshold_percent", "a lot", "is not a number"),
-        ("threshold_percent", "2,5", "is not a number"),
+        ("threshold_percent", "2;5", "is not a number"),
         ("threshold_percent", "nan", "is not a number"),
         ("threshold_percent", "-1", "between 0.01 and 1000 percent"),
         ("coin", "NOPE", "is not watched"),

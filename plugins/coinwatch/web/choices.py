@@ -1,5 +1,6 @@
 """The coins and exchanges a person can choose from."""
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -9,10 +10,20 @@ from coinwatch.database import statement, transaction
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Watched coins (code to name) and exchanges (code to name, the index left out), both sorted for people."""
+    """Watched coins (code to name), exchanges (code to name, the index left out) and currencies, sorted for people.
+
+    ``where`` says which go together: currencies by coin and exchange, the index as the empty name.
+    """
 
     coins: dict[str, str]
     exchanges: dict[str, str]
+    quotes: dict[str, str]
+    where: dict[str, dict[str, list[str]]]
+
+    @property
+    def as_json(self) -> str:
+        """What goes together, for the form's script."""
+        return json.dumps(self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +40,15 @@ class Market:
 def watched_choices(engine: Engine) -> Choices:
     markets = watched_markets(engine)
     exchanges = {market.exchange: market.exchange_name for market in markets if market.exchange != "index"}
+    where: dict[str, dict[str, list[str]]] = {}
+    for market in markets:
+        exchange = "" if market.exchange == "index" else market.exchange
+        where.setdefault(market.base, {}).setdefault(exchange, []).append(market.quote)
     return Choices(
         coins=_by_name({market.base: market.coin_name for market in markets}),
         exchanges=_by_name(exchanges),
+        quotes=_by_name({market.quote: market.quote for market in markets}),
+        where=where,
     )
 
 

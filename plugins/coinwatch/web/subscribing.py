@@ -2,20 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, subscribe, unsubscribe
+from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError
 from coinwatch.mail.links import read_confirmation, read_unsubscribe
+from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.reading import latest_prices
 from coinwatch.web.access import Visitor
 from coinwatch.web.answers import TooManyRequests, status_of
 from coinwatch.web.choices import watched_choices
 from coinwatch.web.website import ClientHere, Site, SiteHere, VisitorHere
-from coinwatch.web.wishes import BLANK, SubscriptionWish, read_wish
+from coinwatch.web.wishes import BLANK, LastValue, SubscriptionWish, WatchWish, form_field, read_wish
 
 router = APIRouter(include_in_schema=False)
-
-Text = Annotated[str, Form(max_length=300)]
 
 
 def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | None, client: str) -> Subscription | None:
@@ -45,38 +46,31 @@ def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | Non
     return made if trusted else None
 
 
+async def typed_into(request: Request) -> dict[str, str]:
+    """What was typed into the form; what was left out as the form shows it before anybody typed."""
+    form = await request.form(max_files=0)
+    return {name: _text(form.get(name), blank) for name, blank in BLANK.items()}
+
+
+TypedHere = Annotated[dict[str, str], Depends(typed_into)]
+
+
 @router.get("/subscribe")
-def show_form(site: SiteHere, request: Request, coin: str = "", exchange: str = "") -> Response:
-    return form_page(site, request, BLANK | {"coin": coin.upper(), "exchange": exchange.lower()})
+def show_form(site: SiteHere, request: Request, coin: str = "", exchange: str = "", quote: str = "") -> Response:
+    named = {"coin": coin.upper(), "exchange": exchange.lower(), "quote": quote.upper()}
+    return form_page(site, request, BLANK | named)
 
 
 @router.post("/subscribe")
-def send_form(
-    site: SiteHere,
-    visitor: VisitorHere,
-    client: ClientHere,
-    request: Request,
-    email: Text = "",
-    coin: Text = "",
-    threshold_percent: Text = "",
-    direction: Text = "either",
-    exchange: Text = "",
-) -> Response:
-    typed = {
-        "email": email,
-        "coin": coin,
-        "threshold_percent": threshold_percent,
-        "direction": direction,
-        "exchange": exchange,
-    }
-    wish, problems = read_wish(typed)
+def send_form(site: SiteHere, visitor: VisitorHere, client: ClientHere, request: Request, typed: TypedHere) -> Response:
+    wish, problems = read_wish(typed, newest_value(site, typed))
     if wish is None:
         return form_page(site, request, typed, problems, status=422)
     try:
         made = take_subscription(site, wish, visitor, client)
     except (InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
         status = 422 if isinstance(error, NotFound) else status_of(error)
-        return form_page(site, request, typed, {_field_of(error, wish): str(error)}, status=status)
+        return form_page(site, request, typed, {field_of(error, wish): str(error)}, status=status)
     return site.page(request, "subscribed.html", {"wish": wish, "made": made}, status=201 if made else 200)
 
 
@@ -114,12 +108,32 @@ def form_page(
     return site.page(request, "subscribe.html", values, status=status)
 
 
-def _field_of(error: RequestError, wish: SubscriptionWish) -> str:
-    """The field to show an error at; the empty name is the form as a whole."""
+def newest_value(site: Site, typed: dict[str, str]) -> LastValue:
+    """Looks up the newest value of what a form watches; None where there is none."""
+
+    def look() -> float | None:
+        try:
+            with transaction(site.engine) as connection:
+                found = find_instrument(connection, typed["coin"], typed["exchange"] or None, typed["quote"] or None)
+        except NotFound:
+            return None
+        for row in latest_prices(site.engine, site.clock(), found.base, found.exchange, with_change=False):
+            if row.quote == found.quote:
+                return row.volume_24h if typed["metric"] == "volume_24h" else row.price
+        return None
+
+    return look
+
+
+def field_of(error: RequestError, wish: WatchWish) -> str:
+    """The field of the form to show an error at; the empty name is the form as a whole."""
     if isinstance(error, InvalidRequest):
-        return (
-            ("level" if wish.kind == "crosses" else "threshold_percent") if error.field == "threshold" else error.field
-        )
+        return form_field(error.field, wish.kind)
     if isinstance(error, NotFound):
-        return "exchange" if wish.exchange else "coin"
+        return "exchange" if wish.exchange else "quote" if wish.quote else "coin"
     return ""
+
+
+def _text(value: object, blank: str) -> str:
+    """No field needs more than three hundred characters; what is longer is too long with that many, too."""
+    return value[:300] if isinstance(value, str) else blank

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
+from coinwatch.alerts.rules import duration
 from coinwatch.settings import Settings
 from coinwatch.web import wording
 from coinwatch.web.access import Visitor
@@ -69,6 +70,7 @@ def templates() -> jinja2.Environment:
         spread=wording.spread,
         amount=wording.amount,
         age=wording.age,
+        duration=duration,
         utc=wording.utc,
         iso=wording.iso,
     )
