@@ -3,10 +3,11 @@
 import json
 import re
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.alerts.asked_mails import may_mail
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
@@ -17,7 +18,6 @@ from coinwatch.prices.catalog import FoundInstrument, find_instrument
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
 ADDRESS_LENGTH = 254
-CONFIRMATIONS_PER_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,13 @@ def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
         return _get(connection, subscription_id)
 
 
+def ask_again(connection: Connection, user_id: int, now: datetime) -> None:
+    """Ask for consent to the newest subscription of a person that still waits for it, if there is one."""
+    newest = connection.execute(statement("alerts/newest_pending"), {"user_id": user_id}).scalar_one_or_none()
+    if newest is not None:
+        _ask_for_consent(connection, user_id, _get(connection, newest), now)
+
+
 def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
     """All subscriptions, oldest first, or those of one address."""
     with transaction(engine) as connection:
@@ -144,9 +151,7 @@ def _existing(
 
 def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:
     """Queue the confirmation mail, unless this address has had its share of them."""
-    since = now - timedelta(hours=1)
-    parameters = {"recipient": subscription.email, "since": since}
-    if connection.execute(statement("mail/count_confirmations"), parameters).scalar_one() >= CONFIRMATIONS_PER_HOUR:
+    if not may_mail(connection, subscription.email, now):
         return
     payload = {
         "subscription_id": subscription.id,

@@ -21,3 +21,52 @@ EXCEPTION WHEN invalid_parameter_value THEN
 END $$;
 
 COMMENT ON COLUMN users.digest IS 'daily, weekly: alerts are gathered and told in one mail a day or a week instead of at once.';
+
+-- A mail that goes finds the alerts it told without reading all of them; people's own page and erasing need it.
+CREATE INDEX alerts_mail ON alerts (outbox_id) WHERE outbox_id IS NOT NULL;
+
+-- Whether an alert is told stands in the alert itself, so that the mail that told it may be deleted later.
+ALTER TABLE alerts
+  ADD COLUMN state text NOT NULL DEFAULT 'told' CONSTRAINT alerts_state_known CHECK (state IN ('new', 'held', 'told', 'dropped')),
+  ALTER COLUMN state SET DEFAULT 'new',
+  DROP CONSTRAINT alerts_outbox_id_fkey,
+  ADD CONSTRAINT alerts_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES outbox ON DELETE SET NULL;
+UPDATE alerts SET state = 'new' WHERE outbox_id IS NULL;
+COMMENT ON COLUMN alerts.state IS 'new: this run''s; held: its person may not be told now; told: a mail is queued; dropped: its person left before.';
+COMMENT ON COLUMN alerts.outbox_id IS 'The mail that tells it; null before, and after that mail was deleted for its age.';
+DROP INDEX alerts_untold;
+CREATE INDEX alerts_new ON alerts (id) WHERE state = 'new';
+CREATE INDEX alerts_untold ON alerts (subscription_id) WHERE state IN ('new', 'held');
+CREATE INDEX subscriptions_person ON subscriptions (user_id);
+
+-- People for whom alerts are held, and when to look at them again: a run meets only those whose moment has come,
+-- however many alerts are held.
+CREATE TABLE held_people (
+  user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+  reason text NOT NULL CONSTRAINT held_people_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'disabled')),
+  since timestamptz NOT NULL,
+  look_at timestamptz NOT NULL
+);
+COMMENT ON COLUMN held_people.since IS 'When the oldest of the held alerts fired.';
+COMMENT ON COLUMN held_people.look_at IS 'infinity: no moment frees them, only a new alert or a change of the person does.';
+CREATE INDEX held_people_look_at ON held_people (look_at);
+
+-- Whoever changes when a person may be told need not know who waits: the next run looks again.
+CREATE FUNCTION look_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE held_people SET look_at = '-infinity' WHERE user_id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER users_look_again AFTER UPDATE OF timezone, quiet_from, quiet_until, digest, disabled_at ON users
+  FOR EACH ROW
+  WHEN ((OLD.timezone, OLD.quiet_from, OLD.quiet_until, OLD.digest, OLD.disabled_at)
+        IS DISTINCT FROM (NEW.timezone, NEW.quiet_from, NEW.quiet_until, NEW.digest, NEW.disabled_at))
+  EXECUTE FUNCTION look_again();
+
+-- The other way round than local_time.
+CREATE FUNCTION moment_at(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN local_moment AT TIME ZONE zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+  RETURN local_moment AT TIME ZONE 'UTC';
+END $$;

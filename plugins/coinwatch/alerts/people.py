@@ -1,0 +1,351 @@
+"""A person's own side of coinwatch: what is known of them, how they want to be told, and their right to take it along
+and to have it erased.
+
+Whoever changes a person's rows goes the same way round, so that nobody waits in a circle and the matcher never finds
+a rule gone that it has just judged: first the matcher's lock, then the person, then their mails in order of id, then
+their subscriptions.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any, Literal, get_args
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from coinwatch.alerts.asked_mails import mail_manage_link
+from coinwatch.alerts.rules import METRICS, Direction, Kind, Metric, Rule, describe
+from coinwatch.alerts.subscriptions import ask_again
+from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.prices.periods import time_zone
+
+Digest = Literal["none", "daily", "weekly"]
+
+LONGEST_WAIT_MILLISECONDS = 15_000
+ALERTS_PER_PAGE = 50
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """How a person wants to be told: times in ``timezone`` (an IANA name), ``quiet_from`` and ``quiet_until`` in its
+    local time or both None, ``digest`` for one mail a day or a week instead of one at once."""
+
+    timezone: str = "UTC"
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    digest: Digest = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSubscription:
+    """One of a person's subscriptions; the rule's fields and units are those of ``Rule``."""
+
+    id: int
+    exchange: str
+    exchange_name: str
+    base: str
+    quote: str
+    coin_name: str
+    kind: Kind
+    metric: Metric
+    direction: Direction
+    threshold: float
+    window_seconds: int
+    cooldown_seconds: int
+    repeat: bool
+    expires_at: datetime | None
+    status: str
+    created_at: datetime
+    snoozed_until: datetime | None
+    alerts: int
+    last_alert_at: datetime | None
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(
+            self.kind,
+            self.threshold,
+            self.direction,
+            self.metric,
+            self.window_seconds,
+            self.cooldown_seconds,
+            self.repeat,
+            self.expires_at,
+        )
+
+    @property
+    def condition(self) -> str:
+        """The rule in words: "the price rises by 5 % or more within 1 hour"."""
+        return describe(self.rule, self.quote, self.base)
+
+    def state(self, now: datetime) -> str:
+        """Its status; ``asleep`` for an active one that is snoozed."""
+        asleep = self.status == "active" and self.snoozed_until is not None and self.snoozed_until > now
+        return "asleep" if asleep else self.status
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of a person. The moments of the address: when its owner confirmed it, and since when and why the
+    mail server refuses it. ``channel`` is the kind of another way to be told (its URL without the secrets)."""
+
+    id: int
+    email: str
+    created_at: datetime
+    verified_at: datetime | None
+    preferences: Preferences
+    digest_sent_at: datetime | None
+    channel: str | None
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    subscriptions: list[OwnSubscription]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAlert:
+    """One alert: the value (in ``unit``), what it was compared with, the change in percent, and the mail that told it
+    (None while none does). ``missed``: found too late to be news, told with the next mail."""
+
+    id: int
+    subscription_id: int
+    observed_at: datetime
+    price: float
+    reference: float
+    reference_at: datetime | None
+    change_percent: float
+    missed: bool
+    exchange: str
+    exchange_name: str
+    base: str
+    quote: str
+    kind: Kind
+    metric: Metric
+    direction: Direction
+    threshold: float
+    window_seconds: int
+    mail: str | None
+    sent_at: datetime | None
+
+    @property
+    def condition(self) -> str:
+        rule = Rule(self.kind, self.threshold, self.direction, self.metric, self.window_seconds)
+        return describe(rule, self.quote, self.base)
+
+    @property
+    def unit(self) -> str:
+        return self.quote if self.metric == "price" else self.base
+
+
+def get_person(engine: Engine, user_id: int) -> Person:
+    """The person of an id, with their subscriptions, oldest first. Raises NotFound."""
+    with transaction(engine) as connection:
+        return _person(connection, user_id)
+
+
+def find_person(engine: Engine, email: str) -> int | None:
+    """The id of the person of an address, None where nobody has it."""
+    with transaction(engine) as connection:
+        found = connection.execute(statement("people/find"), {"email": email.strip()}).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def person_of(engine: Engine, email: str) -> int:
+    """The id of the person of an address; NotFound where nobody has it."""
+    found = find_person(engine, email)
+    if found is None:
+        raise NotFound(f"Nothing is known of the address {email!r}.")
+    return found
+
+
+def own_alerts(
+    engine: Engine, user_id: int, *, before: int | None = None, at_most: int = ALERTS_PER_PAGE
+) -> list[OwnAlert]:
+    """A person's alerts, newest first; ``before`` is the id of the last one seen."""
+    with transaction(engine) as connection:
+        parameters = {"user_id": user_id, "before": before, "at_most": at_most}
+        return [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]
+
+
+def ask_for_link(engine: Engine, email: str, now: datetime) -> None:
+    """Mail an address the link to its own page, if it is known and has not had its share of such mails this hour.
+
+    An address that nobody confirmed yet gets nothing but the question for that, whose page leads on to its own.
+    """
+    with transaction(engine) as connection:
+        found = connection.execute(statement("people/find"), {"email": email.strip()}).scalar_one_or_none()
+        if found is None or connection.execute(statement("people/hold"), {"user_id": found}).first() is None:
+            return
+        person = connection.execute(statement("people/person"), {"user_id": found}).one()
+        if person.verified_at is None:
+            ask_again(connection, person.id, now)
+        else:
+            mail_manage_link(connection, person.id, person.email, now, reason="asked")
+
+
+def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now: datetime) -> None:
+    """Tell a person differently from now on. Raises InvalidRequest and NotFound."""
+    zone = time_zone(preferences.timezone).key
+    if (preferences.quiet_from is None) != (preferences.quiet_until is None):
+        field = "quiet_from" if preferences.quiet_from is None else "quiet_until"
+        raise InvalidRequest(field, "Quiet hours need both a beginning and an end; leave both empty for none.")
+    if preferences.quiet_from is not None and preferences.quiet_from == preferences.quiet_until:
+        raise InvalidRequest("quiet_until", "Quiet hours that end when they begin would hold every mail for ever.")
+    if preferences.digest not in get_args(Digest):
+        raise InvalidRequest("digest", f"The digest is one of {', '.join(get_args(Digest))}.")
+    with transaction(engine) as connection:
+        if not connection.execute(statement("people/zone_known"), {"zone": zone}).scalar_one():
+            raise InvalidRequest("timezone", f"The database does not know the time zone {zone!r}. Choose a place near.")
+        wanted = {
+            "user_id": user_id,
+            "timezone": zone,
+            "quiet_from": preferences.quiet_from,
+            "quiet_until": preferences.quiet_until,
+            "digest": preferences.digest,
+            "now": now,
+        }
+        if not connection.execute(statement("people/set_preferences"), wanted).rowcount:
+            raise NotFound(GONE)
+
+
+def wake_address(engine: Engine, user_id: int) -> None:
+    """Mail this address again, which the mail server refused: its person says that it works. Paused rules stay paused.
+
+    Raises NotFound.
+    """
+    with transaction(engine) as connection:
+        if not connection.execute(statement("people/wake_address"), {"user_id": user_id}).rowcount:
+            raise NotFound(GONE)
+
+
+def erase(engine: Engine, user_id: int) -> None:
+    """Remove everything about a person: address, preferences, subscriptions, alerts and mails. Raises NotFound.
+
+    Waits for a run of the matcher. A mail that a sender has just taken out of the outbox may still arrive.
+    """
+    with held_person(engine, user_id) as connection:
+        connection.execute(statement("people/hold_mails"), {"user_id": user_id})
+        connection.execute(statement("people/delete_subscriptions"), {"user_id": user_id})
+        connection.execute(statement("people/erase"), {"user_id": user_id})
+    log.info("person erased", user_id=user_id)
+
+
+def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
+    """Everything about a person, for JSON: plain names, moments ISO 8601 in UTC, changes in percent. Raises NotFound."""
+    with transaction(engine) as connection:
+        person = _person(connection, user_id)
+        parameters = {"user_id": user_id, "before": None, "at_most": None}
+        alerts = [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]
+        mails = connection.execute(statement("people/mails"), {"user_id": user_id}).mappings().all()
+    quiet = person.preferences
+    return {
+        "exported_at": _iso(now),
+        "address": person.email,
+        "known_since": _iso(person.created_at),
+        "confirmed_at": _iso(person.verified_at),
+        "refused_by_mail_server": person.disabled_at
+        and {"at": _iso(person.disabled_at), "why": person.disabled_reason},
+        "time_zone": quiet.timezone,
+        "quiet_hours": quiet.quiet_from and {"from": str(quiet.quiet_from), "until": str(quiet.quiet_until)},
+        "digest": quiet.digest,
+        "last_digest_at": _iso(person.digest_sent_at),
+        "other_channel": person.channel,
+        "subscriptions": [
+            _exported(subscription, [alert for alert in alerts if alert.subscription_id == subscription.id])
+            for subscription in person.subscriptions
+        ],
+        "mails": [{name: _plain(value) for name, value in mail.items() if name != "recipient"} for mail in mails],
+    }
+
+
+GONE = "Nothing is known of this person any more: everything about them has been erased."
+
+
+@contextmanager
+def held_person(engine: Engine, user_id: int) -> Iterator[Connection]:
+    """A transaction in which nobody else, the matcher included, changes this person's rows. Raises NotFound; and
+    DatabaseError when the matcher takes too long."""
+    with transaction(engine) as connection:
+        connection.execute(statement("people/wait_briefly"), {"milliseconds": str(LONGEST_WAIT_MILLISECONDS)})
+        hold(connection, Lock.MATCHING)
+        if connection.execute(statement("people/hold"), {"user_id": user_id}).first() is None:
+            raise NotFound(GONE)
+        yield connection
+
+
+def subscriptions_of(connection: Connection, user_id: int, subscription_id: int | None = None) -> list[OwnSubscription]:
+    """A person's subscriptions, oldest first, or the one of an id."""
+    parameters = {"user_id": user_id, "id": subscription_id}
+    rows = connection.execute(statement("people/subscriptions"), parameters).mappings()
+    return [OwnSubscription(**row) for row in rows]
+
+
+def _person(connection: Connection, user_id: int) -> Person:
+    row = connection.execute(statement("people/person"), {"user_id": user_id}).one_or_none()
+    if row is None:
+        raise NotFound(GONE)
+    return Person(
+        row.id,
+        row.email,
+        row.created_at,
+        row.verified_at,
+        Preferences(row.timezone, row.quiet_from, row.quiet_until, row.digest),
+        row.digest_sent_at,
+        row.channel,
+        row.disabled_at,
+        row.disabled_reason,
+        subscriptions_of(connection, user_id),
+    )
+
+
+def _exported(subscription: OwnSubscription, alerts: list[OwnAlert]) -> dict[str, Any]:
+    return {
+        "number": subscription.id,
+        "coin": subscription.coin_name,
+        "pair": f"{subscription.base}/{subscription.quote}",
+        "exchange": subscription.exchange_name,
+        "condition": subscription.condition,
+        "rule": {
+            "kind": subscription.kind,
+            "metric": METRICS[subscription.metric],
+            "direction": subscription.direction,
+            "threshold": subscription.threshold,
+            "threshold_unit": "level" if subscription.kind == "crosses" else "percent",
+            "window_seconds": subscription.window_seconds,
+            "rest_after_alert_seconds": subscription.cooldown_seconds,
+            "repeat": subscription.repeat,
+            "ends_at": _iso(subscription.expires_at),
+        },
+        "status": subscription.status,
+        "snoozed_until": _iso(subscription.snoozed_until),
+        "made_at": _iso(subscription.created_at),
+        "alerts": [
+            {
+                "number": alert.id,
+                "observed_at": _iso(alert.observed_at),
+                "value": alert.price,
+                "compared_with": alert.reference,
+                "compared_with_value_of": _iso(alert.reference_at),
+                "change_percent": alert.change_percent,
+                "unit": alert.unit,
+                "found_too_late_to_be_news": alert.missed,
+                "mail": alert.mail,
+                "mailed_at": _iso(alert.sent_at),
+            }
+            for alert in reversed(alerts)
+        ],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return _iso(value)
+    return value if isinstance(value, dict | str | int | None) else str(value)

@@ -1,0 +1,12 @@
+-- A person's alerts, newest first, from before one of them on; with when a mail told them.
+SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.missed,
+       e.code AS exchange, e.name AS exchange_name, i.base, i.quote, s.kind, s.metric, s.direction, s.threshold, s.window_seconds,
+       o.status AS mail, o.sent_at
+FROM alerts a
+JOIN subscriptions s ON s.id = a.subscription_id
+JOIN instruments i ON i.id = s.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id
+LEFT JOIN outbox o ON o.id = a.outbox_id
+WHERE s.user_id = :user_id AND (CAST(:before AS bigint) IS NULL OR a.id < :before)
+ORDER BY a.id DESC
+LIMIT :at_most;

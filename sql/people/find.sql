@@ -1,0 +1,2 @@
+-- The person of an address.
+SELECT id FROM users WHERE lower(email) = lower(:email);

@@ -1,0 +1,2 @@
+-- Whose subscription it is.
+SELECT user_id FROM subscriptions WHERE id = :id;

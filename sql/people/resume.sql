@@ -1,0 +1,5 @@
+-- It judges again what is observed from now on. An end that has passed is forgotten.
+UPDATE subscriptions
+SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity',
+    expires_at = CASE WHEN expires_at > :now THEN expires_at END
+WHERE id = :id AND user_id = :user_id AND status <> 'active';

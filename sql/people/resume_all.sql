@@ -1,0 +1,3 @@
+-- Everything paused judges again what is observed from now on.
+UPDATE subscriptions SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity'
+WHERE user_id = :user_id AND status = 'paused';
