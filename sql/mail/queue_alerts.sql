@@ -1,32 +1,50 @@
--- One mail per person for all alerts that no mail tells yet; runs in the transaction that made them. Alerts that came too
--- late to be news wait for one that did not.
-WITH untold AS (
-  SELECT a.id AS alert_id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent,
-         a.missed, s.kind, s.metric, s.window_seconds, s.threshold, s.direction, s.user_id, s.instrument_id, u.email, u.timezone, e.code AS exchange, e.name AS exchange_name,
-         i.base, i.quote, c.name AS coin_name,
-         'alerts:' || u.id || ':' || min(a.id) OVER (PARTITION BY u.id) AS dedupe_key
-  FROM alerts a
-  JOIN subscriptions s ON s.id = a.subscription_id
-  JOIN users u ON u.id = s.user_id
+-- One mail for every person who may be told, with all alerts that no mail tells yet, and the same for their other
+-- channel. Alerts that came too late to be news wait for one that did not, or for the digest. Nobody hears of a rule from
+-- which they unsubscribed.
+WITH unwanted AS (
+  UPDATE alerts SET state = 'dropped'
+  FROM people_to_tell p JOIN subscriptions s ON s.user_id = p.user_id
+  WHERE alerts.subscription_id = s.id AND alerts.state IN ('new', 'held') AND s.status = 'unsubscribed' AND p.reason IS NULL
+), untold AS (
+  SELECT p.user_id, p.held_for, p.last_today, u.email, u.timezone, u.digest,
+         CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['mail', 'apprise'] ELSE ARRAY['mail'] END AS channels,
+         a.id AS alert_id, a.missed, a.observed_at,
+         jsonb_build_object(
+           'alert_id', a.id, 'subscription_id', a.subscription_id, 'instrument_id', s.instrument_id,
+           'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
+           'change_percent', a.change_percent, 'missed', a.missed, 'kind', s.kind, 'metric', s.metric,
+           'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
+           'exchange', e.code, 'exchange_name', e.name, 'base', i.base, 'quote', i.quote, 'coin_name', c.name) AS alert
+  FROM people_to_tell p
+  JOIN users u ON u.id = p.user_id
+  JOIN subscriptions s ON s.user_id = p.user_id
+  JOIN alerts a ON a.subscription_id = s.id AND a.state IN ('new', 'held')
   JOIN instruments i ON i.id = s.instrument_id
   JOIN exchanges e ON e.id = i.exchange_id
   JOIN coins c ON c.code = i.base
-  WHERE a.outbox_id IS NULL AND u.disabled_at IS NULL
-), news AS (
-  SELECT * FROM untold
-  WHERE dedupe_key IN (SELECT dedupe_key FROM untold WHERE NOT missed)
+  WHERE p.reason IS NULL AND s.status <> 'unsubscribed'
+), mails AS (
+  SELECT user_id, email, digest, channels, min(alert_id) AS first_alert_id,
+         jsonb_build_object(
+           'timezone', timezone, 'last_today', last_today,
+           'held', CASE WHEN digest <> 'none' THEN 'digest' WHEN held_for IN ('digest', 'quiet', 'cap') THEN held_for END,
+           'alerts', jsonb_agg(alert ORDER BY observed_at, alert_id))
+         || CASE WHEN digest <> 'none' THEN jsonb_build_object('period', digest) ELSE '{}' END AS payload
+  FROM untold
+  GROUP BY user_id, email, digest, channels, timezone, last_today, held_for
+  HAVING digest <> 'none' OR bool_or(NOT missed)
 ), queued AS (
-  INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
-  SELECT dedupe_key, user_id, email, 'alerts',
-         jsonb_build_object('timezone', timezone, 'alerts', jsonb_agg(
-           to_jsonb(news) - ARRAY['user_id', 'email', 'timezone', 'dedupe_key'] ORDER BY observed_at, alert_id)),
-         :now, :now
-  FROM news
-  GROUP BY dedupe_key, user_id, email, timezone
-  RETURNING id, dedupe_key
+  INSERT INTO outbox (dedupe_key, user_id, recipient, kind, channel, payload, next_attempt_at, created_at)
+  SELECT 'alerts:' || user_id || ':' || first_alert_id || CASE channel WHEN 'mail' THEN '' ELSE ':' || channel END,
+         user_id, email, CASE WHEN digest = 'none' THEN 'alerts' ELSE 'digest' END, channel, payload, :now, :now
+  FROM mails CROSS JOIN unnest(channels) AS channel
+  RETURNING id, user_id, kind, channel
 ), told AS (
-  UPDATE alerts SET outbox_id = queued.id
-  FROM queued JOIN news USING (dedupe_key)
-  WHERE alerts.id = news.alert_id
+  UPDATE alerts SET state = 'told', outbox_id = queued.id
+  FROM queued JOIN untold USING (user_id)
+  WHERE alerts.id = untold.alert_id AND queued.channel = 'mail'
+), digested AS (
+  UPDATE users SET digest_sent_at = :now FROM queued
+  WHERE users.id = queued.user_id AND queued.kind = 'digest' AND queued.channel = 'mail'
 )
-SELECT count(*) FROM queued;
+UPDATE people_to_tell SET told = true FROM queued WHERE people_to_tell.user_id = queued.user_id AND queued.channel = 'mail';

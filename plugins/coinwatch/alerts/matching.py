@@ -8,6 +8,7 @@ has (sql/alerts/moves_*), finds the conditions these moves meet along the index 
 that are armed and rested. The cost follows the values and the alerts, not the number of subscriptions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
 
+from coinwatch.alerts.telling import DEFAULT, Telling, tell
 from coinwatch.database import Lock, hold, statement, transaction
 
 TEMPORARY_TABLES = ("judged_quotes", "rules", "moves", "hits")
@@ -28,14 +30,21 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """How many values were judged, how many alerts fired, how many mails tell them."""
+    """How many values were judged, how many alerts fired, how many mails tell them.
+
+    ``kinds`` has the alerts of every kind of rule that fired; ``held`` are the people who may not be told yet.
+    """
 
     quotes: int
     alerts: int
     mails: int
+    held: int
+    kinds: Mapping[str, int]
 
 
-def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(hours=1)) -> MatchResult:
+def match_alerts(
+    engine: Engine, now: datetime, news_age: timedelta = timedelta(hours=1), telling: Telling = DEFAULT
+) -> MatchResult:
     """Judge all quotes that are new since the last run; DatabaseError leaves everything as it was.
 
     An alert observed more than ``news_age`` before ``now`` is recorded as missed.
@@ -48,9 +57,9 @@ def match_alerts(engine: Engine, now: datetime, news_age: timedelta = timedelta(
             prepare(connection)
             quotes, alerts = judge(connection, news.oldest, news.newest, now, now - news_age)
         connection.execute(statement("alerts/expire"), {"now": now})
-        mails = connection.execute(statement("mail/queue_alerts"), {"now": now}).scalar_one()
-    result = MatchResult(quotes, alerts, mails)
-    log.info("alerts matched", quotes=quotes, alerts=alerts, mails=mails)
+        told = tell(connection, now, telling)
+    result = MatchResult(quotes, alerts, told.mails, told.held, told.kinds)
+    log.info("alerts matched", quotes=quotes, alerts=alerts, kinds=told.kinds, mails=told.mails, held=told.held)
     return result
 
 

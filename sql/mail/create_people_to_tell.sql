@@ -1,0 +1,10 @@
+-- The people of one run whose alerts may be told now (no reason against it), and those who have to wait.
+CREATE TEMPORARY TABLE IF NOT EXISTS people_to_tell (
+  user_id bigint PRIMARY KEY,
+  since timestamptz NOT NULL,
+  held_for text,
+  reason text,
+  look_at timestamptz NOT NULL,
+  last_today integer,
+  told boolean NOT NULL DEFAULT false
+) ON COMMIT DELETE ROWS;

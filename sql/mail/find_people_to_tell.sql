@@ -1,0 +1,61 @@
+-- Who may be told now, and who not and until when: people with new alerts, and those whose moment to look again has come.
+-- :mails_per_day is the cap per address, null for none. At the end of a summer time an hour of the day comes twice: of
+-- its two moments the earlier one is looked at.
+WITH looked_at AS (
+  SELECT user_id, min(since) AS since
+  FROM (
+    SELECT s.user_id, a.created_at AS since
+    FROM alerts a JOIN subscriptions s ON s.id = a.subscription_id
+    WHERE a.state = 'new'
+    UNION ALL
+    SELECT user_id, since FROM held_people WHERE look_at <= :now
+  ) waiting
+  GROUP BY user_id
+), people AS (
+  SELECT u.id AS user_id, least(l.since, h.since) AS since, h.reason AS held_for, u.disabled_at, u.timezone,
+         u.quiet_from, u.quiet_until, u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at,
+         local_time(:now, u.timezone) AS here
+  FROM looked_at l
+  JOIN users u ON u.id = l.user_id
+  LEFT JOIN held_people h ON h.user_id = l.user_id
+), clocks AS (
+  SELECT *,
+         CASE
+           WHEN quiet_from < quiet_until THEN CAST(here AS time) >= quiet_from AND CAST(here AS time) < quiet_until
+           WHEN quiet_from > quiet_until THEN CAST(here AS time) >= quiet_from OR CAST(here AS time) < quiet_until
+           ELSE false
+         END AS quiet,
+         CAST(here AS date) + quiet_until
+           + CASE WHEN quiet_until <= CAST(here AS time) THEN interval '1 day' ELSE interval '0' END AS quiet_end,
+         date_trunc(CASE digest WHEN 'weekly' THEN 'week' ELSE 'day' END, here - interval '8 hours') + interval '8 hours'
+           AS digest_time,
+         CASE digest WHEN 'weekly' THEN interval '7 days' ELSE interval '1 day' END AS digest_period
+  FROM people
+), judged AS (
+  SELECT c.*, m.mails, m.full_until,
+         CASE
+           WHEN disabled_at IS NOT NULL THEN 'disabled'
+           WHEN digest <> 'none' AND moment_at(digest_time, timezone) < since THEN 'digest'
+           WHEN digest <> 'none' AND moment_at(digest_time, timezone) <= digest_sent_at THEN 'digest'
+           WHEN quiet THEN 'quiet'
+           WHEN m.full_until > :now THEN 'cap'
+         END AS reason
+  FROM clocks c
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS mails,
+           (array_agg(created_at ORDER BY created_at DESC))[CAST(:mails_per_day AS integer)] + interval '24 hours' AS full_until
+    FROM outbox
+    WHERE user_id = c.user_id AND created_at > CAST(:now AS timestamptz) - interval '24 hours'
+      AND channel = 'mail' AND kind IN ('alerts', 'digest')
+  ) m
+)
+INSERT INTO people_to_tell (user_id, since, held_for, reason, look_at, last_today)
+SELECT user_id, since, held_for, reason,
+       CASE reason
+         WHEN 'digest' THEN moment_at(digest_time + digest_period, timezone)
+         WHEN 'quiet' THEN least(moment_at(quiet_end, timezone), CAST(:now AS timestamptz) + (quiet_end - here))
+         WHEN 'cap' THEN full_until
+         ELSE 'infinity'
+       END,
+       CASE WHEN mails + 1 >= CAST(:mails_per_day AS integer) THEN CAST(:mails_per_day AS integer) END
+FROM judged;

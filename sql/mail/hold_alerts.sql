@@ -1,0 +1,17 @@
+-- What could not be told is held, with the reason and the moment to look again; who was told waits for nothing more.
+WITH held AS (
+  UPDATE alerts SET state = 'held' WHERE state = 'new'
+), waiting AS (
+  SELECT user_id, coalesce(reason, 'missed') AS reason, since, look_at
+  FROM people_to_tell p
+  WHERE NOT told AND (reason IS NOT NULL OR EXISTS (
+    SELECT FROM subscriptions s JOIN alerts a ON a.subscription_id = s.id
+    WHERE s.user_id = p.user_id AND a.state IN ('new', 'held')
+  ))
+), freed AS (
+  DELETE FROM held_people USING people_to_tell p
+  WHERE held_people.user_id = p.user_id AND p.user_id NOT IN (SELECT user_id FROM waiting)
+)
+INSERT INTO held_people (user_id, reason, since, look_at)
+SELECT user_id, reason, since, look_at FROM waiting
+ON CONFLICT (user_id) DO UPDATE SET reason = excluded.reason, since = excluded.since, look_at = excluded.look_at;
