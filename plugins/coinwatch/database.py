@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from coinwatch.errors import ConfigurationError, DatabaseError
+from coinwatch.errors import ConfigurationError, DatabaseError, TookTooLong
 from coinwatch.settings import PROJECT_ROOT, get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
@@ -77,14 +77,14 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises DatabaseError where Postgres cannot be reached, goes away, or lacks our tables.
     """
-    with _named_errors(engine), engine.begin() as connection:
+    with named_errors(engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement is a transaction of its own. Raises as ``transaction`` does."""
-    with _named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 
 
@@ -123,13 +123,16 @@ def _driver_statement(name: str) -> bytes:
 
 
 @contextmanager
-def _named_errors(engine: Engine) -> Iterator[None]:
+def named_errors(engine: Engine) -> Iterator[None]:
+    """For connections that ``transaction`` does not open: its errors."""
     try:
         yield
     except (OperationalError, psycopg.OperationalError) as error:
+        if _sqlstate(error) == "57014":  # query_canceled
+            raise TookTooLong(f"Postgres broke a statement off: {_first_line(error)}.") from error
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except (ProgrammingError, psycopg.ProgrammingError) as error:
-        if getattr(getattr(error, "orig", error), "sqlstate", None) == "42P01":  # undefined_table
+        if _sqlstate(error) == "42P01":  # undefined_table
             raise DatabaseError(
                 f"The database lacks our tables ({_first_line(error)}). Run: coinwatch migrate"
             ) from error
@@ -138,6 +141,10 @@ def _named_errors(engine: Engine) -> Iterator[None]:
 
 def _address(engine: Engine) -> str:
     return f"{engine.url.host}:{engine.url.port or 5432}/{engine.url.database}"
+
+
+def _sqlstate(error: DBAPIError | psycopg.Error) -> str | None:
+    return getattr(getattr(error, "orig", error), "sqlstate", None)
 
 
 def _first_line(error: DBAPIError | psycopg.Error) -> str:

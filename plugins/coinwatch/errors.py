@@ -3,6 +3,7 @@
     CoinwatchError
     ├── ConfigurationError         a setting is wrong: fix it and start again
     ├── DatabaseError              Postgres cannot be reached or is not migrated
+    │   └── TookTooLong            Postgres broke a statement off at its time limit: ask for less, or later
     ├── StorageError               a file, folder or bucket cannot be read or written
     ├── ExchangeError              one exchange gave no usable answer; the others go on
     │   ├── RetryNow               time-out, 5xx, cut-off or nonsensical body: another try may work at once
@@ -35,6 +36,10 @@ class ConfigurationError(CoinwatchError):
 
 class DatabaseError(CoinwatchError):
     """Postgres cannot be reached, refuses us, or lacks our tables."""
+
+
+class TookTooLong(DatabaseError):
+    """Postgres broke a statement off, because of its time limit or by hand; nothing was changed."""
 
 
 class StorageError(CoinwatchError):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.matching import SLACK, judge, prepare
 from coinwatch.alerts.rules import Rule, check_rule
-from coinwatch.database import create_engine, statement, transaction
+from coinwatch.database import create_engine, named_errors, statement, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
 
@@ -67,10 +67,12 @@ def backtest(
     *,
     start: datetime,
     end: datetime,
+    statement_limit: timedelta = timedelta(0),
 ) -> Backtest:
     """Judge the stored values in (``start``, ``end``] by a rule as the live matcher would have done.
 
-    Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for a nonsensical rule or range.
+    Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for a nonsensical rule or range, and
+    TookTooLong where one of its statements takes longer than ``statement_limit`` (0: no limit).
     """
     check_rule(rule, start)
     for name, moment in (("start", start), ("end", end)):
@@ -84,7 +86,7 @@ def backtest(
         kept_since = _kept_since(prices.one_or_none(), end)
     oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
     subject = {"instrument_id": instrument.instrument_id, "start": start, "slack": SLACK, **asdict(rule)}
-    with _session(engine) as connection:
+    with _session(engine, statement_limit) as connection:
         with connection.begin():
             prepare(connection)
             for table in ("subscriptions", "alerts", "watermarks"):
@@ -106,11 +108,14 @@ def backtest(
 
 
 @contextmanager
-def _session(engine: Engine) -> Iterator[Connection]:
+def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]:
     """A session that nobody used before: what it prepared earlier would mean the real tables."""
     own = create_engine(engine.url.render_as_string(hide_password=False))
     try:
-        with closing(own.connect()) as connection:
+        with named_errors(engine), closing(own.connect()) as connection:
+            with connection.begin():
+                milliseconds = int(statement_limit / timedelta(milliseconds=1))
+                connection.execute(sa.text(f"SET statement_timeout = {milliseconds}"))
             yield connection
     finally:
         own.dispose()

@@ -11,7 +11,7 @@ from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
-from coinwatch.errors import InvalidRequest
+from coinwatch.errors import InvalidRequest, TookTooLong
 from coinwatch.prices.candles import refresh_candles
 from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
 from tests.support.quotes import at, load, quote
@@ -68,3 +68,11 @@ def test_without_history_it_judged_nothing(catalog: sa.Engine) -> None:
 def test_a_range_that_ends_before_it_starts_is_refused(catalog: sa.Engine) -> None:
     with pytest.raises(InvalidRequest, match="before the end"):
         backtest(catalog, Rule(), "BTC", "kraken", start=at(60), end=at(0))
+
+
+def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) -> None:
+    load(catalog, *(quote(100 + minute % 7, minute) for minute in range(600)))
+    with pytest.raises(TookTooLong, match="statement timeout"):
+        limit = timedelta(milliseconds=1)
+        rule = Rule("deviation_from_average", 2, window_seconds=86400)
+        backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
