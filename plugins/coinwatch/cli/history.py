@@ -11,7 +11,7 @@ from coinwatch.cli.times import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.messages import format_price
+from coinwatch.mail.words import format_price
 from coinwatch.prices import moments, movers
 from coinwatch.prices.candle_series import CandleSeries, candles, holdings
 from coinwatch.prices.moments import ExchangePrice

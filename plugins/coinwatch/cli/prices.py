@@ -9,7 +9,7 @@ from coinwatch.cli.times import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.messages import format_price
+from coinwatch.mail.words import format_price
 from coinwatch.prices.reading import LatestPrice, latest_prices, price_history
 
 app = typer.Typer()

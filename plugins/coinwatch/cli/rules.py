@@ -12,7 +12,7 @@ from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.cli.times import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.mail.messages import format_price
+from coinwatch.mail.words import format_price
 
 app = typer.Typer()
 

@@ -1,5 +1,7 @@
 """Signed links in mails. Opening one shows a page; only its button acts."""
 
+from functools import lru_cache
+
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 from coinwatch.errors import InvalidRequest
@@ -52,4 +54,9 @@ def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[in
 
 
 def _signer(settings: Settings, purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.require("secret_key"), salt=f"coinwatch.{purpose}")
+    return _signer_with(settings.require("secret_key"), purpose)
+
+
+@lru_cache(16)
+def _signer_with(secret: str, purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt=f"coinwatch.{purpose}")
