@@ -1,10 +1,9 @@
--- Due mails, at most :most, leased to this sender; others pass over them until the lease ends. What goes to other
--- channels has a claim of its own (claim_channels).
+-- Due mails of a channel, at most :most, leased to this sender; others pass over them until the lease ends.
 UPDATE outbox SET lease = :lease, leased_until = :leased_until, attempts = attempts + 1
 WHERE id IN (
   SELECT id FROM outbox
-  WHERE status = 'queued' AND channel = 'mail' AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
-  ORDER BY next_attempt_at, id
+  WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
+  ORDER BY CASE WHEN CAST(:confirmations_first AS boolean) THEN kind <> 'confirmation' END, next_attempt_at, id
   LIMIT :most
   FOR UPDATE SKIP LOCKED
 )

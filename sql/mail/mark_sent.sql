@@ -1,3 +1,3 @@
--- The server took it. No row: the lease ran out and another sender has it now.
+-- The server took them. One that does not come back is not this sender's any more: its lease ran out, or it was dropped.
 UPDATE outbox SET status = 'sent', sent_at = :now, lease = NULL, leased_until = NULL, last_error = NULL
-WHERE id = :id AND lease = :lease RETURNING id;
+WHERE id = ANY (CAST(:ids AS bigint[])) AND lease = :lease RETURNING id;

@@ -11,7 +11,8 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import confirm, subscribe
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.mail.delivery import LEASE, deliver_mail
+from coinwatch.mail.claims import LEASE
+from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.outbox import drop_mails, retry_mails, show_outbox
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
