@@ -21,7 +21,6 @@ from coinwatch.web.answers import (
     answer_http_error,
     answer_validation_error,
 )
-from coinwatch.web.rate_limit import SubscribeLimit
 from coinwatch.web.request_log import RequestLog
 from coinwatch.web.safety import BodyLimit, OriginCheck, SecurityHeaders
 from coinwatch.web.website import STATIC, Site, templates
@@ -53,7 +52,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, SubscribeLimit(), templates())
+    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, templates())
     for room in (pages, subscribing, docs, health, api, history_api, aliases):
         app.include_router(room.router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")

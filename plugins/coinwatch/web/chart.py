@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from coinwatch.prices.reading import PricePoint
 from coinwatch.web.holes import segments
 
-WIDTH, HEIGHT = 720, 280
-LEFT, RIGHT, TOP, BOTTOM = 84, 12, 12, 28
 TIME_STEPS = [timedelta(minutes=m) for m in (1, 5, 10, 15, 30)] + [
     timedelta(hours=h) for h in (1, 2, 3, 6, 12, 24, 48, 24 * 5, 24 * 10)
 ]
@@ -24,48 +22,75 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing of :data:`WIDTH` x :data:`HEIGHT`; each of ``lines`` is a polyline's points attribute.
+class Frame:
+    """Size of a drawing, the sides of the plot in it, and how many times may stand below."""
 
-    Between two lines is one of the ``holes``, given by its left side and its width.
+    width: int
+    height: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    times: int
+
+
+PAGE = Frame(width=720, height=280, left=84, top=12, right=708, bottom=252, times=7)
+SMALL = Frame(width=420, height=190, left=62, top=10, right=408, bottom=164, times=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing of the size of its ``frame``; each of ``lines`` is a polyline's points attribute.
+
+    Between two lines is one of the ``holes``, given by its left side and its width. ``marks`` are places to point out,
+    ``level`` is how far down a level lies, None where it lies outside.
     """
 
+    frame: Frame
     lines: list[str]
     holes: list[tuple[float, float]]
     last: tuple[float, float]
     price_ticks: list[Tick]
     time_ticks: list[Tick]
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    top: int = TOP
-    right: int = WIDTH - RIGHT
-    bottom: int = HEIGHT - BOTTOM
+    marks: list[tuple[float, float]]
+    level: float | None
 
 
 def draw(
-    points: Sequence[PricePoint], start: datetime, end: datetime, breaks: Sequence[tuple[datetime, datetime]] = ()
+    points: Sequence[PricePoint],
+    start: datetime,
+    end: datetime,
+    breaks: Sequence[tuple[datetime, datetime]] = (),
+    *,
+    marks: Sequence[tuple[datetime, float]] = (),
+    level: float | None = None,
+    frame: Frame = PAGE,
 ) -> Chart | None:
     """The line through the points over [start, end], interrupted by ``breaks``; None without points."""
     if not points:
         return None
-    low, high = _padded(min(point.price for point in points), max(point.price for point in points))
+    values = [point.price for point in points] + [value for _, value in marks]
+    low, high = _padded(min(values), max(values))
 
     def x(moment: datetime) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * ((moment - start) / (end - start))
+        return round(frame.left + (frame.right - frame.left) * ((moment - start) / (end - start)), 1)
 
     def y(price: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (price - low) / (high - low)
+        return round(frame.bottom - (frame.bottom - frame.top) * (price - low) / (high - low), 1)
 
     def place(point: PricePoint) -> tuple[float, float]:
-        return round(x(point.observed_at), 1), round(y(point.price), 1)
+        return x(point.observed_at), y(point.price)
 
     return Chart(
+        frame=frame,
         lines=[_polyline([place(point) for point in run]) for run in segments(points, breaks)],
-        holes=[(round(x(first), 1), round(x(last) - x(first), 1)) for first, last in breaks],
+        holes=[(x(first), round(x(last) - x(first), 1)) for first, last in breaks],
         last=place(points[-1]),
-        price_ticks=[Tick(round(y(value), 1), label) for value, label in _price_ticks(low, high)],
-        time_ticks=[Tick(round(x(moment), 1), label) for moment, label in _time_ticks(start, end)],
+        price_ticks=[Tick(y(value), label) for value, label in _price_ticks(low, high)],
+        time_ticks=[Tick(x(moment), label) for moment, label in _time_ticks(start, end, frame.times)],
+        # A thousand alerts are a few hundred dots: what lies on another within a unit is left out.
+        marks=list({(round(x(moment)), round(y(value))): (x(moment), y(value)) for moment, value in marks}.values()),
+        level=y(level) if level is not None and low <= level <= high else None,
     )
 
 
@@ -90,9 +115,9 @@ def _price_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(number * step, f"{number * step:,.{digits}f}") for number in range(first, math.floor(high / step) + 1)]
 
 
-def _time_ticks(start: datetime, end: datetime) -> list[tuple[datetime, str]]:
-    """At most seven round moments; days where the range is long, times where it is short (UTC)."""
-    step = next((step for step in TIME_STEPS if (end - start) / step <= 7), TIME_STEPS[-1])
+def _time_ticks(start: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
+    """At most ``most`` round moments; days where the range is long, times where it is short (UTC)."""
+    step = next((step for step in TIME_STEPS if (end - start) / step <= most), TIME_STEPS[-1])
     form = "%d %b" if step >= timedelta(hours=24) else "%H:%M"
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     moment = epoch + math.ceil((start - epoch) / step) * step

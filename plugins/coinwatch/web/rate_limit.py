@@ -1,29 +1,35 @@
-"""How often one caller may subscribe: a handful a minute, some dozens a day.
+"""How often one caller may subscribe or have rules tried, and how many rules are tried at the same time.
 
 Counted in this process's memory: with several server processes each counts for itself, and a restart forgets.
-That is enough against a script that fills the outbox; the library besides limits the mails per address.
+That is enough against a script that fills the outbox or keeps Postgres busy; the library besides limits the mails per
+address.
 """
 
 import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
 
 from coinwatch.web.answers import TooManyRequests
 
 # (calls, in seconds)
-LIMITS = ((10, 60.0), (60, 86_400.0))
+Limits = tuple[tuple[int, float], ...]
+SUBSCRIPTIONS: Limits = ((10, 60.0), (60, 86_400.0))
+BACKTESTS: Limits = ((40, 60.0), (1000, 86_400.0))  # a form asks again after each change
 MAX_CALLERS = 10_000  # the one not seen for longest is forgotten first
 
 
-class SubscribeLimit:
-    """Raises TooManyRequests from :meth:`take` when a caller has asked too often; ``clock`` is monotonic seconds."""
+class CallLimit:
+    """Raises TooManyRequests from :meth:`take` when a caller has asked too often for ``what``.
 
-    def __init__(
-        self, limits: tuple[tuple[int, float], ...] = LIMITS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    ``clock`` is monotonic seconds.
+    """
+
+    def __init__(self, what: str, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
         self._limits = limits
         self._clock = clock
         self._calls: OrderedDict[str, list[float]] = OrderedDict()
@@ -43,8 +49,26 @@ class SubscribeLimit:
                 self._calls.popitem(last=False)
         if max(waits) > 0:
             seconds = math.ceil(max(waits))
-            message = f"Too many subscriptions came from your address. Please try again in {_waiting(seconds)}."
+            message = f"Too many {self._what} came from your address. Please try again in {_waiting(seconds)}."
             raise TooManyRequests(message, seconds)
+
+
+class Turns:
+    """Work that only so many callers may do at the same time in this process."""
+
+    def __init__(self, at_once: int, patience_seconds: float) -> None:
+        self._free = BoundedSemaphore(at_once)
+        self._patience_seconds = patience_seconds
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Waits for a turn as long as patience lasts, then TooManyRequests."""
+        if not self._free.acquire(timeout=self._patience_seconds):
+            raise TooManyRequests("Others are trying out rules right now. Please try again in a few seconds.", 5)
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:

@@ -1,7 +1,7 @@
 """What every route of the app needs: the engine, the settings, the clock, the templates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
@@ -15,7 +15,7 @@ from coinwatch.alerts.rules import duration
 from coinwatch.settings import Settings
 from coinwatch.web import wording
 from coinwatch.web.access import Visitor
-from coinwatch.web.rate_limit import SubscribeLimit
+from coinwatch.web.rate_limit import BACKTESTS, SUBSCRIPTIONS, CallLimit, Turns
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -29,8 +29,10 @@ class Site:
     open_settings: Callable[[], Settings]
     clock: Callable[[], datetime]
     inside_airflow: bool
-    limit: SubscribeLimit
     templates: jinja2.Environment
+    limit: CallLimit = field(default_factory=lambda: CallLimit("subscriptions", SUBSCRIPTIONS))
+    backtest_limit: CallLimit = field(default_factory=lambda: CallLimit("backtests", BACKTESTS))
+    backtest_turns: Turns = field(default_factory=lambda: Turns(at_once=2, patience_seconds=2))
 
     @property
     def engine(self) -> Engine:

@@ -1,9 +1,9 @@
-"""How often one caller may subscribe."""
+"""How often one caller may ask, and how many at the same time."""
 
 import pytest
 
 from coinwatch.web.answers import TooManyRequests
-from coinwatch.web.rate_limit import MAX_CALLERS, SubscribeLimit
+from coinwatch.web.rate_limit import MAX_CALLERS, SUBSCRIPTIONS, CallLimit, Turns
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_a_caller_waits_until_the_oldest_call_is_old_enough() -> None:
     clock = Clock()
-    limit = SubscribeLimit(((2, 60.0),), clock)
+    limit = CallLimit("subscriptions", ((2, 60.0),), clock)
     limit.take("192.0.2.1")
     clock.now += 20
     limit.take("192.0.2.1")
@@ -29,7 +29,7 @@ def test_a_caller_waits_until_the_oldest_call_is_old_enough() -> None:
 
 def test_refused_calls_do_not_prolong_the_wait() -> None:
     clock = Clock()
-    limit = SubscribeLimit(((1, 60.0),), clock)
+    limit = CallLimit("subscriptions", ((1, 60.0),), clock)
     limit.take("192.0.2.1")
     for _ in range(5):
         clock.now += 10
@@ -41,7 +41,7 @@ def test_refused_calls_do_not_prolong_the_wait() -> None:
 
 def test_the_daily_limit_holds_when_the_minutes_is_kept() -> None:
     clock = Clock()
-    limit = SubscribeLimit(((10, 60.0), (20, 86_400.0)), clock)
+    limit = CallLimit("subscriptions", ((10, 60.0), (20, 86_400.0)), clock)
     for _ in range(20):
         limit.take("192.0.2.1")
         clock.now += 30
@@ -50,7 +50,7 @@ def test_the_daily_limit_holds_when_the_minutes_is_kept() -> None:
 
 
 def test_one_household_is_one_caller() -> None:
-    limit = SubscribeLimit(((1, 60.0),), Clock())
+    limit = CallLimit("subscriptions", ((1, 60.0),), Clock())
     limit.take("2001:db8:1:2::1")
     with pytest.raises(TooManyRequests):
         limit.take("2001:db8:1:2:ffff::9")
@@ -58,7 +58,16 @@ def test_one_household_is_one_caller() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    limit = SubscribeLimit(clock=Clock())
+    limit = CallLimit("subscriptions", SUBSCRIPTIONS, Clock())
     for number in range(MAX_CALLERS + 50):
         limit.take(f"caller-{number}")
     assert len(limit._calls) == MAX_CALLERS
+
+
+def test_one_more_than_there_are_turns_is_asked_to_come_again() -> None:
+    turns = Turns(1, patience_seconds=0.01)
+    with turns.take(), pytest.raises(TooManyRequests, match="few seconds") as refused, turns.take():
+        pass
+    assert refused.value.retry_after == 5
+    with turns.take():
+        pass
