@@ -1,0 +1,49 @@
+"""The small picture in a mail shows what it is given, on any background, in few bytes."""
+
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from coinwatch.mail.charts import DAY, DENSITY, HEIGHT, WIDTH, draw
+
+END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+MIDDLE = HEIGHT * DENSITY // 2
+
+
+def drawn(*prices: float) -> Image.Image:
+    """Prices evenly over the last 24 hours, the last one at their end; the picture's ink, 0 to 255."""
+    step = DAY / len(prices)
+    chart = draw([(END - DAY + step * (n + 1), price) for n, price in enumerate(prices)], END - DAY, END)
+    assert chart.png.startswith(b"\x89PNG")
+    assert (chart.lowest, chart.highest, chart.last) == (min(prices), max(prices), prices[-1])
+    return Image.open(BytesIO(chart.png)).convert("RGBA").getchannel("A")
+
+
+def ink_in(picture: Image.Image, left: int, right: int) -> float:
+    """The mean height of full ink between two columns, words left out; larger is lower."""
+    box = picture.crop((left, 40 * DENSITY, right, (HEIGHT - 36) * DENSITY))
+    full = [y for y in range(box.height) for x in range(box.width) if box.getpixel((x, y)) == 255]
+    return sum(full) / len(full)
+
+
+def test_a_rising_price_is_a_rising_line() -> None:
+    picture = drawn(*(100.0 + n for n in range(48)))
+    assert picture.size == (WIDTH * DENSITY, HEIGHT * DENSITY)
+    quarter = picture.width // 4
+    assert ink_in(picture, quarter - 20, quarter) > ink_in(picture, 3 * quarter, 3 * quarter + 20) + 50
+
+
+def test_the_background_is_the_mails_own() -> None:
+    assert drawn(1.0, 2.0, 1.5).getpixel((WIDTH, 34 * DENSITY)) == 0, "nothing between the words and the line"
+
+
+@pytest.mark.parametrize("prices", [(5.0, 5.0), (1e-9, 2e-9), (1e15, 1.0, 1e15)])
+def test_flat_and_extreme_prices_are_drawn(prices: tuple[float, ...]) -> None:
+    assert drawn(*prices).getextrema() == (0, 255)
+
+
+def test_the_busiest_picture_is_small() -> None:
+    values = [(END - DAY + timedelta(minutes=5 * n), 100.0 + n * 7919 % 13) for n in range(1, 289)]
+    assert len(draw(values, END - DAY, END).png) < 15_000
