@@ -1,7 +1,6 @@
--- A person's alerts, newest first, from before one of them on; with when a mail told them.
-SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.missed,
-       e.code AS exchange, e.name AS exchange_name, i.base, i.quote, s.kind, s.metric, s.direction, s.threshold, s.window_seconds,
-       o.status AS mail, o.sent_at
+-- A person's alerts, newest first, from before one of them on; with the mail that tells them.
+SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.missed, a.state,
+       e.code AS exchange, e.name AS exchange_name, i.base, i.quote, s.metric, o.status AS mail, o.sent_at
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id
 JOIN instruments i ON i.id = s.instrument_id

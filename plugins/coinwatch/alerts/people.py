@@ -9,14 +9,14 @@ their subscriptions.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
-from typing import Any, Literal, get_args
+from datetime import datetime, time
+from typing import Literal, get_args
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.asked_mails import mail_manage_link
-from coinwatch.alerts.rules import METRICS, Direction, Kind, Metric, Rule, describe
+from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, describe
 from coinwatch.alerts.subscriptions import ask_again
 from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
@@ -90,6 +90,16 @@ class OwnSubscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Why a person's newest alerts are not told yet (digest, quiet, cap, missed, disabled), since when, and when that
+    is looked at again: None where only a new alert or the person changes it."""
+
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """What is known of a person. The moments of the address: when its owner confirmed it, and since when and why the
     mail server refuses it. ``channel`` is the kind of another way to be told (its URL without the secrets)."""
@@ -98,18 +108,21 @@ class Person:
     email: str
     created_at: datetime
     verified_at: datetime | None
+    has_password: bool
     preferences: Preferences
     digest_sent_at: datetime | None
     channel: str | None
     disabled_at: datetime | None
     disabled_reason: str | None
+    held: Held | None
     subscriptions: list[OwnSubscription]
 
 
 @dataclass(frozen=True, slots=True)
 class OwnAlert:
-    """One alert: the value (in ``unit``), what it was compared with, the change in percent, and the mail that told it
-    (None while none does). ``missed``: found too late to be news, told with the next mail."""
+    """One alert: the value (in ``unit``), what it was compared with, the change in percent, and the mail that tells it
+    (None while none does, and when that mail is no longer kept). ``missed``: found too late to be news. ``state``: new,
+    held, told or dropped."""
 
     id: int
     subscription_id: int
@@ -119,22 +132,14 @@ class OwnAlert:
     reference_at: datetime | None
     change_percent: float
     missed: bool
+    state: str
     exchange: str
     exchange_name: str
     base: str
     quote: str
-    kind: Kind
     metric: Metric
-    direction: Direction
-    threshold: float
-    window_seconds: int
     mail: str | None
     sent_at: datetime | None
-
-    @property
-    def condition(self) -> str:
-        rule = Rule(self.kind, self.threshold, self.direction, self.metric, self.window_seconds)
-        return describe(rule, self.quote, self.base)
 
     @property
     def unit(self) -> str:
@@ -144,7 +149,7 @@ class OwnAlert:
 def get_person(engine: Engine, user_id: int) -> Person:
     """The person of an id, with their subscriptions, oldest first. Raises NotFound."""
     with transaction(engine) as connection:
-        return _person(connection, user_id)
+        return person_in(connection, user_id)
 
 
 def find_person(engine: Engine, email: str) -> int | None:
@@ -167,8 +172,7 @@ def own_alerts(
 ) -> list[OwnAlert]:
     """A person's alerts, newest first; ``before`` is the id of the last one seen."""
     with transaction(engine) as connection:
-        parameters = {"user_id": user_id, "before": before, "at_most": at_most}
-        return [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]
+        return alerts_of(connection, user_id, before, at_most)
 
 
 def ask_for_link(engine: Engine, email: str, now: datetime) -> None:
@@ -197,7 +201,7 @@ def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now:
         raise InvalidRequest("quiet_until", "Quiet hours that end when they begin would hold every mail for ever.")
     if preferences.digest not in get_args(Digest):
         raise InvalidRequest("digest", f"The digest is one of {', '.join(get_args(Digest))}.")
-    with transaction(engine) as connection:
+    with held_person(engine, user_id) as connection:
         if not connection.execute(statement("people/zone_known"), {"zone": zone}).scalar_one():
             raise InvalidRequest("timezone", f"The database does not know the time zone {zone!r}. Choose a place near.")
         wanted = {
@@ -208,8 +212,7 @@ def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now:
             "digest": preferences.digest,
             "now": now,
         }
-        if not connection.execute(statement("people/set_preferences"), wanted).rowcount:
-            raise NotFound(GONE)
+        connection.execute(statement("people/set_preferences"), wanted)
 
 
 def wake_address(engine: Engine, user_id: int) -> None:
@@ -217,9 +220,8 @@ def wake_address(engine: Engine, user_id: int) -> None:
 
     Raises NotFound.
     """
-    with transaction(engine) as connection:
-        if not connection.execute(statement("people/wake_address"), {"user_id": user_id}).rowcount:
-            raise NotFound(GONE)
+    with held_person(engine, user_id) as connection:
+        connection.execute(statement("people/wake_address"), {"user_id": user_id})
 
 
 def erase(engine: Engine, user_id: int) -> None:
@@ -232,34 +234,6 @@ def erase(engine: Engine, user_id: int) -> None:
         connection.execute(statement("people/delete_subscriptions"), {"user_id": user_id})
         connection.execute(statement("people/erase"), {"user_id": user_id})
     log.info("person erased", user_id=user_id)
-
-
-def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
-    """Everything about a person, for JSON: plain names, moments ISO 8601 in UTC, changes in percent. Raises NotFound."""
-    with transaction(engine) as connection:
-        person = _person(connection, user_id)
-        parameters = {"user_id": user_id, "before": None, "at_most": None}
-        alerts = [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]
-        mails = connection.execute(statement("people/mails"), {"user_id": user_id}).mappings().all()
-    quiet = person.preferences
-    return {
-        "exported_at": _iso(now),
-        "address": person.email,
-        "known_since": _iso(person.created_at),
-        "confirmed_at": _iso(person.verified_at),
-        "refused_by_mail_server": person.disabled_at
-        and {"at": _iso(person.disabled_at), "why": person.disabled_reason},
-        "time_zone": quiet.timezone,
-        "quiet_hours": quiet.quiet_from and {"from": str(quiet.quiet_from), "until": str(quiet.quiet_until)},
-        "digest": quiet.digest,
-        "last_digest_at": _iso(person.digest_sent_at),
-        "other_channel": person.channel,
-        "subscriptions": [
-            _exported(subscription, [alert for alert in alerts if alert.subscription_id == subscription.id])
-            for subscription in person.subscriptions
-        ],
-        "mails": [{name: _plain(value) for name, value in mail.items() if name != "recipient"} for mail in mails],
-    }
 
 
 GONE = "Nothing is known of this person any more: everything about them has been erased."
@@ -284,7 +258,8 @@ def subscriptions_of(connection: Connection, user_id: int, subscription_id: int 
     return [OwnSubscription(**row) for row in rows]
 
 
-def _person(connection: Connection, user_id: int) -> Person:
+def person_in(connection: Connection, user_id: int) -> Person:
+    """``get_person`` within a transaction."""
     row = connection.execute(statement("people/person"), {"user_id": user_id}).one_or_none()
     if row is None:
         raise NotFound(GONE)
@@ -293,59 +268,18 @@ def _person(connection: Connection, user_id: int) -> Person:
         row.email,
         row.created_at,
         row.verified_at,
+        row.has_password,
         Preferences(row.timezone, row.quiet_from, row.quiet_until, row.digest),
         row.digest_sent_at,
         row.channel,
         row.disabled_at,
         row.disabled_reason,
+        Held(row.held_reason, row.held_since, row.held_until) if row.held_reason else None,
         subscriptions_of(connection, user_id),
     )
 
 
-def _exported(subscription: OwnSubscription, alerts: list[OwnAlert]) -> dict[str, Any]:
-    return {
-        "number": subscription.id,
-        "coin": subscription.coin_name,
-        "pair": f"{subscription.base}/{subscription.quote}",
-        "exchange": subscription.exchange_name,
-        "condition": subscription.condition,
-        "rule": {
-            "kind": subscription.kind,
-            "metric": METRICS[subscription.metric],
-            "direction": subscription.direction,
-            "threshold": subscription.threshold,
-            "threshold_unit": "level" if subscription.kind == "crosses" else "percent",
-            "window_seconds": subscription.window_seconds,
-            "rest_after_alert_seconds": subscription.cooldown_seconds,
-            "repeat": subscription.repeat,
-            "ends_at": _iso(subscription.expires_at),
-        },
-        "status": subscription.status,
-        "snoozed_until": _iso(subscription.snoozed_until),
-        "made_at": _iso(subscription.created_at),
-        "alerts": [
-            {
-                "number": alert.id,
-                "observed_at": _iso(alert.observed_at),
-                "value": alert.price,
-                "compared_with": alert.reference,
-                "compared_with_value_of": _iso(alert.reference_at),
-                "change_percent": alert.change_percent,
-                "unit": alert.unit,
-                "found_too_late_to_be_news": alert.missed,
-                "mail": alert.mail,
-                "mailed_at": _iso(alert.sent_at),
-            }
-            for alert in reversed(alerts)
-        ],
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return _iso(value)
-    return value if isinstance(value, dict | str | int | None) else str(value)
+def alerts_of(connection: Connection, user_id: int, before: int | None, at_most: int | None) -> list[OwnAlert]:
+    """``own_alerts`` within a transaction; all of them without ``at_most``."""
+    parameters = {"user_id": user_id, "before": before, "at_most": at_most}
+    return [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]

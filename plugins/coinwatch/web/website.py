@@ -31,6 +31,7 @@ class Site:
     inside_airflow: bool
     templates: jinja2.Environment
     limit: CallLimit = field(default_factory=lambda: CallLimit("subscriptions", SUBSCRIPTIONS))
+    link_limit: CallLimit = field(default_factory=lambda: CallLimit("requests for a link", SUBSCRIPTIONS))
     backtest_limit: CallLimit = field(default_factory=lambda: CallLimit("backtests", BACKTESTS))
     backtest_turns: Turns = field(default_factory=lambda: Turns(at_once=2, patience_seconds=2))
 
@@ -74,6 +75,7 @@ def templates() -> jinja2.Environment:
         age=wording.age,
         duration=duration,
         utc=wording.utc,
+        local=wording.local,
         iso=wording.iso,
     )
     environment.globals.update(assets=_assets_version())

@@ -2,7 +2,7 @@
 """Numbers and times as people read them."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 NO_VALUE = "–"
 
@@ -60,6 +60,11 @@ def duration(minutes: float) -> str:
 def utc(moment: datetime) -> str:
     """2026-01-31 12:00:05 UTC"""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def local(moment: datetime, zone: tzinfo) -> str:
+    """20 Nov 2026, 13:05, by the clock of a time zone"""
+    return f"{moment.astimezone(zone):%d %b %Y, %H:%M}".lstrip("0")
 
 
 def iso(moment: datetime) -> str:
