@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from coinwatch.mail.messages import Mail
-from coinwatch.mail.smtp import TIMEOUT_SECONDS
 
 IDLE_SECONDS = 0.1
 QUIT_SECONDS = 2
@@ -64,6 +63,7 @@ class Wire:
         self._socket = smtp.sock
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._idle = idle
+        self._patience = smtp.timeout
         self._pipelining = smtp.has_extn("pipelining")
         self._used = False
         self._unread = b""
@@ -131,7 +131,7 @@ class Wire:
     def _write(self, data: bytes) -> None:
         self._midway = True
         try:
-            self._socket.settimeout(TIMEOUT_SECONDS)
+            self._socket.settimeout(self._patience)
             self._socket.sendall(data)
         except OSError as error:
             raise Lost(str(error)) from error
@@ -161,14 +161,14 @@ class Wire:
         return line
 
     def _receive(self) -> bytes:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        deadline = time.monotonic() + self._patience
         self._socket.settimeout(IDLE_SECONDS)
         while True:
             try:
                 data = self._socket.recv(LONGEST_ANSWER)
             except TimeoutError:
                 if time.monotonic() > deadline:
-                    raise Lost(f"no answer within {TIMEOUT_SECONDS} s") from None
+                    raise Lost(f"no answer within {self._patience:g} s") from None
                 self._idle()
             except OSError as error:
                 raise Lost(str(error)) from error

@@ -80,7 +80,7 @@ class Handler(socketserver.StreamRequestHandler):
         if not self.recipient:
             self.wfile.write(b"554 nobody to send it to\r\n")
             return
-        ready = bool(self.unread) or bool(select.select([self.connection], [], [], 0.2)[0])
+        ready = bool(self.unread) or bool(select.select([self.connection], [], [], 0.1)[0])
         self.script.ahead.append(ready)
         if self.say(f"text {self.recipient}", "250 kept").startswith("250"):
             self.script.taken.append((self.recipient, b"".join(lines)))
@@ -216,15 +216,13 @@ def test_what_cannot_be_claimed_or_built_comes_out_after_the_answers_that_are_du
         yield "bob", mail_to("bob")
         raise RuntimeError("no more")
 
-    script = Script()
-    answered = []
+    answered: list[tuple[str, MailError | None]] = []
     with (
-        serving(script),
+        serving(Script()) as script,
         MailConnection(script.server()) as connection,
         pytest.raises(RuntimeError, match="no more"),
     ):
-        for name, error in connection.send(mails()):
-            answered.append((name, error))
+        answered.extend(connection.send(mails()))
     assert answered == [("ada", None), ("bob", None)]
 
 
@@ -238,7 +236,7 @@ def test_lines_that_begin_with_a_dot_arrive_as_they_were_and_end_nothing() -> No
 
 def test_an_address_that_would_be_a_command_of_its_own_is_refused_here() -> None:
     script = Script()
-    mails = [Mail("a@coinwatch.test", f"ada@example.org>\r\nRCPT TO:<eve@example.org", b"x\r\n"), mail_to("bob")]
+    mails = [Mail("a@coinwatch.test", "ada@example.org>\r\nRCPT TO:<eve@example.org", b"x\r\n"), mail_to("bob")]
     with serving(script), MailConnection(script.server()) as connection:
         [first, second] = [error for _, error in connection.send(enumerate(mails))]
     assert (type(first), second, names_taken(script)) == (PermanentMailError, None, ["bob"])
