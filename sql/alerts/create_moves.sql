@@ -1,14 +1,12 @@
--- What judged values are against their references, where that may fire somebody's rule; and all of them for rules that
--- wait to be armed again. turn counts all moves of a
--- kind and window in order of time, from 1 to turns. reached is the change in the rule's direction, in percent; a move of
--- exactly the threshold counts, although 0.105 / 0.1 is 4.999999999999996 % to a computer: hence 1e-12 more.
+-- What judged values are against their references, for the kinds and windows that somebody has, without those that can
+-- concern nobody. turn counts all moves of a kind and window in order of time; turns is their number for standing conditions, else 0.
+-- reach is the size of the change in percent; a move of exactly the threshold counts, although 0.105 / 0.1 is
+-- 4.999999999999996 % to a computer: hence 1e-12 more.
 CREATE TEMPORARY TABLE IF NOT EXISTS moves (
   instrument_id integer NOT NULL,
   metric text NOT NULL,
   kind text NOT NULL,
   window_seconds integer NOT NULL,
-  armed boolean NOT NULL,
-  direction text NOT NULL,
   turn integer NOT NULL,
   turns integer NOT NULL,
   observed_at timestamptz NOT NULL,
@@ -16,5 +14,5 @@ CREATE TEMPORARY TABLE IF NOT EXISTS moves (
   reference double precision NOT NULL,
   reference_at timestamptz NOT NULL,
   change_percent double precision NOT NULL,
-  reached double precision NOT NULL
+  reach double precision GENERATED ALWAYS AS ((1 + 1e-12) * abs(change_percent)) STORED
 ) ON COMMIT DELETE ROWS;

@@ -2,48 +2,52 @@
 -- when the run began, and those that some move of the run arms again, from that move on. OFFSET 0 keeps the planner from
 -- flattening the look-ups away.
 WITH armed_again AS (
-  SELECT s.id, min(m.turn) AS turn
+  SELECT s.*, m.instrument_id, m.metric, m.kind, m.window_seconds, min(m.turn) AS turn
   FROM moves m
   CROSS JOIN LATERAL (
-    SELECT id FROM subscriptions
-    WHERE status = 'active' AND instrument_id = m.instrument_id AND metric = m.metric AND kind = m.kind
-      AND window_seconds = m.window_seconds AND NOT armed AND direction = m.direction AND threshold > m.reached
+    VALUES ('up', sign(m.change_percent) * m.reach), ('down', -sign(m.change_percent) * m.reach), ('either', m.reach)
+  ) wanted (direction, reached)
+  CROSS JOIN LATERAL (
+    SELECT id, direction, threshold, active_from, expires_at FROM subscriptions
+    WHERE status = 'active' AND kind = m.kind AND window_seconds = m.window_seconds AND instrument_id = m.instrument_id
+      AND metric = m.metric AND NOT armed AND direction = wanted.direction AND threshold > wanted.reached
       AND active_from < m.observed_at
     OFFSET 0
   ) s
-  WHERE NOT m.armed
-  GROUP BY s.id
+  WHERE m.turns > 0
+  GROUP BY s.id, s.direction, s.threshold, s.active_from, s.expires_at, m.instrument_id, m.metric, m.kind, m.window_seconds
 ), rearmed AS (
   UPDATE subscriptions SET armed = true FROM armed_again WHERE subscriptions.id = armed_again.id
 ), found AS (
-  SELECT s.id, s.active_from, s.expires_at, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
+  SELECT s.*, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
   FROM moves m
   CROSS JOIN LATERAL (
     SELECT id, active_from, expires_at FROM subscriptions
-    WHERE status = 'active' AND instrument_id = m.instrument_id AND metric = m.metric AND kind = m.kind
-      AND window_seconds = m.window_seconds AND armed AND direction = m.direction AND threshold <= m.reached
+    WHERE status = 'active' AND kind = m.kind AND window_seconds = m.window_seconds AND instrument_id = m.instrument_id
+      AND metric = m.metric AND armed AND direction = ANY (ARRAY['either', CASE WHEN m.change_percent > 0 THEN 'up' ELSE 'down' END])
+      AND threshold <= m.reach
     OFFSET 0
   ) s
-  WHERE m.armed AND m.kind <> 'crosses'
+  WHERE m.kind <> 'crosses'
   UNION ALL
-  SELECT s.id, s.active_from, s.expires_at, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
+  SELECT s.*, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
   FROM moves m
   CROSS JOIN LATERAL (
     SELECT id, active_from, expires_at FROM subscriptions
-    WHERE status = 'active' AND instrument_id = m.instrument_id AND metric = m.metric AND kind = 'crosses'
-      AND window_seconds = 0 AND armed AND direction = m.direction
+    WHERE status = 'active' AND kind = 'crosses' AND window_seconds = 0 AND instrument_id = m.instrument_id
+      AND metric = m.metric AND armed AND direction = ANY (ARRAY['either', CASE WHEN m.change_percent > 0 THEN 'up' ELSE 'down' END])
       AND threshold >= least(m.value, m.reference) AND threshold <= greatest(m.value, m.reference)
       AND threshold <> m.reference
     OFFSET 0
   ) s
   WHERE m.kind = 'crosses'
   UNION ALL
-  SELECT s.id, s.active_from, s.expires_at, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
+  SELECT a.id, a.active_from, a.expires_at, m.turn, m.turns, m.observed_at, m.value, m.reference, m.reference_at, m.change_percent
   FROM armed_again a
-  JOIN subscriptions s ON s.id = a.id
-  JOIN moves m ON m.instrument_id = s.instrument_id AND m.metric = s.metric AND m.kind = s.kind
-    AND m.window_seconds = s.window_seconds AND m.direction = s.direction
-  WHERE NOT m.armed AND m.turn > a.turn AND s.threshold <= m.reached AND m.reached > 0
+  JOIN moves m ON m.instrument_id = a.instrument_id AND m.metric = a.metric AND m.kind = a.kind
+    AND m.window_seconds = a.window_seconds
+  WHERE m.turn > a.turn AND a.threshold <= m.reach
+    AND (a.direction = 'either' OR a.direction = CASE WHEN m.change_percent > 0 THEN 'up' ELSE 'down' END)
 )
 INSERT INTO hits (subscription_id, stretch, turn, observed_at, value, reference, reference_at, change_percent, turns)
 SELECT id, CASE WHEN turns > 0 THEN turn - row_number() OVER (PARTITION BY id ORDER BY turn) ELSE turn END,

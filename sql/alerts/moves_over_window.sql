@@ -1,6 +1,5 @@
 -- change_over_window: each value against the last one at or before :window earlier, if that is not older than :slack more.
-INSERT INTO moves (instrument_id, metric, kind, window_seconds, armed, direction, turn, turns, observed_at,
-                   value, reference, reference_at, change_percent, reached)
+INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 WITH compared AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value AS reference, before.observed_at AS reference_at,
          100 * (q.value - before.value) / before.value AS change_percent,
@@ -18,18 +17,8 @@ WITH compared AS (
     ORDER BY prices.observed_at DESC LIMIT 1
   ) before
   WHERE q.value IS NOT NULL AND before.value > 0
-    AND EXISTS (
-      SELECT FROM judged_rules
-      WHERE instrument_id = q.instrument_id AND metric = q.metric AND kind = 'change_over_window' AND window_seconds = :seconds
-    )
+    AND (CAST(:instruments AS integer[]) IS NULL OR q.instrument_id = ANY (CAST(:instruments AS integer[])))
 )
-SELECT m.instrument_id, m.metric, r.kind, r.window_seconds, r.armed, r.direction, m.turn, m.turns, m.observed_at, m.value,
-       m.reference, m.reference_at, m.change_percent, d.reached
-FROM compared m
-JOIN judged_rules r ON r.instrument_id = m.instrument_id AND r.metric = m.metric
-CROSS JOIN LATERAL (
-  SELECT (1 + 1e-12) * CASE r.direction WHEN 'up' THEN m.change_percent WHEN 'down' THEN -m.change_percent
-                                        ELSE abs(m.change_percent) END AS reached
-) d
-WHERE r.kind = 'change_over_window' AND r.window_seconds = :seconds
-  AND (NOT r.armed OR (d.reached > 0 AND r.bound <= d.reached));
+SELECT instrument_id, metric, :kind, :seconds, turn, turns, observed_at, value, reference, reference_at, change_percent
+FROM compared
+WHERE (1 + 1e-12) * abs(change_percent) >= :lowest;

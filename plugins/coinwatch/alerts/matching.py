@@ -20,8 +20,15 @@ from sqlalchemy import Connection, Engine
 from coinwatch.alerts.telling import DEFAULT, Telling, tell
 from coinwatch.database import Lock, hold, statement, transaction
 
-TEMPORARY_TABLES = ("judged_quotes", "rules", "moves", "hits")
-LOOKING_BACK = {"change_over_window": "alerts/moves_over_window", "deviation_from_average": "alerts/moves_from_average"}
+TEMPORARY_TABLES = ("judged_quotes", "moves", "hits")
+MOVES = {
+    "change_since_last": "alerts/moves_since_last",
+    "crosses": "alerts/moves_across",
+    "change_over_window": "alerts/moves_over_window",
+    "deviation_from_average": "alerts/moves_from_average",
+}
+# Of a kind and window with fewer subscriptions it pays to know on which instruments, and what a move has to reach.
+FEW = 1000
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
 SLACK = timedelta(days=1)
 
@@ -81,22 +88,25 @@ def judge(
     quotes = connection.execute(statement("alerts/take_new_quotes"), between).rowcount
     if not quotes:
         return 0, 0
-    connection.execute(statement("alerts/find_rules"))
-    connection.execute(statement("alerts/moves_since_last"))
-    connection.execute(statement("alerts/moves_across"))
-    for window in connection.execute(statement("alerts/windows")).all():
-        connection.execute(statement(LOOKING_BACK[window.kind]), _look_back(window))
+    for rules in connection.execute(statement("alerts/rules_in_use"), {"few": FEW}).all():
+        connection.execute(statement(MOVES[rules.kind]), _bounds(rules))
     connection.execute(statement("alerts/find_hits"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     connection.execute(statement("alerts/advance_watermarks"))
     return quotes, alerts
 
 
-def _look_back(window: sa.Row[Any]) -> dict[str, object]:
-    """Between which moments the references of one kind and window lie, so that no other partition is planned for."""
-    length = timedelta(seconds=window.window_seconds)
-    look_back = {"seconds": window.window_seconds, "window": length}
-    if window.kind == "deviation_from_average":
-        return look_back | {"oldest": window.oldest - length, "newest": window.newest}
-    bounds = {"oldest": window.oldest - length - SLACK, "newest": window.newest - length}
-    return look_back | bounds | {"slack": SLACK}
+def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
+    """What moves of one kind and window have to reach, on which instruments, and between which moments their references
+    lie, so that no other partition is planned for.
+    """
+    bounds = {"instruments": rules.instruments, "lowest": rules.lowest, "kind": rules.kind}
+    if rules.kind == "crosses":
+        return bounds | {"highest": rules.highest}
+    if not rules.window_seconds:
+        return bounds
+    window = timedelta(seconds=rules.window_seconds)
+    bounds |= {"seconds": rules.window_seconds, "window": window}
+    if rules.kind == "deviation_from_average":
+        return bounds | {"oldest": rules.oldest - window, "newest": rules.newest}
+    return bounds | {"oldest": rules.oldest - window - SLACK, "newest": rules.newest - window, "slack": SLACK}

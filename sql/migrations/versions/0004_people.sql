@@ -70,3 +70,11 @@ BEGIN
 EXCEPTION WHEN invalid_parameter_value THEN
   RETURN local_moment AT TIME ZONE 'UTC';
 END $$;
+
+-- For the matcher: which kinds and windows there are at all is read off the index's beginning; changes of rows that keep
+-- their keys stay on their page; alerts_once serves both directions of time.
+DROP INDEX subscriptions_match, alerts_subscription;
+CREATE INDEX subscriptions_match
+  ON subscriptions (kind, window_seconds, instrument_id, metric, armed, direction, threshold) WHERE status = 'active';
+ALTER TABLE subscriptions SET (fillfactor = 85);
+ALTER TABLE match_watermarks SET (fillfactor = 50);
