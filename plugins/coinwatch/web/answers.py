@@ -16,6 +16,7 @@ from coinwatch.errors import (
     InvalidRequest,
     NotFound,
     RequestError,
+    TookTooLong,
 )
 from coinwatch.web.wishes import field_messages
 
@@ -45,6 +46,8 @@ TITLES = {
     503: "Not available right now",
 }
 UNAVAILABLE = "The prices' database is not available right now. Please try again in a minute."
+
+TOO_LONG = "That took too long to work out. Ask for a shorter window or fewer days, or try again later."
 
 
 class TooManyRequests(RequestError):
@@ -101,7 +104,7 @@ async def answer_coinwatch_error(request: Request, error: Exception) -> Response
     if status >= 500:
         log.error("page failed", path=route_as_written(request), error_type=type(error).__name__, error=message)
         if getattr(request.state, "visitor", None) is None:
-            message = UNAVAILABLE
+            message = TOO_LONG if isinstance(error, TookTooLong) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
     return error_answer(request, status, message, fields=fields, headers=headers)

@@ -6,15 +6,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
+from coinwatch.alerts.backtest import PastAlert
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, unsubscribe
 from coinwatch.errors import NotFound
 from coinwatch.prices.periods import check_moment
 from coinwatch.prices.reading import History, LatestPrice, latest_prices, price_history
 from coinwatch.status import Status, pipeline_status
 from coinwatch.web.choices import watched_choices
+from coinwatch.web.preview import DAYS, look_back
 from coinwatch.web.subscribing import take_subscription
 from coinwatch.web.website import ClientHere, Site, SiteHere, VisitorHere
-from coinwatch.web.wishes import SubscriptionWish
+from coinwatch.web.wishes import SubscriptionWish, WatchWish
+
+MOST_DAYS = 90
+NEWEST = 100
 
 
 class Problem(BaseModel):
@@ -49,6 +54,32 @@ SUBSCRIBING: Answers = {
     409: {"model": Problem, "description": "There already (operators only)."},
     429: {"model": Problem, "description": "Too many from one place; Retry-After says when."},
 }
+
+TRYING: Answers = {
+    429: {"model": Problem, "description": "Too many from one place, or two at work already; Retry-After says when."},
+    503: {"model": Problem, "description": "Postgres is away, or it took too long to work out."},
+}
+
+
+class BacktestWish(WatchWish):
+    days: int = Field(DAYS, ge=1, le=MOST_DAYS, description=f"How many days to look back, {MOST_DAYS} at most.")
+
+
+class WouldHaveTold(BaseModel):
+    """How often a rule would have told somebody, and the newest alerts first."""
+
+    exchange: str
+    base: str
+    quote: str
+    condition: str = Field(examples=["the price moves by 5 % or more within 1 hour"])
+    start: datetime
+    end: datetime
+    known_since: datetime | None = Field(description="When the recorded values begin; null where there are none.")
+    values: int = Field(description="How many values were judged.")
+    alerts: int
+    per_week: float | None = Field(description="Over the time with values; null where that is less than a week.")
+    newest: list[PastAlert] = Field(description=f"At most {NEWEST}.")
+
 
 Exchange = Annotated[str | None, Query(max_length=60, description="Code of an exchange, or 'index'.")]
 
@@ -97,6 +128,32 @@ def make_subscription(
         response.status_code = 202
         return Accepted(status="waiting_for_confirmation", message="Please open the link in the mail we have sent.")
     return made
+
+
+@router.get(
+    "/backtest",
+    tags=["subscriptions"],
+    summary="How often a rule would have told you in the last days",
+    responses=TRYING | UNKNOWN,
+)
+def try_rule(
+    site: SiteHere, visitor: VisitorHere, client: ClientHere, wish: Annotated[BacktestWish, Query()]
+) -> WouldHaveTold:
+    found = look_back(site, wish, visitor, client, wish.days)
+    past = found.past
+    return WouldHaveTold(
+        exchange=past.exchange,
+        base=past.base,
+        quote=past.quote,
+        condition=found.condition,
+        start=past.start,
+        end=past.end,
+        known_since=found.known_since,
+        values=past.quotes,
+        alerts=len(past.alerts),
+        per_week=found.per_week,
+        newest=past.alerts[: -NEWEST - 1 : -1],
+    )
 
 
 @router.get("/subscriptions", tags=["operators"], summary="All subscriptions, or those of one address")

@@ -35,7 +35,7 @@ class Frame:
 
 
 PAGE = Frame(width=720, height=280, left=84, top=12, right=708, bottom=252, times=7)
-SMALL = Frame(width=420, height=190, left=62, top=10, right=408, bottom=164, times=5)
+SMALL = Frame(width=360, height=180, left=58, top=10, right=352, bottom=154, times=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ TABLE_ROWS = 25
 @router.get("/")
 def prices(site: SiteHere, request: Request) -> Response:
     choices = watched_choices(site.engine)
-    return site.page(request, "prices.html", _price_table(site) | {"choices": choices, "typed": BLANK, "problems": {}})
+    form = {"choices": choices, "typed": BLANK, "problems": {}, "preview": None}
+    return site.page(request, "prices.html", _price_table(site) | form)
 
 
 @router.get("/prices")

@@ -1,22 +1,25 @@
-"""Taking a subscription, for the form and the API alike, and the pages around it."""
+"""Taking a subscription, for the form and the API alike, and the pages of the form."""
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 
-from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, subscribe, unsubscribe
+from coinwatch.alerts.subscriptions import Subscription, subscribe
 from coinwatch.database import transaction
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError
-from coinwatch.mail.links import read_confirmation, read_unsubscribe
+from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError, TookTooLong
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.reading import latest_prices
 from coinwatch.web.access import Visitor
-from coinwatch.web.answers import TooManyRequests, status_of
+from coinwatch.web.answers import TOO_LONG, TooManyRequests, status_of
 from coinwatch.web.choices import watched_choices
+from coinwatch.web.preview import Preview, look_back, preview
 from coinwatch.web.website import ClientHere, Site, SiteHere, VisitorHere
-from coinwatch.web.wishes import BLANK, LastValue, SubscriptionWish, WatchWish, form_field, read_wish
+from coinwatch.web.wishes import BLANK, LastValue, SubscriptionWish, WatchWish, form_field, read_watch, read_wish
 
 router = APIRouter(include_in_schema=False)
+
+log = structlog.get_logger()
 
 
 def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | None, client: str) -> Subscription | None:
@@ -69,43 +72,49 @@ def send_form(site: SiteHere, visitor: VisitorHere, client: ClientHere, request:
     try:
         made = take_subscription(site, wish, visitor, client)
     except (InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
-        status = 422 if isinstance(error, NotFound) else status_of(error)
-        return form_page(site, request, typed, {field_of(error, wish): str(error)}, status=status)
+        return refused(site, request, typed, wish, error)
     return site.page(request, "subscribed.html", {"wish": wish, "made": made}, status=201 if made else 200)
 
 
-@router.get("/confirm/{token}")
-def ask_to_confirm(site: SiteHere, request: Request, token: str) -> Response:
-    """Only asks: mail scanners follow links, so a GET changes nothing."""
-    found = get_subscription(site.engine, read_confirmation(site.settings, token))
-    return site.page(request, "confirm.html", {"subscription": found})
-
-
-@router.post("/confirm/{token}")
-def do_confirm(site: SiteHere, request: Request, token: str) -> Response:
-    found = confirm(site.engine, read_confirmation(site.settings, token), site.clock())
-    return site.page(request, "confirmed.html", {"subscription": found})
-
-
-@router.get("/unsubscribe/{token}")
-def ask_to_unsubscribe(site: SiteHere, request: Request, token: str) -> Response:
-    """Only asks, like the confirmation. A mail about several alerts has one link for all of them."""
-    found = [get_subscription(site.engine, number) for number in read_unsubscribe(site.settings, token)]
-    return site.page(request, "unsubscribe.html", {"subscriptions": found})
-
-
-@router.post("/unsubscribe/{token}")
-def do_unsubscribe(site: SiteHere, request: Request, token: str) -> Response:
-    """The page's button, and one-click by mail programs (RFC 8058): the token is all it takes."""
-    ended = [unsubscribe(site.engine, number) for number in read_unsubscribe(site.settings, token)]
-    return site.page(request, "unsubscribed.html", {"subscriptions": ended})
+@router.post("/subscribe/preview")
+def preview_form(
+    site: SiteHere, visitor: VisitorHere, client: ClientHere, request: Request, typed: TypedHere
+) -> Response:
+    """The form again, with all that was typed and how often the rule would have told somebody."""
+    wish, problems = read_watch(typed, newest_value(site, typed))
+    if wish is None:
+        return form_page(site, request, typed, problems, status=422)
+    try:
+        found = look_back(site, wish, visitor, client)
+    except (InvalidRequest, NotFound, TooManyRequests) as error:
+        return refused(site, request, typed, wish, error)
+    except TookTooLong as error:
+        log.warning("backtest took too long", kind=wish.kind, coin=wish.coin, exchange=wish.exchange, error=str(error))
+        return form_page(site, request, typed, {"": TOO_LONG}, status=503)
+    return form_page(site, request, typed, preview=preview(found))
 
 
 def form_page(
-    site: Site, request: Request, typed: dict[str, str], problems: dict[str, str] | None = None, status: int = 200
+    site: Site,
+    request: Request,
+    typed: dict[str, str],
+    problems: dict[str, str] | None = None,
+    *,
+    preview: Preview | None = None,
+    status: int = 200,
 ) -> Response:
-    values = {"choices": watched_choices(site.engine), "typed": typed, "problems": problems or {}}
+    choices = watched_choices(site.engine)
+    values = {"choices": choices, "typed": typed, "problems": problems or {}, "preview": preview}
     return site.page(request, "subscribe.html", values, status=status)
+
+
+def refused(site: Site, request: Request, typed: dict[str, str], wish: WatchWish, error: RequestError) -> Response:
+    """The form with what the library would not do, at the field that it is about."""
+    status = 422 if isinstance(error, NotFound) else status_of(error)
+    page = form_page(site, request, typed, {field_of(error, wish): str(error)}, status=status)
+    if isinstance(error, TooManyRequests):
+        page.headers["Retry-After"] = str(error.retry_after)
+    return page
 
 
 def newest_value(site: Site, typed: dict[str, str]) -> LastValue:

@@ -73,6 +73,7 @@ def templates() -> jinja2.Environment:
         spread=wording.spread,
         amount=wording.amount,
         age=wording.age,
+        day_and_time=wording.day_and_time,
         duration=duration,
         utc=wording.utc,
         local=wording.local,

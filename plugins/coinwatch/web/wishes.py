@@ -238,6 +238,10 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return f"{given} is not a number. Write it like 2.5, with a point."
     if kind == "int_from_float":
         return f"{given} is not a whole number."
+    if kind == "greater_than_equal":
+        return f"{given} is too little: at least {limits['ge']}."
+    if kind == "less_than_equal":
+        return f"{given} is too much: at most {limits['le']}."
     if kind == "literal_error":
         return f"{given} is none of {limits['expected']}."
     if kind == "string_too_long":

@@ -67,6 +67,11 @@ def local(moment: datetime, zone: tzinfo) -> str:
     return f"{moment.astimezone(zone):%d %b %Y, %H:%M}".lstrip("0")
 
 
+def day_and_time(moment: datetime) -> str:
+    """31 Jan 12:00, in UTC"""
+    return moment.astimezone(UTC).strftime("%-d %b %H:%M")
+
+
 def iso(moment: datetime) -> str:
     """2026-01-31T12:00:05Z, for <time datetime> and links"""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
