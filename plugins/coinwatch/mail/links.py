@@ -11,6 +11,11 @@ DAY = 24 * 3600
 CONFIRMATION_SECONDS = 3 * DAY
 UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
 MANAGE_SECONDS = 90 * DAY
+TOO_OLD = {
+    "confirm": "Subscribe again to get a new one.",
+    "unsubscribe": "The newest mail has one that works.",
+    "manage": "The newest mail has one that works.",
+}
 
 
 def confirmation_link(settings: Settings, subscription_id: int) -> str:
@@ -33,9 +38,9 @@ def read_confirmation(settings: Settings, token: str) -> int:
     return _read(settings, "confirm", token, CONFIRMATION_SECONDS)[0]
 
 
-def read_unsubscribe(settings: Settings, token: str) -> list[int]:
+def read_unsubscribe(settings: Settings, token: str, max_age: int = UNSUBSCRIBE_SECONDS) -> list[int]:
     """The subscriptions of an unsubscribe link; InvalidRequest when it is forged, cut off or too old."""
-    return _read(settings, "unsubscribe", token, UNSUBSCRIBE_SECONDS)
+    return _read(settings, "unsubscribe", token, max_age)
 
 
 def read_manage(settings: Settings, token: str) -> int:
@@ -47,7 +52,7 @@ def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[in
     try:
         ids = _signer(settings, purpose).loads(token, max_age=max_age)
     except SignatureExpired:
-        raise InvalidRequest("token", "This link is too old. Subscribe again to get a new one.") from None
+        raise InvalidRequest("token", f"This link is too old. {TOO_OLD[purpose]}") from None
     except BadData:
         raise InvalidRequest("token", "This link is not complete. Copy the whole link from the mail.") from None
     return [int(subscription_id) for subscription_id in ids]
