@@ -134,7 +134,7 @@ def _alerts(settings: Settings, payload: Mapping[str, Any]) -> _Content:
         alert["unsubscribe_link"] = unsubscribe_link(settings, [alert["subscription_id"]])
     if alerts:
         subject = _headline(fresh[0])
-        preview = _preview(fresh[1:]) if len(fresh) > 1 else _compared(alerts[0])
+        preview = f"Also {_preview(fresh[1:])}" if len(fresh) > 1 else _compared(alerts[0])
         if len(fresh) > 1:
             subject += f", and {count(len(fresh) - 1, 'more alert')}"
     else:
