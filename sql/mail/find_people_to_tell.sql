@@ -1,11 +1,13 @@
 -- Who may be told now, and who not and until when: people with new alerts, and those whose moment to look again has come.
--- :mails_per_day is the cap per address, null for none. At the end of a summer time an hour of the day comes twice: of
--- its two moments the earlier one is looked at.
+-- :mails_per_day is the cap per address, null for none. Where the clocks skip or repeat the hour in which quiet hours
+-- end, the earliest moment it can be is noted: a look too early costs little. OFFSET 0 keeps the planner from flattening
+-- the look-ups away.
 WITH looked_at AS (
   SELECT user_id, min(since) AS since
   FROM (
     SELECT s.user_id, a.created_at AS since
-    FROM alerts a JOIN subscriptions s ON s.id = a.subscription_id
+    FROM alerts a
+    CROSS JOIN LATERAL (SELECT user_id FROM subscriptions WHERE id = a.subscription_id OFFSET 0) s
     WHERE a.state = 'new'
     UNION ALL
     SELECT user_id, since FROM held_people WHERE look_at <= :now
@@ -16,8 +18,8 @@ WITH looked_at AS (
          u.quiet_from, u.quiet_until, u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at,
          local_time(:now, u.timezone) AS here
   FROM looked_at l
-  JOIN users u ON u.id = l.user_id
-  LEFT JOIN held_people h ON h.user_id = l.user_id
+  CROSS JOIN LATERAL (SELECT * FROM users WHERE id = l.user_id OFFSET 0) u
+  LEFT JOIN LATERAL (SELECT * FROM held_people WHERE user_id = l.user_id OFFSET 0) h ON true
 ), clocks AS (
   SELECT *,
          CASE
@@ -53,7 +55,10 @@ INSERT INTO people_to_tell (user_id, since, held_for, reason, look_at, last_toda
 SELECT user_id, since, held_for, reason,
        CASE reason
          WHEN 'digest' THEN moment_at(digest_time + digest_period, timezone)
-         WHEN 'quiet' THEN least(moment_at(quiet_end, timezone), CAST(:now AS timestamptz) + (quiet_end - here))
+         WHEN 'quiet' THEN least(
+           moment_at(quiet_end, timezone),
+           moment_at(quiet_end + interval '1 hour', timezone) - interval '1 hour',
+           CAST(:now AS timestamptz) + (quiet_end - here))
          WHEN 'cap' THEN full_until
          ELSE 'infinity'
        END,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from coinwatch.database import statement
@@ -47,6 +48,8 @@ def tell(connection: Connection, now: datetime, telling: Telling) -> Told:
     people = connection.execute(statement("mail/find_people_to_tell"), wishes).rowcount
     if not people:
         return Told()
+    # The planner would guess hundreds of people, and read whole tables for ten of them.
+    connection.execute(sa.text("ANALYZE people_to_tell"))
     mails = connection.execute(statement("mail/queue_alerts"), {"now": now, "channels": telling.channels}).rowcount
     held = connection.execute(statement("mail/hold_alerts")).rowcount
     return Told(mails, held, kinds)
