@@ -17,6 +17,7 @@
     │       └── AddressRefused     5xx to the recipient: nothing will ever be accepted there
     └── RequestError               a person asked for something we cannot do; the message is for them
         ├── InvalidRequest         the input is wrong; ``field`` says which
+        │   └── TooManySubscriptions   the address has as many as anybody may have
         ├── NotFound               no such coin, exchange or subscription
         └── AlreadyExists          the same subscription is there already
 
@@ -108,6 +109,10 @@ class InvalidRequest(RequestError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class TooManySubscriptions(InvalidRequest):
+    """An address has as many living subscriptions as anybody may have it given."""
 
 
 class NotFound(RequestError):

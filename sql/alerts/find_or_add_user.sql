@@ -1,4 +1,7 @@
--- The person of an address, made where there is none; an operator's word verifies the address.
+-- The person of an address, made where there is none; an operator's word verifies the address, and that it takes mail.
 INSERT INTO users (email, verified_at, created_at) VALUES (:email, CASE WHEN :confirmed THEN CAST(:now AS timestamptz) END, :now)
-ON CONFLICT (lower(email)) DO UPDATE SET verified_at = coalesce(users.verified_at, excluded.verified_at)
+ON CONFLICT (lower(email)) DO UPDATE SET
+  verified_at = coalesce(users.verified_at, excluded.verified_at),
+  disabled_at = CASE WHEN NOT :confirmed THEN users.disabled_at END,
+  disabled_reason = CASE WHEN NOT :confirmed THEN users.disabled_reason END
 RETURNING id;

@@ -3,21 +3,23 @@
 import json
 import re
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.alerts.asked_mails import may_mail
+from coinwatch.alerts.asked_mails import mail_manage_link, may_mail
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
-from coinwatch.prices.catalog import FoundInstrument, find_instrument
+from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
+from coinwatch.prices.catalog import find_instrument
 
 # The form HTML gives for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
 # nothing that could break out of a header or an SMTP command.
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
 ADDRESS_LENGTH = 254
+MOST_SUBSCRIPTIONS = 100
+CONSENT_WAITS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,11 @@ def subscribe(
 ) -> Subscription:
     """Subscribe an address to a rule on one instrument.
 
-    ``confirmed`` is an operator's word for the address: the rule is active at once. Otherwise it is pending and
-    one mail asks the address for its consent. Raises InvalidRequest, NotFound or AlreadyExists.
+    ``confirmed`` is an operator's word for the address and that it takes mail: the rule is active at once. Otherwise
+    it is pending and one mail asks the address for its consent, also one that refused mail before.
+
+    Raises InvalidRequest, NotFound, for strangers TooManySubscriptions beyond :data:`MOST_SUBSCRIPTIONS`, and
+    AlreadyExists for a rule that the address has: where a stranger asked, it is mailed the link to its own page.
     """
     email = check_address(email)
     check_rule(rule, now)
@@ -79,12 +84,25 @@ def subscribe(
         }
         added = connection.execute(statement("alerts/add_subscription"), wanted).scalar_one_or_none()
         if added is None:
-            added = _existing(connection, wanted, rule, instrument, confirmed)
+            same = connection.execute(statement("alerts/same_subscription"), wanted).one()
+            subscription = _get(connection, same.id)
+            if same.status == "pending" and confirmed:
+                connection.execute(statement("alerts/confirm"), {"id": same.id, "now": now})
+                subscription = _get(connection, same.id)
+            already = same.status != "pending"
+        else:
+            if not confirmed:
+                _refuse_too_many(connection, user_id, now)
+            subscription, already = _get(connection, added), False
         connection.execute(statement("alerts/start_watermark"), wanted)
-        subscription = _get(connection, added)
         if not confirmed:
-            _ask_for_consent(connection, user_id, subscription, now)
-        return subscription
+            (_tell_already if already else _ask_for_consent)(connection, user_id, subscription, now)
+    if already:  # after the commit, which the mail needs
+        raise AlreadyExists(
+            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} when "
+            f"{subscription.condition}; it is subscription {subscription.id}."
+        )
+    return subscription
 
 
 def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription:
@@ -134,19 +152,27 @@ def check_address(email: str) -> str:
     return address
 
 
-def _existing(
-    connection: Connection, wanted: dict[str, object], rule: Rule, instrument: FoundInstrument, confirmed: bool
-) -> int:
-    """The id of the same rule where asking again makes sense: it still waits for consent."""
-    same = connection.execute(statement("alerts/same_subscription"), wanted).one()
-    if same.status != "pending":
-        raise AlreadyExists(
-            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} when "
-            f"{describe(rule, instrument.quote, instrument.base)}; it is subscription {same.id}."
+def _refuse_too_many(connection: Connection, user_id: int, now: datetime) -> None:
+    parameters = {"user_id": user_id, "asked_since": now - CONSENT_WAITS}
+    if connection.execute(statement("alerts/count_living"), parameters).scalar_one() > MOST_SUBSCRIPTIONS:
+        raise TooManySubscriptions(
+            "email",
+            f"This address has {MOST_SUBSCRIPTIONS} alerts, the most it may have. End one of them first; the page "
+            "“My alerts” mails you the link to them.",
         )
-    if confirmed:
-        connection.execute(statement("alerts/confirm"), {"id": same.id, "now": wanted["now"]})
-    return int(same.id)
+
+
+def _tell_already(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:
+    """Queue the link to the person's page with a word about the rule that somebody asked for again."""
+    mail_manage_link(
+        connection,
+        user_id,
+        subscription.email,
+        now,
+        reason="already",
+        condition=subscription.condition,
+        pair=f"{subscription.base}/{subscription.quote}",
+    )
 
 
 def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:

@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import check_address, confirm, list_subscriptions, subscribe, unsubscribe
+from coinwatch.alerts.subscriptions import (
+    MOST_SUBSCRIPTIONS,
+    check_address,
+    confirm,
+    list_subscriptions,
+    subscribe,
+    unsubscribe,
+)
 from coinwatch.database import transaction
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
+from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
 from tests.support.quotes import at
 
 
@@ -118,3 +125,65 @@ def test_an_accepted_address_cannot_break_out_of_a_header(text: str) -> None:
     assert address.isprintable()
     assert address.count("@") == 1
     assert not set(address) & set(' ,;:<>()[]"\\')
+
+
+def mails(engine: sa.Engine) -> list[tuple[str, str | None]]:
+    with transaction(engine) as connection:
+        rows = connection.execute(sa.text("SELECT kind, payload ->> 'reason' AS reason FROM outbox ORDER BY id"))
+        return [(row.kind, row.reason) for row in rows]
+
+
+def test_a_stranger_who_asks_for_what_there_is_has_the_person_told_and_few_times(catalog: sa.Engine) -> None:
+    made = ask(catalog)
+    for minute in range(5):
+        with pytest.raises(AlreadyExists):
+            ask(catalog, confirmed=False, email="ADA@example.org", now=at(minute))
+    assert mails(catalog) == [("manage", "already")] * 3
+    ask(catalog, confirmed=False, threshold=6.0, now=at(6))
+    assert mails(catalog) == [("manage", "already")] * 3, "confirmations share the limit"
+    with transaction(catalog) as connection:
+        payload = connection.execute(sa.text("SELECT payload FROM outbox LIMIT 1")).scalar_one()
+    assert payload == {"reason": "already", "condition": made.condition, "pair": "BTC/USD"}
+
+
+def test_an_operator_who_asks_for_what_there_is_mails_nobody(catalog: sa.Engine) -> None:
+    ask(catalog)
+    with pytest.raises(AlreadyExists):
+        ask(catalog)
+    assert mails(catalog) == []
+
+
+def disabled(engine: sa.Engine) -> bool:
+    with transaction(engine) as connection:
+        return bool(connection.execute(sa.text("SELECT disabled_at IS NOT NULL FROM users")).scalar_one())
+
+
+def test_an_address_that_refused_mail_is_asked_all_the_same_and_wakes_by_its_consent(catalog: sa.Engine) -> None:
+    ask(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE users SET disabled_at = :now, disabled_reason = '550'"), {"now": at(1)})
+    made = ask(catalog, confirmed=False, threshold=6.0, now=at(2))
+    assert mails(catalog) == [("confirmation", None)]
+    assert disabled(catalog), "a stranger's word wakes no address"
+    confirm(catalog, made.id, at(3))
+    assert not disabled(catalog)
+
+
+def test_an_operators_word_wakes_an_address_that_refused_mail(catalog: sa.Engine) -> None:
+    ask(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE users SET disabled_at = :now, disabled_reason = '550'"), {"now": at(1)})
+    ask(catalog, threshold=6.0)
+    assert not disabled(catalog)
+
+
+def test_nobody_is_given_more_than_a_hundred_but_by_an_operator(catalog: sa.Engine) -> None:
+    for number in range(MOST_SUBSCRIPTIONS):
+        ask(catalog, threshold=1.0 + number, confirmed=number % 2 == 0)
+    with pytest.raises(TooManySubscriptions, match="has 100 alerts"):
+        ask(catalog, threshold=500.0, confirmed=False)
+    assert len(list_subscriptions(catalog)) == MOST_SUBSCRIPTIONS
+    assert ask(catalog, threshold=1.0 + 1, confirmed=False, now=at(1)).status == "pending", "asking again is no new one"
+    ask(catalog, threshold=501.0)
+    later = at(4 * 24 * 60)
+    assert ask(catalog, threshold=500.0, confirmed=False, now=later).status == "pending", "half were never confirmed"
