@@ -16,7 +16,8 @@ from coinwatch.mail.wire import Answer, Lost, Wire
 
 ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # nothing that could end the command it stands in
 LOGIN_NEEDED = 530
-ABOUT_US = re.compile(r"5\.7\.\d")  # RFC 3463: policy; it says nothing about the address
+# RFC 3463: their system, a used-up quota (Gmail), a policy; it says nothing about the address.
+ABOUT_US = re.compile(r"5\.(3\.\d|4\.5|7\.\d)")
 
 Key = TypeVar("Key")
 

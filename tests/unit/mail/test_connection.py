@@ -151,6 +151,7 @@ def test_the_next_envelope_goes_with_the_text_only_where_the_server_says_so(pipe
         ("RCPT bob", "451 4.3.0 later", TemporaryMailError),
         ("RCPT bob", "550 5.1.1 no such user", AddressRefused),
         ("RCPT bob", "554 5.7.1 relaying denied", PermanentMailError),
+        ("RCPT bob", "550 5.4.5 daily sending quota exceeded", PermanentMailError),
         ("DATA bob", "451 4.3.0 later", TemporaryMailError),
         ("text bob", "452 4.3.1 full", TemporaryMailError),
         ("text bob", "554 5.7.1 looks like spam", PermanentMailError),
