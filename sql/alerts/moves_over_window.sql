@@ -1,4 +1,5 @@
 -- change_over_window: each value against the last one at or before :window earlier, if that is not older than :slack more.
+-- Compared as a row: beside :oldest the planner would take the range for empty, and sort it instead of reading one value.
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 WITH compared AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value AS reference, before.observed_at AS reference_at,
@@ -10,13 +11,13 @@ WITH compared AS (
     SELECT prices.observed_at, CASE q.metric WHEN 'price' THEN price ELSE volume_24h END AS value
     FROM prices
     WHERE prices.instrument_id = q.instrument_id
-      AND prices.observed_at <= q.observed_at - CAST(:window AS interval)
-      AND prices.observed_at >= q.observed_at - CAST(:window AS interval) - CAST(:slack AS interval)
+      AND (prices.observed_at, prices.instrument_id) <= (q.observed_at - CAST(:window AS interval), q.instrument_id)
       AND prices.observed_at >= :oldest AND prices.observed_at <= :newest
       AND (q.metric = 'price' OR volume_24h IS NOT NULL)
     ORDER BY prices.observed_at DESC LIMIT 1
   ) before
   WHERE q.value IS NOT NULL AND before.value > 0
+    AND before.observed_at >= q.observed_at - CAST(:window AS interval) - CAST(:slack AS interval)
     AND (CAST(:instruments AS integer[]) IS NULL OR q.instrument_id = ANY (CAST(:instruments AS integer[])))
 )
 SELECT instrument_id, metric, :kind, :seconds, turn, turns, observed_at, value, reference, reference_at, change_percent
