@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from email.message import EmailMessage
 from io import BytesIO
 from typing import Any
@@ -277,6 +278,30 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
         assert needed in text
     for compared in ("10 min before 100 USD", "5 min average 100 USD", "Value before  100 USD"):
         assert compared in text
+
+
+@pytest.mark.parametrize(
+    ("wishes", "later", "said"),
+    [
+        ("quiet_from = '11:00', quiet_until = '13:00'", at(60), "While your quiet hours lasted:"),
+        ("digest = 'daily', digest_sent_at = '2026-03-01T11:00Z'", at(20 * 60), "Your day in prices: 1 alert"),
+    ],
+)
+def test_what_is_held_says_why(
+    wishes: str, later: datetime, said: str, catalog: sa.Engine, settings: Settings, mailbox: Mailbox
+) -> None:
+    rule = Rule(threshold=5)
+    subscribe(catalog, email="ada@example.org", coin="BTC", exchange="kraken", rule=rule, now=at(-20), confirmed=True)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text(f"UPDATE users SET {wishes}"))
+    load(catalog, quote(100.0, -1), quote(105.5, 0))
+    for moment, sent in ((at(0), 0), (later, 1)):
+        match_alerts(catalog, moment)
+        assert deliver_mail(catalog, settings, clock=lambda moment=moment: moment).sent == sent
+    check_wire(mailbox.raw[0])
+    for kind in ("plain", "html"):
+        assert said in content(mailbox.messages[0], kind)
+        assert "105.5 USD" in content(mailbox.messages[0], kind)
 
 
 def test_a_picture_is_drawn_once_for_everybody(catalog: sa.Engine) -> None:
