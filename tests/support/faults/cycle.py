@@ -1,0 +1,93 @@
+"""The process that a fault hits: it runs the pipeline's cycle whenever it is told to, and says how that went."""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine
+
+from coinwatch import pipeline
+from coinwatch.clock import utc_now
+from coinwatch.database import create_engine
+from coinwatch.errors import CoinwatchError
+from coinwatch.settings import Settings
+from tests.support.faults.points import Moment, stop_at
+from tests.support.settings import make_settings
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the process needs to know; ``moment`` is None where no fault waits inside it.
+
+    ``constants`` replaces constants of coinwatch by their full names, such as coinwatch.mail.smtp.TIMEOUT_SECONDS.
+    """
+
+    database_url: str
+    settings: dict[str, object]
+    moment: Moment | None = None
+    nth: int = 1
+    constants: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """How a cycle went: errors of ours by their sentence, tracebacks of all others, which nobody should see."""
+
+    named: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not self.named and not self.raw
+
+
+def run_cycles(orders: Connection, order: Order) -> None:
+    """The process's main function: a Report for every "cycle" that comes, the word "stopped" at the point."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
+    for name, value in order.constants.items():
+        module, _, constant = name.rpartition(".")
+        if not hasattr(import_module(module), constant):
+            raise RuntimeError(f"there is no {name} any more")
+        setattr(import_module(module), constant, value)
+    engine, settings = create_engine(order.database_url), make_settings(**order.settings)
+
+    def stop() -> None:
+        orders.send("stopped")
+        orders.recv()
+
+    if order.moment:
+        stop_at(engine, order.moment, order.nth, stop)
+    while True:
+        try:
+            orders.recv()
+            orders.send(run_cycle(engine, settings))
+        except (EOFError, ConnectionError):
+            sys.exit(0)
+
+
+def run_cycle(engine: Engine, settings: Settings) -> Report:
+    """The steps of the DAG one after the other; like there, one that fails does not keep back the next."""
+    report = Report()
+
+    def collect() -> None:
+        failed = pipeline.collect_prices(engine, settings, utc_now()).failed
+        report.named.extend(failed.values())
+
+    steps: list[Callable[[], Any]] = [
+        collect,
+        lambda: pipeline.match_and_record(engine, settings, utc_now()),
+        lambda: pipeline.deliver_and_report(engine, settings),
+    ]
+    for step in steps:
+        try:
+            step()
+        except CoinwatchError as error:
+            report.named.append(f"{type(error).__name__}: {error}")
+        except Exception:  # noqa: BLE001 - whatever it is, that is what is looked for
+            report.raw.append(traceback.format_exc())
+    return report

@@ -1,0 +1,121 @@
+"""What happens in a run, from one seed: prices on three exchanges, and people with rules."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from coinwatch.alerts.rules import Direction, Metric, Rule
+from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.database import transaction
+from coinwatch.errors import AlreadyExists
+from tests.exchange_server.market import COINS, QUOTES
+from tests.exchange_server.server import ExchangeServer
+from tests.support.settings import exchange
+
+VENUES = ("coinbase", "binance", "coinnews")  # these say when a price was observed: the same quotes in every run
+BASES = ("BTC", "ETH", "SOL", "XRP")
+CYCLES = 3  # the last one is hit by the fault
+PEOPLE = 60
+TOLD = """
+SELECT u.email, e.code, i.base, s.kind, s.metric, s.direction, s.threshold, s.window_seconds, a.observed_at, a.price,
+       CAST(o.message_id AS text) AS message_id, o.status
+FROM alerts a
+JOIN subscriptions s ON s.id = a.subscription_id
+JOIN users u ON u.id = s.user_id
+JOIN instruments i ON i.id = s.instrument_id
+JOIN exchanges e ON e.id = i.exchange_id
+LEFT JOIN outbox o ON o.id = a.outbox_id
+"""
+
+Alert = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """An alert of the database with its mail: who is told what, and the mail's Message-ID and state."""
+
+    email: str
+    alert: Alert
+    price: float
+    message_id: str | None
+    status: str | None
+
+
+class Scenario:
+    """One seed's prices and people. All runs of the seed share ``start``, so that their alerts can be compared."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=CYCLES + 1)
+        chance = random.Random(f"prices {seed}")
+        self._prices: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for venue in VENUES:
+            for base in BASES:
+                price, volume = COINS[base][1] * chance.uniform(0.5, 2), chance.uniform(1e3, 1e5)
+                steps = [(price, volume)]
+                for _ in range(CYCLES - 1):
+                    price *= 1 + chance.choice((-1, 1)) * chance.uniform(0.02, 0.09)
+                    volume *= chance.uniform(0.7, 1.4)
+                    steps.append((price, volume))
+                self._prices[venue, base] = [(float(f"{price:.8g}"), float(f"{volume:.6g}")) for price, volume in steps]
+
+    def show(self, far_end: ExchangeServer, cycle: int) -> None:
+        """Let the exchanges show a cycle's prices."""
+        at = self.start + timedelta(minutes=cycle)
+        for (venue, base), steps in self._prices.items():
+            price, volume = steps[cycle]
+            far_end.market.set_price(venue, base, QUOTES[venue], price, at=at, volume=volume)
+
+    def subscribe_people(self, engine: Engine) -> None:
+        """One to three random rules for each person, active from just before the first quote."""
+        chance = random.Random(f"people {self.seed}")
+        for number in range(PEOPLE):
+            for _ in range(chance.randint(1, 3)):
+                venue, base = chance.choice(VENUES), chance.choice(BASES)
+                try:
+                    subscribe(
+                        engine,
+                        email=f"person{number}@example.org",
+                        coin=base,
+                        exchange=venue,
+                        rule=self._rule(chance, venue, base),
+                        now=self.start - timedelta(seconds=1),
+                        confirmed=True,
+                    )
+                except AlreadyExists:
+                    continue
+
+    def _rule(self, chance: random.Random, venue: str, base: str) -> Rule:
+        kind = chance.choice(("change_since_last", "change_over_window", "deviation_from_average", "crosses"))
+        metric: Metric = chance.choice(("price", "price", "volume_24h"))
+        repeat = chance.random() < 0.7
+        direction: Direction = chance.choice(("up", "down", "either", "either"))
+        if kind == "crosses":
+            first, *_, last = (step[metric == "volume_24h"] for step in self._prices[venue, base])
+            return Rule("crosses", round(first + (last - first) * chance.uniform(0.3, 0.9), 6), direction, metric)
+        windows = {"change_over_window": (60, 120), "deviation_from_average": (120, 300)}
+        window = chance.choice(windows[kind]) if kind in windows else 0
+        return Rule(kind, round(chance.uniform(0.5, 5), 2), direction, metric, window, repeat=repeat)  # type: ignore[arg-type]
+
+
+def exchange_settings(far_end: ExchangeServer) -> dict[str, object]:
+    """The configured coins and exchanges of a run."""
+    return {
+        "coins": {base: {"name": COINS[base][0].title()} for base in BASES},
+        "exchanges": {
+            venue: exchange(
+                venue.title(), *(f"{base}/{QUOTES[venue]}" for base in BASES), base_url=far_end.base_url(venue)
+            )
+            for venue in VENUES
+        },
+    }
+
+
+def alerts_of(engine: Engine) -> list[Told]:
+    """All alerts that the database knows."""
+    with transaction(engine) as connection:
+        rows = connection.execute(sa.text(TOLD)).all()
+    return [Told(row[0], tuple(row[:10]), row.price, row.message_id, row.status) for row in rows]
