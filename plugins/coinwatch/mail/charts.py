@@ -134,7 +134,6 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _png(ink: Image.Image) -> bytes:
     """The ink as transparency of one colour."""
     picture = ink.point([round(level * STEPS / 255) for level in range(256)])
-    picture = Image.frombytes("P", picture.size, picture.tobytes())
     picture.putpalette(COLOUR * (STEPS + 1))
     file = BytesIO()
     picture.save(file, "PNG", bits=4, transparency=bytes(255 * step // STEPS for step in range(STEPS + 1)))
