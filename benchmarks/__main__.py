@@ -18,6 +18,7 @@ SMALL = {
     "freshness": ["--sizes", "200000", "1000000", "--peer-seconds", "10"],
     "reads": ["--prices", "1000000", "--runs", "50"],
     "backfill": ["--days", "2"],
+    "delivery": ["--small"],
 }
 
 

@@ -25,7 +25,7 @@ GROUP = 25
 GROUP_SECONDS = 0.1
 DAY = timedelta(days=1)
 TRIES = 20
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 
 Wait = Callable[[float], object]
 Row = TypeVar("Row")
@@ -137,6 +137,10 @@ class Claims:
     def mark_failed(self, mail: Claimed, error: str) -> bool:
         """Given up; whether the lease was still ours."""
         return self._settle(mail, "mail/mark_failed", error=error)
+
+    def mark_dropped(self, mail: Claimed, reason: str) -> bool:
+        """Nobody is left to whom it could go; whether the lease was still ours."""
+        return self._settle(mail, "mail/mark_dropped", error=reason)
 
     def give_back(self, next_attempt_at: datetime | None = None, error: str | None = None) -> int:
         """Mark what is accepted and give back the rest without counting an attempt; how many are given back."""
