@@ -1,0 +1,454 @@
+"""What people do to their own alerts and data, and what that does to the matcher and the senders at work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts import changes
+from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.own_data import export
+from coinwatch.alerts.people import (
+    Person,
+    Preferences,
+    ask_for_link,
+    erase,
+    find_person,
+    get_person,
+    own_alerts,
+    set_preferences,
+    wake_address,
+)
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import confirm, subscribe, unsubscribe
+from coinwatch.database import Lock, create_engine, hold, statement, transaction
+from coinwatch.errors import AlreadyExists, DatabaseError, InvalidRequest, NotFound
+from coinwatch.mail.delivery import deliver_mail
+from tests.conftest import Database
+from tests.support.quotes import at, load, quote
+from tests.support.settings import make_settings
+from tests.support.smtp_server import Mailbox, smtp_server
+
+ADA, BOB = "ada@example.org", "bob@example.org"
+COLUMNS = sa.text("""
+  SELECT table_name, column_name FROM information_schema.columns
+  WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'jsonb', 'json', 'ARRAY', 'bytea')
+    AND table_name IN (SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE')
+""")
+
+
+def add(engine: sa.Engine, email: str = ADA, *, minutes: float = -1, confirmed: bool = True, **rule: Any) -> int:
+    wanted = Rule(**({"threshold": 5.0} | rule))
+    return subscribe(
+        engine, email=email, coin="BTC", exchange="kraken", rule=wanted, now=at(minutes), confirmed=confirmed
+    ).id
+
+
+def person(engine: sa.Engine, email: str = ADA) -> Person:
+    found = find_person(engine, email)
+    assert found is not None
+    return get_person(engine, found)
+
+
+def feed(engine: sa.Engine, *prices: float, first: int = 0) -> None:
+    for minute, price in enumerate(prices, first):
+        load(engine, quote(price, minute))
+        match_alerts(engine, at(minute))
+
+
+def told(engine: sa.Engine, email: str = ADA) -> list[float]:
+    """The minutes of a person's alerts, newest first."""
+    return [(alert.observed_at - at(0)).total_seconds() / 60 for alert in own_alerts(engine, person(engine, email).id)]
+
+
+def kinds(engine: sa.Engine, recipient: str = ADA) -> list[str]:
+    query = sa.text("SELECT kind FROM outbox WHERE recipient = :recipient ORDER BY id")
+    with transaction(engine) as connection:
+        return list(connection.execute(query, {"recipient": recipient}).scalars())
+
+
+def places_of(engine: sa.Engine, words: str) -> set[str]:
+    """Every column of every table in which these words stand."""
+    with transaction(engine) as connection:
+        found = set()
+        for table, column in connection.execute(COLUMNS).all():
+            query = sa.text(f'SELECT count(*) FROM "{table}" WHERE lower(CAST("{column}" AS text)) LIKE :words')
+            if connection.execute(query, {"words": f"%{words}%"}).scalar_one():
+                found.add(f"{table}.{column}")
+        return found
+
+
+def test_a_changed_rule_judges_only_what_comes_armed_and_rested(catalog: sa.Engine) -> None:
+    number = add(catalog, kind="change_over_window", window_seconds=60, cooldown_seconds=86_400)
+    feed(catalog, 100, 110, 121)
+    assert told(catalog) == [1]
+    me = person(catalog).id
+    rule = Rule("change_over_window", 4.0, "up", "price", 60, 0, False)
+    changed = changes.change_rule(catalog, me, number, rule, at(2.5))
+    assert changed.condition == "the price rises by 4 % or more within 1 minute"
+    feed(catalog, 133, 146, first=3)
+    assert told(catalog) == [3, 1]
+    assert changes.own_subscription(catalog, me, number).status == "ended"
+    again = changes.change_rule(catalog, me, number, rule, at(4.5))
+    assert again.status == "active", "changing a rule that has ended starts it again"
+    feed(catalog, 161, first=5)
+    assert told(catalog) == [5, 3, 1]
+
+
+def test_a_rule_that_the_person_has_already_is_refused(catalog: sa.Engine) -> None:
+    first, second = add(catalog), add(catalog, threshold=6.0)
+    me = person(catalog).id
+    with pytest.raises(AlreadyExists, match=f"moves by 5 % or more from one value to the next: number {first}"):
+        changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))
+    unsubscribe(catalog, first)
+    changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))
+    with pytest.raises(AlreadyExists, match=f"number {second}"):
+        changes.resume(catalog, me, first, at(1))
+    with pytest.raises(InvalidRequest, match="keeps its kind"):
+        changes.change_rule(catalog, me, second, Rule("crosses", 5.0), at(0))
+
+
+def test_paused_and_sleeping_rules_are_silent_and_wake_for_what_comes(catalog: sa.Engine) -> None:
+    number = add(catalog)
+    me = person(catalog).id
+    feed(catalog, 100, 110)
+    changes.pause(catalog, me, number)
+    assert changes.pause(catalog, me, number).status == "paused", "pressing the button twice is no error"
+    feed(catalog, 121, first=2)
+    changes.resume(catalog, me, number, at(2.5))
+    feed(catalog, 133, first=3)
+    assert changes.snooze(catalog, me, number, at(5), at(3)).state(at(4)) == "asleep"
+    feed(catalog, 146, first=4)
+    feed(catalog, 161, first=5)
+    assert told(catalog) == [5, 3, 1]
+    changes.snooze(catalog, me, number, at(60), at(5))
+    assert changes.snooze(catalog, me, number, None, at(5)).state(at(5)) == "active"
+    feed(catalog, 177, first=6)
+    assert told(catalog) == [6, 5, 3, 1]
+    with pytest.raises(InvalidRequest, match="up to 90 days"):
+        changes.snooze(catalog, me, number, at(0) + timedelta(days=100), at(6))
+    changes.pause(catalog, me, number)
+    with pytest.raises(InvalidRequest, match="this one is paused"):
+        changes.snooze(catalog, me, number, at(60), at(6))
+
+
+def test_what_waits_is_confirmed_and_what_has_ended_starts_again(catalog: sa.Engine) -> None:
+    number = add(catalog, confirmed=False)
+    me = person(catalog).id
+    with pytest.raises(InvalidRequest, match="this one is pending"):
+        changes.pause(catalog, me, number)
+    assert changes.resume(catalog, me, number, at(0)).status == "active"
+    assert person(catalog).verified_at == at(0)
+    add(catalog, threshold=9.0, expires_at=at(10))
+    assert changes.unsubscribe_all(catalog, me) == 2
+    feed(catalog, 100, 120)
+    assert told(catalog) == []
+    changes.resume(catalog, me, number, at(2))
+    feed(catalog, 140, first=3)
+    assert told(catalog) == [3]
+
+
+def test_nobody_touches_what_is_not_theirs(catalog: sa.Engine) -> None:
+    mine, theirs = add(catalog), add(catalog, BOB)
+    me = person(catalog).id
+    acts: list[Callable[[], object]] = [
+        lambda: changes.pause(catalog, me, theirs),
+        lambda: changes.resume(catalog, me, theirs, at(0)),
+        lambda: changes.snooze(catalog, me, theirs, at(9), at(0)),
+        lambda: changes.change_rule(catalog, me, theirs, Rule(threshold=1.0), at(0)),
+        lambda: changes.delete(catalog, me, theirs),
+        lambda: changes.own_subscription(catalog, me, theirs),
+    ]
+    for act in acts:
+        with pytest.raises(NotFound, match="no such alert"):
+            act()
+    before = person(catalog, BOB)
+    changes.unsubscribe_all(catalog, me)
+    set_preferences(catalog, me, Preferences("Asia/Tokyo"), at(0))
+    changes.delete(catalog, me, mine)
+    erase(catalog, me)
+    assert person(catalog, BOB) == before
+
+
+def test_a_deleted_alert_goes_with_what_it_told(catalog: sa.Engine) -> None:
+    number, other = add(catalog), add(catalog, threshold=9.0)
+    feed(catalog, 100, 110)
+    me = person(catalog).id
+    assert [(own.id, own.alerts, own.last_alert_at) for own in person(catalog).subscriptions] == [
+        (number, 1, at(1)),
+        (other, 1, at(1)),
+    ]
+    changes.delete(catalog, me, number)
+    assert [own.id for own in person(catalog).subscriptions] == [other]
+    assert [alert.subscription_id for alert in own_alerts(catalog, me)] == [other]
+
+
+def test_alerts_are_told_a_page_at_a_time(catalog: sa.Engine) -> None:
+    add(catalog)
+    feed(catalog, 100, 110, 121, 133, 146, 161)
+    me = person(catalog).id
+    first = own_alerts(catalog, me, at_most=3)
+    rest = own_alerts(catalog, me, before=first[-1].id, at_most=3)
+    assert [(alert.observed_at - at(0)).seconds // 60 for alert in first + rest] == [5, 4, 3, 2, 1]
+    assert (first[0].price, first[0].reference, first[0].unit, first[0].mail) == (161, 146, "USD", "queued")
+
+
+@pytest.mark.parametrize(
+    ("preferences", "field", "words"),
+    [
+        (Preferences("Europe/Berln"), "timezone", "Did you mean Europe/Berlin"),
+        (Preferences("Factory'; DROP"), "timezone", "There is no time zone"),
+        (Preferences(quiet_from=time(22)), "quiet_until", "both a beginning and an end"),
+        (Preferences(quiet_until=time(22)), "quiet_from", "both a beginning and an end"),
+        (Preferences(quiet_from=time(22), quiet_until=time(22)), "quiet_until", "every mail for ever"),
+        (Preferences(digest="hourly"), "digest", "none, daily, weekly"),  # type: ignore[arg-type]
+    ],
+)
+def test_impossible_preferences_are_refused_with_what_is_possible(
+    catalog: sa.Engine, preferences: Preferences, field: str, words: str
+) -> None:
+    add(catalog)
+    with pytest.raises(InvalidRequest, match=words) as refused:
+        set_preferences(catalog, person(catalog).id, preferences, at(0))
+    assert refused.value.field == field
+    assert person(catalog).preferences == Preferences()
+
+
+def test_preferences_are_kept_and_the_first_digest_tells_nothing_of_before(catalog: sa.Engine) -> None:
+    add(catalog)
+    wanted = Preferences("America/St_Johns", time(22, 30), time(7), "daily")
+    set_preferences(catalog, person(catalog).id, wanted, at(0))
+    set_preferences(catalog, person(catalog).id, wanted, at(9))
+    assert person(catalog).preferences == wanted
+    assert person(catalog).digest_sent_at == at(0)
+
+
+def test_only_the_person_wakes_a_refused_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    add(catalog), add(catalog, threshold=6.0)
+    mailbox.answers = {ADA: "550 5.1.1 no such user"}
+    feed(catalog, 100, 110)
+    deliver(catalog, mailbox, at(1))
+    refused = person(catalog)
+    assert (refused.disabled_at, refused.disabled_reason) == (at(1), "550 5.1.1 no such user")
+    assert {own.status for own in refused.subscriptions} == {"paused"}
+    mailbox.answers = {}
+    wake_address(catalog, refused.id)
+    woken = person(catalog)
+    assert (woken.disabled_at, woken.disabled_reason) == (None, None)
+    assert {own.status for own in woken.subscriptions} == {"paused"}
+    assert changes.resume_all(catalog, woken.id, at(2)) == 2
+    feed(catalog, 121, first=3)
+    deliver(catalog, mailbox, at(3))
+    assert [message["To"] for message in mailbox.messages] == [ADA]
+
+
+def test_a_link_is_mailed_to_known_addresses_at_most_three_times_an_hour(catalog: sa.Engine) -> None:
+    add(catalog)
+    ask_for_link(catalog, "nobody@example.org", at(0))
+    ask_for_link(catalog, " ADA@example.org", at(0))
+    assert (kinds(catalog), kinds(catalog, "nobody@example.org")) == (["manage"], [])
+    add(catalog, threshold=7.0, minutes=1, confirmed=False)
+    assert kinds(catalog) == ["manage", "confirmation"]
+    for minute in range(2, 6):
+        ask_for_link(catalog, ADA, at(minute))
+    assert kinds(catalog) == ["manage", "confirmation", "manage"], "confirmations and links count together"
+    ask_for_link(catalog, ADA, at(61))
+    assert kinds(catalog)[3:] == ["manage"]
+
+
+def test_an_unconfirmed_address_gets_nothing_but_the_question(catalog: sa.Engine) -> None:
+    number = add(catalog, confirmed=False)
+    ask_for_link(catalog, ADA, at(1))
+    assert kinds(catalog) == ["confirmation", "confirmation"]
+    confirm(catalog, number, at(2))
+    ask_for_link(catalog, ADA, at(3))
+    assert kinds(catalog)[2:] == ["manage"]
+
+
+def fill(engine: sa.Engine) -> int:
+    """A person about whom every table holds something."""
+    add(engine), add(engine, threshold=6.0, confirmed=False)
+    me = person(engine).id
+    feed(engine, 100, 110)
+    ask_for_link(engine, ADA, at(1))
+    set_preferences(engine, me, Preferences("Europe/Berlin", time(22), time(7), "daily"), at(1))
+    feed(engine, 121, first=2)
+    with transaction(engine) as connection:
+        secret = sa.text("UPDATE users SET channel_url = 'tgram://secret/1', disabled_reason = 'no ada@example.org'")
+        connection.execute(secret)
+        connection.execute(sa.text("UPDATE outbox SET last_error = 'ada@example.org: try later'"))
+    return me
+
+
+def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
+    me = fill(catalog)
+    add(catalog, BOB)
+    assert places_of(catalog, "ada@example") >= {"users.email", "outbox.recipient", "outbox.last_error"}
+    erase(catalog, me)
+    assert places_of(catalog, "ada@example") == set()
+    with transaction(catalog) as connection:
+        counts = {
+            table: connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("users", "subscriptions", "alerts", "outbox", "held_people")
+        }
+    assert counts == {"users": 1, "subscriptions": 1, "alerts": 0, "outbox": 0, "held_people": 0}
+    for gone in (erase, get_person, changes.unsubscribe_all):
+        with pytest.raises(NotFound, match="has been erased"):
+            gone(catalog, me)
+    assert find_person(catalog, ADA) is None
+    add(catalog)
+    assert told(catalog) == [], "who comes again begins anew"
+
+
+def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) -> None:
+    me = fill(catalog)
+    data = export(catalog, me, at(9))
+    first, second = data["subscriptions"]
+    assert (data["address"], data["time_zone"], data["digest"]) == (ADA, "Europe/Berlin", "daily")
+    assert data["quiet_hours"] == {"from": "22:00:00", "until": "07:00:00"}
+    assert data["exported_at"] == "2026-03-01T12:09:00Z"
+    assert data["alerts_held"]["why"] == "digest"
+    assert (first["condition"], first["status"]) == (
+        "the price moves by 5 % or more from one value to the next",
+        "active",
+    )
+    assert [(alert["observed_at"], alert["value"], alert["mail"]) for alert in first["alerts"]] == [
+        ("2026-03-01T12:01:00Z", 110, "queued"),
+        ("2026-03-01T12:02:00Z", 121, None),
+    ]
+    assert (second["status"], second["alerts"]) == ("pending", [])
+    assert [mail["kind"] for mail in data["mails"]] == ["confirmation", "alerts", "manage"]
+    assert data["other_channel"] == "tgram"
+    assert "secret" not in str(data)
+
+
+def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa.Engine) -> None:
+    """A new column has to be added to the export, or here with its reason."""
+    left_out = {
+        "users": {"id", "password_hash"},  # a secret; the export says whether there is one
+        "subscriptions": {"user_id", "instrument_id", "armed", "active_from", "rests_until"},  # the matcher's notes
+        "alerts": {"subscription_id", "outbox_id", "created_at"},
+        "outbox": {
+            "user_id",
+            "recipient",
+            "dedupe_key",
+            "lease",
+            "leased_until",
+        },  # who, said above; the sender's notes
+        "held_people": {"user_id"},
+    }
+    sources = {
+        "users": "person",
+        "held_people": "person",
+        "subscriptions": "subscriptions",
+        "alerts": "alerts",
+        "outbox": "mails",
+    }
+    query = sa.text("SELECT column_name FROM information_schema.columns WHERE table_name = :table")
+    with transaction(catalog) as connection:
+        for table, source in sources.items():
+            columns = set(connection.execute(query, {"table": table}).scalars()) - left_out[table]
+            text = str(statement(f"people/{source}"))
+            assert {name for name in columns if name not in text} == set(), table
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_server() as mailbox:
+        yield mailbox
+
+
+def deliver(engine: sa.Engine, mailbox: Mailbox, moment: datetime) -> None:
+    deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: moment)
+
+
+def test_erasing_waits_for_the_matcher_and_then_leaves_nothing(catalog: sa.Engine, database: Database) -> None:
+    """The matcher has judged the person's rule and is about to mail it when the person goes."""
+    number = add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
+    with transaction(catalog) as connection:
+        hold(connection, Lock.MATCHING)
+        connection.execute(sa.text("UPDATE subscriptions SET armed = false WHERE id = :id"), {"id": number})
+        eraser.start()
+        until = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        while not connection.execute(until).scalar_one():
+            threading.Event().wait(0.01)
+        parameters = {"user_id": me, "recipient": ADA, "payload": "{}", "now": at(0)}
+        connection.execute(statement("mail/queue_manage"), parameters)
+        assert eraser.is_alive()
+    eraser.join(timeout=30)
+    assert not eraser.is_alive()
+    assert places_of(catalog, ADA) == set()
+    other.dispose()
+
+
+def test_who_waits_too_long_for_the_matcher_is_told(
+    catalog: sa.Engine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    monkeypatch.setattr("coinwatch.alerts.people.LONGEST_WAIT_MILLISECONDS", 50)
+    with transaction(catalog) as connection:
+        hold(connection, Lock.MATCHING)
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            erase(other, me)
+    erase(other, me)
+    other.dispose()
+
+
+def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
+    catalog: sa.Engine, database: Database, mailbox: Mailbox
+) -> None:
+    """Matcher, sender and people at the same time: every run must end without an error, and nothing may be left."""
+    people = 40
+    emails = [f"p{number}@leaving.example" for number in range(people)]
+    for email in emails:
+        for percent in (1.0, 2.0, 3.0):
+            add(catalog, email, threshold=percent)
+    load(catalog, quote(100, 0))
+    match_alerts(catalog, at(0))
+    minutes = iter(range(1, 100_000))
+    stop, troubles = threading.Event(), []
+
+    def repeat(work: Callable[[sa.Engine], None]) -> threading.Thread:
+        def run() -> None:
+            engine = create_engine(database.url())
+            try:
+                while not stop.is_set():
+                    work(engine)
+            except Exception as error:  # noqa: BLE001
+                troubles.append(error)
+            finally:
+                engine.dispose()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def match(engine: sa.Engine) -> None:
+        minute = next(minutes)
+        load(engine, quote(100 if minute % 2 else 110, minute))
+        match_alerts(engine, at(minute))
+
+    threads = [repeat(match), *(repeat(lambda engine: deliver(engine, mailbox, at(100_000))) for _ in range(2))]
+    try:
+        for email in emails:
+            me = person(catalog, email)
+            changes.pause(catalog, me.id, me.subscriptions[0].id)
+            changes.resume_all(catalog, me.id, at(next(minutes)))
+            changes.delete(catalog, me.id, me.subscriptions[1].id)
+            erase(catalog, me.id)
+    finally:
+        stop.set()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert troubles == []
+    assert places_of(catalog, "leaving.example") == set()
+    with transaction(catalog) as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM alerts")).scalar_one() == 0
+    assert mailbox.messages, "mails went out in the meantime"
