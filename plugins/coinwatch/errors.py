@@ -14,7 +14,8 @@
     │   ├── TemporaryMailError     4xx, connection lost: the outbox tries this message again
     │   │   └── MailServerAway     no connection, login or sender refused: no message gets through now
     │   └── PermanentMailError     5xx: this message will never be accepted
-    │       └── AddressRefused     5xx to the recipient: nothing will ever be accepted there
+    │       ├── AddressRefused     5xx to the recipient: nothing will ever be accepted there
+    │       └── ChannelGone        the person's other channel was taken away: the message is dropped
     └── RequestError               a person asked for something we cannot do; the message is for them
         ├── InvalidRequest         the input is wrong; ``field`` says which
         │   └── TooManySubscriptions   the address has as many as anybody may have
@@ -97,6 +98,10 @@ class PermanentMailError(MailError):
 
 class AddressRefused(PermanentMailError):
     """The server will take no mail to this recipient: 5xx to RCPT."""
+
+
+class ChannelGone(PermanentMailError):
+    """There is no other channel (any more) on which the message could go."""
 
 
 class RequestError(CoinwatchError):

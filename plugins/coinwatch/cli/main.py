@@ -7,6 +7,7 @@ import typer
 from coinwatch import __version__
 from coinwatch.cli import (
     backfill,
+    channels,
     check,
     gaps,
     history,
@@ -28,7 +29,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (pipeline, prices, history, backfill, gaps, subscriptions, rules, transfer, operate, outbox, check, serve):
+for room in (
+    pipeline,
+    prices,
+    history,
+    backfill,
+    gaps,
+    subscriptions,
+    rules,
+    transfer,
+    operate,
+    outbox,
+    channels,
+    check,
+    serve,
+):
     app.add_typer(room.app)
 
 

@@ -78,3 +78,6 @@ CREATE INDEX subscriptions_match
   ON subscriptions (kind, window_seconds, instrument_id, metric, armed, direction, threshold) WHERE status = 'active';
 ALTER TABLE subscriptions SET (fillfactor = 85);
 ALTER TABLE match_watermarks SET (fillfactor = 50);
+
+-- What is due on other channels is found without reading the mails that wait.
+CREATE INDEX outbox_channels_due ON outbox (next_attempt_at) WHERE status = 'queued' AND channel = 'apprise';
