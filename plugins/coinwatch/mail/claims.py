@@ -142,10 +142,6 @@ class Claims:
         """Nobody is left to whom it could go; whether the lease was still ours."""
         return self._settle(mail, "mail/mark_dropped", error=reason)
 
-    def mark_dropped(self, mail: Claimed, error: str) -> bool:
-        """There is nobody any more to whom it could go; whether the lease was still ours."""
-        return self._settle(mail, "mail/mark_dropped", error=error)
-
     def give_back(self, next_attempt_at: datetime | None = None, error: str | None = None) -> int:
         """Mark what is accepted and give back the rest without counting an attempt; how many are given back."""
         self.mark_sent()

@@ -24,6 +24,7 @@ from coinwatch.database import statement, transaction
 from coinwatch.errors import (
     AddressRefused,
     CoinwatchError,
+    DatabaseError,
     MailError,
     MailServerAway,
     PermanentMailError,
@@ -74,6 +75,8 @@ def deliver_mail(
         sender = _Sender(engine, settings, clock, wait, stop)
         try:
             sender.run()
+        except DatabaseError:
+            raise  # what is claimed is free when its lease ends
         except BaseException:
             sender.claims.give_back()
             raise

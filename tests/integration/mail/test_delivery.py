@@ -237,6 +237,36 @@ def test_a_lease_that_ran_out_is_noticed_mail_by_mail(catalog: sa.Engine, mailbo
     assert {row.attempts for row in outbox(catalog).values()} == {1}
 
 
+def test_no_more_mails_go_out_in_a_day_than_the_provider_allows(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    settings = make_settings(smtp_url=mailbox.url, mails_per_day=4)
+    queue(catalog, *(f"person{number}@example.org" for number in range(6)))
+    subscribe(
+        catalog,
+        email="new@example.org",
+        coin="BTC",
+        rule=Rule(threshold=5),
+        now=at(1),
+        confirmed=False,
+        exchange="kraken",
+    )
+    first = deliver(catalog, settings, minutes=2)
+    assert (first.sent, first.queued, first.held) == (4, 3, 3)
+    assert "new@example.org" in {message["To"] for message in mailbox.messages}, "confirmations first"
+    later = deliver(catalog, settings, minutes=2 + 60)
+    assert (later.sent, later.held) == (0, 3)
+    a_day_later = deliver(catalog, settings, minutes=2 + 1440)
+    assert (a_day_later.sent, a_day_later.held) == (3, 0)
+    assert {row.attempts for row in outbox(catalog).values()} == {1}, "what was held back was not tried"
+
+
+def test_two_senders_together_keep_to_the_daily_limit(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    settings = make_settings(smtp_url=mailbox.url, mails_per_day=150)
+    queue(catalog, *(f"person{number}@example.org" for number in range(300)))
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: deliver(catalog, settings), range(3)))
+    assert sum(result.sent for result in results) == len(mailbox.messages) == 150
+
+
 def test_sigterm_ends_the_sender_between_two_mails(
     catalog: sa.Engine, database: Database, settings: Settings, mailbox: Mailbox
 ) -> None:
