@@ -2,14 +2,16 @@
 and to have it erased.
 
 Whoever changes a person's rows goes the same way round, so that nobody waits in a circle and the matcher never finds
-a rule gone that it has just judged: first the matcher's lock, then the person, then their mails in order of id, then
-their subscriptions.
+a rule gone that it has just judged: first the matcher's lock, then the person, then their mails, then their
+subscriptions. Senders mark many mails at once and in any order: whoever needs all mails of a person takes them all or
+none, and never waits for one while holding another.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time
+from time import monotonic, sleep
 from typing import Literal, get_args
 
 import structlog
@@ -19,7 +21,7 @@ from coinwatch.alerts.asked_mails import mail_manage_link
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, describe
 from coinwatch.alerts.subscriptions import ask_again
 from coinwatch.database import Lock, hold, statement, transaction
-from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.errors import DatabaseError, InvalidRequest, NotFound
 from coinwatch.prices.periods import time_zone
 
 Digest = Literal["none", "daily", "weekly"]
@@ -230,7 +232,7 @@ def erase(engine: Engine, user_id: int) -> None:
     Waits for a run of the matcher. A mail that a sender has just taken out of the outbox may still arrive.
     """
     with held_person(engine, user_id) as connection:
-        connection.execute(statement("people/hold_mails"), {"user_id": user_id})
+        _hold_mails(connection, user_id)
         connection.execute(statement("people/delete_subscriptions"), {"user_id": user_id})
         connection.execute(statement("people/erase"), {"user_id": user_id})
     log.info("person erased", user_id=user_id)
@@ -283,3 +285,15 @@ def alerts_of(connection: Connection, user_id: int, before: int | None, at_most:
     """``own_alerts`` within a transaction; all of them without ``at_most``."""
     parameters = {"user_id": user_id, "before": before, "at_most": at_most}
     return [OwnAlert(**row) for row in connection.execute(statement("people/alerts"), parameters).mappings()]
+
+
+def _hold_mails(connection: Connection, user_id: int) -> None:
+    """Hold all mails of a person; DatabaseError when senders do not let go of them in a while."""
+    deadline = monotonic() + LONGEST_WAIT_MILLISECONDS / 1000
+    while monotonic() < deadline:
+        with connection.begin_nested() as attempt:
+            if connection.execute(statement("people/hold_mails"), {"user_id": user_id}).scalar_one():
+                return
+            attempt.rollback()
+        sleep(0.02)
+    raise DatabaseError("A sender does not let go of this person's mails. Please try again in a minute.")

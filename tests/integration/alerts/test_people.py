@@ -400,6 +400,28 @@ def test_who_waits_too_long_for_the_matcher_is_told(
     other.dispose()
 
 
+def test_erasing_never_holds_one_mail_while_it_waits_for_another(catalog: sa.Engine, database: Database) -> None:
+    """A sender that holds the younger mail can still take the older one, and then the person goes."""
+    add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    for hours in range(2):
+        ask_for_link(catalog, ADA, at(120 * hours))
+    take = sa.text("UPDATE outbox SET attempts = attempts + 1 WHERE id = (SELECT max(id) - :before FROM outbox)")
+    eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
+    with transaction(catalog) as sender:
+        sender.execute(take, {"before": 0})
+        eraser.start()
+        busy = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        while not sender.execute(busy).scalar_one():
+            threading.Event().wait(0.01)
+        threading.Event().wait(0.1)
+        assert sender.execute(take, {"before": 1}).rowcount == 1
+    eraser.join(timeout=30)
+    assert not eraser.is_alive()
+    assert places_of(catalog, ADA) == set()
+    other.dispose()
+
+
 def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
     catalog: sa.Engine, database: Database, mailbox: Mailbox
 ) -> None:
