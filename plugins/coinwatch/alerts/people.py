@@ -94,7 +94,7 @@ class OwnSubscription:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Why a person's newest alerts are not told yet (digest, quiet, cap, missed, disabled), since when, and when that
-    is looked at again: None where only a new alert or the person changes it."""
+    is looked at again: a moment in the past is the next run, None until a new alert or the person changes it."""
 
     reason: str
     since: datetime
