@@ -3,7 +3,7 @@ UPDATE outbox SET lease = :lease, leased_until = :leased_until, attempts = attem
 WHERE id IN (
   SELECT id FROM outbox
   WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
-  ORDER BY CASE WHEN CAST(:confirmations_first AS boolean) THEN kind <> 'confirmation' END, next_attempt_at, id
+  ORDER BY CASE WHEN CAST(:confirmations_first AS boolean) THEN kind <> 'confirmation' END, next_attempt_at
   LIMIT :most
   FOR UPDATE SKIP LOCKED
 )
