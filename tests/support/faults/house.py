@@ -55,7 +55,8 @@ class Outcome:
 
     ``lost``: alerts that an undisturbed run tells and no mail told. ``doubled``: further copies of a mail that the
     server took; ``in_flight``: mails that it had and whose mark was not committed at the moment of the fault.
-    ``beyond``: copies that this does not explain, more than one of a mail, or an alert told in two mails. ``refused``:
+    ``beyond``: copies that this does not explain, more than one of a mail, mails under another
+    Message-ID than the outbox has, alerts told in two mails or that should not be. ``refused``:
     alerts in mails that the server refused for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
     those of libraries. Seconds from the fault to the first mail taken, and to the last; None where none was left.
     """
@@ -69,7 +70,7 @@ class Outcome:
     refused: int
     disabled: int
     first_seconds: float | None
-    all_seconds: float | None
+    last_seconds: float | None
     named: list[str] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
 
@@ -259,13 +260,12 @@ class _Run:
         self._struck_at = time.monotonic()
         if self._strike and self._process:
             self._strike(self._process)
-        marked = self._marked()
-        self._in_flight = {mail.message_id for mail in self.house.mail.taken} - marked
+        self._in_flight = {mail.message_id for mail in self.house.mail.taken} - self._message_ids("sent")
 
-    def _marked(self) -> set[str]:
+    def _message_ids(self, status: str = "%") -> set[str]:
         with psycopg.connect(self.order.database_url) as connection:
-            rows = connection.execute("SELECT CAST(message_id AS text) FROM outbox WHERE status = 'sent'").fetchall()
-        return {row[0] for row in rows}
+            rows = connection.execute("SELECT CAST(message_id AS text) FROM outbox WHERE status LIKE %s", [status])
+            return {row[0] for row in rows}
 
     def _delivered(self) -> bool:
         return not self._count("SELECT count(*) FROM outbox WHERE status = 'queued'")
@@ -283,6 +283,7 @@ class _Run:
         doubled = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
         in_flight = self._in_flight | self._in_trouble(taken)
         beyond = sum(number if message_id not in in_flight else number - 1 for message_id, number in doubled.items())
+        beyond += len(copies.keys() - self._message_ids())
         beyond += len(read - self.expected) + self._told_twice() + sum(1 for alert in told if alert.message_id is None)
         after = [mail.at - struck_at for mail in taken if mail.at > struck_at]
         return Outcome(
@@ -295,7 +296,7 @@ class _Run:
             refused=len(refused),
             disabled=self._count("SELECT count(*) FROM users WHERE disabled_at IS NOT NULL"),
             first_seconds=min(after, default=None),
-            all_seconds=max(after, default=None),
+            last_seconds=max(after, default=None),
             named=self.named,
             raw=self.raw,
         )

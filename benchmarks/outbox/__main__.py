@@ -1,0 +1,153 @@
+"""What gets lost and doubled when the cycle is killed or its surroundings fail: ``python -m benchmarks.outbox``.
+
+Faults: the real cycle (collect, load, match, deliver to an SMTP server) in a process of its own is killed, or loses
+Postgres, at each of ten points, with random prices and rules from each seed; then new processes run until everything is
+out, and every alert of an undisturbed run is looked for in the mails that the server took. Troubles: the mail server
+itself fails once at each step of a mail. Races: several senders empty the same outbox. Real clock, real lease, real
+pauses: most of the time is waiting for them, several runs beside each other.
+"""
+
+import argparse
+import json
+import queue
+import statistics
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import product
+
+import structlog
+
+from benchmarks.outbox.races import races
+from benchmarks.shared.report import Goal, Report, Row, say, text_of
+from tests.support.faults.house import FAULTS, House, Outcome, fault_house
+from tests.support.faults.points import POINTS
+
+SOON_SECONDS = 30.0
+SMTP_SILENCE = {"coinwatch.mail.smtp.TIMEOUT_SECONDS": 2}
+STEPS = ("connect", "ehlo", "mail", "rcpt", "data", "body", "dot", "taken")
+REFUSALS = (
+    ("mail", "451 4.3.0 try later"),
+    ("rcpt", "451 4.3.0 try later"),
+    ("rcpt", "550 5.1.1 no such user"),
+    ("data", "451 4.3.0 try later"),
+    ("dot", "451 4.3.0 try later"),
+    ("dot", "554 5.7.1 looks like spam"),
+)
+TROUBLES = (*REFUSALS, *((step, what) for what in ("silence", "close") for step in STEPS))
+PARTS = ("faults", "troubles", "races")
+
+Case = tuple[str, str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each point and fault, each with its own prices")
+    parser.add_argument("--first-seed", type=int, default=1, help="to see others than the last time")
+    parser.add_argument("--mails", type=int, default=100_000, help="in the races")
+    parser.add_argument(
+        "--at-once", type=int, default=10, help="runs beside each other, each with a Postgres of its own"
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of the parts")
+    parser.add_argument("--small", action="store_true", help="one seed, 2,000 mails")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    seeds = range(arguments.first_seed, arguments.first_seed + (1 if arguments.small else arguments.seeds))
+    reports = []
+    if "faults" in arguments.only:
+        title = "The cycle hit at ten points"
+        played = play_all(list(product(POINTS, FAULTS)), House.fault, seeds, arguments.at_once)
+        reports.append(report("outbox faults", title, played))
+    if "troubles" in arguments.only:
+        title = "A mail server that fails once"
+        played = play_all(TROUBLES, House.trouble, seeds, arguments.at_once)
+        reports.append(report("outbox troubles", title, played))
+    if "races" in arguments.only:
+        reports.append(races(2_000 if arguments.small else arguments.mails))
+    if arguments.json:
+        sys.stdout.write(json.dumps([asdict(each) for each in reports], indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(text_of(each) for each in reports) + "\n")
+
+
+def play_all(
+    cases: Sequence[Case], play: Callable[[House, int, str, str], Outcome], seeds: Sequence[int], at_once: int
+) -> dict[Case, list[Outcome]]:
+    """Every case with every seed, several at once; a line for each run that is not as it should be."""
+    waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
+    for seed in seeds:
+        for case in cases:
+            waiting.put((seed, case))
+    played: dict[Case, list[Outcome]] = {case: [] for case in cases}
+    lock, total, done = threading.Lock(), len(cases) * len(seeds), 0
+
+    def work(_: int) -> None:
+        nonlocal done
+        with fault_house(SMTP_SILENCE) as house:
+            while True:
+                try:
+                    seed, case = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                outcome = play(house, seed, *case)
+                with lock:
+                    played[case].append(outcome)
+                    done += 1
+                    if outcome.lost or outcome.beyond or outcome.raw:
+                        say(f"NOT AS IT SHOULD BE: seed {seed}, {case}: {outcome}")
+                    if done % 20 == 0 or done == total:
+                        say(f"{done} of {total} runs")
+
+    with ThreadPoolExecutor(min(at_once, total)) as pool:
+        list(pool.map(work, range(min(at_once, total))))
+    return played
+
+
+def report(name: str, title: str, played: dict[Case, list[Outcome]]) -> Report:
+    """A row per case; goals over all of them."""
+    rows: list[Row] = [_row(case, outcomes) for case, outcomes in played.items()]
+    everything = [outcome for outcomes in played.values() for outcome in outcomes]
+    lost, beyond = sum(outcome.lost for outcome in everything), sum(outcome.beyond for outcome in everything)
+    raw = sum(len(outcome.raw) for outcome in everything)
+    slowest = max((outcome.first_seconds or 0.0 for outcome in everything), default=0.0)
+    goals = [
+        Goal("alerts lost: 0", lost, lost == 0),
+        Goal("doubled but by one copy of a mail in flight, or under another Message-ID: 0", beyond, beyond == 0),
+        Goal("tracebacks of libraries: 0", raw, raw == 0),
+        Goal(f"mails go out again within {SOON_SECONDS:g} s of every fault", slowest, slowest <= SOON_SECONDS),
+    ]
+    alerts, mails = (statistics.median(getattr(run, name) for run in everything) for name in ("alerts", "mails"))
+    note = (
+        f"{len(everything)} runs, with {alerts:g} alerts in {mails:g} mails each (median). in flight: taken by the"
+        " server and not marked at the moment of the fault. Seconds from the fault to the first mail taken after it, "
+        "and to the last."
+    )
+    return Report(name, title, rows, goals, [note])
+
+
+def _row(case: Case, outcomes: Sequence[Outcome]) -> Row:
+    first = [outcome.first_seconds for outcome in outcomes if outcome.first_seconds is not None]
+    last = [outcome.last_seconds for outcome in outcomes if outcome.last_seconds is not None]
+    return {
+        "point": case[0],
+        "fault": case[1],
+        "runs": len(outcomes),
+        "lost": sum(outcome.lost for outcome in outcomes),
+        "doubled": sum(outcome.doubled for outcome in outcomes),
+        "in flight": sum(outcome.in_flight for outcome in outcomes),
+        "most in flight": max(outcome.in_flight for outcome in outcomes),
+        "beyond": sum(outcome.beyond for outcome in outcomes),
+        "refused": sum(outcome.refused for outcome in outcomes),
+        "named errors": sum(len(outcome.named) for outcome in outcomes),
+        "first s": statistics.median(first) if first else None,
+        "first s max": max(first, default=None),
+        "last s": statistics.median(last) if last else None,
+        "last s max": max(last, default=None),
+    }
+
+
+if __name__ == "__main__":
+    main()

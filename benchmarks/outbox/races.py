@@ -1,0 +1,110 @@
+"""Senders that race for the same outbox, left alone or killed on the way."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+import structlog
+
+from benchmarks.delivery.outbox import fill_outbox
+from benchmarks.outbox.sink import CountingSink, counting_sink
+from benchmarks.shared.postgres import Database, benchmark_server, make_database
+from benchmarks.shared.report import Goal, Report, Row, say
+from coinwatch.database import create_engine
+from coinwatch.mail.delivery import deliver_mail
+from tests.support.faults.house import PROCESSES
+from tests.support.settings import make_settings
+
+MOST_IN_HAND = 27  # mails that one sender may have sent and not marked: a group of 25, and what is on its way
+SENT = "SELECT count(*) FROM outbox WHERE status = 'sent'"
+
+
+def races(mails: int) -> Report:
+    """Two and eight senders over so many mails; and eight of which four are killed in the middle."""
+    rows: list[Row] = []
+    with race_database() as database:
+        for senders, killed in ((2, 0), (8, 0), (8, 4)):
+            row = race(database, mails, senders, killed)
+            say(f"race: {row}")
+            rows.append(row)
+    doubled = sum(int(str(row["doubled"])) for row in rows if not row["killed"])
+    lost = sum(int(str(row["lost"])) for row in rows)
+    goals = [
+        Goal("lost: 0", lost, lost == 0),
+        Goal("doubled by senders that race: 0", doubled, doubled == 0),
+        Goal(
+            f"doubled by a kill: {MOST_IN_HAND} a sender at most",
+            rows[-1]["doubled"] / rows[-1]["killed"],  # type: ignore[operator]
+            rows[-1]["doubled"] <= MOST_IN_HAND * rows[-1]["killed"],  # type: ignore[operator]
+        ),
+    ]
+    return Report("outbox races", f"Senders racing over {mails:,} mails", rows, goals)
+
+
+def race(database: Database, mails: int, senders: int, killed: int) -> Row:
+    """One race, and a last sender for what the killed ones had claimed; what the mail server got, by Message-ID."""
+    fill_outbox(database, mails)
+    with counting_sink() as sink:
+        began = time.monotonic()
+        processes = [_sender(database, sink) for _ in range(senders)]
+        struck_at = _kill_on_the_way(processes[:killed], sink, mails) if killed else None
+        for process in processes:
+            process.join()
+        if killed:
+            last = _sender(database, sink)
+            last.join()
+            processes.append(last)
+        seconds = time.monotonic() - began
+        time.sleep(0.2)
+        taken = Counter(sink.taken)
+    failed = [process.exitcode for process in processes[killed:] if process.exitcode]
+    if failed:
+        raise RuntimeError(f"senders ended with {failed}")
+    with database.admin() as connection:
+        found = connection.execute(SENT).fetchone()
+        named = {str(row[0]) for row in connection.execute("SELECT CAST(message_id AS text) FROM outbox")}
+    return {
+        "senders": senders,
+        "killed": killed,
+        "mails": mails,
+        "lost": len(named - taken.keys()),
+        "doubled": sum(taken.values()) - len(taken),
+        "copies of one at most": max(taken.values()),
+        "unknown": len(taken.keys() - named),
+        "marked sent": found[0] if found else 0,
+        "seconds": seconds,
+        "seconds from the kill": time.monotonic() - struck_at if struck_at else None,
+    }
+
+
+@contextmanager
+def race_database() -> Iterator[Database]:
+    with benchmark_server() as server:
+        yield make_database(server, "races")
+
+
+def send_everything(database_url: str, smtp_url: str) -> None:
+    """One sender's main function."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    engine = create_engine(database_url)
+    deliver_mail(engine, make_settings(smtp_url=smtp_url))
+
+
+def _sender(database: Database, sink: CountingSink) -> BaseProcess:
+    process = PROCESSES.Process(target=send_everything, args=(database.url, sink.url), daemon=True)
+    process.start()
+    return process
+
+
+def _kill_on_the_way(victims: list[BaseProcess], sink: CountingSink, mails: int) -> float:
+    """Kill one after the other while the mails go out; when the last one died."""
+    for number, victim in enumerate(victims, 1):
+        while len(sink.taken) < mails * number / (len(victims) + 2):
+            time.sleep(0.01)
+        os.kill(victim.pid or 0, signal.SIGKILL)
+        victim.join()
+    return time.monotonic()
