@@ -1,5 +1,6 @@
 """The app on a real Postgres: alone as everybody sees it, and as if inside Airflow."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -7,10 +8,15 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser
 
 from coinwatch.settings import Settings
 from coinwatch.web.access import Identify, Visitor, identify_by_token
 from coinwatch.web.app import create_app
+from coinwatch.web.website import HERE
+from tests.support.browser import chromium
+from tests.support.ports import free_port
+from tests.web.browsing import serving
 from tests.web.seed import TOKEN, seed_market, web_settings
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -81,3 +87,27 @@ def operator(alone: FastAPI) -> Iterator[TestClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with TestClient(alone, base_url="http://coinwatch.test", headers=headers, follow_redirects=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def assets() -> None:
+    subprocess.run([HERE / "build_assets.sh"], check=True)
+
+
+@pytest.fixture
+def app(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
+    return make_app(identify_by_token(lambda: settings), clock=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def site(app: FastAPI, engine: sa.Engine, settings: Settings, assets: None) -> Iterator[str]:
+    """The address of a served app with prices up to now."""
+    seed_market(engine, settings, datetime.now(UTC))
+    with serving(app, free_port()) as address:
+        yield address

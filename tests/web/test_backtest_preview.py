@@ -108,6 +108,11 @@ def test_a_flood_is_warned_of_with_a_change_that_would_not_be_one(client: TestCl
     assert len(past.alerts) <= 2
 
 
+def test_an_average_of_a_time_without_values_is_pointed_out(client: TestClient) -> None:
+    said = words(client.post("/subscribe/preview", data=FORM | {"kind": "deviation_from_average"}).text)
+    assert re.search(r"Values come about every 1\d minutes: choose an average over a longer time\.", said)
+
+
 def test_without_values_the_form_says_why(client: TestClient) -> None:
     volume = FORM | {"metric": "volume_24h"}
     assert "All exchanges together have no 24 h volume" in words(

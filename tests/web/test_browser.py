@@ -1,14 +1,9 @@
 """The app served alone in a real browser: desktop and phone, with and without JavaScript, light and dark."""
 
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 
@@ -16,42 +11,11 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions, subscribe
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
-from coinwatch.web.access import identify_by_token
-from coinwatch.web.website import HERE
-from tests.support.browser import chromium
 from tests.support.ports import free_port
+from tests.web.browsing import CONTRASTS, DESKTOP, PHONE, opened, serving
 from tests.web.seed import INSERT, REMEMBER_LATEST, seed_market
 
 pytestmark = pytest.mark.browser
-
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
-# WCAG 2.1: contrast of every text with the nearest background that is not see-through.
-CONTRASTS = """() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = colour.slice(0, 3).map((part) => part / 255)
-      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = parse(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.checkVisibility() || element.tagName === "NOSCRIPT") continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [light(parse(element.ownerSVGElement ? style.fill : style.color)), light(ground(element))];
-    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.textContent.trim().slice(0, 40)]);
-  }
-  return found;
-}"""
-
 
 MARK_HOLE = sa.text("""
   INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
@@ -78,63 +42,11 @@ LINE_IN_COLUMNS = """(parts) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _assets() -> None:
-    subprocess.run([HERE / "build_assets.sh"], check=True)
-
-
-@contextmanager
-def serving(app: FastAPI, port: int) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture
-def app(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
-    return make_app(identify_by_token(lambda: settings), clock=lambda: datetime.now(UTC))
-
-
-@pytest.fixture
-def site(app: FastAPI, engine: sa.Engine, settings: Settings) -> Iterator[str]:
-    """The address of a served app with prices up to now."""
-    seed_market(engine, settings, datetime.now(UTC))
-    with serving(app, free_port()) as address:
-        yield address
-
-
-@contextmanager
-def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
-    """A page that must not log an error."""
-    context = browser.new_context(**({"viewport": DESKTOP} | options))  # type: ignore[arg-type]
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if "Security Policy" in message.text else None)
-    page.goto(url)
-    yield page
-    context.close()
-    assert errors == []
-
-
 def fill_form(page: Page, percent: str = "2.5", email: str = "ada@example.org") -> None:
     page.get_by_label("Coin").select_option("BTC")
     page.get_by_label("Price at").select_option("kraken")
     page.get_by_label("Which way").select_option("down")
-    page.get_by_label("By at least (%)").fill(percent)
+    page.get_by_label("By at least").fill(percent)
     page.get_by_label("Mail to").fill(email)
     page.get_by_role("button", name="Create alert").click()
 
@@ -274,25 +186,3 @@ def test_every_page_fits_its_screen_and_can_be_read(
             texts = page.evaluate(CONTRASTS)
             assert len(texts) > 5
             assert [text for text in texts if text[0] < 4.5] == [], path
-
-
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser: Browser, site: str) -> None:
-    with opened(browser, f"{site}/subscribe") as page:
-        reached = []
-        for _ in range(12):
-            page.keyboard.press("Tab")
-            focused = page.evaluate(
-                "[document.activeElement.textContent.trim().split('\\n')[0] || document.activeElement.name,"
-                " document.activeElement.name, getComputedStyle(document.activeElement).outlineStyle]"
-            )
-            reached.append(focused[1] or focused[0])
-            assert focused[2] == "solid", focused
-        assert reached[0] == "Skip to the content"
-        assert reached[-6:] == ["coin", "exchange", "direction", "threshold_percent", "email", "Create alert"]
-
-
-def test_a_mistake_gets_the_focus(browser: Browser, site: str) -> None:
-    with opened(browser, f"{site}/subscribe") as page:
-        fill_form(page, percent="a lot")
-        expect(page.get_by_label("By at least (%)")).to_be_focused()
-        expect(page.get_by_label("Mail to")).to_have_value("ada@example.org")

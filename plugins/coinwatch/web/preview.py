@@ -171,6 +171,9 @@ def _advice(found: LookBack) -> tuple[str, bool]:
         lowest, highest = (_shown(found, pick(v.price for v in found.values)) for pick in (min, max))
         if rule.kind == "crosses":
             return f"It stayed between {lowest} and {highest}.", False
+        between = found.known / max(1, past.quotes)
+        if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < between:
+            return f"Values come about every {_span(between)}: choose an average over a longer time.", True
         return "A smaller change would tell you more often.", False
     every = found.known / count
     if rule.repeat and count >= 6 and every < FLOOD:

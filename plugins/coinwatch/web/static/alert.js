@@ -9,21 +9,21 @@ const PAUSE = 700; // milliseconds after the last change: nobody wants to hear a
 let waiting;
 let asking;
 
-function offer(select, allowed, shown) { // leaves the other options out; what is chosen stays while it is possible
+function offer(select, allowed) { // leaves the other options out; what is chosen stays while it is possible
   for (const option of select.options) {
     option.hidden = option.disabled = option.value !== "" && !allowed.includes(option.value);
   }
   if (select.selectedOptions[0]?.disabled) select.value = "";
-  select.closest(".field").hidden = !shown;
 }
 
 function narrow() {
   const markets = JSON.parse(form.dataset.markets)[form.coin.value];
   if (!markets) return;
-  offer(form.exchange, Object.keys(markets), true);
+  offer(form.exchange, Object.keys(markets));
   if (!form.quote) return;
   const quotes = markets[form.exchange.value] ?? [];
-  offer(form.quote, quotes, quotes.length > 1 || Boolean(form.quote.value));
+  offer(form.quote, quotes);
+  form.quote.closest(".field").hidden = quotes.length < 2 && !form.quote.value;
 }
 
 function say(text, isWarning) {
