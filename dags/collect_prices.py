@@ -22,6 +22,18 @@ computes the index, pushes gauges to Graphite, judges the subscriptions and send
 **Look at the data:** [coinwatch](/coinwatch/) in this page's navigation, Grafana's board *coinwatch*, or
 `coinwatch status` on the command line.
 
+**Mail:** what the tasks `match_alerts` and `send_mail` return (XCom, and the last lines of their logs) says how many
+alerts fired by kind of rule, how many people have to wait for theirs, what was sent, what waits, and:
+
+- `suppressed_addresses` rises: the mail server refused these addresses for good, nothing is sent there any more.
+  `coinwatch outbox show --status failed` has its words. One by one they are people who moved; many at once are the
+  server refusing *us*: mend that (sender address, SPF, its limits), then `coinwatch outbox retry --all`; each person
+  wakes their address by a new confirmation or on their own page.
+- `held_by_limit` is not 0: COINWATCH_MAILS_PER_DAY is reached. Mails go on by themselves as the last 24 hours move on;
+  raise the limit when your provider allows more. Confirmations go first.
+- `held_alerts` counts alerts that wait for the end of quiet hours, for a digest, or because one address had its
+  COINWATCH_MAILS_PER_DAY_PER_ADDRESS. That is as it should be; `coinwatch status` says for whom.
+
 **When a task is red**
 
 - `choose_exchanges`: Postgres is away or has no tables, or the configuration is wrong. The last line of its log says
@@ -116,22 +128,22 @@ def collect_prices() -> None:
         trigger_rule=TriggerRule.ALL_DONE,
         doc_md="Judges every new price by the subscriptions; alerts and the mails that tell them are stored together.",
     )
-    def match_alerts() -> int:
+    def match_alerts() -> dict[str, Any]:
         from coinwatch import pipeline
         from coinwatch.database import get_engine
         from coinwatch.settings import get_settings
 
-        return pipeline.match_and_record(get_engine(), get_settings(), datetime.now(UTC)).alerts
+        return pipeline.match_and_record(get_engine(), get_settings(), datetime.now(UTC)).as_dict()
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE, doc_md="Sends the mails that are due; what the server refuses for now waits."
     )
-    def send_mail() -> int:
+    def send_mail() -> dict[str, Any]:
         from coinwatch import pipeline
         from coinwatch.database import get_engine
         from coinwatch.settings import get_settings
 
-        return pipeline.deliver_and_report(get_engine(), get_settings()).sent
+        return pipeline.deliver_and_report(get_engine(), get_settings()).as_dict()
 
     @task(
         trigger_rule=TriggerRule.ONE_FAILED,

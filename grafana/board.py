@@ -154,7 +154,9 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
                 graphite(
                     f"alias({OURS}.cycle.alerts, 'alerts fired')",
                     f"alias({OURS}.cycle.mails, 'mails sent')",
+                    f"alias({OURS}.cycle.mails_retried, 'mails to be tried again')",
                     f"alias({OURS}.cycle.mails_failed, 'mails given up')",
+                    f"alias({OURS}.cycle.channels_told, 'sent on other channels')",
                 ),
                 unit="short",
             )
@@ -173,6 +175,10 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
                 height=9,
             )
         )
+        .with_panel(steps(about("kinds"), graphite(f"aliasByNode({OURS}.cycle.alerts.*, 5)"), unit="short", span=12))
+        .with_panel(number(about("held_alerts"), graphite(f"{OURS}.mail.held_alerts"), unit="short"))
+        .with_panel(number(about("held_by_limit"), graphite(f"{OURS}.mail.held_by_limit"), unit="short", warn=1))
+        .with_panel(number(about("suppressed"), graphite(f"{OURS}.mail.suppressed_addresses"), unit="short"))
     )
 
 

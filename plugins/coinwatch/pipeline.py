@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
 import structlog
 from sqlalchemy import Engine
 
 from coinwatch.alerts.matching import MatchResult, match_alerts
+from coinwatch.alerts.rules import Kind
+from coinwatch.alerts.telling import Telling
 from coinwatch.alerts.textfile import append_alerts
 from coinwatch.clock import utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
+from coinwatch.mail.channels import ChannelResult, deliver_to_channels
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
+from coinwatch.mail.outbox import MailFigures, mail_figures
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.collecting import CollectResult, collect_exchange
@@ -47,6 +52,27 @@ class MaintenanceResult:
     stretches_refreshed: int
     prices: RetentionResult
     fetches_merged: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailResult:
+    """What a run sent by mail and on other channels, and how mail is doing after it."""
+
+    mail: DeliveryResult
+    channels: ChannelResult
+    figures: MailFigures
+
+    def as_dict(self) -> dict[str, Any]:
+        """Small and plain, for Airflow to keep."""
+        oldest = self.figures.oldest_queued_at
+        return {
+            "sent": self.mail.sent,
+            "retried": self.mail.retried,
+            "failed": self.mail.failed,
+            "channels": asdict(self.channels),
+            **asdict(self.figures),
+            "oldest_queued_at": oldest.isoformat() if oldest else None,
+        }
 
 
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -110,34 +136,44 @@ def push_gauges(
 
 
 def match_and_record(engine: Engine, settings: Settings, now: datetime) -> MatchResult:
-    """Judge the new quotes, append the alerts to alerts.txt, send the gauge.
+    """Judge the new quotes, append the alerts to alerts.txt, send the gauges.
 
     A file that cannot be written costs a warning: its lines are made up for by the next run.
     """
-    result = match_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes))
+    telling = Telling(settings.mails_per_day_per_address, settings.channels_enabled)
+    result = match_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), telling)
     try:
         append_alerts(engine, settings.alerts_file)
     except OSError as error:
         log.warning("alerts file cannot be written", path=str(settings.alerts_file), error=str(error))
-    send_gauges(settings, {"cycle.alerts": result.alerts})
+    kinds = {f"cycle.alerts.{kind}": result.kinds.get(kind, 0) for kind in get_args(Kind)}
+    send_gauges(settings, {"cycle.alerts": result.alerts, **kinds})
     return result
 
 
-def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryResult:
-    """Send what is due, send the gauges."""
-    result = deliver_mail(engine, settings)
-    oldest = result.oldest_queued_at
-    waiting_seconds = max(0.0, (utc_now() - oldest).total_seconds()) if oldest else 0.0
+def deliver_and_report(engine: Engine, settings: Settings) -> MailResult:
+    """Send what is due by mail and on other channels, send the gauges."""
+    sent = deliver_mail(engine, settings)
+    channels = deliver_to_channels(engine, settings)
+    now = utc_now()
+    figures = mail_figures(engine, now, settings.mails_per_day)
+    oldest = figures.oldest_queued_at
     send_gauges(
         settings,
         {
-            "cycle.mails": result.sent,
-            "cycle.mails_failed": result.failed,
-            "cycle.outbox_queued": result.queued,
-            "cycle.outbox_oldest_seconds": waiting_seconds,
+            "cycle.mails": sent.sent,
+            "cycle.mails_failed": sent.failed,
+            "cycle.mails_retried": sent.retried,
+            "cycle.channels_told": channels.sent,
+            "cycle.outbox_queued": figures.queued,
+            "cycle.outbox_oldest_seconds": max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+            "mail.held_alerts": figures.held_alerts,
+            "mail.held_by_limit": figures.held_by_limit,
+            "mail.suppressed_addresses": figures.suppressed_addresses,
         },
     )
-    return result
+    log.info("mail is doing", **asdict(figures))
+    return MailResult(sent, channels, figures)
 
 
 def check_data(engine: Engine, settings: Settings, check: str, now: datetime) -> list[str]:

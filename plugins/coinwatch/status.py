@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
+from coinwatch.mail.outbox import MailFigures, mail_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC.
+    """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC,
+    ``alerts_24h`` by kind of rule.
 
     ``database_bytes`` is the whole database, catalogs included; ``disk`` its tables, the largest first.
     """
@@ -48,10 +50,9 @@ class Status:
     exchanges: list[ExchangeHealth]
     newest_price_at: datetime | None
     prices_today: int
-    alerts_24h: int
     subscriptions: Mapping[str, int]
-    outbox: Mapping[str, int]
-    outbox_oldest_at: datetime | None
+    alerts_24h: Mapping[str, int]
+    mail: MailFigures
     database_bytes: int
     disk: list[TableSize]
 
@@ -71,11 +72,18 @@ def exchange_health(engine: Engine) -> list[ExchangeHealth]:
         return [ExchangeHealth(**row) for row in connection.execute(statement("exchanges/health")).mappings()]
 
 
-def pipeline_status(engine: Engine, now: datetime) -> Status:
-    """The state of everything stored; raises DatabaseError when Postgres is away."""
+def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> Status:
+    """The state of everything stored; raises DatabaseError when Postgres is away.
+
+    ``mails_per_day`` is the limit that holds mails back, 0 for none.
+    """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with transaction(engine) as connection:
-        counts = connection.execute(statement("status"), {"now": now, "today": today}).mappings().one()
+        counts = connection.execute(statement("status"), {"today": today}).mappings().one()
+        alerts = {row.kind: row.alerts for row in connection.execute(statement("status_alerts"), {"now": now})}
         size = connection.execute(statement("status_bytes")).scalar_one()
         disk = [TableSize(**row) for row in connection.execute(statement("status_disk")).mappings()]
-    return Status(exchanges=exchange_health(engine), database_bytes=size, disk=disk, **counts)
+    mail = mail_figures(engine, now, mails_per_day)
+    return Status(
+        exchanges=exchange_health(engine), alerts_24h=alerts, mail=mail, database_bytes=size, disk=disk, **counts
+    )

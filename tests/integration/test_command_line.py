@@ -98,8 +98,8 @@ def test_a_whole_cycle_without_airflow(
     history = coinwatch("history", "BTC", "--exchange", "kraken")
     assert [line.split()[-1] for line in history.stdout.splitlines()[2:]] == ["100", "95"]
     status = json.loads(coinwatch("status", "--json").stdout)
-    assert status["outbox"] == {"sent": 1}
-    assert status["alerts_24h"] == 1
+    assert (status["mail"]["sent_24h"], status["mail"]["queued"]) == (1, 0)
+    assert status["alerts_24h"] == {"change_since_last": 1}
     assert "ended" in coinwatch("unsubscribe", str(made["id"])).stdout.lower()
     assert "unsubscribed" in coinwatch("subscriptions").stdout
 

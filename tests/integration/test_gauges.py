@@ -124,5 +124,6 @@ def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch:
     shapes = {name.replace("kraken", "{exchange}").replace("btc.usd", "{base}.{quote}") for name in sent}
     shapes = {re.sub(r"(?<=^database\.)\w+(?=\.)", "{table}", name) for name in shapes}
     shapes = {re.sub(r"(?<=^quality\.)\w+", "{check}", name) for name in shapes}
+    shapes = {re.sub(r"(?<=^cycle\.alerts\.)\w+", "{kind}", name) for name in shapes}
     others = {name for name in shapes if name.startswith(("exchanges.", "gaps.")) and "{exchange}" not in name}
     assert shapes - others == set(NAMES)

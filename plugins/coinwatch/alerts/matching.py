@@ -9,7 +9,7 @@ that are armed and rested. The cost follows the values and the alerts, not the n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,8 @@ MOVES = {
     "change_over_window": "alerts/moves_over_window",
     "deviation_from_average": "alerts/moves_from_average",
 }
+# The same moves of a batch that is longer than what each of its values looks back upon.
+SWEEPS = {"change_over_window": "alerts/sweep_over_window", "deviation_from_average": "alerts/sweep_from_average"}
 # Of a kind and window with fewer subscriptions it pays to know on which instruments, and what a move has to reach.
 FEW = 1000
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
@@ -48,6 +50,10 @@ class MatchResult:
     held: int
     kinds: Mapping[str, int]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Small and plain, for Airflow to keep."""
+        return {**asdict(self), "kinds": dict(self.kinds)}
+
 
 def match_alerts(
     engine: Engine, now: datetime, news_age: timedelta = timedelta(hours=1), telling: Telling = DEFAULT
@@ -63,6 +69,7 @@ def match_alerts(
         if news is not None:
             prepare(connection)
             quotes, alerts = judge(connection, news.oldest, news.newest, now, now - news_age)
+            connection.execute(statement("alerts/advance_watermarks"))
         connection.execute(statement("alerts/expire"), {"now": now})
         told = tell(connection, now, telling)
     result = MatchResult(quotes, alerts, told.mails, told.held, told.kinds)
@@ -77,22 +84,29 @@ def prepare(connection: Connection) -> None:
 
 
 def judge(
-    connection: Connection, oldest: datetime, newest: datetime, now: datetime, missed_before: datetime
+    connection: Connection,
+    oldest: datetime,
+    newest: datetime,
+    now: datetime,
+    missed_before: datetime,
+    *,
+    sweep: bool = False,
 ) -> tuple[int, int]:
     """Judge the values in (``oldest``, ``newest``] that lie beyond their watermarks; their number, and the alerts'.
 
     Needs ``prepare`` once in the session. Runs on whatever tables of these names the session sees first: the backtest
-    puts temporary ones before them.
+    puts temporary ones before them. ``sweep`` looks back in one pass over all values also where few are judged. The
+    watermarks stay where they are.
     """
     between = {"oldest": oldest, "newest": newest}
     quotes = connection.execute(statement("alerts/take_new_quotes"), between).rowcount
     if not quotes:
         return 0, 0
     for rules in connection.execute(statement("alerts/rules_in_use"), {"few": FEW}).all():
-        connection.execute(statement(MOVES[rules.kind]), _bounds(rules))
+        dense = rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules))
+        connection.execute(statement((SWEEPS if dense else MOVES)[rules.kind]), _bounds(rules))
     connection.execute(statement("alerts/find_hits"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
-    connection.execute(statement("alerts/advance_watermarks"))
     return quotes, alerts
 
 
@@ -106,7 +120,12 @@ def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
     if not rules.window_seconds:
         return bounds
     window = timedelta(seconds=rules.window_seconds)
-    bounds |= {"seconds": rules.window_seconds, "window": window}
+    bounds |= {"seconds": rules.window_seconds, "window": window, "oldest": rules.oldest - _look_back(rules)}
     if rules.kind == "deviation_from_average":
-        return bounds | {"oldest": rules.oldest - window, "newest": rules.newest}
-    return bounds | {"oldest": rules.oldest - window - SLACK, "newest": rules.newest - window, "slack": SLACK}
+        return bounds | {"newest": rules.newest}
+    return bounds | {"newest": rules.newest - window, "slack": SLACK}
+
+
+def _look_back(rules: sa.Row[Any]) -> timedelta:
+    window = timedelta(seconds=rules.window_seconds)
+    return window if rules.kind == "deviation_from_average" else window + SLACK

@@ -1,5 +1,6 @@
 """Commands for operators: database, exchanges, status."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
 from coinwatch.errors import CoinwatchError
 from coinwatch.exchanges.probe import probe as ask_exchanges
+from coinwatch.mail.outbox import MailFigures
 from coinwatch.migrations import migrate as run_migrations
 from coinwatch.migrations import setup_database as create_database
 from coinwatch.pipeline import maintain_database
@@ -18,6 +20,13 @@ from coinwatch.settings import get_settings
 from coinwatch.status import ExchangeHealth, Status, TableSize, exchange_health, pipeline_status
 
 LARGEST_TABLES = 8  # that the status shows; --json has all
+HELD_FOR = {
+    "digest": "until their digest",
+    "quiet": "in quiet hours",
+    "cap": "beyond their mails a day",
+    "missed": "until there is news",
+    "disabled": "whose address is refused",
+}
 
 app = typer.Typer()
 exchanges = typer.Typer(help="Show exchanges, ask whether they answer, switch them on and off.", no_args_is_help=True)
@@ -68,12 +77,12 @@ def maintain(as_json: AsJson = False) -> None:
 def status(as_json: AsJson = False) -> None:
     """Show how the pipeline is doing."""
     now = utc_now()
-    found = pipeline_status(get_engine(), now)
+    found = pipeline_status(get_engine(), now, get_settings().mails_per_day)
     if as_json:
         show_json(found)
         return
     for name, value in _summary(found).items():
-        typer.echo(f"{name:<16} {value}")
+        typer.echo(f"{name:<20} {value}")
     typer.echo("")
     _show_exchanges(found.exchanges)
     typer.echo("")
@@ -127,12 +136,40 @@ def _summary(found: Status) -> dict[str, str]:
     return {
         "newest price": ago(found.newest_price_at, now),
         "prices today": f"{found.prices_today} (since midnight UTC)",
-        "alerts in 24 h": str(found.alerts_24h),
         "subscriptions": _counts(found.subscriptions),
-        "mails": _counts(found.outbox),
-        "oldest waiting": ago(found.outbox_oldest_at, now) if found.outbox_oldest_at else "none waits",
+        "alerts in 24 h": _counts(found.alerts_24h),
+        "alerts held": _held(found.mail),
+        "mails in 24 h": f"{found.mail.sent_24h} sent, {found.mail.failed_24h} given up",
+        "mails waiting": _waiting(found.mail, now),
+        "addresses refused": _refused(found.mail),
         "disk": byte_size(found.database_bytes),
     }
+
+
+def _held(mail: MailFigures) -> str:
+    if not mail.held_alerts:
+        return "none"
+    reasons = ", ".join(
+        f"{people} {HELD_FOR.get(reason, reason)}" for reason, people in sorted(mail.held_people.items())
+    )
+    return f"{mail.held_alerts}, for people: {reasons}"
+
+
+def _waiting(mail: MailFigures, now: datetime) -> str:
+    if mail.oldest_queued_at is None:
+        return "none"
+    told = [f"{mail.queued}, the oldest queued {ago(mail.oldest_queued_at, now)}"]
+    if mail.to_be_tried_again:
+        told.append(f"{mail.to_be_tried_again} to be tried again")
+    if mail.held_by_limit:
+        told.append(f"{mail.held_by_limit} held back by COINWATCH_MAILS_PER_DAY")
+    return "; ".join(told)
+
+
+def _refused(mail: MailFigures) -> str:
+    if not mail.suppressed_addresses:
+        return "none"
+    return f"{mail.suppressed_addresses} get no mail any more. See: coinwatch outbox show --status failed"
 
 
 def _counts(counts: object) -> str:

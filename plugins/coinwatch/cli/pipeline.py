@@ -6,6 +6,7 @@ from coinwatch.cli.output import AsJson, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError
+from coinwatch.mail.channels import ChannelResult
 from coinwatch.pipeline import collect_prices, deliver_and_report, match_and_record
 from coinwatch.settings import get_settings
 
@@ -45,16 +46,22 @@ def match_alerts(as_json: AsJson = False) -> None:
     if as_json:
         show_json(result)
     else:
-        typer.echo(f"{result.quotes} quotes judged, {result.alerts} alerts, {result.mails} mails queued")
+        held = f", {result.held} people have to wait for theirs" if result.held else ""
+        typer.echo(f"{result.quotes} quotes judged, {result.alerts} alerts, {result.mails} mails queued{held}")
 
 
 @app.command()
 def deliver_mail(as_json: AsJson = False) -> None:
-    """Send the mails that are due."""
+    """Send the mails that are due, and what is due on other channels."""
     result = deliver_and_report(get_engine(), get_settings())
     if as_json:
-        show_json(result)
+        show_json(result.as_dict())
     else:
         typer.echo(
-            f"{result.sent} sent, {result.retried} to be tried again, {result.failed} given up, {result.queued} waiting"
+            f"{result.mail.sent} sent, {result.mail.retried} to be tried again, {result.mail.failed} given up, "
+            f"{result.figures.queued} waiting"
         )
+        if result.figures.held_by_limit:
+            typer.echo(f"{result.figures.held_by_limit} wait because COINWATCH_MAILS_PER_DAY is reached")
+        if result.channels != ChannelResult():
+            typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be tried again")

@@ -1,6 +1,6 @@
 """The outbox as operators see it: what waits, what failed and why, and what to do with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,33 @@ class OutboxRow:
     next_attempt_at: datetime
     sent_at: datetime | None
     last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailFigures:
+    """How mail is doing.
+
+    ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``held_by_limit`` are due and wait because
+    COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_people`` counts by reason (digest,
+    quiet, cap, missed, disabled) for whom. ``suppressed_addresses`` take no mail any more.
+    """
+
+    queued: int
+    oldest_queued_at: datetime | None
+    to_be_tried_again: int
+    sent_24h: int
+    failed_24h: int
+    held_by_limit: int
+    held_alerts: int
+    held_people: Mapping[str, int]
+    suppressed_addresses: int
+
+
+def mail_figures(engine: Engine, now: datetime, mails_per_day: int = 0) -> MailFigures:
+    """The figures of this moment; ``mails_per_day`` is the limit over all addresses, 0 for none."""
+    with transaction(engine) as connection:
+        row = connection.execute(statement("mail/figures"), {"now": now, "mails_per_day": mails_per_day})
+        return MailFigures(**row.mappings().one())
 
 
 def show_outbox(engine: Engine, *, status: str | None = None, at_most: int = 50) -> list[OutboxRow]:

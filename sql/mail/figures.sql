@@ -1,0 +1,20 @@
+-- The outbox and what is held, in one row; every figure by an index of just what it counts. A mail that failed was tried
+-- last at next_attempt_at.
+SELECT
+  (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
+  (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
+  (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS to_be_tried_again,
+  (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
+  (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
+    AS failed_24h,
+  CASE WHEN CAST(:mails_per_day AS integer) > 0 AND (
+         SELECT count(*) FROM outbox
+         WHERE status = 'sent' AND channel = 'mail' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours'
+       ) >= CAST(:mails_per_day AS integer)
+    THEN (SELECT count(*) FROM outbox WHERE status = 'queued' AND channel = 'mail' AND next_attempt_at <= :now)
+    ELSE 0
+  END AS held_by_limit,
+  (SELECT count(*) FROM alerts WHERE state IN ('new', 'held')) AS held_alerts,
+  (SELECT coalesce(jsonb_object_agg(reason, people), '{}')
+   FROM (SELECT reason, count(*) AS people FROM held_people GROUP BY reason) h) AS held_people,
+  (SELECT count(*) FROM users WHERE disabled_at IS NOT NULL) AS suppressed_addresses;
