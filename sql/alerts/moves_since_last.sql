@@ -1,7 +1,15 @@
 -- change_since_last: each value against the one recorded before it. Nothing can be said against a zero.
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
-SELECT instrument_id, metric, :kind, 0, turn, 0, observed_at, value, last_value, last_at, change_percent
-FROM judged_quotes
-CROSS JOIN LATERAL (SELECT 100 * (value - last_value) / last_value AS change_percent) compared
-WHERE value <> last_value AND last_value > 0 AND (1 + 1e-12) * abs(change_percent) >= :lowest
-  AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])));
+SELECT instrument_id, metric, :kind, 0, turn, 0, observed_at, value, reference, reference_at, change_percent
+FROM (
+  SELECT instrument_id, metric, q.observed_at, q.value, row_number() OVER in_time AS turn,
+         coalesce(lag(q.value) OVER in_time, m.last_value) AS reference,
+         coalesce(lag(q.observed_at) OVER in_time, m.last_at) AS reference_at
+  FROM judged_quotes q
+  JOIN match_watermarks m USING (instrument_id, metric)
+  WHERE q.value IS NOT NULL
+    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
+  WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY q.observed_at)
+) referred
+CROSS JOIN LATERAL (SELECT 100 * (value - reference) / reference AS change_percent) compared
+WHERE value <> reference AND reference > 0 AND (1 + 1e-12) * abs(change_percent) >= :lowest;
