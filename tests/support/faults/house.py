@@ -43,6 +43,7 @@ LONGEST_RUN_SECONDS = 150.0
 PAUSE_BETWEEN_CYCLES_SECONDS = 0.5
 KEEPING = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # what was committed survives Postgres' own crash
 TEMPLATE = "coinwatch"
+MIGRATING = threading.Lock()  # Alembic keeps its context in the module
 
 # Processes that start in milliseconds: forked from one that has everything imported.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -342,6 +343,7 @@ def fault_house(constants: Mapping[str, object] | None = None) -> Iterator[House
         roles = ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")
         setup_database(postgres.url("postgres"), *(postgres.url(TEMPLATE, role) for role in roles))
         owner = create_engine(postgres.url(TEMPLATE, "coinwatch_owner"))
-        migrate(owner)
+        with MIGRATING:
+            migrate(owner)
         owner.dispose()
         yield House(postgres, exchanges, mail, folder, constants or {})
