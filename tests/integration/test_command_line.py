@@ -91,7 +91,7 @@ def test_a_whole_cycle_without_airflow(
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
     assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
     assert "1 sent" in coinwatch("deliver-mail").stdout
-    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00 %: 95 USD on Kraken"]
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.0 %: 95 USD on Kraken"]
     assert "-5.00 %" in (tmp_path / "alerts.txt").read_text()
     prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
     assert {(price["exchange"], price["price"]) for price in prices} >= {("kraken", 95.0), ("index", 95.0)}
