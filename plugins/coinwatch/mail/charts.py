@@ -5,11 +5,13 @@ light background and from a dark one: mail programs change backgrounds, but not 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from io import BytesIO
+from itertools import pairwise
+from statistics import median
 
 import structlog
 from PIL import Image, ImageDraw, ImageFont
@@ -22,6 +24,8 @@ from coinwatch.prices.thinning import Point, Span, read_points
 
 DAY = timedelta(hours=24)
 POINTS = 280  # one for every two points of the picture's width
+SHORTEST_HOLE = timedelta(hours=1)  # without values, and so many times longer than it is usual for the instrument
+USUAL_DISTANCES = 5
 KEPT = 256  # pictures, of about 6 KB each
 
 WIDTH, HEIGHT = 560, 180  # as a wide screen shows it; a phone about half as large, hence the large letters
@@ -32,6 +36,7 @@ COLOUR = (62, 130, 214)
 STEPS = 15  # of transparency beside full; sixteen colours take four bits a pixel
 FULL, FILLED, FAINT = 255, 36, 96
 LETTERS = 20
+LINE = 2
 
 log = structlog.get_logger()
 
@@ -83,16 +88,19 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
         height = (value - lowest) / room if highest > lowest else 0.5
         return across * scale, (HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * height) * scale
 
-    line = [place(moment, value) for moment, value in values]
+    last = place(*values[-1])
     ink = Image.new("L", (WIDTH * scale, HEIGHT * scale))
     pen = ImageDraw.Draw(ink)
     floor = (HEIGHT - BOTTOM + 2) * scale
-    pen.polygon([(line[0][0], floor), *line, (line[-1][0], floor)], fill=FILLED)
+    for run in _runs(values):
+        line = [place(moment, value) for moment, value in run]
+        pen.polygon([(line[0][0], floor), *line, (line[-1][0], floor)], fill=FILLED)
+        pen.line(line, fill=FULL, width=LINE * scale, joint="curve")
+        pen.circle(line[0], LINE * scale / 2, fill=FULL)  # a value alone is a point
     pen.line([(LEFT * scale, floor), ((WIDTH - RIGHT) * scale, floor)], fill=FAINT, width=scale // 2)
-    pen.line(line, fill=FULL, width=round(1.75 * scale), joint="curve")
-    pen.circle(line[-1], 4.5 * scale, fill=FULL)
+    pen.circle(last, 4.5 * scale, fill=FULL)
     ink = ink.reduce(SMOOTHING)
-    _write(ink, line, start, end, lowest, highest)
+    _write(ink, start, end, lowest, highest)
     return Chart(_png(ink), lowest, highest, values[-1][1])
 
 
@@ -108,9 +116,19 @@ def _value(point: Point, metric: Metric) -> float | None:
     return point.price if metric == "price" else point.volume_24h
 
 
-def _write(
-    ink: Image.Image, line: list[tuple[float, float]], start: datetime, end: datetime, lowest: float, highest: float
-) -> None:
+def _runs(values: Sequence[tuple[datetime, float]]) -> Iterator[Sequence[tuple[datetime, float]]]:
+    """The values between the times without any: a line across those would be made up."""
+    distances = [(after - before).total_seconds() for (before, _), (after, _) in pairwise(values)]
+    hole = max(SHORTEST_HOLE.total_seconds(), USUAL_DISTANCES * median(distances))
+    begins = 0
+    for position, distance in enumerate(distances, 1):
+        if distance > hole:
+            yield values[begins:position]
+            begins = position
+    yield values[begins:]
+
+
+def _write(ink: Image.Image, start: datetime, end: datetime, lowest: float, highest: float) -> None:
     """The words, at the size that is shown: letters have soft edges of their own."""
     pen, font = ImageDraw.Draw(ink), _font()
     top, bottom = 3 * DENSITY, (HEIGHT - 4) * DENSITY

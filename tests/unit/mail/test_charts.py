@@ -9,7 +9,6 @@ from PIL import Image
 from coinwatch.mail.charts import DAY, DENSITY, HEIGHT, WIDTH, draw
 
 END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-MIDDLE = HEIGHT * DENSITY // 2
 
 
 def drawn(*prices: float) -> Image.Image:
@@ -33,6 +32,16 @@ def test_a_rising_price_is_a_rising_line() -> None:
     assert picture.size == (WIDTH * DENSITY, HEIGHT * DENSITY)
     quarter = picture.width // 4
     assert ink_in(picture, quarter - 20, quarter) > ink_in(picture, 3 * quarter, 3 * quarter + 20) + 50
+
+
+def test_no_line_is_drawn_where_values_are_missing() -> None:
+    minutes = [180, *range(320, 481, 5), *range(960, 1441, 5)]
+    chart = draw([(END - DAY + timedelta(minutes=n), 100.0 + n % 7) for n in minutes], END - DAY, END)
+    ink = Image.open(BytesIO(chart.png)).convert("RGBA").getchannel("A")
+    alone = ink.crop((0, 40 * DENSITY, ink.width * 3 // 16, (HEIGHT - 34) * DENSITY))
+    assert alone.getextrema() == (0, 255), "a value alone is a point"
+    middle = ink.crop((ink.width * 3 // 8, 40 * DENSITY, ink.width * 5 // 8, (HEIGHT - 34) * DENSITY))
+    assert middle.getextrema() == (0, 0)
 
 
 def test_the_background_is_the_mails_own() -> None:
