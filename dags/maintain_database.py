@@ -13,7 +13,8 @@ DOC = """
 
 Once a day: makes the partitions of `prices` for a week ahead, makes all candles that are behind, drops the prices that
 are older than `COINWATCH_PRICES_KEEP_DAYS` (90 days; candles stay), joins the rows that remember which history was
-asked for. `coinwatch maintain` does the same without Airflow, `coinwatch status` shows what the tables take on disk.
+asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_KEEP_DAYS` ago. `coinwatch maintain` does the
+same without Airflow, `coinwatch status` shows what the tables take on disk.
 
 **When a task is red**
 
@@ -23,7 +24,7 @@ asked for. `coinwatch maintain` does the same without Airflow, `coinwatch status
 - `drop_old_prices`: its last line names each day that was kept and why. *Others use the table*: a backup or a long
   query was running; the next run tries again. *Alerts have not been matched that far*: look at `match_alerts` in
   `collect_prices`. *In no candle*: nothing was dropped, look at the log of `refresh_candles`.
-- `merge_fetches`: Postgres went away. Nothing is lost, the next run catches up.
+- `merge_fetches`, `delete_old_mails`: Postgres went away. Nothing is lost, the next run catches up.
 
 Running it twice, or two at once, changes nothing more.
 """
@@ -32,7 +33,7 @@ Running it twice, or two at once, changes nothing more.
 @dag(
     dag_id="maintain_database",
     dag_display_name="Maintain the database",
-    description="Make partitions ahead, make candles that are behind, drop old prices",
+    description="Make partitions ahead, make candles that are behind, drop old prices and mails",
     doc_md=DOC,
     schedule="17 2 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -93,7 +94,18 @@ def maintain_database() -> None:
 
         return retention.merge_fetches(get_engine(), datetime.now(UTC))
 
-    make_partitions() >> refresh_candles() >> drop_old_prices() >> merge_fetches()
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        doc_md="Deletes mails that were done with more than COINWATCH_OUTBOX_KEEP_DAYS ago; their number.",
+    )
+    def delete_old_mails() -> int:
+        from coinwatch.database import get_engine
+        from coinwatch.mail import outbox
+        from coinwatch.settings import get_settings
+
+        return outbox.delete_old_mails(get_engine(), get_settings(), datetime.now(UTC))
+
+    make_partitions() >> refresh_candles() >> drop_old_prices() >> merge_fetches() >> delete_old_mails()
 
 
 maintain_database()

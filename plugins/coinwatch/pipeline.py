@@ -19,7 +19,7 @@ from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.channels import ChannelResult, deliver_to_channels
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
-from coinwatch.mail.outbox import MailFigures, mail_figures
+from coinwatch.mail.outbox import MailFigures, delete_old_mails, mail_figures
 from coinwatch.prices.candles import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.collecting import CollectResult, collect_exchange
@@ -46,12 +46,13 @@ class CycleResult:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceResult:
-    """Partitions made ahead, stale stretches whose candles were made, what became of old prices, and rows saved."""
+    """Partitions made, stale stretches whose candles were made, what became of old prices, rows and mails gone."""
 
     partitions_made: int
     stretches_refreshed: int
     prices: RetentionResult
     fetches_merged: int
+    mails_deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +193,5 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
         refresh_candles(engine).stretches,
         drop_old_prices(engine, settings, now),
         merge_fetches(engine, now),
+        delete_old_mails(engine, settings, now),
     )

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     mails_per_day_per_address: int = Field(50, ge=0, le=100_000)
     mails_per_day: int = Field(0, ge=0, le=100_000_000)
     channels_enabled: bool = False
+    outbox_keep_days: int = Field(90, ge=0, le=36500)
 
     secret_key: SecretStr | None = None
     api_token: SecretStr | None = None

@@ -56,7 +56,8 @@ def migrate() -> None:
 
 @app.command()
 def maintain(as_json: AsJson = False) -> None:
-    """Do the day's upkeep: partitions ahead, candles that are behind, prices older than COINWATCH_PRICES_KEEP_DAYS.
+    """Do the day's upkeep: partitions ahead, candles that are behind, prices older than COINWATCH_PRICES_KEEP_DAYS,
+    mails older than COINWATCH_OUTBOX_KEEP_DAYS.
 
     Exit code 1 when old prices had to be kept; the reason is on standard error.
     """
@@ -69,6 +70,7 @@ def maintain(as_json: AsJson = False) -> None:
         typer.echo(f"partitions made ahead: {result.partitions_made}")
         typer.echo(f"stretches whose candles were made: {result.stretches_refreshed}")
         typer.echo(f"rows of asked history joined: {result.fetches_merged}")
+        typer.echo(f"old mails deleted: {result.mails_deleted}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Old prices had to be kept:", *result.prices.sentences]))
 

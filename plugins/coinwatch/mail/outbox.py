@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
 from coinwatch.errors import NotFound
+from coinwatch.settings import Settings
 
+BATCH = 5_000  # mails deleted in one transaction
 STATES = ("queued", "sent", "failed", "dropped")
 
 
@@ -84,3 +86,20 @@ def drop_mails(engine: Engine, ids: Sequence[int]) -> int:
         if not dropped:
             raise NotFound("None of these mails waits or has failed. See: coinwatch outbox show")
         return dropped
+
+
+def delete_old_mails(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Delete mails that were sent, given up or dropped more than COINWATCH_OUTBOX_KEEP_DAYS ago; their number.
+
+    The alerts they told stay, and stay told. Breaking it off loses nothing. Raises DatabaseError.
+    """
+    if not settings.outbox_keep_days:
+        return 0
+    parameters = {"before": now - timedelta(days=settings.outbox_keep_days), "most": BATCH}
+    deleted = 0
+    while True:
+        with transaction(engine) as connection:
+            batch = connection.execute(statement("mail/delete_old"), parameters).rowcount
+        deleted += batch
+        if batch < BATCH:
+            return deleted

@@ -25,7 +25,8 @@ COMMENT ON COLUMN users.digest IS 'daily, weekly: alerts are gathered and told i
 -- A mail that goes finds the alerts it told without reading all of them; people's own page and erasing need it.
 CREATE INDEX alerts_mail ON alerts (outbox_id) WHERE outbox_id IS NOT NULL;
 
--- Whether an alert is told stands in the alert itself, so that the mail that told it may be deleted later.
+-- Whether an alert is told stands in the alert itself: outbox_id becomes null when the mail is deleted for its age, and
+-- would then call for a second mail.
 ALTER TABLE alerts
   ADD COLUMN state text NOT NULL DEFAULT 'told' CONSTRAINT alerts_state_known CHECK (state IN ('new', 'held', 'told', 'dropped')),
   ALTER COLUMN state SET DEFAULT 'new',
@@ -82,8 +83,8 @@ ALTER TABLE match_watermarks SET (fillfactor = 50);
 -- What is due on other channels is found without reading the mails that wait.
 CREATE INDEX outbox_channels_due ON outbox (next_attempt_at) WHERE status = 'queued' AND channel = 'apprise';
 
--- What operators are told every few minutes is counted without reading everything ever sent.
-CREATE INDEX outbox_failed ON outbox (next_attempt_at) WHERE status = 'failed';
+-- What operators are told every few minutes is counted, and old mails are found, without reading everything ever sent.
+CREATE INDEX outbox_given_up ON outbox (next_attempt_at) WHERE status IN ('failed', 'dropped');
 CREATE INDEX users_disabled ON users (disabled_at) WHERE disabled_at IS NOT NULL;
 
 -- Claiming a mail changes no indexed column: with room on its page the claim costs no index anything (half the work).

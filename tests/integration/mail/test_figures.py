@@ -11,7 +11,8 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import operate
 from coinwatch.database import transaction
-from coinwatch.mail.outbox import mail_figures
+from coinwatch.mail import outbox
+from coinwatch.mail.outbox import delete_old_mails, mail_figures
 from tests.conftest import Database
 from tests.support.plans import explaining_engine
 from tests.support.quotes import at, load, quote
@@ -102,3 +103,24 @@ def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, databas
         plans = plans_of(lambda: mail_figures(engine, at(2), 2))
     assert "outbox" in plans.executed
     assert "outbox" not in plans.read_from_end_to_end
+
+
+def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    with transaction(house) as connection:
+        connection.execute(
+            sa.text("UPDATE outbox SET status = 'sent', sent_at = :now WHERE status = 'queued'"), {"now": at(1)}
+        )
+    assert delete_old_mails(house, make_settings(outbox_keep_days=0), at(1) + timedelta(days=5000)) == 0
+    assert delete_old_mails(house, make_settings(outbox_keep_days=2), at(0)) == 2, "one sent and one given up"
+    assert delete_old_mails(house, make_settings(outbox_keep_days=90), at(2) + timedelta(days=90)) == 5
+    with transaction(house) as connection:
+        rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
+    assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
+    told = match_alerts(house, at(2) + timedelta(days=90))
+    assert told.mails == 1, "the digest; nothing a second time"
+
+
+def test_mails_that_wait_are_never_too_old(house: sa.Engine) -> None:
+    delete_old_mails(house, make_settings(outbox_keep_days=1), at(0) + timedelta(days=365))
+    assert [row.status for row in outbox.show_outbox(house)] == ["queued"]
