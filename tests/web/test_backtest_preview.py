@@ -80,7 +80,7 @@ def test_the_form_says_how_often_and_keeps_all_that_was_typed(client: TestClient
 def test_what_never_told_anything_says_so_and_where_the_price_was(client: TestClient) -> None:
     typed = FORM | {"coin": "ETH", "kind": "crosses", "level": "200"}
     said = words(client.post("/subscribe/preview", data=typed).text)
-    assert "In the last 30 days this would not have told you anything." in said
+    assert "ETH: the price crosses 200 USD In the last 30 days this would not have told you anything." in said
     assert "It stayed between 100.00 USD and 110.00 USD." in said
 
 

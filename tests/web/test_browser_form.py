@@ -23,7 +23,7 @@ OWN_FIELDS = set().union(*KINDS.values())
 
 def answer_of(page: Page) -> str:
     """What the form says about the past, once it has said something."""
-    expect(page.locator("#preview:not(.busy) #answer p").first).to_be_visible()
+    expect(page.locator("#preview:not(.busy) #answer strong")).to_be_visible()
     return page.locator("#answer").inner_text()
 
 

@@ -66,9 +66,10 @@ class LookBack:
 class Preview:
     """A look back as the form shows it: an ``answer``, what to do about it, the newest alerts, and a drawing.
 
-    ``doubt`` says how little history there is, where that is so.
+    ``condition`` is how we read the form, ``doubt`` says how little history there is, where that is so.
     """
 
+    condition: str
     answer: str
     doubt: str
     advice: str
@@ -108,6 +109,7 @@ def preview(found: LookBack) -> Preview:
     start = past.start if found.whole or not found.known_since else found.known_since
     what = "24 h volume" if rule.metric == "volume_24h" else "price"
     return Preview(
+        condition=f"{past.base}: {found.condition}",
         answer=answer,
         doubt=doubt,
         advice=advice,
@@ -142,7 +144,7 @@ def _answer(found: LookBack) -> tuple[str, str]:
     if not rule.repeat:
         first = found.past.alerts[0].observed_at
         return f"This would have told you on {first.day} {first:%B at %H:%M} UTC, and then ended.", doubt
-    times = "once" if count == 1 else f"{count:,} times"
+    times = {1: "once", 2: "twice"}.get(count, f"{count:,} times")
     return f"{when} this would have alerted you {times}{_rate(found)}.", doubt
 
 
@@ -153,9 +155,7 @@ def _rate(found: LookBack) -> str:
         return ""
     if per_week >= 14:
         return f", about {per_week / 7:.0f} a day"
-    if per_week >= 0.95:
-        return f", about {per_week:.0f} a week"
-    return f", about {per_week * 30 / 7:.0f} a month"
+    return f", about {per_week:.0f} a week" if per_week >= 0.95 else ""
 
 
 def _advice(found: LookBack) -> tuple[str, bool]:

@@ -32,6 +32,7 @@ BLANK_RULE = {
     "expires_on": "",
 }
 BLANK = {"coin": "", "exchange": "", "quote": "", **BLANK_RULE, "email": ""}
+NEAR = 5  # times as much or as little as today is what people set levels at, when we have to guess what they mean
 WINDOWS = {"change_over_window": "change_window_seconds", "deviation_from_average": "average_window_seconds"}
 
 
@@ -210,11 +211,11 @@ def _possible_percent(number: float) -> bool:
 
 
 def _near(last_value: LastValue) -> Callable[[float], bool]:
-    """Two readings lie a thousandfold apart, so at most one is within the square root of that from the last value."""
+    """Two readings lie a thousandfold apart: at most one of them is near the last value."""
 
     def near(number: float) -> bool:
         last = last_value()
-        return last is not None and last > 0 and 1 / 31 < number / last < 31
+        return last is not None and last / NEAR < number < last * NEAR
 
     return near
 
