@@ -33,7 +33,7 @@ from coinwatch.errors import (
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.claims import BATCH, Claimed, Claims, Wait
 from coinwatch.mail.connection import MailConnection
-from coinwatch.mail.messages import Mail, build_mail
+from coinwatch.mail.messages import Mail, Writer
 from coinwatch.mail.smtp import parse_smtp_url
 from coinwatch.mail.stopping import Stop, stopping_gently
 from coinwatch.settings import Settings
@@ -97,7 +97,7 @@ class _Sender:
         self._clock = clock
         self._stop = stop
         self._server = parse_smtp_url(settings.smtp_url.get_secret_value())
-        self._charts = Charts(engine)
+        self._writer = Writer(settings, Charts(engine).of)
         self._retried = 0
         self._failed = 0
         self.claims = Claims(engine, clock, wait, settings.mails_per_day)
@@ -186,15 +186,13 @@ class _Sender:
     def _build(self, row: Claimed) -> Mail:
         """The row's mail. A fault of ours in one row must not keep back the others: it is tried again, and seen."""
         try:
-            return build_mail(
-                self._settings,
+            return self._writer.build(
                 kind=row.kind,
                 user_id=row.user_id,
                 recipient=row.recipient,
                 payload=row.payload,
                 message_id=row.message_id,
                 created_at=row.created_at,
-                chart_of=self._charts.of,
             )
         except CoinwatchError:
             raise

@@ -1,10 +1,12 @@
 """Mails are safe whatever stands in their rows, and links are what we signed."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any, cast
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
-from coinwatch.mail.links import confirmation_link, read_confirmation, read_unsubscribe, unsubscribe_link
-from coinwatch.mail.messages import build_mail
+from coinwatch.mail.charts import Chart
+from coinwatch.mail.links import confirmation_link, read_confirmation, read_manage, read_unsubscribe, unsubscribe_link
+from coinwatch.mail.messages import Writer, build_mail
 from coinwatch.mail.smtp import MailServer, parse_smtp_url
 from coinwatch.mail.words import format_price
 from tests.support.settings import make_settings
@@ -185,3 +188,63 @@ def test_the_end_of_a_rule_is_told_in_words() -> None:
     text = message.get_body(("plain",))
     assert text is not None
     assert "the price moves by 5 % or more from one value to the next" in text.get_content()
+
+
+PEOPLE = st.lists(
+    st.tuples(
+        st.sampled_from(["alerts", "digest"]),
+        st.lists(st.tuples(st.integers(1, 9), st.sampled_from([2.0, 5.0]), st.booleans()), min_size=1, max_size=4),
+    ),
+    max_size=6,
+)
+
+
+@given(PEOPLE)
+def test_what_is_written_once_for_many_is_what_each_would_get_alone(
+    people: list[tuple[str, list[tuple[int, float, bool]]]],
+) -> None:
+    writer = Writer(SETTINGS, picture)
+    with patch("itsdangerous.timed.time.time", lambda: 1_790_000_000.0):
+        for number, (kind, told) in enumerate(people):
+            alerts = [
+                {**ALERT, "alert_id": 10 * number + place, "subscription_id": subscription, "threshold": threshold}
+                | {"missed": missed and place > 0 and kind == "alerts"}
+                for place, (subscription, threshold, missed) in enumerate(told)
+            ]
+            row: dict[str, Any] = {
+                "kind": kind,
+                "user_id": number,
+                "recipient": f"person{number}@example.org",
+                "payload": {"timezone": "UTC", "alerts": alerts, "period": "daily"},
+                "message_id": UUID(int=number),
+                "created_at": datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+            }
+            assert writer.build(**row) == build_mail(SETTINGS, chart_of=picture, **row)
+
+
+def picture(instrument_id: int, until: datetime, metric: str = "price") -> Chart:
+    return Chart(b"picture", 1.0, 3.0, 2.0)
+
+
+def test_the_links_of_one_person_are_in_no_mail_of_another() -> None:
+    writer = Writer(SETTINGS, picture)
+    for user_id, subscription_id in ((1, 41), (2, 42), (3, 43)):
+        mail = writer.build(
+            kind="alerts",
+            user_id=user_id,
+            recipient="ada@example.org",
+            payload={"timezone": "UTC", "alerts": [{**ALERT, "subscription_id": subscription_id}]},
+            message_id=UUID(int=user_id),
+            created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+        )
+        message = cast("EmailMessage", message_from_bytes(mail.data, policy=cast("Any", default)))
+        html = cast("EmailMessage", message.get_body(("html",))).get_content()
+        text = cast("EmailMessage", message.get_body(("plain",))).get_content()
+        for part in (html, text, str(message["List-Unsubscribe"])):
+            assert {read_unsubscribe(SETTINGS, token)[0] for token in tokens("unsubscribe", part)} == {subscription_id}
+        assert {read_manage(SETTINGS, token) for token in tokens("manage", html + text)} == {user_id}
+        assert f"cid:chart.{UUID(int=user_id)}@coinwatch.test" in html
+
+
+def tokens(page: str, text: str) -> list[str]:
+    return re.findall(rf"/{page}/([\w.-]+)", text)
