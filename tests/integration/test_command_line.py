@@ -104,6 +104,25 @@ def test_a_whole_cycle_without_airflow(
     assert "unsubscribed" in coinwatch("subscriptions").stdout
 
 
+def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
+    coinwatch("migrate")
+    coinwatch("exchanges", "list")
+    made = json.loads(coinwatch("subscribe", "ada@example.org", "BTC", "5", "--json").stdout)
+    assert "Paused subscription" in coinwatch("pause", str(made["id"])).stdout
+    shown = coinwatch("person", "show", "Ada@example.org").stdout
+    assert "Time zone: UTC; quiet hours: none; digest: none" in shown
+    assert "BTC/USD at index: the price moves by 5 % or more from one value to the next" in shown
+    assert "paused" in shown
+    assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
+    mine = json.loads(coinwatch("person", "export", "ada@example.org").stdout)
+    assert (mine["address"], mine["subscriptions"][0]["status"]) == ("ada@example.org", "active")
+    asked = coinwatch("person", "erase", "ada@example.org")
+    assert (asked.returncode, "with 1 subscriptions for good. Say so with --yes" in asked.stderr) == (1, True)
+    assert "Erased" in coinwatch("person", "erase", "ada@example.org", "--yes").stdout
+    gone = coinwatch("person", "show", "ada@example.org")
+    assert (gone.returncode, "Nothing is known of the address" in gone.stderr) == (1, True)
+
+
 def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
     coinwatch: Command, far_end: ExchangeServer
 ) -> None:

@@ -14,6 +14,9 @@ from coinwatch.web.access import PUBLIC_ALONE, PUBLIC_EVERYWHERE, Demand, demand
 OPERATORS_ONLY = {
     ("GET", "/api/v1/subscriptions"),
     ("DELETE", "/api/v1/subscriptions/{subscription_id}"),
+    ("PATCH", "/api/v1/subscriptions/{subscription_id}"),
+    ("GET", "/api/v1/people"),
+    ("DELETE", "/api/v1/people"),
     ("GET", "/api/v1/status"),
 }
 

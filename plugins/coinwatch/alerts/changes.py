@@ -54,13 +54,18 @@ def pause(engine: Engine, user_id: int, subscription_id: int) -> OwnSubscription
         return _own(connection, user_id, subscription_id)
 
 
-def resume(engine: Engine, user_id: int, subscription_id: int, now: datetime) -> OwnSubscription:
+def resume(
+    engine: Engine, user_id: int, subscription_id: int, now: datetime, *, only_paused: bool = False
+) -> OwnSubscription:
     """Judge again from now on what is paused or has ended; the person's consent for what waits for it.
 
-    Raises NotFound, and AlreadyExists when the person has the same rule anew.
+    ``only_paused`` is for others than the person: InvalidRequest unless it is paused (or active). Raises NotFound, and
+    AlreadyExists when the person has the same rule anew.
     """
     with held_person(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
+        if only_paused and own.status not in {"active", "paused"}:
+            raise InvalidRequest("status", f"Subscription {own.id} is {own.status}; only its person can start it.")
         _refuse_twin(connection, own, own.rule)
         connection.execute(statement("people/resume"), {"id": own.id, "user_id": user_id, "now": now})
         connection.execute(statement("people/verify"), {"user_id": user_id, "now": now})

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.alerts import changes
 from coinwatch.alerts import subscriptions as library
 from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.cli.rules import (
@@ -23,6 +24,8 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 
 app = typer.Typer()
+
+Number = Annotated[int, typer.Argument(help="The number that `coinwatch subscriptions` shows.")]
 
 
 @app.command()
@@ -62,15 +65,27 @@ def subscribe(
 
 @app.command()
 def unsubscribe(
-    subscription_id: Annotated[int, typer.Argument(help="The number that `coinwatch subscriptions` shows.")],
+    subscription_id: Number,
     as_json: AsJson = False,
 ) -> None:
     """End a subscription."""
-    subscription = library.unsubscribe(get_engine(), subscription_id)
-    if as_json:
-        show_json(subscription)
-    else:
-        typer.echo(f"Ended subscription {subscription.id}: {_describe(subscription)}")
+    _show("Ended", library.unsubscribe(get_engine(), subscription_id), as_json)
+
+
+@app.command()
+def pause(subscription_id: Number, as_json: AsJson = False) -> None:
+    """Silence a subscription until it is resumed."""
+    engine = get_engine()
+    changes.pause(engine, changes.owner_of(engine, subscription_id), subscription_id)
+    _show("Paused", library.get_subscription(engine, subscription_id), as_json)
+
+
+@app.command()
+def resume(subscription_id: Number, as_json: AsJson = False) -> None:
+    """Let a paused subscription judge again what comes from now on."""
+    engine = get_engine()
+    changes.resume(engine, changes.owner_of(engine, subscription_id), subscription_id, utc_now(), only_paused=True)
+    _show("Resumed", library.get_subscription(engine, subscription_id), as_json)
 
 
 @app.command()
@@ -92,6 +107,13 @@ def subscriptions(
     show_table(
         found, columns, right=("id",), empty="No subscriptions. Make one: coinwatch subscribe you@example.org BTC 5"
     )
+
+
+def _show(done: str, row: library.Subscription, as_json: bool) -> None:
+    if as_json:
+        show_json(row)
+    else:
+        typer.echo(f"{done} subscription {row.id}: {_describe(row)}")
 
 
 def _describe(row: library.Subscription) -> str:

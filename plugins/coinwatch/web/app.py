@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web import aliases, api, docs, health, history_api, mail_links, managing, pages, subscribing
+from coinwatch.web import aliases, api, docs, health, history_api, mail_links, managing, pages, people_api, subscribing
 from coinwatch.web.access import AccessGuard, Identify
 from coinwatch.web.answers import (
     answer_coinwatch_error,
@@ -53,7 +53,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.site = Site(open_engine, open_settings, clock, inside_airflow, templates())
-    for room in (pages, subscribing, mail_links, managing, docs, health, api, history_api, aliases):
+    for room in (pages, subscribing, mail_links, managing, docs, health, api, people_api, history_api, aliases):
         app.include_router(room.router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     app.user_middleware = [  # the first sees a request first
