@@ -1,4 +1,5 @@
--- The people of one run whose alerts may be told now (no reason against it), and those who have to wait.
+-- The people of one run whose alerts may be told now (no reason against it), and those who have to wait. outbox_id is the mail
+-- that tells them.
 CREATE TEMPORARY TABLE IF NOT EXISTS people_to_tell (
   user_id bigint PRIMARY KEY,
   since timestamptz NOT NULL,
@@ -6,5 +7,5 @@ CREATE TEMPORARY TABLE IF NOT EXISTS people_to_tell (
   reason text,
   look_at timestamptz NOT NULL,
   last_today integer,
-  told boolean NOT NULL DEFAULT false
+  outbox_id bigint
 ) ON COMMIT DELETE ROWS;

@@ -4,7 +4,7 @@ WITH held AS (
 ), waiting AS (
   SELECT user_id, coalesce(reason, 'missed') AS reason, since, look_at
   FROM people_to_tell p
-  WHERE NOT told AND (reason IS NOT NULL OR EXISTS (
+  WHERE outbox_id IS NULL AND (reason IS NOT NULL OR EXISTS (
     SELECT FROM subscriptions s JOIN alerts a ON a.subscription_id = s.id
     WHERE s.user_id = p.user_id AND a.state IN ('new', 'held')
   ))

@@ -9,21 +9,26 @@ WITH unwanted AS (
 ), untold AS (
   SELECT p.user_id, p.held_for, p.last_today, u.email, u.timezone, u.digest,
          CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['mail', 'apprise'] ELSE ARRAY['mail'] END AS channels,
-         a.id AS alert_id, a.missed, a.observed_at,
-         jsonb_build_object(
-           'alert_id', a.id, 'subscription_id', a.subscription_id, 'instrument_id', s.instrument_id,
-           'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
-           'change_percent', a.change_percent, 'missed', a.missed, 'kind', s.kind, 'metric', s.metric,
-           'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
-           'exchange', e.code, 'exchange_name', e.name, 'base', i.base, 'quote', i.quote, 'coin_name', c.name) AS alert
+         mine.*
   FROM people_to_tell p
   JOIN users u ON u.id = p.user_id
-  JOIN subscriptions s ON s.user_id = p.user_id
-  JOIN alerts a ON a.subscription_id = s.id AND a.state IN ('new', 'held')
-  JOIN instruments i ON i.id = s.instrument_id
-  JOIN exchanges e ON e.id = i.exchange_id
-  JOIN coins c ON c.code = i.base
-  WHERE p.reason IS NULL AND s.status <> 'unsubscribed'
+  CROSS JOIN LATERAL (
+    SELECT a.id AS alert_id, a.missed, a.observed_at,
+           jsonb_build_object(
+             'alert_id', a.id, 'subscription_id', a.subscription_id, 'instrument_id', s.instrument_id,
+             'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
+             'change_percent', a.change_percent, 'missed', a.missed, 'kind', s.kind, 'metric', s.metric,
+             'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
+             'exchange', e.code, 'exchange_name', e.name, 'base', i.base, 'quote', i.quote, 'coin_name', c.name) AS alert
+    FROM subscriptions s
+    JOIN alerts a ON a.subscription_id = s.id AND a.state IN ('new', 'held')
+    JOIN instruments i ON i.id = s.instrument_id
+    JOIN exchanges e ON e.id = i.exchange_id
+    JOIN coins c ON c.code = i.base
+    WHERE s.user_id = p.user_id AND s.status <> 'unsubscribed'
+    OFFSET 0
+  ) mine
+  WHERE p.reason IS NULL
 ), mails AS (
   SELECT user_id, email, digest, channels, min(alert_id) AS first_alert_id,
          jsonb_build_object(
@@ -40,12 +45,8 @@ WITH unwanted AS (
          user_id, email, CASE WHEN digest = 'none' THEN 'alerts' ELSE 'digest' END, channel, payload, :now, :now
   FROM mails CROSS JOIN unnest(channels) AS channel
   RETURNING id, user_id, kind, channel
-), told AS (
-  UPDATE alerts SET state = 'told', outbox_id = queued.id
-  FROM queued JOIN untold USING (user_id)
-  WHERE alerts.id = untold.alert_id AND queued.channel = 'mail'
 ), digested AS (
   UPDATE users SET digest_sent_at = :now FROM queued
   WHERE users.id = queued.user_id AND queued.kind = 'digest' AND queued.channel = 'mail'
 )
-UPDATE people_to_tell SET told = true FROM queued WHERE people_to_tell.user_id = queued.user_id AND queued.channel = 'mail';
+UPDATE people_to_tell SET outbox_id = queued.id FROM queued WHERE people_to_tell.user_id = queued.user_id AND queued.channel = 'mail';

@@ -51,5 +51,6 @@ def tell(connection: Connection, now: datetime, telling: Telling) -> Told:
     # The planner would guess hundreds of people, and read whole tables for ten of them.
     connection.execute(sa.text("ANALYZE people_to_tell"))
     mails = connection.execute(statement("mail/queue_alerts"), {"now": now, "channels": telling.channels}).rowcount
+    connection.execute(statement("mail/mark_told"))
     held = connection.execute(statement("mail/hold_alerts")).rowcount
     return Told(mails, held, kinds)
