@@ -131,7 +131,7 @@ def test_every_route_of_the_api_is_described(client: TestClient, alone: FastAPI)
     page = client.get("/docs").text
     for path in alone.openapi()["paths"]:
         assert f"<code>{path}</code>" in page
-    assert page.count('<span class="badge">operators</span>') == 3
+    assert page.count('<span class="badge">operators</span>') == 6
 
 
 @pytest.mark.usefixtures("market")
