@@ -3,15 +3,9 @@
 -- sweep_over_window for the counting.
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 WITH known AS (
-  SELECT instrument_id, metric, observed_at, value, true AS judged, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment,
-         least(CASE metric WHEN 'price' THEN 1048576 * value ELSE value END, 9e18) AS units
-  FROM judged_quotes
-  WHERE value IS NOT NULL
-    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
-  UNION ALL
-  SELECT m.instrument_id, m.metric, before.observed_at, before.value, false,
-         CAST(1e6 * date_part('epoch', before.observed_at) AS bigint),
-         least(CASE m.metric WHEN 'price' THEN 1048576 * before.value ELSE before.value END, 9e18)
+  SELECT m.instrument_id, m.metric, before.observed_at, before.value, false AS judged,
+         CAST(1e6 * date_part('epoch', before.observed_at) AS bigint) AS moment,
+         least(CASE m.metric WHEN 'price' THEN 1048576 * before.value ELSE before.value END, 9e18) AS units
   FROM match_watermarks m
   CROSS JOIN LATERAL (
     SELECT prices.observed_at, CASE m.metric WHEN 'price' THEN price ELSE volume_24h END AS value
@@ -22,6 +16,12 @@ WITH known AS (
     OFFSET 0
   ) before
   WHERE CAST(:instruments AS integer[]) IS NULL OR m.instrument_id = ANY (CAST(:instruments AS integer[]))
+  UNION ALL
+  SELECT instrument_id, metric, observed_at, value, true, CAST(1e6 * date_part('epoch', observed_at) AS bigint),
+         least(CASE metric WHEN 'price' THEN 1048576 * value ELSE value END, 9e18)
+  FROM judged_quotes
+  WHERE value IS NOT NULL
+    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
 ), summed AS (
   SELECT *, CAST(sum(CAST(trunc(units) AS bigint)) OVER before AS double precision) AS whole,
          CAST(sum(CAST(4611686018427387904 * (units - trunc(units)) AS bigint)) OVER before AS double precision) AS part,

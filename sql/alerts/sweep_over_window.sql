@@ -1,16 +1,11 @@
 -- What moves_over_window finds, for a batch longer than the look-back: in one pass over the values in order of time, instead
--- of a look-up for each. Values up to the watermark may be references, too. Moments are microseconds, which Postgres
--- compares faster than it subtracts intervals. turn counts what could be compared: moves that are left out here take
+-- of a look-up for each. Values up to the watermark may be references, too; first, for what is in order is sorted at once.
+-- Moments are microseconds, which Postgres compares faster than it subtracts intervals. turn counts what could be compared: moves that are left out here take
 -- part in place, and what could not be compared is subtracted again.
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 WITH known AS (
-  SELECT instrument_id, metric, observed_at, value, true AS judged, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment
-  FROM judged_quotes
-  WHERE value IS NOT NULL
-    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
-  UNION ALL
-  SELECT m.instrument_id, m.metric, before.observed_at, before.value, false,
-         CAST(1e6 * date_part('epoch', before.observed_at) AS bigint)
+  SELECT m.instrument_id, m.metric, before.observed_at, before.value, false AS judged,
+         CAST(1e6 * date_part('epoch', before.observed_at) AS bigint) AS moment
   FROM match_watermarks m
   CROSS JOIN LATERAL (
     SELECT prices.observed_at, CASE m.metric WHEN 'price' THEN price ELSE volume_24h END AS value
@@ -21,6 +16,11 @@ WITH known AS (
     OFFSET 0
   ) before
   WHERE CAST(:instruments AS integer[]) IS NULL OR m.instrument_id = ANY (CAST(:instruments AS integer[]))
+  UNION ALL
+  SELECT instrument_id, metric, observed_at, value, true, CAST(1e6 * date_part('epoch', observed_at) AS bigint)
+  FROM judged_quotes
+  WHERE value IS NOT NULL
+    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
 ), referred AS (
   SELECT *, last_value(value) OVER back AS reference, last_value(observed_at) OVER back AS reference_at,
          row_number() OVER back AS place, lead(moment) OVER back IS NULL AS newest

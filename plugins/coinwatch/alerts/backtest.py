@@ -1,8 +1,9 @@
 """What a rule would have told: the matcher's own statements over stored history.
 
 Temporary tables named like the real ones stand before them in a session of its own: one subscription with the rule,
-a watermark at the start, an empty table of alerts. The judging runs in a read-only transaction, in which Postgres
-lets nobody write to anything but temporary tables.
+a watermark at the start, an empty table of alerts; where the question reaches beyond the prices that are kept, a view
+named ``prices`` that continues them with the minutes before. The judging runs in a read-only transaction, in which
+Postgres lets nobody write to anything but temporary tables.
 """
 
 from collections.abc import Iterator
@@ -21,8 +22,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
 
 LONGEST = timedelta(days=5 * 366)
-# Looking back from every value is dear where each look has to choose among many partitions: then prices are copied.
-FEW_PARTITIONS = timedelta(days=2)
+WEEK, SHORTEST_SAMPLE = timedelta(weeks=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class PastAlert:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a rule would have told between two moments. ``quotes`` values were judged; none means no history there.
+    """What a rule would have told between two moments, oldest first.
 
+    ``quotes`` values were judged, the first one observed at ``first_at``; none means no history there.
     ``minutes_before`` is the moment before which only the closes of minutes are kept, None where all were prices.
     """
 
@@ -51,11 +52,13 @@ class Backtest:
     quotes: int
     alerts: list[PastAlert]
     minutes_before: datetime | None = None
+    first_at: datetime | None = None
 
     @property
     def per_week(self) -> float:
-        """Alerts per week of the time asked for."""
-        return len(self.alerts) / ((self.end - self.start) / timedelta(weeks=1))
+        """Alerts per week since the first value judged; less than a day of them says nothing about a week."""
+        judged = self.end - (self.first_at or self.start)
+        return len(self.alerts) / (max(judged, SHORTEST_SAMPLE) / WEEK)
 
 
 def backtest(
@@ -91,20 +94,23 @@ def backtest(
             prepare(connection)
             for table in ("subscriptions", "alerts", "watermarks"):
                 connection.execute(statement(f"backtest/create_{table}"))
-            if oldest < kept_since or (rule.window_seconds and end - start > FEW_PARTITIONS):
-                span = {"oldest": oldest, "newest": end, "kept_since": kept_since}
-                connection.execute(statement("backtest/copy_minutes"), subject | span)
-                connection.execute(statement("backtest/index_prices"))
-                connection.execute(sa.text("ANALYZE pg_temp.prices"))
+            if oldest < kept_since:
+                span = subject | {"oldest": oldest, "kept_since": kept_since}
+                connection.execute(statement("backtest/span"), span | {"newest": start})
+                connection.execute(statement("backtest/create_prices"))
             connection.execute(statement("backtest/add_rule"), subject)
             connection.execute(statement("backtest/start"), subject)
+            if oldest < kept_since:
+                connection.execute(statement("backtest/span"), span | {"newest": end})
         with connection.begin():
             connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            quotes, _ = judge(connection, start, end, end, start)
+            quotes, _ = judge(connection, start, end, end, start, sweep=True)
+            first_at = connection.execute(statement("backtest/first_quote")).scalar_one()
             rows = connection.execute(statement("backtest/alerts"))
             alerts = [PastAlert(**row) for row in rows.mappings()]
     minutes_before = min(kept_since, end) if start < kept_since else None
-    return Backtest(instrument.exchange, instrument.base, instrument.quote, start, end, quotes, alerts, minutes_before)
+    market = (instrument.exchange, instrument.base, instrument.quote)
+    return Backtest(*market, start, end, quotes, alerts, minutes_before, first_at)
 
 
 @contextmanager
@@ -115,7 +121,7 @@ def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]
         with named_errors(engine), closing(own.connect()) as connection:
             with connection.begin():
                 milliseconds = int(statement_limit / timedelta(milliseconds=1))
-                connection.execute(sa.text(f"SET statement_timeout = {milliseconds}"))
+                connection.execute(statement("backtest/room"), {"milliseconds": milliseconds})
             yield connection
     finally:
         own.dispose()

@@ -103,8 +103,12 @@ def judge(
     if not quotes:
         return 0, 0
     for rules in connection.execute(statement("alerts/rules_in_use"), {"few": FEW}).all():
-        dense = rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules))
-        connection.execute(statement((SWEEPS if dense else MOVES)[rules.kind]), _bounds(rules))
+        bounds = _bounds(rules)
+        if rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules)):
+            bounds["newest"] = connection.execute(statement("alerts/judged_to")).scalar_one()
+            connection.execute(statement(SWEEPS[rules.kind]), bounds)
+        else:
+            connection.execute(statement(MOVES[rules.kind]), bounds)
     connection.execute(statement("alerts/find_hits"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     return quotes, alerts

@@ -57,7 +57,15 @@ def test_beyond_the_prices_that_are_kept_it_judges_the_closes_of_the_minutes(
 def test_it_says_how_often_a_week(catalog: sa.Engine) -> None:
     load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
     past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(0), end=at(0) + timedelta(days=14))
-    assert (past.quotes, len(past.alerts), past.per_week) == (2, 2, 1.0)
+    assert (past.quotes, len(past.alerts), round(past.per_week, 3)) == (2, 2, 1.0)
+
+
+def test_a_week_counts_from_the_first_value_where_history_begins_later_than_asked(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
+    past = backtest(
+        catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-60 * 24 * 90), end=at(60 * 24 * 7)
+    )
+    assert (past.first_at, len(past.alerts), past.per_week) == (at(0), 2, 2.0)
 
 
 def test_without_history_it_judged_nothing(catalog: sa.Engine) -> None:
@@ -72,7 +80,7 @@ def test_a_range_that_ends_before_it_starts_is_refused(catalog: sa.Engine) -> No
 
 def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100 + minute % 7, minute) for minute in range(600)))
+    limit = timedelta(milliseconds=1)
+    rule = Rule("deviation_from_average", 2, window_seconds=86400)
     with pytest.raises(TookTooLong, match="statement timeout"):
-        limit = timedelta(milliseconds=1)
-        rule = Rule("deviation_from_average", 2, window_seconds=86400)
         backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
