@@ -1,4 +1,4 @@
--- Subscriptions whose date has passed, with what the person has to know of it.
+-- Subscriptions whose date has passed, with what the person has to know of it, though not in their quiet hours.
 WITH expired AS (
   UPDATE subscriptions SET status = 'expired' WHERE status IN ('active', 'paused') AND expires_at <= :now
   RETURNING id, user_id, instrument_id, kind, metric, direction, threshold, window_seconds
@@ -8,7 +8,7 @@ SELECT 'expired:' || x.id, u.id, u.email, 'expired',
        jsonb_build_object('subscription_id', x.id, 'exchange', e.code, 'base', i.base, 'quote', i.quote, 'kind', x.kind,
                           'metric', x.metric, 'direction', x.direction, 'threshold', x.threshold,
                           'window_seconds', x.window_seconds),
-       :now, :now
+       coalesce(quiet_end(:now, u.timezone, u.quiet_from, u.quiet_until), :now), :now
 FROM expired x
 JOIN users u ON u.id = x.user_id
 JOIN instruments i ON i.id = x.instrument_id

@@ -1,7 +1,5 @@
 -- Who may be told now, and who not and until when: people with new alerts, and those whose moment to look again has come.
--- :mails_per_day is the cap per address, null for none. Where the clocks skip or repeat the hour in which quiet hours
--- end, the earliest moment it can be is noted: a look too early costs little. OFFSET 0 keeps the planner from flattening
--- the look-ups away.
+-- :mails_per_day is the cap per address, null for none. OFFSET 0 keeps the planner from flattening the look-ups away.
 WITH looked_at AS (
   SELECT user_id, min(since) AS since
   FROM (
@@ -15,20 +13,13 @@ WITH looked_at AS (
   GROUP BY user_id
 ), people AS (
   SELECT u.id AS user_id, least(l.since, h.since) AS since, h.reason AS held_for, u.disabled_at, u.timezone,
-         u.quiet_from, u.quiet_until, u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at,
-         local_time(:now, u.timezone) AS here
+         quiet_end(:now, u.timezone, u.quiet_from, u.quiet_until) AS quiet_end,
+         u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at, local_time(:now, u.timezone) AS here
   FROM looked_at l
   CROSS JOIN LATERAL (SELECT * FROM users WHERE id = l.user_id OFFSET 0) u
   LEFT JOIN LATERAL (SELECT * FROM held_people WHERE user_id = l.user_id OFFSET 0) h ON true
 ), clocks AS (
   SELECT *,
-         CASE
-           WHEN quiet_from < quiet_until THEN CAST(here AS time) >= quiet_from AND CAST(here AS time) < quiet_until
-           WHEN quiet_from > quiet_until THEN CAST(here AS time) >= quiet_from OR CAST(here AS time) < quiet_until
-           ELSE false
-         END AS quiet,
-         CAST(here AS date) + quiet_until
-           + CASE WHEN quiet_until <= CAST(here AS time) THEN interval '1 day' ELSE interval '0' END AS quiet_end,
          date_trunc(CASE digest WHEN 'weekly' THEN 'week' ELSE 'day' END, here - interval '8 hours') + interval '8 hours'
            AS digest_time,
          CASE digest WHEN 'weekly' THEN interval '7 days' ELSE interval '1 day' END AS digest_period
@@ -39,7 +30,7 @@ WITH looked_at AS (
            WHEN disabled_at IS NOT NULL THEN 'disabled'
            WHEN digest <> 'none' AND moment_at(digest_time, timezone) < since THEN 'digest'
            WHEN digest <> 'none' AND moment_at(digest_time, timezone) <= digest_sent_at THEN 'digest'
-           WHEN quiet THEN 'quiet'
+           WHEN quiet_end IS NOT NULL THEN 'quiet'
            WHEN m.full_until > :now THEN 'cap'
          END AS reason
   FROM clocks c
@@ -55,10 +46,7 @@ INSERT INTO people_to_tell (user_id, since, held_for, reason, look_at, last_toda
 SELECT user_id, since, held_for, reason,
        CASE reason
          WHEN 'digest' THEN moment_at(digest_time + digest_period, timezone)
-         WHEN 'quiet' THEN least(
-           moment_at(quiet_end, timezone),
-           moment_at(quiet_end + interval '1 hour', timezone) - interval '1 hour',
-           CAST(:now AS timestamptz) + (quiet_end - here))
+         WHEN 'quiet' THEN quiet_end
          WHEN 'cap' THEN full_until
          ELSE 'infinity'
        END,

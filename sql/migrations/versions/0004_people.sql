@@ -72,6 +72,27 @@ EXCEPTION WHEN invalid_parameter_value THEN
   RETURN local_moment AT TIME ZONE 'UTC';
 END $$;
 
+-- When quiet hours that hold at a moment end; null where none hold. Where the clocks skip or repeat the hour in which
+-- they end, the earliest moment it can be: it is asked again then.
+CREATE FUNCTION quiet_end(moment timestamptz, zone text, quiet_from time, quiet_until time)
+RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  here timestamp := local_time(moment, zone);
+  clock time := here;
+  ends timestamp := CAST(here AS date) + quiet_until;
+BEGIN
+  IF (quiet_from < quiet_until AND clock >= quiet_from AND clock < quiet_until)
+    OR (quiet_from > quiet_until AND (clock >= quiet_from OR clock < quiet_until))
+  THEN
+    IF quiet_until <= clock THEN
+      ends := ends + interval '1 day';
+    END IF;
+    RETURN least(
+      moment_at(ends, zone), moment_at(ends + interval '1 hour', zone) - interval '1 hour', moment + (ends - here));
+  END IF;
+  RETURN NULL;
+END $$;
+
 -- For the matcher: which kinds and windows there are at all is read off the index's beginning; changes of rows that keep
 -- their keys stay on their page; alerts_once serves both directions of time.
 DROP INDEX subscriptions_match, alerts_subscription;

@@ -166,6 +166,15 @@ def test_a_digest_comes_once_a_period_at_eight_where_the_reader_is(
     assert {(row.kind, row.payload["held"], row.payload["period"]) for row in mails} == {("digest", "digest", digest)}
 
 
+def test_the_end_of_a_rule_is_not_told_in_quiet_hours(catalog: sa.Engine) -> None:
+    ada, bob = add(catalog, quiet_from=time(22), quiet_until=time(7)), add(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE subscriptions SET expires_at = :at"), {"at": utc("2026-03-02 23:00")})
+    run(catalog, utc("2026-03-02 23:03"))
+    due = [person.mails()[0].next_attempt_at for person in (ada, bob)]
+    assert due == [utc("2026-03-03 07:00"), utc("2026-03-02 23:03")]
+
+
 def test_a_digest_that_is_late_by_hours_still_comes_once(catalog: sa.Engine) -> None:
     ada = add(catalog, digest="daily", digest_sent_at=utc("2026-03-02 09:00"))
     first = ada.alert(utc("2026-03-02 20:00"))
