@@ -1,0 +1,127 @@
+"""Matching a million subscriptions, beside sequential scans of the table: ``python -m benchmarks.matching``.
+
+10,000, 100,000 and 1,000,000 active subscriptions on 1,000 instruments; every minute a new quote of each, and every
+second minute 1,000 alerts, whatever the number of subscriptions. Ours is ``match_alerts``, as the pipeline calls it:
+
+  look-up   from the moves to the subscriptions they concern (find_hits)
+  finding   all that comes before an alert is written: taking the quotes, asking which kinds there are, looking windows
+            back, the look-up; each with its way to the server and back
+  all       the whole call: alerts, what rests and is armed again, mails in the outbox, watermarks, all committed
+  quiet     the whole call in the minutes in which nothing fires, and standing conditions are armed again
+
+The scans, in one process and with warm caches, in turns with ours: the table read once (count), and each subscription
+compared with its instrument's move, handed over ready-made (compare).
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import structlog
+
+from benchmarks.matching.measuring import Measured, measure
+from benchmarks.matching.subscribers import HITS, PARTITIONS, SCENARIOS, fill
+from benchmarks.shared.market import INSTRUMENTS
+from benchmarks.shared.postgres import benchmark_server, make_database
+from benchmarks.shared.report import Goal, Report, Row, say, show
+from tests.support.postgres import PostgresServer
+
+GOAL, FLAT = 0.05, 1.3
+MANY = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="multiples of 10,000"
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="measured rounds that fire, and as many that do not")
+    parser.add_argument("--rules", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="some of them")
+    parser.add_argument("--small", action="store_true", help="10,000 subscriptions, 2 rounds")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    arguments = parser.parse_args()
+    if arguments.small:
+        arguments.sizes, arguments.rounds = [10_000], 2
+    if any(size % 10_000 or not size for size in arguments.sizes):
+        parser.error("sizes are multiples of 10,000")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    with benchmark_server() as server:
+        show(run(server, arguments.rules, sorted(arguments.sizes), arguments.rounds), as_json=arguments.json)
+
+
+def run(server: PostgresServer, scenarios: Sequence[str], sizes: Sequence[int], rounds: int) -> Report:
+    rows: list[Row] = []
+    goals: list[Goal] = []
+    details: dict[str, object] = {}
+    planning: dict[str, float] = {}
+    for scenario in scenarios:
+        measured: dict[int, Measured] = {}
+        for size in sizes:
+            say(f"{scenario}, {size:,} subscriptions")
+            database = make_database(server, "matching")
+            fill(database, scenario, size)
+            measured[size] = measure(database, rounds)
+            rows.append(row_of(scenario, size, measured))
+            details[f"{scenario}, {size}"] = vars(measured[size])
+        goals += goals_of(scenario, sizes, measured)
+        planning = measured[sizes[-1]].planning
+    plans = ", ".join(f"{name.removeprefix('alerts/')} {spent:.1f}" for name, spent in planning.items())
+    return Report(
+        "matching",
+        f"Matching: {INSTRUMENTS:,} new quotes, {HITS:,} alerts and as many mails; medians of {rounds} rounds, in ms",
+        rows,
+        goals,
+        [
+            "scans: one process, indexes forbidden, warm; compare gets the moves ready-made, finding makes them itself",
+            f"planning is within ours; of those that look at prices, with {PARTITIONS} partitions, in ms: {plans}",
+        ],
+        details,
+    )
+
+
+def row_of(scenario: str, size: int, measured: dict[int, Measured]) -> Row:
+    here, smallest = measured[size], next(iter(measured.values()))
+    ms = {name: here.median_ms(name) for name in ("look_up", "finding", "whole", "quiet", "count", "compare")}
+    return {
+        "rules": scenario,
+        "subscriptions": size,
+        "look-up": ms["look_up"],
+        "finding": ms["finding"],
+        "all": ms["whole"],
+        "quiet": ms["quiet"],
+        "count": ms["count"],
+        "compare": ms["compare"],
+        "look-up/compare": ms["look_up"] / ms["compare"],
+        "finding/compare": ms["finding"] / ms["compare"],
+        "finding/count": ms["finding"] / ms["count"],
+        "finding to the smallest": ms["finding"] / smallest.median_ms("finding"),
+        "all to the smallest": ms["whole"] / smallest.median_ms("whole"),
+    }
+
+
+def goals_of(scenario: str, sizes: Sequence[int], measured: dict[int, Measured]) -> list[Goal]:
+    """None without a million: of few subscriptions a scan is quick."""
+    smallest, largest = measured[sizes[0]], measured[sizes[-1]]
+    if sizes[-1] < MANY:
+        return []
+    scan = largest.median_ms("compare")
+    return [
+        _goal(
+            f"{scenario}: finding at most {GOAL:.0%} of the scan that compares",
+            largest.median_ms("finding") / scan,
+            GOAL,
+        ),
+        _goal(f"{scenario}: the look-up at most {GOAL:.0%} of it", largest.median_ms("look_up") / scan, GOAL),
+        _goal(
+            f"{scenario}: finding from {sizes[0]:,} to {sizes[-1]:,} at most {FLAT} times",
+            largest.median_ms("finding") / smallest.median_ms("finding"),
+            FLAT,
+        ),
+    ]
+
+
+def _goal(text: str, ratio: float, most: float) -> Goal:
+    return Goal(text, ratio, ratio <= most)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Rounds of the matcher and of the scans beside it, in turns on one database."""
+
+import json
+import statistics
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import psycopg
+import sqlalchemy as sa
+
+from benchmarks.matching.stages import timed_statements
+from benchmarks.matching.subscribers import HISTORY_MINUTES, HITS, RISE, load, rises
+from benchmarks.shared.market import INSTRUMENTS, START
+from benchmarks.shared.postgres import Database
+from coinwatch.alerts.matching import SLACK, match_alerts, prepare
+from coinwatch.database import statement
+
+WARM_UP = 2  # pairs of rounds, one of which fires
+LOOK_UP = "alerts/find_hits"
+FINDING = (
+    "alerts/take_new_quotes",
+    "alerts/rules_in_use",
+    "alerts/moves_",
+    "alerts/sweep_",
+    "alerts/judged_to",
+    LOOK_UP,
+)
+SEQUENTIAL = (
+    "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
+    "SET max_parallel_workers_per_gather = 0; SET jit = off"
+)
+COUNT = "SELECT count(*) FROM subscriptions"
+# Every instrument's moves on the way up: against an odd number of minutes ago, and an average of which half is high.
+MOVES = f"""
+CREATE TEMPORARY TABLE moves_of_all AS
+SELECT number AS instrument_id, kind, window_seconds, 100.0::float8 + number AS reference,
+       (100 + number) * {RISE}::float8 AS value,
+       CASE kind WHEN 'deviation_from_average' THEN 2.1::float8 ELSE 5 END AS change
+FROM generate_series(1, {INSTRUMENTS}) number, (SELECT DISTINCT kind, window_seconds FROM subscriptions) rules
+"""
+COMPARE = """
+SELECT count(*) FROM subscriptions s
+JOIN moves_of_all m ON m.instrument_id = s.instrument_id AND m.kind = s.kind AND m.window_seconds = s.window_seconds
+WHERE s.status = 'active' AND s.armed AND s.metric = 'price' AND CASE
+  WHEN s.kind = 'crosses' THEN s.direction <> 'down' AND s.threshold > m.reference AND s.threshold <= m.value
+  WHEN s.direction = 'up' THEN m.change >= s.threshold
+  WHEN s.direction = 'down' THEN -m.change >= s.threshold
+  ELSE abs(m.change) >= s.threshold END
+"""
+
+
+@dataclass
+class Measured:
+    """Seconds of each measured round. ``stages`` are the statements of the rounds that fire."""
+
+    stages: list[dict[str, float]] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    quiet: list[float] = field(default_factory=list)
+    count: list[float] = field(default_factory=list)
+    compare: list[float] = field(default_factory=list)
+    planning: dict[str, float] = field(default_factory=dict)
+
+    def median_ms(self, name: str) -> float:
+        """Of a list by its name; or of ``look_up``, or ``finding``: all that comes before an alert is written."""
+        seconds: list[float] = {
+            "look_up": [stages[LOOK_UP] for stages in self.stages],
+            "finding": [
+                sum(spent for stage, spent in stages.items() if stage.startswith(FINDING)) for stages in self.stages
+            ],
+        }.get(name) or getattr(self, name)
+        return statistics.median(seconds) * 1000
+
+
+def measure(database: Database, rounds: int) -> Measured:
+    """A quote of every instrument a round; every second round has its ``HITS`` alerts, the others none."""
+    measured = Measured()
+    engine = database.engine()
+    with database.admin() as scanner:
+        for setting in SEQUENTIAL.split("; "):
+            scanner.execute(setting)
+        scanner.execute(MOVES)
+        scanner.execute("ANALYZE moves_of_all")
+        for number in range(2 * (WARM_UP + rounds)):
+            minute = HISTORY_MINUTES + 1 + number
+            load(database, minute)
+            if rises(minute):
+                counted, _ = _timed(scanner, COUNT)
+                compared, found = _timed(scanner, COMPARE)
+                if found != HITS:
+                    raise RuntimeError(f"the scan finds {found} subscriptions that fire, not {HITS}")
+            with timed_statements(engine) as stages:
+                began = time.perf_counter()
+                result = match_alerts(engine, START + timedelta(minutes=minute))
+                spent = time.perf_counter() - began
+            if (result.quotes, result.alerts) != (INSTRUMENTS, HITS if rises(minute) else 0):
+                raise RuntimeError(f"a round did not do its work: {result}")
+            if number < 2 * WARM_UP:
+                continue
+            if not rises(minute):
+                measured.quiet.append(spent)
+                continue
+            measured.stages.append(dict(stages))
+            measured.whole.append(spent)
+            measured.count.append(counted)
+            measured.compare.append(compared)
+    measured.planning = _planning(engine, START + timedelta(minutes=minute))
+    engine.dispose()
+    return measured
+
+
+def _timed(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple[float, int]:
+    """Seconds, and the number that the query gives."""
+    began = time.perf_counter()
+    row = connection.execute(query).fetchone()
+    return time.perf_counter() - began, int(str(row[0])) if row else 0
+
+
+def _planning(engine: sa.Engine, now: datetime) -> dict[str, float]:
+    """Milliseconds of planning of the statements that look at the partitions of prices, the median of ten."""
+    window = timedelta(hours=1)
+    look_back = {"kind": "change_over_window", "instruments": None, "lowest": 0, "seconds": 3600, "window": window}
+    parameters: dict[str, dict[str, object]] = {
+        "alerts/take_new_quotes": {"oldest": now - window, "newest": now},
+        "alerts/moves_over_window": look_back
+        | {"slack": SLACK, "oldest": now - window - SLACK, "newest": now - window},
+        "alerts/moves_from_average": look_back | {"oldest": now - window, "newest": now},
+    }
+    found = {}
+    with engine.connect() as connection:
+        prepare(connection)
+        for name, values in parameters.items():
+            explain = sa.text("EXPLAIN (SUMMARY, FORMAT JSON) " + statement(name).text)
+            plans = [connection.execute(explain, values).scalar_one() for _ in range(10)]
+            found[name] = statistics.median(
+                float((json.loads(plan) if isinstance(plan, str) else plan)[0]["Planning Time"]) for plan in plans
+            )
+    return found
