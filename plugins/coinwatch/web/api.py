@@ -77,7 +77,7 @@ class WouldHaveTold(BaseModel):
     known_since: datetime | None = Field(description="When the recorded values begin; null where there are none.")
     values: int = Field(description="How many values were judged.")
     alerts: int
-    per_week: float | None = Field(description="Over the time with values; null where that is less than a week.")
+    per_week: float = Field(description="Alerts per week since then; less than a day counts as one.")
     newest: list[PastAlert] = Field(description=f"At most {NEWEST}.")
 
 
@@ -148,10 +148,10 @@ def try_rule(
         condition=found.condition,
         start=past.start,
         end=past.end,
-        known_since=found.known_since,
+        known_since=past.first_at,
         values=past.quotes,
         alerts=len(past.alerts),
-        per_week=found.per_week,
+        per_week=past.per_week,
         newest=past.alerts[: -NEWEST - 1 : -1],
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
 from coinwatch.alerts.rules import Rule, describe, duration
@@ -21,14 +21,14 @@ CHART_POINTS = 400
 # A person waits; and whoever asks for the dearest rule there is keeps Postgres busy for this long and no longer.
 STATEMENT_LIMIT = timedelta(seconds=5)
 FLOOD = timedelta(hours=4)
-DAY = timedelta(days=1)
+DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
     """What a rule would have told in the ``days`` before ``past.end``.
 
-    ``values`` are the prices, or 24 h volumes, of that time, thinned, oldest first; ``known`` is the time they cover.
+    ``values`` are the prices, or 24 h volumes, of that time, thinned, oldest first.
     """
 
     rule: Rule
@@ -42,24 +42,14 @@ class LookBack:
         return describe(self.rule, self.past.quote, self.past.base)
 
     @property
-    def known_since(self) -> datetime | None:
-        """When the values begin; None without any."""
-        return self.values[0].observed_at if self.values else None
-
-    @property
     def known(self) -> timedelta:
-        return self.past.end - self.known_since if self.known_since else timedelta(0)
+        """The time since the first value; zero without any."""
+        return self.past.end - (self.past.first_at or self.past.end)
 
     @property
     def whole(self) -> bool:
         """Whether the values cover the whole time that was asked for."""
-        return self.known >= self.past.end - self.past.start - DAY
-
-    @property
-    def per_week(self) -> float | None:
-        """Alerts per week; None where less than a week is known."""
-        weeks = (timedelta(days=self.days) if self.whole else self.known) / timedelta(weeks=1)
-        return len(self.past.alerts) / weeks if weeks >= 1 else None
+        return self.known >= timedelta(days=self.days) - DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +96,7 @@ def preview(found: LookBack) -> Preview:
     marks = [(alert.observed_at, alert.price) for alert in past.alerts]
     level = rule.threshold if rule.kind == "crosses" else None
     answer, doubt = _answer(found)
-    start = past.start if found.whole or not found.known_since else found.known_since
+    start = past.start if found.whole else past.first_at or past.start
     what = "24 h volume" if rule.metric == "volume_24h" else "price"
     return Preview(
         condition=f"{past.base}: {found.condition}",
@@ -135,7 +125,7 @@ def _turn(site: Site, visitor: Visitor | None, client: str) -> Iterator[None]:
 def _answer(found: LookBack) -> tuple[str, str]:
     """How often it would have told, and how little history says so where it is short."""
     count, rule = len(found.past.alerts), found.rule
-    if not found.values:
+    if found.past.first_at is None:
         return "Nobody can say how often.", ""
     when = f"In the last {found.days} days" if found.whole else f"In the last {_span(found.known)}"
     doubt = "" if found.whole else f"There are no older prices yet; {found.days} days would tell more."
@@ -149,9 +139,9 @@ def _answer(found: LookBack) -> tuple[str, str]:
 
 
 def _rate(found: LookBack) -> str:
-    """How often that is, where there is enough history to say so."""
-    per_week, count = found.per_week, len(found.past.alerts)
-    if per_week is None or count < 2:
+    """How often that is, where there is a week of history to say so."""
+    per_week = found.past.per_week
+    if found.known < WEEK or len(found.past.alerts) < 2:
         return ""
     if per_week >= 14:
         return f", about {per_week / 7:.0f} a day"
@@ -162,7 +152,7 @@ def _advice(found: LookBack) -> tuple[str, bool]:
     """What to do about it, and whether that is a warning."""
     past, rule = found.past, found.rule
     count = len(past.alerts)
-    if not found.values:
+    if found.past.first_at is None:
         if rule.metric == "price":
             return "There are no prices here yet. The alert can be made all the same and starts with them.", False
         where = "All exchanges together have" if past.exchange == "index" else "This exchange gives"
