@@ -13,8 +13,9 @@ DOC = """
 
 Once a day: makes the partitions of `prices` for a week ahead, makes all candles that are behind, drops the prices that
 are older than `COINWATCH_PRICES_KEEP_DAYS` (90 days; candles stay), joins the rows that remember which history was
-asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_KEEP_DAYS` ago. `coinwatch maintain` does the
-same without Airflow, `coinwatch status` shows what the tables take on disk.
+asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_KEEP_DAYS` ago, erases addresses that nobody
+confirmed for a week. `coinwatch maintain` does the same without Airflow, `coinwatch status` shows what the tables take
+on disk.
 
 **When a task is red**
 
@@ -24,7 +25,8 @@ same without Airflow, `coinwatch status` shows what the tables take on disk.
 - `drop_old_prices`: its last line names each day that was kept and why. *Others use the table*: a backup or a long
   query was running; the next run tries again. *Alerts have not been matched that far*: look at `match_alerts` in
   `collect_prices`. *In no candle*: nothing was dropped, look at the log of `refresh_candles`.
-- `merge_fetches`, `delete_old_mails`: Postgres went away. Nothing is lost, the next run catches up.
+- `merge_fetches`, `delete_old_mails`, `forget_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
+  up.
 
 Running it twice, or two at once, changes nothing more.
 """
@@ -105,7 +107,24 @@ def maintain_database() -> None:
 
         return outbox.delete_old_mails(get_engine(), get_settings(), datetime.now(UTC))
 
-    make_partitions() >> refresh_candles() >> drop_old_prices() >> merge_fetches() >> delete_old_mails()
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        doc_md="Erases addresses that nobody confirmed within a week; their number.",
+    )
+    def forget_unconfirmed() -> int:
+        from coinwatch.alerts import people
+        from coinwatch.database import get_engine
+
+        return people.forget_unconfirmed(get_engine(), datetime.now(UTC))
+
+    (
+        make_partitions()
+        >> refresh_candles()
+        >> drop_old_prices()
+        >> merge_fetches()
+        >> delete_old_mails()
+        >> forget_unconfirmed()
+    )
 
 
 maintain_database()

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.alerts.matching import MatchResult, match_alerts
+from coinwatch.alerts.people import forget_unconfirmed
 from coinwatch.alerts.rules import Kind
 from coinwatch.alerts.telling import Telling
 from coinwatch.alerts.textfile import append_alerts
@@ -46,13 +47,14 @@ class CycleResult:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceResult:
-    """Partitions made, stale stretches whose candles were made, what became of old prices, rows and mails gone."""
+    """Partitions made, stale stretches whose candles were made, what became of old prices, and what else is gone."""
 
     partitions_made: int
     stretches_refreshed: int
     prices: RetentionResult
     fetches_merged: int
     mails_deleted: int
+    people_forgotten: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +196,5 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
         drop_old_prices(engine, settings, now),
         merge_fetches(engine, now),
         delete_old_mails(engine, settings, now),
+        forget_unconfirmed(engine, now),
     )

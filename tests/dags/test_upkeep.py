@@ -31,6 +31,15 @@ instruments = ["BTC/USD"]
 TODAY = datetime.now(UTC).date()
 OLD = TODAY - timedelta(days=95)
 
+TASKS = (
+    "make_partitions",
+    "refresh_candles",
+    "drop_old_prices",
+    "merge_fetches",
+    "delete_old_mails",
+    "forget_unconfirmed",
+)
+
 Run = Callable[[str], Any]
 
 
@@ -84,9 +93,7 @@ def load_at(engine: sa.Engine, exchange: str, price: float, moment: datetime) ->
 def test_the_nightly_upkeep_drops_what_is_old_and_makes_what_is_coming(run_dag: Run, engine: sa.Engine) -> None:
     load_at(engine, "kraken", 100, datetime(OLD.year, OLD.month, OLD.day, 12, tzinfo=UTC))
     run = run_dag("maintain_database")
-    assert states(run) == dict.fromkeys(
-        ("make_partitions", "refresh_candles", "drop_old_prices", "merge_fetches"), "success"
-    )
+    assert states(run) == dict.fromkeys(TASKS, "success")
     assert days(engine) == [TODAY + timedelta(days=ahead) for ahead in range(8)]
     with transaction(engine) as connection:
         rows = connection.execute(
@@ -107,12 +114,7 @@ def test_a_day_that_has_to_be_kept_makes_the_task_red_with_the_reason(
             {"at": datetime(OLD.year, OLD.month, OLD.day, 11, tzinfo=UTC)},
         )
     run = run_dag("maintain_database")
-    assert states(run) == {
-        "make_partitions": "success",
-        "refresh_candles": "success",
-        "drop_old_prices": "failed",
-        "merge_fetches": "success",
-    }
+    assert states(run) == dict.fromkeys(TASKS, "success") | {"drop_old_prices": "failed"}
     assert OLD in days(engine)
     assert f"Prices of {OLD} were kept: alerts have not been matched that far yet." in capfd.readouterr().out
 

@@ -10,7 +10,7 @@ none, and never waits for one while holding another.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from time import monotonic, sleep
 from typing import Literal, get_args
 
@@ -28,6 +28,8 @@ Digest = Literal["none", "daily", "weekly"]
 
 LONGEST_WAIT_MILLISECONDS = 15_000
 ALERTS_PER_PAGE = 50
+UNCONFIRMED_KEPT = timedelta(days=7)
+BATCH = 1_000  # people forgotten in one transaction
 
 log = structlog.get_logger()
 
@@ -236,6 +238,21 @@ def erase(engine: Engine, user_id: int) -> None:
         connection.execute(statement("people/delete_subscriptions"), {"user_id": user_id})
         connection.execute(statement("people/erase"), {"user_id": user_id})
     log.info("person erased", user_id=user_id)
+
+
+def forget_unconfirmed(engine: Engine, now: datetime) -> int:
+    """Erase people whose address nobody confirmed for a week, more than the link in the question is good for; how many.
+
+    They were typed by somebody, perhaps not by their owner. Breaking it off loses nothing. Raises DatabaseError.
+    """
+    parameters = {"before": now - UNCONFIRMED_KEPT, "most": BATCH}
+    forgotten = 0
+    while True:
+        with transaction(engine) as connection:
+            batch = connection.execute(statement("people/forget_unconfirmed"), parameters).rowcount
+        forgotten += batch
+        if batch < BATCH:
+            return forgotten
 
 
 GONE = "Nothing is known of this person any more: everything about them has been erased."

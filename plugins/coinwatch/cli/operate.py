@@ -71,6 +71,7 @@ def maintain(as_json: AsJson = False) -> None:
         typer.echo(f"stretches whose candles were made: {result.stretches_refreshed}")
         typer.echo(f"rows of asked history joined: {result.fetches_merged}")
         typer.echo(f"old mails deleted: {result.mails_deleted}")
+        typer.echo(f"addresses forgotten that nobody confirmed: {result.people_forgotten}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Old prices had to be kept:", *result.prices.sentences]))
 

@@ -17,6 +17,7 @@ from coinwatch.alerts.people import (
     ask_for_link,
     erase,
     find_person,
+    forget_unconfirmed,
     get_person,
     own_alerts,
     set_preferences,
@@ -266,6 +267,27 @@ def test_an_unconfirmed_address_gets_nothing_but_the_question(catalog: sa.Engine
     confirm(catalog, number, at(2))
     ask_for_link(catalog, ADA, at(3))
     assert kinds(catalog)[2:] == ["manage"]
+
+
+def test_addresses_that_nobody_confirms_are_forgotten_after_a_week(catalog: sa.Engine) -> None:
+    week = 7 * 24 * 60
+    add(catalog)
+    add(catalog, threshold=9.0, confirmed=False)
+    for email in ("never@example.org", "unsent@example.org", "anew@example.org"):
+        add(catalog, email, confirmed=False)
+    left = add(catalog, "left@example.org", confirmed=False)
+    unsubscribe(catalog, left)
+    add(catalog, "anew@example.org", minutes=60, confirmed=False)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE outbox SET status = 'sent' WHERE recipient <> 'unsent@example.org'"))
+    assert forget_unconfirmed(catalog, at(week - 2)) == 0
+    assert forget_unconfirmed(catalog, at(week)) == 2
+    with transaction(catalog) as connection:
+        kept = connection.execute(sa.text("SELECT email FROM users ORDER BY email")).scalars().all()
+    assert list(kept) == [ADA, "anew@example.org", "unsent@example.org"]
+    assert [own.status for own in person(catalog).subscriptions] == ["active", "pending"]
+    assert forget_unconfirmed(catalog, at(week + 100)) == 1
+    assert places_of(catalog, "never@example") == places_of(catalog, "anew@example") == set()
 
 
 def fill(engine: sa.Engine) -> int:
