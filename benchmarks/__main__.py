@@ -19,6 +19,8 @@ SMALL = {
     "reads": ["--prices", "1000000", "--runs", "50"],
     "backfill": ["--days", "2"],
     "delivery": ["--small"],
+    "matching": ["--small"],
+    "alertmanager": ["--small"],
 }
 
 

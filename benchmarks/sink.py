@@ -4,15 +4,17 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 
 
 @dataclass
 class Sink:
-    """``messages`` counts what was taken."""
+    """``messages`` counts what was taken, ``accepted`` has the moment of each by ``time.perf_counter``."""
 
     port: int = 0
     messages: int = 0
+    accepted: list[float] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -34,6 +36,7 @@ def smtp_sink() -> Iterator[Sink]:
                     self.wfile.write(b"354 go on\r\n")
                     while self.rfile.readline() not in {b".\r\n", b""}:
                         pass
+                    sink.accepted.append(perf_counter())
                     sink.messages += 1
                 self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 OK\r\n")
                 if command == b"QUIT":

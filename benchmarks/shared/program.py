@@ -50,6 +50,13 @@ class Program(ABC):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._process.pid
+
     def start(self) -> None:
         self.port = free_port()
         arguments, environment = self.command()
