@@ -76,6 +76,11 @@ def test_the_form_says_how_often_and_keeps_all_that_was_typed(client: TestClient
     assert list_subscriptions(engine) == []
 
 
+def test_opening_its_page_again_leads_back_to_the_form(client: TestClient) -> None:
+    answer = client.get("/subscribe/preview")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/subscribe")
+
+
 @pytest.mark.usefixtures("month")
 def test_what_never_told_anything_says_so_and_where_the_price_was(client: TestClient) -> None:
     typed = FORM | {"coin": "ETH", "kind": "crosses", "level": "200"}

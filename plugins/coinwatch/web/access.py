@@ -28,6 +28,7 @@ PUBLIC_ALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/coins/{coin}"),
     ("GET", "/subscribe"),
     ("POST", "/subscribe"),
+    ("GET", "/subscribe/preview"),
     ("POST", "/subscribe/preview"),
     ("GET", "/confirm/{token}"),
     ("POST", "/confirm/{token}"),

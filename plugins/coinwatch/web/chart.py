@@ -88,8 +88,8 @@ def draw(
         last=place(points[-1]),
         price_ticks=[Tick(y(value), label) for value, label in _price_ticks(low, high)],
         time_ticks=[Tick(x(moment), label) for moment, label in _time_ticks(start, end, frame.times)],
-        # A thousand alerts are a few hundred dots: what lies on another within a unit is left out.
-        marks=list({(round(x(moment)), round(y(value))): (x(moment), y(value)) for moment, value in marks}.values()),
+        # Thousands of alerts are a few hundred dots: of those that lie on each other one is drawn.
+        marks=list({(x(moment) // 2, y(value) // 2): (x(moment), y(value)) for moment, value in marks}.values()),
         level=y(level) if level is not None and low <= level <= high else None,
     )
 

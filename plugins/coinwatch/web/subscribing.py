@@ -4,6 +4,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.responses import RedirectResponse
 
 from coinwatch.alerts.subscriptions import Subscription, subscribe
 from coinwatch.database import transaction
@@ -74,6 +75,12 @@ def send_form(site: SiteHere, visitor: VisitorHere, client: ClientHere, request:
     except (InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
         return refused(site, request, typed, wish, error)
     return site.page(request, "subscribed.html", {"wish": wish, "made": made}, status=201 if made else 200)
+
+
+@router.get("/subscribe/preview")
+def back_to_form(request: Request) -> Response:
+    """Where a browser comes that opens the page of a look back again without what was typed."""
+    return RedirectResponse(f"{request.scope['root_path']}/subscribe", status_code=303)
 
 
 @router.post("/subscribe/preview")
