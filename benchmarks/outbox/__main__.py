@@ -1,10 +1,10 @@
 """What gets lost and doubled when the cycle is killed or its surroundings fail: ``python -m benchmarks.outbox``.
 
 Faults: the real cycle (collect, load, match, deliver to an SMTP server) in a process of its own is killed, or loses
-Postgres, at each of ten points, with random prices and rules from each seed; then new processes run until everything is
-out, and every alert of an undisturbed run is looked for in the mails that the server took. Troubles: the mail server
-itself fails once at each step of a mail. Races: several senders empty the same outbox. Real clock, real lease, real
-pauses: most of the time is waiting for them, several runs beside each other.
+Postgres, at each of ten points and at a random moment, with random prices and rules from each seed; then new processes
+run until everything is out, and every alert of an undisturbed run is looked for in the mails that the server took.
+Troubles: the mail server itself fails once at each step of a mail. Races: several senders empty the same outbox. Real
+clock, real lease, real pauses: most of the time is waiting for them, several runs beside each other.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import structlog
 
 from benchmarks.outbox.races import races
 from benchmarks.shared.report import Goal, Report, Row, say, text_of
-from tests.support.faults.house import FAULTS, House, Outcome, fault_house
-from tests.support.faults.points import POINTS
+from tests.support.faults.house import FAULTS, OUTAGE, House, Outcome, fault_house
+from tests.support.faults.points import ANYWHERE, POINTS
 
 SOON_SECONDS = 30.0
 SMTP_SILENCE = {"coinwatch.mail.smtp.TIMEOUT_SECONDS": 2}
@@ -36,6 +36,7 @@ REFUSALS = (
     ("dot", "451 4.3.0 try later"),
     ("dot", "554 5.7.1 looks like spam"),
 )
+FAULT_CASES = [*product((*POINTS, ANYWHERE), FAULTS), ("after match", OUTAGE), ("after 250", OUTAGE)]
 TROUBLES = (*REFUSALS, *((step, what) for what in ("silence", "close") for step in STEPS))
 PARTS = ("faults", "troubles", "races")
 
@@ -58,9 +59,9 @@ def main() -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + (1 if arguments.small else arguments.seeds))
     reports = []
     if "faults" in arguments.only:
-        title = "The cycle hit at ten points"
-        played = play_all(list(product(POINTS, FAULTS)), House.fault, seeds, arguments.at_once)
-        reports.append(report("outbox faults", title, played))
+        title = "The cycle hit at ten points, and anywhere"
+        played = play_all(FAULT_CASES, House.fault, seeds, arguments.at_once)
+        reports.append(report("outbox faults", title, played, SOON_SECONDS))
     if "troubles" in arguments.only:
         title = "A mail server that fails once"
         played = play_all(TROUBLES, House.trouble, seeds, arguments.at_once)
@@ -106,8 +107,8 @@ def play_all(
     return played
 
 
-def report(name: str, title: str, played: dict[Case, list[Outcome]]) -> Report:
-    """A row per case; goals over all of them."""
+def report(name: str, title: str, played: dict[Case, list[Outcome]], soon_seconds: float | None = None) -> Report:
+    """A row per case; goals over all. What a mail server refuses for now waits 30 s by design: no goal for that."""
     rows: list[Row] = [_row(case, outcomes) for case, outcomes in played.items()]
     everything = [outcome for outcomes in played.values() for outcome in outcomes]
     lost, beyond = sum(outcome.lost for outcome in everything), sum(outcome.beyond for outcome in everything)
@@ -117,13 +118,14 @@ def report(name: str, title: str, played: dict[Case, list[Outcome]]) -> Report:
         Goal("alerts lost: 0", lost, lost == 0),
         Goal("doubled but by one copy of a mail in flight, or under another Message-ID: 0", beyond, beyond == 0),
         Goal("tracebacks of libraries: 0", raw, raw == 0),
-        Goal(f"mails go out again within {SOON_SECONDS:g} s of every fault", slowest, slowest <= SOON_SECONDS),
     ]
+    if soon_seconds:
+        goals.append(Goal(f"mails go out again within {soon_seconds:g} s of each", slowest, slowest <= soon_seconds))
     alerts, mails = (statistics.median(getattr(run, name) for run in everything) for name in ("alerts", "mails"))
     note = (
         f"{len(everything)} runs, with {alerts:g} alerts in {mails:g} mails each (median). in flight: taken by the"
-        " server and not marked at the moment of the fault. Seconds from the fault to the first mail taken after it, "
-        "and to the last."
+        " server and not marked at the moment of the fault. Seconds from the kill, from when Postgres was back, or"
+        " from the mail server's failure, to the first mail taken after it, and to the last."
     )
     return Report(name, title, rows, goals, [note])
 

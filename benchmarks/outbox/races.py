@@ -77,7 +77,7 @@ def race(database: Database, mails: int, senders: int, killed: int) -> Row:
         "unknown": len(taken.keys() - named),
         "marked sent": found[0] if found else 0,
         "seconds": seconds,
-        "seconds from the kill": time.monotonic() - struck_at if struck_at else None,
+        "all out after the kill": time.monotonic() - struck_at if struck_at else None,
     }
 
 

@@ -31,7 +31,7 @@ from coinwatch.prices.catalog import sync_catalog
 from tests.exchange_server.server import ExchangeServer
 from tests.support.faults.cycle import Order, Report, run_cycle, run_cycles
 from tests.support.faults.mail_server import FarEnd, Taken, Trouble, fault_mail_server
-from tests.support.faults.points import POINTS, SEEN_BY_MAIL_SERVER, Moment
+from tests.support.faults.points import ANYWHERE, POINTS, SEEN_BY_MAIL_SERVER, Moment
 from tests.support.faults.scenario import CYCLES, Scenario, Told, alerts_of, exchange_settings
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
@@ -39,8 +39,11 @@ from tests.support.settings import make_settings
 Strike = Callable[[BaseProcess], None]
 
 FAULTS = ("SIGKILL", "Postgres restarted (fast)", "Postgres restarted (immediate)", "connections terminated")
+OUTAGE = "Postgres away for 30 s"  # longer than a lease and than a sender's patience
+OUTAGE_SECONDS = 30.0
 LONGEST_RUN_SECONDS = 150.0
 PAUSE_BETWEEN_CYCLES_SECONDS = 0.5
+LONGEST_DELAY_SECONDS, SHORTEST_DELAY_SECONDS = 1.5, 0.005
 KEEPING = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # what was committed survives Postgres' own crash
 TEMPLATE = "coinwatch"
 MIGRATING = threading.Lock()  # Alembic keeps its context in the module
@@ -59,7 +62,8 @@ class Outcome:
     ``beyond``: copies that this does not explain, more than one of a mail, mails under another
     Message-ID than the outbox has, alerts told in two mails or that should not be. ``refused``:
     alerts in mails that the server refused for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
-    those of libraries. Seconds from the fault to the first mail taken, and to the last; None where none was left.
+    those of libraries. Seconds from the kill, or from when Postgres was back, to the first mail taken, and to the last;
+    None where none was left.
     """
 
     alerts: int
@@ -93,8 +97,10 @@ class House:
         self._number = 0
 
     def fault(self, seed: int, point: str, fault: str) -> Outcome:
-        """Let ``fault`` (one of FAULTS) happen once at ``point`` of the last cycle."""
+        """Let ``fault`` (of FAULTS, or OUTAGE) happen once in the last cycle, at ``point`` (of POINTS, or ANYWHERE)."""
         chance = random.Random(f"{seed} {point} {fault}")
+        if point == ANYWHERE:
+            return self._fault_anywhere(seed, chance, fault)
         moment, most = POINTS[point]
         for nth in (chance.randint(1, most), 1):  # it may not come there as often as that
             run = self._run(seed, chance, moment, nth)
@@ -104,6 +110,16 @@ class House:
             if outcome:
                 return outcome
         raise RuntimeError(f"the cycle of seed {seed} never came to the point {point!r}")
+
+    def _fault_anywhere(self, seed: int, chance: random.Random, fault: str) -> Outcome:
+        seconds = LONGEST_DELAY_SECONDS
+        while seconds > SHORTEST_DELAY_SECONDS:
+            seconds *= chance.uniform(0.2, 0.9)
+            run = self._run(seed, chance)
+            outcome = run.play(partial(self._strike, fault), after_seconds=seconds)
+            if outcome:
+                return outcome
+        raise RuntimeError(f"the cycle of seed {seed} is too short to hit it")
 
     def trouble(self, seed: int, where: str, what: str) -> Outcome:
         """Let the mail server misbehave once; see Trouble."""
@@ -165,7 +181,6 @@ class House:
         match fault:
             case "SIGKILL":
                 os.kill(process.pid or 0, signal.SIGKILL)
-                process.join()
             case "connections terminated":
                 with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as connection:
                     connection.execute(
@@ -174,6 +189,7 @@ class House:
                     )
             case _:
                 self.postgres.stop(signal.SIGQUIT if "immediate" in fault else signal.SIGINT)
+                time.sleep(OUTAGE_SECONDS if fault == OUTAGE else 0)
                 self.postgres.start()
 
 
@@ -190,14 +206,19 @@ class _Run:
         self._orders: Connection | None = None
         self._strike: Strike | None = None
         self._struck_at: float | None = None
+        self._resumed_at = 0.0
         self._in_flight: set[str] = set()
         self._striking = threading.Lock()
 
-    def play(self, strike: Strike | None) -> Outcome | None:
+    def play(self, strike: Strike | None, *, after_seconds: float | None = None) -> Outcome | None:
         """The cycle, the fault, and cycles until all is out; None where the fault found no occasion."""
         self._strike = strike
         self.house.mail.on_point = self._at_mail_point
         began = time.monotonic()
+        timer = threading.Timer(after_seconds or 0.0, self._at_some_moment)
+        self._orders = self._start()
+        if after_seconds is not None:
+            timer.start()
         try:
             while not (self._cycle() and self._delivered()):
                 if time.monotonic() - began > LONGEST_RUN_SECONDS:
@@ -205,11 +226,14 @@ class _Run:
                         f"not delivered after {LONGEST_RUN_SECONDS:g} s: {self.named[-3:]} {self.raw[-1:]}"
                     )
                 time.sleep(PAUSE_BETWEEN_CYCLES_SECONDS)
-            self._struck_at = self.house.mail.troubled_at or self._struck_at
+            timer.cancel()
+            with self._striking:
+                self._struck_at = self.house.mail.troubled_at or self._struck_at
             taken = list(self.house.mail.taken)
             self._cycle()  # one more, in which nothing is left to tell
             return self._outcome(taken, self._struck_at) if self._struck_at else None
         finally:
+            timer.cancel()
             self.house.mail.on_point = None
             self._end()
             self.engine.dispose()
@@ -225,6 +249,7 @@ class _Run:
                 self._orders.send("go on")
         except (EOFError, ConnectionError):
             self._end()
+            self._look_back()
             return False
         self.named += answer.named
         self.raw += answer.raw
@@ -257,11 +282,24 @@ class _Run:
                 self.mail_point = None
                 self._hit()
 
+    def _at_some_moment(self) -> None:
+        with self._striking:
+            if self._process:
+                self._hit()
+
     def _hit(self) -> None:
-        self._struck_at = time.monotonic()
         if self._strike and self._process:
             self._strike(self._process)
+        self._struck_at = self._resumed_at = time.monotonic()
         self._in_flight = {mail.message_id for mail in self.house.mail.taken} - self._message_ids("sent")
+
+    def _look_back(self) -> None:
+        """The process is dead; what it had written to the mail server before is still taken."""
+        deadline = time.monotonic() + 5
+        while self.house.mail.connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._in_flight = {mail.message_id for mail in self.house.mail.taken} - self._message_ids("sent")
+        self._resumed_at = time.monotonic()
 
     def _message_ids(self, status: str = "%") -> set[str]:
         with psycopg.connect(self.order.database_url) as connection:
@@ -269,7 +307,8 @@ class _Run:
             return {row[0] for row in rows}
 
     def _delivered(self) -> bool:
-        return not self._count("SELECT count(*) FROM outbox WHERE status = 'queued'")
+        with self._striking:
+            return not self._count("SELECT count(*) FROM outbox WHERE status = 'queued'")
 
     def _count(self, query: LiteralString) -> int:
         with psycopg.connect(self.order.database_url) as connection:
@@ -286,7 +325,7 @@ class _Run:
         beyond = sum(number if message_id not in in_flight else number - 1 for message_id, number in doubled.items())
         beyond += len(copies.keys() - self._message_ids())
         beyond += len(read - self.expected) + self._told_twice() + sum(1 for alert in told if alert.message_id is None)
-        after = [mail.at - struck_at for mail in taken if mail.at > struck_at]
+        after = [mail.at - struck_at for mail in taken if mail.at > max(struck_at, self._resumed_at)]
         return Outcome(
             alerts=len(self.expected),
             mails=len(copies),

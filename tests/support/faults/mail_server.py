@@ -52,6 +52,7 @@ class FarEnd:
     troubled_recipient: str | None = None
     on_point: Callable[[str, int], None] | None = None
     pipelining: bool = True
+    connections: int = 0  # that are open
     lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: Counter[str] = field(default_factory=Counter)
 
@@ -62,6 +63,10 @@ class FarEnd:
     def reset(self) -> None:
         self.taken, self.trouble, self.troubled_at, self.troubled_recipient = [], None, None, None
         self.on_point, self._seen = None, Counter()
+
+    def opened(self, change: int) -> None:
+        with self.lock:
+            self.connections += change
 
     def count(self, where: str) -> int:
         with self.lock:
@@ -105,12 +110,15 @@ class _Handler(socketserver.StreamRequestHandler):
     recipient = ""
 
     def handle(self) -> None:
+        self.house.opened(1)
         try:
             self._answer("connect", "220 far end")
             while line := self.rfile.readline():
                 self._command(line[:4].upper(), line)
         except (_Gone, OSError):
             return
+        finally:
+            self.house.opened(-1)
 
     def _command(self, verb: bytes, line: bytes) -> None:
         match verb:

@@ -40,6 +40,7 @@ POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "after 250": (None, 20),
     "after mark-sent": (Moment("committed", "mail/mark_sent"), 3),
 }
+ANYWHERE = "anywhere"  # at a random moment of the cycle, in the middle of whatever it does
 SEEN_BY_MAIL_SERVER = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "answered"}
 
 
