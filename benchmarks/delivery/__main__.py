@@ -23,6 +23,7 @@ from benchmarks.shared.program import Missing
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.mail import delivery
 from coinwatch.mail.claims import Claims
+from coinwatch.mail.messages import Writer
 from tests.support.postgres import PostgresServer
 from tests.support.settings import make_settings
 
@@ -100,7 +101,7 @@ def where_time_goes(database: Database, port: int, mails: int) -> dict[str, floa
     fill_outbox(database, mails)
     engine, spent = database.engine(), {"building": 0.0, "Postgres": 0.0}
     with (
-        counted(delivery, "build_mail", spent, "building"),
+        counted(Writer, "build", spent, "building"),
         counted(Claims, "_stubborn", spent, "Postgres"),
     ):
         began = time.perf_counter()

@@ -6,6 +6,7 @@ that what a dead one held is free 25 s after its death. Every mark says whether 
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
@@ -20,8 +21,8 @@ from coinwatch.errors import DatabaseError
 BATCH = 100
 LEASE = timedelta(seconds=25)
 RENEWED_AFTER = timedelta(seconds=5)
-# What is accepted and not marked goes out again if this process dies: at most so many mails, for so long.
-GROUP = 25
+# What is accepted and not marked goes out again if this process dies: at most two groups, one of which is being marked.
+GROUP = 12
 GROUP_SECONDS = 0.1
 DAY = timedelta(days=1)
 TRIES = 20
@@ -71,6 +72,8 @@ class Claims:
         self._renewed_at = clock()
         self._accepted: list[int] = []
         self._accepted_since = 0.0
+        self._marking: tuple[list[int], Future[set[int]]] | None = None
+        self._beside = ThreadPoolExecutor(1, "coinwatch-marks")
         self._seen_ended: set[tuple[UUID, datetime]] = set()
         self.capped = False
         self.sent = 0
@@ -112,23 +115,18 @@ class Claims:
             self._held &= kept
 
     def accepted(self, mail: Claimed) -> None:
-        """The server has the mail; marked in groups."""
+        """The server has the mail; marked in groups, each while the next one is sent."""
         if not self._accepted:
             self._accepted_since = time.monotonic()
         self._accepted.append(mail.id)
         if len(self._accepted) >= GROUP or time.monotonic() - self._accepted_since >= GROUP_SECONDS:
-            self.mark_sent()
+            self._begin_marking()
 
     def mark_sent(self) -> None:
-        """Mark what is accepted; nothing to do without any."""
-        if not self._accepted:
-            return
-        marked = self._mark("mail/mark_sent", self._accepted, now=self._clock())
-        for number in set(self._accepted) - marked:
-            log.warning("lease ran out while sending", outbox_id=number)
-        self._held.difference_update(self._accepted)
-        self._accepted = []
-        self.sent += len(marked)
+        """Everything accepted is marked when this returns."""
+        if self._accepted:
+            self._begin_marking()
+        self._end_marking()
 
     def mark_retry(self, mail: Claimed, next_attempt_at: datetime, error: str) -> bool:
         """To be tried again; whether the lease was still ours."""
@@ -183,6 +181,23 @@ class Claims:
             self.capped = len(rows) == left
             return rows
 
+    def _begin_marking(self) -> None:
+        """Mark the group beside what this thread does. No more than one group at a time, so that few are in flight."""
+        self._end_marking()
+        group, self._accepted = self._accepted, []
+        self._held.difference_update(group)
+        self._marking = group, self._beside.submit(self._mark, "mail/mark_sent", group, now=self._clock())
+
+    def _end_marking(self) -> None:
+        if self._marking is None:
+            return
+        group, marking = self._marking
+        marked = marking.result()
+        self._marking = None
+        self.sent += len(marked)
+        for number in set(group) - marked:
+            log.warning("lease ran out while sending", outbox_id=number)
+
     def _settle(self, mail: Claimed, name: str, **values: object) -> bool:
         ours = mail.id in self._mark(name, [mail.id], **values)
         self._held.discard(mail.id)
@@ -205,8 +220,8 @@ class Claims:
             try:
                 return run()
             except DatabaseError as error:
-                if not self._held:
+                if not self._held and not self._accepted and self._marking is None:
                     raise
-                log.warning("Postgres is away, mails wait to be marked", mails=len(self._held), error=str(error))
+                log.warning("Postgres is away, mails wait to be marked", error=str(error))
                 self._wait(1.0)
         return run()
