@@ -5,8 +5,8 @@
 3. mark each: sent, to be tried again, or failed for good.
 
 A mail that the server has taken and that is not marked yet goes out again, under the same Message-ID, when its sender
-dies: those of the last two groups, 24 at most, and the one whose answer is awaited. There is no other way to a double, and
-none to a loss (docs/adr/0008). What a sender that died had claimed is taken over when its lease ends.
+dies: those of the last two groups, 24 at most, and the one whose answer is awaited. There is no other way to a double
+and none to a loss (docs/adr/0008). What a sender that died had claimed is taken over when its lease ends.
 
 An address that the server refuses for good is disabled: its rules rest until the person confirms anew.
 """
