@@ -162,7 +162,7 @@ def _advice(found: LookBack) -> tuple[str, bool]:
         if rule.kind == "crosses":
             return f"It stayed between {lowest} and {highest}.", False
         between = found.known / max(1, past.quotes)
-        if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < between:
+        if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * between:
             return f"Values come about every {_span(between)}: choose an average over a longer time.", True
         return "A smaller change would tell you more often.", False
     every = found.known / count
