@@ -174,15 +174,16 @@ def _advice(found: LookBack) -> tuple[str, bool]:
 def _instead(found: LookBack) -> str:
     """What would make it about one alert a day."""
     rule, days = found.rule, max(1, round(found.known / DAY))
-    if rule.kind == "change_since_last":
+    rest = "let it be quiet for longer: with 1 day it is one a day at most."
+    if rule.kind == "crosses":
+        return rest.capitalize()
+    if rule.kind == "change_since_last" and rule.cooldown_seconds == 0:
         # Each of these alerts stands for itself, so the largest ones tell how often a higher threshold is reached.
         largest = sorted((abs(alert.change_percent) for alert in found.past.alerts), reverse=True)
         threshold = _rounded_up(largest[min(days, len(largest)) - 1])
         if threshold > rule.threshold:
-            return f"Raise the change (from {threshold:g} % on it would have been about one a day) or the rest."
-    elif rule.kind != "crosses":
-        return "Raise the change, or let it be quiet for longer: with 1 day it is one a day at most."
-    return "Let it be quiet for longer: with 1 day it is one a day at most."
+            return f"Raise the change (from {threshold:g} % on it would have been about one a day), or {rest}"
+    return f"Raise the change, or {rest}"
 
 
 def _rounded_up(value: float) -> float:
