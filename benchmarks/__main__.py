@@ -20,6 +20,7 @@ SMALL = {
     "backfill": ["--days", "2"],
     "delivery": ["--small"],
     "matching": ["--small"],
+    "backtest": ["--small"],
     "alertmanager": ["--small"],
 }
 
