@@ -118,6 +118,17 @@ def test_an_average_of_a_time_without_values_is_pointed_out(client: TestClient) 
     assert re.search(r"Values come about every 1\d minutes: choose an average over a longer time\.", said)
 
 
+def test_a_first_value_of_this_very_moment_is_no_trouble(client: TestClient, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM prices"))
+        row = {"exchange": "coinbase", "base": "BTC", "observed_at": NOW, "price": 100.0}
+        connection.execute(INSERT, row | {"volume": 0.0, "bid": None, "ask": None})
+    for metric in ("price", "volume_24h"):
+        page = client.post("/subscribe/preview", data=FORM | {"kind": "crosses", "level": "200", "metric": metric})
+        assert page.status_code == 200
+        assert "In the last 1 minute this would not have told you anything." in words(page.text)
+
+
 def test_without_values_the_form_says_why(client: TestClient) -> None:
     volume = FORM | {"metric": "volume_24h"}
     assert "All exchanges together have no 24 h volume" in words(

@@ -158,13 +158,13 @@ def _advice(found: LookBack) -> tuple[str, bool]:
         where = "All exchanges together have" if past.exchange == "index" else "This exchange gives"
         return f"{where} no 24 h volume, so this would never tell you anything. Choose another exchange.", True
     if count == 0:
-        lowest, highest = (_shown(found, pick(v.price for v in found.values)) for pick in (min, max))
-        if rule.kind == "crosses":
+        if rule.kind == "crosses" and found.values:
+            lowest, highest = (_shown(found, pick(value.price for value in found.values)) for pick in (min, max))
             return f"It stayed between {lowest} and {highest}.", False
         between = found.known / max(1, past.quotes)
         if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * between:
             return f"Values come about every {_span(between)}: choose an average over a longer time.", True
-        return "A smaller change would tell you more often.", False
+        return "" if rule.kind == "crosses" else "A smaller change would tell you more often.", False
     every = found.known / count
     if rule.repeat and count >= 6 and every < FLOOD:
         return f"That is an alert every {_span(every)}. {_instead(found)}", True
