@@ -29,6 +29,7 @@ MOVES = {
 }
 # The same moves of a batch that is longer than what each of its values looks back upon.
 SWEEPS = {"change_over_window": "alerts/sweep_over_window", "deviation_from_average": "alerts/sweep_from_average"}
+FINDING = {"crosses": "alerts/find_crossed"}
 # Of a kind and window with fewer subscriptions it pays to know on which instruments, and what a move has to reach.
 FEW = 1000
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
@@ -109,7 +110,10 @@ def judge(
             connection.execute(statement(SWEEPS[rules.kind]), bounds)
         else:
             connection.execute(statement(MOVES[rules.kind]), bounds)
-    connection.execute(statement("alerts/find_hits"))
+        rule = {"kind": rules.kind, "seconds": rules.window_seconds}
+        connection.execute(statement(FINDING.get(rules.kind, "alerts/find_hits")), rule)
+        if rules.window_seconds:  # after those that were armed, so that none is met twice
+            connection.execute(statement("alerts/arm_again"), rule)
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     return quotes, alerts
 
