@@ -166,7 +166,7 @@ def end_everything(site: SiteHere, request: Request, token: str, person: PersonH
 
 @router.get("/manage/{token}/export")
 def take_along(site: SiteHere, person: PersonHere) -> Response:
-    text = json.dumps(export(site.engine, person, site.clock()), indent=2, ensure_ascii=False)
+    text = json.dumps(export(site.engine, person, site.clock()), ensure_ascii=False)
     headers = {"Content-Disposition": 'attachment; filename="coinwatch.json"'}
     return Response(text + "\n", media_type="application/json", headers=headers)
 
