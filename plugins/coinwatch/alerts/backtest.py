@@ -81,14 +81,18 @@ def backtest(
     for name, moment in (("start", start), ("end", end)):
         if moment.tzinfo is None:
             raise InvalidRequest(name, f"The {name} needs a time zone, for example 2026-01-31T12:00:00Z.")
-    if not timedelta() < end - start <= LONGEST:
-        raise InvalidRequest("start", f"The start has to lie before the end, at most {LONGEST.days} days.")
+    if start >= end:
+        raise InvalidRequest(
+            "start", f"The start, {start:%Y-%m-%d %H:%M}, has to lie before the end, {end:%Y-%m-%d %H:%M}."
+        )
+    if end - start > LONGEST:
+        raise InvalidRequest("start", f"A backtest reaches over {LONGEST.days} days at most: ask for a later start.")
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         prices = connection.execute(statement("backtest/oldest_prices"), {"instrument_id": instrument.instrument_id})
         kept_since = _kept_since(prices.one_or_none(), end)
     oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
-    subject = {"instrument_id": instrument.instrument_id, "start": start, "slack": SLACK, **asdict(rule)}
+    subject = {"instrument_id": instrument.instrument_id, "start": start, "known_from": start - SLACK, **asdict(rule)}
     with _session(engine, statement_limit) as connection:
         with connection.begin():
             prepare(connection)

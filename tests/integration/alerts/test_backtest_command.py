@@ -1,0 +1,68 @@
+"""coinwatch backtest as people use it: real processes."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import Database
+from tests.support.quotes import load, quote
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15")
+
+
+@pytest.fixture
+def backtest(database: Database, catalog: sa.Engine, tmp_path: Path) -> Command:
+    """Six days of an hourly price of which every sixth is 10 % higher: 22 rises, 22 falls."""
+    load(catalog, *(quote(110 if hour % 6 == 5 else 100, 60 * hour) for hour in range(24 * 6 - 8)))
+    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("coinwatch")), "backtest", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_people_see_the_newest_alerts_a_picture_and_how_often_a_week(backtest: Command) -> None:
+    shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--most", "2").stdout.splitlines()
+    assert [line.split() for line in shown[1:3]] == [
+        ["2026-03-06", "17:00:00", "110", "100", "2026-03-06", "16:00:00", "+10.00", "%"],
+        ["2026-03-06", "23:00:00", "110", "100", "2026-03-06", "22:00:00", "+10.00", "%"],
+    ]
+    assert shown[3].startswith("The newest 2; --most 0 lists all 22")
+    assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: a bar for every day, 4 at most"
+    assert "22 alerts in 23.0 days, 11.4 a week, out of 136 values. History begins 2026-03-01 12:00 UTC" in shown[5]
+
+
+def test_programs_get_all_of_it(backtest: Command) -> None:
+    found = json.loads(backtest("BTC", "5", *RANGE, "--json").stdout)
+    assert (len(found["alerts"]), found["quotes"], found["rule"]["threshold"]) == (44, 136, 5.0)
+    rows = list(csv.DictReader(io.StringIO(backtest("BTC", "5", *RANGE, "--csv").stdout)))
+    assert [(row["observed_at"], float(row["price"])) for row in rows] == [
+        (alert["observed_at"], alert["price"]) for alert in found["alerts"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--from", "2026-03-02", "--to", "2026-03-01"), "The start, 2026-03-02 00:00, has to lie before the end"),
+        (("--from", "2006-03-02", "--to", "2026-03-01"), "ask for a later start"),
+        (("--from", "2025-03-02", "--to", "2025-03-03"), "There are no values of BTC/USD at kraken from 2025-03-02"),
+    ],
+)
+def test_what_cannot_be_answered_says_what_to_do(backtest: Command, arguments: tuple[str, ...], said: str) -> None:
+    done = backtest("BTC", "5", "--exchange", "kraken", *arguments)
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
