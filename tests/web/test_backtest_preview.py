@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import psycopg
@@ -74,6 +74,14 @@ def test_the_form_says_how_often_and_keeps_all_that_was_typed(client: TestClient
     assert 'value="ada@example.org"' in page.text
     assert '<option value="up" selected>' in page.text
     assert list_subscriptions(engine) == []
+
+
+def test_it_works_inside_airflow_for_whoever_may_look(inside_as: Callable[..., TestClient]) -> None:
+    page = inside_as("viewer").post("/coinwatch/subscribe/preview", data=FORM)
+    assert page.status_code == 200
+    assert 'formaction="/coinwatch/subscribe/preview#preview"' in page.text
+    assert "this would not have told you anything" in words(page.text)
+    assert inside_as(None).post("/coinwatch/subscribe/preview", data=FORM).status_code == 401
 
 
 def test_opening_its_page_again_leads_back_to_the_form(client: TestClient) -> None:
