@@ -3,7 +3,7 @@
 10,000, 100,000 and 1,000,000 active subscriptions on 1,000 instruments; every minute a new quote of each, and every
 second minute 1,000 alerts, whatever the number of subscriptions. Ours is ``match_alerts``, as the pipeline calls it:
 
-  look-up   from the moves to the subscriptions they concern (find_hits)
+  look-up   from the moves to the subscriptions they concern (find_hits, find_crossed, arm_again)
   finding   all that comes before an alert is written: taking the quotes, asking which kinds there are, looking windows
             back, the look-up; each with its way to the server and back
   all       the whole call: alerts, what rests and is armed again, mails in the outbox, watermarks, all committed

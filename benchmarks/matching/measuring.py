@@ -17,14 +17,14 @@ from coinwatch.alerts.matching import SLACK, match_alerts, prepare
 from coinwatch.database import statement
 
 WARM_UP = 2  # pairs of rounds, one of which fires
-LOOK_UP = "alerts/find_hits"
+LOOK_UP = ("alerts/find_hits", "alerts/find_crossed", "alerts/arm_again")
 FINDING = (
+    *LOOK_UP,
     "alerts/take_new_quotes",
     "alerts/rules_in_use",
     "alerts/moves_",
     "alerts/sweep_",
     "alerts/judged_to",
-    LOOK_UP,
 )
 SEQUENTIAL = (
     "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
@@ -63,13 +63,13 @@ class Measured:
 
     def median_ms(self, name: str) -> float:
         """Of a list by its name; or of ``look_up``, or ``finding``: all that comes before an alert is written."""
-        seconds: list[float] = {
-            "look_up": [stages[LOOK_UP] for stages in self.stages],
-            "finding": [
-                sum(spent for stage, spent in stages.items() if stage.startswith(FINDING)) for stages in self.stages
-            ],
-        }.get(name) or getattr(self, name)
+        wanted = {"look_up": LOOK_UP, "finding": FINDING}.get(name)
+        seconds: list[float] = [_sum_of(wanted, stages) for stages in self.stages] if wanted else getattr(self, name)
         return statistics.median(seconds) * 1000
+
+
+def _sum_of(beginnings: tuple[str, ...], stages: dict[str, float]) -> float:
+    return sum(spent for stage, spent in stages.items() if stage.startswith(beginnings))
 
 
 def measure(database: Database, rounds: int) -> Measured:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from coinwatch.alerts import matching
 from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
@@ -183,10 +184,21 @@ RULES = st.one_of(
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(prices=PRICES, rules=st.lists(RULES, min_size=1, max_size=4, unique=True), cuts=st.sets(st.integers(0, 30)))
+@given(
+    prices=PRICES,
+    rules=st.lists(RULES, min_size=1, max_size=4, unique=True),
+    cuts=st.sets(st.integers(0, 30)),
+    few=st.sampled_from([1, matching.FEW]),
+)
 def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
-    catalog: sa.Engine, prices: list[float], rules: list[Rule], cuts: set[int]
+    catalog: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    prices: list[float],
+    rules: list[Rule],
+    cuts: set[int],
+    few: int,
 ) -> None:
+    monkeypatch.setattr(matching, "FEW", few)  # with 1 everything counts as many, of which no bounds are asked
     with transaction(catalog) as connection:
         for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
