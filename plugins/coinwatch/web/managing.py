@@ -43,7 +43,7 @@ NEWEST_ALERTS = 10
 SNOOZES = {1: "1 hour", 8: "8 hours", 24: "1 day", 168: "1 week"}
 # What is said after a button, by the word that the address of the page then ends with.
 DONE = {
-    "changed": "The alert is changed. It judges every new price from now on.",
+    "changed": "The alert is changed. Its new condition counts for prices from now on.",
     "confirmed": "The alert is confirmed and active.",
     "paused": "The alert is paused. It stays silent until you resume it.",
     "resumed": "The alert is active again and judges every new price from now on.",

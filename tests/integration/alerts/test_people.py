@@ -187,6 +187,25 @@ def test_a_deleted_alert_goes_with_what_it_told(catalog: sa.Engine) -> None:
     assert [alert.subscription_id for alert in own_alerts(catalog, me)] == [other]
 
 
+def test_what_was_held_for_a_deleted_alert_holds_up_nothing(catalog: sa.Engine) -> None:
+    number, other = add(catalog), add(catalog, threshold=9.0)
+    me = person(catalog).id
+    set_preferences(catalog, me, Preferences(digest="daily"), at(0))
+    feed(catalog, 100, 106)
+    held = person(catalog).held
+    assert held is not None
+    assert (held.reason, held.since) == ("digest", at(1))
+    changes.delete(catalog, me, number)
+    day = 24 * 60
+    load(catalog, quote(106, day))
+    match_alerts(catalog, at(day))
+    assert person(catalog).held is None
+    assert kinds(catalog) == []
+    load(catalog, quote(120, day + 1))
+    match_alerts(catalog, at(day + 1))
+    assert [alert.subscription_id for alert in own_alerts(catalog, me)] == [other]
+
+
 def test_alerts_are_told_a_page_at_a_time(catalog: sa.Engine) -> None:
     add(catalog)
     feed(catalog, 100, 110, 121, 133, 146, 161)
