@@ -22,8 +22,8 @@ import structlog
 
 from benchmarks.outbox.races import races
 from benchmarks.shared.report import Goal, Report, Row, say, text_of
-from tests.support.faults.house import FAULTS, OUTAGE, House, Outcome, fault_house
-from tests.support.faults.points import ANYWHERE, POINTS
+from tests.support.faults.house import FAULTS, FROZEN, OUTAGE, House, Outcome, fault_house
+from tests.support.faults.points import ANYWHERE, POINTS, SEEN_BY_MAIL_SERVER
 
 SOON_SECONDS = 30.0
 SMTP_SILENCE = {"coinwatch.mail.smtp.TIMEOUT_SECONDS": 2}
@@ -37,6 +37,7 @@ REFUSALS = (
     ("dot", "554 5.7.1 looks like spam"),
 )
 FAULT_CASES = [*product((*POINTS, ANYWHERE), FAULTS), ("after match", OUTAGE), ("after 250", OUTAGE)]
+FAULT_CASES += [(point, FROZEN) for point in SEEN_BY_MAIL_SERVER]
 TROUBLES = (*REFUSALS, *((step, what) for what in ("silence", "close") for step in STEPS))
 PARTS = ("faults", "troubles", "races")
 
@@ -111,7 +112,7 @@ def report(name: str, title: str, played: dict[Case, list[Outcome]], soon_second
     """A row per case; goals over all. What a mail server refuses for now waits 30 s by design: no goal for that."""
     rows: list[Row] = [_row(case, outcomes) for case, outcomes in played.items()]
     everything = [outcome for outcomes in played.values() for outcome in outcomes]
-    lost, beyond = sum(outcome.lost for outcome in everything), sum(outcome.beyond for outcome in everything)
+    lost, beyond = sum(outcome.lost for outcome in everything), sum(len(outcome.beyond) for outcome in everything)
     raw = sum(len(outcome.raw) for outcome in everything)
     slowest = max((outcome.first_seconds or 0.0 for outcome in everything), default=0.0)
     goals = [
@@ -141,7 +142,7 @@ def _row(case: Case, outcomes: Sequence[Outcome]) -> Row:
         "doubled": sum(outcome.doubled for outcome in outcomes),
         "in flight": sum(outcome.in_flight for outcome in outcomes),
         "most in flight": max(outcome.in_flight for outcome in outcomes),
-        "beyond": sum(outcome.beyond for outcome in outcomes),
+        "beyond": sum(len(outcome.beyond) for outcome in outcomes),
         "refused": sum(outcome.refused for outcome in outcomes),
         "named errors": sum(len(outcome.named) for outcome in outcomes),
         "first s": statistics.median(first) if first else None,

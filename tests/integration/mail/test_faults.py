@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.faults.house import FAULTS, House, Outcome, fault_house
+from tests.support.faults.house import FAULTS, FROZEN, House, Outcome, fault_house
 from tests.support.faults.points import POINTS
 
 SOON = {  # what makes up the waiting, so that a run takes seconds
@@ -30,7 +30,7 @@ def house() -> Iterator[House]:
 
 def nothing_is_lost(outcome: Outcome) -> None:
     assert outcome.alerts > 20
-    assert (outcome.lost, outcome.beyond, outcome.raw) == (0, 0, []), outcome
+    assert (outcome.lost, outcome.beyond, outcome.raw) == (0, [], []), outcome
     assert outcome.doubled <= outcome.in_flight
 
 
@@ -46,6 +46,10 @@ def test_a_postgres_that_goes_away_loses_nothing(house: House, point: str, fault
     outcome = house.fault(1, point, fault)
     nothing_is_lost(outcome)
     assert outcome.doubled == 0, "the sender lives, and marks what it has sent when Postgres is back"
+
+
+def test_a_sender_that_sleeps_through_its_lease_sends_no_more_than_it_has_in_hand(house: House) -> None:
+    nothing_is_lost(house.fault(1, "after RCPT", FROZEN))
 
 
 @pytest.mark.parametrize(

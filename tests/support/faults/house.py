@@ -18,7 +18,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import sqlalchemy as sa
@@ -41,6 +41,8 @@ Strike = Callable[[BaseProcess], None]
 FAULTS = ("SIGKILL", "Postgres restarted (fast)", "Postgres restarted (immediate)", "connections terminated")
 OUTAGE = "Postgres away for 30 s"  # longer than a lease and than a sender's patience
 OUTAGE_SECONDS = 30.0
+FROZEN = "frozen beyond its lease"  # a suspended machine: SIGSTOP, and SIGCONT when another has sent everything
+IN_HAND = 2  # mails that a sender has ready while it waits for the answer to the one before
 LONGEST_RUN_SECONDS = 150.0
 PAUSE_BETWEEN_CYCLES_SECONDS = 0.5
 LONGEST_DELAY_SECONDS, SHORTEST_DELAY_SECONDS = 1.5, 0.005
@@ -58,7 +60,8 @@ class Outcome:
     """What a run came to.
 
     ``lost``: alerts that an undisturbed run tells and no mail told. ``doubled``: further copies of a mail that the
-    server took; ``in_flight``: mails that it had and whose mark was not committed at the moment of the fault.
+    server took; ``in_flight``: mails that it had and whose mark was not committed at the moment of the fault, and
+    what a frozen sender had in hand.
     ``beyond``: copies that this does not explain, more than one of a mail, mails under another
     Message-ID than the outbox has, alerts told in two mails or that should not be. ``refused``:
     alerts in mails that the server refused for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
@@ -71,7 +74,7 @@ class Outcome:
     lost: int
     doubled: int
     in_flight: int
-    beyond: int
+    beyond: list[str]
     refused: int
     disabled: int
     first_seconds: float | None
@@ -97,13 +100,17 @@ class House:
         self._number = 0
 
     def fault(self, seed: int, point: str, fault: str) -> Outcome:
-        """Let ``fault`` (of FAULTS, or OUTAGE) happen once in the last cycle, at ``point`` (of POINTS, or ANYWHERE)."""
+        """Let ``fault`` happen once in the last cycle, at ``point`` (one of POINTS, or ANYWHERE).
+
+        One of FAULTS; or OUTAGE; or FROZEN, at the points that the mail server sees.
+        """
         chance = random.Random(f"{seed} {point} {fault}")
         if point == ANYWHERE:
             return self._fault_anywhere(seed, chance, fault)
         moment, most = POINTS[point]
         for nth in (chance.randint(1, most), 1):  # it may not come there as often as that
             run = self._run(seed, chance, moment, nth)
+            run.freezes = fault == FROZEN
             if moment is None:
                 run.mail_point = SEEN_BY_MAIL_SERVER[point], nth
             outcome = run.play(partial(self._strike, fault))
@@ -181,6 +188,8 @@ class House:
         match fault:
             case "SIGKILL":
                 os.kill(process.pid or 0, signal.SIGKILL)
+            case _ if fault == FROZEN:
+                os.kill(process.pid or 0, signal.SIGSTOP)
             case "connections terminated":
                 with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as connection:
                     connection.execute(
@@ -202,6 +211,8 @@ class _Run:
         self.named: list[str] = []
         self.raw: list[str] = []
         self.mail_point: tuple[str, int] | None = None
+        self.freezes = False
+        self._asleep: tuple[BaseProcess, Connection] | None = None
         self._process: BaseProcess | None = None
         self._orders: Connection | None = None
         self._strike: Strike | None = None
@@ -230,6 +241,7 @@ class _Run:
             with self._striking:
                 self._struck_at = self.house.mail.troubled_at or self._struck_at
             taken = list(self.house.mail.taken)
+            self._wake(len(taken))
             self._cycle()  # one more, in which nothing is left to tell
             return self._outcome(taken, self._struck_at) if self._struck_at else None
         finally:
@@ -244,18 +256,43 @@ class _Run:
             self._orders = self._start()
         try:
             self._orders.send("cycle")
-            while (answer := self._orders.recv()) == "stopped":
+            while (answer := self._hear(self._orders)) == "stopped":
                 self._hit()
                 self._orders.send("go on")
         except (EOFError, ConnectionError):
             self._end()
             self._look_back()
             return False
+        if answer is None:  # it is frozen: somebody else goes on
+            self._process = self._orders = None
+            return False
         self.named += answer.named
         self.raw += answer.raw
         if not answer.clean:
             self._end()  # like Airflow, which gives every try a process of its own
         return bool(answer.clean)
+
+    def _hear(self, orders: Connection) -> Any:
+        """What the process says; None when it was frozen."""
+        while not orders.poll(0.05):
+            if self._asleep and self._asleep[1] is orders:
+                return None
+        return orders.recv()
+
+    def _wake(self, taken: int) -> None:
+        """Let the frozen process end its cycle; what it had in hand goes out."""
+        if self._asleep is None:
+            return
+        process, orders = self._asleep
+        os.kill(process.pid or 0, signal.SIGCONT)
+        answer = orders.recv()
+        self.named += answer.named
+        self.raw += answer.raw
+        orders.close()
+        process.join()
+        in_hand = self.house.mail.taken[taken:]
+        if len(in_hand) <= IN_HAND:
+            self._in_flight |= {mail.message_id for mail in in_hand}
 
     def _start(self) -> Connection:
         ours, theirs = PROCESSES.Pipe()
@@ -292,6 +329,8 @@ class _Run:
             self._strike(self._process)
         self._struck_at = self._resumed_at = time.monotonic()
         self._in_flight = {mail.message_id for mail in self.house.mail.taken} - self._message_ids("sent")
+        if self.freezes and self._process and self._orders:
+            self._asleep = self._process, self._orders
 
     def _look_back(self) -> None:
         """The process is dead; what it had written to the mail server before is still taken."""
@@ -322,9 +361,12 @@ class _Run:
         read = {alert.alert for alert in told if alert.message_id in copies and _tells(self.house.mail.taken, alert)}
         doubled = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
         in_flight = self._in_flight | self._in_trouble(taken)
-        beyond = sum(number if message_id not in in_flight else number - 1 for message_id, number in doubled.items())
-        beyond += len(copies.keys() - self._message_ids())
-        beyond += len(read - self.expected) + self._told_twice() + sum(1 for alert in told if alert.message_id is None)
+        beyond = [f"{message_id} came {number + 1} times" for message_id, number in doubled.items() if number > 1]
+        beyond += [f"{message_id} was doubled and not in flight" for message_id in doubled.keys() - in_flight]
+        beyond += [f"{message_id} is not in the outbox" for message_id in copies.keys() - self._message_ids()]
+        beyond += [f"{alert} should not be" for alert in read - self.expected]
+        beyond += [f"{alert.alert} is in no mail" for alert in told if alert.message_id is None]
+        beyond += [f"{alerts} alerts are in two mails" for alerts in [self._told_twice()] if alerts]
         after = [mail.at - struck_at for mail in taken if mail.at > max(struck_at, self._resumed_at)]
         return Outcome(
             alerts=len(self.expected),

@@ -107,6 +107,7 @@ class _Gone(Exception):
 class _Handler(socketserver.StreamRequestHandler):
     house: FarEnd
     disable_nagle_algorithm = True
+    sender = False
     recipient = ""
 
     def handle(self) -> None:
@@ -123,16 +124,12 @@ class _Handler(socketserver.StreamRequestHandler):
     def _command(self, verb: bytes, line: bytes) -> None:
         match verb:
             case b"EHLO":
-                self._answer(
-                    "ehlo",
-                    *(
-                        ["250-far.end", "250-8BITMIME", "250 PIPELINING"]
-                        if self.house.pipelining
-                        else ["250-far.end", "250 8BITMIME"]
-                    ),
-                )
+                more = ["250-PIPELINING"] if self.house.pipelining else []
+                self._answer("ehlo", "250-far.end", *more, "250 8BITMIME")
             case b"MAIL":
-                self._answer("mail", "250 2.1.0 ok")
+                self.sender, self.recipient = self._answer("mail", "250 2.1.0 ok"), ""
+            case b"RCPT" if not self.sender:
+                self._say("503 5.5.1 MAIL first")
             case b"RCPT":
                 self.recipient = line.partition(b":")[2].strip().strip(b"<>").decode()
                 if self._answer("rcpt", "250 2.1.5 ok"):
