@@ -22,6 +22,6 @@ CROSS JOIN LATERAL (
   FROM (
     SELECT instrument_id, armed, threshold FROM subscriptions
     WHERE status = 'active' AND kind = u.kind AND window_seconds = u.window_seconds
-    LIMIT :few
+    ORDER BY instrument_id LIMIT :few
   ) first_few
 ) few;

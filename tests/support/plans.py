@@ -1,6 +1,7 @@
 """The plans by which Postgres really executed what the library asked, told by auto_explain as notices."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,18 +24,20 @@ SETTINGS = {
 
 @dataclass
 class Plans:
-    """Names of tables (of partitions, where there are some) in the plans of one call."""
+    """Names of tables (of partitions, where there are some) in the plans of one call, and how many rows they gave."""
 
     planned: set[str] = field(default_factory=set)
     executed: set[str] = field(default_factory=set)
     read_from_end_to_end: set[str] = field(default_factory=set)
     read_from_the_index_alone: set[str] = field(default_factory=set)
+    rows: Counter[str] = field(default_factory=Counter)
 
     def add(self, node: dict[str, Any]) -> None:
         if name := node.get("Relation Name"):
             self.planned.add(name)
             if node["Actual Loops"]:
                 self.executed.add(name)
+                self.rows[name] += round(node["Actual Rows"] * node["Actual Loops"])
                 if node["Node Type"] == "Seq Scan":
                     self.read_from_end_to_end.add(name)
                 if node["Node Type"] == "Index Only Scan" and not node["Heap Fetches"]:
