@@ -35,7 +35,7 @@ OURS, THEIRS = "coinwatch", "Prometheus and Alertmanager"
 PATIENCE_SECONDS = 60
 NOTES = """
 first and last mail: median seconds from the new prices (given to load_quotes; shown on the page) to the server's yes
-slowest: the slowest last mail
+slowest: the slowest last mail; each of our mails has the chart of its instrument, theirs have none
 judging: ours is match_alerts with alerts and mails committed; theirs the evaluation of all rules, without Alertmanager
 (prometheus_rule_group_last_duration_seconds of all groups, added up); the waiting of neither
 processor: user and system time of all processes in a cycle in which nothing fires; theirs is a second
