@@ -1,6 +1,7 @@
 """Other channels than mail: real HTTP servers at apprise's json:// addresses."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.alerts.telling import Telling
 from coinwatch.cli import channels as command
 from coinwatch.database import transaction
-from coinwatch.errors import InvalidRequest, NotFound, PermanentMailError, TemporaryMailError
+from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentMailError, TemporaryMailError
 from coinwatch.mail.channels import deliver_to_channels, send, set_channel
 from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail
 from coinwatch.settings import Settings
@@ -185,6 +186,17 @@ def test_an_address_that_apprise_does_not_know_is_refused_without_being_shown(ca
     with pytest.raises(InvalidRequest) as refused_too:
         set_channel(catalog, ADA, url)
     assert SECRET not in str(refused_too.value)
+
+
+def test_without_apprise_messages_wait_and_say_what_to_install(
+    catalog: sa.Engine, hook: Webhook, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert(catalog, {ADA: hook.url})
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(ConfigurationError, match="Install"):
+        set_channel(catalog, ADA, hook.url)
+    assert deliver(catalog, settings).retried == 1
+    assert "coinwatch[channels]" in rows(catalog)[0].last_error
 
 
 def test_only_known_people_have_channels(catalog: sa.Engine, hook: Webhook) -> None:
