@@ -56,10 +56,11 @@ def parse_smtp_url(url: str) -> MailServer:
 
 def connect(server: MailServer) -> smtplib.SMTP:
     """A connection that is greeted, encrypted and logged in as ``server`` says. Raises MailServerAway."""
+    smtp: smtplib.SMTP | None = None
     try:
         if server.tls == "implicit":
             context = ssl.create_default_context()
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+            smtp = smtplib.SMTP_SSL(
                 server.host, server.port, _greeting_name(), timeout=TIMEOUT_SECONDS, context=context
             )
         else:
@@ -69,19 +70,25 @@ def connect(server: MailServer) -> smtplib.SMTP:
         if server.user:
             smtp.login(server.user, server.password or "")
         smtp.ehlo_or_helo_if_needed()
-    except smtplib.SMTPNotSupportedError as error:
-        raise MailServerAway(
+    except (smtplib.SMTPException, OSError) as error:
+        if smtp is not None:
+            smtp.close()
+        raise MailServerAway(_reason(server, error)) from error
+    return smtp
+
+
+def _reason(server: MailServer, error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return (
             f"{server} offers no STARTTLS or no login ({error}). "
             "For a catcher on this machine add ?tls=none to COINWATCH_SMTP_URL."
-        ) from error
-    except smtplib.SMTPAuthenticationError as error:
-        answer = (
-            error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
         )
-        raise MailServerAway(f"{server} refuses our login: check COINWATCH_SMTP_URL ({answer})") from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise MailServerAway(f"{server} cannot be reached: {error}") from error
-    return smtp
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        answer = error.smtp_error
+        said = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        return f"{server} refuses our login: check COINWATCH_SMTP_URL ({said})"
+    return f"{server} cannot be reached: {error}"
 
 
 def _greeting_name() -> str:

@@ -1,0 +1,123 @@
+"""Mail over TLS and with a login, to a real server whose certificate is trusted, or not."""
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from coinwatch.errors import MailServerAway
+from coinwatch.mail.connection import MailConnection
+from coinwatch.mail.messages import Mail
+from coinwatch.mail.smtp import parse_smtp_url
+from tests.support.ports import free_port
+from tests.support.smtp_server import Mailbox, smtp_server
+
+SECRET = "p/w:with@signs"
+ENCODED = "p%2Fw%3Awith%40signs"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+class Pipelining(Mailbox):
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        responses = await super().handle_EHLO(server, session, envelope, hostname, responses)
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+
+@contextmanager
+def serving(certificate: tuple[Path, Path], *, implicit: bool) -> Iterator[Mailbox]:
+    """A server that takes mail only over TLS, and from ada alone where it offers STARTTLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    mailbox = Pipelining(port=free_port())
+
+    def known(server: SMTP, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
+        right = isinstance(given, LoginPassword) and (given.login, given.password) == (b"ada", SECRET.encode())
+        return AuthResult(success=right, handled=right)
+
+    # It offers a login only where TLS began with STARTTLS.
+    login = {} if implicit else {"auth_required": True, "authenticator": known}
+
+    class TlsController(Controller):  # type: ignore[misc]
+        def factory(self) -> SMTP:
+            tls = {} if implicit else {"tls_context": context, "require_starttls": True}
+            return SMTP(self.handler, enable_SMTPUTF8=False, **login, **tls)
+
+        def _trigger_server(self) -> None:
+            """aiosmtpd's own trial connection, which uses the server's context, fails with one for servers only."""
+            trusting = ssl.create_default_context(cafile=str(certificate[0]))
+            with socket.create_connection(("127.0.0.1", self.port), 5) as plain:
+                if not implicit:
+                    plain.recv(64)
+                    return
+                with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted:
+                    encrypted.recv(64)
+
+    implicitly = {"ssl_context": context} if implicit else {}
+    controller = TlsController(mailbox, hostname="127.0.0.1", port=mailbox.port, **implicitly)
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def send(url: str) -> list[object]:
+    mails = [Mail("alerts@coinwatch.test", f"{name}@example.org", b"Subject: x\r\n\r\nhello\r\n") for name in "abc"]
+    with MailConnection(parse_smtp_url(url)) as connection:
+        return [error for _, error in connection.send(enumerate(mails))]
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_mail_goes_over_verified_tls(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, *, implicit: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with serving(certificate, implicit=implicit) as mailbox:
+        start = "smtps://" if implicit else f"smtp://ada:{ENCODED}@"
+        assert send(f"{start}127.0.0.1:{mailbox.port}") == [None] * 3
+        assert len(mailbox.messages) == 3
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(
+    certificate: tuple[Path, Path], scheme: str
+) -> None:
+    with serving(certificate, implicit=scheme == "smtps") as mailbox:
+        with pytest.raises(MailServerAway, match="certificate") as caught:
+            send(f"{scheme}://ada:{ENCODED}@127.0.0.1:{mailbox.port}")
+        assert SECRET not in str(caught.value)
+        assert mailbox.messages == []
+
+
+def test_a_wrong_password_is_a_setting_to_mend(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with serving(certificate, implicit=False) as mailbox:
+        with pytest.raises(MailServerAway, match="refuses our login: check COINWATCH_SMTP_URL") as caught:
+            send(f"smtp://ada:guessed@127.0.0.1:{mailbox.port}")
+        assert "guessed" not in str(caught.value)
+
+
+def test_a_server_without_starttls_is_not_written_to_in_the_clear() -> None:
+    with smtp_server() as mailbox:
+        with pytest.raises(MailServerAway, match=r"add \?tls=none"):
+            send(f"smtp://127.0.0.1:{mailbox.port}")
+        assert mailbox.messages == []
