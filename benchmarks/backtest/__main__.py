@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+import structlog
 
 from benchmarks.shared.history import moment, run_all, settle
 from benchmarks.shared.market import EXCHANGE, PRICE, START
@@ -105,6 +106,7 @@ def main() -> None:
         arguments.days, arguments.instruments, arguments.rounds = 100, 2, 1
     if arguments.days <= KEPT_DAYS or arguments.instruments < 2:
         parser.error(f"more than {KEPT_DAYS} days and at least 2 instruments")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     with benchmark_server() as server:
         database = make_database(server, "backtest")
         show(run(database, arguments.days, arguments.instruments, arguments.rounds), as_json=arguments.json)

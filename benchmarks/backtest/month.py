@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
+import structlog
 
 from benchmarks.shared.report import Report, Row, say, show
 from coinwatch.alerts.backtest import backtest
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=8, help="of the runs the values arrive in")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     report = run(read_values(arguments.file), arguments.seed)
     show(report, as_json=arguments.json)
     sys.exit(any(row["same moments"] == "NO" for row in report.rows))
