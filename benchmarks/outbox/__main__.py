@@ -22,8 +22,9 @@ import structlog
 
 from benchmarks.outbox.races import races
 from benchmarks.shared.report import Goal, Report, Row, say, text_of
-from tests.support.faults.house import FAULTS, FROZEN, OUTAGE, House, Outcome, fault_house
+from tests.support.faults.house import FAULTS, FROZEN, OUTAGE, House, fault_house
 from tests.support.faults.points import ANYWHERE, POINTS, SEEN_BY_MAIL_SERVER
+from tests.support.faults.run import Outcome
 
 SOON_SECONDS = 30.0
 SMTP_SILENCE = {"coinwatch.mail.smtp.TIMEOUT_SECONDS": 2}
