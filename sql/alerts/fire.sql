@@ -1,6 +1,6 @@
 -- Of each subscription's hits those that fire, in order of time: the first one, then the first one after the cooldown in
 -- a later stretch, and so on. After its last alert a standing condition stays disarmed unless a move after it was
--- false. An alert observed before :missed_before comes too late to be news.
+-- false; where nothing rests, nothing is written. An alert observed before :missed_before comes too late to be news.
 WITH RECURSIVE walk AS (
   SELECT first.*
   FROM (SELECT DISTINCT subscription_id FROM hits) hit
@@ -35,6 +35,6 @@ WITH RECURSIVE walk AS (
       armed = l.turns = 0
               OR l.turns - l.turn > (SELECT count(*) FROM hits WHERE hits.subscription_id = l.subscription_id AND hits.turn > l.turn)
   FROM last_fired l
-  WHERE s.id = l.subscription_id
+  WHERE s.id = l.subscription_id AND (l.turns > 0 OR l.cooldown > interval '0' OR NOT l.repeat)
 )
 SELECT count(*) FROM fired;
