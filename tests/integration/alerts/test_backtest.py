@@ -84,3 +84,18 @@ def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) ->
     rule = Rule("deviation_from_average", 2, window_seconds=86400)
     with pytest.raises(TookTooLong, match="statement timeout"):
         backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
+
+
+def test_windows_reach_back_from_prices_into_minutes(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, -60 * 23), quote(110, -60 * 23 + 1), quote(110, 0), quote(121, 1), now=at(10))
+    refresh_candles(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("SELECT drop_price_partition('2026-02-28')"))
+    change = Rule("change_over_window", 10, window_seconds=22 * 3600)
+    mean = Rule("deviation_from_average", 12, window_seconds=86400)
+    found = [backtest(catalog, rule, "BTC", "kraken", start=at(-5), end=at(60)).alerts for rule in (change, mean)]
+    assert [[(alert.observed_at, alert.reference_at) for alert in alerts] for alerts in found] == [
+        [(at(1), at(-60 * 23 + 2))],
+        [(at(1), at(-60 * 23 + 1))],
+    ]
+    assert found[1][0].reference == pytest.approx((100 + 110 + 110) / 3)
