@@ -28,6 +28,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.settings import make_settings
 
 LIMIT_GOAL, PEER_GOAL = 0.5, 5.0
+PEER_SHARE = 5  # of so many mails the peer gets one: it would take minutes for all
 OURS = "coinwatch deliver_mail"
 LIMIT, EACH = "smtp-source, connections kept", "smtp-source, one each"
 PEER = "EmailMessage, one connection each"
@@ -60,13 +61,13 @@ def run(server: PostgresServer, port: int, mails: int, rounds: int) -> Report:
             (LIMIT, connections): partial(smtp_source, port, mails, connections, size, kept=True),
             (OURS, connections): partial(ours, database, port, mails, connections),
             (EACH, connections): partial(smtp_source, port, mails, connections, size, kept=False),
-            (PEER, connections): partial(email_message_each, database, port, mails, connections),
+            (PEER, connections): partial(email_message_each, database, port, mails // PEER_SHARE, connections),
         }
     seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     for number in range(rounds):
         for way, deliver in ways.items():
             fill_outbox(database, mails)
-            seconds[way].append(deliver())
+            seconds[way].append(deliver() * (PEER_SHARE if way[0] == PEER else 1))
             say(f"round {number + 1}: {way[0]}, {way[1]}: {mails / seconds[way][-1]:,.0f} mails/s")
     rate = {way: mails / statistics.median(spent) for way, spent in seconds.items()}
     rows: list[Row] = [
@@ -91,6 +92,7 @@ def run(server: PostgresServer, port: int, mails: int, rounds: int) -> Report:
     total = sum(split.values())
     notes = [
         f"{mails:,} mails of {size:,} bytes, medians of {rounds} rounds; ours are claimed and marked durably",
+        f"the peer got every {PEER_SHARE}th mail only",
         "one deliver_mail alone: " + ", ".join(f"{part} {spent / total:.0%}" for part, spent in split.items()),
     ]
     return Report("delivery", "Delivering mails", rows, goals, notes, {"seconds of one deliver_mail": split})
