@@ -78,14 +78,18 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises DatabaseError where Postgres cannot be reached, goes away, or lacks our tables.
     """
-    with named_errors(engine), engine.begin() as connection:
+    with named_errors(engine), engine.begin() as connection, _given_up_when_lost(connection):
         yield connection
 
 
 @contextmanager
 def autocommit(engine: Engine) -> Iterator[Connection]:
     """A connection on which every statement is a transaction of its own. Raises as ``transaction`` does."""
-    with named_errors(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with (
+        named_errors(engine),
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        _given_up_when_lost(connection),
+    ):
         yield connection
 
 
@@ -137,6 +141,17 @@ def named_errors(engine: Engine) -> Iterator[None]:
             raise DatabaseError(
                 f"The database lacks our tables ({_first_line(error)}). Run: coinwatch migrate"
             ) from error
+        raise
+
+
+@contextmanager
+def _given_up_when_lost(connection: Connection) -> Iterator[None]:
+    """SQLAlchemy sees no error of the driver's own cursors: it would reset the lost connection, with a traceback."""
+    try:
+        yield
+    except psycopg.Error:
+        if not connection.invalidated and driver_connection(connection).closed:
+            connection.invalidate()
         raise
 
 

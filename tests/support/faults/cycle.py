@@ -1,5 +1,6 @@
 """The process that a fault hits: it runs the pipeline's cycle whenever it is told to, and says how that went."""
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
 from tests.support.faults.points import Moment, stop_at
 from tests.support.settings import make_settings
+
+TRACEBACKS: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Report:
 def run_cycles(orders: Connection, order: Order) -> None:
     """The process's main function: a Report for every "cycle" that comes, the word "stopped" at the point."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
+    logging.getLogger().addHandler(_Tracebacks())
     for name, value in order.constants.items():
         module, _, constant = name.rpartition(".")
         if not hasattr(import_module(module), constant):
@@ -73,6 +77,7 @@ def run_cycles(orders: Connection, order: Order) -> None:
 def run_cycle(engine: Engine, settings: Settings) -> Report:
     """The steps of the DAG one after the other; like there, one that fails does not keep back the next."""
     report = Report()
+    TRACEBACKS.clear()
 
     def collect() -> None:
         failed = pipeline.collect_prices(engine, settings, utc_now()).failed
@@ -90,4 +95,13 @@ def run_cycle(engine: Engine, settings: Settings) -> Report:
             report.named.append(f"{type(error).__name__}: {error}")
         except Exception:  # noqa: BLE001 - whatever it is, that is what is looked for
             report.raw.append(traceback.format_exc())
+    report.raw += TRACEBACKS
     return report
+
+
+class _Tracebacks(logging.Handler):
+    """What libraries log with a traceback; an operator would see it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            TRACEBACKS.append(logging.Formatter().format(record))
