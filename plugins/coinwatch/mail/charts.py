@@ -5,6 +5,7 @@ light background and from a dark one: mail programs change backgrounds, but not 
 """
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ POINTS = 280  # one for every two points of the picture's width
 SHORTEST_HOLE = timedelta(hours=1)  # without values, and so many times longer than it is usual for the instrument
 USUAL_DISTANCES = 5
 KEPT = 256  # pictures, of about 6 KB each
+MOST_SECONDS = 10.0  # of one run; then mails go out without: hundreds of instruments at once are urgent enough
 
 WIDTH, HEIGHT = 560, 180  # as a wide screen shows it; a phone about half as large, hence the large letters
 DENSITY = 2  # pixels for each of those, for phones
@@ -57,6 +59,7 @@ class Charts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept = lru_cache(KEPT)(self._read_and_draw)
+        self._spent = 0.0
 
     def of(self, instrument_id: int, until: datetime, metric: Metric = "price") -> Chart | None:
         """The 24 hours up to a moment, that moment as a dot; None, and a warning, where there is nothing to show.
@@ -66,6 +69,9 @@ class Charts:
         return self._kept(instrument_id, until, metric)
 
     def _read_and_draw(self, instrument_id: int, until: datetime, metric: Metric) -> Chart | None:
+        if self._spent > MOST_SECONDS:
+            return None
+        begun = time.monotonic()
         try:
             values = _values(self._engine, instrument_id, until, metric)
             if len(values) > 1:
@@ -73,6 +79,10 @@ class Charts:
             reason = "fewer than two values"
         except Exception as error:  # noqa: BLE001 - whatever it is, the mail goes out without a picture
             reason = f"{type(error).__name__}: {error}"
+        finally:
+            self._spent += time.monotonic() - begun
+            if self._spent > MOST_SECONDS:
+                log.warning("charts took long, the other mails go out without", seconds=round(self._spent, 1))
         log.warning("no chart for a mail", instrument_id=instrument_id, until=until.isoformat(), reason=reason)
         return None
 

@@ -16,8 +16,9 @@ from coinwatch.mail.wire import Answer, Lost, Wire
 
 ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # nothing that could end the command it stands in
 LOGIN_NEEDED = 530
-# RFC 3463: their system, a used-up quota (Gmail), a policy; it says nothing about the address.
-ABOUT_US = re.compile(r"5\.(3\.\d|4\.5|7\.\d)")
+# RFC 3463: their system, a policy; it says nothing about the address.
+ABOUT_US = re.compile(r"5\.(3|7)\.\d")
+USED_UP = re.compile(r"5\.4\.5")  # today's quota, as Gmail says it: final for today, not for the mail
 
 Key = TypeVar("Key")
 
@@ -82,6 +83,7 @@ class MailConnection:
                 self._wire.write_text(mail, following if following and ADDRESS.fullmatch(following.recipient) else None)
                 meanwhile()
                 answer = self._wire.answer_to_text()
+                self._check_quota(answer)
                 refusal = None if answer.good else _sorted(answer)
         except Lost as lost:
             self._drop()
@@ -109,6 +111,7 @@ class MailConnection:
             # Our address, so a setting to mend: no reason to give up what is in the outbox.
             refuses = "refuses our sender, check COINWATCH_MAIL_FROM" if sender.final else "takes no mail now"
             raise MailServerAway(f"{self._server} {refuses}: {sender}")
+        self._check_quota(recipient)
         if recipient.code == LOGIN_NEEDED:
             raise MailServerAway(f"{self._server} wants a login, check COINWATCH_SMTP_URL: {recipient}")
         if not recipient.good:
@@ -116,6 +119,10 @@ class MailConnection:
             address_itself = recipient.final and not ABOUT_US.match(recipient.text)
             return AddressRefused(str(refusal)) if address_itself else refusal
         return None if text.waits_for_text else _sorted(text)
+
+    def _check_quota(self, answer: Answer) -> None:
+        if answer.final and USED_UP.match(answer.text):
+            raise MailServerAway(f"{self._server} takes no more mails today, see COINWATCH_MAILS_PER_DAY: {answer}")
 
     def _drop(self) -> None:
         if self._wire is not None:

@@ -5,8 +5,9 @@
 3. mark each: sent, to be tried again, or failed for good.
 
 A mail that the server has taken and that is not marked yet goes out again, under the same Message-ID, when its sender
-dies: those of the last two groups, 24 at most, and the one whose answer is awaited. There is no other way to a double
-and none to a loss (docs/adr/0008). What a sender that died had claimed is taken over when its lease ends.
+dies: those of the last two groups, 24 at most, and the one whose answer is awaited. So does what a sender had ready
+when its machine slept for longer than its lease. There is no other way to a double and none to a loss (docs/adr/0008).
+What a sender that died had claimed is taken over when its lease ends.
 
 An address that the server refuses for good is disabled: its rules rest until the person confirms anew.
 """
@@ -20,7 +21,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.database import statement, transaction
+from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import (
     AddressRefused,
     CoinwatchError,
@@ -179,6 +180,7 @@ class _Sender:
     def _disable(self, row: Claimed, reason: str) -> None:
         """Send nothing more to an address that takes nothing."""
         with transaction(self._engine) as database:
+            hold(database, Lock.MATCHING)  # which locks subscriptions before their person, this the other way round
             parameters = {"recipient": row.recipient, "now": self._clock(), "reason": reason}
             paused = database.execute(statement("mail/disable_address"), parameters).rowcount
         log.error("address refused for good, its rules rest", outbox_id=row.id, rules=paused, error=reason)

@@ -329,6 +329,18 @@ def test_without_values_there_is_no_picture_and_a_line_says_why(catalog: sa.Engi
     assert "DatabaseError" in lines[2]["reason"]
 
 
+def test_pictures_that_take_too_long_are_left_out(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(catalog, quote(100.0, -10), quote(105.5, 0), quote(90.0, 5))
+    monkeypatch.setattr("coinwatch.mail.charts.MOST_SECONDS", 0.0)
+    charts = Charts(catalog)
+    with structlog.testing.capture_logs() as lines:
+        first = charts.of(known(catalog), at(0))
+        assert first is not None
+        assert charts.of(known(catalog), at(5)) is None
+        assert charts.of(known(catalog), at(0)) is first, "what is drawn costs nothing"
+    assert [line["event"] for line in lines] == ["charts took long, the other mails go out without"]
+
+
 def known(engine: sa.Engine) -> int:
     """BTC/USD on Kraken."""
     query = (

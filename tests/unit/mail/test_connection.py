@@ -151,7 +151,6 @@ def test_the_next_envelope_goes_with_the_text_only_where_the_server_says_so(pipe
         ("RCPT bob", "451 4.3.0 later", TemporaryMailError),
         ("RCPT bob", "550 5.1.1 no such user", AddressRefused),
         ("RCPT bob", "554 5.7.1 relaying denied", PermanentMailError),
-        ("RCPT bob", "550 5.4.5 daily sending quota exceeded", PermanentMailError),
         ("DATA bob", "451 4.3.0 later", TemporaryMailError),
         ("text bob", "452 4.3.1 full", TemporaryMailError),
         ("text bob", "554 5.7.1 looks like spam", PermanentMailError),
@@ -209,6 +208,15 @@ def test_a_refused_sender_or_a_wanted_login_stops_everything() -> None:
         send(Script(answers={"MAIL 1": "452 4.3.1 disk full"}), "ada", "bob")
     with pytest.raises(MailServerAway, match="wants a login"):
         send(Script(answers={"RCPT ada": "530 5.7.0 authenticate first"}), "ada", "bob")
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("command", ["RCPT bob", "text bob"])
+def test_a_quota_that_is_used_up_gives_up_no_mail(pipelining: bool, command: str) -> None:
+    script = Script(pipelining, {command: "550 5.4.5 Daily user sending limit exceeded"})
+    with pytest.raises(MailServerAway, match=r"takes no more mails today, see COINWATCH_MAILS_PER_DAY: 550 5\.4\.5"):
+        send(script, "ada", "bob", "cleo")
+    assert names_taken(script) == ["ada"]
 
 
 def test_what_cannot_be_claimed_or_built_comes_out_after_the_answers_that_are_due() -> None:
