@@ -5,12 +5,11 @@ INSERT INTO hits (subscription_id, stretch, turn, turns, observed_at, value, ref
 SELECT id, turn, turn, turns, observed_at, value, reference, reference_at, change_percent,
        ready_at, make_interval(secs => cooldown_seconds), repeat
 FROM moves m
-CROSS JOIN LATERAL (VALUES (CASE WHEN m.change_percent > 0 THEN 'up' ELSE 'down' END), ('either')) met (direction)
 CROSS JOIN LATERAL (
   SELECT id, greatest(rests_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
   FROM subscriptions
-  WHERE status = 'active' AND kind = :kind AND window_seconds = :seconds AND instrument_id = m.instrument_id
-    AND metric = m.metric AND armed AND direction = met.direction
+  WHERE status = 'active' AND armed AND instrument_id = m.instrument_id AND metric = m.metric AND kind = :kind
+    AND window_seconds = :seconds AND direction <> CASE WHEN m.change_percent > 0 THEN 'down' ELSE 'up' END
     AND threshold >= least(m.value, m.reference) AND threshold <= greatest(m.value, m.reference)
     AND threshold <> m.reference
     AND active_from < m.observed_at AND (expires_at IS NULL OR expires_at > m.observed_at)

@@ -5,8 +5,8 @@ WITH held AS (
   SELECT user_id, coalesce(reason, 'missed') AS reason, since, look_at
   FROM people_to_tell p
   WHERE outbox_id IS NULL AND (reason IS NOT NULL OR EXISTS (
-    SELECT FROM subscriptions s JOIN alerts a ON a.subscription_id = s.id
-    WHERE s.user_id = p.user_id AND a.state IN ('new', 'held')
+    SELECT FROM (SELECT id FROM subscriptions WHERE user_id = p.user_id OFFSET 0) s
+    CROSS JOIN LATERAL (SELECT FROM alerts WHERE subscription_id = s.id AND state IN ('new', 'held') OFFSET 0) a
   ))
 ), freed AS (
   DELETE FROM held_people USING people_to_tell p

@@ -1,9 +1,6 @@
--- The alerts that the mails of this run tell.
+-- The alerts that the mails of this run tell, looked up as queue_alerts does.
 UPDATE alerts SET state = 'told', outbox_id = p.outbox_id
 FROM people_to_tell p
-CROSS JOIN LATERAL (
-  SELECT a.id FROM subscriptions s JOIN alerts a ON a.subscription_id = s.id
-  WHERE s.user_id = p.user_id AND s.status <> 'unsubscribed' AND a.state IN ('new', 'held')
-  OFFSET 0
-) mine
-WHERE alerts.id = mine.id AND p.outbox_id IS NOT NULL;
+CROSS JOIN LATERAL (SELECT id FROM subscriptions WHERE user_id = p.user_id AND status <> 'unsubscribed' OFFSET 0) s
+CROSS JOIN LATERAL (SELECT id FROM alerts WHERE subscription_id = s.id AND state IN ('new', 'held') OFFSET 0) a
+WHERE alerts.id = a.id AND p.outbox_id IS NOT NULL;

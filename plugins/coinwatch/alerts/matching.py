@@ -112,7 +112,7 @@ def judge(
             connection.execute(statement(MOVES[rules.kind]), bounds)
         rule = {"kind": rules.kind, "seconds": rules.window_seconds}
         connection.execute(statement(FINDING.get(rules.kind, "alerts/find_hits")), rule)
-        if rules.window_seconds:  # after those that were armed, so that none is met twice
+        if rules.any_disarmed:  # after those that were armed, so that none is met twice
             connection.execute(statement("alerts/arm_again"), rule)
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     return quotes, alerts

@@ -93,11 +93,15 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- For the matcher: which kinds and windows there are at all is read off the index's beginning; changes of rows that keep
--- their keys stay on their page; alerts_once serves both directions of time.
+-- For the matcher: which kinds and windows there are; from a move to the armed subscriptions it reaches, one look-up for
+-- both directions it concerns; to the disarmed ones it arms again, where those whose condition goes on holding stay
+-- unread. Changes of rows that keep their keys stay on their page; alerts_once serves both directions of time.
 DROP INDEX subscriptions_match, alerts_subscription;
-CREATE INDEX subscriptions_match
-  ON subscriptions (kind, window_seconds, instrument_id, metric, armed, direction, threshold) WHERE status = 'active';
+CREATE INDEX subscriptions_in_use ON subscriptions (kind, window_seconds) WHERE status = 'active';
+CREATE INDEX subscriptions_armed
+  ON subscriptions (instrument_id, metric, kind, window_seconds, threshold, direction) WHERE status = 'active' AND armed;
+CREATE INDEX subscriptions_disarmed
+  ON subscriptions (kind, window_seconds, instrument_id, metric, direction, threshold) WHERE status = 'active' AND NOT armed;
 ALTER TABLE subscriptions SET (fillfactor = 85);
 ALTER TABLE match_watermarks SET (fillfactor = 50);
 
