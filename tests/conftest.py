@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser
 from psycopg import sql
 
 from coinwatch.database import create_engine
 from coinwatch.migrations import migrate, setup_database
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
+from tests.support.browser import chromium
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
 
@@ -52,6 +54,13 @@ def template(postgres: PostgresServer) -> str:
     migrate(engine)
     engine.dispose()
     return name
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests: a second one beside it would not start."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

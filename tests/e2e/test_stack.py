@@ -62,7 +62,7 @@ def implied_alerts(stack: Stack, since: datetime) -> list[datetime]:
 def mailed_alerts(stack: Stack) -> list[str]:
     """The moment of every alert in every mail, as the mails tell it."""
     return sorted(
-        line.split("USD", 1)[1].strip()
+        line.split("USD, ", 1)[1].strip()
         for mail in mails(stack)
         for line in mail["text"].splitlines()
         if line.strip().startswith("Now")

@@ -8,13 +8,11 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser
 
 from coinwatch.settings import Settings
 from coinwatch.web.access import Identify, Visitor, identify_by_token
 from coinwatch.web.app import create_app
 from coinwatch.web.website import HERE
-from tests.support.browser import chromium
 from tests.support.ports import free_port
 from tests.web.browsing import serving
 from tests.web.seed import TOKEN, seed_market, web_settings
@@ -87,12 +85,6 @@ def operator(alone: FastAPI) -> Iterator[TestClient]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with TestClient(alone, base_url="http://coinwatch.test", headers=headers, follow_redirects=False) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -430,6 +430,11 @@ def test_every_alert_is_told_once_and_as_early_as_may_be(
     for moment in cycles(now, now + 16 * DAY, timedelta(hours=13, minutes=10)):
         run(catalog, moment, cap)
         model.run(moment)
+    # What quiet hours of almost the whole day kept from all of these runs.
+    wish(person, model, {"zone": "UTC", "quiet": None, "digest": "none"}, now)
+    for moment in (now + 17 * DAY, now + 19 * DAY):
+        run(catalog, moment, cap)
+        model.run(moment)
     told = person.told()
     with transaction(catalog) as connection:
         connection.execute(sa.text("DELETE FROM users WHERE email = :email"), {"email": person.email})

@@ -61,7 +61,9 @@ def graphite() -> Iterator[GraphiteServer]:
     """Graphite a flush after two exchanges, one cycle and Airflow have sent everything they send."""
     with graphite_server() as server:
         values = {
-            name.format(exchange=exchange, base="btc", quote="usd", table="prices", check="stale"): float(number)
+            name.format(
+                exchange=exchange, base="btc", quote="usd", table="prices", check="stale", kind="crosses"
+            ): float(number)
             for exchange in ("index", "kraken")
             for number, name in enumerate(gauges.NAMES, start=1)
         }
