@@ -26,7 +26,7 @@ from coinwatch.database import create_engine
 from coinwatch.mail import messages
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.delivery import deliver_mail
-from coinwatch.mail.messages import Mail, build_mail
+from coinwatch.mail.messages import Mail, Writer
 from coinwatch.mail.mime import Picture
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
@@ -140,13 +140,13 @@ def _send_each(ready: Any, database_url: str, port: int, mails: int) -> None:
     charts, settings = Charts(engine), _settings(port)
     ready.wait()
     for row in rows:
-        mail = build_mail(settings, chart_of=charts.of, **row)
+        mail = Writer(settings, charts.of).build(**row)
         with smtplib.SMTP("127.0.0.1", port, "localhost") as smtp:
             smtp.sendmail(mail.sender, [mail.recipient], mail.data)
 
 
 def _built(database_url: str, mails: int, charts: Charts, settings: Settings) -> list[Mail]:
-    return [build_mail(settings, chart_of=charts.of, **row) for row in _rows(database_url, mails)]
+    return [Writer(settings, charts.of).build(**row) for row in _rows(database_url, mails)]
 
 
 def _rows(database_url: str, mails: int) -> list[dict[str, Any]]:

@@ -142,28 +142,6 @@ class Writer:
         return _Draft(unstructured(content.subject), text, html, content.leaves, alone, png)
 
 
-def build_mail(
-    settings: Settings,
-    *,
-    kind: str,
-    user_id: int,
-    recipient: str,
-    payload: Mapping[str, Any],
-    message_id: UUID,
-    created_at: datetime,
-    chart_of: ChartOf,
-) -> Mail:
-    """One mail alone, as ``Writer.build`` makes it."""
-    return Writer(settings, chart_of).build(
-        kind=kind,
-        user_id=user_id,
-        recipient=recipient,
-        payload=payload,
-        message_id=message_id,
-        created_at=created_at,
-    )
-
-
 def _without_ids(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """The payload with its subscriptions numbered from 0, and their ids."""
     numbers: dict[int, int] = {}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.links import confirmation_link, read_confirmation, read_manage, read_unsubscribe, unsubscribe_link
-from coinwatch.mail.messages import Writer, build_mail
+from coinwatch.mail.messages import Writer
 from coinwatch.mail.smtp import MailServer, parse_smtp_url
 from coinwatch.mail.words import format_price
 from tests.support.settings import make_settings
@@ -51,15 +51,13 @@ def build(recipient: str = "ada@example.org", timezone: str = "UTC", **changes: 
 
 def parsed(kind: str, payload: dict[str, Any], recipient: str = "ada@example.org") -> EmailMessage:
     """The mail of a row, as a mail program reads it."""
-    mail = build_mail(
-        SETTINGS,
+    mail = Writer(SETTINGS, lambda instrument_id, until, metric="price": None).build(
         kind=kind,
         user_id=3,
         recipient=recipient,
         payload=payload,
         message_id=UUID(int=1),
         created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
-        chart_of=lambda instrument_id, until, metric="price": None,
     )
     return cast("EmailMessage", message_from_bytes(mail.data, policy=cast("Any", default)))
 
@@ -219,7 +217,7 @@ def test_what_is_written_once_for_many_is_what_each_would_get_alone(
                 "message_id": UUID(int=number),
                 "created_at": datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
             }
-            assert writer.build(**row) == build_mail(SETTINGS, chart_of=picture, **row)
+            assert writer.build(**row) == Writer(SETTINGS, picture).build(**row)
 
 
 def picture(instrument_id: int, until: datetime, metric: str = "price") -> Chart:
