@@ -7,7 +7,7 @@ const every = Number(table.dataset.every) * 1000;
 let updated = new Date();
 
 function clockTime(moment) {
-  return moment.toLocaleTimeString(undefined, { timeZoneName: "short" });
+  return moment.toLocaleTimeString(undefined, { timeStyle: "long" });
 }
 
 function show(html) {

@@ -18,7 +18,7 @@ function tellTimes() {
     if ("age" in time.dataset) time.textContent = ageInWords((now - moment) / 1000);
     if (!time.dataset.told) {
       time.dataset.told = "yes";
-      time.title += `\n${moment.toLocaleString(undefined, { timeZoneName: "short" })}`;
+      time.title += `\n${moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}`;
     }
   }
 }
