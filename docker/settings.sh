@@ -117,7 +117,8 @@ gauge_flushes() {
 
 # What the user set for coinwatch beyond compose.yaml, such as exchanges and their keys, for the containers of our code.
 write_settings() {
-  local pattern='^COINWATCH_(EXCHANGES__|COINS__|INDEX_|QUOTE_)[A-Za-z0-9_]*=' line
+  local names='EXCHANGES__|COINS__|INDEX_|QUOTE_|ALERT_MAX_|MAILS_|CHANNELS_|OUTBOX_|PRICES_|GAP_|QUALITY_|EXPORT_|LOG_'
+  local pattern="^COINWATCH_($names)[A-Za-z0-9_]*=" line
   rm -f "$folder/settings.env"
   (umask 077 && {
     grep -E "$pattern" "$env_file" || true

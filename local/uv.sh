@@ -42,6 +42,6 @@ sync_packages() {
     export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"
   fi
   export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
-  (unset VIRTUAL_ENV && cd "$project" && "$uv" sync --quiet --frozen --extra airflow --inexact "$@") ||
+  (unset VIRTUAL_ENV && cd "$project" && "$uv" sync --quiet --frozen --extra airflow --extra channels --inexact "$@") ||
     fail "The Python packages could not be installed; uv says why above. Needed: Python 3.11 to 3.13 and a way to PyPI."
 }

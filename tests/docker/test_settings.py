@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coinwatch.settings import Settings
 from local.airflow import airflow_environment
 from local.configuration import make_configuration
 from local.environment_file import EXAMPLE, SECRETS, ensure_secrets, read_environment
@@ -134,6 +135,16 @@ def test_exchanges_of_the_users_reach_the_containers_and_secrets_of_the_stack_do
         "COINWATCH_EXCHANGES__BINANCE__API_KEY='k y'",
     ]
     assert (tmp_path / "settings.env").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_setting_reaches_the_containers(tmp_path: Path) -> None:
+    given = {f"COINWATCH_{field.upper()}" for field in Settings.model_fields.keys() - {"coins", "exchanges"}}
+    (tmp_path / ".env").write_text("".join(f"{name}=1\n" for name in sorted(given)))
+    shell(tmp_path, "write_settings")
+    handed_on = set(re.findall(r"^(\w+)=", (tmp_path / "settings.env").read_text(), flags=re.MULTILINE))
+    by_name = set().union(*(environment(part) for part in ("setup", "airflow-scheduler", "web")))
+    assert given <= handed_on | by_name
+    assert not handed_on & by_name
 
 
 @pytest.mark.parametrize("minutes", ["0.25", "0.5", "1", "3", "7.7"])
