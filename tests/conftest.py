@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import hypothesis
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,14 @@ from tests.support.settings import make_settings
 for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
     del os.environ[name]
 os.environ["COINWATCH_ENV_FILE"] = os.devnull
+
+# A slow machine is no failure, and each example makes room in the fixtures it shares with the others.
+hypothesis.settings.register_profile(
+    "coinwatch",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("coinwatch")
 
 NUMBERS = itertools.count(1)
 ROLES = {"owner": "coinwatch_owner", "app": "coinwatch_app", "reader": "coinwatch_reader"}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from coinwatch.alerts.backtest import backtest
@@ -25,7 +25,7 @@ def counts(engine: sa.Engine) -> list[int]:
         ]
 
 
-@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30)
 @given(prices=PRICES, rule=RULES)
 def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
     with transaction(catalog) as connection:

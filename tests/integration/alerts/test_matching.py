@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -225,7 +225,7 @@ rules = st.builds(
 )
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=40)
 @given(prices=prices, rule=rules, cuts=st.sets(st.integers(0, 24)))
 def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]

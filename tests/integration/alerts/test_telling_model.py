@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ steps = st.tuples(
 
 
 @pytest.mark.timeout(300)
-@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30)
 @given(
     start=st.sampled_from(
         [utc("2026-03-07 03:00"), utc("2026-03-28 12:00"), utc("2026-10-24 12:00"), utc("2026-06-01 00:00")]

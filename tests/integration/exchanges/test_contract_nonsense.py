@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coinwatch.errors import ExchangeError
@@ -56,7 +56,7 @@ def test_json_of_another_shape_raises_nothing_of_pythons_own(
         assert adapter.list_instruments() == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_payload_with_any_value_replaced_costs_at_most_that_exchanges_turn(
     data: st.DataObject, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -191,7 +191,7 @@ EVENTS = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_what_was_said_makes_no_difference(
     catalog: sa.Engine, btc: int, events: list[tuple[str, int, int]], random: Random

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -283,7 +283,7 @@ def test_a_path_that_leads_nowhere(imports: Import, tmp_path: Path) -> None:
         imports(tmp_path / "missing.csv")
 
 
-@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=20)
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 10**6), st.integers(0, 50)), min_size=2, max_size=40),
     st.sampled_from(["binance", "cryptodatadownload", "candles"]),

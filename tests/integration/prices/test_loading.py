@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -62,7 +62,7 @@ def test_an_empty_batch_is_no_work(catalog: sa.Engine) -> None:
     assert load_quotes(catalog, {}, [], now=at(0), max_age=timedelta(days=1)) == LoadResult(refused={})
 
 
-@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.floats(1e-12, 1e12), st.sampled_from(["kraken", "coinbase"])),

@@ -27,7 +27,6 @@ def test_the_price_of_a_moment_never_changes_between_versions() -> None:
     assert simulated_price(BTC, 1, NOW) == 94_495.936
 
 
-@settings(deadline=None)
 @given(second=SECONDS, seed=st.integers(0, 10**9))
 def test_prices_depend_on_seed_and_time_alone_and_stay_near_the_usual_price(second: int, seed: int) -> None:
     for coin in COINS.values():
@@ -36,7 +35,7 @@ def test_prices_depend_on_seed_and_time_alone_and_stay_near_the_usual_price(seco
         assert coin.price / 10 < price < coin.price * 10
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(second=SECONDS, seed=st.integers(0, 10**6))
 def test_a_server_started_at_another_time_shows_the_same_price(second: int, seed: int) -> None:
     now = datetime.fromtimestamp(second, UTC)
