@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal, get_args
 
 from coinwatch.errors import InvalidRequest
@@ -70,13 +71,18 @@ def describe(rule: Rule, quote: str, base: str) -> str:
     what = METRICS[rule.metric]
     if rule.kind == "crosses":
         unit = quote if rule.metric == "price" else base
-        return f"{what} {CROSSES[rule.direction]} {rule.threshold:,.10g} {unit}"
+        return f"{what} {CROSSES[rule.direction]} {level(rule.threshold)} {unit}"
     amount = f"{what} {MOVES[rule.direction]} {rule.threshold:g} % or more"
     if rule.kind == "change_over_window":
         return f"{amount} within {duration(rule.window_seconds)}"
     if rule.kind == "deviation_from_average":
         return f"{amount} against the average of the last {duration(rule.window_seconds)}"
     return f"{amount} from one value to the next"
+
+
+def level(value: float) -> str:
+    """A level in all its digits, at most ten of which matter: 70,000 and 0.00000123, never 1.23e-06."""
+    return f"{Decimal(f'{value:.10g}'):,f}"
 
 
 def duration(seconds: int) -> str:

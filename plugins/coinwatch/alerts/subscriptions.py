@@ -29,6 +29,7 @@ class Subscription:
     id: int
     email: str
     exchange: str
+    exchange_name: str
     base: str
     quote: str
     kind: Kind
@@ -183,6 +184,7 @@ def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscri
         "subscription_id": subscription.id,
         "pair": f"{subscription.base}/{subscription.quote}",
         "exchange": subscription.exchange,
+        "exchange_name": subscription.exchange_name,
         "condition": subscription.condition,
     }
     connection.execute(

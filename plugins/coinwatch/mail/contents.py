@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from coinwatch.alerts.rules import level
 from coinwatch.errors import PermanentMailError
 from coinwatch.mail.words import (
     count,
+    format_change,
     format_price,
     local,
     news,
@@ -70,11 +72,10 @@ def _alerts(payload: Mapping[str, Any]) -> Content:
     if alerts:
         subject = _headline(fresh[0])
         preview = f"Also {_preview(fresh[1:])}" if len(fresh) > 1 else _compared(alerts[0])
-        if len(fresh) > 1:
-            subject += f", and {count(len(fresh) - 1, 'more alert')}"
+        subject += _and_more(len(fresh) - 1)
     else:
-        subject = f"{count(len(missed), 'alert')} you missed while coinwatch stood still"
-        preview = _preview(ranked)
+        subject = f"Missed: {_named(ranked[0])}{_and_more(len(missed) - 1)}"
+        preview = _preview(ranked[1:]) if len(missed) > 1 else _compared(_shown(ranked[0], zone))
     values = {
         "preview": preview,
         "alerts": alerts,
@@ -95,7 +96,7 @@ def _digest(payload: Mapping[str, Any]) -> Content:
     by_coin = sorted(shown, key=lambda alert: (alert["coin_name"], alert["base"], alert["observed_at"]))
     period = "week" if payload["period"] == "weekly" else "day"
     values = {
-        "preview": _preview(ranked),
+        "preview": _preview(ranked[1:]) if len(ranked) > 1 else _compared(shown[0]),
         "period": period,
         "number": count(len(ranked), "alert"),
         "coins": [(name, list(alerts)) for name, alerts in groupby(by_coin, lambda alert: alert["coin_name"])],
@@ -104,7 +105,7 @@ def _digest(payload: Mapping[str, Any]) -> Content:
         "last_today": payload.get("last_today"),
         "zone": zone.key,
     }
-    subject = f"Your {period} in prices: {count(len(ranked), 'alert')}"
+    subject = f"Your {period}: {_named(ranked[0])}{_and_more(len(ranked) - 1)}"
     return Content(subject, values, _subscriptions(ranked), ranked[0])
 
 
@@ -132,9 +133,9 @@ def _shown(alert: Mapping[str, Any], zone: Any) -> dict[str, Any]:
         "place": place(alert),
         "price": format_price(alert["price"]),
         "reference": format_price(alert["reference"]),
-        "level": f"{alert['threshold']:,.10g}" if alert["kind"] == "crosses" else None,
+        "level": level(alert["threshold"]) if alert["kind"] == "crosses" else None,
         "unit": unit(alert),
-        "change": f"{alert['change_percent']:+,.2f} %",
+        "change": format_change(alert["change_percent"]),
         "news": news(alert),
         "compared_with": reference_name(alert),
         "rises": alert["change_percent"] > 0,
@@ -151,13 +152,21 @@ def _importance(alert: Mapping[str, Any]) -> tuple[float, str]:
 
 
 def _headline(alert: Mapping[str, Any]) -> str:
-    return f"{alert['base']} {news(alert)}: {short_price(alert['price'])} {unit(alert)} on {place(alert)}"
+    return f"{_named(alert)}: {short_price(alert['price'])} {unit(alert)} on {place(alert)}"
+
+
+def _named(alert: Mapping[str, Any]) -> str:
+    return f"{alert['base']} {news(alert)}"
+
+
+def _and_more(number: int) -> str:
+    return f", and {count(number, 'more alert')}" if number else ""
 
 
 def _preview(alerts: list[Mapping[str, Any]]) -> str:
     """What a phone shows under the subject: the news after it."""
     rest = len(alerts) - NAMED_IN_PREVIEW
-    named = ", ".join(f"{alert['base']} {news(alert)}" for alert in alerts[:NAMED_IN_PREVIEW])
+    named = ", ".join(map(_named, alerts[:NAMED_IN_PREVIEW]))
     return f"{named}, and {rest:,} more" if rest > 0 else named
 
 

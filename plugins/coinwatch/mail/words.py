@@ -3,10 +3,11 @@
 import textwrap
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coinwatch.alerts.rules import UNITS, Rule, describe
+from coinwatch.alerts.rules import UNITS, Rule, describe, level
 
 SHORT_UNITS = {"day": "day", "hour": "h", "minute": "min", "second": "s"}
 TEXT_WIDTH = 72
@@ -16,19 +17,29 @@ def format_price(price: float) -> str:
     """A price with six significant digits or two decimals, whichever tells more: 68,923.67 or 0.00001234."""
     if price >= 1000:
         return f"{price:,.2f}"
-    return f"{price:.6g}" if price >= 1e-4 else f"{price:.12f}".rstrip("0")
+    return f"{Decimal(f'{price:.6g}'):f}"
 
 
 def short_price(price: float) -> str:
     """A price for a subject: without decimals from a thousand on, else four significant digits: 68,923 or 2.363."""
     if price >= 1000:
         return f"{price:,.0f}"
-    return f"{price:.4g}" if price >= 1e-4 else format_price(price)
+    return f"{Decimal(f'{price:.4g}'):f}"
 
 
-def short_change(percent: float) -> str:
-    """+5.2 %; two decimals below one percent, where one would tell little."""
-    return f"{percent:+,.1f} %" if abs(percent) >= 1 else f"{percent:+.2f} %"
+def format_change(percent: float, decimals: int = 2) -> str:
+    """+5.23 %; one that would be +0.00 % keeps its first digit: -0.0004 %."""
+    if percent and abs(percent) < 0.5 * 10**-decimals:
+        return f"{Decimal(f'{percent:.1g}'):+f} %"
+    return f"{percent:+,.{decimals}f} %"
+
+
+def short_change(alert: Mapping[str, Any]) -> str:
+    """+5.2 %; two decimals below one percent, and never fewer than the rule has: past 1.24 % is not +1.2 %."""
+    percent, asked = alert["change_percent"], 0
+    if alert["kind"] != "crosses":
+        asked = max(0, -int(Decimal(f"{alert['threshold']:.10g}").as_tuple().exponent))
+    return format_change(percent, max(1 if abs(percent) >= 1 else 2, asked))
 
 
 def short_duration(seconds: int) -> str:
@@ -39,11 +50,12 @@ def short_duration(seconds: int) -> str:
 
 
 def news(alert: Mapping[str, Any]) -> str:
-    """What happened: "+5.2 % in 10 min", "rose past 70,000", "24 h volume -60.0 %"."""
+    """What happened: "+5.2 % in 10 min", "rose past 70,000", "fell to 70,000", "24 h volume -60.0 %"."""
     what = "24 h volume " if alert["metric"] == "volume_24h" else ""
     if alert["kind"] == "crosses":
-        return f"{what}{'rose' if alert['change_percent'] > 0 else 'fell'} past {alert['threshold']:,.10g}"
-    change = f"{what}{short_change(alert['change_percent'])}"
+        where = "to" if alert["price"] == alert["threshold"] else "past"
+        return f"{what}{'rose' if alert['change_percent'] > 0 else 'fell'} {where} {level(alert['threshold'])}"
+    change = f"{what}{short_change(alert)}"
     if alert["kind"] == "change_over_window":
         return f"{change} in {short_duration(alert['window_seconds'])}"
     if alert["kind"] == "deviation_from_average":
@@ -63,7 +75,7 @@ def reference_name(alert: Mapping[str, Any]) -> str:
 def place(alert: Mapping[str, Any]) -> str:
     """The exchange by its name, or by its code where nobody told the name."""
     if alert["exchange"] == "index":
-        return "the index of exchanges"
+        return "all exchanges (median)"
     return str(alert.get("exchange_name") or alert["exchange"])
 
 
@@ -96,8 +108,8 @@ def local(moment: str | None, zone: ZoneInfo) -> str:
 
 
 def short_local(moment: str, zone: ZoneInfo) -> str:
-    """Sun 01 Mar, 13:01."""
-    return datetime.fromisoformat(moment).astimezone(zone).strftime("%a %d %b, %H:%M")
+    """Sun 01 Mar, 13:01 CET: the night the clocks are set back has some times twice."""
+    return datetime.fromisoformat(moment).astimezone(zone).strftime("%a %d %b, %H:%M %Z")
 
 
 def wrapped(text: str, indent: int = 0) -> str:

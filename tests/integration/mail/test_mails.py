@@ -165,7 +165,7 @@ def test_an_alert_says_everything_in_the_readers_time(send: Callable[..., EmailM
             "01 Mar 2026, 15:20:00 +0330",
             "+5.50 %",
             "100 to 106 USD",
-            "Times are those of Asia/Tehran.",
+            "Times are in Asia/Tehran.",
         ):
             assert needed in content(message, kind)
         assert "the price moves by 5 % or more within 10 minutes" in " ".join(content(message, kind).split())
@@ -208,15 +208,19 @@ def test_a_digest_is_grouped_by_coin(send: Callable[..., EmailMessage], settings
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     fall = {**ALERT, "change_percent": -3.0, "observed_at": "2026-03-01T02:00:00+00:00"}
     message = send("digest", {**TELLING, "held": "digest", "period": "daily", "alerts": [eth, ALERT, fall]})
-    assert message["Subject"] == "Your day in prices: 3 alerts"
+    assert message["Subject"] == "Your day: BTC +5.5 % in 10 min, and 2 more alerts"
     assert unsubscribes(message, settings) == [7, 8]
     text = content(message, "plain")
-    assert text.index("Sun 01 Mar, 05:30  -3.0 %") < text.index("Sun 01 Mar, 15:30  +5.5 %") < text.index("Ethereum")
+    assert (
+        text.index("Sun 01 Mar, 05:30 +0330  -3.0 %")
+        < text.index("Sun 01 Mar, 15:30 +0330  +5.5 %")
+        < text.index("Ethereum")
+    )
     html = content(message, "html")
     assert html.count("<h2>") == 2
     assert "cid:chart." in html
     weekly = send("digest", {**TELLING, "period": "weekly", "alerts": [fall]})
-    assert weekly["Subject"] == "Your week in prices: 1 alert"
+    assert weekly["Subject"] == "Your week: BTC -3.0 % in 10 min"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ def test_a_confirmation_asks_and_is_no_list(send: Callable[..., EmailMessage], s
     for kind in ("plain", "html"):
         part = content(message, kind)
         assert {READERS[p](settings, token) for p, token in LINK.findall(part) if p == "confirm"} == {5}
-        assert "on the index of exchanges" in " ".join(part.split())
+        assert "on all exchanges (median)" in " ".join(part.split())
 
 
 def test_the_end_of_a_rule_is_told(send: Callable[..., EmailMessage], settings: Settings) -> None:
@@ -276,7 +280,7 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
     text = content(message, "plain")
     for needed in ("+5.5 % in 10 min", "+5.5 % against its 5 min average", "rose past 104", "Kraken: +5.5 %"):
         assert needed in text
-    for compared in ("10 min before 100 USD", "5 min average 100 USD", "Value before  100 USD"):
+    for compared in ("10 min before   100 USD", "5 min average   100 USD", "Value before    100 USD"):
         assert compared in text
 
 
