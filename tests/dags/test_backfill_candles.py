@@ -13,15 +13,16 @@ from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
+from tests.exchange_server.recorded import RecordedCandle
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
 [coins]
 BTC = {{ name = "Bitcoin", coingecko_id = "bitcoin" }}
-[exchanges.kraken]
-name = "Kraken"
+[exchanges.coinbase]
+name = "Coinbase"
 enabled = true
-base_url = "{kraken}"
+base_url = "{coinbase}"
 timeout_seconds = 2
 instruments = ["BTC/USD"]
 [exchanges.binance]
@@ -60,7 +61,7 @@ def run_dag(
     from coinwatch.settings import get_settings
 
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: far_end.base_url(venue) for venue in ("kraken", "binance", "coingecko")}
+    addresses = {venue: far_end.base_url(venue) for venue in ("coinbase", "binance", "coingecko")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     for name, value in {
         "CONFIG": str(configuration),
@@ -107,16 +108,19 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
     newest -= timedelta(hours=newest.hour % 6)
     if datetime.now(UTC) - newest < timedelta(minutes=5):
         newest -= timedelta(hours=6)
+    minutes = (newest - timedelta(minutes=number) for number in range(720, 0, -1))
+    recorded = (RecordedCandle(int(opened.timestamp()), 1.0, 1.0, 1.0, 1.0, 1.0) for opened in minutes)
+    far_end.market.record("coinbase", "BTC", "USD", recorded)
     first = run_dag(newest)
     assert states(first) == {
         "choose_exchanges": "success",
         "fetch_candles binance": "success",
-        "fetch_candles kraken": "success",
+        "fetch_candles coinbase": "success",
         "refresh_candles": "success",
         "report_failures": "skipped",
     }
     start, last = newest - timedelta(hours=6), newest - timedelta(minutes=1)
-    expected = [("binance", "1m", 360, start, last), ("kraken", "1m", 360, start, last)]
+    expected = [("binance", "1m", 360, start, last), ("coinbase", "1m", 360, start, last)]
     assert stored(engine) == expected
     with transaction(engine) as connection:
         before = connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all()
@@ -134,16 +138,16 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
 def test_an_exchange_that_fails_is_red_and_named_and_stops_nothing_else(
     run_dag: Run, engine: sa.Engine, far_end: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    far_end.fail("kraken", "status", status=451)
+    far_end.fail("coinbase", "status", status=451)
     run = run_dag(datetime(2026, 3, 2, 6, tzinfo=UTC))
     found = states(run)
     assert found == {
         "choose_exchanges": "success",
         "fetch_candles binance": "success",
-        "fetch_candles kraken": "failed",
+        "fetch_candles coinbase": "failed",
         "refresh_candles": "success",
         "report_failures": "failed",
     }
     assert [row[0] for row in stored(engine)] == ["binance"]
     said = capfd.readouterr()
-    assert "Candles of kraken are missing" in said.out + said.err
+    assert "Candles of coinbase are missing" in said.out + said.err
