@@ -1,5 +1,8 @@
-"""Commands for operators about mails: what waits or failed, trying again, giving up."""
+"""Commands for operators about mails: what waits or failed, trying again, giving up, what came back."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,11 +10,12 @@ import typer
 from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.errors import InvalidRequest
+from coinwatch.errors import CoinwatchError, InvalidRequest
 from coinwatch.mail.outbox import STATES, drop_mails, retry_mails, show_outbox
+from coinwatch.mail.returned import Returned, take_report
 
 app = typer.Typer()
-outbox = typer.Typer(help="Show, retry and drop mails.", no_args_is_help=True)
+outbox = typer.Typer(help="Show, retry and drop mails; read reports of mails that came back.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
 
 Ids = Annotated[list[int], typer.Argument(help="Numbers that `coinwatch outbox show` names.")]
@@ -58,3 +62,34 @@ def retry(
 def drop(ids: Ids) -> None:
     """Give up mails that wait or failed."""
     typer.echo(f"{drop_mails(get_engine(), ids)} mails are given up.")
+
+
+@outbox.command()
+def returned(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Mails, a file each; without any, one from standard input.", exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    """Read reports of mails that came back: an address that takes no mail gets none any more.
+
+    Made to stand in a mail server's pipe: exits with 75 (try again later) while Postgres is away, and with 0 after mail
+    that is no such report.
+    """
+    if not files and sys.stdin.isatty():
+        raise InvalidRequest("files", "Name the mails' files, or pipe one in.")
+    try:
+        for name, data in [(str(file), file.read_bytes()) for file in files or []] or [("-", sys.stdin.buffer.read())]:
+            typer.echo(f"{name}: {_outcome(take_report(get_engine(), data, utc_now()))}")
+    except CoinwatchError as error:
+        typer.echo(f"coinwatch: {error}", err=True)
+        raise typer.Exit(os.EX_TEMPFAIL) from None
+
+
+def _outcome(mail: Returned | None) -> str:
+    if mail is None:
+        return "no report of a mail of ours that came back, nothing changed"
+    said = f"mail {mail.outbox_id} to {mail.recipient} came back ({mail.reason})"
+    if mail.resting is None:
+        return f"{said}; it has failed"
+    return f"{said}; nothing more is sent there, {mail.resting} of its rules rest"

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import statement, transaction
 from coinwatch.errors import (
     AddressRefused,
     CoinwatchError,
@@ -35,6 +35,7 @@ from coinwatch.mail.charts import Charts
 from coinwatch.mail.claims import BATCH, Claimed, Claims, Wait
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.messages import Mail, Writer
+from coinwatch.mail.returned import disable_address
 from coinwatch.mail.smtp import parse_smtp_url
 from coinwatch.mail.stopping import Stop, stopping_gently
 from coinwatch.settings import Settings
@@ -166,7 +167,8 @@ class _Sender:
             ours = self.claims.mark_failed(row, str(error))
             self._failed += ours
             if ours and isinstance(error, AddressRefused):
-                self._disable(row, str(error))
+                rules = disable_address(self._engine, row.recipient, self._clock(), str(error))
+                log.error("address refused for good, its rules rest", outbox_id=row.id, rules=rules, error=str(error))
         elif row.attempts >= MOST_ATTEMPTS:
             log.error("mail given up", outbox_id=row.id, attempts=row.attempts, error=str(error))
             self._failed += self.claims.mark_failed(row, f"given up after {row.attempts} attempts: {error}")
@@ -176,14 +178,6 @@ class _Sender:
                 "mail to be tried again", outbox_id=row.id, attempts=row.attempts, pause=str(pause), error=str(error)
             )
             self._retried += self.claims.mark_retry(row, self._clock() + pause, str(error))
-
-    def _disable(self, row: Claimed, reason: str) -> None:
-        """Send nothing more to an address that takes nothing."""
-        with transaction(self._engine) as database:
-            hold(database, Lock.MATCHING)  # which locks subscriptions before their person, this the other way round
-            parameters = {"recipient": row.recipient, "now": self._clock(), "reason": reason}
-            paused = database.execute(statement("mail/disable_address"), parameters).rowcount
-        log.error("address refused for good, its rules rest", outbox_id=row.id, rules=paused, error=reason)
 
     def _build(self, row: Claimed) -> Mail:
         """The row's mail. A fault of ours in one row must not keep back the others: it is tried again, and seen."""
