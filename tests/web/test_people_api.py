@@ -43,6 +43,7 @@ def test_an_operator_changes_pauses_and_snoozes(operator: TestClient, own: Subsc
         ({"threshold_percent": 0}, "threshold"),
         ({"window_seconds": 60}, "window_seconds"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-05:00"}, "expires_at"),
         ({"snoozed_until": "2030-01-01T00:00:00Z"}, "snoozed_until"),
         ({"colour": "red"}, "colour"),
     ],

@@ -15,6 +15,7 @@ Direction = Literal["up", "down", "either"]
 LOWEST_PERCENT, HIGHEST_PERCENT = 0.01, 1000.0
 HIGHEST_LEVEL = 1e24
 LONGEST_COOLDOWN = timedelta(days=30)
+LAST_YEAR = 2999
 SHORTEST_WINDOW = timedelta(minutes=1)
 # A mean has to read every value of its window, a change only one.
 LONGEST_WINDOW = {"change_over_window": timedelta(days=30), "deviation_from_average": timedelta(days=1)}
@@ -64,6 +65,8 @@ def check_rule(rule: Rule, now: datetime) -> None:
             raise InvalidRequest("expires_at", "The end needs a time zone, for example 2026-01-31T12:00:00Z.")
         if rule.expires_at <= now:
             raise InvalidRequest("expires_at", "The end has to lie in the future.")
+        if rule.expires_at.year > LAST_YEAR:  # the last days of year 9999 are no dates by the clocks of all zones
+            raise InvalidRequest("expires_at", f"The end has to lie before the year {LAST_YEAR + 1}, or be left out.")
 
 
 def describe(rule: Rule, quote: str, base: str) -> str:

@@ -41,7 +41,7 @@ def subscribe(
     metric: MetricOption = "price",
     cooldown: CooldownOption = "0m",
     once: OnceOption = False,
-    days: Annotated[float | None, typer.Option(help="End by itself after so many days.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End by itself after so many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Mail somebody when a price moves, deviates from its average, or crosses a level."""
@@ -51,7 +51,7 @@ def subscribe(
         get_engine(),
         email=email,
         coin=coin,
-        rule=replace(rule, expires_at=now + timedelta(days=days) if days else None),
+        rule=replace(rule, expires_at=now + timedelta(days=days) if days is not None else None),
         exchange=exchange,
         quote=quote,
         now=now,

@@ -199,9 +199,9 @@ def _values(typed: dict[str, str], last_value: LastValue) -> tuple[dict[str, obj
     values["repeat"] = typed["repeat"] == "always"
     try:
         if typed["expires_on"]:
-            last_day = date.fromisoformat(typed["expires_on"])
+            last_day = min(date.fromisoformat(typed["expires_on"]), date.max - timedelta(days=1))
             values["expires_at"] = datetime.combine(last_day, time(), UTC) + timedelta(days=1)
-    except (ValueError, OverflowError):
+    except ValueError:
         problems["expires_on"] = f"{typed['expires_on']!r} is not a date. Write it like 2026-01-31."
     return values, problems
 
