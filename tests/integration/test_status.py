@@ -55,9 +55,12 @@ def test_rows_are_estimated_before_the_first_analysis_too(catalog: sa.Engine) ->
 def test_it_costs_milliseconds_with_a_year_of_days(catalog: sa.Engine, settings: Settings) -> None:
     ensure_partitions(catalog, [date(2026, 1, 1) + timedelta(days=number) for number in range(365)])
     disk(catalog)
-    began = time.monotonic()
-    assert disk(catalog)["prices"].partitions == 365
-    assert time.monotonic() - began < 1.0, "some 15 ms on an idle machine"
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert disk(catalog)["prices"].partitions == 365
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 1.0, "some 15 ms on an idle machine"
 
 
 def test_the_gauges_say_the_same(catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """A real SMTP server that keeps what it takes and refuses what it is told to."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -15,7 +15,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """What arrived, and how to answer: ``answers`` maps a recipient to the reply for its RCPT command."""
+    """What arrived, and how to answer: ``answers`` maps a recipient to the reply for its RCPT command.
+
+    ``on_message`` is called with the number of messages so far before the sender hears that the last one arrived.
+    """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
@@ -24,6 +27,7 @@ class Mailbox:
     data_answer: str = ""
     sender_answer: str = ""
     connections: int = 0
+    on_message: Callable[[int], None] = lambda number: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -61,6 +65,7 @@ class Mailbox:
         with self.lock:
             self.raw.append(content)
             self.messages.append(cast("EmailMessage", message_from_bytes(content, policy=cast("Any", default))))
+            self.on_message(len(self.messages))
         return "250 OK"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -40,6 +40,7 @@ class Webhook:
     port: int = 0
     status: int = 200
     wait: float = 0.0
+    over: Event = field(default_factory=Event)
     received: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -54,7 +55,7 @@ def webhook() -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(hook.wait)
+            hook.over.wait(hook.wait)
             if hook.status == 200:
                 hook.received.append(json.loads(body))
             self.send_response(hook.status)
@@ -68,6 +69,7 @@ def webhook() -> Iterator[Webhook]:
     hook.port = server.server_port
     Thread(target=server.serve_forever, daemon=True).start()
     yield hook
+    hook.over.set()
     server.shutdown()
     server.server_close()
 
@@ -171,11 +173,11 @@ def test_messages_are_dropped_where_channels_were_switched_off(catalog: sa.Engin
 
 
 def test_a_channel_that_does_not_answer_is_left_in_time(hook: Webhook) -> None:
-    hook.wait = 2
+    hook.wait = 60
     started = time.monotonic()
     with pytest.raises(TemporaryMailError, match=r"did not answer within 0\.5 seconds"):
         send(hook.url, "title", "body", seconds=0.5)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("url", ["nonsense", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
