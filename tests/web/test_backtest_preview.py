@@ -218,7 +218,7 @@ def test_a_caller_who_asks_without_end_is_told_when_to_come_again(client: TestCl
     page = client.post("/subscribe/preview", data=FORM)
     assert page.status_code == 429
     assert int(page.headers["retry-after"]) > 0
-    assert "Too many backtests came from your address. Please try again in" in page.text
+    assert "Too many backtests came from your network. Please try again in" in page.text
     assert operator.get("/api/v1/backtest", params={"coin": "BTC", "threshold_percent": 5}).status_code == 200
 
 

@@ -135,6 +135,31 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser: Browser,
         assert reached[-len(order) :] == order
 
 
+def test_what_was_typed_is_still_there_when_one_goes_back(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}/subscribe") as page:
+        page.get_by_label("crosses a level").check()
+        page.locator("#level").fill("43,000")
+        page.get_by_label("Mail to").fill("ada@example.org")
+        page.locator(".who").get_by_role("button", name="Create alert").click()
+        expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+        page.go_back()
+        expect(page.locator("#level")).to_have_value("43,000")
+        expect(page.get_by_label("Mail to")).to_have_value("ada@example.org")
+
+
+def test_whatever_is_typed_the_page_fits_its_screen(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}/subscribe", viewport=PHONE) as page:
+        number = page.get_by_label("By at least")
+        number.evaluate("field => { field.maxLength = 9000; field.value = '<b>'.repeat(2000) }")
+        page.get_by_role("button", name="How often").click()
+        expect(page.locator("#answer")).to_contain_text("is not a number")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.get_by_label("Mail to").fill("ada@example.org")
+        page.locator(".who").get_by_role("button", name="Create alert").click()
+        expect(page.locator("#threshold_percent-problem")).to_contain_text("is not a number")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_a_mistake_gets_the_focus(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}/subscribe") as page:
         fill_form(page, percent="a lot")

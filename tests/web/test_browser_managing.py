@@ -224,6 +224,18 @@ def test_the_own_page_is_worked_by_the_keyboard_alone(
         expect(page.locator("article").first).to_contain_text("Asleep until")
 
 
+def test_the_zone_of_the_readers_device_is_offered_until_it_is_used(
+    browser: Browser, site: str, engine: sa.Engine, settings: Settings
+) -> None:
+    lively(engine)
+    link = manage_link(settings, find_person(engine, ADA) or 0).replace(settings.public_url, site)
+    with opened(browser, link, timezone_id="Asia/Tokyo") as page:
+        page.get_by_role("button", name="Asia/Tokyo").click()
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
+        expect(page.locator("#zone-here")).to_be_hidden()
+
+
 def test_what_each_button_is_for_is_heard_too(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings
 ) -> None:

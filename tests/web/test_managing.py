@@ -305,7 +305,7 @@ def test_inside_airflow_the_page_needs_its_login_like_every_page(
 ) -> None:
     assert inside_as(None).get(f"/coinwatch{page}").status_code == 401
     shown = inside_as("viewer").get(f"/coinwatch{page}").text
-    assert f'action="/coinwatch{page}/preferences#wishes"' in shown
+    assert f'action="/coinwatch{page}/preferences"' in shown
     back = inside_as("viewer").post(f"/coinwatch{page}/resume", headers={"Sec-Fetch-Site": "same-origin"})
     assert back.headers["location"].startswith(f"/coinwatch{page}?done=")
 
@@ -319,6 +319,7 @@ def test_leaving_works_for_alerts_that_were_deleted_since(
     assert "End this alert?" in client.get(leave).text
     assert page.rpartition(".")[0].rpartition(".")[0] in client.get(leave).text, "the way to the own page"
     assert "Alert ended" in client.post(leave).text
+    assert "Alert ended" in client.get(leave).text, "nothing is left to be asked about"
     assert list_subscriptions(engine)[0].status == "unsubscribed"
     press(client, f"{page}/alerts/{other.id}/delete")
     gone = client.post(leave)

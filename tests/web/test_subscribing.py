@@ -10,7 +10,13 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import MOST_SUBSCRIPTIONS, Subscription, list_subscriptions, subscribe
+from coinwatch.alerts.subscriptions import (
+    MOST_SUBSCRIPTIONS,
+    Subscription,
+    list_subscriptions,
+    subscribe,
+    unsubscribe,
+)
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from coinwatch.web.wishes import read_rule, typed_rule
@@ -257,7 +263,10 @@ def test_confirming_takes_the_button_not_the_link(
     assert list_subscriptions(engine)[0].status == "pending", "a scanner that follows links confirms nothing"
     for _ in range(2):
         assert "Alert confirmed" in client.post(path).text
+    assert "Alert confirmed" in client.get(path).text, "nothing is left to be asked about"
     assert list_subscriptions(engine)[0].status == "active"
+    unsubscribe(engine, pending.id)
+    assert "This alert has ended" in client.get(path).text
 
 
 def test_unsubscribing_takes_the_button_not_the_link(
@@ -302,6 +311,13 @@ def forged(token: str) -> str:
     """The token with the first letter of its signature changed: the last one holds bits that do not count."""
     head, dot, signature = token.rpartition(".")
     return head + dot + ("B" if signature[0] == "A" else "A") + signature[1:]
+
+
+def test_a_mistyped_address_or_number_costs_no_turn(client: TestClient) -> None:
+    for wrong in ({"email": "nobody"}, {"threshold_percent": "5000"}):
+        answers = {client.post("/subscribe", data=FORM | wrong).status_code for _ in range(12)}
+        assert answers == {422}
+    assert client.post("/subscribe", data=FORM).status_code == 200
 
 
 def test_one_caller_cannot_fill_the_outbox(client: TestClient, engine: sa.Engine) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from coinwatch.prices.reading import PricePoint
@@ -23,7 +23,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Size of a drawing, the sides of the plot in it, and how many times may stand below."""
+    """Size of a drawing, the sides of the plot in it, how many times may stand below, and a digit's width on a phone.
+
+    ``left`` is where the plot begins unless the prices need more room.
+    """
 
     width: int
     height: int
@@ -32,10 +35,11 @@ class Frame:
     right: int
     bottom: int
     times: int
+    digit: float
 
 
-PAGE = Frame(width=720, height=280, left=84, top=12, right=708, bottom=252, times=7)
-SMALL = Frame(width=360, height=180, left=58, top=10, right=352, bottom=154, times=4)
+PAGE = Frame(width=720, height=280, left=84, top=12, right=708, bottom=252, times=7, digit=12.8)
+SMALL = Frame(width=360, height=180, left=58, top=10, right=352, bottom=154, times=4, digit=8.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ def draw(
         return None
     values = [point.price for point in points] + [value for _, value in marks]
     low, high = _padded(min(values), max(values))
+    prices = _price_ticks(low, high)
+    room = 10 + frame.digit * max((len(label) for _, label in prices), default=0)
+    frame = replace(frame, left=max(frame.left, round(room)))
 
     def x(moment: datetime) -> float:
         return round(frame.left + (frame.right - frame.left) * ((moment - start) / (end - start)), 1)
@@ -86,7 +93,7 @@ def draw(
         lines=[_polyline([place(point) for point in run]) for run in segments(points, breaks)],
         holes=[(x(first), round(x(last) - x(first), 1)) for first, last in breaks],
         last=place(points[-1]),
-        price_ticks=[Tick(y(value), label) for value, label in _price_ticks(low, high)],
+        price_ticks=[Tick(y(value), label) for value, label in prices],
         time_ticks=[Tick(x(moment), label) for moment, label in _time_ticks(start, end, frame.times)],
         # Thousands of alerts are a few hundred dots: of those that lie on each other one is drawn.
         marks=list({(x(moment) // 2, y(value) // 2): (x(moment), y(value)) for moment, value in marks}.values()),

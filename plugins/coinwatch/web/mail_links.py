@@ -17,7 +17,8 @@ router = APIRouter(include_in_schema=False)
 @router.get("/confirm/{token}")
 def ask_to_confirm(site: SiteHere, request: Request, token: str) -> Response:
     found = get_subscription(site.engine, read_confirmation(site.settings, token))
-    return site.page(request, "confirm.html", {"subscription": found, "own_page": _own_page(site, [found])})
+    template = "confirm.html" if found.status == "pending" else "confirmed.html"
+    return site.page(request, template, {"subscription": found, "own_page": _own_page(site, [found])})
 
 
 @router.post("/confirm/{token}")
@@ -28,14 +29,17 @@ def do_confirm(site: SiteHere, request: Request, token: str) -> Response:
 
 @router.get("/unsubscribe/{token}")
 def ask_to_unsubscribe(site: SiteHere, request: Request, token: str) -> Response:
-    """A mail about several alerts has one link for all of them; those that were deleted since need no ending."""
+    """A mail about several alerts has one link for all of them; what was deleted or ended since needs no ending."""
     found = []
     for number in read_unsubscribe(site.settings, token):
         try:
             found.append(get_subscription(site.engine, number))
         except NotFound:
             continue
-    return _leaving_page(site, request, "unsubscribe.html" if found else "unsubscribed.html", token, found)
+    living = [subscription for subscription in found if subscription.status in {"pending", "active", "paused"}]
+    if living:
+        return _leaving_page(site, request, "unsubscribe.html", token, living)
+    return _leaving_page(site, request, "unsubscribed.html", token, found)
 
 
 @router.post("/unsubscribe/{token}")

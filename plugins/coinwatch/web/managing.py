@@ -143,7 +143,7 @@ def save_preferences(
         set_preferences(site.engine, person, wanted, site.clock())
     except InvalidRequest as error:
         return _page(site, request, token, person, typed=typed, problems={error.field: str(error)}, status=422)
-    return _back(request, token, "saved", "wishes")
+    return _back(request, token, "saved")
 
 
 @router.post("/manage/{token}/address")
@@ -285,7 +285,7 @@ def _page(
 
 
 def _back(request: Request, token: str, done: str, part: str = "") -> Response:
-    """To the own page, to where the button was."""
+    """To the own page, to where the button was; without a ``part`` to what is said of it at the top."""
     root = request.scope.get("root_path", "")
     return RedirectResponse(f"{root}/manage/{token}?done={done}{'#' if part else ''}{part}", status_code=303)
 

@@ -49,7 +49,7 @@ class CallLimit:
                 self._calls.popitem(last=False)
         if max(waits) > 0:
             seconds = math.ceil(max(waits))
-            message = f"Too many {self._what} came from your address. Please try again in {_waiting(seconds)}."
+            message = f"Too many {self._what} came from your network. Please try again in {_waiting(seconds)}."
             raise TooManyRequests(message, seconds)
 
 

@@ -6,7 +6,8 @@ import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
-from coinwatch.alerts.subscriptions import Subscription, subscribe
+from coinwatch.alerts.rules import check_rule
+from coinwatch.alerts.subscriptions import Subscription, check_address, subscribe
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError, TookTooLong
 from coinwatch.prices.catalog import find_instrument
@@ -30,6 +31,8 @@ def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | Non
     Raises InvalidRequest, NotFound, TooManyRequests and, for operators, AlreadyExists.
     """
     trusted = visitor is not None and visitor.operator
+    check_rule(wish.rule(), site.clock())  # a slip of the finger costs nobody a turn
+    check_address(wish.email)
     if not trusted:
         site.limit.take(client)
     try:

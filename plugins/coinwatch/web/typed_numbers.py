@@ -13,7 +13,9 @@ from decimal import Decimal
 ENGLISH = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:([ ,'])[0-9]{3})(?:\1[0-9]{3})*)?(?:\.[0-9]+)?")
 CONTINENTAL = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:([ .'])[0-9]{3})(?:\1[0-9]{3})*)?(?:,[0-9]+)?")
 SIGNS = "%$€£¥"
-LOOK_ALIKES = str.maketrans({"’": "'", "−": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "})  # noqa: RUF001
+# As Japanese and Chinese keyboards write digits and signs.
+WIDE = {0xFFE5: "¥"} | {code + 0xFEE0: chr(code) for code in range(0x21, 0x7F)}
+LOOK_ALIKES = str.maketrans(WIDE | {"’": "'", "−": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "})  # noqa: RUF001
 
 
 def read_number(text: str, likely: Callable[[float], bool]) -> float:

@@ -63,8 +63,10 @@ def utc(moment: datetime) -> str:
 
 
 def local(moment: datetime, zone: tzinfo) -> str:
-    """20 Nov 2026, 13:05, by the clock of a time zone"""
-    return f"{moment.astimezone(zone):%d %b %Y, %H:%M}".lstrip("0")
+    """20 Nov 2026, 13:05, by the clock of a time zone; 1 Nov 2026, 01:30 EST in an hour that comes twice"""
+    there = moment.astimezone(zone)
+    twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
+    return f"{there:{'%d %b %Y, %H:%M %Z' if twice else '%d %b %Y, %H:%M'}}".lstrip("0")
 
 
 def day_and_time(moment: datetime) -> str:

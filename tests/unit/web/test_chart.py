@@ -28,6 +28,14 @@ def test_every_price_lies_within_the_axes_and_the_axes_have_labels(values: list[
     assert len({tick.label for tick in chart.price_ticks}) == len(chart.price_ticks)
 
 
+def test_the_prices_of_the_cheapest_coins_have_room_beside_the_axis() -> None:
+    start = END - timedelta(hours=1)
+    chart = draw([PricePoint(start, 4.2e-9, None), PricePoint(END, 4.4e-9, None)], start, END)
+    assert chart is not None
+    letter = 0.6 * 20  # pixels: the size of the labels on a phone
+    assert all(letter * len(tick.label) <= chart.frame.left - 8 for tick in chart.price_ticks)
+
+
 def test_nothing_recorded_means_no_chart() -> None:
     assert draw([], END - timedelta(hours=1), END) is None
 

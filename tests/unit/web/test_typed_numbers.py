@@ -27,6 +27,8 @@ from coinwatch.web.typed_numbers import plain, read_number, readings
         ("1234,567", 1234.567),
         ("0.00001234", 0.00001234),
         ("-1", -1),
+        ("０．０５％", 0.05),  # noqa: RUF001  as Japanese keyboards write it
+        ("￥７０，０００．５", 70_000.5),  # noqa: RUF001
     ],
 )
 def test_what_has_one_meaning_is_read_so(text: str, number: float) -> None:

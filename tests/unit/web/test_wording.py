@@ -1,10 +1,13 @@
-"""Numbers as people read them."""
+"""Numbers and times as people read them."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.web.wording import age, amount, change, duration, price, spread
+from coinwatch.web.wording import age, amount, change, duration, local, price, spread
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,10 @@ def test_amounts_and_waiting_times() -> None:
         "3 minutes",
         "1.5 minutes",
     ]
+
+
+def test_the_hour_that_comes_twice_is_told_apart() -> None:
+    """New York sets its clocks back from 02:00 to 01:00."""
+    before, first, second, after = (datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (4, 5, 6, 7))
+    told = [local(moment, ZoneInfo("America/New_York")) for moment in (before, first, second, after)]
+    assert told == [f"1 Nov 2026, {time}" for time in ("00:30", "01:30 EDT", "01:30 EST", "02:30")]

@@ -63,14 +63,20 @@ function shade(chart, holes) {
 
 function options(unit, width, digits, holes) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
-  const number = (value) => value?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const inDigits = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const prices = (ticks) => { // with just the digits that tell them apart
+    const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
+    return ticks.map((tick) => inDigits(tick, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
+  };
+  const room = (labels) => Math.max(width < 500 ? 62 : 84, 16 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
+  const number = (value) => inDigits(value, digits);
   return {
     width,
     height: Math.max(220, Math.min(360, width * 0.45)),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     hooks: { drawClear: [(chart) => shade(chart, holes)], ready: [showNewest], setLegend: [(chart) => chart.legend.idx ?? showNewest(chart)] },
-    axes: [{ ...axis, values: (_, ticks, axisIndex, space, step) => ticks.map((tick) => timeLabel(tick, step)) }, { ...axis, size: width < 500 ? 62 : 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-US", { maximumFractionDigits: 10 })) }],
+    axes: [{ ...axis, values: (_, ticks, axisIndex, space, step) => ticks.map((tick) => timeLabel(tick, step)) }, { ...axis, size: (_, labels) => room(labels), values: (_, ticks) => prices(ticks) }],
     series: [
       { label: "Time (UTC)", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
       {

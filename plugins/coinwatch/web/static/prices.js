@@ -4,7 +4,11 @@
 const table = document.getElementById("prices");
 const note = document.getElementById("freshness");
 const every = Number(table.dataset.every) * 1000;
-let updated = new Date();
+let updated = serverTime();
+
+function serverTime() { // skew comes from times.js
+  return new Date(Date.now() + skew);
+}
 
 function clockTime(moment) {
   return moment.toLocaleTimeString(undefined, { timeStyle: "long" });
@@ -24,9 +28,11 @@ function show(html) {
 
 function report(problem) {
   note.classList.toggle("late", Boolean(problem));
-  note.textContent = problem
+  note.ariaLive = problem ? "polite" : "off"; // nobody wants to hear every few seconds that all is well
+  const told = problem
     ? `Not updated since ${clockTime(updated)}: ${problem}. Trying again every ${every / 1000} s.`
     : `As of ${updated.toISOString().slice(0, 19).replace("T", " ")} UTC, updates by itself`;
+  if (note.textContent !== told) note.textContent = told;
 }
 
 async function update() {
@@ -38,7 +44,7 @@ async function update() {
       return;
     }
     show(await answer.text());
-    updated = new Date();
+    updated = serverTime();
     report("");
   } catch {
     report("the server does not answer");
