@@ -93,9 +93,12 @@ def test_everything_works_without_javascript(browser: Browser, site: str, engine
 def test_prices_update_by_themselves_and_ages_count_on(browser: Browser, site: str, engine: sa.Engine) -> None:
     row = "[data-instrument='coinbase:BTC/USD']"
     with opened(browser, "about:blank") as page:
-        page.clock.install()
+        page.clock.install(time=datetime.now(UTC) - timedelta(days=400))
         page.goto(site)
         expect(page.locator(f"{row} .price")).to_contain_text("43,219.45")
+        said = page.locator("#freshness").text_content() or ""
+        as_of = datetime.fromisoformat(said.removeprefix("As of ").partition(" UTC, updates")[0]).replace(tzinfo=UTC)
+        assert abs(datetime.now(UTC) - as_of) < timedelta(minutes=1), "the reader's clock is a year slow"
         before = page.locator(f"{row} time").text_content()
         page.clock.run_for(3000)
         assert page.locator(f"{row} time").text_content() != before
