@@ -1,9 +1,10 @@
 -- The outbox and what is held, in one row; every figure by an index of just what it counts. A mail that failed was tried
--- last at next_attempt_at.
+-- last at next_attempt_at. Mails that wait wait most often because of one and the same thing.
 SELECT
   (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
   (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
   (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS to_be_tried_again,
+  (SELECT mode() WITHIN GROUP (ORDER BY last_error) FROM outbox WHERE status = 'queued') AS queued_because,
   (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
   (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
     AS failed_24h,

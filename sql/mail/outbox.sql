@@ -1,5 +1,5 @@
 -- The newest mails, of one state where it is given.
-SELECT id, kind, recipient, status, attempts, created_at, next_attempt_at, sent_at, last_error
+SELECT id, channel, kind, recipient, status, attempts, created_at, next_attempt_at, sent_at, last_error
 FROM outbox
 WHERE CAST(:status AS text) IS NULL OR status = :status
 ORDER BY id DESC

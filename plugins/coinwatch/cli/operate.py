@@ -166,6 +166,8 @@ def _waiting(mail: MailFigures, now: datetime) -> str:
         told.append(f"{mail.to_be_tried_again} to be tried again")
     if mail.held_by_limit:
         told.append(f"{mail.held_by_limit} held back by COINWATCH_MAILS_PER_DAY")
+    if mail.queued_because:
+        told.append(f"most often because: {mail.queued_because}")
     return "; ".join(told)
 
 

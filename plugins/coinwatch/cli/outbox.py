@@ -2,16 +2,17 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.cli.output import AsJson, ago, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.mail.outbox import STATES, drop_mails, retry_mails, show_outbox
+from coinwatch.mail.outbox import STATES, OutboxRow, drop_mails, retry_mails, show_outbox
 from coinwatch.mail.returned import Returned, take_report
 
 app = typer.Typer()
@@ -34,14 +35,15 @@ def show(
     if as_json:
         show_json(found)
         return
+    now = utc_now()
     columns = {
         "id": lambda row: row.id,
-        "kind": lambda row: row.kind,
+        "kind": lambda row: row.kind if row.channel == "mail" else f"{row.kind} by {row.channel}",
         "to": lambda row: row.recipient,
         "state": lambda row: row.status,
+        "when": lambda row: _when(row, now),
         "tries": lambda row: row.attempts,
-        "queued (UTC)": lambda row: row.created_at,
-        "sent, or due": lambda row: row.sent_at or row.next_attempt_at,
+        "made": lambda row: ago(row.created_at, now),
         "last answer": lambda row: row.last_error,
     }
     show_table(found, columns, right=("id", "tries"), empty="No such mails.")
@@ -84,6 +86,16 @@ def returned(
     except CoinwatchError as error:
         typer.echo(f"coinwatch: {error}", err=True)
         raise typer.Exit(os.EX_TEMPFAIL) from None
+
+
+def _when(row: OutboxRow, now: datetime) -> str:
+    """When it was sent or tried last, or when what waits is tried next."""
+    if row.status != "queued":
+        return ago(row.sent_at or row.next_attempt_at, now)
+    seconds = (row.next_attempt_at - now).total_seconds()
+    if seconds <= 0:
+        return "next run"
+    return f"in {seconds:.0f} s" if seconds < 120 else f"in {seconds / 60:.0f} min"
 
 
 def _outcome(mail: Returned | None) -> str:

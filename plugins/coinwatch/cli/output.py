@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 SECONDS_BETWEEN_LINES = 10.0
+WIDEST = 10_000
 
 Row = TypeVar("Row")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output: JSON on standard output.")]
@@ -28,7 +29,10 @@ def show_json(value: object) -> None:
 def show_table(
     rows: Sequence[Row], columns: Mapping[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
 ) -> None:
-    """Rows under headings, or the sentence ``empty``. ``right`` names the columns of numbers."""
+    """Rows under headings, or the sentence ``empty``. ``right`` names the columns of numbers.
+
+    On a terminal the columns share its width; in a pipe a row is a line, so that whole addresses can be searched for.
+    """
     if not rows:
         typer.echo(empty)
         return
@@ -37,7 +41,7 @@ def show_table(
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value(row)) for value in columns.values()))
-    Console(soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDEST, soft_wrap=False).print(table)
 
 
 @contextmanager

@@ -16,9 +16,13 @@ STATES = ("queued", "sent", "failed", "dropped")
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One mail: to whom, how often it was tried, when it is tried next, and what the server said last."""
+    """One mail, or message on another channel: to whom, how often it was tried, and what the server said last.
+
+    ``next_attempt_at`` of what failed is when it was tried last.
+    """
 
     id: int
+    channel: str
     kind: str
     recipient: str
     status: str
@@ -33,7 +37,8 @@ class OutboxRow:
 class MailFigures:
     """How mail is doing.
 
-    ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``held_by_limit`` are due and wait because
+    ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``queued_because`` is what was said most often
+    of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
     COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_people`` counts by reason (digest,
     quiet, cap, missed, disabled) for whom. ``suppressed_addresses`` take no mail any more.
     """
@@ -41,6 +46,7 @@ class MailFigures:
     queued: int
     oldest_queued_at: datetime | None
     to_be_tried_again: int
+    queued_because: str | None
     sent_24h: int
     failed_24h: int
     held_by_limit: int

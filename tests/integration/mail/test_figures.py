@@ -1,5 +1,6 @@
 """What operators are told of mail: what waits and why, what went, whom nothing reaches any more."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,14 @@ from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import operate
+from coinwatch.cli import outbox as outbox_commands
 from coinwatch.database import transaction
 from coinwatch.mail import outbox
+from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.outbox import delete_old_mails, mail_figures
 from tests.conftest import Database
 from tests.support.plans import explaining_engine
+from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 
@@ -56,6 +60,13 @@ def house(catalog: sa.Engine) -> sa.Engine:
     return catalog
 
 
+def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, mails_per_day: int = 0) -> str:
+    monkeypatch.setattr(operate, "get_engine", lambda: house)
+    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(mails_per_day=mails_per_day))
+    monkeypatch.setattr(operate, "utc_now", lambda: at(5))
+    return typer.testing.CliRunner().invoke(operate.app, ["status"]).stdout
+
+
 def test_figures_of_mail(house: sa.Engine) -> None:
     figures = mail_figures(house, at(2))
     assert (figures.queued, figures.oldest_queued_at, figures.to_be_tried_again) == (1, at(1), 0)
@@ -70,10 +81,7 @@ def test_the_daily_limit_holds_mails_back_once_it_is_reached(house: sa.Engine, l
 
 
 def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operate, "get_engine", lambda: house)
-    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(mails_per_day=2))
-    monkeypatch.setattr(operate, "utc_now", lambda: at(5))
-    said = typer.testing.CliRunner().invoke(operate.app, ["status"]).stdout
+    said = status_said(house, monkeypatch, mails_per_day=2)
     for line in (
         "alerts in 24 h       4 change_since_last",
         "alerts held          3, for people: 1 until their digest, 1 whose address is refused, 1 in quiet hours",
@@ -82,6 +90,25 @@ def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPat
         "addresses refused    1 get no mail any more. See: coinwatch outbox show --status failed",
     ):
         assert line in said
+
+
+def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
+    house: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    deliver_mail(house, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"), clock=lambda: at(2))
+    away = f"127.0.0.1:{port} cannot be reached: [Errno 111] Connection refused"
+    assert f"1, the oldest queued 4 min ago; most often because: {away}" in status_said(house, monkeypatch)
+
+    with transaction(house) as connection:
+        connection.execute(sa.text("UPDATE outbox SET channel = 'apprise' WHERE dedupe_key = 'old 3'"))
+    monkeypatch.setattr(outbox_commands, "get_engine", lambda: house)
+    monkeypatch.setattr(outbox_commands, "utc_now", lambda: at(2))
+    shown = typer.testing.CliRunner().invoke(outbox_commands.app, ["outbox", "show"]).stdout
+    rows = [re.split(r"\s{2,}", line.strip(), maxsplit=7)[1:] for line in shown.splitlines()[1:]]
+    assert ["alerts", "told@example.org", "queued", "in 30 s", "0", "60 s ago", away] in rows
+    assert ["alerts by apprise", "told@example.org", "failed", "32 min ago", "0", "32 min ago", "-"] in rows
+    assert ["alerts", "told@example.org", "sent", "12 min ago", "0", "12 min ago", "-"] in rows
 
 
 def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, database: Database) -> None:
