@@ -29,7 +29,6 @@ MOVES = {
 }
 # The same moves of a batch that is longer than what each of its values looks back upon.
 SWEEPS = {"change_over_window": "alerts/sweep_over_window", "deviation_from_average": "alerts/sweep_from_average"}
-FINDING = {"crosses": "alerts/find_crossed"}
 # Of a kind and window with fewer subscriptions it pays to know on which instruments, and what a move has to reach.
 FEW = 1000
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
@@ -103,17 +102,19 @@ def judge(
     quotes = connection.execute(statement("alerts/take_new_quotes"), between).rowcount
     if not quotes:
         return 0, 0
-    for rules in connection.execute(statement("alerts/rules_in_use"), {"few": FEW}).all():
+    in_use = connection.execute(statement("alerts/rules_in_use"), {"few": FEW}).all()
+    for rules in in_use:
         bounds = _bounds(rules)
         if rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules)):
             bounds["newest"] = connection.execute(statement("alerts/judged_to")).scalar_one()
             connection.execute(statement(SWEEPS[rules.kind]), bounds)
         else:
             connection.execute(statement(MOVES[rules.kind]), bounds)
-        rule = {"kind": rules.kind, "seconds": rules.window_seconds}
-        connection.execute(statement(FINDING.get(rules.kind, "alerts/find_hits")), rule)
-        if rules.any_disarmed:  # after those that were armed, so that none is met twice
-            connection.execute(statement("alerts/arm_again"), rule)
+    connection.execute(statement("alerts/find_hits"))
+    if any(rules.kind == "crosses" for rules in in_use):
+        connection.execute(statement("alerts/find_crossed"))
+    if any(rules.any_disarmed for rules in in_use):  # after those that were armed, so that none is met twice
+        connection.execute(statement("alerts/arm_again"))
     alerts = connection.execute(statement("alerts/fire"), {"now": now, "missed_before": missed_before}).scalar_one()
     return quotes, alerts
 
