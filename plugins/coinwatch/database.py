@@ -17,9 +17,10 @@ from coinwatch.settings import PROJECT_ROOT, get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10
+# Times are read and written as the driver knows them, whatever the server is set to.
 # A plan for all values of its parameters can leave out no partition: every execution gets a plan of its own. Compiling
 # a plan takes longer than any of our statements.
-SESSION = "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c jit=off"
+SESSION = "-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=force_custom_plan -c jit=off"
 
 Row = TypeVar("Row")
 

@@ -1,14 +1,17 @@
-"""A connection that is lost is one named error, whichever way it was used."""
+"""Every connection reads times alike; one that is lost is one named error, whichever way it was used."""
 
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import autocommit, driver_connection, transaction
 from coinwatch.errors import DatabaseError
+from tests.conftest import Database
 
 
 @pytest.mark.parametrize("way", [autocommit, transaction])
@@ -27,3 +30,16 @@ def test_a_connection_lost_under_the_drivers_own_cursor_leaves_no_traceback(
     assert caplog.records == []
     with way(engine) as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_a_server_may_live_in_another_zone_and_write_its_days_in_another_way(
+    engine: sa.Engine, database: Database
+) -> None:
+    with psycopg.connect(database.url("admin"), autocommit=True) as connection:
+        for setting in ("timezone TO 'Asia/Tokyo'", "datestyle TO 'German, DMY'"):
+            connection.execute(f"ALTER DATABASE {database.name} SET {setting}".encode())
+    evening = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
+    query = "SELECT CAST(:at AS timestamptz) AS at, CAST(CAST(:at AS timestamptz) AS date) AS day, :at || '' AS text"
+    with transaction(engine) as connection:
+        row = connection.execute(sa.text(query), {"at": evening}).one()
+    assert (row.at, row.day.isoformat(), row.text) == (evening, "2026-03-01", "2026-03-01 22:30:00+00")
