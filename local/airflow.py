@@ -44,8 +44,10 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         # A task of 0.1 s otherwise waits a second for the scheduler and another for its worker.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        # After a scheduler or a worker was killed, its tasks are taken up again within a minute, not five.
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+        # After a scheduler was killed with its workers, its tasks are taken up again within half a minute; after a
+        # worker alone within 75 s. Less would take living tasks for dead while the api-server restarts (ADR 0008).
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": configuration.addresses["COINWATCH_STATSD_HOST"],
