@@ -40,6 +40,17 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentRules:
+    """Active rules that cannot fire, because their instrument has had no price for a day (None: never)."""
+
+    exchange: str
+    base: str
+    quote: str
+    rules: int
+    last_price_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC,
     ``alerts_24h`` by kind of rule.
@@ -51,6 +62,7 @@ class Status:
     newest_price_at: datetime | None
     prices_today: int
     subscriptions: Mapping[str, int]
+    silent_rules: list[SilentRules]
     alerts_24h: Mapping[str, int]
     mail: MailFigures
     database_bytes: int
@@ -81,9 +93,16 @@ def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> St
     with transaction(engine) as connection:
         counts = connection.execute(statement("status"), {"today": today}).mappings().one()
         alerts = {row.kind: row.alerts for row in connection.execute(statement("status_alerts"), {"now": now})}
+        silent = [SilentRules(**row) for row in connection.execute(statement("status_silent"), {"now": now}).mappings()]
         size = connection.execute(statement("status_bytes")).scalar_one()
         disk = [TableSize(**row) for row in connection.execute(statement("status_disk")).mappings()]
     mail = mail_figures(engine, now, mails_per_day)
     return Status(
-        exchanges=exchange_health(engine), alerts_24h=alerts, mail=mail, database_bytes=size, disk=disk, **counts
+        exchanges=exchange_health(engine),
+        silent_rules=silent,
+        alerts_24h=alerts,
+        mail=mail,
+        database_bytes=size,
+        disk=disk,
+        **counts,
     )

@@ -17,8 +17,9 @@ from coinwatch.pipeline import maintain_database
 from coinwatch.prices import catalog
 from coinwatch.prices.partitions import prepare_partitions
 from coinwatch.settings import get_settings
-from coinwatch.status import ExchangeHealth, Status, TableSize, exchange_health, pipeline_status
+from coinwatch.status import ExchangeHealth, SilentRules, Status, TableSize, exchange_health, pipeline_status
 
+MOST_PAIRS = 3
 LARGEST_TABLES = 8  # that the status shows; --json has all
 HELD_FOR = {
     "digest": "until their digest",
@@ -140,6 +141,7 @@ def _summary(found: Status) -> dict[str, str]:
         "newest price": ago(found.newest_price_at, now),
         "prices today": f"{found.prices_today} (since midnight UTC)",
         "subscriptions": _counts(found.subscriptions),
+        "rules without price": _silent(found.silent_rules, now),
         "alerts in 24 h": _counts(found.alerts_24h),
         "alerts held": _held(found.mail),
         "mails in 24 h": f"{found.mail.sent_24h} sent, {found.mail.failed_24h} given up",
@@ -147,6 +149,18 @@ def _summary(found: Status) -> dict[str, str]:
         "addresses refused": _refused(found.mail),
         "disk": byte_size(found.database_bytes),
     }
+
+
+def _silent(found: list[SilentRules], now: datetime) -> str:
+    """Rules that cannot fire, for the most watched pairs."""
+    if not found:
+        return "none"
+    pairs = [
+        f"{row.rules} on {row.base}/{row.quote} at {row.exchange} (last price {ago(row.last_price_at, now)})"
+        for row in found[:MOST_PAIRS]
+    ]
+    rest = [f"and {len(found) - MOST_PAIRS} more pairs"] if len(found) > MOST_PAIRS else []
+    return "; ".join([*pairs, *rest])
 
 
 def _held(mail: MailFigures) -> str:
