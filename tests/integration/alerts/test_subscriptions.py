@@ -73,6 +73,12 @@ def test_asking_again_while_unconfirmed_sends_few_mails_and_makes_no_second_rule
     assert confirmations(catalog) == 4
 
 
+def test_pressing_the_button_twice_sends_one_mail(catalog: sa.Engine) -> None:
+    for minute in (0.1, 0.11, 0.9):
+        ask(catalog, confirmed=False, now=at(minute))
+    assert confirmations(catalog) == 1
+
+
 def test_an_operator_confirms_what_a_stranger_asked_for(catalog: sa.Engine) -> None:
     pending = ask(catalog, confirmed=False)
     assert ask(catalog, now=at(1)).status == "active"
