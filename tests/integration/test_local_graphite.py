@@ -59,8 +59,7 @@ def test_a_thousand_gauges_arrive_whole_and_end_after_their_time(
 ) -> None:
     statsd.send("".join(f"burst.number_{number}:{number + 0.5}|g\n" for number in range(1000)))
     sent = time.time()
-    wait_for(lambda: len(graphite.values("stats.gauges.burst.*")) == 1000)
-    shown = graphite.values("stats.gauges.burst.*")
+    shown = graphite.wait_for("stats.gauges.burst.*", series=1000)
     assert {series: set(values) for series, values in shown.items()} == {
         f"stats.gauges.burst.number_{number}": {number + 0.5} for number in range(1000)
     }

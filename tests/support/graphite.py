@@ -30,7 +30,7 @@ from local.ports import PORTS
 from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
-READY_SECONDS = 30
+READY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,19 @@ class GraphiteServer:
         return series
 
     def values(self, target: str) -> dict[str, list[float]]:
-        """The points of a target that are not null, by the series' name."""
-        return {
+        """The points of a target that are not null, by the series' name; without the series that have none yet."""
+        points = {
             series["target"]: [value for value, _ in series["datapoints"] if value is not None]
             for series in self.render(target)
         }
+        return {name: values for name, values in points.items() if values}
 
-    def wait_for(self, target: str) -> None:
-        """Return as soon as the target has a point: StatsD hands on every ten seconds."""
-        _wait(f"a point of {target}", lambda: any(self.values(target).values()), READY_SECONDS)
+    def wait_for(self, target: str, series: int = 1) -> dict[str, list[float]]:
+        """The target's values as soon as so many series have some: StatsD hands on every ten seconds, and carbon writes
+        what came together one after the other.
+        """
+        _wait(f"points of {series} series {target}", lambda: len(self.values(target)) >= series, READY_SECONDS)
+        return self.values(target)
 
 
 @contextmanager
