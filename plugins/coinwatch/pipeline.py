@@ -175,8 +175,9 @@ def deliver_and_report(engine: Engine, settings: Settings) -> MailResult:
             "mail.suppressed_addresses": figures.suppressed_addresses,
         },
     )
-    log.info("mail is doing", **asdict(figures))
-    return MailResult(sent, channels, figures)
+    result = MailResult(sent, channels, figures)
+    log.info("mail is doing", **result.as_dict())
+    return result
 
 
 def check_data(engine: Engine, settings: Settings, check: str, now: datetime) -> list[str]:

@@ -144,7 +144,7 @@ def _summary(found: Status) -> dict[str, str]:
         "rules without price": _silent(found.silent_rules, now),
         "alerts in 24 h": _counts(found.alerts_24h),
         "alerts held": _held(found.mail),
-        "mails in 24 h": f"{found.mail.sent_24h} sent, {found.mail.failed_24h} given up",
+        "mails in 24 h": _mails(found.mail),
         "mails waiting": _waiting(found.mail, now),
         "addresses refused": _refused(found.mail),
         "disk": byte_size(found.database_bytes),
@@ -172,6 +172,11 @@ def _held(mail: MailFigures) -> str:
     return f"{mail.held_alerts}, for people: {reasons}"
 
 
+def _mails(mail: MailFigures) -> str:
+    told = f"{mail.sent_24h} sent, {mail.failed_24h} given up"
+    return f"{told}. See: coinwatch outbox show --status failed" if mail.failed_24h else told
+
+
 def _waiting(mail: MailFigures, now: datetime) -> str:
     if mail.oldest_queued_at is None:
         return "none"
@@ -188,7 +193,7 @@ def _waiting(mail: MailFigures, now: datetime) -> str:
 def _refused(mail: MailFigures) -> str:
     if not mail.suppressed_addresses:
         return "none"
-    return f"{mail.suppressed_addresses} get no mail any more. See: coinwatch outbox show --status failed"
+    return f"{mail.suppressed_addresses} get no mail any more. Wake them: coinwatch person wake"
 
 
 def _counts(counts: object) -> str:

@@ -1,4 +1,4 @@
-"""Commands for operators about a person: what is known of them, all of it as JSON, and erasing it."""
+"""Commands for operators about a person: what is known of them, all of it as JSON, waking and erasing it."""
 
 from typing import Annotated
 
@@ -8,12 +8,16 @@ from coinwatch.alerts.own_data import export as everything_about
 from coinwatch.alerts.people import Person, get_person, person_of
 from coinwatch.alerts.people import erase as erase_person
 from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.cli.times import duration
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
+from coinwatch.mail.returned import wake_refused
 
 app = typer.Typer()
-person = typer.Typer(help="Show, export and erase what is known of a person.", no_args_is_help=True)
+person = typer.Typer(
+    help="Show, export and erase what is known of a person; mail refused addresses again.", no_args_is_help=True
+)
 app.add_typer(person, name="person")
 
 Email = Annotated[str, typer.Argument(help="The person's address.")]
@@ -61,6 +65,21 @@ def erase(
         )
     erase_person(engine, user_id)
     typer.echo("Erased. A mail that was just on its way may still arrive.")
+
+
+@person.command()
+def wake(
+    email: Annotated[str | None, typer.Argument(help="The person's address; none with --last.")] = None,
+    last: Annotated[str | None, typer.Option(help="Everybody refused in this time: 30m, 24h, 7d.")] = None,
+) -> None:
+    """Mail people again whom the mail server refused for a reason of ours, and let their rules judge again."""
+    if (email is None) == (last is None):
+        raise InvalidRequest("last", "Name one address, or say for how long all were refused: --last 2h.")
+    now = utc_now()
+    since = now - duration("last", last) if last else None
+    people, rules = wake_refused(get_engine(), now, email=email, since=since)
+    typer.echo(f"{people} addresses get mail again, {rules} of their rules judge again.")
+    typer.echo("What was refused meanwhile goes out with: coinwatch outbox retry --all")
 
 
 def _lines(found: Person) -> list[str]:

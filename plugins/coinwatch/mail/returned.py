@@ -19,10 +19,12 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.errors import NotFound
 from coinwatch.mail.connection import ABOUT_US
 
 OUR_BOUNDARY = re.compile(r"=_([0-9a-f]{32})_a")  # as mail/mime.py writes it
 COMPLAINTS = ("abuse", "fraud", "opt-out")
+COMPLAINED = "one of our mails was reported as spam"
 LONGEST_REASON = 300
 
 log = structlog.get_logger()
@@ -63,7 +65,7 @@ def read_report(data: bytes) -> Report | None:
         return None
     message_id, recipient = UUID(boundary[1]), parseaddr(str(returned["To"]))[1]
     if any(str(fields["Feedback-Type"]).strip().lower() in COMPLAINTS for fields in _fields(report, "feedback-report")):
-        return Report(message_id, recipient, "one of our mails was reported as spam", to_blame=True)
+        return Report(message_id, recipient, COMPLAINED, to_blame=True)
     for fields in _fields(report, "delivery-status"):
         if str(fields["Action"]).strip().lower() == "failed":
             status = str(fields["Status"]).strip()
@@ -110,6 +112,24 @@ def disable_address(engine: Engine, recipient: str, now: datetime, reason: str) 
 def _wait_for_the_matcher(connection: Connection) -> None:
     """It locks subscriptions before their person, disabling does it the other way round."""
     hold(connection, Lock.MATCHING)
+
+
+def wake_refused(
+    engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
+) -> tuple[int, int]:
+    """Mail those again whom the server refused: one address, or all since a moment; how many people and rules.
+
+    For an operator who mended what the refusals came from. Paused rules judge again what comes from now on. Whoever
+    reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
+    """
+    with transaction(engine) as connection:
+        _wait_for_the_matcher(connection)
+        whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
+        woken = connection.execute(statement("mail/wake_refused"), whom).one()
+    if not woken.people:
+        raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
+    log.info("refused addresses woken", people=woken.people, rules=woken.rules)
+    return woken.people, woken.rules
 
 
 def _disable(connection: Connection, recipient: str, now: datetime, reason: str) -> int:

@@ -88,6 +88,13 @@ def _reason(server: MailServer, error: Exception) -> str:
         answer = error.smtp_error
         said = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
         return f"{server} refuses our login: check COINWATCH_SMTP_URL ({said})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"{server} shows a certificate that is not to be trusted ({error.verify_message}). Write the name it is "
+            "made out to in COINWATCH_SMTP_URL; for an authority of your own set SSL_CERT_FILE."
+        )
+    if isinstance(error, ssl.SSLError) and server.tls == "implicit":
+        return f"{server} does not begin with TLS ({error.reason}): write smtp:// instead of smtps:// for STARTTLS."
     return f"{server} cannot be reached: {error}"
 
 

@@ -5,15 +5,18 @@ from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+import typer.testing
 
 from coinwatch.alerts.matching import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import confirm, subscribe
+from coinwatch.cli import people as people_commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.mail.claims import LEASE
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.outbox import drop_mails, retry_mails, show_outbox
+from coinwatch.mail.returned import COMPLAINED, disable_address, wake_refused
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -119,8 +122,34 @@ def test_operators_see_retry_and_drop_mails(catalog: sa.Engine, mailbox: Mailbox
         retry_mails(catalog, [rows[HERE].id], at(2))
     assert drop_mails(catalog, [rows[HERE].id]) == 1
     mailbox.answers = {}
+    assert retry_mails(catalog, [], at(2)) == 0, "nothing goes to a refused address"
+    assert wake_refused(catalog, at(2), email=GONE.upper()) == (1, 1)
     assert retry_mails(catalog, [], at(2)) == 1, "all that failed; what was dropped stays so"
     assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
     assert {row.status for row in show_outbox(catalog)} == {"sent", "dropped"}
     with pytest.raises(NotFound):
         drop_mails(catalog, [rows[GONE].id])
+
+
+def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
+    catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {"long-gone@example.org": (at(0), "550 5.1.1 no such user"), "angry@example.org": (at(3), COMPLAINED)}
+    for email in (GONE, HERE, *others):
+        wish(catalog, email, 5, -1, confirmed=True)
+    for email, (moment, reason) in others.items():
+        disable_address(catalog, email, moment, reason)
+    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
+    for minute, price in enumerate((100, 110)):
+        cycle(catalog, mailbox, price, minute)
+    mailbox.answers = {}
+    monkeypatch.setattr(people_commands, "get_engine", lambda: catalog)
+    monkeypatch.setattr(people_commands, "utc_now", lambda: at(4))
+    said = typer.testing.CliRunner().invoke(people_commands.app, ["person", "wake", "--last", "3m"]).stdout
+    assert "2 addresses get mail again, 2 of their rules judge again." in said
+    assert retry_mails(catalog, [], at(4)) == 2
+    cycle(catalog, mailbox, 130, 5)
+    assert sorted(message["To"] for message in mailbox.messages) == [HERE, HERE, GONE, GONE]
+    with pytest.raises(NotFound, match="No such address is refused"):
+        wake_refused(catalog, at(6), since=at(0.5))
+    assert wake_refused(catalog, at(6), email="angry@example.org") == (1, 1), "by name, an operator may"
