@@ -72,8 +72,8 @@ def show_outbox(engine: Engine, *, status: str | None = None, at_most: int = 50)
 def retry_mails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
     """Queue failed and dropped mails anew, due at once, with all attempts before them; their number.
 
-    Without ``ids`` all that failed, but for those to addresses that are refused for good. NotFound when none of them can
-    be tried again.
+    Without ``ids`` all that failed, but for those to addresses that are refused for good. NotFound when none of them
+    can be tried again.
     """
     with transaction(engine) as connection:
         parameters = {"ids": list(ids), "everything": not ids, "now": now}
