@@ -103,6 +103,7 @@ def test_a_subscribers_whole_life(
         quote(engine, 50_001)
         follow(page, site, settings, newest_mail(engine, mailbox), "manage")
         expect(page.locator("#history")).to_contain_text("50,001.00 USD")
+        expect(page.locator("#history")).to_contain_text("the price crosses 50,000 USD")
         card = page.get_by_role("article")
         expect(card).to_contain_text("1 alert, the last")
 

@@ -20,6 +20,7 @@ from coinwatch.alerts.own_data import export
 from coinwatch.alerts.people import (
     Digest,
     OwnAlert,
+    Person,
     Preferences,
     ask_for_link,
     erase,
@@ -121,8 +122,15 @@ def history(
     """All alerts, a page at a time; ``before`` is the number of the last one on the page before."""
     found = get_person(site.engine, person)
     alerts = own_alerts(site.engine, person, before=before)
-    values = {"token": token, "alerts": alerts, "zone": _zone(found.preferences.timezone), "before": before}
-    return site.page(request, "manage_history.html", values | {"older": _older(site, person, alerts)})
+    values = {
+        "token": token,
+        "alerts": alerts,
+        "conditions": _conditions(found),
+        "zone": _zone(found.preferences.timezone),
+        "before": before,
+        "older": _older(site, person, alerts),
+    }
+    return site.page(request, "manage_history.html", values)
 
 
 @router.post("/manage/{token}/preferences")
@@ -272,6 +280,7 @@ def _page(
         "states": {own.id: own.state(now) for own in found.subscriptions},
         "paused": sum(own.status == "paused" for own in living),
         "alerts": alerts,
+        "conditions": _conditions(found),
         "older": _older(site, person, alerts),
         "zone": _zone(found.preferences.timezone),
         "zones": _zones(),
@@ -293,6 +302,11 @@ def _back(request: Request, token: str, done: str, part: str = "") -> Response:
 def _older(site: Site, person: int, alerts: list[OwnAlert]) -> bool:
     """Whether there are alerts before these."""
     return bool(alerts) and bool(own_alerts(site.engine, person, before=alerts[-1].id, at_most=1))
+
+
+def _conditions(person: Person) -> dict[int, str]:
+    """Each subscription's rule in words."""
+    return {own.id: own.condition for own in person.subscriptions}
 
 
 def _typed(wishes: Preferences) -> dict[str, str]:
