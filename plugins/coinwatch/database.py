@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, ProgrammingError
 
 from coinwatch.errors import ConfigurationError, DatabaseError, TookTooLong
 from coinwatch.settings import PROJECT_ROOT, get_settings
@@ -141,6 +141,13 @@ def named_errors(engine: Engine) -> Iterator[None]:
         if _sqlstate(error) == "42P01":  # undefined_table
             raise DatabaseError(
                 f"The database lacks our tables ({_first_line(error)}). Run: coinwatch migrate"
+            ) from error
+        raise
+    except (InternalError, psycopg.InternalError) as error:
+        if _sqlstate(error) == "25006":  # read_only_sql_transaction
+            raise DatabaseError(
+                f"Postgres at {_address(engine)} takes no changes ({_first_line(error)}). It is a standby, or somebody "
+                "set default_transaction_read_only."
             ) from error
         raise
 

@@ -32,6 +32,23 @@ def test_a_connection_lost_under_the_drivers_own_cursor_leaves_no_traceback(
         assert connection.scalar(sa.text("SELECT 1")) == 1
 
 
+@pytest.mark.parametrize("way", [autocommit, transaction])
+def test_a_database_that_only_reads_is_named(
+    engine: sa.Engine, way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
+) -> None:
+    read_only, write = "SET default_transaction_read_only = on", "DELETE FROM outbox"
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute(read_only) and connection.commit())
+    engine.dispose()
+    with pytest.raises(DatabaseError, match="takes no changes"), way(engine) as connection:
+        connection.execute(sa.text(write))
+    with (
+        pytest.raises(DatabaseError, match="takes no changes"),
+        way(engine) as connection,
+        driver_connection(connection).cursor() as cursor,
+    ):
+        cursor.execute(write.encode())
+
+
 def test_a_server_may_live_in_another_zone_and_write_its_days_in_another_way(
     engine: sa.Engine, database: Database
 ) -> None:
