@@ -188,7 +188,8 @@ def test_every_page_fits_its_screen_and_can_be_read(
     )
     links = [confirmation_link(settings, made.id), unsubscribe_link(settings, [made.id])]
     paths = ["/", "/coins", "/coins?coin=nope", "/coins/BTC?exchange=coinbase", "/coins/BTC?exchange=kraken:EUR"]
-    paths += ["/subscribe", "/docs", "/nothing", *(link.removeprefix(settings.public_url) for link in links)]
+    paths += ["/subscribe", "/docs", "/nothing", f"/coins/{'x' * 300}"]
+    paths += [link.removeprefix(settings.public_url) for link in links]
     with opened(browser, site, viewport=viewport, color_scheme=scheme) as page:
         for path in paths:
             page.goto(site + path)

@@ -103,6 +103,21 @@ def broken_app(settings: Settings, visitor: Visitor | None = None) -> FastAPI:
     return create_app(lambda: engine, lambda: settings, identify=identify, inside_airflow=visitor is not None)
 
 
+def test_a_character_that_postgres_cannot_store_is_named_and_no_fault_of_ours(
+    client: TestClient, engine: sa.Engine, settings: Settings
+) -> None:
+    sync_catalog(engine, settings)
+    wish = {"email": "ada@example.org", "coin": "B\0TC", "threshold_percent": 2.5}
+    for answer in (
+        client.get("/coins/%00"),
+        client.get("/api/v1/candles/BTC?exchange=%00"),
+        client.post("/subscribe", data=wish),
+        client.post("/api/v1/subscriptions", json=wish),
+    ):
+        assert answer.status_code == 422
+        assert "NUL character" in answer.text
+
+
 def test_without_postgres_strangers_get_an_apology_and_no_address(settings: Settings) -> None:
     client = TestClient(broken_app(settings))
     with capture_logs() as logs:
