@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -97,7 +97,7 @@ def collect_exchange(
             with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
                 batch = _fetch(adapter, list(instruments), sleep)
             if instruments and not batch.quotes:
-                raise batch.trouble or _nothing_usable(code, batch)
+                raise batch.trouble or _nothing_usable(code, [quote.reason for quote in batch.refused])
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
             raise
@@ -110,9 +110,12 @@ def collect_exchange(
     loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, refused)
     result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
     _log(result)
-    if batch.trouble:
-        _record_failure(engine, status.id, batch.trouble, clock())
-        raise batch.trouble
+    trouble = batch.trouble
+    if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
+        trouble = _nothing_usable(code, list(refused.elements()))
+    if trouble:
+        _record_failure(engine, status.id, trouble, clock())
+        raise trouble
     with transaction(engine) as connection:
         parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
         connection.execute(statement("exchanges/record_success"), parameters)
@@ -151,9 +154,10 @@ def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
         return QuoteBatch(trouble=error)
 
 
-def _nothing_usable(code: str, batch: QuoteBatch) -> RetryNow:
-    reasons = ", ".join(sorted({quote.reason.value for quote in batch.refused})) or "the answer was empty"
-    return RetryNow(code, f"answered, but with no usable price of {len(batch.refused)} ({reasons})")
+def _nothing_usable(code: str, refused: Sequence[Refusal]) -> RetryNow:
+    reasons = ", ".join(sorted({reason.value for reason in refused})) or "the answer was empty"
+    clock = "; is this machine's clock right?" if {Refusal.FROM_THE_FUTURE, Refusal.TOO_OLD} & set(refused) else ""
+    return RetryNow(code, f"answered, but with no usable price of {len(refused)} ({reasons}{clock})")
 
 
 def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:

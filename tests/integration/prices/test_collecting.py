@@ -182,6 +182,13 @@ def test_an_answer_without_one_usable_price_is_a_failure(
         collect(catalog, settings, "binance")
 
 
+def test_a_clock_that_is_slow_is_a_failure_that_names_it(catalog: sa.Engine, settings: Settings) -> None:
+    with pytest.raises(RetryNow, match="from_the_future; is this machine's clock right"):
+        collect(catalog, settings, "binance", clock=later(minutes=-5))
+    assert "clock" in health(catalog, "binance").last_error
+    assert collect(catalog, settings, "binance").loaded.inserted == 2
+
+
 def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
     catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
 ) -> None:
