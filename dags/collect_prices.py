@@ -25,22 +25,31 @@ computes the index, pushes gauges to Graphite, judges the subscriptions and send
 **Mail:** what the tasks `match_alerts` and `send_mail` return (XCom, and the last lines of their logs) says how many
 alerts fired by kind of rule, how many people have to wait for theirs, what was sent, what waits, and:
 
-- `suppressed_addresses` rises: the mail server refused these addresses for good, nothing is sent there any more.
-  `coinwatch outbox show --status failed` has its words. One by one they are people who moved; many at once are the
-  server refusing *us*: mend that (sender address, SPF, its limits), then `coinwatch outbox retry --all`; each person
-  wakes their address by a new confirmation or on their own page.
+- `queued_because` is why mails wait, in the server's words: it is away, refuses our login or sender, or says "later".
+  Mend the setting that it names; nothing is lost and no task turns red, the next run tries again.
+- `failed_24h` rises: the server refused mails for good. `coinwatch outbox show --status failed` has its words. Mend
+  what they say (a policy, a block list, SPF), then `coinwatch outbox retry --all`.
+- `suppressed_addresses` rises: the mail server refused these addresses for good, nothing is sent there any more. One
+  by one they are people who moved. Many at once are the server refusing *us*: mend that, wake them with
+  `coinwatch person wake --last 2h`, then `coinwatch outbox retry --all`.
 - `held_by_limit` is not 0: COINWATCH_MAILS_PER_DAY is reached. Mails go on by themselves as the last 24 hours move on;
   raise the limit when your provider allows more. Confirmations go first.
 - `held_alerts` counts alerts that wait for the end of quiet hours, for a digest, or because one address had its
   COINWATCH_MAILS_PER_DAY_PER_ADDRESS. That is as it should be; `coinwatch status` says for whom.
+
+**Rules without price** in `coinwatch status`: nothing came for their pair for a day, so they cannot fire. The exchange
+has failed for long or is off (same page), or it no longer trades the pair: tell the owners
+(`coinwatch subscriptions`), they hear of it from nobody else.
 
 **When a task is red**
 
 - `choose_exchanges`: Postgres is away or has no tables, or the configuration is wrong. The last line of its log says
   which; `coinwatch migrate` brings the tables.
 - `fetch_and_load`: one exchange failed, its name is the map index; the others go on. A pause it asked for passes by
-  itself; `coinwatch exchanges disable NAME` leaves it out.
-- `compute_index`, `match_alerts`: Postgres went away. Nothing is lost, the next run catches up.
+  itself; `coinwatch exchanges disable NAME` leaves it out. `from_the_future` or `too_old` at all of them: this
+  machine's clock is wrong.
+- `compute_index`, `match_alerts`: Postgres went away, takes no changes or has no room; the last line says which.
+  Nothing is lost, the next run catches up.
 - `send_mail`: Postgres went away. A mail server that is away makes no task red: mails wait in the outbox, and
   `coinwatch status` shows how many.
 - `push_gauges`: Postgres went away. StatsD being away is a warning in its log, and Graphite shows a hole.
