@@ -193,7 +193,7 @@ def _waiting(mail: MailFigures, now: datetime) -> str:
 def _refused(mail: MailFigures) -> str:
     if not mail.suppressed_addresses:
         return "none"
-    return f"{mail.suppressed_addresses} get no mail any more. Wake them: coinwatch person wake"
+    return f"{mail.suppressed_addresses} get no mail any more. Who and why: coinwatch outbox show --status failed"
 
 
 def _counts(counts: object) -> str:

@@ -87,7 +87,7 @@ def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPat
         "alerts held          3, for people: 1 until their digest, 1 whose address is refused, 1 in quiet hours",
         "mails in 24 h        2 sent, 1 given up. See: coinwatch outbox show --status failed",
         "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_MAILS_PER_DAY",
-        "addresses refused    1 get no mail any more. Wake them: coinwatch person wake",
+        "addresses refused    1 get no mail any more. Who and why: coinwatch outbox show --status failed",
     ):
         assert line in said
 
