@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from unittest.mock import Mock
 
 import pytest
 
 from coinwatch.errors import AddressRefused, MailError, MailServerAway, PermanentMailError, TemporaryMailError
-from coinwatch.mail import smtp
+from coinwatch.mail import smtp, wire
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.messages import Mail
 from coinwatch.mail.smtp import MailServer
@@ -31,6 +32,7 @@ class Script:
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     ahead: list[bool] = field(default_factory=list)
+    silent: bool = False
 
     def server(self) -> MailServer:
         return MailServer("127.0.0.1", self.port, "none")
@@ -89,7 +91,10 @@ class Handler(socketserver.StreamRequestHandler):
         answer = self.script.answers.get(key, usual)
         if answer in (CLOSE, SILENCE):
             if answer == SILENCE:
-                time.sleep(1)
+                self.script.silent = True
+                while self.connection.recv(65536):
+                    """Until the sender leaves."""
+                self.script.silent = False
             raise ConnectionAbortedError
         self.wfile.write(answer.encode() + b"\r\n")
         if answer.startswith("421"):
@@ -129,6 +134,22 @@ def mail_to(name: str, text: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Mail:
 def send(script: Script, *names: str) -> dict[str, MailError | None]:
     with serving(script), MailConnection(script.server()) as connection:
         return dict(connection.send((name, mail_to(name)) for name in names))
+
+
+def patient_for(monkeypatch: pytest.MonkeyPatch, script: Script, tenths: int) -> Mock:
+    """What a connection is to call in every tenth of a second that it waits; so many of a server's silence are all of
+    the fifteen seconds.
+    """
+    passed = 0.0
+
+    def wait() -> None:
+        nonlocal tenths, passed
+        tenths -= script.silent
+        if tenths == 0:
+            passed = smtp.TIMEOUT_SECONDS
+
+    monkeypatch.setattr(wire, "time", Mock(monotonic=lambda: time.monotonic() + passed))
+    return Mock(side_effect=wait)
 
 
 def names_taken(script: Script) -> list[str]:
@@ -178,9 +199,10 @@ def test_a_server_that_waits_for_a_text_without_a_recipient_gets_an_empty_one() 
 def test_a_message_at_which_the_connection_ends_is_tried_later_and_the_next_goes_over_a_new_one(
     pipelining: bool, answer: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.3)
     script = Script(pipelining, {command: answer})
-    results = send(script, "ada", "bob", "cleo")
+    idle = patient_for(monkeypatch, script, tenths=1)
+    with serving(script), MailConnection(script.server(), idle) as connection:
+        results = dict(connection.send((name, mail_to(name)) for name in ("ada", "bob", "cleo")))
     assert results["ada"] is results["cleo"] is None
     assert type(results["bob"]) is TemporaryMailError
     assert "the connection to 127.0.0.1" in str(results["bob"])
@@ -251,9 +273,10 @@ def test_an_address_that_would_be_a_command_of_its_own_is_refused_here() -> None
     assert (type(first), second, names_taken(script)) == (PermanentMailError, None, ["bob"])
 
 
-def test_while_the_server_is_silent_what_was_accepted_is_marked() -> None:
-    idled: list[float] = []
+def test_while_the_server_is_silent_what_was_accepted_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script(answers={"text ada": SILENCE})
-    with serving(script), MailConnection(script.server(), lambda: idled.append(time.monotonic())) as connection:
-        list(connection.send([("ada", mail_to("ada"))]))
-    assert 2 <= len(idled) <= 11, "in every tenth of the silent second, as far as the machine has time for it"
+    idle = patient_for(monkeypatch, script, tenths=5)
+    with serving(script), MailConnection(script.server(), idle) as connection:
+        [(_, error)] = connection.send([("ada", mail_to("ada"))])
+    assert "no answer within 15 s" in str(error)
+    assert idle.call_count >= 5, "every tenth of a second"
