@@ -1,5 +1,6 @@
 """Every page held to WCAG 2.2 AA by axe, and what axe cannot see: where the focus goes, and what is said aloud."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from coinwatch.alerts.people import find_person
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
 from coinwatch.settings import Settings
+from tests.unit.mail.test_messages import ALERT, parsed
 from tests.web.browsing import PHONE, opened
 from tests.web.test_browser import fill_form
 from tests.web.test_browser_form import answer_of
@@ -20,8 +22,8 @@ pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def faults(page: Page) -> str:
-    found = Axe().run(page, options={"runOnly": RULES})
+def faults(page: Page, rules: list[str] = RULES) -> str:
+    found = Axe().run(page, options={"runOnly": rules})
     return found.generate_report() if found.violations_count else ""
 
 
@@ -56,6 +58,33 @@ def test_axe_finds_no_fault_on_any_page(
         answer_of(page)
         assert faults(page) == "", "a look back"
     assert len(titles) >= len(pages) - 4, "pages are told apart by their titles"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_in_any_mail(browser: Browser, scheme: str) -> None:
+    confirmation = {"subscription_id": 7, "pair": "BTC/USD", "exchange": "kraken", "condition": "the price falls"}
+    mails = [
+        parsed("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"missed": True}]}),
+        parsed("digest", {"alerts": [ALERT], "period": "daily"}),
+        parsed("confirmation", confirmation),
+        parsed("manage", {"reason": "asked", "condition": None, "pair": None}),
+        parsed("expired", ALERT),
+    ]
+    with opened(browser, "about:blank", viewport=PHONE, color_scheme=scheme) as page:
+        for mail in mails:
+            part = mail.get_body(("html",))
+            assert part is not None
+            page.set_content(part.get_content())
+            assert faults(page, [rule for rule in RULES if rule != "best-practice"]) == "", mail["Subject"]
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], mail["Subject"]
+
+
+def test_hints_are_read_with_their_fields(browser: Browser, site: str, own_page: str) -> None:
+    with opened(browser, f"{site}/subscribe") as page:
+        within = page.locator("#change_window_seconds")
+        expect(within).to_have_accessible_description("Compared with the value that long before.")
+    with opened(browser, own_page) as page:
+        expect(page.get_by_label("Quiet from")).to_have_accessible_description(re.compile("one mail when they end"))
 
 
 def test_what_was_saved_and_what_was_wrong_get_the_focus(browser: Browser, own_page: str) -> None:
