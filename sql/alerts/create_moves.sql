@@ -14,5 +14,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS moves (
   reference double precision NOT NULL,
   reference_at timestamptz NOT NULL,
   change_percent double precision NOT NULL,
-  reach double precision GENERATED ALWAYS AS ((1 + 1e-12) * abs(change_percent)) STORED
+  reach double precision GENERATED ALWAYS AS ((1 + 1e-12) * abs(change_percent)) STORED,
+  look_up_key bigint GENERATED ALWAYS AS (look_up_key(instrument_id, metric, kind, window_seconds)) STORED
 ) ON COMMIT DELETE ROWS;

@@ -8,8 +8,8 @@ FROM moves m
 CROSS JOIN LATERAL (
   SELECT id, greatest(rests_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
   FROM subscriptions
-  WHERE status = 'active' AND armed AND instrument_id = m.instrument_id AND metric = m.metric AND kind = m.kind
-    AND window_seconds = m.window_seconds AND direction <> CASE WHEN m.change_percent > 0 THEN 'down' ELSE 'up' END
+  WHERE status = 'active' AND armed AND look_up_key(instrument_id, metric, kind, window_seconds) = m.look_up_key
+    AND direction <> CASE WHEN m.change_percent > 0 THEN 'down' ELSE 'up' END
     AND threshold >= least(m.value, m.reference) AND threshold <= greatest(m.value, m.reference)
     AND threshold <> m.reference
     AND active_from < m.observed_at AND (expires_at IS NULL OR expires_at > m.observed_at)
