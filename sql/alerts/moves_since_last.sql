@@ -2,14 +2,15 @@
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 SELECT instrument_id, metric, :kind, 0, turn, 0, observed_at, value, reference, reference_at, change_percent
 FROM (
-  SELECT instrument_id, metric, q.observed_at, q.value, row_number() OVER in_time AS turn,
-         coalesce(lag(q.value) OVER in_time, m.last_value) AS reference,
-         coalesce(lag(q.observed_at) OVER in_time, m.last_at) AS reference_at
-  FROM judged_quotes q
-  JOIN match_watermarks m USING (instrument_id, metric)
-  WHERE q.value IS NOT NULL
-    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
-  WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY q.observed_at)
+  SELECT instrument_id, metric, observed_at, value, row_number() OVER in_time AS turn,
+         lag(value) OVER in_time AS reference, lag(observed_at) OVER in_time AS reference_at
+  FROM (
+    SELECT instrument_id, metric, last_at AS observed_at, last_value AS value FROM match_watermarks
+    UNION ALL
+    SELECT instrument_id, metric, observed_at, value FROM judged_quotes
+  ) known
+  WHERE value IS NOT NULL AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
+  WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY observed_at ROWS UNBOUNDED PRECEDING)
 ) referred
 CROSS JOIN LATERAL (SELECT 100 * (value - reference) / reference AS change_percent) compared
 WHERE value <> reference AND reference > 0 AND (1 + 1e-12) * abs(change_percent) >= :lowest;

@@ -106,7 +106,8 @@ def judge(
     for rules in in_use:
         bounds = _bounds(rules)
         if rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules)):
-            bounds["newest"] = connection.execute(statement("alerts/judged_to")).scalar_one()
+            rule = {"kind": rules.kind, "seconds": rules.window_seconds, "first_at": rules.oldest, "few": FEW}
+            bounds |= connection.execute(statement("alerts/sweep_bounds"), rule).mappings().one()
             connection.execute(statement(SWEEPS[rules.kind]), bounds)
         else:
             connection.execute(statement(MOVES[rules.kind]), bounds)

@@ -87,7 +87,8 @@ def test_a_sweep_finds_what_look_ups_find_to_the_last_bit(
     for metric in ("price", "volume_24h"):
         for window in (60, 300, 7200):
             for kind in ("change_over_window", "deviation_from_average"):
-                add(catalog, Rule(kind, 0.01, metric=metric, window_seconds=window), minutes=moments[100])  # type: ignore[arg-type]
+                rule = Rule(kind, 0.01, metric=metric, window_seconds=window, cooldown_seconds=1)  # type: ignore[arg-type]
+                add(catalog, rule, minutes=moments[100])
     swept = moves(catalog, at(moments[-1]), sweep=True)
     monkeypatch.setattr(matching, "SWEEPS", {})
     assert moves(catalog, at(moments[-1]), sweep=False) == swept
