@@ -160,7 +160,9 @@ def secret(stack: DockerStack, name: str) -> str:
 
 
 def newest_bitcoin(stack: DockerStack) -> Any:
-    return stack.get("WEB", "/api/v1/prices/BTC?exchange=coinnews")[0]["observed_at"]
+    """None before the first cycle is through."""
+    prices = stack.get("WEB", "/api/v1/prices/BTC?exchange=coinnews")
+    return prices[0]["observed_at"] if prices else None
 
 
 def known_points(series: Any) -> list[float]:
