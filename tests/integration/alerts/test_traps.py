@@ -95,12 +95,41 @@ def test_a_sweep_finds_what_look_ups_find_to_the_last_bit(
     assert len(swept) > 1000
 
 
+@pytest.mark.parametrize("cooldown", [0, 600])
+def test_what_a_sweep_leaves_out_would_have_fired_nothing(
+    catalog: sa.Engine, cooldown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = np.random.default_rng(6)
+    prices = 100 * np.exp(np.cumsum(np.repeat(chance.normal(0, 0.01, 60), 10) + chance.normal(0, 0.002, 600)))
+    load(catalog, *(quote(float(price), minute) for minute, price in enumerate(prices)), now=at(600))
+    for kind in ("change_over_window", "deviation_from_average"):
+        for direction in ("up", "down", "either"):
+            for threshold in (2, 4):
+                rule = Rule(kind, threshold, direction, window_seconds=600, cooldown_seconds=cooldown)  # type: ignore[arg-type]
+                add(catalog, rule, minutes=-1)
+    state = (
+        "SELECT id, armed, rests_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
+    )
+    counts, outcomes = [], []
+    for sweeps in (matching.SWEEPS, {}):
+        monkeypatch.setattr(matching, "SWEEPS", sweeps)
+        counts.append(len(moves(catalog, at(600), sweep=True)))
+        outcomes.append(left(catalog, at(600), f"{state} FROM subscriptions s ORDER BY id", sweep=True))
+    assert outcomes[0] == outcomes[1]
+    assert all(len(row[3]) > 3 for row in outcomes[0])  # type: ignore[arg-type]
+    assert (counts[0] < counts[1]) is (cooldown == 0)
+
+
 def moves(engine: sa.Engine, now: object, *, sweep: bool) -> list[tuple[object, ...]]:
-    """What one run sets values against, all of it; nothing is kept."""
+    """What one run sets values against, all of it."""
+    return left(engine, now, "SELECT * FROM moves ORDER BY kind, window_seconds, metric, observed_at", sweep=sweep)
+
+
+def left(engine: sa.Engine, now: object, question: str, *, sweep: bool) -> list[tuple[object, ...]]:
+    """What a run would leave behind; nothing is kept."""
     with engine.connect() as connection:
         prepare(connection)
         judge(connection, at(-1), now, now, now, sweep=sweep)  # type: ignore[arg-type]
-        order = "ORDER BY kind, window_seconds, metric, observed_at"
-        rows = [tuple(row) for row in connection.execute(sa.text(f"SELECT * FROM moves {order}"))]
+        rows = [tuple(row) for row in connection.execute(sa.text(question))]
         connection.rollback()
     return rows
