@@ -87,7 +87,7 @@ def test_a_sweep_finds_what_look_ups_find_to_the_last_bit(
     for metric in ("price", "volume_24h"):
         for window in (60, 300, 7200):
             for kind in ("change_over_window", "deviation_from_average"):
-                rule = Rule(kind, 0.01, metric=metric, window_seconds=window, cooldown_seconds=1)  # type: ignore[arg-type]
+                rule = Rule(kind, 0.01, metric=metric, window_seconds=window, cooldown_seconds=1)
                 add(catalog, rule, minutes=moments[100])
     swept = moves(catalog, at(moments[-1]), sweep=True)
     monkeypatch.setattr(matching, "SWEEPS", {})
@@ -105,7 +105,7 @@ def test_what_a_sweep_leaves_out_would_have_fired_nothing(
     for kind in ("change_over_window", "deviation_from_average"):
         for direction in ("up", "down", "either"):
             for threshold in (2, 4):
-                rule = Rule(kind, threshold, direction, window_seconds=600, cooldown_seconds=cooldown)  # type: ignore[arg-type]
+                rule = Rule(kind, threshold, direction, window_seconds=600, cooldown_seconds=cooldown)
                 add(catalog, rule, minutes=-1)
     state = (
         "SELECT id, armed, rests_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
