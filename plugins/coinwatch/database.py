@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_SECONDS = 10
 # A plan for all values of its parameters can leave out no partition: every execution gets a plan of its own. Compiling
 # a plan takes longer than any of our statements.
 SESSION = "-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=force_custom_plan -c jit=off"
+# A table, a column, a function that a newer version brings.
+LACKING = ("42P01", "42703", "42883")
 
 Row = TypeVar("Row")
 
@@ -138,9 +140,9 @@ def named_errors(engine: Engine) -> Iterator[None]:
             raise TookTooLong(f"Postgres broke a statement off: {_first_line(error)}.") from error
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except (ProgrammingError, psycopg.ProgrammingError) as error:
-        if _sqlstate(error) == "42P01":  # undefined_table
+        if _sqlstate(error) in LACKING:
             raise DatabaseError(
-                f"The database lacks our tables ({_first_line(error)}). Run: coinwatch migrate"
+                f"The database lacks tables of this version ({_first_line(error)}). Run: coinwatch migrate"
             ) from error
         raise
     except (DataError, psycopg.DataError) as error:

@@ -4,5 +4,5 @@ WITH disabled AS (
   WHERE lower(email) = lower(:recipient) AND disabled_at IS NULL
   RETURNING id
 )
-UPDATE subscriptions SET status = 'paused' FROM disabled
+UPDATE subscriptions SET status = 'paused', refused = true FROM disabled
 WHERE subscriptions.user_id = disabled.id AND subscriptions.status = 'active';

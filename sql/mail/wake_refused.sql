@@ -1,5 +1,6 @@
 -- An operator mended what made the server refuse addresses: mail goes there again, and their rules judge what is observed
--- from now on. One address, or all refused since a moment but those who complained; how many people and rules.
+-- from now on, but for those that their people had paused. One address, or all refused since a moment but those who
+-- complained; how many people and rules.
 WITH woken AS (
   UPDATE users SET disabled_at = NULL, disabled_reason = NULL
   WHERE CASE
@@ -10,7 +11,7 @@ WITH woken AS (
 ), resumed AS (
   UPDATE subscriptions SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity'
   FROM woken
-  WHERE subscriptions.user_id = woken.id AND subscriptions.status = 'paused'
+  WHERE subscriptions.user_id = woken.id AND subscriptions.status = 'paused' AND subscriptions.refused
   RETURNING subscriptions.id
 )
 SELECT (SELECT count(*) FROM woken) AS people, (SELECT count(*) FROM resumed) AS rules;

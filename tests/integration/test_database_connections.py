@@ -49,6 +49,12 @@ def test_a_database_that_only_reads_is_named(
         cursor.execute(write.encode())
 
 
+@pytest.mark.parametrize("later", ["SELECT 1 FROM later", "SELECT later FROM outbox", "SELECT later(1)"])
+def test_a_database_of_an_older_version_says_what_to_run(engine: sa.Engine, later: str) -> None:
+    with pytest.raises(DatabaseError, match="Run: coinwatch migrate"), transaction(engine) as connection:
+        connection.execute(sa.text(later))
+
+
 def test_a_server_may_live_in_another_zone_and_write_its_days_in_another_way(
     engine: sa.Engine, database: Database
 ) -> None:

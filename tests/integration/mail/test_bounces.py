@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 import typer.testing
 
+from coinwatch.alerts.changes import pause
 from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.people import person_of
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import confirm, subscribe
+from coinwatch.alerts.subscriptions import confirm, get_subscription, subscribe
 from coinwatch.cli import people as people_commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
@@ -137,6 +139,8 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     others = {"long-gone@example.org": (at(0), "550 5.1.1 no such user"), "angry@example.org": (at(3), COMPLAINED)}
     for email in (GONE, HERE, *others):
         wish(catalog, email, 5, -1, confirmed=True)
+    own = wish(catalog, HERE, 4, -1, confirmed=True)
+    pause(catalog, person_of(catalog, HERE), own)
     for email, (moment, reason) in others.items():
         disable_address(catalog, email, moment, reason)
     mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
@@ -153,3 +157,4 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     with pytest.raises(NotFound, match="No such address is refused"):
         wake_refused(catalog, at(6), since=at(0.5))
     assert wake_refused(catalog, at(6), email="angry@example.org") == (1, 1), "by name, an operator may"
+    assert get_subscription(catalog, own).status == "paused", "by its person, who did not ask for it again"
