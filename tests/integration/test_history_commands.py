@@ -39,7 +39,8 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
 def test_candles_and_the_price_of_a_moment(coinwatch: Command, catalog: sa.Engine) -> None:
     load(catalog, quote(40000.5, 0), quote(41000, 10), quote(39000, 70), quote(40500, 130))
     refresh_candles(catalog)
-    asked = ("candles", "bitcoin", "--exchange", "kraken", "--from", "2026-03-01T13:00", "--timezone", "Europe/Berlin")
+    times = ("--from", "2026-03-01T13:00", "--to", "2026-03-02", "--timezone", "Europe/Berlin")
+    asked = ("candles", "bitcoin", "--exchange", "kraken", *times)
     shown = coinwatch(*asked)
     assert shown.stdout.splitlines()[0] == (
         "BTC/USD at kraken: 1h candles opened in Europe/Berlin time, prices in USD, volume in BTC"
@@ -81,7 +82,10 @@ def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("candles", "BTC", "--from", "2026-03-01"), "kraken has BTC/USD from 2026-03-01 to 2026-03-01."),
+        (
+            ("candles", "BTC", "--from", "2026-03-01", "--to", "2026-03-02"),
+            "kraken has BTC/USD from 2026-03-01 to 2026-03-01.",
+        ),
         (("candles", "ETH", "--last", "1h"), "Fetch some with: coinwatch backfill"),
         (("candles", "BTC", "--timezone", "Berlin"), "There is no time zone 'Berlin'. Did you mean Europe/Berlin?"),
         (("candles", "BTC", "--to", "0001-01-01"), "--to has to lie between the years 1970 and 2999"),
