@@ -59,10 +59,10 @@ def implied_alerts(stack: Stack, since: datetime) -> list[datetime]:
     ]
 
 
-def mailed_alerts(stack: Stack) -> list[str]:
-    """The moment of every alert in every mail, as the mails tell it."""
+def mailed_alerts(stack: Stack) -> list[datetime]:
+    """The moment of every alert in every mail, to the second, as the mails tell it."""
     return sorted(
-        line.split("USD, ", 1)[1].strip()
+        datetime.strptime(line.split("USD, ", 1)[1].strip(), "%d %b %Y, %H:%M:%S UTC").replace(tzinfo=UTC)
         for mail in mails(stack)
         for line in mail["text"].splitlines()
         if line.strip().startswith("Now")
@@ -146,7 +146,7 @@ def check_alerts(stack: Stack, since: datetime) -> None:
 
     stack.wait("alerts and mails to agree with the prices", equal, seconds=60)
     told = mailed_alerts(stack)
-    assert told == sorted(moment.strftime("%d %b %Y, %H:%M:%S UTC") for moment in alerts(stack))
+    assert told == sorted(moment.replace(microsecond=0) for moment in alerts(stack))
     ids = [mail["headers"]["message-id"] for mail in mails(stack)]
     assert len(set(ids)) == len(ids)
 

@@ -212,13 +212,23 @@ def test_a_refused_address_is_explained_and_woken(
         )
         connection.execute(sa.text("UPDATE subscriptions SET status = 'paused'"))
     shown = client.get(page).text
-    assert "Your mailbox refuses our mails" in shown
+    assert "Mails to you are stopped" in shown
     assert "550 no &lt;such&gt; user" in shown
     add(engine, threshold=8.0)
     woken = press(client, f"{page}/address")
-    assert "Your mailbox refuses" not in woken
+    assert "Mails to you are stopped" not in woken
     assert "paused alerts are active again" in press(client, f"{page}/resume")
     assert {found.status for found in list_subscriptions(engine)} == {"active"}
+
+
+def test_an_alert_whose_price_stays_away_says_so(client: TestClient, engine: sa.Engine, page: str) -> None:
+    assert "this alert cannot fire" not in client.get(page).text
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE latest_quotes SET observed_at = observed_at - interval '25 hours'"))
+    assert client.get(page).text.count("so this alert cannot fire") == 1
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE subscriptions SET status = 'paused'"))
+    assert "this alert cannot fire" not in client.get(page).text
 
 
 def test_everything_can_be_ended_taken_along_and_erased(

@@ -29,6 +29,7 @@ Digest = Literal["none", "daily", "weekly"]
 LONGEST_WAIT_MILLISECONDS = 15_000
 ALERTS_PER_PAGE = 50
 UNCONFIRMED_KEPT = timedelta(days=7)
+PRICES_MISSED_AFTER = timedelta(days=1)  # as in sql/status_silent.sql, for operators
 BATCH = 1_000  # people forgotten in one transaction
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class OwnSubscription:
     snoozed_until: datetime | None
     alerts: int
     last_alert_at: datetime | None
+    last_price_at: datetime | None
 
     @property
     def rule(self) -> Rule:
@@ -91,6 +93,10 @@ class OwnSubscription:
         """Its status; ``asleep`` for an active one that is snoozed."""
         asleep = self.status == "active" and self.snoozed_until is not None and self.snoozed_until > now
         return "asleep" if asleep else self.status
+
+    def lacks_prices(self, now: datetime) -> bool:
+        """Whether it cannot fire because no price came for a day: perhaps its exchange has dropped the pair."""
+        return self.status == "active" and (self.last_price_at or self.created_at) < now - PRICES_MISSED_AFTER
 
 
 @dataclass(frozen=True, slots=True)
