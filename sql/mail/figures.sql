@@ -1,10 +1,11 @@
 -- The outbox and what is held, in one row; every figure by an index of just what it counts. A mail that failed was tried
--- last at next_attempt_at. Mails that wait wait most often because of one and the same thing.
+-- last at next_attempt_at. What keeps most of the waiting mails is told without their addresses.
 SELECT
   (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
   (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
   (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS to_be_tried_again,
-  (SELECT mode() WITHIN GROUP (ORDER BY last_error) FROM outbox WHERE status = 'queued') AS queued_because,
+  (SELECT mode() WITHIN GROUP (ORDER BY regexp_replace(last_error, '[^ <]+@[^ >]+', '…', 'g'))
+   FROM (SELECT last_error FROM outbox WHERE status = 'queued' AND last_error IS NOT NULL LIMIT 1000) refused) AS queued_because,
   (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
   (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
     AS failed_24h,

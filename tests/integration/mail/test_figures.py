@@ -111,6 +111,13 @@ def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
     assert ["alerts", "told@example.org", "sent", "12 min ago", "0", "12 min ago", "-"] in rows
 
 
+def test_why_mails_wait_is_said_without_addresses(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(house) as connection:
+        greylisted = "UPDATE outbox SET last_error = '450 4.2.0 <told@example.org>: greylisted' WHERE status = 'queued'"
+        connection.execute(sa.text(greylisted))
+    assert "most often because: 450 4.2.0 <…>: greylisted" in status_said(house, monkeypatch)
+
+
 def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, database: Database) -> None:
     """20,000 mails of last month: the figures come from indexes of the few that count."""
     with transaction(house) as connection:
