@@ -12,7 +12,7 @@ from coinwatch.cli.times import duration
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
-from coinwatch.mail.returned import wake_refused
+from coinwatch.mail.refused import wake_refused
 
 app = typer.Typer()
 person = typer.Typer(

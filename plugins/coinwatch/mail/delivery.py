@@ -35,7 +35,7 @@ from coinwatch.mail.charts import Charts
 from coinwatch.mail.claims import BATCH, Claimed, Claims, Wait
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.messages import Mail, Writer
-from coinwatch.mail.returned import disable_address
+from coinwatch.mail.refused import disable_address
 from coinwatch.mail.smtp import parse_smtp_url
 from coinwatch.mail.stopping import Stop, stopping_gently
 from coinwatch.settings import Settings
@@ -167,7 +167,8 @@ class _Sender:
             ours = self.claims.mark_failed(row, str(error))
             self._failed += ours
             if ours and isinstance(error, AddressRefused):
-                rules = disable_address(self._engine, row.recipient, self._clock(), str(error))
+                with transaction(self._engine) as database:
+                    rules = disable_address(database, row.recipient, self._clock(), str(error))
                 log.error("address refused for good, its rules rest", outbox_id=row.id, rules=rules, error=str(error))
         elif row.attempts >= MOST_ATTEMPTS:
             log.error("mail given up", outbox_id=row.id, attempts=row.attempts, error=str(error))

@@ -16,15 +16,14 @@ from email.utils import parseaddr
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from coinwatch.database import Lock, hold, statement, transaction
-from coinwatch.errors import NotFound
 from coinwatch.mail.connection import ABOUT_US
+from coinwatch.mail.refused import COMPLAINED, disable_address
 
 OUR_BOUNDARY = re.compile(r"=_([0-9a-f]{32})_a")  # as mail/mime.py writes it
 COMPLAINTS = ("abuse", "fraud", "opt-out")
-COMPLAINED = "one of our mails was reported as spam"
 LONGEST_REASON = 300
 
 log = structlog.get_logger()
@@ -87,7 +86,7 @@ def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
         return None
     with transaction(engine) as connection:
         if report.to_blame:
-            _wait_for_the_matcher(connection)
+            hold(connection, Lock.MATCHING)
         came_back = {
             "recipient": report.recipient,
             "message_id": report.message_id,
@@ -97,44 +96,9 @@ def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
         outbox_id = connection.execute(statement("mail/returned"), came_back).scalar_one_or_none()
         if outbox_id is None:
             return None
-        resting = _disable(connection, report.recipient, now, report.reason) if report.to_blame else None
+        resting = disable_address(connection, report.recipient, now, report.reason) if report.to_blame else None
     log.error("mail came back", outbox_id=outbox_id, error=report.reason, rules=resting)
     return Returned(outbox_id, report.recipient, report.reason, resting)
-
-
-def disable_address(engine: Engine, recipient: str, now: datetime, reason: str) -> int:
-    """Send nothing more to an address until its person says so; how many rules rest by that. Raises DatabaseError."""
-    with transaction(engine) as connection:
-        _wait_for_the_matcher(connection)
-        return _disable(connection, recipient, now, reason)
-
-
-def _wait_for_the_matcher(connection: Connection) -> None:
-    """It locks subscriptions before their person, disabling does it the other way round."""
-    hold(connection, Lock.MATCHING)
-
-
-def wake_refused(
-    engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
-) -> tuple[int, int]:
-    """Mail those again whom the server refused: one address, or all since a moment; how many people and rules.
-
-    For an operator who mended what the refusals came from. Paused rules judge again what comes from now on. Whoever
-    reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
-    """
-    with transaction(engine) as connection:
-        _wait_for_the_matcher(connection)
-        whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
-        woken = connection.execute(statement("mail/wake_refused"), whom).one()
-    if not woken.people:
-        raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
-    log.info("refused addresses woken", people=woken.people, rules=woken.rules)
-    return woken.people, woken.rules
-
-
-def _disable(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
-    parameters = {"recipient": recipient, "now": now, "reason": reason}
-    return connection.execute(statement("mail/disable_address"), parameters).rowcount
 
 
 def _returned_headers(report: Message) -> Iterator[Message]:

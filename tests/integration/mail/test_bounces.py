@@ -18,7 +18,7 @@ from coinwatch.errors import NotFound
 from coinwatch.mail.claims import LEASE
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.outbox import drop_mails, retry_mails, show_outbox
-from coinwatch.mail.returned import COMPLAINED, disable_address, wake_refused
+from coinwatch.mail.refused import COMPLAINED, disable_address, wake_refused
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -142,7 +142,8 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     own = wish(catalog, HERE, 4, -1, confirmed=True)
     pause(catalog, person_of(catalog, HERE), own)
     for email, (moment, reason) in others.items():
-        disable_address(catalog, email, moment, reason)
+        with transaction(catalog) as connection:
+            disable_address(connection, email, moment, reason)
     mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
