@@ -68,7 +68,7 @@ def backfill_candles() -> None:
         from airflow.sdk import PokeReturnValue
 
         from coinwatch.database import get_engine
-        from coinwatch.prices.backfill import exchanges_with_candles
+        from coinwatch.prices.backfill.backfill import exchanges_with_candles
         from coinwatch.settings import get_settings
 
         run = get_current_context()["dag_run"]
@@ -85,7 +85,7 @@ def backfill_candles() -> None:
 
         from coinwatch.database import get_engine
         from coinwatch.errors import DoNotRetry
-        from coinwatch.prices.backfill import backfill_range
+        from coinwatch.prices.backfill.backfill import backfill_range
         from coinwatch.settings import get_settings
 
         context = get_current_context()
@@ -103,7 +103,7 @@ def backfill_candles() -> None:
     @task(trigger_rule=TriggerRule.ALL_DONE, doc_md="Makes the hours and days over everything new.")
     def refresh_candles() -> int:
         from coinwatch.database import get_engine
-        from coinwatch.prices.candles import refresh_candles
+        from coinwatch.prices.candles.storage import refresh_candles
 
         return refresh_candles(get_engine()).stretches
 

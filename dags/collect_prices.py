@@ -99,7 +99,7 @@ def collect_prices() -> None:
 
         from coinwatch.database import get_engine
         from coinwatch.errors import DoNotRetry, RetryLater
-        from coinwatch.prices.collecting import collect_exchange
+        from coinwatch.prices.ingest.collection import collect_exchange
         from coinwatch.settings import get_settings
 
         get_current_context()["exchange_name"] = exchange
@@ -127,7 +127,7 @@ def collect_prices() -> None:
     def push_gauges(collected: list[dict[str, Any]], index_prices: int | None) -> int:
         from coinwatch import pipeline
         from coinwatch.database import get_engine
-        from coinwatch.prices.collecting import CollectResult
+        from coinwatch.prices.ingest.collection import CollectResult
         from coinwatch.settings import get_settings
 
         results = [CollectResult.from_dict(result) for result in collected[:] if result]

@@ -60,7 +60,7 @@ def export_history() -> None:
     def choose_tables() -> list[str]:
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from coinwatch.prices.files.kinds import TABLES
+        from coinwatch.prices.transfer.formats.names import TABLES
         from coinwatch.settings import get_settings
 
         if not get_settings().export_path:
@@ -84,7 +84,7 @@ def export_history() -> None:
     )
     def export_table(table: str) -> dict[str, int]:
         from coinwatch.database import get_engine
-        from coinwatch.prices.exporting import export_days
+        from coinwatch.prices.transfer.data_export import export_days
         from coinwatch.settings import get_settings
 
         get_current_context()["table_name"] = table

@@ -54,7 +54,7 @@ def maintain_database() -> None:
     @task(doc_md="Makes the daily partitions of prices for a week ahead; the number that were missing.")
     def make_partitions() -> int:
         from coinwatch.database import get_engine
-        from coinwatch.prices.partitions import prepare_partitions
+        from coinwatch.prices.ingest.partitions import prepare_partitions
 
         return prepare_partitions(get_engine(), datetime.now(UTC).date())
 
@@ -65,7 +65,7 @@ def maintain_database() -> None:
     )
     def refresh_candles() -> int:
         from coinwatch.database import get_engine
-        from coinwatch.prices import candles
+        from coinwatch.prices.candles import storage as candles
 
         return candles.refresh_candles(get_engine()).stretches
 
@@ -102,7 +102,7 @@ def maintain_database() -> None:
     )
     def delete_old_mails() -> int:
         from coinwatch.database import get_engine
-        from coinwatch.mail import outbox
+        from coinwatch.notifications import outbox
         from coinwatch.settings import get_settings
 
         return outbox.delete_old_mails(get_engine(), get_settings(), datetime.now(UTC))
@@ -112,8 +112,8 @@ def maintain_database() -> None:
         doc_md="Erases addresses that nobody confirmed within a week; their number.",
     )
     def forget_unconfirmed() -> int:
-        from coinwatch.alerts import people
         from coinwatch.database import get_engine
+        from coinwatch.notifications import subscribers as people
 
         return people.forget_unconfirmed(get_engine(), datetime.now(UTC))
 

@@ -52,7 +52,8 @@ def repair_gaps() -> None:
     @task(doc_md="Looks for gaps yesterday and today, and again at the open ones; the exchanges that are to be asked.")
     def find_gaps() -> list[str]:
         from coinwatch.database import get_engine
-        from coinwatch.prices import gaps, repairing
+        from coinwatch.prices.backfill import gaps
+        from coinwatch.prices.backfill import repair as repairing
         from coinwatch.settings import get_settings
 
         now = datetime.now(UTC)
@@ -68,7 +69,7 @@ def repair_gaps() -> None:
 
         from coinwatch.database import get_engine
         from coinwatch.errors import DoNotRetry, RetryLater
-        from coinwatch.prices.repairing import repair_exchange
+        from coinwatch.prices.backfill.repair import repair_exchange
         from coinwatch.settings import get_settings
 
         get_current_context()["exchange_name"] = exchange
@@ -100,7 +101,7 @@ def repair_gaps() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.database import get_engine
-        from coinwatch.prices.repairing import exchanges_to_ask
+        from coinwatch.prices.backfill.repair import exchanges_to_ask
 
         waiting = ", ".join(exchanges_to_ask(get_engine(), datetime.now(UTC)))
         raise AirflowFailException(f"Gaps stay open at {waiting or 'no exchange'}; the red task's own log says why.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from starlette.types import Receive, Scope, Send
 
-    from coinwatch.web.access import Visitor
+    from coinwatch.web.middleware.access import Visitor
 
 PREFIX = "/coinwatch"
 DAG_ID = "collect_prices"
@@ -42,7 +42,7 @@ async def identify(request: Request) -> Visitor | None:
     from fastapi import HTTPException
     from starlette.concurrency import run_in_threadpool
 
-    from coinwatch.web.access import Visitor
+    from coinwatch.web.middleware.access import Visitor
 
     try:
         user = await get_user(request, None, await bearer_scheme(request))

@@ -11,10 +11,10 @@ from benchmarks.alertmanager.gauges import level_of, price_at
 from benchmarks.shared.market import INSTRUMENTS, START, instruments
 from benchmarks.shared.postgres import Database
 from benchmarks.sink import Sink
-from coinwatch.alerts.matching import match_alerts
-from coinwatch.exchanges.domain import Quote
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.exchanges.models import Quote
 from coinwatch.mail.delivery import deliver_mail
-from coinwatch.prices.loading import load_quotes
+from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.settings import make_settings
 
 PEOPLE = """

@@ -22,9 +22,9 @@ from benchmarks.backfill.venue import CANDLES_PER_CALL, DAYS, PAIRS, running_ven
 from benchmarks.shared.market import START
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
-from coinwatch.exchanges.adapter import THREADS
-from coinwatch.prices.backfill import backfill_range
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.exchanges.base import THREADS
+from coinwatch.prices.backfill.backfill import backfill_range
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from tests.support.postgres import PostgresServer
 from tests.support.settings import exchange, make_settings

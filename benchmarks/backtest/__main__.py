@@ -30,8 +30,8 @@ from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule, duration
 from coinwatch.database import create_engine
-from coinwatch.prices.candles import refresh_candles
-from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.ingest.partitions import ensure_partitions
 from tests.support.month import expected
 
 DAY_MINUTES, KEPT_DAYS, FORM_DAYS = 1440, 90, 30

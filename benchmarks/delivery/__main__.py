@@ -22,8 +22,8 @@ from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.program import Missing
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.mail import delivery
-from coinwatch.mail.claims import Claims
 from coinwatch.mail.messages import Writer
+from coinwatch.notifications.claims import Claims
 from tests.support.postgres import PostgresServer
 from tests.support.settings import make_settings
 

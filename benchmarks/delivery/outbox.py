@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.shared.market import PRICE, VOLUME
 from benchmarks.shared.postgres import Database
-from coinwatch.prices.candles import refresh_candles
-from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.ingest.partitions import ensure_partitions
 
 FIRED_AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PICTURES = 10  # instruments that fired, so many different charts
@@ -24,7 +24,7 @@ PEOPLE = """
 INSERT INTO users (email, verified_at, created_at)
 SELECT 'person' || n || '@example.org', %(now)s, %(now)s FROM generate_series(1, %(mails)s) n
 """
-# One alert a mail, as sql/mail/queue_alerts.sql writes it; people have four time zones and four thresholds.
+# One alert a mail, as sql/notifications/queue_alerts.sql writes it; people have four time zones and four thresholds.
 MAILS = """
 INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
 SELECT 'alerts:' || id || ':' || id, id, email, 'alerts', jsonb_build_object(

@@ -22,8 +22,8 @@ from benchmarks.shared.history import CYCLE_MINUTES, NOW_MINUTE, fill, moment
 from benchmarks.shared.market import INSTRUMENTS, quotes
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
-from coinwatch.prices.candles import refresh_candles
-from coinwatch.prices.loading import load_quotes
+from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.postgres import PostgresServer
 
 GOAL = 1.3

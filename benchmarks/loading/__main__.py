@@ -31,7 +31,7 @@ from benchmarks.shared.postgres import benchmark_server, make_database
 from benchmarks.shared.program import Missing
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from benchmarks.shared.victoria import VictoriaMetrics
-from coinwatch.exchanges.domain import Quote
+from coinwatch.exchanges.models import Quote
 from tests.support.postgres import PostgresServer
 
 QUOTES_PER_CALL = 500_000

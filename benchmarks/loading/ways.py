@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from benchmarks.shared import influx, victoria
 from benchmarks.shared.market import INSTRUMENTS
 from benchmarks.shared.postgres import Database
-from coinwatch.exchanges.domain import Quote
-from coinwatch.prices.loading import load_quotes
-from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.exchanges.models import Quote
+from coinwatch.prices.ingest.loading import load_quotes
+from coinwatch.prices.ingest.partitions import ensure_partitions
 
 INSERT = "INSERT INTO prices VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 COMMITTED = "committed is on disk"

@@ -13,15 +13,15 @@ from benchmarks.matching.stages import timed_statements
 from benchmarks.matching.subscribers import HISTORY_MINUTES, HITS, RISE, load, rises
 from benchmarks.shared.market import INSTRUMENTS, START
 from benchmarks.shared.postgres import Database
-from coinwatch.alerts.matching import SLACK, match_alerts, prepare
+from coinwatch.alerts.evaluation import SLACK, match_alerts, prepare
 from coinwatch.database import statement
 
 WARM_UP = 2  # pairs of rounds, one of which fires
-LOOK_UP = ("alerts/find_hits", "alerts/find_crossed", "alerts/arm_again")
+LOOK_UP = ("alerts/evaluation/find_hits", "alerts/evaluation/find_crossed", "alerts/evaluation/arm_again")
 FINDING = (
     *LOOK_UP,
-    "alerts/take_new_quotes",
-    "alerts/rules_in_use",
+    "alerts/evaluation/take_new_quotes",
+    "alerts/evaluation/rules_in_use",
     "alerts/moves_",
     "alerts/sweep_",
     "alerts/judged_to",
@@ -121,10 +121,10 @@ def _planning(engine: sa.Engine, now: datetime) -> dict[str, float]:
     window = timedelta(hours=1)
     look_back = {"kind": "change_over_window", "instruments": None, "lowest": 0, "seconds": 3600, "window": window}
     parameters: dict[str, dict[str, object]] = {
-        "alerts/take_new_quotes": {"oldest": now - window, "newest": now},
-        "alerts/moves_over_window": look_back
+        "alerts/evaluation/take_new_quotes": {"oldest": now - window, "newest": now},
+        "alerts/evaluation/moves_over_window": look_back
         | {"slack": SLACK, "oldest": now - window - SLACK, "newest": now - window},
-        "alerts/moves_from_average": look_back | {"oldest": now - window, "newest": now},
+        "alerts/evaluation/moves_from_average": look_back | {"oldest": now - window, "newest": now},
     }
     found = {}
     with engine.connect() as connection:

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from benchmarks.shared.market import INSTRUMENTS, START, instruments
 from benchmarks.shared.postgres import Database
-from coinwatch.exchanges.domain import Quote
-from coinwatch.prices.loading import load_quotes
-from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.exchanges.models import Quote
+from coinwatch.prices.ingest.loading import load_quotes
+from coinwatch.prices.ingest.partitions import ensure_partitions
 
 KINDS = ("change_since_last", "change_over_window", "deviation_from_average", "crosses")
 # A value so many minutes back stands on the other side, whichever the minute.

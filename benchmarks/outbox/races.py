@@ -15,8 +15,8 @@ from benchmarks.outbox.sink import CountingSink, counting_sink
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say
 from coinwatch.database import create_engine
-from coinwatch.mail.claims import GROUP
 from coinwatch.mail.delivery import deliver_mail
+from coinwatch.notifications.claims import GROUP
 from tests.support.faults.run import PROCESSES
 from tests.support.settings import make_settings
 

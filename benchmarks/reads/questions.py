@@ -17,9 +17,9 @@ from benchmarks.shared.history import NOW
 from benchmarks.shared.influx import InfluxDB
 from benchmarks.shared.market import EXCHANGE
 from benchmarks.shared.victoria import VictoriaMetrics
-from coinwatch.prices.candle_series import candles
-from coinwatch.prices.movers import movers
-from coinwatch.prices.reading import latest_prices, series
+from coinwatch.prices.candles.series import candles
+from coinwatch.prices.history.latest import latest_prices, series
+from coinwatch.prices.history.movers import movers
 
 TOP = 10
 LATEST, DAY, HOURS, DAYS, MOVERS = (

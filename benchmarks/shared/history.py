@@ -12,8 +12,8 @@ from itertools import pairwise
 from benchmarks.shared.market import INSTRUMENTS, PRICE, START, VOLUME
 from benchmarks.shared.postgres import Database
 from benchmarks.shared.report import say
-from coinwatch.prices.candles import refresh_candles
-from coinwatch.prices.partitions import ensure_partitions
+from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.ingest.partitions import ensure_partitions
 
 CYCLE_MINUTES = 3
 NOW = START + timedelta(days=300, hours=12)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.shared.program import Program
-from coinwatch.exchanges.domain import Quote
+from coinwatch.exchanges.models import Quote
 
 POINTS_PER_REQUEST = 10_000
 SETTLED_SECONDS = 10

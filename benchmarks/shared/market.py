@@ -8,7 +8,7 @@ and ``n``), so that a server can make its own rows.
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from coinwatch.exchanges.domain import Instrument, Quote
+from coinwatch.exchanges.models import Instrument, Quote
 
 INSTRUMENTS = 1000
 START = datetime(2025, 12, 1, tzinfo=UTC)

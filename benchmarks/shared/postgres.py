@@ -12,7 +12,7 @@ from psycopg import sql
 
 from benchmarks.shared.market import EXCHANGE, INSTRUMENTS, instruments
 from coinwatch.database import create_engine
-from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.models import Instrument
 from coinwatch.migrations import migrate, setup_database
 from tests.support.postgres import PostgresServer, postgres_server
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from benchmarks.shared.program import Program
-from coinwatch.exchanges.domain import Quote
+from coinwatch.exchanges.models import Quote
 
 FIELDS = ("price", "volume_24h", "bid", "ask")
 SERIES_PER_REQUEST = 500

@@ -71,7 +71,7 @@ def get_engine() -> Engine:
 
 @lru_cache(maxsize=256)
 def statement(name: str) -> TextClause:
-    """The statement of sql/<name>.sql, for example ``statement("prices/latest")``."""
+    """The statement of sql/<name>.sql, for example ``statement("prices/history/latest")``."""
     return sa.text((SQL_ROOT / f"{name}.sql").read_text(encoding="utf-8"))
 
 

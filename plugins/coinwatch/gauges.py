@@ -74,7 +74,7 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
     A price older than three cycles is not repeated, so that a dead feed looks dead; its age goes on rising.
     """
     with transaction(engine) as connection:
-        rows = connection.execute(statement("prices/for_gauges")).all()
+        rows = connection.execute(statement("gauges/prices")).all()
     values: dict[str, float] = {}
     for row in rows:
         path = ".".join(["prices", *(escape(part) for part in (row.exchange, row.base, row.quote))])
@@ -97,7 +97,7 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
     They change once an hour, and are sent with every cycle, because StatsD forgets what is not repeated.
     """
     with transaction(engine) as connection:
-        rows = connection.execute(statement("gaps/for_gauges"), {"since": now - timedelta(days=1)}).all()
+        rows = connection.execute(statement("gauges/gaps"), {"since": now - timedelta(days=1)}).all()
     values: dict[str, float] = {}
     for row in rows:
         values[f"gaps.{escape(row.exchange)}.open"] = row.open
@@ -109,8 +109,8 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 def send_disk_gauges(engine: Engine, settings: Settings) -> int:
     """Send the sizes of the database and of its tables; the number of gauges."""
     with transaction(engine) as connection:
-        values: dict[str, float] = {"database.bytes": connection.execute(statement("status_bytes")).scalar_one()}
-        for row in connection.execute(statement("status_disk")):
+        values: dict[str, float] = {"database.bytes": connection.execute(statement("status/bytes")).scalar_one()}
+        for row in connection.execute(statement("status/disk")):
             values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)

@@ -9,24 +9,24 @@ from typing import Any, get_args
 import structlog
 from sqlalchemy import Engine
 
-from coinwatch.alerts.matching import MatchResult, match_alerts
-from coinwatch.alerts.people import forget_unconfirmed
+from coinwatch.alerts.alerts_file import append_alerts
+from coinwatch.alerts.evaluation import MatchResult, match_alerts
 from coinwatch.alerts.rules import Kind
-from coinwatch.alerts.telling import Telling
-from coinwatch.alerts.textfile import append_alerts
 from coinwatch.clock import utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
-from coinwatch.mail.channels import ChannelResult, deliver_to_channels
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
-from coinwatch.mail.outbox import MailFigures, delete_old_mails, mail_figures
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.notifications.channels import ChannelResult, deliver_to_channels
+from coinwatch.notifications.notify import Telling
+from coinwatch.notifications.outbox import MailFigures, delete_old_mails, mail_figures
+from coinwatch.notifications.subscribers import forget_unconfirmed
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
-from coinwatch.prices.collecting import CollectResult, collect_exchange
-from coinwatch.prices.index import compute_index
-from coinwatch.prices.partitions import prepare_partitions
-from coinwatch.prices.quality import CHECKS
+from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
+from coinwatch.prices.ingest.data_quality import CHECKS
+from coinwatch.prices.ingest.index import compute_index
+from coinwatch.prices.ingest.partitions import prepare_partitions
 from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
 from coinwatch.settings import Settings
 
@@ -119,7 +119,7 @@ def push_gauges(
 ) -> int:
     """Send the gauges of instruments, exchanges, gaps, tables and of the cycle's fetching; their number."""
     with transaction(engine) as connection:
-        health = connection.execute(statement("exchanges/health")).all()
+        health = connection.execute(statement("status/exchange_health")).all()
     values: dict[str, float] = {
         "cycle.rows": index_prices + sum(result.loaded.inserted for result in collected),
         "cycle.exchanges_failed": sum(1 for row in health if row.enabled and row.failures),

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.mail.outbox import MailFigures, mail_figures
+from coinwatch.notifications.outbox import MailFigures, mail_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def failing_exchanges(engine: Engine) -> list[str]:
 def exchange_health(engine: Engine) -> list[ExchangeHealth]:
     """Every exchange and how it is doing, by code."""
     with transaction(engine) as connection:
-        return [ExchangeHealth(**row) for row in connection.execute(statement("exchanges/health")).mappings()]
+        return [ExchangeHealth(**row) for row in connection.execute(statement("status/exchange_health")).mappings()]
 
 
 def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> Status:
@@ -91,11 +91,11 @@ def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> St
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with transaction(engine) as connection:
-        counts = connection.execute(statement("status"), {"today": today}).mappings().one()
-        alerts = {row.kind: row.alerts for row in connection.execute(statement("status_alerts"), {"now": now})}
-        silent = [SilentRules(**row) for row in connection.execute(statement("status_silent"), {"now": now}).mappings()]
-        size = connection.execute(statement("status_bytes")).scalar_one()
-        disk = [TableSize(**row) for row in connection.execute(statement("status_disk")).mappings()]
+        counts = connection.execute(statement("status/counts"), {"today": today}).mappings().one()
+        alerts = {row.kind: row.alerts for row in connection.execute(statement("status/alerts"), {"now": now})}
+        silent = [SilentRules(**row) for row in connection.execute(statement("status/silent"), {"now": now}).mappings()]
+        size = connection.execute(statement("status/bytes")).scalar_one()
+        disk = [TableSize(**row) for row in connection.execute(statement("status/disk")).mappings()]
     mail = mail_figures(engine, now, mails_per_day)
     return Status(
         exchanges=exchange_health(engine),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.prices.reading import latest_prices
+from coinwatch.prices.history.latest import latest_prices
 from coinwatch.settings import load_settings
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer

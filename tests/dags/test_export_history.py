@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.candles.storage import refresh_candles
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 

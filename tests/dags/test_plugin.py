@@ -44,7 +44,7 @@ apps, _ = plugins_manager.get_fastapi_plugins()
 app = Starlette(routes=[Mount(ours["url_prefix"], ours["app"])])
 browser = TestClient(app, raise_server_exceptions=False)
 import coinwatch_plugin
-from coinwatch.web.access import PUBLIC_EVERYWHERE
+from coinwatch.web.middleware.access import PUBLIC_EVERYWHERE
 for route in coinwatch_plugin.build_app().routes:
     for method in sorted((getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):
         path = route.path.replace("{subscription_id}", "1").replace("/static", "/static/coinwatch.css")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.candles import CandleRow, store_candles
+from coinwatch.prices.candles.storage import CandleRow, store_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
 from tests.conftest import Database

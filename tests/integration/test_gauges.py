@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from coinwatch.gauges import NAMES, escape, send_gauges, send_price_gauges
 from coinwatch.pipeline import push_gauges
-from coinwatch.prices.collecting import CollectResult
-from coinwatch.prices.quality import CHECKS
+from coinwatch.prices.ingest.collection import CollectResult
+from coinwatch.prices.ingest.data_quality import CHECKS
 from coinwatch.settings import Settings
 from tests.support.graphite import GraphiteServer
 from tests.support.ports import free_port

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.database import create_engine, transaction
 from coinwatch.errors import DatabaseError
 from coinwatch.migrations import MIGRATIONS, migrate, setup_database

@@ -8,7 +8,7 @@ import typer.testing
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
-from coinwatch.cli import operate
+from coinwatch.cli import operations as operate
 from coinwatch.database import transaction
 from coinwatch.status import SilentRules, pipeline_status
 from tests.support.quotes import at, load, quote

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
-from coinwatch.exchanges.domain import Quote
+from coinwatch.exchanges.models import Quote
 from coinwatch.prices.catalog import watched_instruments
-from coinwatch.prices.loading import load_quotes
+from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.quotes import START
 
 SLACK = pd.Timedelta(days=1)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.exchanges.domain import Instrument, Quote
+from coinwatch.exchanges.models import Instrument, Quote
 from coinwatch.prices.catalog import watched_instruments
-from coinwatch.prices.loading import LoadResult, load_quotes
+from coinwatch.prices.ingest.loading import LoadResult, load_quotes
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)

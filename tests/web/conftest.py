@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from coinwatch.settings import Settings
-from coinwatch.web.access import Identify, Visitor, identify_by_token
 from coinwatch.web.app import create_app
-from coinwatch.web.website import HERE
+from coinwatch.web.dependencies import HERE
+from coinwatch.web.middleware.access import Identify, Visitor, identify_by_token
 from tests.support.ports import free_port
 from tests.web.browsing import serving
 from tests.web.seed import TOKEN, seed_market, web_settings

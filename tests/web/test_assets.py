@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coinwatch.web.website import HERE
+from coinwatch.web.dependencies import HERE
 
 BUILT_FROM = ("package.json", "package-lock.json", "build_assets.sh")
 

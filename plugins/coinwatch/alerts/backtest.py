@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.alerts.matching import SLACK, judge, prepare
+from coinwatch.alerts.evaluation import SLACK, judge, prepare
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import create_engine, named_errors, statement, transaction
 from coinwatch.errors import InvalidRequest
@@ -89,7 +89,9 @@ def backtest(
         raise InvalidRequest("start", f"A backtest reaches over {LONGEST.days} days at most: ask for a later start.")
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-        prices = connection.execute(statement("backtest/oldest_prices"), {"instrument_id": instrument.instrument_id})
+        prices = connection.execute(
+            statement("alerts/backtest/oldest_prices"), {"instrument_id": instrument.instrument_id}
+        )
         kept_since = _kept_since(prices.one_or_none(), end)
     oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
     subject = {"instrument_id": instrument.instrument_id, "start": start, "known_from": start - SLACK, **asdict(rule)}
@@ -97,20 +99,20 @@ def backtest(
         with connection.begin():
             prepare(connection)
             for table in ("subscriptions", "alerts", "watermarks"):
-                connection.execute(statement(f"backtest/create_{table}"))
+                connection.execute(statement(f"alerts/backtest/create_{table}"))
             if oldest < kept_since:
                 span = subject | {"oldest": oldest, "kept_since": kept_since}
-                connection.execute(statement("backtest/span"), span | {"newest": start})
-                connection.execute(statement("backtest/create_prices"))
-            connection.execute(statement("backtest/add_rule"), subject)
-            connection.execute(statement("backtest/start"), subject)
+                connection.execute(statement("alerts/backtest/span"), span | {"newest": start})
+                connection.execute(statement("alerts/backtest/create_prices"))
+            connection.execute(statement("alerts/backtest/add_rule"), subject)
+            connection.execute(statement("alerts/backtest/start"), subject)
             if oldest < kept_since:
-                connection.execute(statement("backtest/span"), span | {"newest": end})
+                connection.execute(statement("alerts/backtest/span"), span | {"newest": end})
         with connection.begin():
             connection.execute(sa.text("SET TRANSACTION READ ONLY"))
             quotes, _ = judge(connection, start, end, end, start, sweep=True)
-            first_at = connection.execute(statement("backtest/first_quote")).scalar_one()
-            rows = connection.execute(statement("backtest/alerts"))
+            first_at = connection.execute(statement("alerts/backtest/first_quote")).scalar_one()
+            rows = connection.execute(statement("alerts/backtest/alerts"))
             alerts = [PastAlert(**row) for row in rows.mappings()]
     minutes_before = min(kept_since, end) if start < kept_since else None
     market = (instrument.exchange, instrument.base, instrument.quote)
@@ -125,7 +127,7 @@ def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]
         with named_errors(engine), closing(own.connect()) as connection:
             with connection.begin():
                 milliseconds = int(statement_limit / timedelta(milliseconds=1))
-                connection.execute(statement("backtest/room"), {"milliseconds": milliseconds})
+                connection.execute(statement("alerts/backtest/room"), {"milliseconds": milliseconds})
             yield connection
     finally:
         own.dispose()

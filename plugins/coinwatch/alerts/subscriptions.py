@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.alerts.asked_mails import mail_manage_link, may_mail
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
+from coinwatch.notifications.requested_emails import mail_manage_link, may_mail
 from coinwatch.prices.catalog import find_instrument
 
 # The form HTML gives for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
@@ -75,7 +75,7 @@ def subscribe(
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         parameters = {"email": email, "confirmed": confirmed, "now": now}
-        user_id = connection.execute(statement("alerts/find_or_add_user"), parameters).scalar_one()
+        user_id = connection.execute(statement("alerts/subscriptions/find_or_add_user"), parameters).scalar_one()
         wanted = {
             **asdict(rule),
             "user_id": user_id,
@@ -83,19 +83,19 @@ def subscribe(
             "status": "active" if confirmed else "pending",
             "now": now,
         }
-        added = connection.execute(statement("alerts/add_subscription"), wanted).scalar_one_or_none()
+        added = connection.execute(statement("alerts/subscriptions/add_subscription"), wanted).scalar_one_or_none()
         if added is None:
-            same = connection.execute(statement("alerts/same_subscription"), wanted).one()
+            same = connection.execute(statement("alerts/subscriptions/same_subscription"), wanted).one()
             subscription = _get(connection, same.id)
             if same.status == "pending" and confirmed:
-                connection.execute(statement("alerts/confirm"), {"id": same.id, "now": now})
+                connection.execute(statement("alerts/subscriptions/confirm"), {"id": same.id, "now": now})
                 subscription = _get(connection, same.id)
             already = same.status != "pending"
         else:
             if not confirmed:
                 _refuse_too_many(connection, user_id, now)
             subscription, already = _get(connection, added), False
-        connection.execute(statement("alerts/start_watermark"), wanted)
+        connection.execute(statement("alerts/subscriptions/start_watermark"), wanted)
         if not confirmed:
             (_tell_already if already else _ask_for_consent)(connection, user_id, subscription, now)
     if already:  # after the commit, which the mail needs
@@ -109,7 +109,7 @@ def subscribe(
 def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription:
     """The person behind the address consents; confirming again changes nothing. Raises NotFound."""
     with transaction(engine) as connection:
-        connection.execute(statement("alerts/confirm"), {"id": subscription_id, "now": now})
+        connection.execute(statement("alerts/subscriptions/confirm"), {"id": subscription_id, "now": now})
         subscription = _get(connection, subscription_id)
         if subscription.status == "unsubscribed":
             raise NotFound("This subscription has been ended; make a new one to get alerts again.")
@@ -119,13 +119,15 @@ def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription
 def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
     """End a subscription; ending it again changes nothing. Raises NotFound."""
     with transaction(engine) as connection:
-        connection.execute(statement("alerts/unsubscribe"), {"id": subscription_id})
+        connection.execute(statement("alerts/subscriptions/unsubscribe"), {"id": subscription_id})
         return _get(connection, subscription_id)
 
 
 def ask_again(connection: Connection, user_id: int, now: datetime) -> None:
     """Ask for consent to the newest subscription of a person that still waits for it, if there is one."""
-    newest = connection.execute(statement("alerts/newest_pending"), {"user_id": user_id}).scalar_one_or_none()
+    newest = connection.execute(
+        statement("alerts/subscriptions/newest_pending"), {"user_id": user_id}
+    ).scalar_one_or_none()
     if newest is not None:
         _ask_for_consent(connection, user_id, _get(connection, newest), now)
 
@@ -133,7 +135,9 @@ def ask_again(connection: Connection, user_id: int, now: datetime) -> None:
 def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
     """All subscriptions, oldest first, or those of one address."""
     with transaction(engine) as connection:
-        rows = connection.execute(statement("alerts/subscriptions"), {"id": None, "email": email}).mappings()
+        rows = connection.execute(
+            statement("alerts/subscriptions/subscriptions"), {"id": None, "email": email}
+        ).mappings()
         return [Subscription(**row) for row in rows]
 
 
@@ -155,7 +159,7 @@ def check_address(email: str) -> str:
 
 def _refuse_too_many(connection: Connection, user_id: int, now: datetime) -> None:
     parameters = {"user_id": user_id, "asked_since": now - CONSENT_WAITS}
-    if connection.execute(statement("alerts/count_living"), parameters).scalar_one() > MOST_SUBSCRIPTIONS:
+    if connection.execute(statement("alerts/subscriptions/count_living"), parameters).scalar_one() > MOST_SUBSCRIPTIONS:
         raise TooManySubscriptions(
             "email",
             f"This address has {MOST_SUBSCRIPTIONS} alerts, the most it may have. End one of them first; the page "
@@ -188,7 +192,7 @@ def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscri
         "condition": subscription.condition,
     }
     connection.execute(
-        statement("mail/queue_confirmation"),
+        statement("notifications/outbox/queue_confirmation"),
         {
             "subscription_id": str(subscription.id),
             "user_id": user_id,
@@ -201,7 +205,7 @@ def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscri
 
 def _get(connection: Connection, subscription_id: int) -> Subscription:
     parameters = {"id": subscription_id, "email": None}
-    row = connection.execute(statement("alerts/subscriptions"), parameters).mappings().one_or_none()
+    row = connection.execute(statement("alerts/subscriptions/subscriptions"), parameters).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no subscription {subscription_id}.")
     return Subscription(**row)

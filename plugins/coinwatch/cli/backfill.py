@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from coinwatch.cli.output import AsJson, progress_bar, show_json
-from coinwatch.cli.times import moment
+from coinwatch.cli.parsing import moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RetryLater
-from coinwatch.prices.backfill import BackfillResult, backfill_range
-from coinwatch.prices.backfill_run import Progress
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
+from coinwatch.prices.backfill.planning import forget_unavailable
+from coinwatch.prices.backfill.run import Progress
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import watched_pairs
-from coinwatch.prices.fetches import forget_unavailable
 from coinwatch.settings import get_settings
 
 SECONDS_BETWEEN_REFRESHES = 30.0

@@ -7,7 +7,7 @@ import typer
 
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
-from coinwatch.mail.channels import channel_of, send, set_channel
+from coinwatch.notifications.channels import channel_of, send, set_channel
 from coinwatch.settings import get_settings
 
 app = typer.Typer()

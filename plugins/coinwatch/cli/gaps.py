@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.times import day, duration
+from coinwatch.cli.parsing import day, duration
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.prices.gaps import Gap, Status, find_gaps, list_gaps, retry_gaps
-from coinwatch.prices.repairing import RepairResult, repair_gaps
+from coinwatch.prices.backfill.gaps import Gap, Status, find_gaps, list_gaps, retry_gaps
+from coinwatch.prices.backfill.repair import RepairResult, repair_gaps
 from coinwatch.settings import get_settings
 
 app = typer.Typer()

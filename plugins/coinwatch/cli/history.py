@@ -7,16 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from coinwatch.cli.output import AsJson, ago, percent, show_json, show_table
-from coinwatch.cli.times import duration, moment
+from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.words import format_price
-from coinwatch.prices import moments, movers
-from coinwatch.prices.candle_series import CandleSeries, candles, holdings
-from coinwatch.prices.moments import ExchangePrice
-from coinwatch.prices.movers import CoinChanges
-from coinwatch.prices.periods import time_zone
+from coinwatch.mail.formatting import format_price
+from coinwatch.prices.candles.series import CandleSeries, candles, holdings
+from coinwatch.prices.candles.time_grid import time_zone
+from coinwatch.prices.history import as_of as moments
+from coinwatch.prices.history import movers
+from coinwatch.prices.history.as_of import ExchangePrice
+from coinwatch.prices.history.movers import CoinChanges
 from coinwatch.settings import get_settings
 
 app = typer.Typer()

@@ -12,8 +12,8 @@ from coinwatch.cli.output import AsJson, ago, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.mail.outbox import STATES, OutboxRow, drop_mails, retry_mails, show_outbox
-from coinwatch.mail.returned import Returned, take_report
+from coinwatch.mail.bounces import Returned, take_report
+from coinwatch.notifications.outbox import STATES, OutboxRow, drop_mails, retry_mails, show_outbox
 
 app = typer.Typer()
 outbox = typer.Typer(help="Show, retry and drop mails; read reports of mails that came back.", no_args_is_help=True)

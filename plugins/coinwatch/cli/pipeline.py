@@ -6,7 +6,7 @@ from coinwatch.cli.output import AsJson, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError
-from coinwatch.mail.channels import ChannelResult
+from coinwatch.notifications.channels import ChannelResult
 from coinwatch.pipeline import collect_prices, deliver_and_report, match_and_record
 from coinwatch.settings import get_settings
 

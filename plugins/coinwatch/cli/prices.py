@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from coinwatch.cli.output import AsJson, ago, show_json, show_table
-from coinwatch.cli.times import duration, moment
+from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.words import format_price
-from coinwatch.prices.reading import LatestPrice, latest_prices, price_history
+from coinwatch.mail.formatting import format_price
+from coinwatch.prices.history.latest import LatestPrice, latest_prices, price_history
 
 app = typer.Typer()
 

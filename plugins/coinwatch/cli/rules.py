@@ -12,10 +12,10 @@ from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.backtest import backtest as try_rule
 from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metric, Rule, describe
 from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.times import duration, moment
+from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.mail.words import format_price
+from coinwatch.mail.formatting import format_price
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDEST_PICTURE = 60

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.alerts import changes
+from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts import subscriptions as library
 from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.cli.rules import (

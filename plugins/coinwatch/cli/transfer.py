@@ -10,14 +10,14 @@ from coinwatch.cli.output import AsJson, progress_bar, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.prices.candles import SECONDS, Resolution, StoreResult
-from coinwatch.prices.files.gate import EXAMPLES
-from coinwatch.prices.files.gate import Progress as FileProgress
-from coinwatch.prices.files.kinds import TABLES, Format, Table
+from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult
+from coinwatch.prices.transfer.candle_validation import EXAMPLES
+from coinwatch.prices.transfer.candle_validation import Progress as FileProgress
+from coinwatch.prices.transfer.formats.names import TABLES, Format, Table
 from coinwatch.settings import get_settings
 
 if TYPE_CHECKING:
-    from coinwatch.prices.importing import ImportResult
+    from coinwatch.prices.transfer.data_import import ImportResult
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def import_command(
 
     Importing a file again changes nothing. Exit code 1 when a file could not be read; the others are stored.
     """
-    from coinwatch.prices import importing
+    from coinwatch.prices.transfer import data_import as importing
 
     options = importing.ImportOptions(exchange, instrument, format, resolution, volume=not no_volume)
     with progress_bar() as show:
@@ -79,7 +79,7 @@ def export_command(
 
     Writing a day again gives the same files.
     """
-    from coinwatch.prices import exporting
+    from coinwatch.prices.transfer import data_export as exporting
 
     where = destination or get_settings().export_path
     if not where:

@@ -26,7 +26,7 @@ from coinwatch.coinnews.market import Coin, Simulation, Source, Value, by_name, 
 from coinwatch.coinnews.replay import Replay, read_recording
 from coinwatch.coinnews.state import remember_market, remember_replay
 from coinwatch.errors import ConfigurationError
-from coinwatch.listening import open_port
+from coinwatch.ports import open_port
 
 FASTEST = 60_000.0  # a candle every millisecond
 

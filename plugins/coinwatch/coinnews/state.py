@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.times import parse_rfc3339
+from coinwatch.exchanges.timestamps import parse_rfc3339
 
 FILE = "state.json"
 

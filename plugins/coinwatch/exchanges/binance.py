@@ -13,11 +13,11 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, UnknownSymbol
-from coinwatch.exchanges.adapter import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.client import Answer
-from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import from_unix
+from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
+from coinwatch.exchanges.http_client import Answer
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.timestamps import from_unix
+from coinwatch.exchanges.validation import check_quote, refuse
 
 TICKERS = "/api/v3/ticker/24hr"
 PRICES = "/api/v3/ticker/price"

@@ -14,7 +14,7 @@ from urllib.parse import quote as url_quote
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import DoNotRetry, UnknownSymbol
-from coinwatch.exchanges.adapter import (
+from coinwatch.exchanges.base import (
     Adapter,
     Pace,
     Wire,
@@ -25,10 +25,10 @@ from coinwatch.exchanges.adapter import (
     one_by_one,
     try_parse,
 )
-from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.client import Answer
-from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import from_unix, parse_rfc3339
+from coinwatch.exchanges.http_client import Answer
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
+from coinwatch.exchanges.validation import check_quote, refuse
 from coinwatch.settings import ExchangeSettings, Settings
 
 PRODUCTS = "/products"

@@ -12,10 +12,10 @@ from urllib.parse import quote as url_quote
 from urllib.parse import urlsplit
 
 from coinwatch.errors import ExchangeError
-from coinwatch.exchanges.adapter import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import from_unix
+from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.timestamps import from_unix
+from coinwatch.exchanges.validation import check_quote, refuse
 
 SIMPLE_PRICE = "/api/v3/simple/price"
 COINS_LIST = "/api/v3/coins/list"

@@ -10,10 +10,10 @@ from typing import ClassVar
 from urllib.parse import quote as url_quote
 
 from coinwatch.errors import DoNotRetry
-from coinwatch.exchanges.adapter import Adapter, Wire, batch, one_by_one, try_parse
-from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import parse_rfc3339
+from coinwatch.exchanges.base import Adapter, Wire, batch, one_by_one, try_parse
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.timestamps import parse_rfc3339
+from coinwatch.exchanges.validation import check_quote, refuse
 
 CURRENCY = "USD"
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
-from coinwatch.exchanges.adapter import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.check import check_quote, refuse
-from coinwatch.exchanges.domain import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
-from coinwatch.exchanges.times import from_unix
+from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.timestamps import from_unix
+from coinwatch.exchanges.validation import check_quote, refuse
 
 ASSET_PAIRS = "/0/public/AssetPairs"
 TICKER = "/0/public/Ticker"

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater
-from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.settings import Settings
 

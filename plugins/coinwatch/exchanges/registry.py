@@ -5,7 +5,7 @@ from importlib import import_module
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.domain import Exchange
+from coinwatch.exchanges.models import Exchange
 from coinwatch.settings import ExchangeSettings, Settings
 
 # adapter name -> module and class; imported on first use, because ccxt alone costs over a second.
@@ -15,7 +15,7 @@ ADAPTERS = {
     "binance": "coinwatch.exchanges.binance:Binance",
     "coinbase": "coinwatch.exchanges.coinbase:Coinbase",
     "kraken": "coinwatch.exchanges.kraken:Kraken",
-    "ccxt": "coinwatch.exchanges.through_ccxt:ThroughCcxt",
+    "ccxt": "coinwatch.exchanges.ccxt_adapter:ThroughCcxt",
 }
 
 

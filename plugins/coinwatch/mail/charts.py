@@ -20,8 +20,8 @@ from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import Metric
 from coinwatch.database import transaction
-from coinwatch.mail.words import format_price
-from coinwatch.prices.thinning import Point, Span, read_points
+from coinwatch.mail.formatting import format_price
+from coinwatch.prices.history.downsampling import Point, Span, read_points
 
 DAY = timedelta(hours=24)
 POINTS = 280  # one for every two points of the picture's width

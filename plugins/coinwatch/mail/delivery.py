@@ -32,12 +32,12 @@ from coinwatch.errors import (
     TemporaryMailError,
 )
 from coinwatch.mail.charts import Charts
-from coinwatch.mail.claims import BATCH, Claimed, Claims, Wait
 from coinwatch.mail.connection import MailConnection
+from coinwatch.mail.graceful_stop import Stop, stopping_gently
 from coinwatch.mail.messages import Mail, Writer
-from coinwatch.mail.refused import disable_address
 from coinwatch.mail.smtp import parse_smtp_url
-from coinwatch.mail.stopping import Stop, stopping_gently
+from coinwatch.notifications.claims import BATCH, Claimed, Claims, Wait
+from coinwatch.notifications.suppression import disable_address
 from coinwatch.settings import Settings
 
 FIRST_PAUSE = timedelta(seconds=30)
@@ -111,10 +111,10 @@ class _Sender:
 
     def result(self) -> DeliveryResult:
         with transaction(self._engine) as database:
-            depth = database.execute(statement("mail/depth")).one()
+            depth = database.execute(statement("notifications/outbox/depth")).one()
             held = 0
             if self.claims.capped:
-                held = database.execute(statement("mail/due"), {"now": self._clock()}).scalar_one()
+                held = database.execute(statement("notifications/outbox/due"), {"now": self._clock()}).scalar_one()
         counts = {"sent": self.claims.sent, "retried": self._retried, "failed": self._failed}
         if held:
             log.warning("daily limit of mails reached, the rest waits", held=held, limit=self._settings.mails_per_day)

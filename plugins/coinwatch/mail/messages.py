@@ -17,10 +17,10 @@ from markupsafe import escape
 from coinwatch.alerts.rules import Metric
 from coinwatch.errors import ConfigurationError
 from coinwatch.mail.charts import Chart
-from coinwatch.mail.contents import CHART, CLOSES, CONFIRM, MANAGE, OPENS, UNSUBSCRIBE, content_of, slot
+from coinwatch.mail.content import CHART, CLOSES, CONFIRM, MANAGE, OPENS, UNSUBSCRIBE, content_of, slot
+from coinwatch.mail.formatting import format_price, place, unit, wrapped
 from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
 from coinwatch.mail.mime import Picture, assemble, mailbox, unstructured
-from coinwatch.mail.words import format_price, place, unit, wrapped
 from coinwatch.settings import Settings
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from coinwatch import __version__
 from coinwatch.database import Lock, fetch, hold, statement, transaction
 from coinwatch.errors import NotFound
-from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.settings import Settings
 
@@ -42,7 +42,10 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
     """
     fingerprint = _fingerprint(settings)
     with transaction(engine) as connection:
-        if not force and connection.execute(statement("exchanges/fingerprint")).scalar_one_or_none() == fingerprint:
+        if (
+            not force
+            and connection.execute(statement("prices/catalog/fingerprint")).scalar_one_or_none() == fingerprint
+        ):
             return
     configured = _configured_instruments(settings)
     instruments = {
@@ -60,29 +63,29 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
     }
     with transaction(engine) as connection:
         hold(connection, Lock.CATALOG)
-        connection.execute(statement("exchanges/merge_exchanges"), exchanges)
-        connection.execute(statement("exchanges/merge_coins"), coins)
-        connection.execute(statement("exchanges/switch_off_coins"), coins)
-        connection.execute(statement("exchanges/merge_instruments"), instruments)
-        connection.execute(statement("exchanges/switch_off_instruments"), instruments)
-        connection.execute(statement("exchanges/remember_fingerprint"), {"fingerprint": fingerprint})
+        connection.execute(statement("prices/catalog/merge_exchanges"), exchanges)
+        connection.execute(statement("prices/catalog/merge_coins"), coins)
+        connection.execute(statement("prices/catalog/switch_off_coins"), coins)
+        connection.execute(statement("prices/catalog/merge_instruments"), instruments)
+        connection.execute(statement("prices/catalog/switch_off_instruments"), instruments)
+        connection.execute(statement("prices/catalog/remember_fingerprint"), {"fingerprint": fingerprint})
 
 
 def enabled_exchanges(engine: Engine) -> list[str]:
     """Codes of the exchanges to fetch from, sorted; never the index."""
     with transaction(engine) as connection:
-        return list(connection.execute(statement("exchanges/enabled")).scalars())
+        return list(connection.execute(statement("prices/catalog/enabled")).scalars())
 
 
 def exchange_id(connection: Connection, exchange: str) -> int | None:
     """The id of an exchange in the tables, None when it is not there."""
-    status = connection.execute(statement("exchanges/status_of"), {"exchange": exchange}).one_or_none()
+    status = connection.execute(statement("prices/catalog/status_of"), {"exchange": exchange}).one_or_none()
     return None if status is None else int(status.id)
 
 
 def watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
     """Instruments to fetch from one exchange, with their ids."""
-    rows = connection.execute(statement("exchanges/instruments_of"), {"exchange": exchange})
+    rows = connection.execute(statement("prices/catalog/instruments_of"), {"exchange": exchange})
     return {Instrument(row.exchange, row.base, row.quote, row.symbol): row.instrument_id for row in rows}
 
 
@@ -108,7 +111,7 @@ def find_instrument(
     """
     where = (exchange or INDEX).strip().lower()
     parameters = {"coin": coin.strip(), "exchange": where}
-    found = fetch(connection, "exchanges/find_instruments", parameters, FoundInstrument)
+    found = fetch(connection, "prices/catalog/find_instruments", parameters, FoundInstrument)
     wanted = quote.strip().upper() if quote else None
     for instrument in found:
         if wanted in {None, instrument.quote}:
@@ -122,7 +125,7 @@ def find_instrument(
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
     """Switch an exchange on or off for all coming cycles; NotFound when there is none of that code."""
     with transaction(engine) as connection:
-        changed = connection.execute(statement("exchanges/set_enabled"), {"exchange": code, "enabled": enabled})
+        changed = connection.execute(statement("prices/catalog/set_enabled"), {"exchange": code, "enabled": enabled})
         if changed.rowcount == 0:
             raise NotFound(f"There is no exchange {code!r} in the tables. See: coinwatch exchanges list")
 
@@ -130,7 +133,7 @@ def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
 def unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
     """Configured exchanges whose switch is ``auto`` and has not been decided yet."""
     with transaction(engine) as connection:
-        unprobed = connection.execute(statement("exchanges/unprobed")).scalars()
+        unprobed = connection.execute(statement("prices/catalog/unprobed")).scalars()
         return [code for code in unprobed if code in settings.exchanges and settings.exchanges[code].enabled == "auto"]
 
 
@@ -139,7 +142,7 @@ def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) ->
     with transaction(engine) as connection:
         for code, answered in answers.items():
             parameters = {"exchange": code, "enabled": answered, "now": now}
-            connection.execute(statement("exchanges/record_probe"), parameters)
+            connection.execute(statement("prices/catalog/record_probe"), parameters)
 
 
 def _fingerprint(settings: Settings) -> str:
@@ -162,10 +165,10 @@ def _configured_instruments(settings: Settings) -> list[Instrument]:
 
 
 def _what_there_is(connection: Connection, coin: str, exchange: str) -> str:
-    exchanges = list(connection.execute(statement("exchanges/codes")).scalars())
+    exchanges = list(connection.execute(statement("prices/catalog/codes")).scalars())
     if exchange not in exchanges:
         return (
             f"There is no exchange {exchange!r}. Known: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
         )
-    coins = connection.execute(statement("exchanges/coins_of"), {"exchange": exchange}).scalars()
+    coins = connection.execute(statement("prices/catalog/coins_of"), {"exchange": exchange}).scalars()
     return f"{coin!r} is not watched at {exchange}. Watched there: {', '.join(coins) or 'nothing'}."

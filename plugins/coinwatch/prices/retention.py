@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
 
 # Each try makes everybody who uses prices wait for half a second at most; in between they work off what waited.
@@ -51,7 +51,7 @@ def drop_old_prices(
         return RetentionResult()
     limit = (now - timedelta(days=settings.prices_keep_days)).astimezone(UTC).date()
     with transaction(engine) as connection:
-        days = list(connection.execute(statement("prices/days_before"), {"limit": limit}).scalars())
+        days = list(connection.execute(statement("prices/retention/days_before"), {"limit": limit}).scalars())
     if days:
         refresh_candles(engine)
     dropped, kept = [], {}
@@ -70,7 +70,7 @@ def merge_fetches(engine: Engine, now: datetime) -> int:
     """Join what exchanges answered for neighbouring stretches of history more than a week ago; the rows saved."""
     with transaction(engine) as connection:
         parameters = {"asked_before": now - RECENT_FETCHES}
-        return int(connection.execute(statement("candles/merge_fetches"), parameters).scalar_one())
+        return int(connection.execute(statement("prices/retention/merge_fetches"), parameters).scalar_one())
 
 
 def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:
@@ -79,7 +79,7 @@ def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tupl
         if minutes := _minutes_behind(engine, day):
             return "behind", f"{minutes} minutes of its quotes are in no candle, though they were made again."
         with transaction(engine) as connection:
-            outcome = connection.execute(statement("prices/drop_partition"), {"day": day}).scalar_one()
+            outcome = connection.execute(statement("prices/retention/drop_partition"), {"day": day}).scalar_one()
         if outcome == "unjudged":
             return outcome, "alerts have not been matched that far yet. Look at the task match_alerts."
         if outcome in {"dropped", "absent"}:
@@ -97,7 +97,7 @@ def _minutes_behind(engine: Engine, day: date) -> int:
     bounds = {"start": start, "end": start + timedelta(days=1)}
     for last in (False, True):
         with transaction(engine) as connection:
-            behind = connection.execute(statement("prices/mark_behind"), bounds).all()
+            behind = connection.execute(statement("prices/retention/mark_behind"), bounds).all()
         if not behind or last:
             break
         log.warning("candles are missing, making them", day=day.isoformat(), instruments=len(behind))

@@ -14,16 +14,25 @@ from starlette.staticfiles import StaticFiles
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web import aliases, api, docs, health, history_api, mail_links, managing, pages, people_api, subscribing
-from coinwatch.web.access import AccessGuard, Identify
-from coinwatch.web.answers import (
+from coinwatch.web.api import health
+from coinwatch.web.api import history as history_api
+from coinwatch.web.api import legacy_routes as aliases
+from coinwatch.web.api import routes as api
+from coinwatch.web.api import subscribers as people_api
+from coinwatch.web.dependencies import STATIC, Site, templates
+from coinwatch.web.error_handlers import (
     answer_coinwatch_error,
     answer_http_error,
     answer_validation_error,
 )
-from coinwatch.web.request_log import RequestLog
-from coinwatch.web.safety import BodyLimit, OriginCheck, SecurityHeaders
-from coinwatch.web.website import STATIC, Site, templates
+from coinwatch.web.middleware.access import AccessGuard, Identify
+from coinwatch.web.middleware.request_log import RequestLog
+from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
+from coinwatch.web.pages import api_docs as docs
+from coinwatch.web.pages import email_links as mail_links
+from coinwatch.web.pages import manage as managing
+from coinwatch.web.pages import prices as pages
+from coinwatch.web.pages import subscribe as subscribing
 
 DESCRIPTION = (
     "Prices as coinwatch recorded them, and mails when they move. Times are UTC, percentages are percent "

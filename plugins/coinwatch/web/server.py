@@ -3,10 +3,10 @@
 import uvicorn
 
 from coinwatch.database import get_engine
-from coinwatch.listening import open_port
+from coinwatch.ports import open_port
 from coinwatch.settings import get_settings
-from coinwatch.web.access import identify_by_token
 from coinwatch.web.app import create_app
+from coinwatch.web.middleware.access import identify_by_token
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:

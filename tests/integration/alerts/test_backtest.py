@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from coinwatch.alerts.backtest import backtest
-from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, TookTooLong
-from coinwatch.prices.candles import refresh_candles
+from coinwatch.prices.candles.storage import refresh_candles
 from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
 from tests.support.quotes import at, load, quote
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from coinwatch.alerts import matching
-from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts import evaluation as matching
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction

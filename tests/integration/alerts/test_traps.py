@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts import matching
-from coinwatch.alerts.matching import judge, match_alerts, prepare
+from coinwatch.alerts import evaluation as matching
+from coinwatch.alerts.evaluation import judge, match_alerts, prepare
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from tests.integration.alerts.test_rules import add, feed, fired, minutes

@@ -13,9 +13,9 @@ import requests
 
 from coinwatch.coinnews.server import serve
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.domain import Instrument
+from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
-from coinwatch.exchanges.times import parse_rfc3339
+from coinwatch.exchanges.timestamps import parse_rfc3339
 from coinwatch.settings import load_settings
 from tests.support.ports import free_port
 

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from coinwatch.coinnews.market import load_coins
 from coinwatch.coinnews.server import create_app
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.times import parse_rfc3339
+from coinwatch.exchanges.timestamps import parse_rfc3339
 from coinwatch.settings import load_settings
 
 START = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from coinwatch.exchanges.domain import Exchange, Instrument
+from coinwatch.exchanges.models import Exchange, Instrument
 from coinwatch.exchanges.registry import ADAPTERS
 from coinwatch.settings import load_settings
 from tests.exchange_server import ExchangeServer

@@ -7,7 +7,7 @@ import pytest
 
 from coinwatch.errors import DoNotRetry, RetryLater
 from coinwatch.exchanges.binance import Binance
-from coinwatch.exchanges.domain import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, Refusal
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

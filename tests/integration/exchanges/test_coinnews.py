@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coinwatch.exchanges.coinnews import Coinnews
-from coinwatch.exchanges.domain import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, Refusal
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
-from coinwatch.exchanges.domain import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, Refusal
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTES, VENUES
 from tests.support.ports import free_port

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coinwatch.errors import DoNotRetry, RetryLater, UnknownSymbol
-from coinwatch.exchanges.domain import Exchange, Instrument
+from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTES, VENUES, candles
 from tests.exchange_server.recorded import RecordedCandle

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coinwatch.errors import ExchangeError
-from coinwatch.exchanges.domain import Exchange, Instrument
+from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import VENUES
 from tests.exchange_server.venues import answer

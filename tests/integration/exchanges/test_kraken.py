@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coinwatch.errors import DoNotRetry, RetryLater, RetryNow
-from coinwatch.exchanges.domain import Exchange, Instrument
+from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

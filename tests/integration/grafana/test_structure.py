@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from coinwatch.prices.gaps import expected_within
+from coinwatch.prices.backfill.gaps import expected_within
 from coinwatch.settings import load_settings
 from grafana.generate import lacks
 from grafana.place import place

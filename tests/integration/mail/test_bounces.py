@@ -7,18 +7,18 @@ import pytest
 import sqlalchemy as sa
 import typer.testing
 
-from coinwatch.alerts.changes import pause
-from coinwatch.alerts.matching import match_alerts
-from coinwatch.alerts.people import person_of
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscription_changes import pause
 from coinwatch.alerts.subscriptions import confirm, get_subscription, subscribe
-from coinwatch.cli import people as people_commands
+from coinwatch.cli import subscribers as people_commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.mail.claims import LEASE
 from coinwatch.mail.delivery import deliver_mail
-from coinwatch.mail.outbox import drop_mails, retry_mails, show_outbox
-from coinwatch.mail.refused import COMPLAINED, disable_address, wake_refused
+from coinwatch.notifications.claims import LEASE
+from coinwatch.notifications.outbox import drop_mails, retry_mails, show_outbox
+from coinwatch.notifications.subscribers import person_of
+from coinwatch.notifications.suppression import COMPLAINED, disable_address, wake_refused
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts.matching import match_alerts
+from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import create_engine, transaction
-from coinwatch.mail.claims import LEASE, Claims
 from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail, retry_pause
+from coinwatch.notifications.claims import LEASE, Claims
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.ports import free_port

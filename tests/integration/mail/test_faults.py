@@ -14,8 +14,8 @@ from tests.support.faults.points import POINTS
 from tests.support.faults.run import Outcome
 
 SOON = {  # what makes up the waiting, so that a run takes seconds
-    "coinwatch.mail.claims.LEASE": timedelta(seconds=3),
-    "coinwatch.mail.claims.RENEWED_AFTER": timedelta(seconds=1),
+    "coinwatch.notifications.claims.LEASE": timedelta(seconds=3),
+    "coinwatch.notifications.claims.RENEWED_AFTER": timedelta(seconds=1),
     "coinwatch.mail.delivery.FIRST_PAUSE": timedelta(seconds=1),
     "coinwatch.mail.delivery.AWAY_PAUSE": timedelta(seconds=1),
     "coinwatch.mail.smtp.TIMEOUT_SECONDS": 1,

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
-from coinwatch.exchanges.domain import Refusal
-from coinwatch.prices.candles import count_stale, refresh_candles
-from coinwatch.prices.partitions import ensure_partitions, prepare_partitions
+from coinwatch.exchanges.models import Refusal
+from coinwatch.prices.candles.storage import count_stale, refresh_candles
+from coinwatch.prices.ingest.partitions import ensure_partitions, prepare_partitions
 from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
 from coinwatch.settings import Settings
 from tests.conftest import Database
@@ -35,7 +35,9 @@ def owner(database: Database) -> Iterator[sa.Engine]:
 
 def days(engine: sa.Engine) -> list[date]:
     with transaction(engine) as connection:
-        return list(connection.execute(statement("prices/days_before"), {"limit": date(9999, 1, 1)}).scalars())
+        return list(
+            connection.execute(statement("prices/retention/days_before"), {"limit": date(9999, 1, 1)}).scalars()
+        )
 
 
 def candles(engine: sa.Engine) -> list[tuple[object, ...]]:
@@ -271,7 +273,7 @@ def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: s
         )
     refresh_candles(catalog)
     with catalog.connect() as connection:
-        explain = sa.text("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement("prices/mark_behind").text)
+        explain = sa.text("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement("prices/retention/mark_behind").text)
         bounds = {"start": datetime(2026, 3, 2, tzinfo=UTC), "end": datetime(2026, 3, 3, tzinfo=UTC)}
         plan = "\n".join(connection.execute(explain, bounds).scalars())
     assert "prices_20260302" in plan
@@ -287,11 +289,13 @@ def test_the_application_may_drop_a_day_by_the_function_alone(database: Database
         connection.execute(sa.text("DROP TABLE prices_20260301"))
     reader = create_engine(database.url("reader"))
     with pytest.raises(sa.exc.ProgrammingError, match="permission denied"), reader.begin() as connection:
-        connection.execute(statement("prices/drop_partition"), {"day": FIRST})
+        connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST})
     reader.dispose()
     with transaction(catalog) as connection:
-        assert connection.execute(statement("prices/drop_partition"), {"day": FIRST}).scalar_one() == "dropped"
-        assert connection.execute(statement("prices/drop_partition"), {"day": FIRST}).scalar_one() == "absent"
+        assert (
+            connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST}).scalar_one() == "dropped"
+        )
+        assert connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST}).scalar_one() == "absent"
 
 
 def test_postgres_being_away_is_a_database_error(settings: Settings) -> None:

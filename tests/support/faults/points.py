@@ -29,16 +29,16 @@ class Moment:
 
 # None: the mail server knows. The number: up to which time the cycle gets there a fault may wait.
 POINTS: Mapping[str, tuple[Moment | None, int]] = {
-    "before fetch": (Moment("before", "exchanges/begin_live"), 3),
-    "after COPY": (Moment("before", "prices/insert_batch"), 3),
-    "after upsert": (Moment("after", "prices/insert_batch"), 3),
-    "after match": (Moment("after", "alerts/fire"), 1),
-    "after outbox commit": (Moment("committed", "alerts/fire"), 1),
-    "after claim": (Moment("committed", "mail/claim"), 1),
+    "before fetch": (Moment("before", "prices/ingest/begin_live"), 3),
+    "after COPY": (Moment("before", "prices/ingest/insert_batch"), 3),
+    "after upsert": (Moment("after", "prices/ingest/insert_batch"), 3),
+    "after match": (Moment("after", "alerts/evaluation/fire"), 1),
+    "after outbox commit": (Moment("committed", "alerts/evaluation/fire"), 1),
+    "after claim": (Moment("committed", "notifications/outbox/claim"), 1),
     "after RCPT": (None, 20),
     "after the final dot": (None, 20),
     "after 250": (None, 20),
-    "after mark-sent": (Moment("committed", "mail/mark_sent"), 3),
+    "after mark-sent": (Moment("committed", "notifications/outbox/mark_sent"), 3),
 }
 ANYWHERE = "anywhere"  # at a random moment of the cycle, in the middle of whatever it does
 SEEN_BY_MAIL_SERVER = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "answered"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from coinwatch.coinnews.market import COMMON, YEAR_SECONDS, Simulation, by_name, load_coins, simulated_price
 from coinwatch.coinnews.replay import Recording, Replay
 from coinwatch.coinnews.server import rfc3339
-from coinwatch.exchanges.times import parse_rfc3339
+from coinwatch.exchanges.timestamps import parse_rfc3339
 from coinwatch.settings import load_settings
 
 COINS = load_coins()

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT
 from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
 from coinwatch.mail.charts import Chart
+from coinwatch.mail.formatting import format_price, news
 from coinwatch.mail.links import confirmation_link, read_confirmation, read_manage, read_unsubscribe, unsubscribe_link
 from coinwatch.mail.messages import Writer
 from coinwatch.mail.smtp import MailServer, parse_smtp_url
-from coinwatch.mail.words import format_price, news
 from tests.support.settings import make_settings
 
 SETTINGS = make_settings()

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.prices.backfill import BackfillResult
-from coinwatch.prices.candles import StoreResult, refresh_candles
+from coinwatch.prices.backfill.backfill import BackfillResult
+from coinwatch.prices.candles.storage import StoreResult, refresh_candles
 from tests.exchange_server import ExchangeServer
 from tests.support.backfilling import (
     DAY,

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
-from coinwatch.prices.backfill import backfill_range, exchanges_with_candles
-from coinwatch.prices.backfill_run import Progress
+from coinwatch.prices.backfill.backfill import backfill_range, exchanges_with_candles
+from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer

@@ -1,0 +1,60 @@
+"""``alerts.txt``: a line per alert, for people who follow it with tail and for scripts.
+
+The file itself says how far it got: its last line carries the newest alert's id. A run that died before
+writing is made up for by the next one.
+"""
+
+import fcntl
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Engine
+
+from coinwatch.database import statement, transaction
+
+BATCH = 10_000
+TAIL_BYTES = 4096
+ALERT_ID = re.compile(rb"alert (\d+)$")
+
+
+def append_alerts(engine: Engine, path: Path) -> int:
+    """Append all alerts that the file lacks; the number of lines written.
+
+    A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00 % since 100.0 (limit 5 % either) alert 17``.
+    Raises OSError when the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        last, written = _last_alert(file), 0
+        while True:
+            with transaction(engine) as connection:
+                rows = connection.execute(statement("alerts/alerts_after"), {"alert_id": last, "most": BATCH}).all()
+            for row in rows:
+                limit = f"level {row.threshold:g}" if row.kind == "crosses" else f"limit {row.threshold:g} %"
+                line = (
+                    f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {row.price!r} "
+                    f"{row.change_percent:+.2f} % since {row.reference!r} ({limit} {row.direction}) "
+                    f"alert {row.id}\n"
+                )
+                file.write(line.encode())
+                last = row.id
+            written += len(rows)
+            if len(rows) < BATCH:
+                return written
+
+
+def _last_alert(file: BinaryIO) -> int:
+    """The id in the last whole line; a line cut off by a crash is removed."""
+    size = file.seek(0, os.SEEK_END)
+    start = file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read()
+    whole = tail[: tail.rfind(b"\n") + 1]
+    if len(whole) < len(tail):
+        file.truncate(start + len(whole))
+    for line in reversed(whole.splitlines()):
+        if found := ALERT_ID.search(line):
+            return int(found.group(1))
+    return 0

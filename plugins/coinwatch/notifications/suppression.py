@@ -1,0 +1,45 @@
+"""Addresses that take no mail of ours any more: their rules rest until the person, or an operator, wakes them.
+
+Disabling locks a person before their subscriptions, the matcher the other way round: who disables or wakes takes the
+matcher's turn first.
+"""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.errors import NotFound
+
+COMPLAINED = "one of our mails was reported as spam"
+
+log = structlog.get_logger()
+
+
+def disable_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
+    """Send nothing more to an address until its person says so; how many rules rest by that.
+
+    Whoever locks mails in the same transaction holds Lock.MATCHING before.
+    """
+    hold(connection, Lock.MATCHING)
+    parameters = {"recipient": recipient, "now": now, "reason": reason}
+    return connection.execute(statement("notifications/disable_address"), parameters).rowcount
+
+
+def wake_refused(
+    engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
+) -> tuple[int, int]:
+    """Mail those again whom the server refused: one address, or all since a moment; how many people and rules.
+
+    For an operator who mended what the refusals came from. Paused rules judge again what comes from now on. Whoever
+    reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
+    """
+    with transaction(engine) as connection:
+        hold(connection, Lock.MATCHING)
+        whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
+        woken = connection.execute(statement("notifications/wake_refused"), whom).one()
+    if not woken.people:
+        raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
+    log.info("refused addresses woken", people=woken.people, rules=woken.rules)
+    return woken.people, woken.rules

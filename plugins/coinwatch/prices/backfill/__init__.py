@@ -1,0 +1,1 @@
+"""Filling the past: planning, running, rate limiting, gaps, repair."""

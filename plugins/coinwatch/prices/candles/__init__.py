@@ -1,0 +1,1 @@
+"""Candles (OHLCV): storage, the time grid, reads at any resolution."""

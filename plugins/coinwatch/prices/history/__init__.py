@@ -1,0 +1,1 @@
+"""Reading stored prices: latest, series, downsampling, as-of, movers."""

@@ -1,0 +1,188 @@
+"""One exchange's part of a cycle: ask it, load what it says, remember how it went."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import Engine
+
+from coinwatch.clock import Clock, utc_now
+from coinwatch.database import statement, transaction
+from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater, RetryNow
+from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, Refusal
+from coinwatch.exchanges.registry import open_exchange
+from coinwatch.prices.catalog import watched_instruments
+from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_refusals
+from coinwatch.settings import Settings
+
+PAUSE_BETWEEN_TRIES_SECONDS = 1.0
+# A timer that fires a little early must not make an exchange with a minimum interval miss every second turn.
+EARLY = timedelta(seconds=10)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectResult:
+    """What one exchange brought in this cycle. ``resting_until``: not asked, because its interval is not over."""
+
+    exchange: str
+    quotes: int = 0
+    loaded: LoadResult = field(default_factory=LoadResult)
+    fetch_seconds: float = 0.0
+    resting_until: datetime | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON and so for Airflow's XCom."""
+        values = asdict(self)
+        values["loaded"]["refused"] = {reason.value: count for reason, count in self.loaded.refused.items()}
+        values["resting_until"] = self.resting_until.isoformat() if self.resting_until else None
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The result that ``as_dict`` made the values of."""
+        loaded = values["loaded"]
+        refused = {Refusal(reason): count for reason, count in loaded["refused"].items()}
+        rest = values["resting_until"]
+        return cls(
+            **{
+                **values,
+                "loaded": LoadResult(**{**loaded, "refused": refused}),
+                "resting_until": datetime.fromisoformat(rest) if rest else None,
+            }
+        )
+
+
+def collect_exchange(
+    engine: Engine,
+    settings: Settings,
+    code: str,
+    *,
+    clock: Clock = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> CollectResult:
+    """Fetch and load the latest quotes of one exchange.
+
+    1. leave it alone while it is blocked (RetryLater) or its minimum interval is running;
+    2. ask it, once more at once after passing trouble; calls for history wait meanwhile;
+    3. load the quotes, also those that came before a fetch was cut short;
+    4. remember success or failure for all workers.
+
+    Raises the ExchangeError after it was recorded, or DatabaseError.
+    """
+    with transaction(engine) as connection:
+        status = connection.execute(statement("prices/catalog/status_of"), {"exchange": code}).one_or_none()
+        instruments = watched_instruments(connection, code)
+    if status is None:
+        raise ConfigurationError(f"The exchange {code!r} is not in the tables yet. Run: coinwatch migrate")
+    if status.blocked_until and status.blocked_until > clock():
+        until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
+        raise RetryLater(
+            code, f"not asked, because it wants a pause until {until}: {status.last_error}", status.blocked_until
+        )
+
+    with closing(open_exchange(code, settings)) as adapter:
+        rest = _resting_until(adapter, status.last_success_at)
+        if rest and rest > clock():
+            log.info("exchange rests", exchange=code, until=rest.isoformat())
+            return CollectResult(code, resting_until=rest)
+        started = time.monotonic()
+        try:
+            with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
+                batch = _fetch(adapter, list(instruments), sleep)
+            if instruments and not batch.quotes:
+                raise batch.trouble or _nothing_usable(code, [quote.reason for quote in batch.refused])
+        except ExchangeError as error:
+            _record_failure(engine, status.id, error, clock())
+            raise
+        fetch_seconds = time.monotonic() - started
+
+    log_refusals(batch.refused)
+    max_age = timedelta(days=settings.quote_max_age_days)
+    loaded = load_quotes(engine, instruments, batch.quotes, now=clock(), max_age=max_age)
+    refused = Counter(quote.reason for quote in batch.refused) + Counter(loaded.refused)
+    loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, refused)
+    result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
+    _log(result)
+    trouble = batch.trouble
+    if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
+        trouble = _nothing_usable(code, list(refused.elements()))
+    if trouble:
+        _record_failure(engine, status.id, trouble, clock())
+        raise trouble
+    with transaction(engine) as connection:
+        parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
+        connection.execute(statement("prices/ingest/record_success"), parameters)
+    return result
+
+
+@contextmanager
+def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[None]:
+    """Calls for history wait while this lasts, or until the given moment should this worker die."""
+    with transaction(engine) as connection:
+        connection.execute(statement("prices/ingest/begin_live"), {"exchange_id": exchange_id, "until": until})
+    try:
+        yield
+    finally:
+        with transaction(engine) as connection:
+            connection.execute(statement("prices/ingest/end_live"), {"exchange_id": exchange_id})
+
+
+def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
+    """Quotes of all instruments; after passing trouble those that are missing are asked for once more."""
+    first = _fetch_once(adapter, instruments)
+    if not isinstance(first.trouble, RetryNow):
+        return first
+    log.warning("exchange failed, trying again", exchange=adapter.code, error=first.trouble.reason)
+    sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+    answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.refused}
+    missing = [item for item in instruments if item not in answered and item.symbol not in answered]
+    second = _fetch_once(adapter, missing)
+    return QuoteBatch([*first.quotes, *second.quotes], [*first.refused, *second.refused], second.trouble)
+
+
+def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
+    try:
+        return adapter.fetch_quotes(instruments)
+    except RetryNow as error:
+        return QuoteBatch(trouble=error)
+
+
+def _nothing_usable(code: str, refused: Sequence[Refusal]) -> RetryNow:
+    reasons = ", ".join(sorted({reason.value for reason in refused})) or "the answer was empty"
+    clock = "; is this machine's clock right?" if {Refusal.FROM_THE_FUTURE, Refusal.TOO_OLD} & set(refused) else ""
+    return RetryNow(code, f"answered, but with no usable price of {len(refused)} ({reasons}{clock})")
+
+
+def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
+    if not last_success_at or adapter.minimum_interval_seconds <= 0:
+        return None
+    return last_success_at + timedelta(seconds=adapter.minimum_interval_seconds) - EARLY
+
+
+def _record_failure(engine: Engine, exchange_id: int, error: ExchangeError, now: datetime) -> None:
+    until = error.not_before if isinstance(error, RetryLater) else None
+    with transaction(engine) as connection:
+        connection.execute(
+            statement("prices/ingest/record_failure"),
+            {"exchange_id": exchange_id, "now": now, "blocked_until": until, "error": error.reason},
+        )
+
+
+def _log(result: CollectResult) -> None:
+    log.info(
+        "quotes loaded",
+        exchange=result.exchange,
+        quotes=result.quotes,
+        inserted=result.loaded.inserted,
+        repeated=result.loaded.repeated,
+        conflicting=result.loaded.conflicting,
+        refused={reason.value: count for reason, count in result.loaded.refused.items()},
+        fetch_seconds=round(result.fetch_seconds, 3),
+    )

@@ -1,0 +1,167 @@
+"""Checks of the data itself: is it coming, do the exchanges agree, does it move, is there volume.
+
+Each check is one statement over the latest quotes or the last hours, whatever else is stored, and gives sentences for
+a person; no sentence means that all is well.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from math import ceil
+from typing import Any
+
+from sqlalchemy import Engine, Row
+
+from coinwatch.database import statement, transaction
+from coinwatch.exchanges.registry import open_exchange
+from coinwatch.prices.ingest.collection import EARLY
+from coinwatch.settings import Settings
+
+Check = Callable[[Engine, Settings, datetime], list[str]]
+
+# How far the others have to have moved before a price that stands still is suspect, and in how many quotes it has to.
+MOVED_PERCENT = 0.1
+LEAST_QUOTES = 3
+VOLUME_SINCE = timedelta(days=1)
+
+
+def stale_instruments(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Instruments whose newest price is older than ``quality_stale_cycles`` of their exchange's cycles.
+
+    A cycle is the collecting schedule, or what the exchange's minimum interval makes of it. Exchanges that are off,
+    were never asked yet, or are in a pause they wanted are left out; one that brings nothing at all is one sentence.
+    """
+    cycle = timedelta(minutes=settings.collect_schedule_minutes)
+    parameters = {
+        "now": now,
+        "stale_before": now - settings.quality_stale_cycles * cycle,
+        "computed_before": now - cycle,
+    }
+    sentences = []
+    for exchange, rows in groupby(
+        _rows(engine, "prices/ingest/data_quality/stale", parameters), key=lambda row: str(row.exchange)
+    ):
+        due_every = _due_every(settings, exchange)
+        stale_before = now - settings.quality_stale_cycles * due_every
+        stale = [row for row in rows if row.observed_at is None or row.observed_at < stale_before]
+        sentences += _stale_sentences(exchange, stale, due_every, now)
+    return sentences
+
+
+def disagreeing_exchanges(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Exchanges whose fresh price is more than ``quality_disagreement_percent`` from the median of all.
+
+    Fresh is what enters the index. Where only two can be compared, nobody can say which is wrong, and both are named.
+    """
+    parameters = {
+        "fresh_after": now - timedelta(seconds=settings.index_freshness_seconds),
+        "limit_percent": settings.quality_disagreement_percent,
+    }
+    sentences = []
+    for _, group in groupby(
+        _rows(engine, "prices/ingest/data_quality/disagreement", parameters), key=lambda row: str(row.base)
+    ):
+        rows = list(group)
+        if rows[0].prices == 2:
+            sentences.append(_apart(rows, now))
+            continue
+        sentences += [
+            f"{row.exchange} {row.pair}: {_amount(row.price)} is {abs(row.percent):.1f} % "
+            f"{'above' if row.percent > 0 else 'below'} the median {_amount(row.median)} of {row.prices} exchanges "
+            f"(observed {_moment(row.observed_at, now)})."
+            for row in rows
+        ]
+    return sentences
+
+
+def frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Prices that were the same in every quote of the last ``quality_frozen_minutes`` while those of others moved.
+
+    With a schedule so slow that fewer than three quotes fall into that time, three cycles are looked at.
+    """
+    minutes = max(settings.quality_frozen_minutes, (LEAST_QUOTES + 1) * settings.collect_schedule_minutes)
+    parameters = {
+        "since": now - timedelta(minutes=minutes),
+        "now": now,
+        "least_quotes": LEAST_QUOTES,
+        "moved_percent": MOVED_PERCENT,
+    }
+    return [
+        f"{row.exchange} {row.pair}: {_amount(row.price)} in all {row.quotes} quotes of the last {minutes:g} min "
+        f"(last observed {_moment(row.last_at, now)}), while {row.others} other{'s' if row.others > 1 else ''} moved "
+        f"by {row.moved_percent:.2f} %."
+        for row in _rows(engine, "prices/ingest/data_quality/frozen", parameters)
+    ]
+
+
+def vanished_volumes(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Instruments whose 24 h volume is zero or missing now and was not within the last day."""
+    return [
+        f"{row.exchange} {row.pair}: the 24 h volume is {'missing' if row.volume_24h is None else 'zero'} "
+        f"(observed {_moment(row.observed_at, now)}); at {_moment(row.before_at, now)} it was "
+        f"{_amount(row.before)} {row.base}."
+        for row in _rows(engine, "prices/ingest/data_quality/volume", {"since": now - VOLUME_SINCE, "now": now})
+    ]
+
+
+CHECKS: Mapping[str, Check] = {
+    "stale": stale_instruments,
+    "disagreement": disagreeing_exchanges,
+    "frozen": frozen_prices,
+    "volume": vanished_volumes,
+}
+
+
+def _rows(engine: Engine, name: str, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
+    with transaction(engine) as connection:
+        return connection.execute(statement(name), parameters).all()
+
+
+def _due_every(settings: Settings, exchange: str) -> timedelta:
+    """How far apart two prices of the exchange are when all is well: whole cycles, as its minimum interval allows."""
+    cycle = timedelta(minutes=settings.collect_schedule_minutes)
+    if exchange not in settings.exchanges:  # the index, or an exchange that left the configuration
+        return cycle
+    with closing(open_exchange(exchange, settings)) as adapter:
+        rest = timedelta(seconds=adapter.minimum_interval_seconds) - EARLY
+    return cycle * max(1, ceil(rest / cycle))
+
+
+def _stale_sentences(exchange: str, stale: Sequence[Row[Any]], due_every: timedelta, now: datetime) -> list[str]:
+    if not stale:
+        return []
+    due = f"one is due every {due_every.total_seconds() / 60:g} min"
+    if len(stale) == stale[0].watched:
+        newest = max((row.observed_at for row in stale if row.observed_at), default=None)
+        error = f" The last error was: {stale[0].last_error}" if stale[0].failures else ""
+        return [f"{exchange}: no price of any of its {len(stale)} instruments {_since(newest, now)}; {due}.{error}"]
+    others = "its other instruments have theirs"
+    return [f"{exchange} {row.pair}: no price {_since(row.observed_at, now)}; {due}, and {others}." for row in stale]
+
+
+def _since(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "so far"
+    minutes = (now - moment).total_seconds() / 60
+    age = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    return f"since {_moment(moment, now)} ({age} ago)"
+
+
+def _apart(rows: Sequence[Row[Any]], now: datetime) -> str:
+    first, second = rows
+    low, high = sorted((first.price, second.price))
+    return (
+        f"{first.exchange} {first.pair} at {_amount(first.price)} (observed {_moment(first.observed_at, now)}) and "
+        f"{second.exchange} {second.pair} at {_amount(second.price)} (observed {_moment(second.observed_at, now)}) are "
+        f"{100 * (high - low) / first.median:.1f} % apart; with two exchanges only, nobody can say which is wrong."
+    )
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.2f}" if value >= 1000 else f"{value:.6g}"
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    same_day = moment.astimezone(UTC).date() == now.astimezone(UTC).date()
+    return f"{moment.astimezone(UTC):{'' if same_day else '%Y-%m-%d '}%H:%M:%S} UTC"

@@ -1,0 +1,183 @@
+"""Quotes into the table ``prices``, each once, with the stretches whose candles they change.
+
+A cycle's quotes go by COPY into a temporary table and from there by one INSERT … ON CONFLICT. Thousands at once are
+most likely new: they go by COPY straight into ``prices``, which costs half, and only if one of them is there
+already the careful way.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from operator import itemgetter
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine
+
+from coinwatch.database import driver_connection, statement, transaction
+from coinwatch.exchanges.models import Instrument, Quote, Refusal, RefusedQuote
+from coinwatch.exchanges.validation import refuse
+from coinwatch.prices.ingest.partitions import ensure_partitions
+
+FUTURE_TOLERANCE = timedelta(seconds=5)
+MANY = 10_000
+COLUMN_TYPES = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "timestamptz")
+STRETCH_TYPES = ("int4", "timestamptz", "timestamptz")
+COPY = "COPY {} (instrument_id, observed_at, price, volume_24h, bid, ask, received_at) FROM STDIN (FORMAT binary)"
+COPY_STALE = "COPY stale_candles (instrument_id, first_at, last_at) FROM STDIN (FORMAT binary)"
+KEY = itemgetter(0, 1)
+
+Row = tuple[int, datetime, float, float | None, float | None, float | None, datetime]
+Stretch = tuple[int, datetime, datetime]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What became of a batch of quotes; the four counts add up to its size.
+
+    ``repeated`` were there already with the same price; ``conflicting`` were there with another price and
+    changed nothing; ``refused`` never entered, by reason.
+    """
+
+    inserted: int = 0
+    repeated: int = 0
+    conflicting: int = 0
+    refused: Mapping[Refusal, int] = field(default_factory=dict)
+
+
+def load_quotes(
+    engine: Engine,
+    instrument_ids: Mapping[Instrument, int],
+    quotes: Sequence[Quote],
+    *,
+    now: datetime,
+    max_age: timedelta,
+) -> LoadResult:
+    """Load quotes of known instruments; loading the same ones again changes nothing.
+
+    Their candles are made by the next ``refresh_candles``.
+
+    A quote more than 5 s ahead of ``now`` or older than ``max_age`` is refused, logged and counted.
+    Raises DatabaseError; then nothing was loaded.
+    """
+    accepted, refused = _sift(quotes, now, max_age)
+    counts = _load(engine, _rows(instrument_ids, accepted))
+    return LoadResult(*counts, refused=Counter(quote.reason for quote in refused))
+
+
+def log_refusals(refused: Sequence[RefusedQuote]) -> None:
+    """One line per refused quote, with the raw value."""
+    for quote in refused:
+        log.warning(
+            "quote refused", exchange=quote.exchange, symbol=quote.symbol, reason=quote.reason.value, raw=quote.raw
+        )
+
+
+def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[list[Quote], list[RefusedQuote]]:
+    latest, earliest = now + FUTURE_TOLERANCE, now - max_age
+    accepted = [quote for quote in quotes if earliest <= quote.observed_at <= latest]
+    refused = [
+        refuse(
+            quote.instrument,
+            Refusal.FROM_THE_FUTURE if quote.observed_at > latest else Refusal.TOO_OLD,
+            quote.observed_at.isoformat(),
+        )
+        for quote in quotes
+        if not earliest <= quote.observed_at <= latest
+    ]
+    log_refusals(refused)
+    return accepted, refused
+
+
+def _rows(instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> list[Row]:
+    """In key order, so that two loads of the same quotes cannot wait for each other in a circle."""
+    rows = [
+        (
+            instrument_ids[quote.instrument],
+            quote.observed_at,
+            quote.price,
+            quote.volume_24h,
+            quote.bid,
+            quote.ask,
+            quote.received_at,
+        )
+        for quote in quotes
+    ]
+    rows.sort(key=KEY)
+    return rows
+
+
+def _load(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
+    """Rows inserted, repeated and conflicting."""
+    stretches = list(_stretches(rows))
+    ensure_partitions(engine, {first.date() for _, first, _ in stretches})
+    if len(rows) >= MANY:
+        try:
+            with transaction(engine) as connection:
+                _copy(connection, COPY.format("prices"), COLUMN_TYPES, rows)
+                _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
+                connection.execute(statement("prices/ingest/create_batch"))
+                _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, _newest(rows))
+                connection.execute(statement("prices/ingest/keep_latest"))
+            return len(rows), 0, 0
+        except psycopg.errors.UniqueViolation:
+            log.info("some of many quotes are stored already, loading with care", quotes=len(rows))
+    with transaction(engine) as connection:
+        connection.execute(statement("prices/ingest/create_batch"))
+        _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, rows)
+        inserted = connection.execute(statement("prices/ingest/insert_batch")).rowcount
+        conflicting = _count_conflicts(connection) if inserted < len(rows) else 0
+        if inserted:
+            _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
+            connection.execute(statement("prices/ingest/keep_latest"))
+    return inserted, len(rows) - inserted - conflicting, conflicting
+
+
+def _stretches(rows: list[Row]) -> Iterator[Stretch]:
+    """Instrument, first and last moment of the rows (in key order), one for each UTC day of each instrument."""
+    if not rows:
+        return
+    instrument_id, first = rows[0][0], rows[0][1]
+    last, midnight = first, _next_midnight(first)
+    for row in rows:
+        if row[0] != instrument_id or row[1] >= midnight:
+            yield instrument_id, first, last
+            instrument_id, first = row[0], row[1]
+            midnight = _next_midnight(first)
+        last = row[1]
+    yield instrument_id, first, last
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+
+
+def _newest(rows: list[Row]) -> Iterator[Row]:
+    """The last row of each instrument, of rows in key order."""
+    for row, following in pairwise([*rows, None]):
+        if row and (following is None or following[0] != row[0]):
+            yield row
+
+
+def _copy(connection: Connection, command: str, types: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with driver_connection(connection).cursor() as cursor, cursor.copy(command) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _count_conflicts(connection: Connection) -> int:
+    conflicts = connection.execute(statement("prices/ingest/conflicts_of_batch")).all()
+    for row in conflicts:
+        log.warning(
+            "quote conflicts with the stored one",
+            instrument_id=row.instrument_id,
+            observed_at=row.observed_at.isoformat(),
+            refused=row.refused,
+            stored=row.stored,
+        )
+    return len(conflicts)

@@ -1,0 +1,29 @@
+"""Daily partitions of ``prices``, made before they are needed."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from sqlalchemy import Engine
+
+from coinwatch.database import statement, transaction
+
+DAYS_AHEAD = 7
+
+
+def prepare_partitions(engine: Engine, today: date) -> int:
+    """Make the partitions from ``today`` (UTC) to a week ahead; the number that were missing."""
+    return ensure_partitions(engine, (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)))
+
+
+def ensure_partitions(engine: Engine, days: Iterable[date]) -> int:
+    """Make the partitions of these UTC days where they are missing; the number made.
+
+    In a transaction of its own: the lock that keeps two makers apart is held for a moment only.
+    """
+    with transaction(engine) as connection:
+        missing = list(
+            connection.execute(statement("prices/ingest/missing_partitions"), {"days": list(days)}).scalars()
+        )
+        for day in missing:
+            connection.execute(statement("prices/ingest/create_partitions"), {"first_day": day, "last_day": day})
+        return len(missing)

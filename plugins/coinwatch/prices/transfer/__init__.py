@@ -1,0 +1,1 @@
+"""Prices in and out: import, export, restore, file formats."""

@@ -1,0 +1,62 @@
+"""alerts.txt: every alert once, also after a crash, a cut-off line or a lost file."""
+
+import re
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts.alerts_file import append_alerts
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import subscribe
+from tests.support.quotes import at, load, quote
+
+
+@pytest.fixture
+def fired(catalog: sa.Engine) -> sa.Engine:
+    """Three alerts."""
+    subscribe(
+        catalog,
+        email="ada@example.org",
+        coin="BTC",
+        exchange="kraken",
+        rule=Rule(threshold=5),
+        now=at(-1),
+        confirmed=True,
+    )
+    for minute, price in enumerate((100.0, 110.0, 99.0, 110.0)):
+        load(catalog, quote(price, minute))
+    match_alerts(catalog, at(4))
+    return catalog
+
+
+def ids(path: Path) -> list[str]:
+    return re.findall(r"alert (\d+)$", path.read_text(), re.MULTILINE)
+
+
+def test_a_line_tells_what_happened(fired: sa.Engine, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "alerts.txt"
+    assert append_alerts(fired, path) == 3
+    assert path.read_text().splitlines()[0] == (
+        "2026-03-01T12:01:00+00:00 BTC/USD kraken 110.0 +10.00 % since 100.0 (limit 5 % either) alert 1"
+    )
+
+
+def test_writing_again_adds_only_what_is_new(fired: sa.Engine, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.txt"
+    append_alerts(fired, path)
+    assert append_alerts(fired, path) == 0
+    load(fired, quote(50.0, 5))
+    match_alerts(fired, at(5))
+    assert append_alerts(fired, path) == 1
+    assert ids(path) == ["1", "2", "3", "4"]
+
+
+def test_a_line_cut_off_by_a_crash_is_written_anew(fired: sa.Engine, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.txt"
+    append_alerts(fired, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    assert append_alerts(fired, path) == 1
+    assert path.read_bytes() == whole

@@ -1,0 +1,254 @@
+"""change_since_last: fires exactly when it should, once, also after an outage, on repeats and on late quotes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.alerts import rules as library
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.alerts.subscriptions import subscribe, unsubscribe
+from coinwatch.database import transaction
+from tests.support.quotes import at, load, quote
+
+
+@dataclass(frozen=True)
+class Rule:
+    percent: float
+    direction: str = "either"
+    cooldown_seconds: int = 0
+
+
+def add(engine: sa.Engine, rule: Rule, email: str = "ada@example.org", minutes: float = -1, **more: Any) -> int:
+    return subscribe(
+        engine,
+        email=email,
+        coin="BTC",
+        rule=library.Rule(
+            threshold=rule.percent,
+            direction=rule.direction,
+            cooldown_seconds=rule.cooldown_seconds,  # type: ignore[arg-type]
+        ),
+        exchange="kraken",
+        now=at(minutes),
+        confirmed=True,
+        **more,
+    ).id
+
+
+def alerts(engine: sa.Engine, subscription: int | None = None) -> list[tuple[float, float]]:
+    """(minute, change in percent) of every alert, in order."""
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            sa.text(
+                "SELECT observed_at, change_percent FROM alerts "
+                "WHERE CAST(:id AS bigint) IS NULL OR subscription_id = :id ORDER BY observed_at, id"
+            ),
+            {"id": subscription},
+        )
+        return [((row.observed_at - at(0)).total_seconds() / 60, round(row.change_percent, 6)) for row in rows]
+
+
+def feed(engine: sa.Engine, *prices: float, first: int = 0, each: bool = True) -> None:
+    """A price a minute; matched after each, or once at the end as after an outage."""
+    for minute, price in enumerate(prices, first):
+        load(engine, quote(price, minute))
+        if each:
+            match_alerts(engine, at(minute))
+    if not each:
+        match_alerts(engine, at(first + len(prices)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule(5), [(1, 5.0), (2, -10.0), (4, 5.291005)]),
+        (Rule(5, "up"), [(1, 5.0), (4, 5.291005)]),
+        (Rule(5, "down"), [(2, -10.0)]),
+        (Rule(5.3), [(2, -10.0)]),
+        (Rule(11), []),
+    ],
+)
+@pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
+def test_it_fires_on_changes_that_reach_the_threshold(
+    catalog: sa.Engine, rule: Rule, expected: list[tuple[float, float]], each: bool
+) -> None:
+    add(catalog, rule)
+    feed(catalog, 100.0, 105.0, 94.5, 94.5, 99.5, each=each)
+    assert alerts(catalog) == expected
+
+
+def test_a_move_of_exactly_the_threshold_fires_although_binary_fractions_say_a_little_less(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5))
+    feed(catalog, 0.1, 0.105)
+    assert alerts(catalog) == [(1, 5.0)]
+
+
+def test_the_first_price_ever_fires_nothing(catalog: sa.Engine) -> None:
+    add(catalog, Rule(0.01))
+    feed(catalog, 100.0)
+    assert alerts(catalog) == []
+
+
+def test_a_subscription_is_not_judged_by_what_was_before_it(catalog: sa.Engine) -> None:
+    feed(catalog, 100.0, 200.0)
+    add(catalog, Rule(5), minutes=1.5)
+    feed(catalog, 200.0, 220.0, first=2)
+    assert alerts(catalog) == [(3, 10.0)]
+
+
+def test_a_late_subscription_on_a_judged_instrument_waits_for_news(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5))
+    load(catalog, quote(100.0, 0), quote(150.0, 1))
+    second = add(catalog, Rule(5), email="bob@example.org", minutes=1.5)
+    match_alerts(catalog, at(2))
+    assert alerts(catalog, second) == []
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
+def test_the_cooldown_counts_from_the_last_alert(catalog: sa.Engine, each: bool) -> None:
+    add(catalog, Rule(5, cooldown_seconds=120))
+    feed(catalog, 100.0, 110.0, 121.0, 133.1, 146.41, 161.051, 100.0, each=each)
+    assert [minute for minute, _ in alerts(catalog)] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
+def test_a_rule_that_fires_once_ends(catalog: sa.Engine, each: bool) -> None:
+    subscription = add(catalog, Rule(5))
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE subscriptions SET repeat = false"))
+    feed(catalog, 100.0, 110.0, 100.0, 110.0, each=each)
+    assert [minute for minute, _ in alerts(catalog)] == [1]
+    with transaction(catalog) as connection:
+        status = connection.execute(sa.text("SELECT status FROM subscriptions WHERE id = :id"), {"id": subscription})
+        assert status.scalar_one() == "ended"
+
+
+def test_matching_again_fires_nothing_again(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5))
+    feed(catalog, 100.0, 110.0)
+    for _ in range(3):
+        match_alerts(catalog, at(3))
+    load(catalog, quote(110.0, 1), now=at(3))
+    match_alerts(catalog, at(4))
+    assert len(alerts(catalog)) == 1
+
+
+def test_a_late_quote_is_stored_and_never_fires(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5))
+    feed(catalog, 100.0)
+    feed(catalog, 101.0, first=5)
+    load(catalog, quote(300.0, 3), now=at(6))
+    match_alerts(catalog, at(6))
+    assert alerts(catalog) == []
+    feed(catalog, 101.0, first=7)
+    assert alerts(catalog) == [], "the price before 7 is that of 5, not the late one of 3"
+
+
+def test_ended_paused_expired_and_pending_rules_stay_silent(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5), email="active@example.org")
+    unsubscribe(catalog, add(catalog, Rule(5), email="gone@example.org"))
+    for status in ("paused", "pending", "ended"):
+        subscription = add(catalog, Rule(5), email=f"{status}@example.org")
+        with transaction(catalog) as connection:
+            connection.execute(
+                sa.text("UPDATE subscriptions SET status = :status WHERE id = :id"),
+                {"status": status, "id": subscription},
+            )
+    expired = add(catalog, Rule(5), email="expired@example.org")
+    with transaction(catalog) as connection:
+        connection.execute(
+            sa.text("UPDATE subscriptions SET expires_at = :at WHERE id = :id"), {"at": at(0.5), "id": expired}
+        )
+    feed(catalog, 100.0, 110.0)
+    with transaction(catalog) as connection:
+        recipients = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'alerts'")).scalars().all()
+    assert list(recipients) == ["active@example.org"]
+
+
+def test_all_alerts_of_a_cycle_for_one_person_go_in_one_mail(catalog: sa.Engine) -> None:
+    for percent in (1, 2, 3):
+        add(catalog, Rule(percent))
+    add(catalog, Rule(1), email="bob@example.org")
+    feed(catalog, 100.0)
+    load(catalog, quote(110.0, 1))
+    result = match_alerts(catalog, at(1))
+    assert (result.alerts, result.mails) == (4, 2)
+    with transaction(catalog) as connection:
+        mails = connection.execute(sa.text("SELECT recipient, payload FROM outbox ORDER BY recipient")).all()
+    assert [(row.recipient, len(row.payload["alerts"])) for row in mails] == [
+        ("ada@example.org", 3),
+        ("bob@example.org", 1),
+    ]
+    assert mails[0].payload["alerts"][0]["price"] == 110.0
+    assert mails[0].payload["alerts"][0]["reference"] == 100.0
+
+
+def test_a_matching_run_that_dies_leaves_nothing_behind(catalog: sa.Engine) -> None:
+    add(catalog, Rule(5))
+    feed(catalog, 100.0)
+    load(catalog, quote(110.0, 1))
+    with catalog.connect() as blocker:
+        # Whoever holds the watermarks keeps the run from finishing; it is killed there.
+        blocker.execute(sa.text("SELECT * FROM match_watermarks FOR UPDATE"))
+        with pytest.raises(Exception, match="timeout"):
+            match_with_timeout(catalog)
+        blocker.rollback()
+    assert alerts(catalog) == []
+    match_alerts(catalog, at(2))
+    assert alerts(catalog) == [(1, 10.0)]
+
+
+def match_with_timeout(engine: sa.Engine) -> None:
+    impatient = engine.execution_options()
+
+    @sa.event.listens_for(impatient, "begin")
+    def set_timeout(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '300ms'")
+
+    try:
+        match_alerts(impatient, at(2))
+    finally:
+        sa.event.remove(impatient, "begin", set_timeout)
+
+
+prices = st.lists(st.sampled_from([90.0, 95.0, 99.0, 100.0, 101.0, 105.0, 110.0]), min_size=2, max_size=25)
+rules = st.builds(
+    Rule,
+    st.sampled_from([0.5, 1.0, 5.0, 10.0]),
+    st.sampled_from(["up", "down", "either"]),
+    st.sampled_from([0, 60, 90, 300]),
+)
+
+
+@hypothesis_settings(max_examples=40)
+@given(prices=prices, rule=rules, cuts=st.sets(st.integers(0, 24)))
+def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
+    catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]
+) -> None:
+    with transaction(catalog) as connection:
+        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    add(catalog, rule)
+    for minute, price in enumerate(prices):
+        load(catalog, quote(price, minute))
+        if minute in cuts:
+            match_alerts(catalog, at(minute))
+    match_alerts(catalog, at(len(prices)))
+    assert [minute for minute, _ in alerts(catalog)] == expected_minutes(prices, rule)
+
+
+def expected_minutes(prices: list[float], rule: Rule) -> list[int]:
+    """The definition of change_since_last, price by price."""
+    fired: list[int] = []
+    for minute in range(1, len(prices)):
+        change = 100 * (prices[minute] - prices[minute - 1]) / prices[minute - 1]
+        wanted = {"up": change > 0, "down": change < 0, "either": True}[rule.direction]
+        rested = not fired or (minute - fired[-1]) * 60 >= rule.cooldown_seconds
+        if wanted and rested and abs(change) * (1 + 1e-12) >= rule.percent:
+            fired.append(minute)
+    return fired

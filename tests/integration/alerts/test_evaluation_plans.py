@@ -1,0 +1,82 @@
+"""A run of the matcher reads what is new and what it concerns, however many subscriptions and prices there are.
+
+40 days of prices of a hundred instruments, every ten minutes, and 100,000 subscriptions of which a hundred fire.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts.evaluation import match_alerts
+from tests.conftest import Database
+from tests.support.plans import Plans, explaining_engine
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+INSTRUMENTS, SUBSCRIPTIONS = 100, 100_000
+FILL = f"""
+INSERT INTO exchanges (code, name, enabled) VALUES ('kraken', 'Kraken', true);
+INSERT INTO coins (code, name, position) SELECT 'C' || n, 'Coin ' || n, n FROM generate_series(1, {INSTRUMENTS}) n;
+INSERT INTO instruments (exchange_id, base, quote, symbol)
+  SELECT e.id, c.code, 'USD', c.code FROM exchanges e, coins c ORDER BY c.id;
+SELECT create_price_partitions('2026-02-01', '2026-03-12');
+INSERT INTO prices (instrument_id, observed_at, price, received_at)
+  SELECT i.id, t, 100, t
+  FROM generate_series('2026-02-01 00:00+00'::timestamptz, '2026-03-10 11:50+00', '10 minutes') t, instruments i;
+INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+  SELECT id, 'price', '2026-03-10 11:50+00', 100, '2026-03-10 11:50+00' FROM instruments;
+INSERT INTO users (email, verified_at, created_at)
+  SELECT 'p' || n || '@example.org', '2026-03-01', '2026-03-01' FROM generate_series(1, {SUBSCRIPTIONS}) n;
+INSERT INTO subscriptions
+    (user_id, instrument_id, kind, direction, threshold, window_seconds, status, active_from, created_at)
+  SELECT u.id, 1 + mod(u.id, {INSTRUMENTS}), %(kind)s, 'up', CASE WHEN u.id <= {INSTRUMENTS} THEN 5 ELSE 50 END,
+         %(window)s, 'active', '2026-03-01', '2026-03-01' FROM users u;
+INSERT INTO prices (instrument_id, observed_at, price, received_at)
+  SELECT id, '2026-03-10 12:00+00', 110, '2026-03-10 12:00+00' FROM instruments;
+INSERT INTO latest_quotes (instrument_id, observed_at, price, received_at)
+  SELECT id, '2026-03-10 12:00+00', 110, '2026-03-10 12:00+00' FROM instruments;
+VACUUM ANALYZE;
+"""
+
+Run = Callable[[str, timedelta], Plans]
+
+
+@pytest.fixture
+def run(database: Database) -> Run:
+    """Fills the database with subscriptions of one kind and window; the plans of the run that judges a rise."""
+
+    def filled_and_matched(kind: str, window: timedelta) -> Plans:
+        parameters = {"kind": kind, "window": round(window.total_seconds())}
+        with psycopg.connect(database.url("admin"), autocommit=True) as filling:
+            for command in FILL.split(";\n"):
+                if command.strip():
+                    psycopg.ClientCursor(filling).execute(command, parameters if "%(" in command else None)
+        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+            return plans_of(lambda: matched(engine))
+
+    return filled_and_matched
+
+
+def matched(engine: sa.Engine) -> None:
+    result = match_alerts(engine, NOW)
+    assert (result.quotes, result.alerts) == (INSTRUMENTS, INSTRUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "window", "days", "values_looked_at"),
+    [
+        ("change_since_last", timedelta(), {"20260310"}, 0),
+        ("change_over_window", timedelta(hours=6), {"20260309", "20260310"}, 1),
+        ("deviation_from_average", timedelta(hours=1), {"20260310"}, 6),
+    ],
+)
+def test_it_reads_new_values_their_references_and_what_fires(
+    run: Run, kind: str, window: timedelta, days: set[str], values_looked_at: int
+) -> None:
+    plans = run(kind, window)
+    partitions = {name for name in plans.planned if name.startswith("prices_2")}
+    assert partitions <= {f"prices_{day}" for day in days}
+    assert sum(plans.rows[name] for name in partitions) == INSTRUMENTS * (1 + values_looked_at)
+    assert plans.rows["subscriptions"] < SUBSCRIPTIONS / 20

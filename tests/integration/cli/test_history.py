@@ -1,0 +1,104 @@
+"""candles, price, compare, changes and movers as people use them: real processes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.prices.candles.storage import refresh_candles
+from tests.conftest import Database
+from tests.support.quotes import START, at, load, quote
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def coinwatch(database: Database, tmp_path: Path) -> Command:
+    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("coinwatch")), *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_candles_and_the_price_of_a_moment(coinwatch: Command, catalog: sa.Engine) -> None:
+    load(catalog, quote(40000.5, 0), quote(41000, 10), quote(39000, 70), quote(40500, 130))
+    refresh_candles(catalog)
+    times = ("--from", "2026-03-01T13:00", "--to", "2026-03-02", "--timezone", "Europe/Berlin")
+    asked = ("candles", "bitcoin", "--exchange", "kraken", *times)
+    shown = coinwatch(*asked)
+    assert shown.stdout.splitlines()[0] == (
+        "BTC/USD at kraken: 1h candles opened in Europe/Berlin time, prices in USD, volume in BTC"
+    )
+    assert lines(shown)[2:] == [
+        ["2026-03-01", "13:00", "40,000.50", "41,000.00", "40,000.50", "41,000.00", "-", "quotes"],
+        ["2026-03-01", "14:00", "39,000.00", "39,000.00", "39,000.00", "39,000.00", "-", "quotes"],
+        ["2026-03-01", "15:00", "40,500.00", "40,500.00", "40,500.00", "40,500.00", "-", "quotes"],
+    ]
+    day = json.loads(coinwatch(*asked, "--resolution", "1d", "--from", "2026-03-01", "--json").stdout)
+    assert (day["made_of"], day["timezone"]) == ("1h", "Europe/Berlin")
+    assert [(candle["opened_at"], candle["high"], candle["complete"]) for candle in day["candles"]] == [
+        ("2026-02-28T23:00:00+00:00", 41000, True)
+    ]
+    price = coinwatch("price", "BTC", "--exchange", "kraken", "--at", "2026-03-01T14:15", "--timezone", "Europe/Berlin")
+    assert price.stdout == "BTC/USD at kraken: 39,000.00 USD, observed 2026-03-01 14:10:00 CET\n"
+
+
+def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -> None:
+    now = (datetime.now(UTC) - START) / timedelta(minutes=1)
+    rising = [quote(price, now - ago, place) for place in ("kraken", "index") for price, ago in ((100, 1445), (110, 1))]
+    falling = [quote(price, now - ago, "index", "ETH/USD") for price, ago in ((10, 1445), (9.5, 1))]
+    load(catalog, *rising, *falling, quote(90, now - 2, "coinbase"), now=datetime.now(UTC))
+    refresh_candles(catalog)
+    table = lines(coinwatch("movers"))
+    assert ["BTC", "+10.00", "%", "110", "100", "USD"] in table
+    assert ["ETH", "-5.00", "%", "9.5", "10", "USD"] in table
+    assert table[0] == ["2", "coins", "compared", "in", "the", "index", "with", "24h", "ago"]
+    assert ["BTC", "110", "USD", "-", "+10.00", "%", "-", "-"] in lines(coinwatch("changes"))
+    assert json.loads(coinwatch("movers", "--window", "24h", "--json").stdout)["gainers"][0]["price_before"] == 100
+    compared = coinwatch("compare", "BTC")
+    assert "UTC: median 100" in compared.stdout
+    assert [row[:6] for row in lines(compared)[2:]] == [
+        ["coinbase", "90", "USD", "-10.00", "%", "-"],
+        ["kraken", "110", "USD", "+10.00", "%", "-"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("candles", "BTC", "--from", "2026-03-01", "--to", "2026-03-02"),
+            "kraken has BTC/USD from 2026-03-01 to 2026-03-01.",
+        ),
+        (("candles", "ETH", "--last", "1h"), "Fetch some with: coinwatch backfill"),
+        (("candles", "BTC", "--timezone", "Berlin"), "There is no time zone 'Berlin'. Did you mean Europe/Berlin?"),
+        (("candles", "BTC", "--to", "0001-01-01"), "--to has to lie between the years 1970 and 2999"),
+        (("candles", "BTC", "--last", "99999999999w"), "is longer than 36,500 days"),
+        (("price", "BTC", "--at", "noon"), "--at 'noon' is not a moment such as"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_one_sentence(
+    coinwatch: Command, catalog: sa.Engine, arguments: tuple[str, ...], sentence: str
+) -> None:
+    load(catalog, quote(40000, 0), now=at(5))
+    refresh_candles(catalog)
+    done = coinwatch(*arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

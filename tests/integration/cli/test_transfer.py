@@ -1,0 +1,103 @@
+"""import and export as people use them: real processes; and what docs/lake.md says to type, typed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.prices.candles.storage import refresh_candles
+from tests.conftest import Database
+from tests.support.candle_files import binance_csv, some_candles, zipped
+from tests.support.quotes import at, load, quote
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "lake.md").read_text()
+DAY = at(0).date()
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def coinwatch(database: Database, tmp_path: Path) -> Command:
+    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
+
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("coinwatch")), *map(str, arguments)]
+        return subprocess.run(
+            command, env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_files_go_in_and_days_come_out(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+    march = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(90)))
+    april = some_candles(3, start=at(60 * 24 * 31))
+    april[1] = april[1]._replace(low="1e999")
+    zipped(tmp_path / "BTCUSDT-1m-2026-04.zip", a__csv=binance_csv(april))
+    done = coinwatch("import", march.name, "BTCUSDT-1m-2026-04.zip")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "1m candles of BTC/USDT at binance, 2 files: 92 new, 0 corrected, 0 unchanged, 1 refused",
+        "  1 rows: is refused, a price is missing or out of bounds",
+        "  BTCUSDT-1m-2026-04.zip, line 2 is refused, a price is missing or out of bounds: 101.1,111.25,1e999,102",
+        "candles made of them: 0 of 1m, 3 of 1h, 2 of 1d",
+    ]
+    assert json.loads(coinwatch("import", march, "--json").stdout)["files"][0]["stored"]["unchanged"] == 90
+
+    out = coinwatch("export", "lake", "--from", DAY, "--to", DAY, "--what", "candles_1m", "--what", "candles_1h")
+    assert out.returncode == 0, out.stderr
+    assert re.fullmatch(r"2 files written, 92 rows, [\d,]+ bytes\n", out.stdout)
+    assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 2
+    nothing = coinwatch("export", "--from", "2020-01-01", "--to", "2020-01-02", COINWATCH_EXPORT_PATH="lake")
+    assert nothing.stdout == "Nothing is stored for these days; no file was written.\n"
+
+
+def test_what_goes_wrong_is_a_sentence_and_exit_code_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+    zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(2)))
+    (tmp_path / "letter.csv").write_text("Dear Sir,")
+    half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")
+    assert (half.returncode, half.stdout.count("2 new")) == (1, 1)
+    assert "coinwatch: Not everything was imported:\n  letter.csv is no file of candles" in half.stderr
+    for arguments, sentence in {
+        ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
+        ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",
+        ("export", "x", "--from", "2026-01-01", "--to", "2026-01-01", "--what", "gold"): "'gold' is none of prices,",
+        ("import", "missing.zip"): "coinwatch: There is no ",
+    }.items():
+        failed = coinwatch(*arguments)
+        assert failed.returncode == 1
+        assert sentence in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("language", ["sql", "python"])
+def test_what_the_page_says_to_type_works(
+    coinwatch: Command, catalog: sa.Engine, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = [quote(100 + minute, minute, volume_24h=1.0) for minute in range(0, 1500, 7)]
+    load(catalog, *prices, now=at(3000))
+    refresh_candles(catalog)
+    lake = tmp_path / "lake"
+    assert coinwatch("export", lake, "--from", DAY, "--to", DAY + timedelta(days=1)).returncode == 0
+    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        text = block.replace("/data/lake", str(lake)).replace("2026-11-01", str(DAY))
+        assert str(lake) in text
+        if language == "sql":
+            rows = duckdb.sql(text).fetchall()
+        else:
+            found: dict[str, object] = {}
+            exec(text, found)
+            rows = list(found["closes"]["USD"])  # type: ignore[index]
+            assert rows == sorted(rows)
+        assert rows

@@ -1,0 +1,103 @@
+"""StatsD, carbon and graphite-web as local_run.sh runs them: what gauges go through on their way to a chart."""
+
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from local.node import find_node
+from local.readiness import check_gauge, check_render
+from tests.support.graphite import GraphiteServer
+from tests.support.ports import free_port
+
+PROJECT = Path(__file__).parents[3]
+FLUSH_SECONDS = 10
+
+
+class ShortLivedStatsd:
+    """A second StatsD before the same carbon, whose gauges end after two flushes."""
+
+    def __init__(self, graphite: GraphiteServer) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        folder = PROJECT / "graphite" / "statsd"
+        program = PROJECT / "local" / "node_modules" / "statsd" / "stats.js"
+        compatibility = folder / "node_compatibility.js"
+        self.process = subprocess.Popen(
+            [find_node().node, "--require", compatibility, program, folder / "config.js"],
+            env={
+                "STATSD_FOLDER": str(folder),
+                "STATSD_PORT": str(self.port),
+                "STATSD_ADMIN_PORT": str(self.admin_port),
+                "CARBON_PORT": str(graphite.carbon_port),
+                "STATSD_GAUGE_TTL": "2",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(lambda: check_gauge("127.0.0.1", self.port, self.admin_port) is None)
+
+    def send(self, lines: str) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(lines.encode())
+
+
+@pytest.fixture
+def statsd(graphite: GraphiteServer) -> Iterator[ShortLivedStatsd]:
+    server = ShortLivedStatsd(graphite)
+    yield server
+    server.process.terminate()
+    server.process.wait()
+
+
+def test_a_thousand_gauges_arrive_whole_and_end_after_their_time(
+    graphite: GraphiteServer, statsd: ShortLivedStatsd
+) -> None:
+    statsd.send("".join(f"burst.number_{number}:{number + 0.5}|g\n" for number in range(1000)))
+    sent = time.time()
+    shown = graphite.wait_for("stats.gauges.burst.*", series=1000)
+    assert {series: set(values) for series, values in shown.items()} == {
+        f"stats.gauges.burst.number_{number}": {number + 0.5} for number in range(1000)
+    }
+
+    time.sleep(max(0, sent + 5 * FLUSH_SECONDS - time.time()))
+    points = graphite.render("stats.gauges.burst.number_7", start="-1min")[0]["datapoints"]
+    live = [moment for value, moment in points if value is not None]
+    assert 1 <= len(live) <= 3
+    assert max(live) < sent + 4 * FLUSH_SECONDS
+
+
+def test_a_client_that_resets_its_connection_does_not_end_statsd(statsd: ShortLivedStatsd) -> None:
+    for _ in range(20):
+        connection = socket.create_connection(("127.0.0.1", statsd.port), timeout=5)
+        connection.sendall(b"half.a.line")
+        time.sleep(0.05)  # StatsD must be reading when the reset comes; its own TCP server ends at the first one
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    statsd.send("still.here:1|g\n")
+    assert check_gauge("127.0.0.1", statsd.port, statsd.admin_port) is None
+    assert statsd.process.poll() is None
+
+
+def test_a_line_without_end_is_cut_off(statsd: ShortLivedStatsd) -> None:
+    with socket.create_connection(("127.0.0.1", statsd.port), timeout=5) as connection:
+        connection.sendall(b"x" * 200_000)
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+    assert check_gauge("127.0.0.1", statsd.port, statsd.admin_port) is None
+
+
+def test_graphite_renders_an_empty_list_for_what_nobody_sent(graphite: GraphiteServer) -> None:
+    assert graphite.render("nobody.sent.this") == []
+    assert check_render(graphite.url) is None
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)

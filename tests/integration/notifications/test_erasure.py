@@ -1,0 +1,230 @@
+"""What is known of a person is handed over and erased, also while the matcher and the senders are at work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import time
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts import subscription_changes as changes
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.database import Lock, create_engine, hold, statement, transaction
+from coinwatch.errors import DatabaseError, NotFound
+from coinwatch.notifications.data_export import export
+from coinwatch.notifications.subscribers import (
+    Preferences,
+    ask_for_link,
+    erase,
+    find_person,
+    get_person,
+    set_preferences,
+)
+from tests.conftest import Database
+from tests.support.quotes import at, load, quote
+from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.users import ADA, BOB, add, deliver, feed, person, places_of, told
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_server() as mailbox:
+        yield mailbox
+
+
+def fill(engine: sa.Engine) -> int:
+    """A person about whom every table holds something."""
+    add(engine), add(engine, threshold=6.0, confirmed=False)
+    me = person(engine).id
+    feed(engine, 100, 110)
+    ask_for_link(engine, ADA, at(1))
+    set_preferences(engine, me, Preferences("Europe/Berlin", time(22), time(7), "daily"), at(1))
+    feed(engine, 121, first=2)
+    with transaction(engine) as connection:
+        secret = sa.text("UPDATE users SET channel_url = 'tgram://secret/1', disabled_reason = 'no ada@example.org'")
+        connection.execute(secret)
+        connection.execute(sa.text("UPDATE outbox SET last_error = 'ada@example.org: try later'"))
+    return me
+
+
+def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
+    me = fill(catalog)
+    add(catalog, BOB)
+    assert places_of(catalog, "ada@example") >= {"users.email", "outbox.recipient", "outbox.last_error"}
+    erase(catalog, me)
+    assert places_of(catalog, "ada@example") == set()
+    with transaction(catalog) as connection:
+        counts = {
+            table: connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("users", "subscriptions", "alerts", "outbox", "held_people")
+        }
+    assert counts == {"users": 1, "subscriptions": 1, "alerts": 0, "outbox": 0, "held_people": 0}
+    for gone in (erase, get_person, changes.unsubscribe_all):
+        with pytest.raises(NotFound, match="has been erased"):
+            gone(catalog, me)
+    assert find_person(catalog, ADA) is None
+    add(catalog)
+    assert told(catalog) == [], "who comes again begins anew"
+
+
+def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) -> None:
+    me = fill(catalog)
+    data = export(catalog, me, at(9))
+    first, second = data["subscriptions"]
+    assert (data["address"], data["time_zone"], data["digest"]) == (ADA, "Europe/Berlin", "daily")
+    assert data["quiet_hours"] == {"from": "22:00:00", "until": "07:00:00"}
+    assert data["exported_at"] == "2026-03-01T12:09:00Z"
+    assert data["alerts_held"]["why"] == "digest"
+    assert (first["condition"], first["status"]) == (
+        "the price moves by 5 % or more from one value to the next",
+        "active",
+    )
+    assert [(alert["observed_at"], alert["value"], alert["mail"]) for alert in first["alerts"]] == [
+        ("2026-03-01T12:01:00Z", 110, "queued"),
+        ("2026-03-01T12:02:00Z", 121, None),
+    ]
+    assert (second["status"], second["alerts"]) == ("pending", [])
+    assert [mail["kind"] for mail in data["mails"]] == ["confirmation", "alerts", "manage"]
+    assert data["other_channel"] == "tgram"
+    assert "secret" not in str(data)
+
+
+def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa.Engine) -> None:
+    """A new column has to be added to the export, or here with its reason."""
+    left_out = {
+        "users": {"id", "password_hash"},  # a secret; the export says whether there is one
+        "subscriptions": {"user_id", "instrument_id", "armed", "active_from", "rests_until", "refused"},  # our notes
+        "alerts": {"subscription_id", "outbox_id", "created_at"},
+        "outbox": {
+            "user_id",
+            "recipient",
+            "dedupe_key",
+            "lease",
+            "leased_until",
+        },  # who, said above; the sender's notes
+        "held_people": {"user_id"},
+    }
+    sources = {
+        "users": "person",
+        "held_people": "person",
+        "subscriptions": "subscriptions",
+        "alerts": "alerts",
+        "outbox": "mails",
+    }
+    query = sa.text("SELECT column_name FROM information_schema.columns WHERE table_name = :table")
+    with transaction(catalog) as connection:
+        for table, source in sources.items():
+            columns = set(connection.execute(query, {"table": table}).scalars()) - left_out[table]
+            text = str(statement(f"notifications/subscribers/{source}"))
+            assert {name for name in columns if name not in text} == set(), table
+
+
+def test_erasing_waits_for_the_matcher_and_then_leaves_nothing(catalog: sa.Engine, database: Database) -> None:
+    """The matcher has judged the person's rule and is about to mail it when the person goes."""
+    number = add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
+    with transaction(catalog) as connection:
+        hold(connection, Lock.MATCHING)
+        connection.execute(sa.text("UPDATE subscriptions SET armed = false WHERE id = :id"), {"id": number})
+        eraser.start()
+        until = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        while not connection.execute(until).scalar_one():
+            threading.Event().wait(0.01)
+        parameters = {"user_id": me, "recipient": ADA, "payload": "{}", "now": at(0)}
+        connection.execute(statement("notifications/outbox/queue_manage"), parameters)
+        assert eraser.is_alive()
+    eraser.join(timeout=30)
+    assert not eraser.is_alive()
+    assert places_of(catalog, ADA) == set()
+    other.dispose()
+
+
+def test_who_waits_too_long_for_the_matcher_is_told(
+    catalog: sa.Engine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    monkeypatch.setattr("coinwatch.notifications.subscribers.LONGEST_WAIT_MILLISECONDS", 50)
+    with transaction(catalog) as connection:
+        hold(connection, Lock.MATCHING)
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            erase(other, me)
+    erase(other, me)
+    other.dispose()
+
+
+def test_erasing_never_holds_one_mail_while_it_waits_for_another(catalog: sa.Engine, database: Database) -> None:
+    """A sender that holds the younger mail can still take the older one, and then the person goes."""
+    add(catalog)
+    me, other = person(catalog).id, create_engine(database.url())
+    for hours in range(2):
+        ask_for_link(catalog, ADA, at(120 * hours))
+    take = sa.text("UPDATE outbox SET attempts = attempts + 1 WHERE id = (SELECT max(id) - :before FROM outbox)")
+    eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
+    with transaction(catalog) as sender:
+        sender.execute(take, {"before": 0})
+        eraser.start()
+        busy = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        while not sender.execute(busy).scalar_one():
+            threading.Event().wait(0.01)
+        threading.Event().wait(0.1)
+        assert sender.execute(take, {"before": 1}).rowcount == 1
+    eraser.join(timeout=30)
+    assert not eraser.is_alive()
+    assert places_of(catalog, ADA) == set()
+    other.dispose()
+
+
+def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
+    catalog: sa.Engine, database: Database, mailbox: Mailbox
+) -> None:
+    """Matcher, sender and people at the same time: every run must end without an error, and nothing may be left."""
+    people = 40
+    emails = [f"p{number}@leaving.example" for number in range(people)]
+    for email in emails:
+        for percent in (1.0, 2.0, 3.0):
+            add(catalog, email, threshold=percent)
+    load(catalog, quote(100, 0))
+    match_alerts(catalog, at(0))
+    minutes = iter(range(1, 100_000))
+    stop, troubles = threading.Event(), []
+
+    def repeat(work: Callable[[sa.Engine], None]) -> threading.Thread:
+        def run() -> None:
+            engine = create_engine(database.url())
+            try:
+                while not stop.is_set():
+                    work(engine)
+            except Exception as error:  # noqa: BLE001
+                troubles.append(error)
+            finally:
+                engine.dispose()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def match(engine: sa.Engine) -> None:
+        minute = next(minutes)
+        load(engine, quote(100 if minute % 2 else 110, minute))
+        match_alerts(engine, at(minute))
+
+    threads = [repeat(match), *(repeat(lambda engine: deliver(engine, mailbox, at(100_000))) for _ in range(2))]
+    try:
+        for email in emails:
+            me = person(catalog, email)
+            changes.pause(catalog, me.id, me.subscriptions[0].id)
+            changes.resume_all(catalog, me.id, at(next(minutes)))
+            changes.delete(catalog, me.id, me.subscriptions[1].id)
+            erase(catalog, me.id)
+    finally:
+        stop.set()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert troubles == []
+    assert places_of(catalog, "leaving.example") == set()
+    with transaction(catalog) as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM alerts")).scalar_one() == 0
+    assert mailbox.messages, "mails went out in the meantime"

@@ -1,0 +1,135 @@
+"""Random wishes and times: every alert is told in the very run in which a look at everybody would tell it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.database import transaction
+from tests.support.subscribers import DAY, Person, add, cycles, run, utc
+
+
+@dataclass
+class Model:
+    """The same decisions by looking at everything in every run, with Python's time zones."""
+
+    zone: ZoneInfo
+    quiet: tuple[time, time] | None
+    digest: str
+    digest_sent_at: datetime
+    cap: int
+    waiting: list[tuple[int, datetime, bool]] = field(default_factory=list)
+    told: list[tuple[datetime, list[int]]] = field(default_factory=list)
+
+    def run(self, now: datetime) -> None:
+        if self.waiting and self._may_be_told(now):
+            self.told.append((now, [alert for alert, _, _ in self.waiting]))
+            self.waiting = []
+            if self.digest != "none":
+                self.digest_sent_at = now
+
+    def _may_be_told(self, now: datetime) -> bool:
+        here = now.astimezone(self.zone)
+        if self.quiet:
+            start, end = self.quiet
+            inside = start <= here.time() < end if start < end else here.time() >= start or here.time() < end
+            if start != end and inside:
+                return False
+        if sum(1 for moment, _ in self.told if moment > now - DAY) >= self.cap:
+            return False
+        if self.digest == "none":
+            return not all(missed for _, _, missed in self.waiting)
+        day = here.date()
+        while datetime.combine(day, time(8), self.zone).astimezone(UTC) > now or (
+            self.digest == "weekly" and day.weekday() != 0
+        ):
+            day -= DAY
+        due = datetime.combine(day, time(8), self.zone).astimezone(UTC)
+        return due > self.digest_sent_at and due >= min(fired for _, fired, _ in self.waiting)
+
+
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+]
+clock_times = st.integers(0, 95).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
+wishes = st.fixed_dictionaries(
+    {
+        "zone": st.sampled_from(ZONES),
+        "quiet": st.none() | st.tuples(clock_times, clock_times),
+        "digest": st.sampled_from(["none", "none", "daily", "weekly"]),
+    }
+)
+# What happens between two runs, and how long after the last run the next one comes.
+steps = st.tuples(
+    st.sampled_from(["nothing", "alert", "alert", "alert", "missed", "wishes"]),
+    st.sampled_from([3, 3, 3, 15, 60, 7 * 60, 30 * 60]).map(lambda minutes: timedelta(minutes=minutes)),
+    wishes,
+)
+
+
+@pytest.mark.timeout(300)
+@hypothesis_settings(max_examples=30)
+@given(
+    start=st.sampled_from(
+        [utc("2026-03-07 03:00"), utc("2026-03-28 12:00"), utc("2026-10-24 12:00"), utc("2026-06-01 00:00")]
+    ),
+    first=wishes,
+    happenings=st.lists(steps, min_size=1, max_size=25),
+    cap=st.sampled_from([1, 2, 50]),
+)
+def test_every_alert_is_told_once_and_as_early_as_may_be(
+    catalog: sa.Engine,
+    start: datetime,
+    first: dict[str, Any],
+    happenings: list[tuple[str, timedelta, dict[str, Any]]],
+    cap: int,
+) -> None:
+    """In the runs in which a look at everybody would tell it, whatever people wish and whenever they change it."""
+    person = add(catalog)
+    now = start
+    model = Model(ZoneInfo("UTC"), None, "none", now, cap)
+    wish(person, model, first, now)
+    for happening, pause, changed in happenings:
+        if happening == "wishes":
+            wish(person, model, changed, now)
+        elif happening != "nothing":
+            missed = happening == "missed"
+            model.waiting.append((person.alert(now, missed=missed), now, missed))
+        run(catalog, now, cap)
+        model.run(now)
+        now += pause
+    model.waiting.append((person.alert(now), now, False))
+    for moment in cycles(now, now + 16 * DAY, timedelta(hours=13, minutes=10)):
+        run(catalog, moment, cap)
+        model.run(moment)
+    # What quiet hours of almost the whole day kept from all of these runs.
+    wish(person, model, {"zone": "UTC", "quiet": None, "digest": "none"}, now)
+    for moment in (now + 17 * DAY, now + 19 * DAY):
+        run(catalog, moment, cap)
+        model.run(moment)
+    told = person.told()
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("DELETE FROM users WHERE email = :email"), {"email": person.email})
+    assert told == model.told
+    assert model.waiting == []
+
+
+def wish(person: Person, model: Model, wanted: dict[str, Any], now: datetime) -> None:
+    quiet = wanted["quiet"] or (None, None)
+    if wanted["digest"] != model.digest:
+        model.digest_sent_at = now
+        person.wishes(now, digest=wanted["digest"])
+    person.wishes(timezone=wanted["zone"], quiet_from=quiet[0], quiet_until=quiet[1])
+    model.zone, model.quiet, model.digest = ZoneInfo(wanted["zone"]), wanted["quiet"], wanted["digest"]

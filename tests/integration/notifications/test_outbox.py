@@ -1,0 +1,160 @@
+"""What operators are told of mail: what waits and why, what went, whom nothing reaches any more."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+import typer.testing
+
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.cli import operations as operate
+from coinwatch.cli import outbox as outbox_commands
+from coinwatch.database import transaction
+from coinwatch.mail.delivery import deliver_mail
+from coinwatch.notifications import outbox
+from coinwatch.notifications.outbox import delete_old_mails, mail_figures
+from tests.conftest import Database
+from tests.support.plans import explaining_engine
+from tests.support.ports import free_port
+from tests.support.quotes import at, load, quote
+from tests.support.settings import make_settings
+
+PEOPLE: dict[str, dict[str, object]] = {
+    "told@example.org": {},
+    "asleep@example.org": {"quiet_from": "00:00", "quiet_until": "23:59"},
+    "weekly@example.org": {"digest": "weekly", "digest_sent_at": at(0)},
+    "gone@example.org": {"disabled_at": at(0), "disabled_reason": "550 no such user"},
+}
+
+
+@pytest.fixture
+def house(catalog: sa.Engine) -> sa.Engine:
+    """Four people, one alert each; mails of all states."""
+    for email, wishes in PEOPLE.items():
+        rule = Rule(threshold=5)
+        subscribe(catalog, email=email, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
+        if wishes:
+            values = ", ".join(f"{name} = :{name}" for name in wishes)
+            with transaction(catalog) as connection:
+                connection.execute(
+                    sa.text(f"UPDATE users SET {values} WHERE email = :email"), {"email": email, **wishes}
+                )
+    load(catalog, quote(100.0, 0), quote(105.5, 1))
+    match_alerts(catalog, at(1))
+    rows = [("sent", -10), ("sent", -20), ("sent", -3000), ("failed", -30), ("failed", -3000), ("dropped", -5)]
+    with transaction(catalog) as connection:
+        for number, (status, minute) in enumerate(rows):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO outbox "
+                    "(dedupe_key, user_id, recipient, kind, payload, status, next_attempt_at, created_at, sent_at) "
+                    "SELECT CAST(:key AS text), min(id), 'told@example.org', 'alerts', '{}', CAST(:status AS text), "
+                    ":at, :at, "
+                    "CASE WHEN CAST(:status AS text) = 'sent' THEN CAST(:at AS timestamptz) END FROM users"
+                ),
+                {"key": f"old {number}", "status": status, "at": at(minute)},
+            )
+    return catalog
+
+
+def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, mails_per_day: int = 0) -> str:
+    monkeypatch.setattr(operate, "get_engine", lambda: house)
+    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(mails_per_day=mails_per_day))
+    monkeypatch.setattr(operate, "utc_now", lambda: at(5))
+    return typer.testing.CliRunner().invoke(operate.app, ["status"]).stdout
+
+
+def test_figures_of_mail(house: sa.Engine) -> None:
+    figures = mail_figures(house, at(2))
+    assert (figures.queued, figures.oldest_queued_at, figures.to_be_tried_again) == (1, at(1), 0)
+    assert (figures.sent_24h, figures.failed_24h, figures.held_by_limit) == (2, 1, 0)
+    assert (figures.held_alerts, figures.held_people) == (3, {"quiet": 1, "digest": 1, "disabled": 1})
+    assert figures.suppressed_addresses == 1
+
+
+@pytest.mark.parametrize(("limit", "held"), [(0, 0), (3, 0), (2, 1)])
+def test_the_daily_limit_holds_mails_back_once_it_is_reached(house: sa.Engine, limit: int, held: int) -> None:
+    assert mail_figures(house, at(2), limit).held_by_limit == held
+
+
+def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = status_said(house, monkeypatch, mails_per_day=2)
+    for line in (
+        "alerts in 24 h       4 change_since_last",
+        "alerts held          3, for people: 1 until their digest, 1 whose address is refused, 1 in quiet hours",
+        "mails in 24 h        2 sent, 1 given up. See: coinwatch outbox show --status failed",
+        "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_MAILS_PER_DAY",
+        "addresses refused    1 get no mail any more. Who and why: coinwatch outbox show --status failed",
+    ):
+        assert line in said
+
+
+def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
+    house: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    deliver_mail(house, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"), clock=lambda: at(2))
+    away = f"127.0.0.1:{port} cannot be reached: [Errno 111] Connection refused"
+    assert f"1, the oldest queued 4 min ago; most often because: {away}" in status_said(house, monkeypatch)
+
+    with transaction(house) as connection:
+        connection.execute(sa.text("UPDATE outbox SET channel = 'apprise' WHERE dedupe_key = 'old 3'"))
+    monkeypatch.setattr(outbox_commands, "get_engine", lambda: house)
+    monkeypatch.setattr(outbox_commands, "utc_now", lambda: at(2))
+    shown = typer.testing.CliRunner().invoke(outbox_commands.app, ["outbox", "show"]).stdout
+    rows = [re.split(r"\s{2,}", line.strip(), maxsplit=7)[1:] for line in shown.splitlines()[1:]]
+    assert ["alerts", "told@example.org", "queued", "in 30 s", "0", "60 s ago", away] in rows
+    assert ["alerts by apprise", "told@example.org", "failed", "32 min ago", "0", "32 min ago", "-"] in rows
+    assert ["alerts", "told@example.org", "sent", "12 min ago", "0", "12 min ago", "-"] in rows
+
+
+def test_why_mails_wait_is_said_without_addresses(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(house) as connection:
+        greylisted = "UPDATE outbox SET last_error = '450 4.2.0 <told@example.org>: greylisted' WHERE status = 'queued'"
+        connection.execute(sa.text(greylisted))
+    assert "most often because: 450 4.2.0 <…>: greylisted" in status_said(house, monkeypatch)
+
+
+def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, database: Database) -> None:
+    """20,000 mails of last month: the figures come from indexes of the few that count."""
+    with transaction(house) as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO outbox "
+                "(dedupe_key, user_id, recipient, kind, payload, status, next_attempt_at, created_at, sent_at) "
+                "SELECT 'month ' || n, (SELECT min(id) FROM users), 'told@example.org', 'alerts', '{}', 'sent', :then, "
+                ":then, :then "
+                "FROM generate_series(1, 20000) n"
+            ),
+            {"then": at(0) - timedelta(days=30)},
+        )
+    with house.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE outbox"))
+    with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        plans = plans_of(lambda: mail_figures(engine, at(2), 2))
+    assert "outbox" in plans.executed
+    assert "outbox" not in plans.read_from_end_to_end
+
+
+def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    with transaction(house) as connection:
+        connection.execute(
+            sa.text("UPDATE outbox SET status = 'sent', sent_at = :now WHERE status = 'queued'"), {"now": at(1)}
+        )
+    assert delete_old_mails(house, make_settings(outbox_keep_days=0), at(1) + timedelta(days=5000)) == 0
+    assert delete_old_mails(house, make_settings(outbox_keep_days=2), at(0)) == 2, "one sent and one given up"
+    assert delete_old_mails(house, make_settings(outbox_keep_days=90), at(2) + timedelta(days=90)) == 5
+    with transaction(house) as connection:
+        rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
+    assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
+    told = match_alerts(house, at(2) + timedelta(days=90))
+    assert told.mails == 1, "the digest; nothing a second time"
+
+
+def test_mails_that_wait_are_never_too_old(house: sa.Engine) -> None:
+    delete_old_mails(house, make_settings(outbox_keep_days=1), at(0) + timedelta(days=365))
+    assert [row.status for row in outbox.show_outbox(house)] == ["queued"]

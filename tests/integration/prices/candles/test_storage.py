@@ -1,0 +1,223 @@
+"""Candles are made of what was said, whatever the order; the exchange's word wins; only what changed is made again."""
+
+from collections.abc import Callable
+from datetime import datetime
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.database import transaction
+from coinwatch.prices.candles.storage import (
+    CandleRow,
+    RefreshResult,
+    StoreResult,
+    count_stale,
+    refresh_candles,
+    store_candles,
+)
+from tests.support.quotes import at, load, quote
+
+BTC = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND base = 'BTC'"
+
+
+@pytest.fixture
+def btc(catalog: sa.Engine) -> int:
+    """Kraken's BTC/USD."""
+    with transaction(catalog) as connection:
+        return int(connection.execute(sa.text(BTC)).scalar_one())
+
+
+def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
+    """Minutes since the tests' start, open, high, low, close, volume, trades, samples, source."""
+    query = sa.text(
+        "SELECT extract(epoch FROM opened_at - :start)::float8 / 60, open, high, low, close, volume, trades, samples,"
+        " source::text"
+        " FROM candles WHERE resolution = CAST(:resolution AS candle_resolution) ORDER BY instrument_id, opened_at"
+    )
+    with transaction(engine) as connection:
+        return [tuple(row) for row in connection.execute(query, {"start": at(0), "resolution": resolution})]
+
+
+def minute(instrument: int, minutes: float, price: float, volume: float = 1.0, trades: int = 2) -> CandleRow:
+    return CandleRow(instrument, at(minutes), price, price + 2, price - 2, price + 1, volume, trades)
+
+
+def test_a_quote_is_a_minute_an_hour_and_a_day_at_once(catalog: sa.Engine) -> None:
+    load(catalog, quote(10, 0.2), quote(12, 0.5), quote(9, 0.7), quote(11, 0.9), quote(20, 61), now=at(100))
+    result = refresh_candles(catalog)
+    assert result == RefreshResult(1, {"1m": 2, "1h": 2, "1d": 1}, 0)
+    assert stored(catalog, "1m") == [
+        (0, 10, 12, 9, 11, None, None, 4, "quotes"),
+        (61, 20, 20, 20, 20, None, None, 1, "quotes"),
+    ]
+    assert stored(catalog, "1h") == [
+        (0, 10, 12, 9, 11, None, None, 4, "quotes"),
+        (60, 20, 20, 20, 20, None, None, 1, "quotes"),
+    ]
+    assert stored(catalog, "1d") == [(-720, 10, 20, 9, 20, None, None, 5, "quotes")]
+
+
+def test_nothing_is_made_again_where_nothing_changed(catalog: sa.Engine) -> None:
+    load(catalog, quote(10, 0), quote(12, 60), now=at(100))
+    refresh_candles(catalog)
+    assert refresh_candles(catalog) == RefreshResult(0, {"1m": 0, "1h": 0, "1d": 0}, 0)
+    load(catalog, quote(10, 0), now=at(100))
+    assert count_stale(catalog) == 0, "a repeated quote changes nothing"
+    load(catalog, quote(10, 1), now=at(100))
+    assert refresh_candles(catalog).written == {"1m": 1, "1h": 1, "1d": 1}
+
+
+def test_a_late_quote_changes_the_candles_it_falls_in_and_no_others(catalog: sa.Engine) -> None:
+    load(catalog, *(quote(100 + hour, 60 * hour) for hour in range(5)), now=at(400))
+    refresh_candles(catalog)
+    load(catalog, quote(500, 60.5), now=at(400))
+    assert refresh_candles(catalog).written == {"1m": 1, "1h": 1, "1d": 1}
+    assert stored(catalog, "1h")[1][:5] == (60, 101, 500, 101, 500)
+    assert stored(catalog, "1d")[0][1:5] == (100, 500, 100, 104)
+
+
+def test_the_exchange_wins_whether_it_speaks_before_or_after_our_quotes(catalog: sa.Engine, btc: int) -> None:
+    tables = []
+    for order in ("quotes first", "exchange first"):
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "prices"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        steps: list[Callable[[], object]] = [
+            lambda: load(catalog, quote(10, 0), quote(30, 1), now=at(5)),
+            lambda: store_candles(catalog, "1m", [minute(btc, 0, 20)]),
+        ]
+        for step in steps if order == "quotes first" else reversed(steps):
+            step()
+            refresh_candles(catalog)
+        tables.append([stored(catalog, resolution) for resolution in ("1m", "1h", "1d")])
+    assert tables[0] == tables[1]
+    assert tables[0][0] == [
+        (0, 20, 22, 18, 21, 1.0, 2, None, "exchange"),
+        (1, 30, 30, 30, 30, None, None, 1, "quotes"),
+    ]
+    assert tables[0][1] == [(0, 20, 30, 18, 30, None, None, 1, "quotes")], "volume of half an hour is no hour's volume"
+
+
+def test_a_correction_replaces_and_is_counted(catalog: sa.Engine, btc: int) -> None:
+    first = [minute(btc, number, 20 + number) for number in range(3)]
+    assert store_candles(catalog, "1m", first) == StoreResult(3, 0, 0)
+    assert store_candles(catalog, "1m", first) == StoreResult(0, 0, 3)
+    assert count_stale(catalog) == 1, "storing the same again makes no work"
+    assert store_candles(catalog, "1m", [first[0], minute(btc, 1, 50), minute(btc, 3, 9)]) == StoreResult(1, 1, 1)
+    refresh_candles(catalog)
+    assert stored(catalog, "1h") == [(0, 20, 52, 7, 10, 4.0, 8, None, "rollup")]
+
+
+def test_the_exchanges_own_hour_wins_over_one_rolled_up(catalog: sa.Engine, btc: int) -> None:
+    own = CandleRow(btc, at(0), 1, 9, 1, 5, 77.0, 100)
+    store_candles(catalog, "1m", [minute(btc, 0, 20)])
+    refresh_candles(catalog)
+    store_candles(catalog, "1h", [own])
+    store_candles(catalog, "1m", [minute(btc, 1, 30)])
+    refresh_candles(catalog)
+    assert stored(catalog, "1h") == [(0, 1, 9, 1, 5, 77.0, 100, None, "exchange")]
+    assert stored(catalog, "1d") == [(-720, 1, 9, 1, 5, 77.0, 100, None, "rollup")]
+
+
+def test_imported_quote_candles_do_not_replace_the_exchanges(catalog: sa.Engine, btc: int) -> None:
+    store_candles(catalog, "1m", [minute(btc, 0, 20)])
+    made_of_quotes = CandleRow(btc, at(0), 1, 1, 1, 1, samples=1, source="quotes")
+    assert store_candles(catalog, "1m", [made_of_quotes]) == StoreResult(0, 0, 1)
+    assert stored(catalog, "1m")[0][1] == 20
+
+
+def test_of_two_candles_for_one_minute_the_last_counts(catalog: sa.Engine, btc: int) -> None:
+    assert store_candles(catalog, "1m", [minute(btc, 0, 20), minute(btc, 0, 40)]) == StoreResult(1, 0, 1)
+    assert stored(catalog, "1m")[0][1] == 40
+
+
+def test_a_candle_off_its_grid_is_refused_by_the_table(catalog: sa.Engine, btc: int) -> None:
+    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_aligned"):
+        store_candles(catalog, "1m", [minute(btc, 0.5, 20)])
+
+
+def test_many_stretches_are_made_in_lots_and_a_time_limit_leaves_the_oldest(
+    catalog: sa.Engine, btc: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coinwatch.prices.candles.storage.STRETCHES_AT_ONCE", 2)
+    for number in range(5):
+        load(catalog, quote(10 + number, number), now=at(100))
+    assert refresh_candles(catalog, seconds_at_most=0).waiting == 3
+    assert [row[0] for row in stored(catalog, "1m")] == [3, 4]
+    assert refresh_candles(catalog).stretches == 3
+    assert [row[0] for row in stored(catalog, "1m")] == [0, 1, 2, 3, 4]
+
+
+def test_daily_ohlcv_is_fresh_and_in_cryptomonitors_columns(catalog: sa.Engine, btc: int) -> None:
+    store_candles(catalog, "1m", [minute(btc, 0, 20, volume=3.0)])
+    load(catalog, quote(50, 0, exchange="index"), quote(51, 1, exchange="index"), now=at(5))
+    refresh_candles(catalog)
+    with transaction(catalog) as connection:
+        rows = connection.execute(sa.text("SELECT * FROM daily_ohlcv")).mappings().all()
+    assert [dict(row) for row in rows] == [
+        {"symbol": "BTC", "day": at(0).date(), "open": 50, "high": 51, "low": 50, "close": 51, "volume": 3.0}
+    ]
+
+
+def test_without_an_index_the_day_is_that_of_the_exchange_with_the_largest_volume(catalog: sa.Engine, btc: int) -> None:
+    store_candles(catalog, "1d", [CandleRow(btc, at(-720), 1, 9, 1, 5, 77.0), CandleRow(btc + 1, at(-720), 1, 9, 1, 5)])
+    with transaction(catalog) as connection:
+        rows = connection.execute(sa.text("SELECT symbol, close, volume FROM daily_ohlcv ORDER BY symbol")).all()
+    assert ("BTC", 5.0, 77.0) in [tuple(row) for row in rows]
+
+
+def test_the_newest_quote_is_remembered_also_when_quotes_come_late(catalog: sa.Engine) -> None:
+    def latest() -> tuple[datetime, float]:
+        with transaction(catalog) as connection:
+            row = connection.execute(sa.text("SELECT observed_at, price FROM latest_prices")).one()
+        return row.observed_at, row.price
+
+    load(catalog, quote(10, 5), quote(9, 4), now=at(10))
+    assert latest() == (at(5), 10)
+    load(catalog, quote(8, 3), now=at(10))
+    assert latest() == (at(5), 10)
+    load(catalog, quote(7, 5), now=at(10))
+    assert latest() == (at(5), 10), "a conflicting quote changes nothing"
+    load(catalog, quote(12, 6), now=at(10))
+    assert latest() == (at(6), 12)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["quote", "1m", "1h"]),
+        st.integers(0, 200),
+        st.integers(1, 20),
+    ),
+    min_size=1,
+    max_size=15,
+    unique_by=lambda event: event[:2],
+)
+
+
+@hypothesis_settings(max_examples=25)
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_the_order_of_what_was_said_makes_no_difference(
+    catalog: sa.Engine, btc: int, events: list[tuple[str, int, int]], random: Random
+) -> None:
+    tables = []
+    for _ in range(2):
+        random.shuffle(events)
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "prices"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        for kind, minutes, price in events:
+            if kind == "quote":
+                load(catalog, quote(price, minutes), now=at(300))
+            elif kind == "1m":
+                store_candles(catalog, "1m", [minute(btc, minutes, price + 5)])
+            else:
+                store_candles(catalog, "1h", [minute(btc, minutes // 60 * 60, 5 + minutes // 60)])
+            if random.random() < 0.5:
+                refresh_candles(catalog)
+        refresh_candles(catalog)
+        tables.append([stored(catalog, resolution) for resolution in ("1m", "1h", "1d")])
+    assert tables[0] == tables[1]

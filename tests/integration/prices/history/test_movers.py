@@ -1,0 +1,103 @@
+"""Changes over windows and top movers, judged against a plain computation over the same prices."""
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import transaction
+from coinwatch.errors import InvalidRequest
+from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.prices.catalog import find_instrument, sync_catalog
+from coinwatch.prices.history.movers import changes, movers
+from tests.support.quotes import at, load, quote
+from tests.support.settings import exchange, make_settings
+
+NAMES = [f"C{number:02}" for number in range(12)]
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def many_coins(engine: sa.Engine) -> None:
+    pairs = [f"{name}/USD" for name in NAMES]
+    kraken = exchange("Kraken", *pairs, base_url="http://127.0.0.1:1")
+    sync_catalog(engine, make_settings(coins={name: {"name": name} for name in NAMES}, exchanges={"kraken": kraken}))
+
+
+def test_changes_are_those_of_a_plain_computation(engine: sa.Engine) -> None:
+    many_coins(engine)
+    random = Random(11)
+    history = {
+        name: sorted((-random.randrange(0, 3 * 1440), 50 + random.random() * 100) for _ in range(1500))
+        for name in NAMES
+    }
+    points = {name: dict(walk) for name, walk in history.items()}
+    load(
+        engine,
+        *(
+            quote(price, minutes + 0.25, "kraken", f"{name}/USD")
+            for name, walk in points.items()
+            for minutes, price in walk.items()
+        ),
+        now=at(1),
+    )
+    refresh_candles(engine)
+    now, windows = at(0.5), (HOUR, DAY, 2 * DAY)
+    found = changes(engine, windows, now=now, exchange="kraken", fresh=HOUR)
+    assert [coin.base for coin in found] == NAMES
+    for coin in found:
+        walk = sorted(points[coin.base].items())
+        for window, change in zip(windows, coin.changes_percent, strict=True):
+            begins = -window / timedelta(minutes=1)
+            over = [price for minutes, price in walk if minutes + 1 <= begins + 0.5]
+            assert change == pytest.approx(100 * (walk[-1][1] / over[-1] - 1)), (coin.base, window)
+    day = movers(engine, DAY, 4, now=now, exchange="kraken", fresh=HOUR)
+    expected = sorted(((coin.changes_percent[1] or 0.0, coin.base) for coin in found), reverse=True)
+    assert [(mover.change_percent, mover.base) for mover in day.gainers] == [pair for pair in expected if pair[0] > 0][
+        :4
+    ]
+    assert [(mover.change_percent, mover.base) for mover in day.losers] == [
+        pair for pair in reversed(expected) if pair[0] < 0
+    ][:4]
+    assert (day.compared, day.window_seconds) == (12, 86400)
+    best = day.gainers[0]
+    assert best.change_percent == pytest.approx(100 * (best.price / best.price_before - 1))
+
+
+def test_a_change_needs_a_price_within_the_window_and_one_at_its_beginning(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, -62), quote(110, -30), quote(50, -90, pair="ETH/USD"), now=at(0))
+    refresh_candles(catalog)
+    [coin] = changes(catalog, (timedelta(minutes=15), HOUR, DAY), now=at(0), exchange="kraken")
+    assert coin.base == "BTC", "ETH's price is older than an hour"
+    assert coin.changes_percent == (None, pytest.approx(10.0), None)
+    assert [coin.base for coin in changes(catalog, now=at(0), exchange="kraken", fresh=2 * HOUR)] == ["BTC", "ETH"]
+    assert changes(catalog, now=at(0)) == [], "the index has no prices"
+    assert movers(catalog, DAY, now=at(0), exchange="kraken").compared == 0
+
+
+def test_before_the_index_began_the_median_of_the_exchanges_stands_in(catalog: sa.Engine) -> None:
+    load(catalog, quote(120, -1, "index"), quote(120, -1, "kraken"), now=at(0))
+    refresh_candles(catalog)
+    with transaction(catalog) as connection:
+        ids = {
+            code: find_instrument(connection, "BTC", code).instrument_id for code in ("kraken", "coinbase", "coinnews")
+        }
+    for code, close in (("kraken", 90.0), ("coinbase", 110.0), ("coinnews", 5000.0)):
+        rows = [CandleRow(ids[code], at(-60 * hours), close, close, close, close) for hours in range(20, 200)]
+        store_candles(catalog, "1h", rows)
+    refresh_candles(catalog)
+    [coin] = changes(catalog, (HOUR, DAY, 7 * DAY, 30 * DAY), now=at(0))
+    assert coin.changes_percent == (None, pytest.approx(20.0), pytest.approx(20.0), None)
+
+
+def test_each_coin_counts_once_in_dollars_where_it_has_them(catalog: sa.Engine) -> None:
+    load(catalog, quote(10, -1, "index"), quote(11, -1, "index", "BTC/USDT"), quote(3, -1, "binance", "BTC/USDT"))
+    assert [(coin.quote, coin.price) for coin in changes(catalog, now=at(0))] == [("USD", 10)]
+    assert [(coin.quote, coin.price) for coin in changes(catalog, now=at(0), exchange="binance")] == [("USDT", 3)]
+
+
+def test_windows_and_limits_that_make_no_sense_are_refused(catalog: sa.Engine) -> None:
+    with pytest.raises(InvalidRequest, match="A window is 1 minute to"):
+        movers(catalog, timedelta(0), now=at(0))
+    with pytest.raises(InvalidRequest, match="1 to 1000 movers, not 0"):
+        movers(catalog, DAY, 0, now=at(0))

@@ -1,0 +1,169 @@
+"""What is read touches the partitions it needs, by their indexes, and no others are even planned for.
+
+40 days of prices of a hundred instruments, 60 days of hours, 400 of days, two of minutes.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.prices.candles.series import candles, holdings
+from coinwatch.prices.history.as_of import compare_exchanges, price_at
+from coinwatch.prices.history.latest import latest_prices, price_history, series
+from coinwatch.prices.history.movers import changes, movers
+from tests.conftest import Database
+from tests.support.plans import Plans, explaining_engine
+from tests.support.postgres import PostgresServer
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FILL = """
+INSERT INTO exchanges (code, name, enabled) VALUES ('index', 'Index', true), ('kraken', 'Kraken', true);
+INSERT INTO coins (code, name, position) SELECT 'C' || n, 'Coin ' || n, n FROM generate_series(1, 50) n;
+INSERT INTO instruments (exchange_id, base, quote, symbol)
+  SELECT e.id, c.code, 'USD', c.code FROM exchanges e, coins c ORDER BY e.id, c.id;
+SELECT create_price_partitions('2026-02-01', '2026-03-12');
+INSERT INTO prices (instrument_id, observed_at, price, received_at)
+  SELECT i.id, t, 100 + random(), t
+  FROM generate_series('2026-02-01 00:00+00'::timestamptz, '2026-03-10 11:59+00', '10 minutes') t, instruments i;
+INSERT INTO latest_quotes (instrument_id, observed_at, price, received_at)
+  SELECT DISTINCT ON (instrument_id) instrument_id, observed_at, price, received_at
+  FROM prices ORDER BY instrument_id, observed_at DESC;
+INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, volume, source)
+  SELECT i.id, r.name::candle_resolution, t, 100, 102, 98, 99 + random(), 1, 'exchange'
+  FROM (VALUES ('1m', interval '1 minute', interval '2 days'), ('1h', '1 hour', '60 days'), ('1d', '1 day', '400 days'))
+    AS r (name, width, span),
+    generate_series(date_bin(r.width, '2026-03-10 12:00+00'::timestamptz - r.span, '2000-01-01 00:00+00'),
+                    '2026-03-10 11:59+00', r.width) t, instruments i;
+VACUUM ANALYZE;
+"""
+
+Explain = Callable[[Callable[[], object]], Plans]
+
+
+@pytest.fixture(scope="module")
+def explained(postgres: PostgresServer, template: str) -> Iterator[tuple[sa.Engine, Explain]]:
+    database = Database("test_reading_plans", postgres)
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database.name} TEMPLATE {template} STRATEGY FILE_COPY")
+        with psycopg.connect(database.url("admin"), autocommit=True) as filling:
+            for command in FILL.split(";\n"):
+                if command.strip():
+                    filling.execute(command)
+        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+            yield engine, plans_of
+        connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+
+
+def stored(names: set[str]) -> set[str]:
+    """Of all tables those that grow with time."""
+    return {name for name in names if name.startswith(("prices_", "candles_"))}
+
+
+def days(first: str, last: str) -> set[str]:
+    """Partitions of prices, by month and day."""
+    begin, end = (datetime.strptime(f"2026{day}", "%Y%m%d").replace(tzinfo=UTC) for day in (first, last))
+    return {f"prices_{begin + number * DAY:%Y%m%d}" for number in range((end - begin).days + 1)}
+
+
+CANDLES = {"candles_1m", "candles_1h", "candles_1d"}
+# What is asked, which partitions may be planned for, and which of them are really read.
+QUESTIONS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
+    "the latest of everything": (lambda engine: latest_prices(engine, NOW), days("0308", "0309"), days("0309", "0309")),
+    "the latest without change": (lambda engine: latest_prices(engine, NOW, with_change=False), set(), set()),
+    "a day of prices": (
+        lambda engine: price_history(engine, "C7", "kraken", start=NOW - DAY, end=NOW),
+        days("0309", "0310"),
+        days("0309", "0310"),
+    ),
+    "a few days of prices, thinned": (
+        lambda engine: price_history(engine, "C7", "kraken", start=NOW - 4 * DAY, end=NOW, points=100),
+        days("0306", "0310"),
+        days("0306", "0310"),
+    ),
+    "more days than prices are kept of": (
+        lambda engine: series(engine, "C7", "kraken", start=NOW - 50 * DAY, end=NOW, points=100),
+        days("0201", "0310") | CANDLES,
+        days("0201", "0310") | CANDLES,
+    ),
+    "a year": (
+        lambda engine: series(engine, "C7", "kraken", start=NOW - 365 * DAY, end=NOW, points=100),
+        CANDLES,
+        CANDLES,
+    ),
+    "hours": (
+        lambda engine: candles(engine, "C7", "kraken", resolution="1h", start=NOW - 50 * DAY, end=NOW, now=NOW),
+        {"candles_1h"},
+        {"candles_1h"},
+    ),
+    "weeks": (
+        lambda engine: candles(engine, "C7", "kraken", resolution="1w", start=NOW - 300 * DAY, end=NOW, now=NOW),
+        {"candles_1d"},
+        {"candles_1d"},
+    ),
+    "five minutes": (
+        lambda engine: candles(engine, "C7", "kraken", resolution="5m", start=NOW - DAY, end=NOW, now=NOW),
+        {"candles_1m"},
+        {"candles_1m"},
+    ),
+    "days by a clock that was changed": (
+        lambda engine: candles(
+            engine,
+            "C7",
+            "kraken",
+            resolution="1d",
+            start=NOW - 50 * DAY,
+            end=NOW,
+            now=NOW,
+            timezone="America/New_York",
+        ),
+        {"candles_1h"},
+        {"candles_1h"},
+    ),
+    "a moment": (
+        lambda engine: price_at(engine, "C7", "kraken", moment=NOW - 20 * DAY),
+        days("0218", "0218") | CANDLES,
+        days("0218", "0218") | CANDLES,
+    ),
+    "all exchanges at once": (
+        lambda engine: compare_exchanges(engine, "C7", moment=NOW),
+        days("0309", "0310") | CANDLES,
+        days("0310", "0310") | CANDLES,
+    ),
+    "movers of a day": (lambda engine: movers(engine, DAY, now=NOW), CANDLES, {"candles_1m"}),
+    "movers of a week": (lambda engine: movers(engine, 7 * DAY, now=NOW), CANDLES - {"candles_1m"}, {"candles_1h"}),
+    "changes": (lambda engine: changes(engine, now=NOW), CANDLES, {"candles_1m", "candles_1h"}),
+    "who has candles": (lambda engine: holdings(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_only_the_partitions_that_are_needed_are_touched(explained: tuple[sa.Engine, Explain], question: str) -> None:
+    engine, plans_of = explained
+    ask, planned, read = QUESTIONS[question]
+    ask(engine)  # once, so that a plan kept from before would show
+    plans = plans_of(lambda: ask(engine))
+    assert plans.planned, "Postgres told its plans"
+    assert stored(plans.planned) == planned
+    assert stored(plans.executed) == read
+    assert not stored(plans.read_from_end_to_end)
+
+
+def test_candles_are_read_from_the_index_alone(explained: tuple[sa.Engine, Explain]) -> None:
+    engine, plans_of = explained
+    for question in ("hours", "weeks", "five minutes", "days by a clock that was changed", "a year", "movers of a day"):
+        ask, _, read = QUESTIONS[question]
+        assert stored(plans_of(lambda ask=ask: ask(engine)).read_from_the_index_alone) >= stored(read) & CANDLES
+
+
+def test_a_statement_is_planned_for_its_own_values_however_often_it_ran(
+    explained: tuple[sa.Engine, Explain],
+) -> None:
+    engine, plans_of = explained
+    ask, planned, _ = QUESTIONS["the latest without change"]
+    for _ in range(12):  # psycopg prepares after five, Postgres would keep a plan for all values after five more
+        plans = plans_of(lambda: ask(engine))
+        assert stored(plans.planned) == planned

@@ -1,0 +1,235 @@
+"""Collecting from a real (test) far end: one exchange's trouble stays its own and is remembered for all workers."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.errors import ConfigurationError, DoNotRetry, RetryLater, RetryNow
+from coinwatch.exchanges.binance import Binance
+from coinwatch.exchanges.models import QuoteBatch
+from coinwatch.pipeline import collect_prices
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
+from coinwatch.settings import Settings
+from coinwatch.status import failing_exchanges, pipeline_status
+from tests.exchange_server import ExchangeServer
+from tests.support.settings import EXCHANGES, exchange, make_settings
+
+VENUES = ("coinnews", "coingecko", "coinbase", "kraken", "binance")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def far_end(server: ExchangeServer) -> Iterator[ExchangeServer]:
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def settings(far_end: ExchangeServer) -> Settings:
+    known = {**EXCHANGES, "coingecko": exchange("CoinGecko", minimum_interval_seconds=0)}
+    exchanges = {code: {**known[code], "base_url": far_end.base_url(code), "timeout_seconds": 2} for code in VENUES}
+    return make_settings(exchanges=exchanges)
+
+
+def collect(engine: sa.Engine, settings: Settings, code: str, **more: Any) -> CollectResult:
+    return collect_exchange(engine, settings, code, sleep=lambda seconds: None, **more)
+
+
+def later(**delta: float) -> Callable[[], datetime]:
+    moment = datetime.now(UTC) + timedelta(**delta)
+    return lambda: moment
+
+
+def health(engine: sa.Engine, code: str) -> Any:
+    return next(row for row in pipeline_status(engine, datetime.now(UTC)).exchanges if row.code == code)
+
+
+@pytest.mark.parametrize("code", VENUES)
+def test_the_exchanges_prices_arrive(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, code: str
+) -> None:
+    pair = ("BTC", "USDT" if code == "binance" else "USD")
+    far_end.market.set_price(code, *pair, 68_923.67)
+    result = collect(catalog, settings, code)
+    assert (result.quotes, result.loaded.inserted) == (2, 2)
+    [price] = latest_prices(catalog, datetime.now(UTC), "BTC", code)
+    assert price.price == 68_923.67
+    assert health(catalog, code).last_success_at is not None
+
+
+def test_a_cycle_goes_on_without_the_exchanges_that_fail(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.fail("kraken", "html")
+    far_end.fail("coinbase", "status", status=451)
+    result = collect_prices(catalog, settings, datetime.now(UTC))
+    assert {item.exchange for item in result.collected} == {"coinnews", "coingecko", "binance"}
+    assert set(result.failed) == {"kraken", "coinbase"}
+    assert result.index_prices == 4
+    sentences = failing_exchanges(catalog)
+    assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
+
+
+def test_passing_trouble_is_tried_again_at_once(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.fail("coinnews", "cut_off", times=1)
+    assert collect(catalog, settings, "coinnews").loaded.inserted == 2
+    assert health(catalog, "coinnews").failures == 0
+
+
+def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
+    with pytest.raises(RetryLater) as caught:
+        collect(catalog, settings, "binance")
+    assert 100 < (caught.value.not_before - datetime.now(UTC)).total_seconds() <= 121
+    asked = len(far_end.requests("binance"))
+    with pytest.raises(RetryLater, match="wants a pause until"):
+        collect(catalog, settings, "binance")
+    assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
+    assert collect(catalog, settings, "binance", clock=later(seconds=125)).quotes == 2
+    assert health(catalog, "binance").blocked_until is None
+
+
+def test_calls_for_history_wait_while_it_asks_and_no_longer(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def live_until() -> list[datetime | None]:
+        with catalog.connect() as connection:
+            return list(connection.execute(sa.text("SELECT live_until FROM exchange_status")).scalars())
+
+    seen = []
+    fetch = Binance.fetch_quotes
+
+    def look(self: Binance, instruments: Any) -> QuoteBatch:
+        seen.extend(live_until())
+        return fetch(self, instruments)
+
+    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    far_end.fail("binance", "status", status=451, after=1)
+    collect(catalog, settings, "binance")
+    assert live_until() == [None]
+    with pytest.raises(DoNotRetry):
+        collect(catalog, settings, "binance")
+    assert live_until() == [None], "also after a failure"
+    assert [until > datetime.now(UTC) - timedelta(minutes=1) for until in seen if until] == [True, True]
+
+
+def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = datetime.now(UTC) + timedelta(minutes=5)
+    fetch = Binance.fetch_quotes
+
+    def look(self: Binance, instruments: Any) -> QuoteBatch:
+        parameters = {"exchange": "binance", "until": pause}
+        with catalog.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "UPDATE exchange_status SET blocked_until = :until FROM exchanges"
+                    " WHERE code = :exchange AND id = exchange_id"
+                ),
+                parameters,
+            )
+        return fetch(self, instruments)
+
+    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    assert collect(catalog, settings, "binance").quotes == 2
+    assert health(catalog, "binance").blocked_until == pause
+
+
+def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.fail("kraken", "status", status=500)
+    for failures in (1, 2):
+        with pytest.raises(RetryNow):
+            collect(catalog, settings, "kraken")
+        assert health(catalog, "kraken").failures == failures
+    far_end.faults.clear()
+    collect(catalog, settings, "kraken")
+    assert (health(catalog, "kraken").failures, health(catalog, "kraken").last_error) == (0, None)
+
+
+def test_nonsense_prices_stay_outside_and_are_counted(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.market.set_price("binance", "BTC", "USDT", "NaN")
+    result = collect(catalog, settings, "binance")
+    assert {reason.value: count for reason, count in result.loaded.refused.items()} == {"not_finite": 1}
+    assert result.loaded.inserted == 1
+
+
+def test_an_answer_without_one_usable_price_is_a_failure(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    for coin in ("BTC", "ETH"):
+        far_end.market.set_price("binance", coin, "USDT", "0")
+    with pytest.raises(RetryNow, match="no usable price of 2"):
+        collect(catalog, settings, "binance")
+
+
+def test_a_clock_that_is_slow_is_a_failure_that_names_it(catalog: sa.Engine, settings: Settings) -> None:
+    with pytest.raises(RetryNow, match="from_the_future; is this machine's clock right"):
+        collect(catalog, settings, "binance", clock=later(minutes=-5))
+    assert "clock" in health(catalog, "binance").last_error
+    assert collect(catalog, settings, "binance").loaded.inserted == 2
+
+
+def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    patient = make_settings(
+        exchanges={
+            **settings.model_dump()["exchanges"],
+            "coingecko": exchange("CoinGecko", base_url=far_end.base_url("coingecko"), minimum_interval_seconds=300),
+        }
+    )
+    assert collect(catalog, patient, "coingecko").quotes == 2
+    rest = collect(catalog, patient, "coingecko")
+    assert (rest.quotes, rest.resting_until is not None) == (0, True)
+    assert len(far_end.requests("coingecko")) == 1
+    assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).resting_until is None
+
+
+def test_what_a_person_must_change_is_not_tried_again(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    far_end.fail("coinbase", "status", status=451)
+    with pytest.raises(DoNotRetry):
+        collect(catalog, settings, "coinbase")
+    assert len(far_end.requests("coinbase")) <= 2, "one per instrument, no second try"
+
+
+def test_an_exchange_that_is_not_in_the_tables_says_what_to_run(engine: sa.Engine, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="coinwatch migrate"):
+        collect(engine, settings, "kraken")
+
+
+def test_a_result_survives_the_way_through_json(
+    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+) -> None:
+    import json
+
+    far_end.market.set_price("binance", "BTC", "USDT", "-1")
+    result = collect(catalog, settings, "binance")
+    assert CollectResult.from_dict(json.loads(json.dumps(result.as_dict()))) == result
+
+
+@pytest.fixture
+def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
+    sync_catalog(engine, settings)
+    return engine

@@ -1,0 +1,295 @@
+"""Days as Parquet and back: byte-equal tables, the same files again, readable by those who never heard of us."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fsspec
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import statement, transaction
+from coinwatch.errors import InvalidRequest, NotFound, StorageError
+from coinwatch.prices.candles.storage import CandleRow, StoreResult, refresh_candles, store_candles
+from coinwatch.prices.instrument_lookup import known_instruments
+from coinwatch.prices.transfer import data_export as exporting
+from coinwatch.prices.transfer import locations as places
+from coinwatch.prices.transfer.data_export import ExportResult, export_days
+from coinwatch.prices.transfer.data_import import ImportOptions, ImportResult, import_files
+from tests.support.quotes import at, load, quote
+
+DAY = at(0).date()
+NEXT = DAY + timedelta(days=1)
+NOW = at(60 * 24 * 3)
+TABLES = ("prices", "latest_quotes", "candles_1m", "candles_1h", "candles_1d")
+
+Export = Callable[..., ExportResult]
+
+
+@pytest.fixture
+def filled(catalog: sa.Engine) -> sa.Engine:
+    """Two days of quotes at two exchanges, exchange candles of one, everything that is made of them."""
+    quotes = [
+        quote(100 + minute / 7, minute + 0.013, exchange, pair, volume_24h=minute / 3, bid=99.1, ask=100 / 3)
+        for exchange, pair in (("kraken", "BTC/USD"), ("kraken", "ETH/USD"), ("coinbase", "BTC/USD"))
+        for minute in range(0, 1500, 50)
+    ]
+    load(catalog, *quotes, quote(1e-18, 3), quote(1e15, 4), quote(0.1 + 0.2, 5, "index", "BTC/USD"), now=NOW)
+    btc = known_instruments(catalog).find("binance", "BTCUSDT").instrument_id
+    minutes = [CandleRow(btc, at(m), 10.1, 12 + m / 3, 1 / 3, 11, m / 7 or None, m or None) for m in range(0, 1500, 30)]
+    store_candles(catalog, "1m", minutes)
+    store_candles(catalog, "1h", [CandleRow(btc, at(0), 1, 9, 1, 5, 77.0, 100)])
+    refresh_candles(catalog)
+    return catalog
+
+
+@pytest.fixture
+def export(filled: sa.Engine) -> Export:
+    def run(destination: Path | str, first: date = DAY, last: date = NEXT, **more: Any) -> ExportResult:
+        return export_days(filled, str(destination), first, last, NOW, **more)
+
+    return run
+
+
+def read_back(engine: sa.Engine, *paths: Path | str, **options: Any) -> ImportResult:
+    return import_files(engine, [str(path) for path in paths], ImportOptions(**options), NOW)
+
+
+def contents(engine: sa.Engine) -> dict[str, list[str]]:
+    """Every row as Postgres writes it, which is exact for doubles."""
+    with transaction(engine) as connection:
+        query = "SELECT CAST(t AS text) FROM {} t ORDER BY 1"
+        return {table: list(connection.execute(sa.text(query.format(table))).scalars()) for table in TABLES}
+
+
+def empty(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        for table in ("prices", "latest_quotes", "candles", "stale_candles"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_exported_deleted_and_imported_the_tables_are_the_same_to_the_last_bit(
+    filled: sa.Engine, export: Export, tmp_path: Path, place: str
+) -> None:
+    destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/lake"
+    before = contents(filled)
+    assert len(before["prices"]) == 93
+    assert export(destination).rows == sum(len(before[table]) for table in TABLES if table != "latest_quotes")
+    empty(filled)
+    result = read_back(filled, destination)
+    assert [file.problem for file in result.files if file.problem] == []
+    assert contents(filled) == before
+    again = read_back(filled, destination)
+    assert sum((file.stored for file in again.files), StoreResult()).inserted == 0
+    assert contents(filled) == before
+
+
+def test_the_candles_of_prices_that_are_gone_come_back_from_the_lake(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
+    before = contents(filled)
+    export(tmp_path, tables=["candles_1m", "candles_1h", "candles_1d"])
+    empty(filled)
+    read_back(filled, tmp_path / "candles_1m", tmp_path / "candles_1h" / f"day={DAY}" / "exchange=binance")
+    after = contents(filled)
+    assert {table: after[table] for table in TABLES[2:]} == {table: before[table] for table in TABLES[2:]}
+
+
+def test_an_old_export_of_an_hour_does_not_contradict_its_minutes(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
+    export(tmp_path)
+    load(filled, quote(500, 60.5), now=NOW)
+    refresh_candles(filled)
+    after = contents(filled)
+    read_back(filled, tmp_path / "candles_1h", tmp_path / "candles_1d", tmp_path / "candles_1m")
+    assert contents(filled) == after
+
+
+def test_the_same_day_is_the_same_bytes(export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "ROW_GROUP", 7)
+    first = export(tmp_path)
+    before = hashes(tmp_path)
+    assert export(tmp_path) == first
+    assert hashes(tmp_path) == before, "and nothing else was left beside them"
+    path = tmp_path / "prices" / f"day={DAY}" / "exchange=kraken" / "part-0.parquet"
+    assert pq.ParquetFile(path).metadata.num_row_groups == 5
+    assert str(path) in {file.path for file in first.files}
+
+
+def test_duckdb_and_pandas_read_what_postgres_holds(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
+    export(tmp_path)
+    with transaction(filled) as connection:
+        prices = sa.text(
+            "SELECT exchange, base, quote, observed_at, price, volume_24h, bid, ask, received_at,"
+            " CAST(observed_at AT TIME ZONE 'UTC' AS date) AS day"
+            " FROM price_history ORDER BY exchange, base, quote, observed_at"
+        )
+        wanted = [tuple(row) for row in connection.execute(prices)]
+    duck = duckdb.connect()
+    duck.execute("SET TimeZone = 'UTC'")
+    found = duck.execute(
+        f"SELECT exchange, base, quote, epoch_us(observed_at), price, volume_24h, bid, ask, epoch_us(received_at), day"
+        f" FROM read_parquet('{tmp_path}/prices/*/*/*.parquet', hive_partitioning = true)"
+        " ORDER BY exchange, base, quote, observed_at"
+    ).fetchall()
+    duck.close()
+    assert [(*row[:3], moment(row[3]), *row[4:8], moment(row[8]), row[9]) for row in found] == wanted
+    frame = pd.read_parquet(tmp_path / "candles_1m").sort_values(["exchange", "base", "quote", "opened_at"])
+    with transaction(filled) as connection:
+        candles = sa.text(
+            "SELECT exchange, base, quote, opened_at, open, high, low, close, volume, trades, samples,"
+            " CAST(source AS text) AS source FROM candle_history WHERE resolution = '1m' ORDER BY 1, 2, 3, 4"
+        )
+        stored = pd.DataFrame(connection.execute(candles).mappings().all())
+    for column in stored.columns:
+        assert frame[column].astype(object).where(frame[column].notna(), None).tolist() == [
+            None if pd.isna(value) else value for value in stored[column]
+        ], column
+    assert sorted(frame["day"].unique()) == [str(DAY), str(NEXT)]
+
+
+def moment(microseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+def test_a_column_says_its_unit_and_moments_say_utc(export: Export, tmp_path: Path) -> None:
+    export(tmp_path, tables=["candles_1d"])
+    schema = pq.read_schema(tmp_path / "candles_1d" / f"day={DAY}" / "exchange=binance" / "part-0.parquet")
+    assert str(schema.field("opened_at").type) == "timestamp[us, tz=UTC]"
+    assert b"base currency" in schema.field("volume").metadata[b"unit"]
+    assert schema.metadata[b"coinwatch.exchange"] == b"binance"
+    assert "exchange" not in schema.names, "BigQuery refuses a partition's column that is in the file too"
+
+
+def test_what_duckdb_made_of_our_files_can_be_imported(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
+    export(tmp_path / "lake")
+    before = contents(filled)
+    one = tmp_path / "one.parquet"
+    duckdb.sql(
+        f"COPY (SELECT * FROM read_parquet('{tmp_path}/lake/candles_1m/*/*/*.parquet', hive_partitioning = true))"
+        f" TO '{one}' (FORMAT parquet)"
+    )
+    empty(filled)
+    assert "Say it with --resolution 1m, 1h, 1d" in str(read_back(filled, one).files[0].problem)
+    assert read_back(filled, one, resolution="1m").files[0].stored.inserted == len(before["candles_1m"])
+    assert contents(filled)["candles_1m"] == before["candles_1m"]
+
+
+def test_of_files_that_are_not_quite_ours_only_the_bad_rows_are_refused(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
+    export(tmp_path, tables=["candles_1h"], exchange="binance")
+    path = tmp_path / "candles_1h" / f"day={DAY}" / "exchange=binance" / "part-0.parquet"
+    frame = pq.ParquetFile(path).read().to_pandas()
+    assert len(frame) == 12
+    frame.loc[0, "base"] = "DOGE"
+    frame.loc[1, "high"] = -1.0
+    frame.loc[2, "source"] = "hearsay"
+    frame.loc[3, "opened_at"] += pd.Timedelta(seconds=1)
+    frame.to_parquet(path)
+    file = read_back(filled, path).files[0]
+    assert file.refused == {
+        "is of an instrument that is not in the tables": 1,
+        "is refused, a price is missing or out of bounds": 1,
+        "is of an unknown source": 1,
+        "does not open on a 1h boundary": 1,
+    }
+    assert file.stored == StoreResult(0, 0, 8)
+    frame.drop(columns="low").to_parquet(path)
+    assert "lacks the columns low" in str(read_back(filled, path).files[0].problem)
+
+
+def test_a_day_without_rows_writes_nothing_and_keeps_what_is_in_the_lake(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
+    export(tmp_path)
+    before = hashes(tmp_path)
+    empty(filled)  # as retention does
+    assert export(tmp_path) == ExportResult([])
+    assert hashes(tmp_path) == before
+
+
+def test_candles_that_are_behind_are_made_before_they_are_written(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
+    load(filled, quote(7, 61), now=NOW)
+    export(tmp_path, DAY, DAY, tables=["candles_1h"], exchange="kraken")
+    frame = pd.read_parquet(tmp_path / "candles_1h")
+    assert frame[frame["base"] == "BTC"]["low"].min() == 1e-18
+    assert 7.0 in frame["low"].tolist()
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_a_file_that_cannot_be_finished_is_not_there_at_all(
+    export: Export, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/broken"
+    system, folder = places.find_place(destination)
+    export(destination, DAY, DAY, tables=["candles_1m"], exchange="kraken")
+    before = {path: system.cat_file(path) for path in system.find(folder)}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        export(destination, tables=["candles_1m", "prices"])
+    assert {path: system.cat_file(path) for path in system.find(folder)} == before
+
+
+def test_addresses_that_lead_nowhere(export: Export, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="nowhere://user-free/x is no address"):
+        export("nowhere://user-free/x")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be used"):
+        export(tmp_path / "file" / "below")
+    with pytest.raises(NotFound, match="There is no exchange 'mtgox'"):
+        export(tmp_path, exchange="mtgox")
+    with pytest.raises(InvalidRequest, match=r"is not over yet in UTC\. The last day that can be exported is"):
+        export(tmp_path, DAY, NOW.date())
+    with pytest.raises(InvalidRequest, match="lies after the last"):
+        export(tmp_path, NEXT, DAY)
+
+
+def test_a_missing_library_is_named_with_the_way_to_install_it(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(
+        InvalidRequest, match=r"s3://\*\*\*|uv sync --inexact --extra s3, or pip install 'coinwatch\[s3\]'"
+    ):
+        export("s3://bucket/lake")
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("prices/transfer/export_prices", "prices"), ("prices/transfer/export_candles", "candles")]
+)
+def test_a_day_is_read_through_keys_and_touches_no_other_partition(filled: sa.Engine, name: str, table: str) -> None:
+    parameters: dict[str, object] = {"exchange": "kraken", "start": at(-720), "end": at(720)}
+    if table == "candles":
+        parameters["resolution"] = "1m"
+    query = str(statement(name).compile(filled)).rstrip().removesuffix(";")
+    with transaction(filled) as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        from psycopg import ClientCursor
+
+        with ClientCursor(driver) as cursor:  # type: ignore[arg-type]
+            plan = "\n".join(row[0] for row in cursor.execute(f"EXPLAIN {query}", parameters))
+    other = "prices_20260302" if table == "prices" else "candles_1h"
+    own = f"prices_{DAY:%Y%m%d}" if table == "prices" else "candles_1m"
+    assert own in plan
+    assert other not in plan
+    assert f"Seq Scan on {own}" not in plan

@@ -1,0 +1,320 @@
+"""Candle files of every kind into the tables: found by looking, each row through the gate, twice changes nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.database import transaction
+from coinwatch.errors import NotFound
+from coinwatch.prices.candles.storage import StoreResult, count_stale
+from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, ImportResult, import_files
+from tests.support.candle_files import (
+    Candle,
+    binance_csv,
+    cryptodatadownload_csv,
+    plain_csv,
+    some_candles,
+    unix,
+    zipped,
+)
+from tests.support.quotes import at
+
+NOW = at(60 * 24 * 30)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+STORED = """
+SELECT e.code || ' ' || i.base || '/' || i.quote AS instrument, c.resolution::text, c.opened_at, c.open, c.high, c.low,
+       c.close, c.volume, c.trades, c.samples, c.source::text
+FROM candles c JOIN instruments i ON i.id = c.instrument_id JOIN exchanges e ON e.id = i.exchange_id
+ORDER BY 1, c.resolution, c.opened_at
+"""
+
+Import = Callable[..., ImportResult]
+
+
+@pytest.fixture
+def imports(catalog: sa.Engine) -> Import:
+    def run(*paths: Path | str, now: datetime = NOW, **options: object) -> ImportResult:
+        return import_files(catalog, [str(path) for path in paths], ImportOptions(**options), now)  # type: ignore[arg-type]
+
+    return run
+
+
+def only(result: ImportResult) -> ImportedFile:
+    (file,) = result.files
+    return file
+
+
+def stored(engine: sa.Engine, resolution: str = "1m") -> list[tuple[object, ...]]:
+    with transaction(engine) as connection:
+        return [tuple(row) for row in connection.execute(sa.text(STORED)) if row.resolution == resolution]
+
+
+def expected(
+    candles: list[Candle], instrument: str = "binance BTC/USDT", resolution: str = "1m"
+) -> list[tuple[object, ...]]:
+    return [
+        (instrument, resolution, c.opened_at, *map(float, c[1:6]), c.trades, None, "exchange")
+        for c in sorted(candles, key=lambda candle: candle.opened_at)
+    ]
+
+
+def written(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+CANDLES = some_candles(5)
+KRAKEN = {"exchange": "kraken", "instrument": "BTC/USD"}
+
+
+def test_binances_dump_says_itself_what_it_is(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", BTCUSDT_1m_2026_03__csv=binance_csv(CANDLES))
+    result = imports(path)
+    assert only(result) == ImportedFile(
+        str(path), "1m candles of BTC/USDT at binance", 5, StoreResult(5, 0, 0), {}, [], None
+    )
+    assert stored(catalog) == expected(CANDLES)
+    assert [row[6] for row in stored(catalog, "1h")] == [105.0], "the hour over them is made"
+
+
+@pytest.mark.parametrize(("per_second", "header"), [(1000, False), (1_000_000, False), (1_000_000, True)])
+def test_binances_milliseconds_microseconds_and_headers_are_all_the_same(
+    catalog: sa.Engine, imports: Import, tmp_path: Path, per_second: int, header: bool
+) -> None:
+    text = binance_csv(CANDLES, per_second=per_second, header=header)
+    assert only(imports(written(tmp_path / "BTCUSDT-1m-2026-03-01.csv", text))).problem is None
+    assert stored(catalog) == expected(CANDLES)
+
+
+def test_a_renamed_dump_needs_to_be_told_whose_it_is(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.csv", binance_csv(CANDLES))
+    assert "add --exchange CODE --instrument BTC/USDT" in str(only(imports(path)).problem)
+    assert only(imports(path, exchange="Binance", instrument="btc-usdt")).stored.inserted == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "instrument", "step", "resolution"),
+    [
+        ("Binance_BTCUSDT_2026_minute.csv", "BTCUSDT", "binance BTC/USDT", timedelta(minutes=1), "1m"),
+        ("Binance_ETHUSDT_1h.csv", "ETH/USDT", "binance ETH/USDT", HOUR, "1h"),
+        ("Kraken_BTCUSD_d.csv", "BTC/USD", "kraken BTC/USD", DAY, "1d"),
+        ("Kraken_XBTUSD_d.csv", "XBT/USD", "kraken BTC/USD", DAY, "1d"),
+    ],
+)
+def test_cryptodatadownloads_files(
+    catalog: sa.Engine,
+    imports: Import,
+    tmp_path: Path,
+    name: str,
+    symbol: str,
+    instrument: str,
+    step: timedelta,
+    resolution: str,
+) -> None:
+    candles = some_candles(4, step, at(0).replace(hour=0))
+    base, quote = symbol[:3], symbol[3:].strip("/")
+    text = cryptodatadownload_csv(candles, symbol, base, quote)
+    assert only(imports(written(tmp_path / name, text))).problem is None
+    assert stored(catalog, resolution) == expected(candles, instrument, resolution)
+
+
+def test_cryptodatadownloads_older_forms(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+    candles = some_candles(3, HOUR)
+    new = ["Unix Timestamp,Date,Symbol,Open,High,Low,Close,Volume"]
+    old = ["https://www.CryptoDataDownload.com", "Date,Symbol,Open,High,Low,Close,Volume USDT,Volume BTC"]
+    for c in reversed(candles):
+        prices = f"{c.open},{c.high},{c.low},{c.close}"
+        new.append(f"{unix(c.opened_at)}.0,{c.opened_at:%Y-%m-%d %H:%M:%S},BTCUSDT,{prices},{c.volume}")
+        old.append(f"{c.opened_at:%Y-%m-%d %I-%p},BTCUSDT,{prices},12345,{c.volume}")
+    result = imports(written(tmp_path / "Binance_BTCUSDT_1h.csv", "\r\n".join(new)))
+    assert only(result).stored == StoreResult(3, 0, 0)
+    assert [row[7] for row in stored(catalog, "1h")] == [0.5, 1.5, 2.5]
+    again = imports(written(tmp_path / "Binance_BTCUSDT_hour.csv", "\r\n".join(old)))
+    assert only(again).stored == StoreResult(0, 0, 3), "both say the same"
+
+
+@pytest.mark.parametrize("time", ["timestamp", "time", "Date", "opened_at"])
+def test_a_plain_csv_needs_exchange_and_pair_and_shows_its_resolution(
+    catalog: sa.Engine, imports: Import, tmp_path: Path, time: str
+) -> None:
+    path = written(tmp_path / "candles.csv", "\ufeff" + plain_csv(CANDLES, time))
+    assert only(imports(path, **KRAKEN)).contents == "1m candles of BTC/USD at kraken"
+    assert stored(catalog) == expected(CANDLES, "kraken BTC/USD")
+
+
+def test_semicolons_unix_times_and_a_volume_in_the_wrong_currency(
+    catalog: sa.Engine, imports: Import, tmp_path: Path
+) -> None:
+    rows = "\n".join(f"{unix(c.opened_at, 1000)};{c.close};{c.low};{c.high};{c.open};{c.volume}" for c in CANDLES)
+    path = written(tmp_path / "candles.csv", f"time;close;low;high;open;volume\n\n{rows}\n")
+    imports(path, volume=False, **KRAKEN)
+    assert stored(catalog) == [(*row[:7], None, None, *row[9:]) for row in expected(CANDLES, "kraken BTC/USD")]
+
+
+def test_importing_again_changes_nothing_and_a_correction_replaces(
+    catalog: sa.Engine, imports: Import, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "BTCUSDT-1m-2026-03.csv", binance_csv(CANDLES))
+    imports(path)
+    first = stored(catalog), stored(catalog, "1h"), stored(catalog, "1d")
+    again = imports(path)
+    assert only(again).stored == StoreResult(0, 0, 5)
+    assert again.refreshed is None
+    assert count_stale(catalog) == 0
+    assert (stored(catalog), stored(catalog, "1h"), stored(catalog, "1d")) == first
+    corrected = [CANDLES[0]._replace(close="109.5"), *CANDLES[1:]]
+    assert only(imports(written(path, binance_csv(corrected)))).stored == StoreResult(0, 1, 4)
+    assert stored(catalog) == expected(corrected)
+
+
+def test_rows_that_cannot_be_candles_are_counted_and_shown_and_cost_no_others(
+    catalog: sa.Engine, imports: Import, tmp_path: Path
+) -> None:
+    good, step = some_candles(12), timedelta(seconds=7)
+    rows = [
+        good[0],
+        good[1]._replace(high="1"),
+        good[2]._replace(open="nan"),
+        good[3]._replace(low="0"),
+        good[4]._replace(close=""),
+        good[5]._replace(opened_at=good[5].opened_at + step),
+        good[6]._replace(opened_at=datetime(2005, 1, 1, tzinfo=UTC)),
+        good[7],
+        good[11]._replace(opened_at=NOW - timedelta(seconds=59)),
+    ]
+    text = plain_csv(rows) + "rubbish\nyesterday,1,1,1,1,1,1\n"
+    now = NOW.replace(second=0) + timedelta(seconds=0)
+    path = written(tmp_path / "c.csv", text.replace(rows[-1].opened_at.isoformat(), now.isoformat()))
+    file = only(imports(path, now=now + timedelta(seconds=59), **KRAKEN))
+    assert file.stored == StoreResult(2, 0, 0)
+    assert file.refused == {
+        "is refused, the prices contradict each other": 1,
+        "is refused, a price is missing or out of bounds": 3,
+        "does not open on a 1m boundary": 1,
+        "lies before 2009, before there was any coin": 1,
+        "is not over yet": 1,
+        "has not the header's number of columns": 1,
+        "has no readable time": 1,
+    }
+    assert file.examples[0] == "line 3 is refused, the prices contradict each other: 101.1,1,91.5,102"
+    assert len(file.examples) == 5
+    assert stored(catalog) == expected([good[0], good[7]], "kraken BTC/USD")
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "sentence"),
+    [
+        ("empty.csv", b"", "empty.csv is empty."),
+        ("blank.csv", b"\n\n\n", "blank.csv is empty."),
+        ("BTCUSDT-15m-2022-01.csv", binance_csv(CANDLES), "holds candles of 15m: coinwatch keeps candles of 1m, 1h"),
+        ("BTCUSDT-1h-2022-01.csv", binance_csv(CANDLES), "should hold candles of 1h, but its rows are 60 s apart"),
+        ("letter.csv", "Dear Sir,\nplease find enclosed", "is no file of candles: it begins with 'Dear Sir,'"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n\x00\x00\xff", "is not text in UTF-8"),
+        ("latin.csv", plain_csv(CANDLES).encode() + "é".encode("latin-1"), "is not text in UTF-8 from line 7 on"),
+        ("excel.csv", plain_csv(CANDLES).encode("utf-16"), "excel.csv is in UTF-16. Save it as UTF-8."),
+        ("nul.csv", plain_csv(CANDLES).encode() + b"a\x00b\n", None),
+        ("long.csv", b"a" * 70_000, "a line of it is longer than"),
+        ("header.csv", b"time,open,high,low,close\n", "there is nothing below its header"),
+        ("words.csv", b"time,open,high,low,close\nnow,a,b,c,d\n", "line 2 has no readable time: now"),
+        ("bad.csv", plain_csv([c._replace(low="-1") for c in CANDLES]), "has no row that can be stored: line 2"),
+        ("cut.zip", b"PK\x03\x04\x14\x00\x00\x00", "cut.zip is a damaged ZIP"),
+        ("cut.parquet", b"PAR1\x15\x04\x15", "is no Parquet file, or a damaged one"),
+    ],
+)
+def test_what_is_no_candle_file_is_one_sentence_and_stores_nothing(
+    catalog: sa.Engine, imports: Import, tmp_path: Path, name: str, contents: str | bytes, sentence: str | None
+) -> None:
+    file = only(imports(written(tmp_path / name, contents), **({} if "USDT" in name else KRAKEN)))
+    if sentence is None:
+        assert file.refused == {"has not the header's number of columns": 1}
+        return
+    assert sentence in str(file.problem)
+    assert stored(catalog) == []
+
+
+def test_a_truncated_or_crowded_zip_stores_nothing_and_the_next_file_is_read_all_the_same(
+    catalog: sa.Engine, imports: Import, tmp_path: Path
+) -> None:
+    whole = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(500)))
+    cut = written(tmp_path / "BTCUSDT-1m-2026-04.zip", whole.read_bytes()[:-200])
+    flipped = bytearray(whole.read_bytes())
+    flipped[200] ^= 0xFF
+    spoiled = written(tmp_path / "BTCUSDT-1m-2026-05.zip", bytes(flipped))
+    crowded = zipped(tmp_path / "BTCUSDT-1m-2026-06.zip", a__csv="1", b__csv="2")
+    good = written(tmp_path / "BTCUSDT-1m-2026-07.csv", binance_csv(CANDLES))
+    result = imports(cut, spoiled, crowded, good)
+    problems = [str(file.problem) for file in result.files]
+    assert "2026-04.zip is a damaged ZIP" in problems[0]
+    assert "2026-05.zip is a damaged ZIP" in problems[1]
+    assert "should hold one CSV file, but holds a.csv, b.csv" in problems[2]
+    assert problems[3] == "None"
+    assert stored(catalog) == expected(CANDLES)
+
+
+def test_an_unknown_instrument_is_named_with_what_there_is_and_how_to_add_one(imports: Import, tmp_path: Path) -> None:
+    doge = only(imports(written(tmp_path / "DOGEUSDT-1m-2026-03.csv", binance_csv(CANDLES))))
+    assert "binance has no instrument DOGEUSDT in the tables, but BTC/USDT, ETH/USDT. To add one" in str(doge.problem)
+    gemini = only(imports(written(tmp_path / "Gemini_BTCUSD_1h.csv", cryptodatadownload_csv(CANDLES))))
+    assert "There is no exchange 'gemini' in the tables, but binance, coinbase" in str(gemini.problem)
+    assert "[exchanges.gemini]" in str(gemini.problem)
+
+
+def test_a_file_of_another_coin_than_the_one_named_is_refused(imports: Import, tmp_path: Path) -> None:
+    path = written(tmp_path / "ETHUSDT-1m-2026-03.csv", binance_csv(CANDLES))
+    assert "is of ETHUSDT, not of BTC/USDT" in str(only(imports(path, instrument="BTC/USDT")).problem)
+
+
+def test_rows_of_another_symbol_are_refused(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+    text = cryptodatadownload_csv(CANDLES).replace("BTCUSDT", "ETHUSDT", 1)
+    text = text.replace("BTCUSDT,102", "DOGEUSDT,102")
+    file = only(imports(written(tmp_path / "Binance_ETHUSDT_minute.csv", text)))
+    assert sum(file.refused.values()) == 4
+    assert file.refused == {"is of another symbol": 4}
+
+
+def test_a_path_that_leads_nowhere(imports: Import, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"There is no .*missing\.csv"):
+        imports(tmp_path / "missing.csv")
+
+
+@hypothesis_settings(max_examples=20)
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(1, 10**6), st.integers(0, 50)), min_size=2, max_size=40),
+    st.sampled_from(["binance", "cryptodatadownload", "candles"]),
+)
+def test_importing_twice_is_importing_once(
+    catalog: sa.Engine, imports: Import, tmp_path: Path, places: list[tuple[int, int, int]], form: str
+) -> None:
+    candles = [
+        Candle(
+            at(minute),
+            f"{price / 7}",
+            f"{price / 7 + spread}",
+            f"{price / 14}",
+            f"{price / 7}",
+            f"{spread / 3}",
+            spread,
+        )
+        for minute, price, spread in [(0, 1, 1), (1, 1, 1), *places]
+    ]
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("DELETE FROM candles"))
+        connection.execute(sa.text("DELETE FROM stale_candles"))
+    text, name = {
+        "binance": (binance_csv(candles), "BTCUSDT-1m-2026-03.csv"),
+        "cryptodatadownload": (cryptodatadownload_csv(candles), "Binance_BTCUSDT_minute.csv"),
+        "candles": (plain_csv(candles), "candles.csv"),
+    }[form]
+    path = written(tmp_path / name, text)
+    options = {"exchange": "binance", "instrument": "BTC/USDT"}
+    imports(path, **options)
+    once = [stored(catalog, resolution) for resolution in ("1m", "1h", "1d")]
+    imports(path, **options)
+    assert [stored(catalog, resolution) for resolution in ("1m", "1h", "1d")] == once
+    assert once[0]

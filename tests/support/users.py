@@ -1,0 +1,73 @@
+"""A person who subscribes, as tests need one."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.database import transaction
+from coinwatch.mail.delivery import deliver_mail
+from coinwatch.notifications.subscribers import (
+    Person,
+    find_person,
+    get_person,
+    own_alerts,
+)
+from tests.support.quotes import at, load, quote
+from tests.support.settings import make_settings
+from tests.support.smtp_server import Mailbox
+
+ADA, BOB = "ada@example.org", "bob@example.org"
+COLUMNS = sa.text("""
+  SELECT table_name, column_name FROM information_schema.columns
+  WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'jsonb', 'json', 'ARRAY', 'bytea')
+    AND table_name IN (SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE')
+""")
+
+
+def add(engine: sa.Engine, email: str = ADA, *, minutes: float = -1, confirmed: bool = True, **rule: Any) -> int:
+    wanted = Rule(**({"threshold": 5.0} | rule))
+    return subscribe(
+        engine, email=email, coin="BTC", exchange="kraken", rule=wanted, now=at(minutes), confirmed=confirmed
+    ).id
+
+
+def person(engine: sa.Engine, email: str = ADA) -> Person:
+    found = find_person(engine, email)
+    assert found is not None
+    return get_person(engine, found)
+
+
+def feed(engine: sa.Engine, *prices: float, first: int = 0) -> None:
+    for minute, price in enumerate(prices, first):
+        load(engine, quote(price, minute))
+        match_alerts(engine, at(minute))
+
+
+def told(engine: sa.Engine, email: str = ADA) -> list[float]:
+    """The minutes of a person's alerts, newest first."""
+    return [(alert.observed_at - at(0)).total_seconds() / 60 for alert in own_alerts(engine, person(engine, email).id)]
+
+
+def kinds(engine: sa.Engine, recipient: str = ADA) -> list[str]:
+    query = sa.text("SELECT kind FROM outbox WHERE recipient = :recipient ORDER BY id")
+    with transaction(engine) as connection:
+        return list(connection.execute(query, {"recipient": recipient}).scalars())
+
+
+def places_of(engine: sa.Engine, words: str) -> set[str]:
+    """Every column of every table in which these words stand."""
+    with transaction(engine) as connection:
+        found = set()
+        for table, column in connection.execute(COLUMNS).all():
+            query = sa.text(f'SELECT count(*) FROM "{table}" WHERE lower(CAST("{column}" AS text)) LIKE :words')
+            if connection.execute(query, {"words": f"%{words}%"}).scalar_one():
+                found.add(f"{table}.{column}")
+        return found
+
+
+def deliver(engine: sa.Engine, mailbox: Mailbox, moment: datetime) -> None:
+    deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: moment)

@@ -1,0 +1,99 @@
+"""The gate: what becomes a quote or a candle, and what is refused."""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coinwatch.exchanges.models import Instrument, Quote, Refusal, RefusedQuote
+from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, check_candle, check_quote
+
+INSTRUMENT = Instrument("kraken", "BTC", "USD", "XBTUSD")
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PRICES = st.floats(LOWEST_PRICE, HIGHEST_PRICE)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@given(price=PRICES)
+def test_a_price_survives_exactly_as_a_number_and_as_a_text(price: float) -> None:
+    for raw in (price, repr(price), f" {price!r}\n"):
+        quote = check_quote(INSTRUMENT, raw, NOW)
+        assert isinstance(quote, Quote)
+        assert quote.price == price
+
+
+@given(raw=ANYTHING, volume=ANYTHING, bid=ANYTHING, ask=ANYTHING)
+def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
+    raw: object, volume: object, bid: object, ask: object
+) -> None:
+    result = check_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
+
+    if isinstance(result, RefusedQuote):
+        assert result.raw == repr(raw)[:120]
+        return
+    assert math.isfinite(result.price)
+    assert result.price > 0
+    for number in (result.volume_24h, result.bid, result.ask):
+        assert number is None or (math.isfinite(number) and number >= 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (None, Refusal.NOT_A_NUMBER),
+        (True, Refusal.NOT_A_NUMBER),
+        ("", Refusal.NOT_A_NUMBER),
+        ("1_000", Refusal.NOT_A_NUMBER),
+        ([1], Refusal.NOT_A_NUMBER),
+        (10**400, Refusal.NOT_A_NUMBER),
+        ("NaN", Refusal.NOT_FINITE),
+        (math.inf, Refusal.NOT_FINITE),
+        ("1e999", Refusal.NOT_FINITE),
+        (0, Refusal.NOT_POSITIVE),
+        ("-0.0", Refusal.NOT_POSITIVE),
+        (-1, Refusal.NOT_POSITIVE),
+        (1e16, Refusal.IMPLAUSIBLE),
+        (1e-19, Refusal.IMPLAUSIBLE),
+    ],
+)
+def test_each_impossible_price_has_its_reason(raw: object, reason: Refusal) -> None:
+    result = check_quote(INSTRUMENT, raw, NOW)
+
+    assert isinstance(result, RefusedQuote)
+    assert result.reason is reason
+
+
+def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
+    elsewhere = timezone(timedelta(hours=5))
+    received_at = NOW.astimezone(elsewhere)
+
+    quote = check_quote(INSTRUMENT, 1, received_at)
+
+    assert isinstance(quote, Quote)
+    assert quote.observed_at == quote.received_at == NOW
+    assert quote.observed_at.tzinfo is quote.received_at.tzinfo is UTC
+
+
+@given(prices=st.lists(PRICES, min_size=4, max_size=4).map(sorted), trades=st.integers(0, 10**9))
+def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) -> None:
+    low, opening, close, high = prices
+
+    candle = check_candle(INSTRUMENT, NOW, (opening, high, low, close), "1.5", trades)
+
+    assert (candle.open, candle.high, candle.low, candle.close) == (opening, high, low, close)
+    assert (candle.volume, candle.trades) == (1.5, trades)
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [(1, 2, 3, 1), (1, 2, 0.5, 3), (0.1, 2, 0.5, 1), (1, 2, 0.5), (1, 2, 0, 1), (None, 2, 0.5, 1), ("nan", 2, 0.5, 1)],
+)
+def test_a_candle_whose_prices_contradict_each_other_is_none(prices: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match="price"):
+        check_candle(INSTRUMENT, NOW, prices)

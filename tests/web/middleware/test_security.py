@@ -1,0 +1,189 @@
+"""Headers, origins, limits, and what is said when something is broken."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
+
+from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.database import create_engine
+from coinwatch.errors import ConfigurationError
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.settings import Settings
+from coinwatch.web.app import create_app
+from coinwatch.web.dependencies import HERE
+from coinwatch.web.middleware.access import Visitor, identify_by_token
+from tests.support.ports import free_port
+
+HTML = {"Accept": "text/html"}
+FORM = {"email": "ada@example.org", "coin": "BTC", "threshold_percent": "2.5"}
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/health", "/static/coinwatch.css", "/api/v1/status", "/confirm/x"])
+def test_every_answer_carries_the_security_headers(client: TestClient, path: str) -> None:
+    headers = client.get(path, headers=HTML).headers
+    policy = headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cache-control"] == ("public, max-age=86400" if "static" in path else "no-store")
+
+
+def test_airflow_may_frame_the_page_and_nobody_else(inside_as: Callable[..., TestClient]) -> None:
+    headers = inside_as("viewer").get("/coinwatch/").headers
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_templates_hold_nothing_that_the_policy_forbids() -> None:
+    for template in (HERE / "templates").glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), template
+        assert not re.search(r"\s(style|on[a-z]+)=", text), template
+        assert "target=" not in text, f"{template}: Airflow's frame opens no windows"
+        assert "| safe" not in text
+        assert "http" not in text.replace("JSON over HTTP", ""), f"{template}: nothing loads from elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ({"Origin": "http://airflow.test"}, True),
+        ({"Origin": "http://airflow.test", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "https://behind.a.proxy", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "http://airflow.test:9999"}, False),
+        ({"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Origin": "http://airflow.test", "Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.usefixtures("market")
+def test_a_change_with_cookies_has_to_come_from_our_own_pages(
+    inside: FastAPI, engine: sa.Engine, headers: dict[str, str], taken: bool
+) -> None:
+    browser = TestClient(inside, base_url="http://airflow.test", cookies={"as": "admin"}, headers=headers)
+    answer = browser.post("/coinwatch/subscribe", data=FORM, headers=HTML)
+    assert answer.status_code == (201 if taken else 403)
+    assert len(list_subscriptions(engine)) == (1 if taken else 0)
+    assert browser.delete("/coinwatch/api/v1/subscriptions/1").status_code == (200 if taken else 403)
+    assert browser.get("/coinwatch/").status_code == 200
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_large_body_is_refused_announced_or_not(client: TestClient, announced: bool) -> None:
+    body = b"x" * 70_000
+    content = body if announced else (body[start : start + 1000] for start in range(0, len(body), 1000))
+    answer = client.post("/subscribe", content=content)
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "too_large"
+
+
+def test_what_a_person_typed_is_escaped(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
+    sync_catalog(engine, settings)
+    answer = client.post("/subscribe", data=FORM | {"coin": "<script>alert(1)</script>", "email": '"><img src=x>'})
+    assert "<script>alert" not in answer.text
+    assert "<img" not in answer.text
+
+
+def broken_app(settings: Settings, visitor: Visitor | None = None) -> FastAPI:
+    """With a database that nobody serves."""
+    engine = create_engine(f"postgresql://coinwatch_app:hunter2@127.0.0.1:{free_port()}/coinwatch")
+
+    async def identify(request: object) -> Visitor | None:
+        return visitor
+
+    return create_app(lambda: engine, lambda: settings, identify=identify, inside_airflow=visitor is not None)
+
+
+def test_a_character_that_postgres_cannot_store_is_named_and_no_fault_of_ours(
+    client: TestClient, engine: sa.Engine, settings: Settings
+) -> None:
+    sync_catalog(engine, settings)
+    wish = {"email": "ada@example.org", "coin": "B\0TC", "threshold_percent": 2.5}
+    for answer in (
+        client.get("/coins/%00"),
+        client.get("/api/v1/candles/BTC?exchange=%00"),
+        client.post("/subscribe", data=wish),
+        client.post("/api/v1/subscriptions", json=wish),
+    ):
+        assert answer.status_code == 422
+        assert "NUL character" in answer.text
+
+
+def test_without_postgres_strangers_get_an_apology_and_no_address(settings: Settings) -> None:
+    client = TestClient(broken_app(settings))
+    with capture_logs() as logs:
+        page = client.get("/", headers=HTML)
+        answer = client.get("/api/v1/prices")
+        health = client.get("/health")
+    assert (page.status_code, answer.status_code, health.status_code) == (503, 503, 503)
+    assert "Not available right now" in page.text
+    assert answer.json()["error"] == "unavailable"
+    assert health.json()["status"] == "unavailable"
+    assert "Postgres cannot be reached" in health.json()["reason"]
+    for text in (page.text, answer.text, health.text):
+        assert "127.0.0.1" not in text
+        assert "hunter2" not in text
+    assert any("127.0.0.1" in str(line.get("error")) for line in logs), "the log says which server"
+    assert "hunter2" not in str(logs)
+
+
+def test_without_postgres_operators_read_the_named_error(settings: Settings) -> None:
+    page = TestClient(broken_app(settings, Visitor("admin", operator=True))).get("/", headers=HTML)
+    assert page.status_code == 503
+    assert "Postgres at 127.0.0.1:" in page.text
+    assert "hunter2" not in page.text
+
+
+def test_a_missing_setting_is_named_on_the_page_inside_airflow(settings: Settings) -> None:
+    def missing() -> sa.Engine:
+        raise ConfigurationError("COINWATCH_DATABASE_URL is not set.")
+
+    async def identify(request: object) -> Visitor | None:
+        return Visitor("admin", operator=True)
+
+    app = create_app(missing, lambda: settings, identify=identify, inside_airflow=True)
+    page = TestClient(app).get("/", headers=HTML)
+    assert page.status_code == 503
+    assert "COINWATCH_DATABASE_URL is not set." in page.text
+    assert TestClient(app).get("/health").status_code == 503
+
+
+def test_a_database_without_our_tables_says_how_to_make_them(postgres: object, settings: Settings) -> None:
+    engine = create_engine(postgres.url("postgres"))  # type: ignore[attr-defined]
+
+    async def identify(request: object) -> Visitor | None:
+        return Visitor("admin", operator=True)
+
+    app = create_app(lambda: engine, lambda: settings, identify=identify, inside_airflow=True)
+    assert "coinwatch migrate" in TestClient(app).get("/", headers=HTML).text
+    assert TestClient(app).get("/health").status_code == 503
+    engine.dispose()
+
+
+def test_a_fault_of_ours_is_an_apology_with_headers_and_a_log_line(settings: Settings) -> None:
+    def surprise() -> sa.Engine:
+        raise RuntimeError("a secret detail")
+
+    app = create_app(surprise, lambda: settings, identify=identify_by_token(lambda: settings), inside_airflow=False)
+    with capture_logs() as logs:
+        page = TestClient(app).get("/", headers=HTML)
+    assert page.status_code == 500
+    assert "a secret detail" not in page.text
+    assert "content-security-policy" in page.headers
+    assert [line["event"] for line in logs] == ["page broke", "request"]
+
+
+def test_tokens_in_links_reach_no_log(client: TestClient) -> None:
+    with capture_logs() as logs:
+        client.get("/confirm/a-very-secret-token")
+    assert logs[-1]["path"] == "/confirm/{token}"
+    assert "a-very-secret-token" not in str(logs)
