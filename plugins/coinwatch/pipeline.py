@@ -128,7 +128,7 @@ def push_gauges(
         if row.enabled:
             values[f"exchanges.{escape(row.code)}.errors"] = row.failures
     for result in collected:
-        if result.resting_until is None:
+        if result.blocked_until is None:
             path = f"exchanges.{escape(result.exchange)}"
             values[f"{path}.fetch_seconds"] = result.fetch_seconds
             values[f"{path}.quotes"] = result.quotes

@@ -162,13 +162,13 @@ def _looking_back(known: pd.DataFrame, judged: pd.DataFrame, rule: Rule) -> np.n
 def _fired(moments: pd.Series, met: pd.Series, rule: Rule) -> list[datetime]:
     """Rests, ends and arms: what depends on the alert before and so has to be walked through."""
     found: list[datetime] = []
-    armed, rests_until = True, None
+    armed, cooldown_until = True, None
     for at, hit in zip(moments.dt.to_pydatetime(), met, strict=True):
         if not hit:
             armed = True
-        elif (armed or not rule.window_seconds) and (rests_until is None or at >= rests_until):
+        elif (armed or not rule.window_seconds) and (cooldown_until is None or at >= cooldown_until):
             found.append(at)
             if not rule.repeat:
                 break
-            armed, rests_until = False, at + timedelta(seconds=rule.cooldown_seconds)
+            armed, cooldown_until = False, at + timedelta(seconds=rule.cooldown_seconds)
     return found

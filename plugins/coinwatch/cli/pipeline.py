@@ -24,8 +24,8 @@ def collect(as_json: AsJson = False) -> None:
         show_json(result)
     else:
         for collected in result.collected:
-            if collected.resting_until:
-                typer.echo(f"{collected.exchange}: rests until {collected.resting_until:%H:%M:%S} UTC")
+            if collected.blocked_until:
+                typer.echo(f"{collected.exchange}: rests until {collected.blocked_until:%H:%M:%S} UTC")
             else:
                 loaded = collected.loaded
                 typer.echo(

@@ -9,7 +9,7 @@ WITH armed_again AS (
     UNION ALL SELECT 'either', m.reach
   ) wanted (direction, reached)
   CROSS JOIN LATERAL (
-    SELECT id, direction, threshold, active_from, expires_at, greatest(rests_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
+    SELECT id, direction, threshold, active_from, expires_at, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
     FROM subscriptions
     WHERE status = 'active' AND NOT armed AND look_up_key(instrument_id, metric, kind, window_seconds) = m.look_up_key
       AND direction = wanted.direction AND threshold > wanted.reached AND threshold < 'Infinity'

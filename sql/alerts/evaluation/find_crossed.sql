@@ -6,7 +6,7 @@ SELECT id, turn, turn, turns, observed_at, value, reference, reference_at, chang
        ready_at, make_interval(secs => cooldown_seconds), repeat
 FROM moves m
 CROSS JOIN LATERAL (
-  SELECT id, greatest(rests_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
+  SELECT id, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
   FROM subscriptions
   WHERE status = 'active' AND armed AND look_up_key(instrument_id, metric, kind, window_seconds) = m.look_up_key
     AND direction <> CASE WHEN m.change_percent > 0 THEN 'down' ELSE 'up' END

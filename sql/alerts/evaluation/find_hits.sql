@@ -8,7 +8,7 @@ SELECT id, CASE WHEN turns > 0 THEN turn - row_number() OVER (PARTITION BY id OR
        ready_at, make_interval(secs => cooldown_seconds), repeat
 FROM moves m
 CROSS JOIN LATERAL (
-  SELECT id, greatest(rests_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
+  SELECT id, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
   FROM subscriptions
   WHERE status = 'active' AND armed AND look_up_key(instrument_id, metric, kind, window_seconds) = m.look_up_key
     AND threshold BETWEEN 0 AND m.reach

@@ -30,7 +30,7 @@ WITH RECURSIVE walk AS (
   SELECT DISTINCT ON (subscription_id) * FROM walk ORDER BY subscription_id, observed_at DESC
 ), rested AS (
   UPDATE subscriptions s
-  SET rests_until = l.observed_at + l.cooldown,
+  SET cooldown_until = l.observed_at + l.cooldown,
       status = CASE WHEN l.repeat THEN s.status ELSE 'ended' END,
       armed = l.turns = 0
               OR l.turns - l.turn > (SELECT count(*) FROM hits WHERE hits.subscription_id = l.subscription_id AND hits.turn > l.turn)

@@ -1,6 +1,6 @@
 -- Another condition: it judges what is observed from now on, armed and rested. A rule that had ended begins again.
 UPDATE subscriptions
 SET direction = :direction, threshold = :threshold, window_seconds = :window_seconds, cooldown_seconds = :cooldown_seconds,
-    repeat = :repeat, expires_at = :expires_at, active_from = :now, armed = true, rests_until = '-infinity',
+    repeat = :repeat, expires_at = :expires_at, active_from = :now, armed = true, cooldown_until = '-infinity',
     status = CASE WHEN status IN ('ended', 'expired', 'unsubscribed') THEN 'active' ELSE status END
 WHERE id = :id AND user_id = :user_id;

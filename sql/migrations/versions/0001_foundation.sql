@@ -118,12 +118,12 @@ CREATE TABLE subscriptions (
   status text NOT NULL CONSTRAINT subscriptions_status_known
     CHECK (status IN ('pending', 'active', 'paused', 'ended', 'unsubscribed')),
   active_from timestamptz NOT NULL,
-  rests_until timestamptz NOT NULL DEFAULT '-infinity',
+  cooldown_until timestamptz NOT NULL DEFAULT '-infinity',
   created_at timestamptz NOT NULL
 );
 COMMENT ON COLUMN subscriptions.status IS 'pending: address not confirmed yet; ended: expired or fired its only time.';
 COMMENT ON COLUMN subscriptions.active_from IS 'Only quotes observed after this moment are judged.';
-COMMENT ON COLUMN subscriptions.rests_until IS 'End of the cooldown after the last alert.';
+COMMENT ON COLUMN subscriptions.cooldown_until IS 'End of the cooldown after the last alert.';
 CREATE INDEX subscriptions_match ON subscriptions (instrument_id, kind, direction, threshold) WHERE status = 'active';
 CREATE UNIQUE INDEX subscriptions_same_rule_once
   ON subscriptions (user_id, instrument_id, kind, metric, direction, threshold, coalesce(window_seconds, 0))

@@ -27,7 +27,7 @@ class Definition:
     since: datetime
     seen: list[tuple[datetime, float]] = field(default_factory=list)
     armed: bool = True
-    rests_until: datetime | None = None
+    cooldown_until: datetime | None = None
     over: bool = False
     fired: list[datetime] = field(default_factory=list)
 
@@ -41,10 +41,10 @@ class Definition:
         standing = self.rule.window_seconds > 0
         if not met:
             self.armed = True
-        elif (self.armed or not standing) and (self.rests_until is None or moment >= self.rests_until):
+        elif (self.armed or not standing) and (self.cooldown_until is None or moment >= self.cooldown_until):
             self.fired.append(moment)
             self.armed = False
-            self.rests_until = moment + timedelta(seconds=self.rule.cooldown_seconds)
+            self.cooldown_until = moment + timedelta(seconds=self.rule.cooldown_seconds)
             self.over = not self.rule.repeat
 
     def _met(self, moment: datetime, value: float) -> bool | None:

@@ -107,9 +107,7 @@ def test_what_a_sweep_leaves_out_would_have_fired_nothing(
             for threshold in (2, 4):
                 rule = Rule(kind, threshold, direction, window_seconds=600, cooldown_seconds=cooldown)
                 add(catalog, rule, minutes=-1)
-    state = (
-        "SELECT id, armed, rests_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
-    )
+    state = "SELECT id, armed, cooldown_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
     counts, outcomes = [], []
     for sweeps in (matching.SWEEPS, {}):
         monkeypatch.setattr(matching, "SWEEPS", sweeps)

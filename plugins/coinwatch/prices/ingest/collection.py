@@ -29,19 +29,19 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CollectResult:
-    """What one exchange brought in this cycle. ``resting_until``: not asked, because its interval is not over."""
+    """What one exchange brought in this cycle. ``blocked_until``: not asked, because its interval is not over."""
 
     exchange: str
     quotes: int = 0
     loaded: LoadResult = field(default_factory=LoadResult)
     fetch_seconds: float = 0.0
-    resting_until: datetime | None = None
+    blocked_until: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON and so for Airflow's XCom."""
         values = asdict(self)
         values["loaded"]["refused"] = {reason.value: count for reason, count in self.loaded.refused.items()}
-        values["resting_until"] = self.resting_until.isoformat() if self.resting_until else None
+        values["blocked_until"] = self.blocked_until.isoformat() if self.blocked_until else None
         return values
 
     @classmethod
@@ -49,12 +49,12 @@ class CollectResult:
         """The result that ``as_dict`` made the values of."""
         loaded = values["loaded"]
         refused = {Refusal(reason): count for reason, count in loaded["refused"].items()}
-        rest = values["resting_until"]
+        rest = values["blocked_until"]
         return cls(
             **{
                 **values,
                 "loaded": LoadResult(**{**loaded, "refused": refused}),
-                "resting_until": datetime.fromisoformat(rest) if rest else None,
+                "blocked_until": datetime.fromisoformat(rest) if rest else None,
             }
         )
 
@@ -91,7 +91,7 @@ def collect_exchange(
         rest = _resting_until(adapter, status.last_success_at)
         if rest and rest > clock():
             log.info("exchange rests", exchange=code, until=rest.isoformat())
-            return CollectResult(code, resting_until=rest)
+            return CollectResult(code, blocked_until=rest)
         started = time.monotonic()
         try:
             with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):

@@ -200,9 +200,9 @@ def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
     )
     assert collect(catalog, patient, "coingecko").quotes == 2
     rest = collect(catalog, patient, "coingecko")
-    assert (rest.quotes, rest.resting_until is not None) == (0, True)
+    assert (rest.quotes, rest.blocked_until is not None) == (0, True)
     assert len(far_end.requests("coingecko")) == 1
-    assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).resting_until is None
+    assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).blocked_until is None
 
 
 def test_what_a_person_must_change_is_not_tried_again(
