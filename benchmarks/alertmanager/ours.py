@@ -26,7 +26,7 @@ INSERT INTO subscriptions (user_id, instrument_id, kind, direction, threshold, s
 VALUES (%s, %s, 'crosses', 'up', %s, 'active', %s, %s)
 """
 WATERMARKS = """
-INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT instrument_id, 'price', observed_at, price, observed_at FROM latest_quotes
 """
 

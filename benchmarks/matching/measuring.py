@@ -24,7 +24,7 @@ FINDING = (
     "alerts/evaluation/rules_in_use",
     "alerts/moves_",
     "alerts/sweep_",
-    "alerts/judged_to",
+    "alerts/evaluated_to",
 )
 SEQUENTIAL = (
     "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "

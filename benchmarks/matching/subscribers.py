@@ -24,7 +24,9 @@ PARTITIONS = 100
 HISTORY_MINUTES = 30
 RISE = 1.05
 
-EMPTY = "TRUNCATE users, subscriptions, alerts, outbox, match_watermarks, latest_quotes, prices, stale_candles CASCADE"
+EMPTY = (
+    "TRUNCATE users, subscriptions, alerts, outbox, evaluation_watermarks, latest_quotes, prices, stale_candles CASCADE"
+)
 INDEXES = """
 SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
 WHERE x.indrelid = 'subscriptions'::regclass AND NOT x.indisprimary
@@ -59,7 +61,7 @@ FROM (
 ) made
 """
 WATERMARKS = """
-INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT instrument_id, 'price', observed_at, price, observed_at FROM latest_quotes
 """
 

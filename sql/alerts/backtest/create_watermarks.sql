@@ -1,2 +1,2 @@
 -- Before the real table in this session's sight: judging begins where the question does.
-CREATE TEMPORARY TABLE match_watermarks (LIKE public.match_watermarks INCLUDING DEFAULTS INCLUDING INDEXES);
+CREATE TEMPORARY TABLE evaluation_watermarks (LIKE public.evaluation_watermarks INCLUDING DEFAULTS INCLUDING INDEXES);

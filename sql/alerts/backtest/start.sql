@@ -1,6 +1,6 @@
 -- Judging begins at :start, against the last value known then, observed after :known_from: a moment worked out here would
 -- have every older partition planned for.
-INSERT INTO pg_temp.match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+INSERT INTO pg_temp.evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT :instrument_id, CAST(:metric AS text), :start, latest.value, latest.observed_at
 FROM (VALUES (1)) always
 LEFT JOIN (

@@ -1,8 +1,8 @@
 -- What was judged is never judged again, and is what the next value is compared with.
-UPDATE match_watermarks m
-SET judged_to = judged.judged_to, last_value = coalesce(told.value, m.last_value), last_at = coalesce(judged.told_at, m.last_at)
+UPDATE evaluation_watermarks m
+SET evaluated_to = judged.evaluated_to, last_value = coalesce(told.value, m.last_value), last_at = coalesce(judged.told_at, m.last_at)
 FROM (
-  SELECT instrument_id, metric, max(observed_at) AS judged_to, max(observed_at) FILTER (WHERE value IS NOT NULL) AS told_at
+  SELECT instrument_id, metric, max(observed_at) AS evaluated_to, max(observed_at) FILTER (WHERE value IS NOT NULL) AS told_at
   FROM judged_quotes GROUP BY instrument_id, metric
 ) judged
 LEFT JOIN judged_quotes told

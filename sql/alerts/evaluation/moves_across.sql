@@ -5,7 +5,7 @@ FROM (
   SELECT instrument_id, metric, observed_at, value, row_number() OVER in_time AS turn,
          lag(value) OVER in_time AS reference, lag(observed_at) OVER in_time AS reference_at
   FROM (
-    SELECT instrument_id, metric, last_at AS observed_at, last_value AS value FROM match_watermarks
+    SELECT instrument_id, metric, last_at AS observed_at, last_value AS value FROM evaluation_watermarks
     UNION ALL
     SELECT instrument_id, metric, observed_at, value FROM judged_quotes
   ) known

@@ -6,11 +6,11 @@
 INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
 WITH known AS (
   SELECT m.instrument_id, m.metric, before.observed_at, before.value, false AS judged
-  FROM match_watermarks m
+  FROM evaluation_watermarks m
   CROSS JOIN LATERAL (
     SELECT prices.observed_at, CASE m.metric WHEN 'price' THEN price ELSE volume_24h END AS value
     FROM prices
-    WHERE prices.instrument_id = m.instrument_id AND prices.observed_at <= m.judged_to
+    WHERE prices.instrument_id = m.instrument_id AND prices.observed_at <= m.evaluated_to
       AND prices.observed_at >= :oldest AND prices.observed_at <= :newest
     OFFSET 0
   ) before

@@ -1,5 +1,5 @@
 -- Judging of an instrument begins with its first subscription; the price of that moment is what the next is compared with.
-INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT :instrument_id, CAST(:metric AS text), :now, latest.value, latest.observed_at
 FROM (VALUES (1)) always
 LEFT JOIN (

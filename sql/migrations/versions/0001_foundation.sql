@@ -129,11 +129,11 @@ CREATE UNIQUE INDEX subscriptions_same_rule_once
   ON subscriptions (user_id, instrument_id, kind, metric, direction, threshold, coalesce(window_seconds, 0))
   WHERE status IN ('pending', 'active', 'paused');
 
-CREATE TABLE match_watermarks (
+CREATE TABLE evaluation_watermarks (
   instrument_id integer PRIMARY KEY REFERENCES instruments,
-  judged_to timestamptz NOT NULL
+  evaluated_to timestamptz NOT NULL
 );
-COMMENT ON TABLE match_watermarks IS 'Quotes observed at or before judged_to have met every subscription, or never will.';
+COMMENT ON TABLE evaluation_watermarks IS 'Quotes observed at or before evaluated_to have met every subscription, or never will.';
 
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

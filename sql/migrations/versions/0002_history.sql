@@ -148,8 +148,8 @@ BEGIN
   IF EXISTS (SELECT FROM stale_candles WHERE changed IS NULL AND first_at < day_end AND last_at >= day_start) THEN
     RETURN 'stale';
   END IF;
-  EXECUTE format('SELECT EXISTS (SELECT FROM match_watermarks m JOIN public.%I p ON p.instrument_id = m.instrument_id'
-                 ' AND p.observed_at > m.judged_to WHERE m.judged_to < $1)', partition) INTO unjudged USING day_end;
+  EXECUTE format('SELECT EXISTS (SELECT FROM evaluation_watermarks m JOIN public.%I p ON p.instrument_id = m.instrument_id'
+                 ' AND p.observed_at > m.evaluated_to WHERE m.evaluated_to < $1)', partition) INTO unjudged USING day_end;
   IF unjudged THEN
     RETURN 'unjudged';
   END IF;

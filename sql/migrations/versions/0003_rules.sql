@@ -26,19 +26,19 @@ CREATE UNIQUE INDEX subscriptions_same_rule_once
   ON subscriptions (user_id, instrument_id, kind, metric, direction, threshold, window_seconds)
   WHERE status IN ('pending', 'active', 'paused');
 
-ALTER TABLE match_watermarks
-  ADD COLUMN metric text NOT NULL DEFAULT 'price' CONSTRAINT match_watermarks_metric_known CHECK (metric IN ('price', 'volume_24h')),
+ALTER TABLE evaluation_watermarks
+  ADD COLUMN metric text NOT NULL DEFAULT 'price' CONSTRAINT evaluation_watermarks_metric_known CHECK (metric IN ('price', 'volume_24h')),
   ADD COLUMN last_value double precision,
   ADD COLUMN last_at timestamptz,
-  DROP CONSTRAINT match_watermarks_pkey,
-  ADD CONSTRAINT match_watermarks_pkey PRIMARY KEY (instrument_id, metric);
-COMMENT ON COLUMN match_watermarks.last_value IS 'The value judged last, at last_at: what the next one is compared with.';
-UPDATE match_watermarks m SET last_value = p.price, last_at = p.observed_at
+  DROP CONSTRAINT evaluation_watermarks_pkey,
+  ADD CONSTRAINT evaluation_watermarks_pkey PRIMARY KEY (instrument_id, metric);
+COMMENT ON COLUMN evaluation_watermarks.last_value IS 'The value judged last, at last_at: what the next one is compared with.';
+UPDATE evaluation_watermarks m SET last_value = p.price, last_at = p.observed_at
 FROM (
-  SELECT w.instrument_id, newest.price, newest.observed_at FROM match_watermarks w
+  SELECT w.instrument_id, newest.price, newest.observed_at FROM evaluation_watermarks w
   CROSS JOIN LATERAL (
     SELECT price, observed_at FROM prices
-    WHERE prices.instrument_id = w.instrument_id AND observed_at <= w.judged_to
+    WHERE prices.instrument_id = w.instrument_id AND observed_at <= w.evaluated_to
     ORDER BY observed_at DESC LIMIT 1
   ) newest
 ) p

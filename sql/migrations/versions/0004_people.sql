@@ -103,7 +103,7 @@ CREATE INDEX subscriptions_armed
 CREATE INDEX subscriptions_disarmed
   ON subscriptions (kind, window_seconds, instrument_id, metric, direction, threshold) WHERE status = 'active' AND NOT armed;
 ALTER TABLE subscriptions SET (fillfactor = 85);
-ALTER TABLE match_watermarks SET (fillfactor = 50);
+ALTER TABLE evaluation_watermarks SET (fillfactor = 50);
 
 -- What is due on other channels is found without reading the mails that wait.
 CREATE INDEX outbox_channels_due ON outbox (next_attempt_at) WHERE status = 'queued' AND channel = 'apprise';

@@ -21,7 +21,7 @@ def counts(engine: sa.Engine) -> list[int]:
     with transaction(engine) as connection:
         return [
             connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
-            for table in ("subscriptions", "alerts", "match_watermarks", "users", "outbox", "prices")
+            for table in ("subscriptions", "alerts", "evaluation_watermarks", "users", "outbox", "prices")
         ]
 
 
@@ -29,7 +29,7 @@ def counts(engine: sa.Engine) -> list[int]:
 @given(prices=PRICES, rule=RULES)
 def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
     with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+        for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
     subscription = add(catalog, rule)
     for minute, price in enumerate(prices):

@@ -194,7 +194,7 @@ def test_a_matching_run_that_dies_leaves_nothing_behind(catalog: sa.Engine) -> N
     load(catalog, quote(110.0, 1))
     with catalog.connect() as blocker:
         # Whoever holds the watermarks keeps the run from finishing; it is killed there.
-        blocker.execute(sa.text("SELECT * FROM match_watermarks FOR UPDATE"))
+        blocker.execute(sa.text("SELECT * FROM evaluation_watermarks FOR UPDATE"))
         with pytest.raises(Exception, match="timeout"):
             match_with_timeout(catalog)
         blocker.rollback()
@@ -231,7 +231,7 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]
 ) -> None:
     with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+        for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
     add(catalog, rule)
     for minute, price in enumerate(prices):

@@ -25,7 +25,7 @@ SELECT create_price_partitions('2026-02-01', '2026-03-12');
 INSERT INTO prices (instrument_id, observed_at, price, received_at)
   SELECT i.id, t, 100, t
   FROM generate_series('2026-02-01 00:00+00'::timestamptz, '2026-03-10 11:50+00', '10 minutes') t, instruments i;
-INSERT INTO match_watermarks (instrument_id, metric, judged_to, last_value, last_at)
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
   SELECT id, 'price', '2026-03-10 11:50+00', 100, '2026-03-10 11:50+00' FROM instruments;
 INSERT INTO users (email, verified_at, created_at)
   SELECT 'p' || n || '@example.org', '2026-03-01', '2026-03-01' FROM generate_series(1, {SUBSCRIPTIONS}) n;

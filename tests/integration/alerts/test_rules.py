@@ -200,7 +200,7 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
 ) -> None:
     monkeypatch.setattr(matching, "FEW", few)  # with 1 everything counts as many, of which no bounds are asked
     with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "match_watermarks", "prices", "latest_quotes"):
+        for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
     definitions = [Definition(rule, at(-1)) for rule in rules]
     subscriptions = [add(catalog, rule, email=f"p{number}@example.org") for number, rule in enumerate(rules)]

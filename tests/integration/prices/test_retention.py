@@ -120,17 +120,17 @@ def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
 def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     watermark = (
-        "INSERT INTO match_watermarks (instrument_id, judged_to) SELECT instrument_id, :judged_to FROM latest_quotes"
-        " ON CONFLICT (instrument_id, metric) DO UPDATE SET judged_to = excluded.judged_to"
+        "INSERT INTO evaluation_watermarks (instrument_id, evaluated_to) SELECT instrument_id, :evaluated_to FROM latest_quotes"
+        " ON CONFLICT (instrument_id, metric) DO UPDATE SET evaluated_to = excluded.evaluated_to"
     )
     with transaction(catalog) as connection:
-        connection.execute(sa.text(watermark), {"judged_to": at(4)})
+        connection.execute(sa.text(watermark), {"evaluated_to": at(4)})
     kept = drop_old_prices(catalog, settings, LATER, sleep=never)
     assert kept.sentences == [
         "Prices of 2026-03-01 were kept: alerts have not been matched that far yet. Look at the task match_alerts."
     ]
     with transaction(catalog) as connection:
-        connection.execute(sa.text(watermark), {"judged_to": at(5)})
+        connection.execute(sa.text(watermark), {"evaluated_to": at(5)})
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
