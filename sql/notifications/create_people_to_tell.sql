@@ -5,7 +5,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS people_to_tell (
   since timestamptz NOT NULL,
   held_for text,
   reason text,
-  look_at timestamptz NOT NULL,
+  recheck_at timestamptz NOT NULL,
   last_today integer,
   outbox_id bigint
 ) ON COMMIT DELETE ROWS;

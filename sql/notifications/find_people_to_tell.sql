@@ -8,7 +8,7 @@ WITH looked_at AS (
     CROSS JOIN LATERAL (SELECT user_id FROM subscriptions WHERE id = a.subscription_id OFFSET 0) s
     WHERE a.state = 'new'
     UNION ALL
-    SELECT user_id, since FROM held_people WHERE look_at <= :now
+    SELECT user_id, since FROM held_users WHERE recheck_at <= :now
   ) waiting
   GROUP BY user_id
 ), people AS (
@@ -17,7 +17,7 @@ WITH looked_at AS (
          u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at, local_time(:now, u.timezone) AS here
   FROM looked_at l
   CROSS JOIN LATERAL (SELECT * FROM users WHERE id = l.user_id OFFSET 0) u
-  LEFT JOIN LATERAL (SELECT * FROM held_people WHERE user_id = l.user_id OFFSET 0) h ON true
+  LEFT JOIN LATERAL (SELECT * FROM held_users WHERE user_id = l.user_id OFFSET 0) h ON true
 ), clocks AS (
   SELECT *,
          date_trunc(CASE digest WHEN 'weekly' THEN 'week' ELSE 'day' END, here - interval '8 hours') + interval '8 hours'
@@ -42,7 +42,7 @@ WITH looked_at AS (
       AND channel = 'mail' AND kind IN ('alerts', 'digest')
   ) m
 )
-INSERT INTO people_to_tell (user_id, since, held_for, reason, look_at, last_today)
+INSERT INTO people_to_tell (user_id, since, held_for, reason, recheck_at, last_today)
 SELECT user_id, since, held_for, reason,
        CASE reason
          WHEN 'digest' THEN moment_at(digest_time + digest_period, timezone)

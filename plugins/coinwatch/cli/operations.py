@@ -167,7 +167,7 @@ def _held(mail: MailFigures) -> str:
     if not mail.held_alerts:
         return "none"
     reasons = ", ".join(
-        f"{people} {HELD_FOR.get(reason, reason)}" for reason, people in sorted(mail.held_people.items())
+        f"{people} {HELD_FOR.get(reason, reason)}" for reason, people in sorted(mail.held_users.items())
     )
     return f"{mail.held_alerts}, for people: {reasons}"
 

@@ -1,7 +1,7 @@
 """When a person is told: at once, or later together, as they wish and as the cap on mails demands.
 
 Invariant: every alert is in exactly one mail, sooner or later. What may not be told now is held, and its person
-noted with the moment to look again (``held_people``): the end of their quiet hours, the time of their digest, the
+noted with the moment to look again (``held_users``): the end of their quiet hours, the time of their digest, the
 moment at which the cap leaves room. A run looks at the people with new alerts and at those whose moment has come,
 so that it costs what it tells, however much is held. The table's trigger brings that moment forward when a person
 changes their wishes.

@@ -39,7 +39,7 @@ class MailFigures:
 
     ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``queued_because`` is what was said most often
     of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
-    COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_people`` counts by reason (digest,
+    COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
     quiet, cap, missed, disabled) for whom. ``suppressed_addresses`` take no mail any more.
     """
 
@@ -51,7 +51,7 @@ class MailFigures:
     failed_24h: int
     held_by_limit: int
     held_alerts: int
-    held_people: Mapping[str, int]
+    held_users: Mapping[str, int]
     suppressed_addresses: int
 
 

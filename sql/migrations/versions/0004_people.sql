@@ -42,27 +42,27 @@ CREATE INDEX subscriptions_person ON subscriptions (user_id);
 
 -- People for whom alerts are held, and when to look at them again: a run meets only those whose moment has come,
 -- however many alerts are held.
-CREATE TABLE held_people (
+CREATE TABLE held_users (
   user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
-  reason text NOT NULL CONSTRAINT held_people_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'disabled')),
+  reason text NOT NULL CONSTRAINT held_users_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'disabled')),
   since timestamptz NOT NULL,
-  look_at timestamptz NOT NULL
+  recheck_at timestamptz NOT NULL
 );
-COMMENT ON COLUMN held_people.since IS 'When the oldest of the held alerts fired.';
-COMMENT ON COLUMN held_people.look_at IS 'infinity: no moment frees them, only a new alert or a change of the person does.';
-CREATE INDEX held_people_look_at ON held_people (look_at);
+COMMENT ON COLUMN held_users.since IS 'When the oldest of the held alerts fired.';
+COMMENT ON COLUMN held_users.recheck_at IS 'infinity: no moment frees them, only a new alert or a change of the person does.';
+CREATE INDEX held_users_recheck_at ON held_users (recheck_at);
 
 -- Whoever changes when a person may be told need not know who waits: the next run looks again.
-CREATE FUNCTION look_again() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION recheck_held_user() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE held_people SET look_at = '-infinity' WHERE user_id = NEW.id;
+  UPDATE held_users SET recheck_at = '-infinity' WHERE user_id = NEW.id;
   RETURN NULL;
 END $$;
-CREATE TRIGGER users_look_again AFTER UPDATE OF timezone, quiet_from, quiet_until, digest, disabled_at ON users
+CREATE TRIGGER users_recheck_held_user AFTER UPDATE OF timezone, quiet_from, quiet_until, digest, disabled_at ON users
   FOR EACH ROW
   WHEN ((OLD.timezone, OLD.quiet_from, OLD.quiet_until, OLD.digest, OLD.disabled_at)
         IS DISTINCT FROM (NEW.timezone, NEW.quiet_from, NEW.quiet_until, NEW.digest, NEW.disabled_at))
-  EXECUTE FUNCTION look_again();
+  EXECUTE FUNCTION recheck_held_user();
 
 -- The other way round than local_time.
 CREATE FUNCTION moment_at(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$

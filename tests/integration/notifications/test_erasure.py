@@ -56,9 +56,9 @@ def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
     with transaction(catalog) as connection:
         counts = {
             table: connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
-            for table in ("users", "subscriptions", "alerts", "outbox", "held_people")
+            for table in ("users", "subscriptions", "alerts", "outbox", "held_users")
         }
-    assert counts == {"users": 1, "subscriptions": 1, "alerts": 0, "outbox": 0, "held_people": 0}
+    assert counts == {"users": 1, "subscriptions": 1, "alerts": 0, "outbox": 0, "held_users": 0}
     for gone in (erase, get_person, changes.unsubscribe_all):
         with pytest.raises(NotFound, match="has been erased"):
             gone(catalog, me)
@@ -102,11 +102,11 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
             "lease",
             "leased_until",
         },  # who, said above; the sender's notes
-        "held_people": {"user_id"},
+        "held_users": {"user_id"},
     }
     sources = {
         "users": "person",
-        "held_people": "person",
+        "held_users": "person",
         "subscriptions": "subscriptions",
         "alerts": "alerts",
         "outbox": "mails",

@@ -197,7 +197,7 @@ def test_nobody_hears_of_a_rule_they_left_while_its_alerts_were_held(catalog: sa
     assert run(catalog, utc("2026-03-03 07:00")).mails == 0
     with transaction(catalog) as connection:
         assert connection.execute(sa.text("SELECT state FROM alerts")).scalars().all() == ["dropped"]
-        assert connection.execute(sa.text("SELECT count(*) FROM held_people")).scalar_one() == 0
+        assert connection.execute(sa.text("SELECT count(*) FROM held_users")).scalar_one() == 0
 
 
 def test_a_run_costs_what_it_tells_however_much_is_held(catalog: sa.Engine, database: Database) -> None:

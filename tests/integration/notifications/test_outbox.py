@@ -71,7 +71,7 @@ def test_figures_of_mail(house: sa.Engine) -> None:
     figures = mail_figures(house, at(2))
     assert (figures.queued, figures.oldest_queued_at, figures.to_be_tried_again) == (1, at(1), 0)
     assert (figures.sent_24h, figures.failed_24h, figures.held_by_limit) == (2, 1, 0)
-    assert (figures.held_alerts, figures.held_people) == (3, {"quiet": 1, "digest": 1, "disabled": 1})
+    assert (figures.held_alerts, figures.held_users) == (3, {"quiet": 1, "digest": 1, "disabled": 1})
     assert figures.suppressed_addresses == 1
 
 

@@ -162,7 +162,7 @@ def test_a_subscribers_whole_life(
         page.goto(own_page)
         expect(page.get_by_role("alert")).to_contain_text("has been erased")
     with engine.connect() as connection:
-        for table in ("users", "subscriptions", "alerts", "outbox", "held_people"):
+        for table in ("users", "subscriptions", "alerts", "outbox", "held_users"):
             assert connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() == 0, table
 
 

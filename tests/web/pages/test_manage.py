@@ -183,13 +183,13 @@ def test_times_are_told_in_the_persons_zone(
 def test_the_page_says_why_alerts_are_not_told_yet(
     client: TestClient, engine: sa.Engine, own: Subscription, page: str
 ) -> None:
-    hold = "INSERT INTO held_people SELECT id, 'quiet', :now, CAST(:now AS timestamptz) + interval '8 h' FROM users"
+    hold = "INSERT INTO held_users SELECT id, 'quiet', :now, CAST(:now AS timestamptz) + interval '8 h' FROM users"
     with engine.begin() as connection:
         connection.execute(sa.text(hold), {"now": NOW})
     assert "told together, from <time" in client.get(page).text
     assert "told together, within minutes" in press(client, f"{page}/preferences", digest="daily")
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE held_people SET look_at = 'infinity'"))
+        connection.execute(sa.text("UPDATE held_users SET recheck_at = 'infinity'"))
     assert "told together, with your next alert" in client.get(page).text
 
 
