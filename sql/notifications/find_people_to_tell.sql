@@ -12,7 +12,7 @@ WITH looked_at AS (
   ) waiting
   GROUP BY user_id
 ), people AS (
-  SELECT u.id AS user_id, least(l.since, h.since) AS since, h.reason AS held_for, u.disabled_at, u.timezone,
+  SELECT u.id AS user_id, least(l.since, h.since) AS since, h.reason AS held_for, u.suppressed_at, u.timezone,
          quiet_end(:now, u.timezone, u.quiet_from, u.quiet_until) AS quiet_end,
          u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at, local_time(:now, u.timezone) AS here
   FROM looked_at l
@@ -27,7 +27,7 @@ WITH looked_at AS (
 ), judged AS (
   SELECT c.*, m.mails, m.full_until,
          CASE
-           WHEN disabled_at IS NOT NULL THEN 'disabled'
+           WHEN suppressed_at IS NOT NULL THEN 'suppressed'
            WHEN digest <> 'none' AND moment_at(digest_time, timezone) < since THEN 'digest'
            WHEN digest <> 'none' AND moment_at(digest_time, timezone) <= digest_sent_at THEN 'digest'
            WHEN quiet_end IS NOT NULL THEN 'quiet'

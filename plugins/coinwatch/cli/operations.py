@@ -26,7 +26,7 @@ HELD_FOR = {
     "quiet": "in quiet hours",
     "cap": "beyond their mails a day",
     "missed": "until there is news",
-    "disabled": "whose address is refused",
+    "suppressed": "whose address is refused",
 }
 
 app = typer.Typer()

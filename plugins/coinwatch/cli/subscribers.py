@@ -92,8 +92,8 @@ def _lines(found: Person) -> list[str]:
     ]
     if found.channel:
         lines.append(f"Other channel: {found.channel}")
-    if found.disabled_at:
-        lines.append(f"Refused since {found.disabled_at:%Y-%m-%d %H:%M} UTC: {found.disabled_reason}")
+    if found.suppressed_at:
+        lines.append(f"Refused since {found.suppressed_at:%Y-%m-%d %H:%M} UTC: {found.suppression_reason}")
     if found.held:
         lines.append(f"Alerts are held ({found.held.reason}) since {found.held.since:%Y-%m-%d %H:%M} UTC")
     return lines

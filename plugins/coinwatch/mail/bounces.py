@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.mail.connection import ABOUT_US
-from coinwatch.notifications.suppression import COMPLAINED, disable_address
+from coinwatch.notifications.suppression import COMPLAINED, suppress_address
 
 OUR_BOUNDARY = re.compile(r"=_([0-9a-f]{32})_a")  # as mail/mime.py writes it
 COMPLAINTS = ("abuse", "fraud", "opt-out")
@@ -96,7 +96,7 @@ def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
         outbox_id = connection.execute(statement("notifications/returned"), came_back).scalar_one_or_none()
         if outbox_id is None:
             return None
-        resting = disable_address(connection, report.recipient, now, report.reason) if report.to_blame else None
+        resting = suppress_address(connection, report.recipient, now, report.reason) if report.to_blame else None
     log.error("mail came back", outbox_id=outbox_id, error=report.reason, rules=resting)
     return Returned(outbox_id, report.recipient, report.reason, resting)
 

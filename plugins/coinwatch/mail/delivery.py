@@ -37,7 +37,7 @@ from coinwatch.mail.graceful_stop import Stop, stopping_gently
 from coinwatch.mail.messages import Mail, Writer
 from coinwatch.mail.smtp import parse_smtp_url
 from coinwatch.notifications.claims import BATCH, Claimed, Claims, Wait
-from coinwatch.notifications.suppression import disable_address
+from coinwatch.notifications.suppression import suppress_address
 from coinwatch.settings import Settings
 
 FIRST_PAUSE = timedelta(seconds=30)
@@ -168,7 +168,7 @@ class _Sender:
             self._failed += ours
             if ours and isinstance(error, AddressRefused):
                 with transaction(self._engine) as database:
-                    rules = disable_address(database, row.recipient, self._clock(), str(error))
+                    rules = suppress_address(database, row.recipient, self._clock(), str(error))
                 log.error("address refused for good, its rules rest", outbox_id=row.id, rules=rules, error=str(error))
         elif row.attempts >= MOST_ATTEMPTS:
             log.error("mail given up", outbox_id=row.id, attempts=row.attempts, error=str(error))

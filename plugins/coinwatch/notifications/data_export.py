@@ -27,8 +27,8 @@ def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
         "address": person.email,
         "known_since": _iso(person.created_at),
         "confirmed_at": _iso(person.verified_at),
-        "refused_by_mail_server": person.disabled_at
-        and {"at": _iso(person.disabled_at), "why": person.disabled_reason},
+        "refused_by_mail_server": person.suppressed_at
+        and {"at": _iso(person.suppressed_at), "why": person.suppression_reason},
         "has_password": person.has_password,
         "time_zone": wishes.timezone,
         "quiet_hours": wishes.quiet_from and {"from": str(wishes.quiet_from), "until": str(wishes.quiet_until)},

@@ -122,8 +122,8 @@ class Person:
     preferences: Preferences
     digest_sent_at: datetime | None
     channel: str | None
-    disabled_at: datetime | None
-    disabled_reason: str | None
+    suppressed_at: datetime | None
+    suppression_reason: str | None
     held: Held | None
     subscriptions: list[OwnSubscription]
 
@@ -306,8 +306,8 @@ def person_in(connection: Connection, user_id: int) -> Person:
         Preferences(row.timezone, row.quiet_from, row.quiet_until, row.digest),
         row.digest_sent_at,
         row.channel,
-        row.disabled_at,
-        row.disabled_reason,
+        row.suppressed_at,
+        row.suppression_reason,
         Held(row.held_reason, row.held_since, row.held_until) if row.held_reason else None,
         subscriptions_of(connection, user_id),
     )

@@ -17,14 +17,14 @@ COMPLAINED = "one of our mails was reported as spam"
 log = structlog.get_logger()
 
 
-def disable_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
+def suppress_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
     """Send nothing more to an address until its person says so; how many rules rest by that.
 
     Whoever locks mails in the same transaction holds Lock.MATCHING before.
     """
     hold(connection, Lock.MATCHING)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
-    return connection.execute(statement("notifications/disable_address"), parameters).rowcount
+    return connection.execute(statement("notifications/suppress_address"), parameters).rowcount
 
 
 def wake_refused(

@@ -13,5 +13,5 @@ FROM expired x
 JOIN users u ON u.id = x.user_id
 JOIN instruments i ON i.id = x.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id
-WHERE u.verified_at IS NOT NULL AND u.disabled_at IS NULL
+WHERE u.verified_at IS NOT NULL AND u.suppressed_at IS NULL
 ON CONFLICT (dedupe_key) DO NOTHING;

@@ -6,6 +6,6 @@ WITH person AS (
   UPDATE subscriptions SET status = 'active', active_from = :now FROM person WHERE subscriptions.id = :id AND status = 'pending'
   RETURNING user_id
 )
-UPDATE users SET verified_at = coalesce(verified_at, :now), disabled_at = NULL, disabled_reason = NULL
+UPDATE users SET verified_at = coalesce(verified_at, :now), suppressed_at = NULL, suppression_reason = NULL
 FROM confirmed WHERE users.id = confirmed.user_id
 RETURNING users.id;

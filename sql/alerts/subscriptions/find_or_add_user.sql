@@ -2,6 +2,6 @@
 INSERT INTO users (email, verified_at, created_at) VALUES (:email, CASE WHEN :confirmed THEN CAST(:now AS timestamptz) END, :now)
 ON CONFLICT (lower(email)) DO UPDATE SET
   verified_at = coalesce(users.verified_at, excluded.verified_at),
-  disabled_at = CASE WHEN NOT :confirmed THEN users.disabled_at END,
-  disabled_reason = CASE WHEN NOT :confirmed THEN users.disabled_reason END
+  suppressed_at = CASE WHEN NOT :confirmed THEN users.suppressed_at END,
+  suppression_reason = CASE WHEN NOT :confirmed THEN users.suppression_reason END
 RETURNING id;

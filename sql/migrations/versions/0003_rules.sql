@@ -54,12 +54,12 @@ ALTER TABLE users
   ADD COLUMN digest text NOT NULL DEFAULT 'none' CONSTRAINT users_digest_known CHECK (digest IN ('none', 'daily', 'weekly')),
   ADD COLUMN digest_sent_at timestamptz,
   ADD COLUMN channel_url text,
-  ADD COLUMN disabled_at timestamptz,
-  ADD COLUMN disabled_reason text,
+  ADD COLUMN suppressed_at timestamptz,
+  ADD COLUMN suppression_reason text,
   ADD CONSTRAINT users_quiet_hours_whole CHECK ((quiet_from IS NULL) = (quiet_until IS NULL));
 COMMENT ON COLUMN users.quiet_from IS 'Local time (timezone) from which alerts are held until quiet_until, then sent as one; null for never.';
 COMMENT ON COLUMN users.channel_url IS 'Where alerts go besides mail, as apprise writes it; set by operators. It holds secrets.';
-COMMENT ON COLUMN users.disabled_at IS 'The mail server refused the address for good: nothing is sent there any more.';
+COMMENT ON COLUMN users.suppressed_at IS 'The mail server paused_by_suppression the address for good: nothing is sent there any more.';
 
 ALTER TABLE outbox
   DROP CONSTRAINT outbox_kind_known,
@@ -67,6 +67,6 @@ ALTER TABLE outbox
   ADD COLUMN channel text NOT NULL DEFAULT 'mail' CONSTRAINT outbox_channel_known CHECK (channel IN ('mail', 'apprise')),
   ADD CONSTRAINT outbox_kind_known CHECK (kind IN ('alerts', 'confirmation', 'expired', 'digest')),
   ADD CONSTRAINT outbox_status_known CHECK (status IN ('queued', 'sent', 'failed', 'dropped'));
-COMMENT ON COLUMN outbox.status IS 'failed: refused for good or tried too often; dropped: an operator gave it up.';
+COMMENT ON COLUMN outbox.status IS 'failed: paused_by_suppression for good or tried too often; dropped: an operator gave it up.';
 CREATE INDEX outbox_recipient ON outbox (recipient, sent_at);
 CREATE INDEX alerts_subscription ON alerts (subscription_id, observed_at DESC);

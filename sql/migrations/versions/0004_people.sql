@@ -44,7 +44,7 @@ CREATE INDEX subscriptions_person ON subscriptions (user_id);
 -- however many alerts are held.
 CREATE TABLE held_users (
   user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
-  reason text NOT NULL CONSTRAINT held_users_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'disabled')),
+  reason text NOT NULL CONSTRAINT held_users_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'suppressed')),
   since timestamptz NOT NULL,
   recheck_at timestamptz NOT NULL
 );
@@ -58,10 +58,10 @@ BEGIN
   UPDATE held_users SET recheck_at = '-infinity' WHERE user_id = NEW.id;
   RETURN NULL;
 END $$;
-CREATE TRIGGER users_recheck_held_user AFTER UPDATE OF timezone, quiet_from, quiet_until, digest, disabled_at ON users
+CREATE TRIGGER users_recheck_held_user AFTER UPDATE OF timezone, quiet_from, quiet_until, digest, suppressed_at ON users
   FOR EACH ROW
-  WHEN ((OLD.timezone, OLD.quiet_from, OLD.quiet_until, OLD.digest, OLD.disabled_at)
-        IS DISTINCT FROM (NEW.timezone, NEW.quiet_from, NEW.quiet_until, NEW.digest, NEW.disabled_at))
+  WHEN ((OLD.timezone, OLD.quiet_from, OLD.quiet_until, OLD.digest, OLD.suppressed_at)
+        IS DISTINCT FROM (NEW.timezone, NEW.quiet_from, NEW.quiet_until, NEW.digest, NEW.suppressed_at))
   EXECUTE FUNCTION recheck_held_user();
 
 -- The other way round than local_time.
@@ -110,7 +110,7 @@ CREATE INDEX outbox_channels_due ON outbox (next_attempt_at) WHERE status = 'que
 
 -- What operators are told every few minutes is counted, and old mails are found, without reading everything ever sent.
 CREATE INDEX outbox_given_up ON outbox (next_attempt_at) WHERE status IN ('failed', 'dropped');
-CREATE INDEX users_disabled ON users (disabled_at) WHERE disabled_at IS NOT NULL;
+CREATE INDEX users_suppressed ON users (suppressed_at) WHERE suppressed_at IS NOT NULL;
 
 -- Claiming a mail changes no indexed column: with room on its page the claim costs no index anything (half the work).
 ALTER TABLE outbox SET (fillfactor = 50);

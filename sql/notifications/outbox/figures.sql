@@ -19,4 +19,4 @@ SELECT
   (SELECT count(*) FROM alerts WHERE state IN ('new', 'held')) AS held_alerts,
   (SELECT coalesce(jsonb_object_agg(reason, people), '{}')
    FROM (SELECT reason, count(*) AS people FROM held_users GROUP BY reason) h) AS held_users,
-  (SELECT count(*) FROM users WHERE disabled_at IS NOT NULL) AS suppressed_addresses;
+  (SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL) AS suppressed_addresses;

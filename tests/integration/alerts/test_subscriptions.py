@@ -161,13 +161,13 @@ def test_an_operator_who_asks_for_what_there_is_mails_nobody(catalog: sa.Engine)
 
 def disabled(engine: sa.Engine) -> bool:
     with transaction(engine) as connection:
-        return bool(connection.execute(sa.text("SELECT disabled_at IS NOT NULL FROM users")).scalar_one())
+        return bool(connection.execute(sa.text("SELECT suppressed_at IS NOT NULL FROM users")).scalar_one())
 
 
 def test_an_address_that_refused_mail_is_asked_all_the_same_and_wakes_by_its_consent(catalog: sa.Engine) -> None:
     ask(catalog)
     with transaction(catalog) as connection:
-        connection.execute(sa.text("UPDATE users SET disabled_at = :now, disabled_reason = '550'"), {"now": at(1)})
+        connection.execute(sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550'"), {"now": at(1)})
     made = ask(catalog, confirmed=False, threshold=6.0, now=at(2))
     assert mails(catalog) == [("confirmation", None)]
     assert disabled(catalog), "a stranger's word wakes no address"
@@ -178,7 +178,7 @@ def test_an_address_that_refused_mail_is_asked_all_the_same_and_wakes_by_its_con
 def test_an_operators_word_wakes_an_address_that_refused_mail(catalog: sa.Engine) -> None:
     ask(catalog)
     with transaction(catalog) as connection:
-        connection.execute(sa.text("UPDATE users SET disabled_at = :now, disabled_reason = '550'"), {"now": at(1)})
+        connection.execute(sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550'"), {"now": at(1)})
     ask(catalog, threshold=6.0)
     assert not disabled(catalog)
 

@@ -18,7 +18,7 @@ from coinwatch.mail.delivery import deliver_mail
 from coinwatch.notifications.claims import LEASE
 from coinwatch.notifications.outbox import drop_mails, retry_mails, show_outbox
 from coinwatch.notifications.subscribers import person_of
-from coinwatch.notifications.suppression import COMPLAINED, disable_address, wake_refused
+from coinwatch.notifications.suppression import COMPLAINED, suppress_address, wake_refused
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -56,7 +56,7 @@ def test_a_refused_address_is_disabled_and_its_rules_rest(catalog: sa.Engine, ma
         user = connection.execute(sa.text("SELECT * FROM users WHERE email = :gone"), {"gone": GONE}).one()
         states = connection.execute(sa.text("SELECT status FROM subscriptions ORDER BY id")).scalars().all()
         failed = connection.execute(sa.text("SELECT count(*) FROM outbox WHERE status = 'failed'")).scalar_one()
-    assert (user.disabled_at, user.disabled_reason) == (at(1), "550 5.1.1 no such user")
+    assert (user.suppressed_at, user.suppression_reason) == (at(1), "550 5.1.1 no such user")
     assert (list(states), failed) == (["paused", "active"], 1)
 
 
@@ -78,7 +78,7 @@ def test_a_temporary_refusal_disables_nobody(catalog: sa.Engine, mailbox: Mailbo
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
     with transaction(catalog) as connection:
-        assert connection.execute(sa.text("SELECT disabled_at FROM users")).scalar_one() is None
+        assert connection.execute(sa.text("SELECT suppressed_at FROM users")).scalar_one() is None
 
 
 def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) -> None:
@@ -143,7 +143,7 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     pause(catalog, person_of(catalog, HERE), own)
     for email, (moment, reason) in others.items():
         with transaction(catalog) as connection:
-            disable_address(connection, email, moment, reason)
+            suppress_address(connection, email, moment, reason)
     mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)

@@ -92,8 +92,8 @@ Content-Type: text/rfc822-headers
 
 
 class Person(NamedTuple):
-    disabled_at: datetime | None
-    disabled_reason: str | None
+    suppressed_at: datetime | None
+    suppression_reason: str | None
     rules: str
 
 
@@ -124,7 +124,7 @@ def person(engine: sa.Engine) -> Person:
     with transaction(engine) as connection:
         row = connection.execute(
             sa.text(
-                "SELECT disabled_at, disabled_reason, (SELECT string_agg(status, ' ') FROM subscriptions) FROM users"
+                "SELECT suppressed_at, suppression_reason, (SELECT string_agg(status, ' ') FROM subscriptions) FROM users"
             )
         ).one()
         return Person(*row)
@@ -143,7 +143,7 @@ def test_the_mail_is_known_by_its_headers_alone_and_under_another_message_id(cat
     headers = [line for line in headers_of(sent).splitlines() if not line.startswith("Message-ID")]
     rewritten = "\n".join(["Message-ID: <0102018b@eu-west-1.amazonses.com>", *headers, ""])
     assert take_report(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
-    assert person(catalog).disabled_at == at(5)
+    assert person(catalog).suppressed_at == at(5)
 
 
 @pytest.mark.parametrize("feedback", ["abuse", "Opt-Out"])
@@ -192,9 +192,9 @@ def test_delays_answers_and_strangers_change_nothing(catalog: sa.Engine, sent: s
 def test_a_report_counts_once(catalog: sa.Engine, sent: str) -> None:
     assert take_report(catalog, report(sent), at(5)) is not None
     with transaction(catalog) as connection:
-        connection.execute(sa.text("UPDATE users SET disabled_at = NULL, disabled_reason = NULL"))
+        connection.execute(sa.text("UPDATE users SET suppressed_at = NULL, suppression_reason = NULL"))
     assert take_report(catalog, report(sent), at(6)) is None
-    assert person(catalog).disabled_at is None
+    assert person(catalog).suppressed_at is None
     assert retry_mails(catalog, [], at(7)) == 1
 
 
@@ -219,4 +219,4 @@ def test_a_pipe_reads_it_and_keeps_it_while_postgres_is_away(catalog: sa.Engine,
     taken = piped(database.url("app"))
     assert taken.returncode == 0, taken.stderr
     assert b"nothing more is sent there, 1 of its rules rest" in taken.stdout
-    assert person(catalog).disabled_at is not None
+    assert person(catalog).suppressed_at is not None

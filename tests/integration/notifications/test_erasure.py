@@ -41,7 +41,7 @@ def fill(engine: sa.Engine) -> int:
     set_preferences(engine, me, Preferences("Europe/Berlin", time(22), time(7), "daily"), at(1))
     feed(engine, 121, first=2)
     with transaction(engine) as connection:
-        secret = sa.text("UPDATE users SET channel_url = 'tgram://secret/1', disabled_reason = 'no ada@example.org'")
+        secret = sa.text("UPDATE users SET channel_url = 'tgram://secret/1', suppression_reason = 'no ada@example.org'")
         connection.execute(secret)
         connection.execute(sa.text("UPDATE outbox SET last_error = 'ada@example.org: try later'"))
     return me

@@ -168,12 +168,12 @@ def test_whoever_changes_their_wishes_is_looked_at_in_the_next_run(
 
 
 def test_a_disabled_address_gets_what_was_held_when_it_takes_mail_again(catalog: sa.Engine) -> None:
-    ada = add(catalog, disabled_at=utc("2026-03-02 08:00"), disabled_reason="550 no such user")
+    ada = add(catalog, suppressed_at=utc("2026-03-02 08:00"), suppression_reason="550 no such user")
     ada.alert(utc("2026-03-02 10:00"))
     run(catalog, utc("2026-03-02 10:00"))
     run(catalog, utc("2026-03-09 10:00"))
     assert ada.told() == []
-    ada.wishes(disabled_at=None, disabled_reason=None)
+    ada.wishes(suppressed_at=None, suppression_reason=None)
     assert run(catalog, utc("2026-03-09 10:03")).mails == 1
 
 

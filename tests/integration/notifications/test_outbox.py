@@ -26,7 +26,7 @@ PEOPLE: dict[str, dict[str, object]] = {
     "told@example.org": {},
     "asleep@example.org": {"quiet_from": "00:00", "quiet_until": "23:59"},
     "weekly@example.org": {"digest": "weekly", "digest_sent_at": at(0)},
-    "gone@example.org": {"disabled_at": at(0), "disabled_reason": "550 no such user"},
+    "gone@example.org": {"suppressed_at": at(0), "suppression_reason": "550 no such user"},
 }
 
 
@@ -71,7 +71,7 @@ def test_figures_of_mail(house: sa.Engine) -> None:
     figures = mail_figures(house, at(2))
     assert (figures.queued, figures.oldest_queued_at, figures.to_be_tried_again) == (1, at(1), 0)
     assert (figures.sent_24h, figures.failed_24h, figures.held_by_limit) == (2, 1, 0)
-    assert (figures.held_alerts, figures.held_users) == (3, {"quiet": 1, "digest": 1, "disabled": 1})
+    assert (figures.held_alerts, figures.held_users) == (3, {"quiet": 1, "digest": 1, "suppressed": 1})
     assert figures.suppressed_addresses == 1
 
 

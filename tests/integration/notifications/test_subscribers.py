@@ -202,12 +202,12 @@ def test_only_the_person_wakes_a_refused_address(catalog: sa.Engine, mailbox: Ma
     feed(catalog, 100, 110)
     deliver(catalog, mailbox, at(1))
     refused = person(catalog)
-    assert (refused.disabled_at, refused.disabled_reason) == (at(1), "550 5.1.1 no such user")
+    assert (refused.suppressed_at, refused.suppression_reason) == (at(1), "550 5.1.1 no such user")
     assert {own.status for own in refused.subscriptions} == {"paused"}
     mailbox.answers = {}
     wake_address(catalog, refused.id)
     woken = person(catalog)
-    assert (woken.disabled_at, woken.disabled_reason) == (None, None)
+    assert (woken.suppressed_at, woken.suppression_reason) == (None, None)
     assert {own.status for own in woken.subscriptions} == {"paused"}
     assert changes.resume_all(catalog, woken.id, at(2)) == 2
     feed(catalog, 121, first=3)

@@ -235,7 +235,7 @@ class Run:
             in_flight=len(in_flight),
             beyond=beyond,
             refused=len(refused),
-            disabled=self._count("SELECT count(*) FROM users WHERE disabled_at IS NOT NULL"),
+            disabled=self._count("SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL"),
             first_seconds=min(after, default=None),
             last_seconds=max(after, default=None),
             named=self.named,

@@ -188,7 +188,7 @@ def test_every_page_of_a_person_fits_its_screen_and_can_be_read(
     pages = {ADA: ["", "?done=saved", "/history", "/erase", *(f"/alerts/{number}" for number in own)]}
     long = "somebody.with.a.rather.long.name@mail.of.a.subdomain.example.org"
     subscribe(engine, email=long, coin="BTC", rule=Rule(threshold=5.0), now=datetime.now(UTC), confirmed=True)
-    refuse = sa.text("UPDATE users SET disabled_at = :now, disabled_reason = :why WHERE email = :long")
+    refuse = sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = :why WHERE email = :long")
     with engine.begin() as connection:
         connection.execute(refuse, {"now": datetime.now(UTC), "why": f"550 5.1.1 <{long}>: no such user", "long": long})
     pages[long] = [""]

@@ -208,7 +208,7 @@ def test_a_refused_address_is_explained_and_woken(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.text("UPDATE users SET disabled_at = :now, disabled_reason = '550 no <such> user'"), {"now": NOW}
+            sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550 no <such> user'"), {"now": NOW}
         )
         connection.execute(sa.text("UPDATE subscriptions SET status = 'paused'"))
     shown = client.get(page).text
