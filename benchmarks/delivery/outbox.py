@@ -33,7 +33,7 @@ SELECT 'alerts:' || id || ':' || id, id, email, 'alerts', jsonb_build_object(
          'alerts', jsonb_build_array(jsonb_build_object(
            'alert_id', id, 'subscription_id', id, 'instrument_id', 1 + id %% %(pictures)s,
            'observed_at', %(now)s, 'price', 68923.67, 'reference', 65516.2, 'reference_at', %(before)s,
-           'change_percent', 5.2, 'missed', false, 'kind', 'change_over_window', 'metric', 'price',
+           'change_percent', 5.2, 'late', false, 'kind', 'change_over_window', 'metric', 'price',
            'window_seconds', 600, 'threshold', 2 + id / 40 %% 4, 'direction', 'either', 'exchange', 'kraken',
            'exchange_name', 'Kraken', 'base', 'C' || 1 + id %% %(pictures)s, 'quote', 'USD',
            'coin_name', 'Coin ' || 1 + id %% %(pictures)s))),

@@ -2,7 +2,7 @@
 WITH held AS (
   UPDATE alerts SET state = 'held' WHERE state = 'new'
 ), waiting AS (
-  SELECT user_id, coalesce(reason, 'missed') AS reason, since, recheck_at
+  SELECT user_id, coalesce(reason, 'late') AS reason, since, recheck_at
   FROM people_to_tell p
   WHERE outbox_id IS NULL AND (reason IS NOT NULL OR EXISTS (
     SELECT FROM (SELECT id FROM subscriptions WHERE user_id = p.user_id OFFSET 0) s

@@ -15,11 +15,11 @@ WITH unwanted AS (
   FROM people_to_tell p
   JOIN users u ON u.id = p.user_id
   CROSS JOIN LATERAL (
-    SELECT a.id AS alert_id, a.missed, a.observed_at,
+    SELECT a.id AS alert_id, a.late, a.observed_at,
            jsonb_build_object(
              'alert_id', a.id, 'subscription_id', a.subscription_id, 'instrument_id', s.instrument_id,
              'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
-             'change_percent', a.change_percent, 'missed', a.missed, 'kind', s.kind, 'metric', s.metric,
+             'change_percent', a.change_percent, 'late', a.late, 'kind', s.kind, 'metric', s.metric,
              'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
              'exchange', e.code, 'exchange_name', e.name, 'base', i.base, 'quote', i.quote, 'coin_name', c.name) AS alert
     FROM (SELECT * FROM subscriptions WHERE user_id = p.user_id AND status <> 'unsubscribed' OFFSET 0) s
@@ -39,7 +39,7 @@ WITH unwanted AS (
          || CASE WHEN digest <> 'none' THEN jsonb_build_object('period', digest) ELSE '{}' END AS payload
   FROM untold
   GROUP BY user_id, email, digest, channels, timezone, last_today, held_for
-  HAVING digest <> 'none' OR bool_or(NOT missed)
+  HAVING digest <> 'none' OR bool_or(NOT late)
 ), queued AS (
   INSERT INTO outbox (dedupe_key, user_id, recipient, kind, channel, payload, next_attempt_at, created_at)
   SELECT 'alerts:' || user_id || ':' || first_alert_id || CASE channel WHEN 'mail' THEN '' ELSE ':' || channel END,

@@ -39,16 +39,16 @@ class Person:
                 sa.text(f"UPDATE users SET {assignments} WHERE email = :email"), {"email": self.email, **wishes}
             )
 
-    def alert(self, now: datetime, *, missed: bool = False) -> int:
+    def alert(self, now: datetime, *, late: bool = False) -> int:
         self.observed += timedelta(seconds=1)
         with transaction(self.engine) as connection:
             return connection.execute(
                 sa.text(
                     "INSERT INTO alerts (subscription_id, observed_at, price, reference, reference_at, change_percent, "
-                    "missed, created_at) "
-                    "VALUES (:subscription, :observed, 105, 100, :observed, 5, :missed, :now) RETURNING id"
+                    "late, created_at) "
+                    "VALUES (:subscription, :observed, 105, 100, :observed, 5, :late, :now) RETURNING id"
                 ),
-                {"subscription": self.subscription, "observed": self.observed, "missed": missed, "now": now},
+                {"subscription": self.subscription, "observed": self.observed, "late": late, "now": now},
             ).scalar_one()
 
     def mails(self) -> list[sa.Row[Any]]:

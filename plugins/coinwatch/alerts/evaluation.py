@@ -63,7 +63,7 @@ def match_alerts(
 ) -> MatchResult:
     """Judge all quotes that are new since the last run; DatabaseError leaves everything as it was.
 
-    An alert observed more than ``news_age`` before ``now`` is recorded as missed.
+    An alert observed more than ``news_age`` before ``now`` is recorded as late.
     """
     quotes = alerts = 0
     with transaction(engine) as connection:
@@ -91,7 +91,7 @@ def judge(
     oldest: datetime,
     newest: datetime,
     now: datetime,
-    missed_before: datetime,
+    late_before: datetime,
     *,
     sweep: bool = False,
 ) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def judge(
     if any(rules.any_disarmed for rules in in_use):  # after those that were armed, so that none is met twice
         connection.execute(statement("alerts/evaluation/arm_again"))
     alerts = connection.execute(
-        statement("alerts/evaluation/fire"), {"now": now, "missed_before": missed_before}
+        statement("alerts/evaluation/fire"), {"now": now, "late_before": late_before}
     ).scalar_one()
     return quotes, alerts
 

@@ -25,7 +25,7 @@ HELD_FOR = {
     "digest": "until their digest",
     "quiet": "in quiet hours",
     "cap": "beyond their mails a day",
-    "missed": "until there is news",
+    "late": "until there is news",
     "suppressed": "whose address is refused",
 }
 

@@ -64,8 +64,8 @@ def slot(name: str | int) -> str:
 def _alerts(payload: Mapping[str, Any]) -> Content:
     zone = zone_named(payload.get("timezone", "UTC"))
     ranked = sorted(payload["alerts"], key=_importance, reverse=True)
-    fresh = [alert for alert in ranked if not alert["missed"]]
-    missed = sorted((alert for alert in ranked if alert["missed"]), key=lambda alert: str(alert["observed_at"]))
+    fresh = [alert for alert in ranked if not alert["late"]]
+    late = sorted((alert for alert in ranked if alert["late"]), key=lambda alert: str(alert["observed_at"]))
     alerts = [_shown(alert, zone) for alert in fresh[:SHOWN]]
     for alert in alerts:
         alert["unsubscribe_link"] = slot(int(alert["subscription_id"]))
@@ -74,19 +74,19 @@ def _alerts(payload: Mapping[str, Any]) -> Content:
         preview = f"Also {_preview(fresh[1:])}" if len(fresh) > 1 else _compared(alerts[0])
         subject += _and_more(len(fresh) - 1)
     else:
-        subject = f"Missed: {_named(ranked[0])}{_and_more(len(missed) - 1)}"
-        preview = _preview(ranked[1:]) if len(missed) > 1 else _compared(_shown(ranked[0], zone))
+        subject = f"Missed: {_named(ranked[0])}{_and_more(len(late) - 1)}"
+        preview = _preview(ranked[1:]) if len(late) > 1 else _compared(_shown(ranked[0], zone))
     values = {
         "preview": preview,
         "alerts": alerts,
         "more": len(fresh) - len(alerts),
-        "missed": [_shown(alert, zone) for alert in missed[-SHOWN:]],
-        "more_missed": max(0, len(missed) - SHOWN),
+        "late": [_shown(alert, zone) for alert in late[-SHOWN:]],
+        "more_late": max(0, len(late) - SHOWN),
         "held": payload.get("held"),
         "last_today": payload.get("last_today"),
         "zone": zone.key,
     }
-    return Content(subject, values, _subscriptions(fresh + missed), (fresh or [None])[0])
+    return Content(subject, values, _subscriptions(fresh + late), (fresh or [None])[0])
 
 
 def _digest(payload: Mapping[str, Any]) -> Content:

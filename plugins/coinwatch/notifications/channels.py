@@ -135,7 +135,7 @@ def message(payload: Mapping[str, Any]) -> tuple[str, str]:
 def _line(alert: Mapping[str, Any]) -> str:
     moment = str(alert["observed_at"])[:16].replace("T", " ")
     told = f"{alert['base']} {news(alert)}: {format_price(alert['price'])} {unit(alert)} on {place(alert)}"
-    return f"{told}, {moment} UTC" + (" (told late)" if alert["missed"] else "")
+    return f"{told}, {moment} UTC" + (" (told late)" if alert["late"] else "")
 
 
 def _try(engine: Engine, settings: Settings, row: Claimed) -> MailError | None:

@@ -73,7 +73,7 @@ def _exported(subscription: OwnSubscription, alerts: list[OwnAlert]) -> dict[str
                 "compared_with_value_of": _iso(alert.reference_at),
                 "change_percent": alert.change_percent,
                 "unit": alert.unit,
-                "found_too_late_to_be_news": alert.missed,
+                "found_too_late_to_be_news": alert.late,
                 "state": alert.state,
                 "mail": alert.mail,
                 "mailed_at": _iso(alert.sent_at),

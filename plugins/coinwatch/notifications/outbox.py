@@ -40,7 +40,7 @@ class MailFigures:
     ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``queued_because`` is what was said most often
     of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
     COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
-    quiet, cap, missed, disabled) for whom. ``suppressed_addresses`` take no mail any more.
+    quiet, cap, late, disabled) for whom. ``suppressed_addresses`` take no mail any more.
     """
 
     queued: int

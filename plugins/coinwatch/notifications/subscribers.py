@@ -101,7 +101,7 @@ class OwnSubscription:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Why a person's newest alerts are not told yet (digest, quiet, cap, missed, disabled), since when, and when that
+    """Why a person's newest alerts are not told yet (digest, quiet, cap, late, disabled), since when, and when that
     is looked at again: a moment in the past is the next run, None until a new alert or the person changes it."""
 
     reason: str
@@ -131,7 +131,7 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class OwnAlert:
     """One alert: the value (in ``unit``), what it was compared with, the change in percent, and the mail that tells it
-    (None while none does, and when that mail is no longer kept). ``missed``: found too late to be news. ``state``: new,
+    (None while none does, and when that mail is no longer kept). ``late``: found too late to be news. ``state``: new,
     held, told or dropped."""
 
     id: int
@@ -141,7 +141,7 @@ class OwnAlert:
     reference: float
     reference_at: datetime | None
     change_percent: float
-    missed: bool
+    late: bool
     state: str
     exchange: str
     exchange_name: str

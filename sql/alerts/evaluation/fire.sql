@@ -1,6 +1,6 @@
 -- Of each subscription's hits those that fire, in order of time: the first one, then the first one after the cooldown in
 -- a later stretch, and so on. After its last alert a standing condition stays disarmed unless a move after it was
--- false; where nothing rests, nothing is written. An alert observed before :missed_before comes too late to be news.
+-- false; where nothing rests, nothing is written. An alert observed before :late_before comes too late to be news.
 WITH RECURSIVE walk AS (
   SELECT first.*
   FROM (SELECT DISTINCT subscription_id FROM hits) hit
@@ -20,8 +20,8 @@ WITH RECURSIVE walk AS (
   ) next
   WHERE walk.repeat
 ), fired AS (
-  INSERT INTO alerts (subscription_id, observed_at, price, reference, reference_at, change_percent, missed, created_at)
-  SELECT subscription_id, observed_at, value, reference, reference_at, change_percent, observed_at < :missed_before, :now
+  INSERT INTO alerts (subscription_id, observed_at, price, reference, reference_at, change_percent, late, created_at)
+  SELECT subscription_id, observed_at, value, reference, reference_at, change_percent, observed_at < :late_before, :now
   FROM walk
   ORDER BY observed_at, subscription_id
   ON CONFLICT (subscription_id, observed_at) DO NOTHING

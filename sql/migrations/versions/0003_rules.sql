@@ -44,8 +44,8 @@ FROM (
 ) p
 WHERE p.instrument_id = m.instrument_id;
 
-ALTER TABLE alerts ADD COLUMN missed boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN alerts.missed IS 'Found too late to be news (after an outage): told in the next mail, not in one of its own.';
+ALTER TABLE alerts ADD COLUMN late boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN alerts.late IS 'Found too late to be news (after an outage): told in the next mail, not in one of its own.';
 
 -- How a person wants to be told, and whether their address still takes mail.
 ALTER TABLE users

@@ -44,7 +44,7 @@ CREATE INDEX subscriptions_person ON subscriptions (user_id);
 -- however many alerts are held.
 CREATE TABLE held_users (
   user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
-  reason text NOT NULL CONSTRAINT held_users_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'missed', 'suppressed')),
+  reason text NOT NULL CONSTRAINT held_users_reason_known CHECK (reason IN ('digest', 'quiet', 'cap', 'late', 'suppressed')),
   since timestamptz NOT NULL,
   recheck_at timestamptz NOT NULL
 );

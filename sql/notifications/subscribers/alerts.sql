@@ -1,5 +1,5 @@
 -- A person's alerts, newest first, from before one of them on; with the mail that tells them.
-SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.missed, a.state,
+SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.late, a.state,
        e.code AS exchange, e.name AS exchange_name, i.base, i.quote, s.metric, o.status AS mail, o.sent_at
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id

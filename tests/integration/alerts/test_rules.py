@@ -149,8 +149,8 @@ def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine
         load(catalog, quote(price, minute))
     match_alerts(catalog, at(3), news_age=timedelta(minutes=1.5))
     with transaction(catalog) as connection:
-        rows = connection.execute(sa.text("SELECT observed_at, missed FROM alerts ORDER BY observed_at")).all()
-    assert [((row.observed_at - at(0)) / MINUTE, row.missed) for row in rows] == [(1, True), (2, False), (3, False)]
+        rows = connection.execute(sa.text("SELECT observed_at, late FROM alerts ORDER BY observed_at")).all()
+    assert [((row.observed_at - at(0)) / MINUTE, row.late) for row in rows] == [(1, True), (2, False), (3, False)]
 
 
 PRICES = st.lists(st.sampled_from([90.0, 95.0, 99.0, 100.0, 101.0, 105.0, 110.0]), min_size=2, max_size=30)
@@ -216,12 +216,12 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
 
 
 def mails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
-    """Recipient and, of each alert in it, whether it was missed."""
+    """Recipient and, of each alert in it, whether it was late."""
     with transaction(engine) as connection:
         rows = connection.execute(
             sa.text("SELECT recipient, payload FROM outbox WHERE kind = 'alerts' ORDER BY id")
         ).all()
-    return [(row.recipient, [alert["missed"] for alert in row.payload["alerts"]]) for row in rows]
+    return [(row.recipient, [alert["late"] for alert in row.payload["alerts"]]) for row in rows]
 
 
 def test_what_was_missed_waits_for_the_next_news_and_is_told_beside_it(catalog: sa.Engine) -> None:

@@ -46,7 +46,7 @@ ALERT = {
     "kind": "change_over_window",
     "metric": "price",
     "window_seconds": 600,
-    "missed": False,
+    "late": False,
     "exchange": "kraken",
     "exchange_name": "Kraken",
     "base": "BTC",
@@ -177,8 +177,8 @@ def test_several_alerts_come_in_one_mail_with_the_largest_first(
     send: Callable[..., EmailMessage], settings: Settings
 ) -> None:
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
-    missed = {**eth, "subscription_id": 9, "missed": True, "change_percent": 90.0}
-    message = send("alerts", {**TELLING, "held": "quiet", "last_today": 50, "alerts": [eth, missed, ALERT]})
+    late = {**eth, "subscription_id": 9, "late": True, "change_percent": 90.0}
+    message = send("alerts", {**TELLING, "held": "quiet", "last_today": 50, "alerts": [eth, late, ALERT]})
     assert message["Subject"] == "BTC +5.5 % in 10 min: 105.5 USD on Kraken, and 1 more alert"
     assert unsubscribes(message, settings) == [7, 8, 9]
     for kind in ("plain", "html"):

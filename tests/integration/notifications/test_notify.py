@@ -179,14 +179,14 @@ def test_a_disabled_address_gets_what_was_held_when_it_takes_mail_again(catalog:
 
 def test_missed_alerts_wait_for_news_but_not_longer_than_a_digest(catalog: sa.Engine) -> None:
     ada, bob = add(catalog), add(catalog, digest="daily", digest_sent_at=utc("2026-03-02 09:00"))
-    missed = [person.alert(utc("2026-03-02 10:00"), missed=True) for person in (ada, bob)]
+    late = [person.alert(utc("2026-03-02 10:00"), late=True) for person in (ada, bob)]
     for now in cycles(utc("2026-03-02 10:00"), utc("2026-03-03 10:00")):
         run(catalog, now)
     assert ada.told() == []
-    assert bob.told() == [(utc("2026-03-03 08:00"), [missed[1]])]
+    assert bob.told() == [(utc("2026-03-03 08:00"), [late[1]])]
     news = ada.alert(utc("2026-03-03 11:00"))
     run(catalog, utc("2026-03-03 11:00"))
-    assert ada.told() == [(utc("2026-03-03 11:00"), [missed[0], news])]
+    assert ada.told() == [(utc("2026-03-03 11:00"), [late[0], news])]
 
 
 def test_nobody_hears_of_a_rule_they_left_while_its_alerts_were_held(catalog: sa.Engine) -> None:

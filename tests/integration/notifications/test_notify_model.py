@@ -44,7 +44,7 @@ class Model:
         if sum(1 for moment, _ in self.told if moment > now - DAY) >= self.cap:
             return False
         if self.digest == "none":
-            return not all(missed for _, _, missed in self.waiting)
+            return not all(late for _, _, late in self.waiting)
         day = here.date()
         while datetime.combine(day, time(8), self.zone).astimezone(UTC) > now or (
             self.digest == "weekly" and day.weekday() != 0
@@ -73,7 +73,7 @@ wishes = st.fixed_dictionaries(
 )
 # What happens between two runs, and how long after the last run the next one comes.
 steps = st.tuples(
-    st.sampled_from(["nothing", "alert", "alert", "alert", "missed", "wishes"]),
+    st.sampled_from(["nothing", "alert", "alert", "alert", "late", "wishes"]),
     st.sampled_from([3, 3, 3, 15, 60, 7 * 60, 30 * 60]).map(lambda minutes: timedelta(minutes=minutes)),
     wishes,
 )
@@ -105,8 +105,8 @@ def test_every_alert_is_told_once_and_as_early_as_may_be(
         if happening == "wishes":
             wish(person, model, changed, now)
         elif happening != "nothing":
-            missed = happening == "missed"
-            model.waiting.append((person.alert(now, missed=missed), now, missed))
+            late = happening == "late"
+            model.waiting.append((person.alert(now, late=late), now, late))
         run(catalog, now, cap)
         model.run(now)
         now += pause

@@ -38,7 +38,7 @@ ALERT = {
     "kind": "change_since_last",
     "metric": "price",
     "window_seconds": 0,
-    "missed": False,
+    "late": False,
     "exchange": "kraken",
     "exchange_name": "Kraken",
     "base": "BTC",
@@ -207,9 +207,7 @@ def test_names_and_values_stand_apart(kind: str, seconds: int, line: str) -> Non
 
 
 def test_what_was_missed_stands_below_the_news() -> None:
-    message = parsed(
-        "alerts", {"timezone": "UTC", "alerts": [{**ALERT, "missed": True, "change_percent": 50.0}, ALERT]}
-    )
+    message = parsed("alerts", {"timezone": "UTC", "alerts": [{**ALERT, "late": True, "change_percent": 50.0}, ALERT]})
     assert message["Subject"] == "BTC +5.0 %: 105 USD on Kraken"
     for part in message.iter_parts():
         assert "stood still you missed" in part.get_content()
@@ -217,7 +215,7 @@ def test_what_was_missed_stands_below_the_news() -> None:
 
 def test_the_hour_that_comes_twice_is_told_apart() -> None:
     """New York sets its clocks back from 02:00 to 01:00."""
-    twice = [{**ALERT, "observed_at": f"2026-11-01T0{hour}:30:00+00:00", "missed": True} for hour in (5, 6)]
+    twice = [{**ALERT, "observed_at": f"2026-11-01T0{hour}:30:00+00:00", "late": True} for hour in (5, 6)]
     message = parsed("alerts", {"timezone": "America/New_York", "alerts": twice})
     assert message["Subject"] == "Missed: BTC +5.0 %, and 1 more alert"
     for part in message.iter_parts():
@@ -252,8 +250,8 @@ def test_what_is_written_once_for_many_is_what_each_would_get_alone(
         for number, (kind, told) in enumerate(people):
             alerts = [
                 {**ALERT, "alert_id": 10 * number + place, "subscription_id": subscription, "threshold": threshold}
-                | {"missed": missed and place > 0 and kind == "alerts"}
-                for place, (subscription, threshold, missed) in enumerate(told)
+                | {"late": late and place > 0 and kind == "alerts"}
+                for place, (subscription, threshold, late) in enumerate(told)
             ]
             row: dict[str, Any] = {
                 "kind": kind,

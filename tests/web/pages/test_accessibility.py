@@ -64,7 +64,7 @@ def test_axe_finds_no_fault_on_any_page(
 def test_axe_finds_no_fault_in_any_mail(browser: Browser, scheme: str) -> None:
     confirmation = {"subscription_id": 7, "pair": "BTC/USD", "exchange": "kraken", "condition": "the price falls"}
     mails = [
-        parsed("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"missed": True}]}),
+        parsed("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"late": True}]}),
         parsed("digest", {"alerts": [ALERT], "period": "daily"}),
         parsed("confirmation", confirmation),
         parsed("manage", {"reason": "asked", "condition": None, "pair": None}),
