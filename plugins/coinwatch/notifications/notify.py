@@ -53,6 +53,6 @@ def tell(connection: Connection, now: datetime, telling: Telling) -> Told:
     mails = connection.execute(
         statement("notifications/queue_alerts"), {"now": now, "channels": telling.channels}
     ).rowcount
-    connection.execute(statement("notifications/mark_told"))
+    connection.execute(statement("notifications/mark_notified"))
     held = connection.execute(statement("notifications/hold_alerts")).rowcount
     return Told(mails, held, kinds)

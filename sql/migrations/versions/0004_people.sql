@@ -28,7 +28,7 @@ CREATE INDEX alerts_mail ON alerts (outbox_id) WHERE outbox_id IS NOT NULL;
 -- Whether an alert is told stands in the alert itself: outbox_id becomes null when the mail is deleted for its age, and
 -- would then call for a second mail.
 ALTER TABLE alerts
-  ADD COLUMN state text NOT NULL DEFAULT 'told' CONSTRAINT alerts_state_known CHECK (state IN ('new', 'held', 'told', 'dropped')),
+  ADD COLUMN state text NOT NULL DEFAULT 'notified' CONSTRAINT alerts_state_known CHECK (state IN ('new', 'held', 'notified', 'dropped')),
   ALTER COLUMN state SET DEFAULT 'new',
   DROP CONSTRAINT alerts_outbox_id_fkey,
   ADD CONSTRAINT alerts_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES outbox ON DELETE SET NULL;
