@@ -39,7 +39,7 @@ WITH looked_at AS (
            (array_agg(created_at ORDER BY created_at DESC))[CAST(:mails_per_day AS integer)] + interval '24 hours' AS full_until
     FROM outbox
     WHERE user_id = c.user_id AND created_at > CAST(:now AS timestamptz) - interval '24 hours'
-      AND channel = 'mail' AND kind IN ('alerts', 'digest')
+      AND channel = 'email' AND kind IN ('alerts', 'digest')
   ) m
 )
 INSERT INTO people_to_tell (user_id, since, held_for, reason, recheck_at, last_today)

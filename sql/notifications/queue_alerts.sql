@@ -10,7 +10,7 @@ WITH unwanted AS (
   WHERE alerts.id = a.id AND p.reason IS NULL
 ), untold AS (
   SELECT p.user_id, p.held_for, p.last_today, u.email, u.timezone, u.digest,
-         CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['mail', 'apprise'] ELSE ARRAY['mail'] END AS channels,
+         CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['email', 'apprise'] ELSE ARRAY['email'] END AS channels,
          mine.*
   FROM people_to_tell p
   JOIN users u ON u.id = p.user_id
@@ -42,12 +42,12 @@ WITH unwanted AS (
   HAVING digest <> 'none' OR bool_or(NOT late)
 ), queued AS (
   INSERT INTO outbox (dedupe_key, user_id, recipient, kind, channel, payload, next_attempt_at, created_at)
-  SELECT 'alerts:' || user_id || ':' || first_alert_id || CASE channel WHEN 'mail' THEN '' ELSE ':' || channel END,
+  SELECT 'alerts:' || user_id || ':' || first_alert_id || CASE channel WHEN 'email' THEN '' ELSE ':' || channel END,
          user_id, email, CASE WHEN digest = 'none' THEN 'alerts' ELSE 'digest' END, channel, payload, :now, :now
   FROM mails CROSS JOIN unnest(channels) AS channel
   RETURNING id, user_id, kind, channel
 ), digested AS (
   UPDATE users SET digest_sent_at = :now FROM queued
-  WHERE users.id = queued.user_id AND queued.kind = 'digest' AND queued.channel = 'mail'
+  WHERE users.id = queued.user_id AND queued.kind = 'digest' AND queued.channel = 'email'
 )
-UPDATE people_to_tell SET outbox_id = queued.id FROM queued WHERE people_to_tell.user_id = queued.user_id AND queued.channel = 'mail';
+UPDATE people_to_tell SET outbox_id = queued.id FROM queued WHERE people_to_tell.user_id = queued.user_id AND queued.channel = 'email';

@@ -2,5 +2,5 @@
 UPDATE outbox SET status = 'failed', last_error = :error, next_attempt_at = :now
 FROM users
 WHERE outbox.user_id = users.id AND lower(users.email) = lower(:recipient)
-  AND outbox.message_id = :message_id AND outbox.channel = 'mail' AND outbox.status = 'sent'
+  AND outbox.message_id = :message_id AND outbox.channel = 'email' AND outbox.status = 'sent'
 RETURNING outbox.id;

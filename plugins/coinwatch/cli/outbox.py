@@ -38,7 +38,7 @@ def show(
     now = utc_now()
     columns = {
         "id": lambda row: row.id,
-        "kind": lambda row: row.kind if row.channel == "mail" else f"{row.kind} by {row.channel}",
+        "kind": lambda row: row.kind if row.channel == "email" else f"{row.kind} by {row.channel}",
         "to": lambda row: row.recipient,
         "state": lambda row: row.status,
         "when": lambda row: _when(row, now),

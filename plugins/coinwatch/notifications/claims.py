@@ -78,7 +78,7 @@ class Claims:
         self.capped = False
         self.sent = 0
 
-    def take(self, channel: str = "mail", most: int = BATCH) -> list[Claimed]:
+    def take(self, channel: str = "email", most: int = BATCH) -> list[Claimed]:
         """Due mails, ours from now on; none when nothing is due or the daily limit is reached (``capped``)."""
         now = self._clock()
         if not self._held:
@@ -91,7 +91,7 @@ class Claims:
             "most": most,
             "confirmations_first": False,
         }
-        if self._per_day and channel == "mail":
+        if self._per_day and channel == "email":
             rows = self._stubborn(lambda: self._take_within_limit(claim, now, most))
         else:
             rows = self._stubborn(lambda: self._fetch("notifications/outbox/claim", claim, Claimed))

@@ -64,7 +64,7 @@ COMMENT ON COLUMN users.suppressed_at IS 'The mail server paused_by_suppression 
 ALTER TABLE outbox
   DROP CONSTRAINT outbox_kind_known,
   DROP CONSTRAINT outbox_status_known,
-  ADD COLUMN channel text NOT NULL DEFAULT 'mail' CONSTRAINT outbox_channel_known CHECK (channel IN ('mail', 'apprise')),
+  ADD COLUMN channel text NOT NULL DEFAULT 'email' CONSTRAINT outbox_channel_known CHECK (channel IN ('email', 'apprise')),
   ADD CONSTRAINT outbox_kind_known CHECK (kind IN ('alerts', 'confirmation', 'expired', 'digest')),
   ADD CONSTRAINT outbox_status_known CHECK (status IN ('queued', 'sent', 'failed', 'dropped'));
 COMMENT ON COLUMN outbox.status IS 'failed: paused_by_suppression for good or tried too often; dropped: an operator gave it up.';

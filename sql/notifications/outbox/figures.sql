@@ -11,9 +11,9 @@ SELECT
     AS failed_24h,
   CASE WHEN CAST(:mails_per_day AS integer) > 0 AND (
          SELECT count(*) FROM outbox
-         WHERE status = 'sent' AND channel = 'mail' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours'
+         WHERE status = 'sent' AND channel = 'email' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours'
        ) >= CAST(:mails_per_day AS integer)
-    THEN (SELECT count(*) FROM outbox WHERE status = 'queued' AND channel = 'mail' AND next_attempt_at <= :now)
+    THEN (SELECT count(*) FROM outbox WHERE status = 'queued' AND channel = 'email' AND next_attempt_at <= :now)
     ELSE 0
   END AS held_by_limit,
   (SELECT count(*) FROM alerts WHERE state IN ('new', 'held')) AS held_alerts,

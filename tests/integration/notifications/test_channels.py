@@ -128,7 +128,7 @@ def test_an_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hoo
 def test_nothing_is_queued_for_channels_that_are_off(catalog: sa.Engine, hook: Webhook) -> None:
     alert(catalog, {ADA: hook.url}, channels=False)
     assert rows(catalog) == []
-    assert len(rows(catalog, "mail")) == 1
+    assert len(rows(catalog, "email")) == 1
 
 
 def test_what_a_channel_refuses_is_tried_again_and_keeps_nobody_back(
