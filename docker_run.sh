@@ -18,7 +18,7 @@ PATH is a folder for .env and, in PATH/data, all data. Without it .env is in .do
 The first start builds the images, about 1 GB in all. Passwords are made at the first start and stand in .env.
 
 Settings (environment or .env; all optional; docker/.env.example has more):
-  COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_PORT 11080
+  COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_CATCHER_PORT 11080
   COINWATCH_GRAPHITE_PORT 18080     COINWATCH_GRAFANA_PORT 13000      COINWATCH_POSTGRES_PORT 15432
   COINWATCH_STATSD_PORT 18125       COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600
   COINWATCH_BIND_HOST 127.0.0.1     who may reach Airflow and the web page: 0.0.0.0 is everybody

@@ -19,7 +19,7 @@ The first start downloads what it needs: Python packages into .venv, npm package
 all. Everything it writes later is under .local. Passwords are made at the first start and stand in .env.
 
 Settings (environment or .env; all optional):
-  COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_PORT 11080
+  COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_CATCHER_PORT 11080
   COINWATCH_GRAPHITE_PORT 18080     COINWATCH_GRAFANA_PORT 13000      COINWATCH_POSTGRES_PORT 15432
   COINWATCH_STATSD_PORT 18125       COINWATCH_STATSD_ADMIN_PORT 18126 COINWATCH_CARBON_PORT 12003
   COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600

@@ -32,10 +32,10 @@ alerts fired by kind of rule, how many people have to wait for theirs, what was 
 - `suppressed_addresses` rises: the mail server refused these addresses for good, nothing is sent there any more. One
   by one they are people who moved. Many at once are the server refusing *us*: mend that, wake them with
   `coinwatch person wake --last 2h`, then `coinwatch outbox retry --all`.
-- `held_by_limit` is not 0: COINWATCH_MAILS_PER_DAY is reached. Mails go on by themselves as the last 24 hours move on;
+- `held_by_limit` is not 0: COINWATCH_EMAILS_PER_DAY is reached. Mails go on by themselves as the last 24 hours move on;
   raise the limit when your provider allows more. Confirmations go first.
 - `held_alerts` counts alerts that wait for the end of quiet hours, for a digest, or because one address had its
-  COINWATCH_MAILS_PER_DAY_PER_ADDRESS. That is as it should be; `coinwatch status` says for whom.
+  COINWATCH_EMAILS_PER_DAY_PER_ADDRESS. That is as it should be; `coinwatch status` says for whom.
 
 **Rules without price** in `coinwatch status`: nothing came for their pair for a day, so they cannot fire. The exchange
 has failed for long or is off (same page), or it no longer trades the pair: tell the owners

@@ -12,8 +12,8 @@ DOC = """
 ### Keeps the database in shape
 
 Once a day: makes the partitions of `prices` for a week ahead, makes all candles that are behind, drops the prices that
-are older than `COINWATCH_PRICES_KEEP_DAYS` (90 days; candles stay), joins the rows that remember which history was
-asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_KEEP_DAYS` ago, erases addresses that nobody
+are older than `COINWATCH_PRICE_RETENTION_DAYS` (90 days; candles stay), joins the rows that remember which history was
+asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, erases addresses that nobody
 confirmed for a week. `coinwatch maintain` does the same without Airflow, `coinwatch status` shows what the tables take
 on disk.
 
@@ -72,7 +72,7 @@ def maintain_database() -> None:
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
         execution_timeout=timedelta(hours=3),
-        doc_md="Drops the days of prices that are older than COINWATCH_PRICES_KEEP_DAYS, in the candles and judged.",
+        doc_md="Drops the days of prices that are older than COINWATCH_PRICE_RETENTION_DAYS, in the candles and judged.",
     )
     def drop_old_prices() -> list[str]:
         from airflow.sdk.exceptions import AirflowFailException
@@ -98,7 +98,7 @@ def maintain_database() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Deletes mails that were done with more than COINWATCH_OUTBOX_KEEP_DAYS ago; their number.",
+        doc_md="Deletes mails that were done with more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.",
     )
     def delete_old_mails() -> int:
         from coinwatch.database import get_engine

@@ -215,7 +215,7 @@ show_started() {
 What to try next:
   http://127.0.0.1:$(setting COINWATCH_WEB_PORT 18000)  prices, history, and a form to subscribe
   http://127.0.0.1:$(setting COINWATCH_AIRFLOW_PORT 8080)  the DAG $dag, started every few minutes
-  http://127.0.0.1:$(setting COINWATCH_MAIL_PORT 11080)  the mails that subscribers get
+  http://127.0.0.1:$(setting COINWATCH_MAIL_CATCHER_PORT 11080)  the mails that subscribers get
   ./docker_run.sh coinwatch prices
   ./docker_run.sh coinwatch subscribe --help
   ./docker_run.sh status | logs [part] | stop

@@ -100,7 +100,7 @@ def _with_addresses(configuration: Configuration) -> Configuration:
         "COINWATCH_STATSD_HOST": LOOPBACK,
         "COINWATCH_STATSD_PORT": str(ports["statsd"]),
         "COINWATCH_SMTP_URL": f"smtp://{LOOPBACK}:{ports['smtp']}?tls=none",
-        "COINWATCH_MAIL_FROM": "coinwatch <coinwatch@localhost>",
+        "COINWATCH_EMAIL_FROM": "coinwatch <coinwatch@localhost>",
         "COINWATCH_PUBLIC_URL": configuration.http("web"),
         "COINWATCH_ALERTS_FILE": str(configuration.layout.home / "alerts.txt"),
         "COINWATCH_EXCHANGES__COINNEWS__BASE_URL": f"http://{LOOPBACK}:{ports['coinnews']}",

@@ -24,7 +24,7 @@ PORTS: dict[str, Port] = {
     "carbon": Port("COINWATCH_CARBON_PORT", 12003),
     "graphite": Port("COINWATCH_GRAPHITE_PORT", 18080),
     "smtp": Port("COINWATCH_SMTP_PORT", 11025),
-    "mail": Port("COINWATCH_MAIL_PORT", 11080),
+    "mail": Port("COINWATCH_MAIL_CATCHER_PORT", 11080),
     "coinnews": Port("COINWATCH_COINNEWS_PORT", 18600),
     "airflow": Port("COINWATCH_AIRFLOW_PORT", 8080),
     "web": Port("COINWATCH_WEB_PORT", 18000),

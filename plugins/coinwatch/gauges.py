@@ -41,7 +41,7 @@ NAMES = {
     "cycle.outbox_queued": "Mails that wait",
     "cycle.outbox_oldest_seconds": "Age of the oldest mail that waits, in seconds; 0 when none does",
     "mail.held_alerts": "Alerts that no mail tells yet: quiet hours, digests, the cap per address",
-    "mail.held_by_limit": "Mails that are due and wait because COINWATCH_MAILS_PER_DAY is reached",
+    "mail.held_by_limit": "Mails that are due and wait because COINWATCH_EMAILS_PER_DAY is reached",
     "mail.suppressed_addresses": "Addresses that the mail server refused for good",
     "database.bytes": "Size of the database on disk, in bytes",
     "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` is all its days together",

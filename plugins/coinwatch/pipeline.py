@@ -143,7 +143,7 @@ def match_and_record(engine: Engine, settings: Settings, now: datetime) -> Match
 
     A file that cannot be written costs a warning: its lines are made up for by the next run.
     """
-    telling = Telling(settings.mails_per_day_per_address, settings.channels_enabled)
+    telling = Telling(settings.emails_per_day_per_address, settings.channels_enabled)
     result = match_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), telling)
     try:
         append_alerts(engine, settings.alerts_file)
@@ -159,7 +159,7 @@ def deliver_and_report(engine: Engine, settings: Settings) -> MailResult:
     sent = deliver_mail(engine, settings)
     channels = deliver_to_channels(engine, settings)
     now = utc_now()
-    figures = mail_figures(engine, now, settings.mails_per_day)
+    figures = mail_figures(engine, now, settings.emails_per_day)
     oldest = figures.oldest_queued_at
     send_gauges(
         settings,

@@ -95,13 +95,13 @@ class Settings(BaseSettings):
     graphite_url: HttpUrl = "http://127.0.0.1:18080"
 
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:11025?tls=none")
-    mail_from: str = "coinwatch <coinwatch@localhost>"
+    email_from: str = "coinwatch <coinwatch@localhost>"
     public_url: HttpUrl = "http://127.0.0.1:18000"
     alerts_file: Path = Path("alerts.txt")
-    mails_per_day_per_address: int = Field(50, ge=0, le=100_000)
-    mails_per_day: int = Field(0, ge=0, le=100_000_000)
+    emails_per_day_per_address: int = Field(50, ge=0, le=100_000)
+    emails_per_day: int = Field(0, ge=0, le=100_000_000)
     channels_enabled: bool = False
-    outbox_keep_days: int = Field(90, ge=0, le=36500)
+    outbox_retention_days: int = Field(90, ge=0, le=36500)
 
     secret_key: SecretStr | None = None
     api_token: SecretStr | None = None
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     quote_max_age_days: float = Field(30.0, gt=0)
     export_path: str | None = None
     gap_after_cycles: float = Field(3.0, ge=1, le=1000)
-    prices_keep_days: int = Field(90, ge=0, le=36500)
+    price_retention_days: int = Field(90, ge=0, le=36500)
 
     quality_stale_cycles: float = Field(3.0, ge=1)
     quality_disagreement_percent: float = Field(3.0, gt=0)
@@ -215,11 +215,11 @@ def _check_references(settings: Settings) -> None:
 
 def _check_retention(settings: Settings) -> None:
     """Prices are kept for longer than late ones are accepted, and for as long as rules and pages look back."""
-    keep, max_age = settings.prices_keep_days, settings.quote_max_age_days
+    keep, max_age = settings.price_retention_days, settings.quote_max_age_days
     shortest = max(SHORTEST_KEEP_DAYS, ceil(max_age) + 1)
     if 0 < keep < shortest:
         raise ConfigurationError(
-            f"COINWATCH_PRICES_KEEP_DAYS is {keep}, which drops prices that are still needed: changes over 24 hours "
+            f"COINWATCH_PRICE_RETENTION_DAYS is {keep}, which drops prices that are still needed: changes over 24 hours "
             f"look back up to two days, and quotes are accepted up to {max_age:g} days late "
             f"(COINWATCH_QUOTE_MAX_AGE_DAYS). Set it to {shortest} or more, or to 0 to keep prices for ever."
         )

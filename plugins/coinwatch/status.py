@@ -84,10 +84,10 @@ def exchange_health(engine: Engine) -> list[ExchangeHealth]:
         return [ExchangeHealth(**row) for row in connection.execute(statement("status/exchange_health")).mappings()]
 
 
-def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> Status:
+def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> Status:
     """The state of everything stored; raises DatabaseError when Postgres is away.
 
-    ``mails_per_day`` is the limit that holds mails back, 0 for none.
+    ``emails_per_day`` is the limit that holds mails back, 0 for none.
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with transaction(engine) as connection:
@@ -96,7 +96,7 @@ def pipeline_status(engine: Engine, now: datetime, mails_per_day: int = 0) -> St
         silent = [SilentRules(**row) for row in connection.execute(statement("status/silent"), {"now": now}).mappings()]
         size = connection.execute(statement("status/bytes")).scalar_one()
         disk = [TableSize(**row) for row in connection.execute(statement("status/disk")).mappings()]
-    mail = mail_figures(engine, now, mails_per_day)
+    mail = mail_figures(engine, now, emails_per_day)
     return Status(
         exchanges=exchange_health(engine),
         silent_rules=silent,

@@ -1,5 +1,5 @@
 -- Who may be told now, and who not and until when: people with new alerts, and those whose moment to look again has come.
--- :mails_per_day is the cap per address, null for none. OFFSET 0 keeps the planner from flattening the look-ups away.
+-- :emails_per_day is the cap per address, null for none. OFFSET 0 keeps the planner from flattening the look-ups away.
 WITH looked_at AS (
   SELECT user_id, min(since) AS since
   FROM (
@@ -36,7 +36,7 @@ WITH looked_at AS (
   FROM clocks c
   CROSS JOIN LATERAL (
     SELECT count(*) AS mails,
-           (array_agg(created_at ORDER BY created_at DESC))[CAST(:mails_per_day AS integer)] + interval '24 hours' AS full_until
+           (array_agg(created_at ORDER BY created_at DESC))[CAST(:emails_per_day AS integer)] + interval '24 hours' AS full_until
     FROM outbox
     WHERE user_id = c.user_id AND created_at > CAST(:now AS timestamptz) - interval '24 hours'
       AND channel = 'email' AND kind IN ('alerts', 'digest')
@@ -50,5 +50,5 @@ SELECT user_id, since, held_for, reason,
          WHEN 'cap' THEN full_until
          ELSE 'infinity'
        END,
-       CASE WHEN mails + 1 >= CAST(:mails_per_day AS integer) THEN CAST(:mails_per_day AS integer) END
+       CASE WHEN mails + 1 >= CAST(:emails_per_day AS integer) THEN CAST(:emails_per_day AS integer) END
 FROM judged;

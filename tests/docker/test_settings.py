@@ -118,8 +118,8 @@ def test_a_port_that_another_program_holds_is_named(
 
 
 def test_the_environment_wins_over_the_file_and_quotes_and_comments_do_not_count(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("export COINWATCH_MAIL_FROM=\"a <a@b.c>\"  # whose\nCOINWATCH_WEB_PORT='1234'\n")
-    assert shell(tmp_path, "setting COINWATCH_MAIL_FROM").stdout == "a <a@b.c>"
+    (tmp_path / ".env").write_text("export COINWATCH_EMAIL_FROM=\"a <a@b.c>\"  # whose\nCOINWATCH_WEB_PORT='1234'\n")
+    assert shell(tmp_path, "setting COINWATCH_EMAIL_FROM").stdout == "a <a@b.c>"
     assert shell(tmp_path, "setting COINWATCH_WEB_PORT").stdout == "1234"
     assert shell(tmp_path, "setting COINWATCH_WEB_PORT", {"COINWATCH_WEB_PORT": "99"}).stdout == "99"
     assert shell(tmp_path, "setting COINWATCH_OTHER default").stdout == "default"

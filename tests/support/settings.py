@@ -33,7 +33,7 @@ def make_settings(**overrides: object) -> Settings:
         "coins": COINS,
         "exchanges": EXCHANGES,
         "secret_key": "for-this-test-run-only",
-        "mail_from": "coinwatch <alerts@coinwatch.test>",
+        "email_from": "coinwatch <alerts@coinwatch.test>",
         "public_url": "https://coinwatch.test",
         "statsd_port": 1,
     }

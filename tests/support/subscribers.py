@@ -76,7 +76,7 @@ def add(engine: sa.Engine, **wishes: object) -> Person:
 
 
 def run(engine: sa.Engine, now: datetime, cap: int = 50) -> MatchResult:
-    return match_alerts(engine, now, telling=Telling(mails_per_day=cap))
+    return match_alerts(engine, now, telling=Telling(emails_per_day=cap))
 
 
 def utc(text: str) -> datetime:

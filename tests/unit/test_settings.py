@@ -85,7 +85,7 @@ def test_prices_are_kept_for_longer_than_late_ones_are_accepted(
         load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=keep, QUOTE_MAX_AGE_DAYS=max_age)
     for enough in (str(least), "0"):
         settings = load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=enough, QUOTE_MAX_AGE_DAYS=max_age)
-        assert settings.prices_keep_days == int(enough)
+        assert settings.price_retention_days == int(enough)
 
 
 def test_a_wrong_secret_is_named_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,8 @@ def migrate() -> None:
 
 @app.command()
 def maintain(as_json: AsJson = False) -> None:
-    """Do the day's upkeep: partitions ahead, candles that are behind, prices older than COINWATCH_PRICES_KEEP_DAYS,
-    mails older than COINWATCH_OUTBOX_KEEP_DAYS.
+    """Do the day's upkeep: partitions ahead, candles that are behind, prices older than COINWATCH_PRICE_RETENTION_DAYS,
+    mails older than COINWATCH_OUTBOX_RETENTION_DAYS.
 
     Exit code 1 when old prices had to be kept; the reason is on standard error.
     """
@@ -81,7 +81,7 @@ def maintain(as_json: AsJson = False) -> None:
 def status(as_json: AsJson = False) -> None:
     """Show how the pipeline is doing."""
     now = utc_now()
-    found = pipeline_status(get_engine(), now, get_settings().mails_per_day)
+    found = pipeline_status(get_engine(), now, get_settings().emails_per_day)
     if as_json:
         show_json(found)
         return
@@ -184,7 +184,7 @@ def _waiting(mail: MailFigures, now: datetime) -> str:
     if mail.to_be_tried_again:
         told.append(f"{mail.to_be_tried_again} to be tried again")
     if mail.held_by_limit:
-        told.append(f"{mail.held_by_limit} held back by COINWATCH_MAILS_PER_DAY")
+        told.append(f"{mail.held_by_limit} held back by COINWATCH_EMAILS_PER_DAY")
     if mail.queued_because:
         told.append(f"most often because: {mail.queued_because}")
     return "; ".join(told)

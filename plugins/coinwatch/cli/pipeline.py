@@ -62,6 +62,6 @@ def deliver_mail(as_json: AsJson = False) -> None:
             f"{result.figures.queued} waiting"
         )
         if result.figures.held_by_limit:
-            typer.echo(f"{result.figures.held_by_limit} wait because COINWATCH_MAILS_PER_DAY is reached")
+            typer.echo(f"{result.figures.held_by_limit} wait because COINWATCH_EMAILS_PER_DAY is reached")
         if result.channels != ChannelResult():
             typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be tried again")

@@ -109,7 +109,7 @@ class MailConnection:
         sender, recipient, text = answers
         if not sender.good:
             # Our address, so a setting to mend: no reason to give up what is in the outbox.
-            refuses = "refuses our sender, check COINWATCH_MAIL_FROM" if sender.final else "takes no mail now"
+            refuses = "refuses our sender, check COINWATCH_EMAIL_FROM" if sender.final else "takes no mail now"
             raise MailServerAway(f"{self._server} {refuses}: {sender}")
         self._check_quota(recipient)
         if recipient.code == LOGIN_NEEDED:
@@ -122,7 +122,7 @@ class MailConnection:
 
     def _check_quota(self, answer: Answer) -> None:
         if answer.final and USED_UP.match(answer.text):
-            raise MailServerAway(f"{self._server} takes no more mails today, see COINWATCH_MAILS_PER_DAY: {answer}")
+            raise MailServerAway(f"{self._server} takes no more mails today, see COINWATCH_EMAILS_PER_DAY: {answer}")
 
     def _drop(self) -> None:
         if self._wire is not None:

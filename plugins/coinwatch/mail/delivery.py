@@ -102,7 +102,7 @@ class _Sender:
         self._writer = Writer(settings, Charts(engine).of)
         self._retried = 0
         self._failed = 0
-        self.claims = Claims(engine, clock, wait, settings.mails_per_day)
+        self.claims = Claims(engine, clock, wait, settings.emails_per_day)
 
     def run(self) -> None:
         with MailConnection(self._server, self._idle) as connection:
@@ -117,7 +117,7 @@ class _Sender:
                 held = database.execute(statement("notifications/outbox/due"), {"now": self._clock()}).scalar_one()
         counts = {"sent": self.claims.sent, "retried": self._retried, "failed": self._failed}
         if held:
-            log.warning("daily limit of mails reached, the rest waits", held=held, limit=self._settings.mails_per_day)
+            log.warning("daily limit of mails reached, the rest waits", held=held, limit=self._settings.emails_per_day)
         log.info("mail delivered", **counts, queued=depth.queued)
         return DeliveryResult(**counts, queued=depth.queued, oldest_queued_at=depth.oldest_at, held=held)
 

@@ -86,7 +86,7 @@ class Writer:
         settings = self._settings
         impersonal, subscriptions = _without_ids(payload)
         draft = self._draft(kind, impersonal)
-        written_by, sender = _sender(settings.mail_from)
+        written_by, sender = _sender(settings.email_from)
         domain = sender.rpartition("@")[2]
         content_id = f"chart.{message_id}@{domain}"
         leave = _leaving(settings, [subscriptions[number] for number in draft.leaves])
@@ -189,12 +189,12 @@ def _chart(alert: Mapping[str, Any] | None, chart_of: ChartOf) -> tuple[bytes | 
 
 
 @lru_cache(8)
-def _sender(mail_from: str) -> tuple[str, str]:
+def _sender(email_from: str) -> tuple[str, str]:
     """The From header's value and the address in it."""
-    name, address = parseaddr(mail_from)
+    name, address = parseaddr(email_from)
     if "@" not in address:
         raise ConfigurationError(
-            f"COINWATCH_MAIL_FROM is {mail_from!r}; it should read coinwatch <alerts@example.org>."
+            f"COINWATCH_EMAIL_FROM is {email_from!r}; it should read coinwatch <alerts@example.org>."
         )
     return mailbox(name, address), address
 

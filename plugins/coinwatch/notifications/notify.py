@@ -21,7 +21,7 @@ from coinwatch.database import statement
 class Telling:
     """How many alert mails one address gets within 24 hours, 0 for any number; whether other channels hear as well."""
 
-    mails_per_day: int = 50
+    emails_per_day: int = 50
     channels: bool = False
 
 
@@ -44,7 +44,7 @@ def tell(connection: Connection, now: datetime, telling: Telling) -> Told:
     """
     kinds = {row.kind: row.alerts for row in connection.execute(statement("notifications/new_alerts"))}
     connection.execute(statement("notifications/create_people_to_tell"))
-    wishes = {"now": now, "mails_per_day": telling.mails_per_day or None}
+    wishes = {"now": now, "emails_per_day": telling.emails_per_day or None}
     people = connection.execute(statement("notifications/find_people_to_tell"), wishes).rowcount
     if not people:
         return Told()

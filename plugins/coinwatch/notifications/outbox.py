@@ -39,7 +39,7 @@ class MailFigures:
 
     ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``queued_because`` is what was said most often
     of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
-    COINWATCH_MAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
+    COINWATCH_EMAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
     quiet, cap, late, disabled) for whom. ``suppressed_addresses`` take no mail any more.
     """
 
@@ -55,11 +55,11 @@ class MailFigures:
     suppressed_addresses: int
 
 
-def mail_figures(engine: Engine, now: datetime, mails_per_day: int = 0) -> MailFigures:
-    """The figures of this moment; ``mails_per_day`` is the limit over all addresses, 0 for none."""
+def mail_figures(engine: Engine, now: datetime, emails_per_day: int = 0) -> MailFigures:
+    """The figures of this moment; ``emails_per_day`` is the limit over all addresses, 0 for none."""
     with transaction(engine) as connection:
         row = connection.execute(
-            statement("notifications/outbox/figures"), {"now": now, "mails_per_day": mails_per_day}
+            statement("notifications/outbox/figures"), {"now": now, "emails_per_day": emails_per_day}
         )
         return MailFigures(**row.mappings().one())
 
@@ -100,13 +100,13 @@ def drop_mails(engine: Engine, ids: Sequence[int]) -> int:
 
 
 def delete_old_mails(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Delete mails that were sent, given up or dropped more than COINWATCH_OUTBOX_KEEP_DAYS ago; their number.
+    """Delete mails that were sent, given up or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.
 
     The alerts they told stay, and stay told. Breaking it off loses nothing. Raises DatabaseError.
     """
-    if not settings.outbox_keep_days:
+    if not settings.outbox_retention_days:
         return 0
-    parameters = {"before": now - timedelta(days=settings.outbox_keep_days), "most": BATCH}
+    parameters = {"before": now - timedelta(days=settings.outbox_retention_days), "most": BATCH}
     deleted = 0
     while True:
         with transaction(engine) as connection:

@@ -41,15 +41,15 @@ class RetentionResult:
 def drop_old_prices(
     engine: Engine, settings: Settings, now: datetime, *, sleep: Callable[[float], None] = time.sleep
 ) -> RetentionResult:
-    """Drop the partitions of days that ended more than ``prices_keep_days`` ago; none when that is 0.
+    """Drop the partitions of days that ended more than ``price_retention_days`` ago; none when that is 0.
 
     A day is kept, with the reason in the result, while a minute of it has no candle after they were made once more,
     while the matcher has not judged all of it, and while others use ``prices`` without a pause. Safe to run
     at any time, twice at once, and again after it was cut off. Raises DatabaseError.
     """
-    if settings.prices_keep_days == 0:
+    if settings.price_retention_days == 0:
         return RetentionResult()
-    limit = (now - timedelta(days=settings.prices_keep_days)).astimezone(UTC).date()
+    limit = (now - timedelta(days=settings.price_retention_days)).astimezone(UTC).date()
     with transaction(engine) as connection:
         days = list(connection.execute(statement("prices/retention/days_before"), {"limit": limit}).scalars())
     if days:

@@ -9,10 +9,10 @@ SELECT
   (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
   (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
     AS failed_24h,
-  CASE WHEN CAST(:mails_per_day AS integer) > 0 AND (
+  CASE WHEN CAST(:emails_per_day AS integer) > 0 AND (
          SELECT count(*) FROM outbox
          WHERE status = 'sent' AND channel = 'email' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours'
-       ) >= CAST(:mails_per_day AS integer)
+       ) >= CAST(:emails_per_day AS integer)
     THEN (SELECT count(*) FROM outbox WHERE status = 'queued' AND channel = 'email' AND next_attempt_at <= :now)
     ELSE 0
   END AS held_by_limit,

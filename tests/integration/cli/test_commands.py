@@ -168,9 +168,9 @@ def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> 
     assert status["database_bytes"] > prices["bytes"] > 0
     line = next(line for line in coinwatch("status").stdout.splitlines() if line.startswith("prices  "))
     assert f"8, {prices['first_day']} to {prices['last_day']}" in line
-    refused = coinwatch("maintain", COINWATCH_PRICES_KEEP_DAYS="7")
+    refused = coinwatch("maintain", COINWATCH_PRICE_RETENTION_DAYS="7")
     assert refused.returncode == 1
-    assert "coinwatch: COINWATCH_PRICES_KEEP_DAYS is 7, which drops prices that are still needed" in refused.stderr
+    assert "coinwatch: COINWATCH_PRICE_RETENTION_DAYS is 7, which drops prices that are still needed" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_refused_sender_is_our_setting_and_gives_up_no_mail(
     queue(catalog, "ada@example.org", "bob@example.org")
     result = deliver(catalog, settings)
     assert (result.failed, result.queued) == (0, 2)
-    assert "check COINWATCH_MAIL_FROM: 550 5.7.1" in outbox(catalog)["ada@example.org"].last_error
+    assert "check COINWATCH_EMAIL_FROM: 550 5.7.1" in outbox(catalog)["ada@example.org"].last_error
     mailbox.sender_answer = ""
     assert deliver(catalog, settings, minutes=2).sent == 2
 
@@ -237,7 +237,7 @@ def test_a_lease_that_ran_out_is_noticed_mail_by_mail(catalog: sa.Engine, mailbo
 
 
 def test_no_more_mails_go_out_in_a_day_than_the_provider_allows(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    settings = make_settings(smtp_url=mailbox.url, mails_per_day=4)
+    settings = make_settings(smtp_url=mailbox.url, emails_per_day=4)
     queue(catalog, *(f"person{number}@example.org" for number in range(6)))
     subscribe(
         catalog,
@@ -259,7 +259,7 @@ def test_no_more_mails_go_out_in_a_day_than_the_provider_allows(catalog: sa.Engi
 
 
 def test_two_senders_together_keep_to_the_daily_limit(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    settings = make_settings(smtp_url=mailbox.url, mails_per_day=150)
+    settings = make_settings(smtp_url=mailbox.url, emails_per_day=150)
     queue(catalog, *(f"person{number}@example.org" for number in range(300)))
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: deliver(catalog, settings), range(3)))

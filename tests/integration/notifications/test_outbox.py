@@ -60,9 +60,9 @@ def house(catalog: sa.Engine) -> sa.Engine:
     return catalog
 
 
-def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, mails_per_day: int = 0) -> str:
+def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, emails_per_day: int = 0) -> str:
     monkeypatch.setattr(operate, "get_engine", lambda: house)
-    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(mails_per_day=mails_per_day))
+    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(emails_per_day=emails_per_day))
     monkeypatch.setattr(operate, "utc_now", lambda: at(5))
     return typer.testing.CliRunner().invoke(operate.app, ["status"]).stdout
 
@@ -81,12 +81,12 @@ def test_the_daily_limit_holds_mails_back_once_it_is_reached(house: sa.Engine, l
 
 
 def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = status_said(house, monkeypatch, mails_per_day=2)
+    said = status_said(house, monkeypatch, emails_per_day=2)
     for line in (
         "alerts in 24 h       4 change_since_last",
         "alerts held          3, for people: 1 until their digest, 1 whose address is refused, 1 in quiet hours",
         "mails in 24 h        2 sent, 1 given up. See: coinwatch outbox show --status failed",
-        "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_MAILS_PER_DAY",
+        "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_EMAILS_PER_DAY",
         "addresses refused    1 get no mail any more. Who and why: coinwatch outbox show --status failed",
     ):
         assert line in said
@@ -145,9 +145,9 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
         connection.execute(
             sa.text("UPDATE outbox SET status = 'sent', sent_at = :now WHERE status = 'queued'"), {"now": at(1)}
         )
-    assert delete_old_mails(house, make_settings(outbox_keep_days=0), at(1) + timedelta(days=5000)) == 0
-    assert delete_old_mails(house, make_settings(outbox_keep_days=2), at(0)) == 2, "one sent and one given up"
-    assert delete_old_mails(house, make_settings(outbox_keep_days=90), at(2) + timedelta(days=90)) == 5
+    assert delete_old_mails(house, make_settings(outbox_retention_days=0), at(1) + timedelta(days=5000)) == 0
+    assert delete_old_mails(house, make_settings(outbox_retention_days=2), at(0)) == 2, "one sent and one given up"
+    assert delete_old_mails(house, make_settings(outbox_retention_days=90), at(2) + timedelta(days=90)) == 5
     with transaction(house) as connection:
         rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
     assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
@@ -156,5 +156,5 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
 
 
 def test_mails_that_wait_are_never_too_old(house: sa.Engine) -> None:
-    delete_old_mails(house, make_settings(outbox_keep_days=1), at(0) + timedelta(days=365))
+    delete_old_mails(house, make_settings(outbox_retention_days=1), at(0) + timedelta(days=365))
     assert [row.status for row in outbox.show_outbox(house)] == ["queued"]

@@ -70,7 +70,7 @@ def test_days_beyond_the_limit_go_and_their_candles_stay(catalog: sa.Engine, set
 
 def test_zero_keeps_prices_for_ever(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
-    for_ever = settings.model_copy(update={"prices_keep_days": 0})
+    for_ever = settings.model_copy(update={"price_retention_days": 0})
     assert drop_old_prices(catalog, for_ever, LATER + timedelta(days=3650)) == RetentionResult()
     assert days(catalog) == [FIRST]
 

@@ -49,7 +49,7 @@ def test_what_the_user_wrote_stays_as_it_is(tmp_path: Path) -> None:
     write_addresses(file, {"COINWATCH_PUBLIC_URL": "http://127.0.0.1:18001"})
     assert path.read_text().startswith(mine)
     assert file.get("COINWATCH_WEB_PORT") == "18001"
-    assert file.get("COINWATCH_MAIL_FROM") == "me <me@example.org>"
+    assert file.get("COINWATCH_EMAIL_FROM") == "me <me@example.org>"
 
 
 def test_our_own_address_is_not_taken_for_the_users(tmp_path: Path) -> None:

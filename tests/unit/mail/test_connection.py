@@ -224,7 +224,7 @@ def test_a_server_that_carries_few_mails_a_connection_costs_no_message_a_try(pip
 
 
 def test_a_refused_sender_or_a_wanted_login_stops_everything() -> None:
-    with pytest.raises(MailServerAway, match=r"check COINWATCH_MAIL_FROM: 550 5\.7\.1 not yours"):
+    with pytest.raises(MailServerAway, match=r"check COINWATCH_EMAIL_FROM: 550 5\.7\.1 not yours"):
         send(Script(answers={"MAIL 1": "550 5.7.1 not yours"}), "ada", "bob")
     with pytest.raises(MailServerAway, match="takes no mail now: 452"):
         send(Script(answers={"MAIL 1": "452 4.3.1 disk full"}), "ada", "bob")
@@ -236,7 +236,7 @@ def test_a_refused_sender_or_a_wanted_login_stops_everything() -> None:
 @pytest.mark.parametrize("command", ["RCPT bob", "text bob"])
 def test_a_quota_that_is_used_up_gives_up_no_mail(pipelining: bool, command: str) -> None:
     script = Script(pipelining, {command: "550 5.4.5 Daily user sending limit exceeded"})
-    with pytest.raises(MailServerAway, match=r"takes no more mails today, see COINWATCH_MAILS_PER_DAY: 550 5\.4\.5"):
+    with pytest.raises(MailServerAway, match=r"takes no more mails today, see COINWATCH_EMAILS_PER_DAY: 550 5\.4\.5"):
         send(script, "ada", "bob", "cleo")
     assert names_taken(script) == ["ada"]
 

@@ -170,7 +170,7 @@ def end_subscription(site: SiteHere, subscription_id: int) -> Subscription:
 
 @router.get("/status", tags=["operators"], summary="How the pipeline is doing")
 def read_status(site: SiteHere) -> Status:
-    return pipeline_status(site.engine, site.clock(), site.settings.mails_per_day)
+    return pipeline_status(site.engine, site.clock(), site.settings.emails_per_day)
 
 
 def _refuse_unknown_coin(site: Site, coin: str) -> None:
