@@ -84,7 +84,7 @@ def backfill_candles() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.database import get_engine
-        from coinwatch.errors import DoNotRetry
+        from coinwatch.errors import ExchangeDenied
         from coinwatch.prices.backfill.backfill import backfill_range
         from coinwatch.settings import get_settings
 
@@ -96,7 +96,7 @@ def backfill_candles() -> None:
         try:
             result = backfill_range(get_engine(), get_settings(), exchange, start, end, again=True)
             result.raise_for_failed(exchange)
-        except DoNotRetry as error:
+        except ExchangeDenied as error:
             raise AirflowFailException(str(error)) from error
         return {"exchange": exchange, **result.as_dict()}
 

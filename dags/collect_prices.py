@@ -98,14 +98,14 @@ def collect_prices() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.database import get_engine
-        from coinwatch.errors import DoNotRetry, RetryLater
+        from coinwatch.errors import ExchangeDenied, RateLimited
         from coinwatch.prices.ingest.collection import collect_exchange
         from coinwatch.settings import get_settings
 
         get_current_context()["exchange_name"] = exchange
         try:
             return collect_exchange(get_engine(), get_settings(), exchange).as_dict()
-        except (RetryLater, DoNotRetry) as error:
+        except (RateLimited, ExchangeDenied) as error:
             raise AirflowFailException(str(error)) from error
 
     @task(

@@ -68,14 +68,14 @@ def repair_gaps() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.database import get_engine
-        from coinwatch.errors import DoNotRetry, RetryLater
+        from coinwatch.errors import ExchangeDenied, RateLimited
         from coinwatch.prices.backfill.repair import repair_exchange
         from coinwatch.settings import get_settings
 
         get_current_context()["exchange_name"] = exchange
         try:
             result = repair_exchange(get_engine(), get_settings(), exchange)
-        except (RetryLater, DoNotRetry) as error:
+        except (RateLimited, ExchangeDenied) as error:
             raise AirflowFailException(str(error)) from error
         if result.failed:
             raise AirflowFailException("; ".join(f"{pair}: {reason}" for pair, reason in result.failed.items()))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
 
-from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, TookTooLong
+from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, QueryTimeout
 from coinwatch.settings import PROJECT_ROOT, get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
@@ -137,7 +137,7 @@ def named_errors(engine: Engine) -> Iterator[None]:
         yield
     except (OperationalError, psycopg.OperationalError) as error:
         if _sqlstate(error) == "57014":  # query_canceled
-            raise TookTooLong(f"Postgres broke a statement off: {_first_line(error)}.") from error
+            raise QueryTimeout(f"Postgres broke a statement off: {_first_line(error)}.") from error
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except (ProgrammingError, psycopg.ProgrammingError) as error:
         if _sqlstate(error) in LACKING:

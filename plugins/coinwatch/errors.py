@@ -3,19 +3,19 @@
     CoinwatchError
     ├── ConfigurationError         a setting is wrong: fix it and start again
     ├── DatabaseError              Postgres cannot be reached or is not migrated
-    │   └── TookTooLong            Postgres broke a statement off at its time limit: ask for less, or later
+    │   └── QueryTimeout            Postgres broke a statement off at its time limit: ask for less, or later
     ├── StorageError               a file, folder or bucket cannot be read or written
     ├── ExchangeError              one exchange gave no usable answer; the others go on
-    │   ├── RetryNow               time-out, 5xx, cut-off or nonsensical body: another try may work at once
-    │   ├── RetryLater             the exchange asked for a pause: nobody calls it before ``not_before``
-    │   └── DoNotRetry             blocked by country, bad key, unknown route: a person has to change something
+    │   ├── ExchangeUnavailable               time-out, 5xx, cut-off or nonsensical body: another try may work at once
+    │   ├── RateLimited             the exchange asked for a pause: nobody calls it before ``blocked_until``
+    │   └── ExchangeDenied             blocked by country, bad key, unknown route: a person has to change something
     │       └── UnknownSymbol      the exchange does not trade this instrument; the others are not concerned
-    ├── MailError
-    │   ├── TemporaryMailError     4xx, connection lost: the outbox tries this message again
-    │   │   └── MailServerAway     no connection, login or sender refused: no message gets through now
-    │   └── PermanentMailError     5xx: this message will never be accepted
-    │       ├── AddressRefused     5xx to the recipient: nothing will ever be accepted there
-    │       └── ChannelGone        the person's other channel was taken away: the message is dropped
+    ├── EmailError
+    │   ├── TemporaryEmailError     4xx, connection lost: the outbox tries this message again
+    │   │   └── MailServerUnavailable     no connection, login or sender refused: no message gets through now
+    │   └── PermanentEmailError     5xx: this message will never be accepted
+    │       ├── RecipientRejected     5xx to the recipient: nothing will ever be accepted there
+    │       └── ChannelRemoved        the person's other channel was taken away: the message is dropped
     └── RequestError               a person asked for something we cannot do; the message is for them
         ├── InvalidRequest         the input is wrong; ``field`` says which
         │   └── TooManySubscriptions   the address has as many as anybody may have
@@ -40,7 +40,7 @@ class DatabaseError(CoinwatchError):
     """Postgres cannot be reached, refuses us, or lacks our tables."""
 
 
-class TookTooLong(DatabaseError):
+class QueryTimeout(DatabaseError):
     """Postgres broke a statement off, because of its time limit or by hand; nothing was changed."""
 
 
@@ -60,47 +60,47 @@ class ExchangeError(CoinwatchError):
         self.reason = reason
 
 
-class RetryNow(ExchangeError):
+class ExchangeUnavailable(ExchangeError):
     """Passing trouble: the same call may work at once."""
 
 
-class RetryLater(ExchangeError):
-    """The exchange wants a pause; no worker calls it before ``not_before`` (aware, UTC)."""
+class RateLimited(ExchangeError):
+    """The exchange wants a pause; no worker calls it before ``blocked_until`` (aware, UTC)."""
 
-    def __init__(self, exchange: str, reason: str, not_before: datetime) -> None:
+    def __init__(self, exchange: str, reason: str, blocked_until: datetime) -> None:
         super().__init__(exchange, reason)
-        self.not_before = not_before
+        self.blocked_until = blocked_until
 
 
-class DoNotRetry(ExchangeError):
+class ExchangeDenied(ExchangeError):
     """Repeating the call cannot help; a person has to change a setting."""
 
 
-class UnknownSymbol(DoNotRetry):
+class UnknownSymbol(ExchangeDenied):
     """The exchange does not trade an instrument that was asked for; the others are not concerned."""
 
 
-class MailError(CoinwatchError):
+class EmailError(CoinwatchError):
     """The mail server did not take a message; the text holds its answer."""
 
 
-class TemporaryMailError(MailError):
+class TemporaryEmailError(EmailError):
     """Worth another try later: 4xx, or the connection was lost on the way."""
 
 
-class MailServerAway(TemporaryMailError):
+class MailServerUnavailable(TemporaryEmailError):
     """No message gets through at the moment; trying the others makes no sense either."""
 
 
-class PermanentMailError(MailError):
+class PermanentEmailError(EmailError):
     """Never going to be accepted: 5xx."""
 
 
-class AddressRefused(PermanentMailError):
+class RecipientRejected(PermanentEmailError):
     """The server will take no mail to this recipient: 5xx to RCPT."""
 
 
-class ChannelGone(PermanentMailError):
+class ChannelRemoved(PermanentEmailError):
     """There is no other channel (any more) on which the message could go."""
 
 

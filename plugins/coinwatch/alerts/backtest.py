@@ -75,7 +75,7 @@ def backtest(
     """Judge the stored values in (``start``, ``end``] by a rule as the live matcher would have done.
 
     Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for a nonsensical rule or range, and
-    TookTooLong where one of its statements takes longer than ``statement_limit`` (0: no limit).
+    QueryTimeout where one of its statements takes longer than ``statement_limit`` (0: no limit).
     """
     check_rule(rule, start)
     for name, moment in (("start", start), ("end", end)):

@@ -10,7 +10,7 @@ from coinwatch.cli.output import AsJson, progress_bar, show_json
 from coinwatch.cli.parsing import moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
-from coinwatch.errors import CoinwatchError, RetryLater
+from coinwatch.errors import CoinwatchError, RateLimited
 from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
 from coinwatch.prices.backfill.planning import forget_unavailable
 from coinwatch.prices.backfill.run import Progress
@@ -69,7 +69,7 @@ def backfill(
         except KeyboardInterrupt:
             typer.echo("Interrupted. What was fetched is stored; the same command without --again goes on.", err=True)
             raise typer.Exit(130) from None
-        except RetryLater as error:
+        except RateLimited as error:
             raise CoinwatchError(f"{error}. What came before is stored; the same command goes on then.") from error
         finally:
             refresh_candles(engine)

@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.http_client import Client
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RefusedQuote
 from coinwatch.exchanges.timestamps import EPOCH
@@ -73,32 +73,32 @@ class Adapter:
         return Instrument(self.code, base, quote, symbol)
 
     def parse(self, kind: type[Payload], data: object, path: str) -> Payload:
-        """The whole answer of ``path`` as ``kind``; RetryNow when it has another shape."""
+        """The whole answer of ``path`` as ``kind``; ExchangeUnavailable when it has another shape."""
         try:
             return kind.model_validate(data)
         except ValidationError:
             raise self.nonsense(path) from None
 
     def rows(self, data: object, path: str) -> list[object]:
-        """The answer as a list; RetryNow when it is none."""
+        """The answer as a list; ExchangeUnavailable when it is none."""
         if not isinstance(data, list):
             raise self.nonsense(path)
         return data
 
     def table(self, data: object, path: str) -> dict[str, object]:
-        """The answer as a JSON object; RetryNow when it is none."""
+        """The answer as a JSON object; ExchangeUnavailable when it is none."""
         if not isinstance(data, dict):
             raise self.nonsense(path)
         return data
 
-    def nonsense(self, path: str) -> RetryNow:
-        return RetryNow(self.code, f"{path} answered JSON of another shape than its documentation says")
+    def nonsense(self, path: str) -> ExchangeUnavailable:
+        return ExchangeUnavailable(self.code, f"{path} answered JSON of another shape than its documentation says")
 
     def interval(self, known: Mapping[int, object], interval_seconds: int) -> None:
-        """DoNotRetry unless the exchange has candles of that length."""
+        """ExchangeDenied unless the exchange has candles of that length."""
         if interval_seconds not in known:
             offered = ", ".join(str(seconds) for seconds in known)
-            raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s, only of {offered} s")
+            raise ExchangeDenied(self.code, f"has no candles of {interval_seconds} s, only of {offered} s")
 
     def candle_horizon(self, interval_seconds: int) -> timedelta | None:
         return None
@@ -107,7 +107,7 @@ class Adapter:
         self.client.close()
 
 
-def no_wait(not_before: datetime | None) -> None:
+def no_wait(blocked_until: datetime | None) -> None:
     """What stands before a call for history where nobody else asks the exchange."""
 
 
@@ -145,7 +145,9 @@ def one_by_one(
     troubles: list[ExchangeError] = []
 
     def attempt(instrument: Instrument) -> Quote | RefusedQuote | None:
-        if len(troubles) >= FAILURES_AT_MOST or any(not isinstance(trouble, RetryNow) for trouble in troubles):
+        if len(troubles) >= FAILURES_AT_MOST or any(
+            not isinstance(trouble, ExchangeUnavailable) for trouble in troubles
+        ):
             return None
         try:
             return fetch(instrument)
@@ -160,7 +162,7 @@ def one_by_one(
 
 def _gravest(troubles: Sequence[ExchangeError]) -> ExchangeError | None:
     """A wish for a pause must be passed on before all others, a refusal before passing trouble."""
-    for kind in (RetryLater, DoNotRetry, RetryNow):
+    for kind in (RateLimited, ExchangeDenied, ExchangeUnavailable):
         for trouble in troubles:
             if isinstance(trouble, kind):
                 return trouble

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, UnknownSymbol
+from coinwatch.errors import ExchangeDenied, ExchangeError, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.http_client import Answer
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
@@ -145,15 +145,15 @@ class Binance(Adapter):
             self._history_not_before = _next_minute(answer.received_at)
         return answer
 
-    def _rejection(self, answer: Answer, path: str, symbol: str = "") -> DoNotRetry:
+    def _rejection(self, answer: Answer, path: str, symbol: str = "") -> ExchangeDenied:
         """What a 400 means: a symbol that Binance does not know, or something else in its own words."""
         rejection = try_parse(Rejection, answer.data)
         if rejection is not None and rejection.code in UNKNOWN_SYMBOL:
             return UnknownSymbol(self.code, f"does not know the symbol {symbol or 'that was asked for'}")
         reason = rejection.msg if rejection else "no reason given"
-        return DoNotRetry(self.code, f"rejects {path} (HTTP 400): {reason:.120}")
+        return ExchangeDenied(self.code, f"rejects {path} (HTTP 400): {reason:.120}")
 
-    def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RefusedQuote], RetryLater | None]:
+    def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RefusedQuote], RateLimited | None]:
         """Results for one call's worth of instruments, and the pause to keep before the next call."""
         answer = self._tickers(instruments)
         refused: list[Quote | RefusedQuote] = []
@@ -170,7 +170,7 @@ class Binance(Adapter):
                 return refused, self._pause(answer)
             answer = self._tickers(instruments)
             if answer.status != HTTPStatus.OK:
-                raise DoNotRetry(self.code, f"{TICKERS} rejects symbols that {PRICES} lists")
+                raise ExchangeDenied(self.code, f"{TICKERS} rejects symbols that {PRICES} lists")
         rows = [try_parse(Ticker, row) for row in self.rows(answer.data, TICKERS)]
         tickers = {ticker.symbol: ticker for ticker in rows if ticker is not None}
         broken = None in rows
@@ -192,17 +192,17 @@ class Binance(Adapter):
         rows = [try_parse(Price, row) for row in self.rows(self.client.get(PRICES).data, PRICES)]
         return {row.symbol for row in rows if row is not None}
 
-    def _pause(self, answer: Answer) -> RetryLater | None:
+    def _pause(self, answer: Answer) -> RateLimited | None:
         """The pause until the minute is over, once most of its weight is spent."""
         used = _used_weight(answer)
         if used < WEIGHT_WE_SPEND:
             return None
-        not_before = _next_minute(answer.received_at)
-        return RetryLater(
+        blocked_until = _next_minute(answer.received_at)
+        return RateLimited(
             self.code,
             f"{used} of the {WEIGHT_A_MINUTE} request weight of this minute is spent; "
-            f"waiting until {not_before:%H:%M:%S} UTC",
-            not_before,
+            f"waiting until {blocked_until:%H:%M:%S} UTC",
+            blocked_until,
         )
 
 

@@ -18,7 +18,14 @@ import requests
 
 from coinwatch import __version__
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import ConfigurationError, DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
+from coinwatch.errors import (
+    ConfigurationError,
+    ExchangeDenied,
+    ExchangeError,
+    ExchangeUnavailable,
+    RateLimited,
+    UnknownSymbol,
+)
 from coinwatch.exchanges.base import batch, candle_or_none, complete_candles, no_wait, one_by_one
 from coinwatch.exchanges.http_client import decode_json, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
@@ -97,7 +104,7 @@ class ThroughCcxt:
     ) -> list[Candle]:
         if not self._offered(interval_seconds):
             offered = ", ".join(f"{seconds} s" for seconds in self._offered(*TIMEFRAMES)) or "none"
-            raise DoNotRetry(self.code, f"has no candles of {interval_seconds} s through ccxt, only of: {offered}")
+            raise ExchangeDenied(self.code, f"has no candles of {interval_seconds} s through ccxt, only of: {offered}")
         timeframe = TIMEFRAMES[interval_seconds]
         step = timedelta(seconds=interval_seconds)
         page_start, now = start, self._clock()
@@ -166,7 +173,7 @@ class ThroughCcxt:
         except (requests.RequestException, OSError) as error:
             raise transport_error(self.code, self._host(), error, self._timeout_seconds) from None
         except Exception as error:  # noqa: BLE001 - nonsense in a payload ends in any of Python's errors inside ccxt
-            raise RetryNow(self.code, f"ccxt cannot read its answer ({type(error).__name__})") from None
+            raise ExchangeUnavailable(self.code, f"ccxt cannot read its answer ({type(error).__name__})") from None
 
     def _ours(self, error: Exception) -> ExchangeError:
         ccxt, last = self._ccxt, self._session.last
@@ -177,18 +184,18 @@ class ThroughCcxt:
         if last is not None and last.status_code == HTTPStatus.NOT_FOUND:
             return status_error(self.code, urlsplit(last.url).path, last, self._clock())
         if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
-            return RetryLater(self.code, f"asks for a pause ({self._reason(error)})", self._clock() + PAUSE)
+            return RateLimited(self.code, f"asks for a pause ({self._reason(error)})", self._clock() + PAUSE)
         if isinstance(error, ccxt.RestrictedLocation):
-            return DoNotRetry(
+            return ExchangeDenied(
                 self.code,
                 f"does not serve this country: run `coinwatch exchanges disable {self.code}` ({self._reason(error)})",
             )
         if isinstance(error, ccxt.AuthenticationError):
             variable = f"COINWATCH_EXCHANGES__{self.code.upper()}__API_KEY"
-            return DoNotRetry(self.code, f"refuses the API key, or wants one: check {variable}")
+            return ExchangeDenied(self.code, f"refuses the API key, or wants one: check {variable}")
         if isinstance(error, ccxt.NotSupported | ccxt.BadRequest | ccxt.ArgumentsRequired | ccxt.InvalidProxySettings):
-            return DoNotRetry(self.code, f"ccxt cannot ask it for this ({self._reason(error)})")
-        return RetryNow(self.code, f"failed ({self._reason(error)})")
+            return ExchangeDenied(self.code, f"ccxt cannot ask it for this ({self._reason(error)})")
+        return ExchangeUnavailable(self.code, f"failed ({self._reason(error)})")
 
     def _reason(self, error: Exception) -> str:
         """ccxt's text without its line breaks, its addresses' queries and our key."""

@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import quote as url_quote
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import DoNotRetry, UnknownSymbol
+from coinwatch.errors import ExchangeDenied, UnknownSymbol
 from coinwatch.exchanges.base import (
     Adapter,
     Pace,
@@ -158,11 +158,11 @@ class Coinbase(Adapter):
             ask=ticker.ask,
         )
 
-    def _not_found(self, answer: Answer, path: str, instrument: Instrument) -> DoNotRetry:
+    def _not_found(self, answer: Answer, path: str, instrument: Instrument) -> ExchangeDenied:
         """What a 404 means: {"message": "NotFound"} is about the product, a page is about the address."""
         if isinstance(answer.data, dict):
             return UnknownSymbol(self.code, f"does not know the product {instrument.symbol}")
-        return DoNotRetry(self.code, f"has no {path}: check exchanges.{self.code}.base_url (HTTP 404)")
+        return ExchangeDenied(self.code, f"has no {path}: check exchanges.{self.code}.base_url (HTTP 404)")
 
     def _fetch_stats(self, instruments: Sequence[Instrument]) -> QuoteBatch | None:
         """Quotes from the statistics of all products; None when the exchange no longer offers them."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import quote as url_quote
 
-from coinwatch.errors import DoNotRetry
+from coinwatch.errors import ExchangeDenied
 from coinwatch.exchanges.base import Adapter, Wire, batch, one_by_one, try_parse
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
 from coinwatch.exchanges.timestamps import parse_rfc3339
@@ -55,7 +55,7 @@ class Coinnews(Adapter):
     def fetch_candles(
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
     ) -> list[Candle]:
-        raise DoNotRetry(self.code, "has no candles, only the recorded values of its history")
+        raise ExchangeDenied(self.code, "has no candles, only the recorded values of its history")
 
     def fetch_history(self, instrument: Instrument) -> QuoteBatch:
         """The values recorded before the current one, oldest first; empty when the API has none (null)."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.http_session import BodyTooLarge, GuardedSession
 
 # How long to keep away when the exchange does not say, and the longest wish we believe: Binance bans for at
@@ -46,7 +46,7 @@ class Answer:
 class Client:
     """GET requests to one exchange; safe to share between threads.
 
-    Raises RetryNow, RetryLater or DoNotRetry and nothing else. ``secrets`` never appear in an error's text, even
+    Raises ExchangeUnavailable, RateLimited or ExchangeDenied and nothing else. ``secrets`` never appear in an error's text, even
     if the exchange repeats them.
     """
 
@@ -85,13 +85,15 @@ class Client:
 
 
 def decode_json(exchange: str, path: str, response: requests.Response) -> object:
-    """The body as JSON; RetryNow when it is a page, cut off or otherwise unreadable."""
+    """The body as JSON; ExchangeUnavailable when it is a page, cut off or otherwise unreadable."""
     try:
         return json.loads(response.content)
     except (ValueError, RecursionError):
         kind = response.headers.get("Content-Type", "no content type").split(";")[0]
         size = len(response.content)
-        raise RetryNow(exchange, f"{path} answered {size} bytes of {kind:.40} that are not complete JSON") from None
+        raise ExchangeUnavailable(
+            exchange, f"{path} answered {size} bytes of {kind:.40} that are not complete JSON"
+        ) from None
 
 
 def status_error(
@@ -101,42 +103,42 @@ def status_error(
     status = response.status_code
     busy = status == HTTPStatus.SERVICE_UNAVAILABLE
     if status in PAUSES and (not busy or "Retry-After" in response.headers):
-        not_before = _not_before(status, response.headers.get("Retry-After"), now)
-        return RetryLater(
-            exchange, f"asks for a pause until {not_before:%Y-%m-%d %H:%M:%S} UTC (HTTP {status})", not_before
+        blocked_until = _not_before(status, response.headers.get("Retry-After"), now)
+        return RateLimited(
+            exchange, f"asks for a pause until {blocked_until:%Y-%m-%d %H:%M:%S} UTC (HTTP {status})", blocked_until
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}:
-        return RetryNow(exchange, f"{path} failed on its side (HTTP {status})")
+        return ExchangeUnavailable(exchange, f"{path} failed on its side (HTTP {status})")
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = urlsplit(response.headers.get("Location", "")).hostname or "another address"
-        return DoNotRetry(
+        return ExchangeDenied(
             exchange, f"sends us on to {target:.80} (HTTP {status}). Set exchanges.{exchange}.base_url if it has moved"
         )
     if status in ADVICE:
         variable = f"COINWATCH_EXCHANGES__{exchange.upper()}__API_KEY"
         advice = ADVICE[status].format(exchange=exchange, path=path, variable=variable)
-        return DoNotRetry(exchange, f"{advice} (HTTP {status})")
-    return DoNotRetry(exchange, f"rejects {path} (HTTP {status}): {_excerpt(response, secrets)}")
+        return ExchangeDenied(exchange, f"{advice} (HTTP {status})")
+    return ExchangeDenied(exchange, f"rejects {path} (HTTP {status}): {_excerpt(response, secrets)}")
 
 
 def transport_error(exchange: str, base_url: str, error: Exception, seconds: float) -> ExchangeError:
     """The error that a failure below HTTP stands for."""
     host = urlsplit(base_url).netloc.rpartition("@")[2]
     if isinstance(error, requests.ConnectTimeout):
-        return RetryNow(exchange, f"{host} does not accept connections in time")
+        return ExchangeUnavailable(exchange, f"{host} does not accept connections in time")
     if isinstance(error, requests.Timeout):
-        return RetryNow(exchange, f"{host} gave no complete answer within {seconds:g} s")
+        return ExchangeUnavailable(exchange, f"{host} gave no complete answer within {seconds:g} s")
     if isinstance(error, BodyTooLarge):
-        return RetryNow(exchange, f"{host} sent too much: {error}")
+        return ExchangeUnavailable(exchange, f"{host} sent too much: {error}")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return DoNotRetry(
+        return ExchangeDenied(
             exchange, f"the TLS certificate of {host} is not trusted. Behind a private CA set REQUESTS_CA_BUNDLE"
         )
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
-        return DoNotRetry(exchange, f"exchanges.{exchange}.base_url or its API key cannot be used in a request")
+        return ExchangeDenied(exchange, f"exchanges.{exchange}.base_url or its API key cannot be used in a request")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return RetryNow(exchange, f"{host} cut its answer off")
-    return RetryNow(exchange, f"{host} cannot be reached ({_cause(error)})")
+        return ExchangeUnavailable(exchange, f"{host} cut its answer off")
+    return ExchangeUnavailable(exchange, f"{host} cannot be reached ({_cause(error)})")
 
 
 def _not_before(status: int, retry_after: str | None, now: datetime) -> datetime:

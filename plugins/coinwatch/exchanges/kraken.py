@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
 from coinwatch.exchanges.timestamps import from_unix
@@ -165,15 +165,15 @@ class Kraken(Adapter):
         text = " ".join(error.split())[:120]
         for words, pause in PAUSES.items():
             if error.startswith(words):
-                return RetryLater(self.code, f"asks for a pause ({text})", now + pause)
+                return RateLimited(self.code, f"asks for a pause ({text})", now + pause)
         if (throttled := THROTTLED.match(error)) is not None:
-            not_before = min(from_unix(throttled[1][:12]), now + LONGEST_PAUSE)
-            return RetryLater(self.code, f"asks for a pause ({text})", max(not_before, now + timedelta(seconds=1)))
+            blocked_until = min(from_unix(throttled[1][:12]), now + LONGEST_PAUSE)
+            return RateLimited(self.code, f"asks for a pause ({text})", max(blocked_until, now + timedelta(seconds=1)))
         if error.startswith("EQuery:Unknown asset pair"):
             return UnknownSymbol(self.code, f"{path} does not know a pair that was asked for ({text})")
         if error.startswith(FOR_A_PERSON):
-            return DoNotRetry(self.code, f"rejects {path} ({text})")
-        return RetryNow(self.code, f"{path} failed on its side ({text})")
+            return ExchangeDenied(self.code, f"rejects {path} ({text})")
+        return ExchangeUnavailable(self.code, f"{path} failed on its side ({text})")
 
 
 def _pair_parameter(names: Sequence[str]) -> dict[str, str | int]:

@@ -98,7 +98,7 @@ class QuoteBatch:
 
 
 class Exchange(Protocol):
-    """What an adapter offers. Every call may raise RetryNow, RetryLater or DoNotRetry and nothing else.
+    """What an adapter offers. Every call may raise ExchangeUnavailable, RateLimited or ExchangeDenied and nothing else.
 
     Adapters are cheap to construct (no network) and hold one HTTP session; ``close`` gives it back.
     ``minimum_interval_seconds`` is how far apart two fetches of all workers together have to be (0: any);
@@ -140,7 +140,7 @@ class Exchange(Protocol):
         """Complete candles with ``start <= opened_at < end``, oldest first, each once.
 
         Pages as the venue's limits demand. Intervals without trades are left out where the venue leaves them
-        out. An exchange without candles raises DoNotRetry, one that does not know the symbol UnknownSymbol.
+        out. An exchange without candles raises ExchangeDenied, one that does not know the symbol UnknownSymbol.
         """
         ...
 

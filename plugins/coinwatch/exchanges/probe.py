@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater
+from coinwatch.errors import ConfigurationError, ExchangeError, RateLimited
 from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.settings import Settings
@@ -60,7 +60,7 @@ def _probe_one(code: str, settings: Settings) -> ProbeResult:
     started = time.monotonic()
     try:
         batch = adapter.fetch_quotes([instrument])
-    except RetryLater as error:
+    except RateLimited as error:
         return ProbeResult(code, True, f"{exchange.name} answers, but {error.reason}.")
     except ExchangeError as error:
         return ProbeResult(code, False, f"{exchange.name}: {error.reason}.")

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-from coinwatch.errors import AddressRefused, MailError, MailServerAway, PermanentMailError, TemporaryMailError
+from coinwatch.errors import (
+    EmailError,
+    MailServerUnavailable,
+    PermanentEmailError,
+    RecipientRejected,
+    TemporaryEmailError,
+)
 from coinwatch.mail.messages import Mail
 from coinwatch.mail.smtp import MailServer, connect
 from coinwatch.mail.wire import Answer, Lost, Wire
@@ -44,11 +50,11 @@ class MailConnection:
             self._wire.quit()
             self._wire = None
 
-    def send(self, mails: Iterable[tuple[Key, Mail]]) -> Iterator[tuple[Key, MailError | None]]:
+    def send(self, mails: Iterable[tuple[Key, Mail]]) -> Iterator[tuple[Key, EmailError | None]]:
         """Each mail's key with None once the server has accepted it, or with why it did not; in order.
 
         ``mails`` is asked for more while the server works: up to two are ahead of the one whose answer is next. An
-        error it raises comes out when those are answered. Raises MailServerAway when no message gets through.
+        error it raises comes out when those are answered. Raises MailServerUnavailable when no message gets through.
         """
         source = iter(mails)
         ahead: deque[tuple[Key, Mail]] = deque()
@@ -73,10 +79,10 @@ class MailConnection:
         if failed and not isinstance(failed[0], StopIteration):
             raise failed[0]
 
-    def _exchange(self, mail: Mail, following: Mail | None, meanwhile: Callable[[], None]) -> MailError | None:
+    def _exchange(self, mail: Mail, following: Mail | None, meanwhile: Callable[[], None]) -> EmailError | None:
         """One message; ``following`` is announced along with its text."""
         if not ADDRESS.fullmatch(mail.recipient):
-            return PermanentMailError(f"{mail.recipient!r} is no address that can be written to")
+            return PermanentEmailError(f"{mail.recipient!r} is no address that can be written to")
         try:
             refusal = self._offer(mail)
             if refusal is None and self._wire is not None:
@@ -88,11 +94,11 @@ class MailConnection:
         except Lost as lost:
             self._drop()
             # Perhaps because of this very message, so it counts as a try; if the server is gone, the next one says so.
-            return TemporaryMailError(f"the connection to {self._server} was lost: {lost}")
+            return TemporaryEmailError(f"the connection to {self._server} was lost: {lost}")
         return refusal
 
-    def _offer(self, mail: Mail) -> MailError | None:
-        """Sender and recipient: None when the server now waits for the text. Raises MailServerAway, Lost."""
+    def _offer(self, mail: Mail) -> EmailError | None:
+        """Sender and recipient: None when the server now waits for the text. Raises MailServerUnavailable, Lost."""
         if self._wire is not None:
             try:
                 return self._refusal(self._wire.offer(mail))
@@ -104,25 +110,27 @@ class MailConnection:
         self._wire = Wire(connect(self._server), self._idle)
         return self._refusal(self._wire.offer(mail))
 
-    def _refusal(self, answers: tuple[Answer, Answer, Answer]) -> MailError | None:
+    def _refusal(self, answers: tuple[Answer, Answer, Answer]) -> EmailError | None:
         """What the answers to MAIL, RCPT and DATA say."""
         sender, recipient, text = answers
         if not sender.good:
             # Our address, so a setting to mend: no reason to give up what is in the outbox.
             refuses = "refuses our sender, check COINWATCH_EMAIL_FROM" if sender.final else "takes no mail now"
-            raise MailServerAway(f"{self._server} {refuses}: {sender}")
+            raise MailServerUnavailable(f"{self._server} {refuses}: {sender}")
         self._check_quota(recipient)
         if recipient.code == LOGIN_NEEDED:
-            raise MailServerAway(f"{self._server} wants a login, check COINWATCH_SMTP_URL: {recipient}")
+            raise MailServerUnavailable(f"{self._server} wants a login, check COINWATCH_SMTP_URL: {recipient}")
         if not recipient.good:
             refusal = _sorted(recipient)
             address_itself = recipient.final and not ABOUT_US.match(recipient.text)
-            return AddressRefused(str(refusal)) if address_itself else refusal
+            return RecipientRejected(str(refusal)) if address_itself else refusal
         return None if text.waits_for_text else _sorted(text)
 
     def _check_quota(self, answer: Answer) -> None:
         if answer.final and USED_UP.match(answer.text):
-            raise MailServerAway(f"{self._server} takes no more mails today, see COINWATCH_EMAILS_PER_DAY: {answer}")
+            raise MailServerUnavailable(
+                f"{self._server} takes no more mails today, see COINWATCH_EMAILS_PER_DAY: {answer}"
+            )
 
     def _drop(self) -> None:
         if self._wire is not None:
@@ -130,5 +138,5 @@ class MailConnection:
             self._wire = None
 
 
-def _sorted(answer: Answer) -> TemporaryMailError | PermanentMailError:
-    return PermanentMailError(str(answer)) if answer.final else TemporaryMailError(str(answer))
+def _sorted(answer: Answer) -> TemporaryEmailError | PermanentEmailError:
+    return PermanentEmailError(str(answer)) if answer.final else TemporaryEmailError(str(answer))

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from coinwatch.alerts.rules import level
-from coinwatch.errors import PermanentMailError
+from coinwatch.errors import PermanentEmailError
 from coinwatch.mail.formatting import (
     count,
     format_change,
@@ -43,7 +43,7 @@ class Content:
 
 
 def content_of(kind: str, payload: Mapping[str, Any]) -> Content:
-    """The content of a mail. Raises PermanentMailError for an unknown kind."""
+    """The content of a mail. Raises PermanentEmailError for an unknown kind."""
     builders = {
         "alerts": _alerts,
         "digest": _digest,
@@ -52,7 +52,7 @@ def content_of(kind: str, payload: Mapping[str, Any]) -> Content:
         "manage": _manage,
     }
     if kind not in builders:
-        raise PermanentMailError(f"there is no mail of kind {kind!r}")
+        raise PermanentEmailError(f"there is no mail of kind {kind!r}")
     return builders[kind](payload)
 
 

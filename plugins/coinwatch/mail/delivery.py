@@ -23,13 +23,13 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import (
-    AddressRefused,
     CoinwatchError,
     DatabaseError,
-    MailError,
-    MailServerAway,
-    PermanentMailError,
-    TemporaryMailError,
+    EmailError,
+    MailServerUnavailable,
+    PermanentEmailError,
+    RecipientRejected,
+    TemporaryEmailError,
 )
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.connection import MailConnection
@@ -129,7 +129,7 @@ class _Sender:
                     self.claims.accepted(row)
                 else:
                     self._not_sent(row, error)
-        except MailServerAway as error:
+        except MailServerUnavailable as error:
             released = self.claims.give_back(self._clock() + AWAY_PAUSE, str(error))
             log.warning("mail server away, mails wait", mails=released, error=str(error))
             self._retried += released
@@ -150,7 +150,7 @@ class _Sender:
                     continue
                 try:
                     mail = self._build(row)
-                except MailError as error:
+                except EmailError as error:
                     self._not_sent(row, error)
                 else:
                     yield row, mail
@@ -160,13 +160,13 @@ class _Sender:
         self.claims.mark_sent()
         self.claims.renew()
 
-    def _not_sent(self, row: Claimed, error: MailError) -> None:
+    def _not_sent(self, row: Claimed, error: EmailError) -> None:
         """Mark a mail by what its refusal says."""
-        if isinstance(error, PermanentMailError):
+        if isinstance(error, PermanentEmailError):
             log.error("mail refused for good", outbox_id=row.id, error=str(error))
             ours = self.claims.mark_failed(row, str(error))
             self._failed += ours
-            if ours and isinstance(error, AddressRefused):
+            if ours and isinstance(error, RecipientRejected):
                 with transaction(self._engine) as database:
                     rules = suppress_address(database, row.recipient, self._clock(), str(error))
                 log.error("address refused for good, its rules rest", outbox_id=row.id, rules=rules, error=str(error))
@@ -195,4 +195,4 @@ class _Sender:
             raise
         except Exception as error:
             log.exception("mail cannot be built", outbox_id=row.id)
-            raise TemporaryMailError(f"the mail cannot be built: {type(error).__name__}: {error}") from error
+            raise TemporaryEmailError(f"the mail cannot be built: {type(error).__name__}: {error}") from error

@@ -81,7 +81,7 @@ class Writer:
     ) -> Mail:
         """The mail of one outbox row; the same row always gives the same mail but for the times inside signed links.
 
-        Raises PermanentMailError when the row cannot become a safe mail (a line break in a header, an unknown kind).
+        Raises PermanentEmailError when the row cannot become a safe mail (a line break in a header, an unknown kind).
         """
         settings = self._settings
         impersonal, subscriptions = _without_ids(payload)

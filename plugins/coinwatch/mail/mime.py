@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from coinwatch.errors import PermanentMailError
+from coinwatch.errors import PermanentEmailError
 
 HEADER_LINE = 78  # RFC 5322, 2.1.1: should; 998 must
 LONGEST_LINE = 998
@@ -40,7 +40,7 @@ def assemble(
 ) -> bytes:
     """The whole message. ``boundary`` is the same for the same mail and stands in no other one.
 
-    Raises PermanentMailError for a header that would start another one.
+    Raises PermanentEmailError for a header that would start another one.
     """
     lines = [f"{name}: {_folded(name, value)}\r\n".encode("ascii") for name, value in headers]
     outer, inner = f"=_{boundary}_a", f"=_{boundary}_r"
@@ -91,7 +91,7 @@ def unstructured(value: str) -> str:
 def _checked(value: str) -> str:
     """The value, which cannot start another header."""
     if not value.isprintable():
-        raise PermanentMailError(f"a header value has a line break or control character in it: {value!r}")
+        raise PermanentEmailError(f"a header value has a line break or control character in it: {value!r}")
     return value
 
 
@@ -120,7 +120,7 @@ def _pieces(value: str, longest: int) -> Iterator[bytes]:
 def _folded(name: str, value: str) -> str:
     """The value over as many lines as it needs, broken at single blanks only."""
     if not _checked(value).isascii():
-        raise PermanentMailError(f"the header {name} cannot be written in ASCII: {value!r}")
+        raise PermanentEmailError(f"the header {name} cannot be written in ASCII: {value!r}")
     if len(name) + 2 + len(value) <= HEADER_LINE:
         return value
     lines, room = [""], HEADER_LINE - len(name) - 2
@@ -133,7 +133,7 @@ def _folded(name: str, value: str) -> str:
             lines.append(f" {word}")
             room = HEADER_LINE
     if max(map(len, lines)) > LONGEST_LINE - len(name) - 2:
-        raise PermanentMailError(f"the header {name} has a word of more than {LONGEST_LINE} characters")
+        raise PermanentEmailError(f"the header {name} has a word of more than {LONGEST_LINE} characters")
     return "\r\n".join(lines)
 
 

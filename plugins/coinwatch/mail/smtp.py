@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from coinwatch.errors import ConfigurationError, MailServerAway
+from coinwatch.errors import ConfigurationError, MailServerUnavailable
 
 TIMEOUT_SECONDS = 15
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
@@ -55,7 +55,7 @@ def parse_smtp_url(url: str) -> MailServer:
 
 
 def connect(server: MailServer) -> smtplib.SMTP:
-    """A connection that is greeted, encrypted and logged in as ``server`` says. Raises MailServerAway."""
+    """A connection that is greeted, encrypted and logged in as ``server`` says. Raises MailServerUnavailable."""
     smtp: smtplib.SMTP | None = None
     try:
         if server.tls == "implicit":
@@ -73,7 +73,7 @@ def connect(server: MailServer) -> smtplib.SMTP:
     except (smtplib.SMTPException, OSError) as error:
         if smtp is not None:
             smtp.close()
-        raise MailServerAway(_reason(server, error)) from error
+        raise MailServerUnavailable(_reason(server, error)) from error
     return smtp
 
 

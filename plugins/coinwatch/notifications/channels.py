@@ -24,13 +24,13 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import (
-    ChannelGone,
+    ChannelRemoved,
     ConfigurationError,
+    EmailError,
     InvalidRequest,
-    MailError,
     NotFound,
-    PermanentMailError,
-    TemporaryMailError,
+    PermanentEmailError,
+    TemporaryEmailError,
 )
 from coinwatch.mail.delivery import MOST_ATTEMPTS, retry_pause
 from coinwatch.mail.formatting import format_price, news, place, unit
@@ -82,7 +82,7 @@ def deliver_to_channels(
 def send(url: str, title: str, body: str, *, seconds: float = SECONDS) -> None:
     """Send one message to an apprise address.
 
-    Raises TemporaryMailError when the other side does not take it within ``seconds``, PermanentMailError when the
+    Raises TemporaryEmailError when the other side does not take it within ``seconds``, PermanentEmailError when the
     address is none that apprise knows, ConfigurationError when apprise is not installed.
     """
     service = _service(url)
@@ -96,9 +96,9 @@ def send(url: str, title: str, body: str, *, seconds: float = SECONDS) -> None:
     sending.start()
     sending.join(seconds)
     if not answers:
-        raise TemporaryMailError(f"the channel did not answer within {seconds:g} seconds")
+        raise TemporaryEmailError(f"the channel did not answer within {seconds:g} seconds")
     if answers[0] is not None:
-        raise TemporaryMailError(f"the channel did not take the message{answers[0]}")
+        raise TemporaryEmailError(f"the channel did not take the message{answers[0]}")
 
 
 def set_channel(engine: Engine, email: str, url: str | None) -> None:
@@ -106,7 +106,7 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
     if url is not None:
         try:
             _service(url)
-        except PermanentMailError as error:
+        except PermanentEmailError as error:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
         if not connection.execute(statement("notifications/set_channel"), {"email": email, "url": url}).rowcount:
@@ -138,35 +138,35 @@ def _line(alert: Mapping[str, Any]) -> str:
     return f"{told}, {moment} UTC" + (" (told late)" if alert["late"] else "")
 
 
-def _try(engine: Engine, settings: Settings, row: Claimed) -> MailError | None:
+def _try(engine: Engine, settings: Settings, row: Claimed) -> EmailError | None:
     """Send one row; why it was not taken."""
     try:
         if not settings.channels_enabled:
-            raise ChannelGone("other channels than mail are switched off (COINWATCH_CHANNELS_ENABLED)")
+            raise ChannelRemoved("other channels than mail are switched off (COINWATCH_CHANNELS_ENABLED)")
         with transaction(engine) as connection:
             person = connection.execute(
                 statement("notifications/channel_of"), {"email": None, "user_id": row.user_id}
             ).one_or_none()
         if person is None or not person.channel_url:
-            raise ChannelGone("the person has no other channel any more")
+            raise ChannelRemoved("the person has no other channel any more")
         send(person.channel_url, *message(row.payload))
-    except MailError as error:
+    except EmailError as error:
         return error
     except ConfigurationError as error:
-        return TemporaryMailError(str(error))
+        return TemporaryEmailError(str(error))
     return None
 
 
-def _mark(claims: Claims, row: Claimed, error: MailError | None, clock: Clock) -> str:
+def _mark(claims: Claims, row: Claimed, error: EmailError | None, clock: Clock) -> str:
     """Write down what became of a row; the name under which it is counted."""
     if error is None:
         claims.accepted(row)
         return "sent"
     log.warning("channel not told", outbox_id=row.id, attempts=row.attempts, error=str(error))
-    if isinstance(error, ChannelGone):
+    if isinstance(error, ChannelRemoved):
         claims.mark_dropped(row, str(error))
         return "dropped"
-    if isinstance(error, PermanentMailError):
+    if isinstance(error, PermanentEmailError):
         claims.mark_failed(row, str(error))
         return "failed"
     if row.attempts >= MOST_ATTEMPTS:
@@ -185,7 +185,7 @@ def _service(url: str) -> Any:
     logging.getLogger("apprise").propagate = False
     service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="coinwatch"))
     if service is None:
-        raise PermanentMailError("the channel's address is none that apprise knows")
+        raise PermanentEmailError("the channel's address is none that apprise knows")
     return service
 
 

@@ -15,8 +15,8 @@ from coinwatch.errors import (
     DatabaseError,
     InvalidRequest,
     NotFound,
+    QueryTimeout,
     RequestError,
-    TookTooLong,
 )
 from coinwatch.web.services.subscription_requests import field_messages
 
@@ -104,7 +104,7 @@ async def answer_coinwatch_error(request: Request, error: Exception) -> Response
     if status >= 500:
         log.error("page failed", path=route_as_written(request), error_type=type(error).__name__, error=message)
         if getattr(request.state, "visitor", None) is None:
-            message = TOO_LONG if isinstance(error, TookTooLong) else UNAVAILABLE
+            message = TOO_LONG if isinstance(error, QueryTimeout) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
     return error_answer(request, status, message, fields=fields, headers=headers)

@@ -11,7 +11,7 @@ from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
-from coinwatch.errors import InvalidRequest, TookTooLong
+from coinwatch.errors import InvalidRequest, QueryTimeout
 from coinwatch.prices.candles.storage import refresh_candles
 from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
 from tests.support.quotes import at, load, quote
@@ -82,7 +82,7 @@ def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) ->
     load(catalog, *(quote(100 + minute % 7, minute) for minute in range(600)))
     limit = timedelta(milliseconds=1)
     rule = Rule("deviation_from_average", 2, window_seconds=86400)
-    with pytest.raises(TookTooLong, match="statement timeout"):
+    with pytest.raises(QueryTimeout, match="statement timeout"):
         backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, RetryLater
+from coinwatch.errors import ExchangeDenied, RateLimited
 from coinwatch.exchanges.binance import Binance
 from coinwatch.exchanges.models import Exchange, Instrument, Refusal
 from tests.exchange_server import ExchangeServer
@@ -53,8 +53,8 @@ def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
     assert len(batch.quotes) == 40
-    assert isinstance(batch.trouble, RetryLater)
-    assert batch.trouble.not_before == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
+    assert isinstance(batch.trouble, RateLimited)
+    assert batch.trouble.blocked_until == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
     assert len(far_end.requests("binance")) == 2
 
 
@@ -82,8 +82,8 @@ def test_a_ban_half_way_keeps_the_quotes_that_came_before(
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
     assert len(batch.quotes) == 20
-    assert isinstance(batch.trouble, RetryLater)
-    assert batch.trouble.not_before == NOW + timedelta(seconds=300)
+    assert isinstance(batch.trouble, RateLimited)
+    assert batch.trouble.blocked_until == NOW + timedelta(seconds=300)
     assert len(far_end.requests("binance")) == 2
 
 
@@ -93,7 +93,7 @@ def test_another_rejection_than_an_unknown_symbol_is_told_in_binances_words(
     far_end.fail("binance", "status", status=400, body={"code": -1104, "msg": "Not all sent parameters were read"})
     adapter = open_adapter("binance")
 
-    with pytest.raises(DoNotRetry, match="Not all sent parameters were read"):
+    with pytest.raises(ExchangeDenied, match="Not all sent parameters were read"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 
@@ -52,7 +52,7 @@ def test_one_failing_product_costs_only_itself_and_is_told(
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "SOL")])
 
     assert [quote.instrument.base for quote in batch.quotes] == ["BTC", "SOL"]
-    assert isinstance(batch.trouble, RetryNow)
+    assert isinstance(batch.trouble, ExchangeUnavailable)
 
 
 def test_a_wish_for_a_pause_stops_the_remaining_calls(
@@ -64,7 +64,7 @@ def test_a_wish_for_a_pause_stops_the_remaining_calls(
 
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
-    assert isinstance(batch.trouble, RetryLater)
+    assert isinstance(batch.trouble, RateLimited)
     assert len(far_end.requests("coinbase")) < 10
 
 
@@ -74,5 +74,5 @@ def test_a_wrong_address_is_not_taken_for_unknown_products(
     far_end.fail("coinbase", "status", status=404, body="<html>no such page</html>")
     adapter = open_adapter("coinbase")
 
-    with pytest.raises(DoNotRetry, match="base_url"):
+    with pytest.raises(ExchangeDenied, match="base_url"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])

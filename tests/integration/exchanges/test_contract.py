@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.models import Exchange, Instrument, Refusal
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTES, VENUES
@@ -214,10 +214,10 @@ def test_a_wish_for_a_pause_becomes_a_time_before_which_nobody_calls(
     far_end.fail(venue, "status", status=status, headers=headers, body={"error": "slow down"})
     adapter = open_adapter(venue)
 
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(RateLimited) as caught:
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert caught.value.not_before == NOW + timedelta(seconds=seconds)
+    assert caught.value.blocked_until == NOW + timedelta(seconds=seconds)
     assert caught.value.exchange == venue
     assert len(far_end.requests(venue)) == 1
 
@@ -236,7 +236,7 @@ def test_a_refusal_says_what_a_person_can_do(
     far_end.fail(venue, "status", status=status, body={"error": "no"})
     adapter = open_adapter(venue)
 
-    with pytest.raises(DoNotRetry) as caught:
+    with pytest.raises(ExchangeDenied) as caught:
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
     assert words.format(venue=venue, VENUE=venue.upper()) in str(caught.value)
@@ -249,7 +249,7 @@ def test_a_redirect_is_not_followed(
     far_end.fail(venue, "status", status=302, headers={"Location": f"{far_end.base_url(other)}/api"}, body="")
     adapter = open_adapter(venue)
 
-    with pytest.raises(DoNotRetry, match="base_url"):
+    with pytest.raises(ExchangeDenied, match="base_url"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
     assert not far_end.requests(other)
@@ -263,7 +263,7 @@ def test_a_broken_body_is_worth_another_try(
     far_end.fail(venue, kind, path=QUOTE_PATH[venue] if path else "")
     adapter = open_adapter(venue, timeout_seconds=0.5)
 
-    with pytest.raises(RetryNow):
+    with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
     far_end.faults.clear()
@@ -277,7 +277,7 @@ def test_trouble_on_the_exchanges_side_is_worth_another_try(
     far_end.fail(venue, "status", status=status, body="Bad Gateway")
     adapter = open_adapter(venue)
 
-    with pytest.raises(RetryNow):
+    with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
@@ -289,7 +289,7 @@ def test_a_server_that_holds_on_is_let_go_when_the_time_is_over(
     adapter = open_adapter(venue, timeout_seconds=0.5)
     started = time.monotonic()
 
-    with pytest.raises(RetryNow, match=r"no complete answer within 0\.5 s"):
+    with pytest.raises(ExchangeUnavailable, match=r"no complete answer within 0\.5 s"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
     assert time.monotonic() - started < 20, "on a busy machine"
@@ -301,7 +301,7 @@ def test_nobody_listening_is_worth_another_try_and_named(
     port = free_port()
     adapter = open_adapter(venue, base_url=f"http://127.0.0.1:{port}")
 
-    with pytest.raises(RetryNow, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection refused\)"):
+    with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection refused\)"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
@@ -333,7 +333,7 @@ def test_requests_name_coinwatch_and_carry_no_cookies(
 ) -> None:
     far_end.fail(venue, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)
     adapter = open_adapter(venue)
-    with pytest.raises(RetryNow):
+    with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
     adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 

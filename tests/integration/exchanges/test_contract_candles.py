@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, RetryLater, UnknownSymbol
+from coinwatch.errors import ExchangeDenied, RateLimited, UnknownSymbol
 from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTES, VENUES, candles
@@ -26,7 +26,7 @@ def test_candles_are_complete_oldest_first_and_each_once(
     adapter = open_adapter(venue)
     instrument = instrument_of(adapter, "BTC")
     if venue not in CANDLE_SECONDS:
-        with pytest.raises(DoNotRetry, match="no candles"):
+        with pytest.raises(ExchangeDenied, match="no candles"):
             adapter.fetch_candles(instrument, 60, NOW - timedelta(hours=1), NOW)
         return
     seconds = CANDLE_SECONDS[venue]
@@ -133,7 +133,7 @@ def test_candles_of_a_length_the_exchange_does_not_have_are_refused_with_those_i
 ) -> None:
     adapter = open_adapter(venue)
 
-    with pytest.raises(DoNotRetry, match="has no candles"):
+    with pytest.raises(ExchangeDenied, match="has no candles"):
         adapter.fetch_candles(instrument_of(adapter, "BTC"), 61, NOW - timedelta(hours=1), NOW)
 
 
@@ -143,7 +143,7 @@ def test_trouble_during_candles_is_one_of_our_errors(
     far_end.fail(venue, "status", status=429, headers={"Retry-After": "9"})
     adapter = open_adapter(venue)
 
-    with pytest.raises(RetryLater if venue in CANDLE_SECONDS else DoNotRetry):
+    with pytest.raises(RateLimited if venue in CANDLE_SECONDS else ExchangeDenied):
         adapter.fetch_candles(
             instrument_of(adapter, "BTC"), CANDLE_SECONDS.get(venue, 60), NOW - timedelta(hours=4), NOW
         )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coinwatch.errors import DoNotRetry, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 
@@ -18,14 +18,14 @@ InstrumentOf = Callable[..., Instrument]
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        ("EAPI:Rate limit exceeded", RetryLater),
-        ("EGeneral:Too many requests", RetryLater),
-        ("EGeneral:Temporary lockout", RetryLater),
-        ("EService:Unavailable", RetryNow),
-        ("EService:Busy", RetryNow),
-        ("EGeneral:Internal error", RetryNow),
-        ("EGeneral:Invalid arguments", DoNotRetry),
-        ("EGeneral:Permission denied", DoNotRetry),
+        ("EAPI:Rate limit exceeded", RateLimited),
+        ("EGeneral:Too many requests", RateLimited),
+        ("EGeneral:Temporary lockout", RateLimited),
+        ("EService:Unavailable", ExchangeUnavailable),
+        ("EService:Busy", ExchangeUnavailable),
+        ("EGeneral:Internal error", ExchangeUnavailable),
+        ("EGeneral:Invalid arguments", ExchangeDenied),
+        ("EGeneral:Permission denied", ExchangeDenied),
     ],
 )
 def test_an_error_with_status_200_is_an_error(
@@ -54,10 +54,10 @@ def test_a_throttle_names_its_end(
     far_end.fail("kraken", "json", body={"error": [f"EService:Throttled: {until}"]})
     adapter = open_adapter("kraken")
 
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(RateLimited) as caught:
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert caught.value.not_before == NOW + timedelta(seconds=expected)
+    assert caught.value.blocked_until == NOW + timedelta(seconds=expected)
 
 
 def test_a_warning_is_no_error(far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:

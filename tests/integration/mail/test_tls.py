@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from coinwatch.errors import MailServerAway
+from coinwatch.errors import MailServerUnavailable
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.messages import Mail
 from coinwatch.mail.smtp import parse_smtp_url
@@ -102,7 +102,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(
     certificate: tuple[Path, Path], scheme: str
 ) -> None:
     with serving(certificate, implicit=scheme == "smtps") as mailbox:
-        with pytest.raises(MailServerAway, match=r"not to be trusted .*set SSL_CERT_FILE") as caught:
+        with pytest.raises(MailServerUnavailable, match=r"not to be trusted .*set SSL_CERT_FILE") as caught:
             send(f"{scheme}://ada:{ENCODED}@127.0.0.1:{mailbox.port}")
         assert SECRET not in str(caught.value)
         assert mailbox.messages == []
@@ -111,18 +111,21 @@ def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(
 def test_a_wrong_password_is_a_setting_to_mend(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with serving(certificate, implicit=False) as mailbox:
-        with pytest.raises(MailServerAway, match="refuses our login: check COINWATCH_SMTP_URL") as caught:
+        with pytest.raises(MailServerUnavailable, match="refuses our login: check COINWATCH_SMTP_URL") as caught:
             send(f"smtp://ada:guessed@127.0.0.1:{mailbox.port}")
         assert "guessed" not in str(caught.value)
 
 
 def test_a_server_without_starttls_is_not_written_to_in_the_clear() -> None:
     with smtp_server() as mailbox:
-        with pytest.raises(MailServerAway, match=r"add \?tls=none"):
+        with pytest.raises(MailServerUnavailable, match=r"add \?tls=none"):
             send(f"smtp://127.0.0.1:{mailbox.port}")
         assert mailbox.messages == []
 
 
 def test_tls_from_the_first_byte_where_the_server_wants_starttls_is_named(certificate: tuple[Path, Path]) -> None:
-    with serving(certificate, implicit=False) as mailbox, pytest.raises(MailServerAway, match="write smtp:// instead"):
+    with (
+        serving(certificate, implicit=False) as mailbox,
+        pytest.raises(MailServerUnavailable, match="write smtp:// instead"),
+    ):
         send(f"smtps://127.0.0.1:{mailbox.port}")

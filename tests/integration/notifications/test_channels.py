@@ -20,7 +20,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import channels as command
 from coinwatch.database import transaction
-from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentMailError, TemporaryMailError
+from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentEmailError, TemporaryEmailError
 from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail
 from coinwatch.notifications.channels import deliver_to_channels, send, set_channel
 from coinwatch.notifications.notify import Telling
@@ -175,14 +175,14 @@ def test_messages_are_dropped_where_channels_were_switched_off(catalog: sa.Engin
 def test_a_channel_that_does_not_answer_is_left_in_time(hook: Webhook) -> None:
     hook.wait = 60
     started = time.monotonic()
-    with pytest.raises(TemporaryMailError, match=r"did not answer within 0\.5 seconds"):
+    with pytest.raises(TemporaryEmailError, match=r"did not answer within 0\.5 seconds"):
         send(hook.url, "title", "body", seconds=0.5)
     assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("url", ["nonsense", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
 def test_an_address_that_apprise_does_not_know_is_refused_without_being_shown(catalog: sa.Engine, url: str) -> None:
-    with pytest.raises(PermanentMailError) as refused:
+    with pytest.raises(PermanentEmailError) as refused:
         send(url, "title", "body")
     assert SECRET not in str(refused.value)
     with pytest.raises(InvalidRequest) as refused_too:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.base import Pace, aligned, complete_candles, one_by_one
 from coinwatch.exchanges.models import Candle, Instrument, Quote, RefusedQuote
 from coinwatch.exchanges.validation import check_quote
@@ -81,21 +81,21 @@ def test_candles_come_out_sorted_once_each_complete_and_within_the_bounds(places
 def test_one_failing_instrument_leaves_the_others_and_is_told() -> None:
     def fetch(instrument: Instrument) -> Quote | RefusedQuote:
         if instrument is INSTRUMENTS[3]:
-            raise RetryNow("binance", "failed")
+            raise ExchangeUnavailable("binance", "failed")
         return check_quote(instrument, 1.0, NOW)
 
     batch = one_by_one(INSTRUMENTS, fetch)
 
     assert len(batch.quotes) == len(INSTRUMENTS) - 1
-    assert isinstance(batch.trouble, RetryNow)
+    assert isinstance(batch.trouble, ExchangeUnavailable)
 
 
 @pytest.mark.parametrize(
     ("error", "most_calls"),
     [
-        (RetryLater("binance", "pause", NOW), 2),
-        (DoNotRetry("binance", "blocked"), 2),
-        (RetryNow("binance", "down"), 4),
+        (RateLimited("binance", "pause", NOW), 2),
+        (ExchangeDenied("binance", "blocked"), 2),
+        (ExchangeUnavailable("binance", "down"), 4),
     ],
 )
 def test_an_exchange_in_trouble_is_not_asked_for_every_instrument(error: ExchangeError, most_calls: int) -> None:
@@ -114,12 +114,12 @@ def test_an_exchange_in_trouble_is_not_asked_for_every_instrument(error: Exchang
 
 
 def test_a_wish_for_a_pause_is_told_before_other_trouble() -> None:
-    errors = iter([RetryNow("binance", "down"), RetryLater("binance", "pause", NOW)])
+    errors = iter([ExchangeUnavailable("binance", "down"), RateLimited("binance", "pause", NOW)])
 
     def fetch(instrument: Instrument) -> Quote | RefusedQuote:
         raise next(errors)
 
-    with pytest.raises(RetryLater):
+    with pytest.raises(RateLimited):
         one_by_one(INSTRUMENTS, fetch, threads=1)
 
 

@@ -11,7 +11,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from coinwatch.errors import AddressRefused, MailError, MailServerAway, PermanentMailError, TemporaryMailError
+from coinwatch.errors import (
+    EmailError,
+    MailServerUnavailable,
+    PermanentEmailError,
+    RecipientRejected,
+    TemporaryEmailError,
+)
 from coinwatch.mail import smtp, wire
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.messages import Mail
@@ -131,7 +137,7 @@ def mail_to(name: str, text: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Mail:
     return Mail("alerts@coinwatch.test", f"{name}@example.org", text)
 
 
-def send(script: Script, *names: str) -> dict[str, MailError | None]:
+def send(script: Script, *names: str) -> dict[str, EmailError | None]:
     with serving(script), MailConnection(script.server()) as connection:
         return dict(connection.send((name, mail_to(name)) for name in names))
 
@@ -169,15 +175,17 @@ def test_the_next_envelope_goes_with_the_text_only_where_the_server_says_so(pipe
 @pytest.mark.parametrize(
     ("command", "answer", "kind"),
     [
-        ("RCPT bob", "451 4.3.0 later", TemporaryMailError),
-        ("RCPT bob", "550 5.1.1 no such user", AddressRefused),
-        ("RCPT bob", "554 5.7.1 relaying denied", PermanentMailError),
-        ("DATA bob", "451 4.3.0 later", TemporaryMailError),
-        ("text bob", "452 4.3.1 full", TemporaryMailError),
-        ("text bob", "554 5.7.1 looks like spam", PermanentMailError),
+        ("RCPT bob", "451 4.3.0 later", TemporaryEmailError),
+        ("RCPT bob", "550 5.1.1 no such user", RecipientRejected),
+        ("RCPT bob", "554 5.7.1 relaying denied", PermanentEmailError),
+        ("DATA bob", "451 4.3.0 later", TemporaryEmailError),
+        ("text bob", "452 4.3.1 full", TemporaryEmailError),
+        ("text bob", "554 5.7.1 looks like spam", PermanentEmailError),
     ],
 )
-def test_a_refusal_lands_on_its_own_message(pipelining: bool, command: str, answer: str, kind: type[MailError]) -> None:
+def test_a_refusal_lands_on_its_own_message(
+    pipelining: bool, command: str, answer: str, kind: type[EmailError]
+) -> None:
     script = Script(pipelining, {command: answer})
     results = send(script, "ada", "bob", "cleo", "dora")
     assert [name for name, error in results.items() if error is None] == ["ada", "cleo", "dora"]
@@ -189,7 +197,7 @@ def test_a_refusal_lands_on_its_own_message(pipelining: bool, command: str, answ
 def test_a_server_that_waits_for_a_text_without_a_recipient_gets_an_empty_one() -> None:
     script = Script(answers={"RCPT bob": "550 5.1.1 no such user"}, text_without_recipient=True)
     results = send(script, "ada", "bob", "cleo")
-    assert isinstance(results["bob"], AddressRefused)
+    assert isinstance(results["bob"], RecipientRejected)
     assert (names_taken(script), script.connections, script.said[-1]) == (["ada", "cleo"], 1, "QUIT")
 
 
@@ -204,7 +212,7 @@ def test_a_message_at_which_the_connection_ends_is_tried_later_and_the_next_goes
     with serving(script), MailConnection(script.server(), idle) as connection:
         results = dict(connection.send((name, mail_to(name)) for name in ("ada", "bob", "cleo")))
     assert results["ada"] is results["cleo"] is None
-    assert type(results["bob"]) is TemporaryMailError
+    assert type(results["bob"]) is TemporaryEmailError
     assert "the connection to 127.0.0.1" in str(results["bob"])
     assert (names_taken(script), script.connections) == (["ada", "cleo"], 2)
 
@@ -224,11 +232,11 @@ def test_a_server_that_carries_few_mails_a_connection_costs_no_message_a_try(pip
 
 
 def test_a_refused_sender_or_a_wanted_login_stops_everything() -> None:
-    with pytest.raises(MailServerAway, match=r"check COINWATCH_EMAIL_FROM: 550 5\.7\.1 not yours"):
+    with pytest.raises(MailServerUnavailable, match=r"check COINWATCH_EMAIL_FROM: 550 5\.7\.1 not yours"):
         send(Script(answers={"MAIL 1": "550 5.7.1 not yours"}), "ada", "bob")
-    with pytest.raises(MailServerAway, match="takes no mail now: 452"):
+    with pytest.raises(MailServerUnavailable, match="takes no mail now: 452"):
         send(Script(answers={"MAIL 1": "452 4.3.1 disk full"}), "ada", "bob")
-    with pytest.raises(MailServerAway, match="wants a login"):
+    with pytest.raises(MailServerUnavailable, match="wants a login"):
         send(Script(answers={"RCPT ada": "530 5.7.0 authenticate first"}), "ada", "bob")
 
 
@@ -236,7 +244,9 @@ def test_a_refused_sender_or_a_wanted_login_stops_everything() -> None:
 @pytest.mark.parametrize("command", ["RCPT bob", "text bob"])
 def test_a_quota_that_is_used_up_gives_up_no_mail(pipelining: bool, command: str) -> None:
     script = Script(pipelining, {command: "550 5.4.5 Daily user sending limit exceeded"})
-    with pytest.raises(MailServerAway, match=r"takes no more mails today, see COINWATCH_EMAILS_PER_DAY: 550 5\.4\.5"):
+    with pytest.raises(
+        MailServerUnavailable, match=r"takes no more mails today, see COINWATCH_EMAILS_PER_DAY: 550 5\.4\.5"
+    ):
         send(script, "ada", "bob", "cleo")
     assert names_taken(script) == ["ada"]
 
@@ -247,7 +257,7 @@ def test_what_cannot_be_claimed_or_built_comes_out_after_the_answers_that_are_du
         yield "bob", mail_to("bob")
         raise RuntimeError("no more")
 
-    answered: list[tuple[str, MailError | None]] = []
+    answered: list[tuple[str, EmailError | None]] = []
     with (
         serving(Script()) as script,
         MailConnection(script.server()) as connection,
@@ -270,7 +280,7 @@ def test_an_address_that_would_be_a_command_of_its_own_is_refused_here() -> None
     mails = [Mail("a@coinwatch.test", "ada@example.org>\r\nRCPT TO:<eve@example.org", b"x\r\n"), mail_to("bob")]
     with serving(script), MailConnection(script.server()) as connection:
         [first, second] = [error for _, error in connection.send(enumerate(mails))]
-    assert (type(first), second, names_taken(script)) == (PermanentMailError, None, ["bob"])
+    assert (type(first), second, names_taken(script)) == (PermanentEmailError, None, ["bob"])
 
 
 def test_while_the_server_is_silent_what_was_accepted_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:

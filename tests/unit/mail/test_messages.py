@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT
-from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentMailError
+from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentEmailError
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.formatting import format_price, news
 from coinwatch.mail.links import confirmation_link, read_confirmation, read_manage, read_unsubscribe, unsubscribe_link
@@ -66,9 +66,9 @@ def parsed(kind: str, payload: dict[str, Any], recipient: str = "ada@example.org
 
 @pytest.mark.parametrize("text", ["Kraken\r\nBcc: all@example.org", "Kraken\nX", "Kraken\x00", "\x1b[31mKraken"])
 def test_a_line_break_in_a_header_value_is_refused(text: str) -> None:
-    with pytest.raises(PermanentMailError, match="line break or control character"):
+    with pytest.raises(PermanentEmailError, match="line break or control character"):
         build(exchange_name=text)
-    with pytest.raises(PermanentMailError):
+    with pytest.raises(PermanentEmailError):
         build(recipient=f"ada@example.org{text}")
 
 
@@ -76,7 +76,7 @@ def test_a_line_break_in_a_header_value_is_refused(text: str) -> None:
 def test_no_text_of_an_exchange_adds_a_header_or_a_tag(text: str) -> None:
     try:
         message = build(exchange_name=text, coin_name=text)
-    except PermanentMailError:
+    except PermanentEmailError:
         return
     names = [name for name, _ in message.items()]
     assert sorted(set(names)) == sorted(names)

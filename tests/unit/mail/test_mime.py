@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coinwatch.errors import PermanentMailError
+from coinwatch.errors import PermanentEmailError
 from coinwatch.mail.mime import ENCODED_BYTES, Picture, assemble, mailbox, unstructured
 
 LINE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), max_size=300)
@@ -83,7 +83,7 @@ def test_every_printable_subject_and_name_is_read_back(subject: str, name: str) 
 def test_what_could_start_another_header_is_refused(before: str, break_: str, after: str) -> None:
     value = f"{before}{break_}{after}"
     for header in (lambda: unstructured(value), lambda: mailbox(value, "ada@example.org"), lambda: value):
-        with pytest.raises(PermanentMailError, match="line break or control character"):
+        with pytest.raises(PermanentEmailError, match="line break or control character"):
             built([("Subject", header())])
 
 
@@ -91,5 +91,5 @@ def test_a_link_is_never_broken_and_a_header_nobody_can_read_is_refused() -> Non
     link = f"<https://coinwatch.test/unsubscribe/{'x' * 700}>"
     assert f"List-Unsubscribe: {link}\r\n".encode() in built([("List-Unsubscribe", link)])
     for value in ("ä@example.org", "x" * 1000):
-        with pytest.raises(PermanentMailError, match="To"):
+        with pytest.raises(PermanentEmailError, match="To"):
             built([("To", value)])

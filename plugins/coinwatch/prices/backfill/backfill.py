@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import transaction
-from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryNow
+from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, InvalidRequest
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.backfill.planning import Stretch
 from coinwatch.prices.backfill.rate_limiter import HistoryGate
@@ -46,10 +46,10 @@ class BackfillResult:
         return asdict(self)
 
     def raise_for_failed(self, code: str) -> None:
-        """If a pair failed, an error with a line for each: RetryNow where trying again may help, else DoNotRetry."""
+        """If a pair failed, an error with a line for each: ExchangeUnavailable where trying again may help, else ExchangeDenied."""
         if self.failed:
             lines = [f"{pair} {reason}" for pair, reason in sorted(self.failed.items())]
-            error = RetryNow if self.passing else DoNotRetry
+            error = ExchangeUnavailable if self.passing else ExchangeDenied
             raise error(code, "not all candles could be fetched:\n  " + "\n  ".join(lines))
 
 
@@ -72,7 +72,7 @@ def backfill_range(
     corrected it. Coarser candles reach to the ends of their hour or day. The candles over the new ones are made by the
     next ``refresh_candles``. ``progress`` is called in this thread after each call to the exchange.
 
-    An instrument that fails is named in the result. Raises RetryLater, DoNotRetry or RetryNow where the exchange as a
+    An instrument that fails is named in the result. Raises RateLimited, ExchangeDenied or ExchangeUnavailable where the exchange as a
     whole does not answer (what came before is stored), InvalidRequest, ConfigurationError or DatabaseError.
     """
     for name, moment in (("start", start), ("end", end)):
@@ -89,7 +89,7 @@ def backfill_range(
     failed = {f"instrument {unknown}": f"is not watched at {code}" for unknown in sorted(chosen - watched.keys())}
     with closing(open_exchange(code, settings, clock)) as adapter:
         if not adapter.candle_intervals:
-            raise DoNotRetry(code, "has no candles of a minute, an hour or a day")
+            raise ExchangeDenied(code, "has no candles of a minute, an hour or a day")
         gate = HistoryGate(engine, code, number, adapter.history_calls_per_second, clock, sleep)
         adapter.before_history_call = gate.wait
         known = {found: instrument for found, instrument in watched.items() if found in chosen}

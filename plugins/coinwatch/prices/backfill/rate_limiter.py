@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock
 from coinwatch.database import statement, transaction
-from coinwatch.errors import CoinwatchError, RetryLater
+from coinwatch.errors import CoinwatchError, RateLimited
 
 # A pause up to this long is waited for; a longer one is for the next run.
 PATIENCE = timedelta(minutes=2)
@@ -28,7 +28,7 @@ class Stopped(CoinwatchError):
     """This worker shall not make any more calls."""
 
 
-class LongPause(RetryLater):
+class LongPause(RateLimited):
     """The exchange wants a longer pause than we wait for."""
 
 
@@ -54,14 +54,16 @@ class HistoryGate:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
-    def wait(self, not_before: datetime | None = None) -> None:
-        """Return when the next call may be made; with ``not_before`` neither this nor any later one before it.
+    def wait(self, blocked_until: datetime | None = None) -> None:
+        """Return when the next call may be made; with ``blocked_until`` neither this nor any later one before it.
 
         Raises LongPause where the exchange wants more than PATIENCE, Stopped after ``stop``.
         """
         while True:
             now = self._clock()
-            slot = self._look("prices/backfill/reserve_call", now=now, not_before=not_before, spacing=self._spacing)
+            slot = self._look(
+                "prices/backfill/reserve_call", now=now, blocked_until=blocked_until, spacing=self._spacing
+            )
             if self._held(slot, now):
                 continue
             made_at = slot.free_at - self._spacing
@@ -75,13 +77,13 @@ class HistoryGate:
                 self.calls += 1
             return
 
-    def pause(self, error: RetryLater) -> None:
+    def pause(self, error: RateLimited) -> None:
         """Remember for all workers that the exchange wants a pause."""
-        log.info("exchange wants a pause", exchange=self._exchange, until=error.not_before.isoformat())
+        log.info("exchange wants a pause", exchange=self._exchange, until=error.blocked_until.isoformat())
         with transaction(self._engine) as connection:
             connection.execute(
                 statement("prices/backfill/record_pause"),
-                {"exchange_id": self._exchange_id, "blocked_until": error.not_before, "error": error.reason},
+                {"exchange_id": self._exchange_id, "blocked_until": error.blocked_until, "error": error.reason},
             )
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.clock import Clock
-from coinwatch.errors import DoNotRetry, ExchangeError, RetryLater, RetryNow, UnknownSymbol
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import aligned
 from coinwatch.exchanges.models import Candle, Exchange, Instrument
 from coinwatch.prices.backfill.planning import (
@@ -97,7 +97,7 @@ class BackfillRun:
                 continue
             try:
                 candles = self._ask(self.instruments[new.instrument_id], "1d", days)
-            except (DoNotRetry, RetryNow):
+            except (ExchangeDenied, ExchangeUnavailable):
                 continue  # whatever is wrong shows again with the minutes
             first = candles[0].opened_at if candles else days.ended_at
             unlisted = Stretch(new.instrument_id, days.started_at, first)
@@ -186,10 +186,10 @@ class BackfillRun:
             return _Answer(piece)
         try:
             candles = self._ask(instrument, resolution, piece)
-        except (DoNotRetry, RetryNow) as error:
+        except (ExchangeDenied, ExchangeUnavailable) as error:
             log.warning("candles not fetched", exchange=self.adapter.code, pair=instrument.pair, error=error.reason)
             self.failed[instrument.pair] = error.reason
-            self.passing |= isinstance(error, RetryNow)
+            self.passing |= isinstance(error, ExchangeUnavailable)
             if not isinstance(error, UnknownSymbol):
                 self.trouble = error
                 if not self.answered and len(self.failed) >= FAILURES_AT_MOST:
@@ -227,12 +227,12 @@ class BackfillRun:
                 return self.adapter.fetch_candles(instrument, SECONDS[resolution], piece.started_at, piece.ended_at)
             except LongPause:
                 raise
-            except RetryLater as error:
+            except RateLimited as error:
                 self.gate.pause(error)  # and there it is waited for
                 pauses += 1
                 if pauses > MOST_PAUSES:
                     raise
-            except RetryNow:
+            except ExchangeUnavailable:
                 troubles += 1
                 if troubles > 1:
                     raise

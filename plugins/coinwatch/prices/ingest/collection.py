@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
-from coinwatch.errors import ConfigurationError, ExchangeError, RetryLater, RetryNow
+from coinwatch.errors import ConfigurationError, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, Refusal
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import watched_instruments
@@ -69,7 +69,7 @@ def collect_exchange(
 ) -> CollectResult:
     """Fetch and load the latest quotes of one exchange.
 
-    1. leave it alone while it is blocked (RetryLater) or its minimum interval is running;
+    1. leave it alone while it is blocked (RateLimited) or its minimum interval is running;
     2. ask it, once more at once after passing trouble; calls for history wait meanwhile;
     3. load the quotes, also those that came before a fetch was cut short;
     4. remember success or failure for all workers.
@@ -83,7 +83,7 @@ def collect_exchange(
         raise ConfigurationError(f"The exchange {code!r} is not in the tables yet. Run: coinwatch migrate")
     if status.blocked_until and status.blocked_until > clock():
         until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
-        raise RetryLater(
+        raise RateLimited(
             code, f"not asked, because it wants a pause until {until}: {status.last_error}", status.blocked_until
         )
 
@@ -137,7 +137,7 @@ def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
     """Quotes of all instruments; after passing trouble those that are missing are asked for once more."""
     first = _fetch_once(adapter, instruments)
-    if not isinstance(first.trouble, RetryNow):
+    if not isinstance(first.trouble, ExchangeUnavailable):
         return first
     log.warning("exchange failed, trying again", exchange=adapter.code, error=first.trouble.reason)
     sleep(PAUSE_BETWEEN_TRIES_SECONDS)
@@ -150,14 +150,14 @@ def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[fl
 def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
     try:
         return adapter.fetch_quotes(instruments)
-    except RetryNow as error:
+    except ExchangeUnavailable as error:
         return QuoteBatch(trouble=error)
 
 
-def _nothing_usable(code: str, refused: Sequence[Refusal]) -> RetryNow:
+def _nothing_usable(code: str, refused: Sequence[Refusal]) -> ExchangeUnavailable:
     reasons = ", ".join(sorted({reason.value for reason in refused})) or "the answer was empty"
     clock = "; is this machine's clock right?" if {Refusal.FROM_THE_FUTURE, Refusal.TOO_OLD} & set(refused) else ""
-    return RetryNow(code, f"answered, but with no usable price of {len(refused)} ({reasons}{clock})")
+    return ExchangeUnavailable(code, f"answered, but with no usable price of {len(refused)} ({reasons}{clock})")
 
 
 def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
@@ -167,7 +167,7 @@ def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datet
 
 
 def _record_failure(engine: Engine, exchange_id: int, error: ExchangeError, now: datetime) -> None:
-    until = error.not_before if isinstance(error, RetryLater) else None
+    until = error.blocked_until if isinstance(error, RateLimited) else None
     with transaction(engine) as connection:
         connection.execute(
             statement("prices/ingest/record_failure"),

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse
 from coinwatch.alerts.rules import check_rule
 from coinwatch.alerts.subscriptions import Subscription, check_address, subscribe
 from coinwatch.database import transaction
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError, TookTooLong
+from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, QueryTimeout, RequestError
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import latest_prices
 from coinwatch.web.dependencies import ClientHere, Site, SiteHere, VisitorHere
@@ -106,7 +106,7 @@ def preview_form(
         found = look_back(site, wish, visitor, client)
     except (InvalidRequest, NotFound, TooManyRequests) as error:
         return refused(site, request, typed, wish, error)
-    except TookTooLong as error:
+    except QueryTimeout as error:
         log.warning("backtest took too long", kind=wish.kind, coin=wish.coin, exchange=wish.exchange, error=str(error))
         return form_page(site, request, typed, {"": TOO_LONG}, status=503)
     return form_page(site, request, typed, preview=preview(found))

@@ -75,7 +75,7 @@ class Preview:
 def look_back(site: Site, wish: WatchWish, visitor: Visitor | None, client: str, days: int = DAYS) -> LookBack:
     """Try a rule on the last ``days`` days.
 
-    Raises InvalidRequest, NotFound, TooManyRequests, and TookTooLong where Postgres needs more than seconds.
+    Raises InvalidRequest, NotFound, TooManyRequests, and QueryTimeout where Postgres needs more than seconds.
     """
     rule, end = wish.rule(), site.clock()
     start = end - timedelta(days=days)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.errors import RetryLater
+from coinwatch.errors import RateLimited
 from coinwatch.prices.backfill.backfill import backfill_range
 from coinwatch.prices.backfill.gaps import find_gaps, holes, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, exchanges_to_ask, repair_exchange, repair_gaps
@@ -217,7 +217,7 @@ def test_an_exchange_that_is_away_leaves_its_gaps_open_for_a_week(
         assert gaps(catalog, code) == [("05 09:01", "05 10:00", "open")]
     later = NOW + timedelta(days=7)
     repair(catalog, settings, "binance", later)
-    with pytest.raises(RetryLater, match="too many requests"):
+    with pytest.raises(RateLimited, match="too many requests"):
         repair(catalog, settings, "coinbase", later)
     for code, words in (("binance", "Binance does not know the symbol BTCUSDT"), ("coinbase", "too many requests")):
         [(_, _, state)] = gaps(catalog, code)

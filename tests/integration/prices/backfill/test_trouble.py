@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.errors import ConfigurationError, DoNotRetry, InvalidRequest, RetryLater, RetryNow
+from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, InvalidRequest, RateLimited
 from coinwatch.prices.backfill.backfill import backfill_range, exchanges_with_candles
 from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.catalog import sync_catalog
@@ -29,7 +29,7 @@ def test_passing_trouble_is_tried_again_once(far_end: ExchangeServer, backfill: 
     far_end.fail("binance", "cut_off", times=1)
     assert backfill("binance", DAY, DAY + HOUR).failed == {}
     far_end.fail("binance", "status", status=500)
-    with pytest.raises(RetryNow, match="failed on its side"):
+    with pytest.raises(ExchangeUnavailable, match="failed on its side"):
         backfill("binance", DAY, DAY + 2 * HOUR)
 
 
@@ -40,7 +40,7 @@ def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
     result = backfill("coinbase", DAY, DAY + 2 * HOUR)
     assert list(result.failed) == ["ETH/USD"]
     assert result.stored.inserted == len(candles(catalog, "1m", "coinbase")) > 90
-    with pytest.raises(RetryNow, match="ETH/USD /products/ETH-USD/candles answered"):
+    with pytest.raises(ExchangeUnavailable, match="ETH/USD /products/ETH-USD/candles answered"):
         result.raise_for_failed("coinbase")
 
 
@@ -54,7 +54,7 @@ def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(
     )
     sync_catalog(engine, settings)
     far_end.fail("binance", "status", status=451)
-    with pytest.raises(DoNotRetry, match="does not serve this country"):
+    with pytest.raises(ExchangeDenied, match="does not serve this country"):
         backfill_range(engine, settings, "binance", DAY, DAY + HOUR, clock=time.clock, sleep=time.sleep)
     assert len(far_end.requests("binance")) < 10
 
@@ -76,19 +76,19 @@ def test_a_long_pause_ends_it_with_what_came_before_stored(
     catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
 ) -> None:
     far_end.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
-    with pytest.raises(RetryLater, match="wants a pause until 2026-03-02 19:00:30 UTC"):
+    with pytest.raises(RateLimited, match="wants a pause until 2026-03-02 19:00:30 UTC"):
         backfill("binance", DAY, DAY + timedelta(days=1))
     stored = len(candles(catalog, "1m", "binance")) + len(candles(catalog, "1m", "binance", "ETH"))
     asked = len(far_end.requests("binance"))
     assert stored >= 1440
-    with pytest.raises(RetryLater):
+    with pytest.raises(RateLimited):
         backfill("binance", DAY, DAY + timedelta(days=1))
     assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
 
 
 def test_pauses_without_end_are_not_waited_for_without_end(far_end: ExchangeServer, backfill: Backfill) -> None:
     far_end.fail("kraken", "status", status=429, headers={"Retry-After": "5"})
-    with pytest.raises(RetryLater):
+    with pytest.raises(RateLimited):
         backfill("kraken", NOW - HOUR, NOW)
     assert len(far_end.requests("kraken")) < 20
 
@@ -117,7 +117,7 @@ def test_which_exchanges_have_candles_is_known_without_asking_them(
 ) -> None:
     assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
     assert not far_end.requests()
-    with pytest.raises(DoNotRetry, match="no candles"):
+    with pytest.raises(ExchangeDenied, match="no candles"):
         backfill("coinnews", DAY, NOW)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.errors import ConfigurationError, DoNotRetry, RetryLater, RetryNow
+from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.binance import Binance
 from coinwatch.exchanges.models import QuoteBatch
 from coinwatch.pipeline import collect_prices
@@ -93,11 +93,11 @@ def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
     catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
 ) -> None:
     far_end.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
-    with pytest.raises(RetryLater) as caught:
+    with pytest.raises(RateLimited) as caught:
         collect(catalog, settings, "binance")
-    assert 100 < (caught.value.not_before - datetime.now(UTC)).total_seconds() <= 121
+    assert 100 < (caught.value.blocked_until - datetime.now(UTC)).total_seconds() <= 121
     asked = len(far_end.requests("binance"))
-    with pytest.raises(RetryLater, match="wants a pause until"):
+    with pytest.raises(RateLimited, match="wants a pause until"):
         collect(catalog, settings, "binance")
     assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
     assert collect(catalog, settings, "binance", clock=later(seconds=125)).quotes == 2
@@ -122,7 +122,7 @@ def test_calls_for_history_wait_while_it_asks_and_no_longer(
     far_end.fail("binance", "status", status=451, after=1)
     collect(catalog, settings, "binance")
     assert live_until() == [None]
-    with pytest.raises(DoNotRetry):
+    with pytest.raises(ExchangeDenied):
         collect(catalog, settings, "binance")
     assert live_until() == [None], "also after a failure"
     assert [until > datetime.now(UTC) - timedelta(minutes=1) for until in seen if until] == [True, True]
@@ -156,7 +156,7 @@ def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(
 ) -> None:
     far_end.fail("kraken", "status", status=500)
     for failures in (1, 2):
-        with pytest.raises(RetryNow):
+        with pytest.raises(ExchangeUnavailable):
             collect(catalog, settings, "kraken")
         assert health(catalog, "kraken").failures == failures
     far_end.faults.clear()
@@ -178,12 +178,12 @@ def test_an_answer_without_one_usable_price_is_a_failure(
 ) -> None:
     for coin in ("BTC", "ETH"):
         far_end.market.set_price("binance", coin, "USDT", "0")
-    with pytest.raises(RetryNow, match="no usable price of 2"):
+    with pytest.raises(ExchangeUnavailable, match="no usable price of 2"):
         collect(catalog, settings, "binance")
 
 
 def test_a_clock_that_is_slow_is_a_failure_that_names_it(catalog: sa.Engine, settings: Settings) -> None:
-    with pytest.raises(RetryNow, match="from_the_future; is this machine's clock right"):
+    with pytest.raises(ExchangeUnavailable, match="from_the_future; is this machine's clock right"):
         collect(catalog, settings, "binance", clock=later(minutes=-5))
     assert "clock" in health(catalog, "binance").last_error
     assert collect(catalog, settings, "binance").loaded.inserted == 2
@@ -209,7 +209,7 @@ def test_what_a_person_must_change_is_not_tried_again(
     catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
 ) -> None:
     far_end.fail("coinbase", "status", status=451)
-    with pytest.raises(DoNotRetry):
+    with pytest.raises(ExchangeDenied):
         collect(catalog, settings, "coinbase")
     assert len(far_end.requests("coinbase")) <= 2, "one per instrument, no second try"
 
