@@ -13,7 +13,7 @@ WITH looked_at AS (
   GROUP BY user_id
 ), people AS (
   SELECT u.id AS user_id, least(l.since, h.since) AS since, h.reason AS held_for, u.suppressed_at, u.timezone,
-         quiet_end(:now, u.timezone, u.quiet_from, u.quiet_until) AS quiet_end,
+         end_of_quiet_hours(:now, u.timezone, u.quiet_from, u.quiet_until) AS end_of_quiet_hours,
          u.digest, coalesce(u.digest_sent_at, '-infinity') AS digest_sent_at, local_time(:now, u.timezone) AS here
   FROM looked_at l
   CROSS JOIN LATERAL (SELECT * FROM users WHERE id = l.user_id OFFSET 0) u
@@ -28,9 +28,9 @@ WITH looked_at AS (
   SELECT c.*, m.mails, m.full_until,
          CASE
            WHEN suppressed_at IS NOT NULL THEN 'suppressed'
-           WHEN digest <> 'none' AND moment_at(digest_time, timezone) < since THEN 'digest'
-           WHEN digest <> 'none' AND moment_at(digest_time, timezone) <= digest_sent_at THEN 'digest'
-           WHEN quiet_end IS NOT NULL THEN 'quiet'
+           WHEN digest <> 'none' AND utc_time(digest_time, timezone) < since THEN 'digest'
+           WHEN digest <> 'none' AND utc_time(digest_time, timezone) <= digest_sent_at THEN 'digest'
+           WHEN end_of_quiet_hours IS NOT NULL THEN 'quiet'
            WHEN m.full_until > :now THEN 'cap'
          END AS reason
   FROM clocks c
@@ -45,8 +45,8 @@ WITH looked_at AS (
 INSERT INTO people_to_tell (user_id, since, held_for, reason, recheck_at, last_today)
 SELECT user_id, since, held_for, reason,
        CASE reason
-         WHEN 'digest' THEN moment_at(digest_time + digest_period, timezone)
-         WHEN 'quiet' THEN quiet_end
+         WHEN 'digest' THEN utc_time(digest_time + digest_period, timezone)
+         WHEN 'quiet' THEN end_of_quiet_hours
          WHEN 'cap' THEN full_until
          ELSE 'infinity'
        END,

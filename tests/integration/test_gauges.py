@@ -87,7 +87,7 @@ def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
         (-3000, -2900, "open"),
     ]
     insert = """
-      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, found_at)
+      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, detected_at)
       SELECT i.id, CAST(:start AS date), :start, :end, :status, :end
       FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND i.base = 'BTC'
     """

@@ -15,5 +15,5 @@ CREATE TEMPORARY TABLE IF NOT EXISTS moves (
   reference_at timestamptz NOT NULL,
   change_percent double precision NOT NULL,
   reach double precision GENERATED ALWAYS AS ((1 + 1e-12) * abs(change_percent)) STORED,
-  look_up_key bigint GENERATED ALWAYS AS (look_up_key(instrument_id, metric, kind, window_seconds)) STORED
+  lookup_key bigint GENERATED ALWAYS AS (lookup_key(instrument_id, metric, kind, window_seconds)) STORED
 ) ON COMMIT DELETE ROWS;

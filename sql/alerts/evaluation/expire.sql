@@ -8,7 +8,7 @@ SELECT 'expired:' || x.id, u.id, u.email, 'expired',
        jsonb_build_object('subscription_id', x.id, 'exchange', e.code, 'base', i.base, 'quote', i.quote, 'kind', x.kind,
                           'metric', x.metric, 'direction', x.direction, 'threshold', x.threshold,
                           'window_seconds', x.window_seconds),
-       coalesce(quiet_end(:now, u.timezone, u.quiet_from, u.quiet_until), :now), :now
+       coalesce(end_of_quiet_hours(:now, u.timezone, u.quiet_from, u.quiet_until), :now), :now
 FROM expired x
 JOIN users u ON u.id = x.user_id
 JOIN instruments i ON i.id = x.instrument_id

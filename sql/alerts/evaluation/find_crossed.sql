@@ -8,7 +8,7 @@ FROM moves m
 CROSS JOIN LATERAL (
   SELECT id, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
   FROM subscriptions
-  WHERE status = 'active' AND armed AND look_up_key(instrument_id, metric, kind, window_seconds) = m.look_up_key
+  WHERE status = 'active' AND armed AND lookup_key(instrument_id, metric, kind, window_seconds) = m.lookup_key
     AND direction <> CASE WHEN m.change_percent > 0 THEN 'down' ELSE 'up' END
     AND threshold >= least(m.value, m.reference) AND threshold <= greatest(m.value, m.reference)
     AND threshold <> m.reference

@@ -77,7 +77,7 @@ CREATE TABLE candle_fetches (
   ended_at timestamptz NOT NULL,
   outcome text NOT NULL CONSTRAINT candle_fetches_outcome_known CHECK (outcome IN ('stored', 'unavailable')),
   candles integer NOT NULL,
-  asked_at timestamptz NOT NULL,
+  requested_at timestamptz NOT NULL,
   CONSTRAINT candle_fetches_pkey PRIMARY KEY (instrument_id, resolution, started_at, ended_at),
   CONSTRAINT candle_fetches_order CHECK (started_at < ended_at)
 );
@@ -92,8 +92,8 @@ CREATE TABLE gaps (
   status text NOT NULL DEFAULT 'open'
     CONSTRAINT gaps_status_known CHECK (status IN ('open', 'repaired', 'unavailable')),
   reason text,
-  found_at timestamptz NOT NULL,
-  settled_at timestamptz,
+  detected_at timestamptz NOT NULL,
+  resolved_at timestamptz,
   CONSTRAINT gaps_pkey PRIMARY KEY (instrument_id, started_at),
   CONSTRAINT gaps_order CHECK (started_at < ended_at)
 );
@@ -188,7 +188,7 @@ ORDER BY i.base, d.day, array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), e
 
 CREATE VIEW gap_history AS
 SELECT e.code AS exchange, i.base, i.quote, i.base || '/' || i.quote AS pair, g.day, g.started_at, g.ended_at, g.status,
-       g.reason, g.found_at, g.settled_at, g.instrument_id
+       g.reason, g.detected_at, g.resolved_at, g.instrument_id
 FROM gaps g
 JOIN instruments i ON i.id = g.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id;

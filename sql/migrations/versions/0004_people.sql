@@ -65,7 +65,7 @@ CREATE TRIGGER users_recheck_held_user AFTER UPDATE OF timezone, quiet_from, qui
   EXECUTE FUNCTION recheck_held_user();
 
 -- The other way round than local_time.
-CREATE FUNCTION moment_at(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION utc_time(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN local_moment AT TIME ZONE zone;
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -74,7 +74,7 @@ END $$;
 
 -- When quiet hours that hold at a moment end; null where none hold. Where the clocks skip or repeat the hour in which
 -- they end, the earliest moment it can be: it is asked again then.
-CREATE FUNCTION quiet_end(moment timestamptz, zone text, quiet_from time, quiet_until time)
+CREATE FUNCTION end_of_quiet_hours(moment timestamptz, zone text, quiet_from time, quiet_until time)
 RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
   here timestamp := local_time(moment, zone);
@@ -88,7 +88,7 @@ BEGIN
       ends := ends + interval '1 day';
     END IF;
     RETURN least(
-      moment_at(ends, zone), moment_at(ends + interval '1 hour', zone) - interval '1 hour', moment + (ends - here));
+      utc_time(ends, zone), utc_time(ends + interval '1 hour', zone) - interval '1 hour', moment + (ends - here));
   END IF;
   RETURN NULL;
 END $$;

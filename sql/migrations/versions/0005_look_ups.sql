@@ -2,7 +2,7 @@
 -- and less to compare on the way down.
 
 -- Instrument, metric, kind and window (below 2^28 s) as one number, each combination with its own.
-CREATE FUNCTION look_up_key(instrument_id integer, metric text, kind text, window_seconds integer) RETURNS bigint
+CREATE FUNCTION lookup_key(instrument_id integer, metric text, kind text, window_seconds integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (CAST(instrument_id AS bigint) << 32) + window_seconds
   + CASE metric WHEN 'price' THEN 0 WHEN 'volume_24h' THEN 1 END * (1 << 30)
@@ -11,6 +11,6 @@ RETURN (CAST(instrument_id AS bigint) << 32) + window_seconds
 
 DROP INDEX subscriptions_armed, subscriptions_disarmed;
 CREATE INDEX subscriptions_armed
-  ON subscriptions (look_up_key(instrument_id, metric, kind, window_seconds), threshold, direction) WHERE status = 'active' AND armed;
+  ON subscriptions (lookup_key(instrument_id, metric, kind, window_seconds), threshold, direction) WHERE status = 'active' AND armed;
 CREATE INDEX subscriptions_disarmed
-  ON subscriptions (look_up_key(instrument_id, metric, kind, window_seconds), direction, threshold) WHERE status = 'active' AND NOT armed;
+  ON subscriptions (lookup_key(instrument_id, metric, kind, window_seconds), direction, threshold) WHERE status = 'active' AND NOT armed;

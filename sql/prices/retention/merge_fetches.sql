@@ -5,16 +5,16 @@ WITH merged AS (
   SELECT f.instrument_id, f.resolution, f.outcome, stretch
   FROM (
     SELECT instrument_id, resolution, outcome, range_agg(tstzrange(started_at, ended_at)) AS stretches
-    FROM candle_fetches WHERE asked_at < :asked_before
+    FROM candle_fetches WHERE requested_at < :asked_before
     GROUP BY instrument_id, resolution, outcome, date_trunc('month', started_at, 'UTC')
   ) f
   CROSS JOIN LATERAL unnest(f.stretches) AS stretch
 ), counted AS (
   SELECT m.instrument_id, m.resolution, m.outcome, lower(m.stretch) AS started_at, upper(m.stretch) AS ended_at,
-         sum(f.candles) AS candles, max(f.asked_at) AS asked_at, count(*) AS rows
+         sum(f.candles) AS candles, max(f.requested_at) AS requested_at, count(*) AS rows
   FROM merged m
   JOIN candle_fetches f ON (f.instrument_id, f.resolution, f.outcome) = (m.instrument_id, m.resolution, m.outcome)
-   AND f.started_at >= lower(m.stretch) AND f.ended_at <= upper(m.stretch) AND f.asked_at < :asked_before
+   AND f.started_at >= lower(m.stretch) AND f.ended_at <= upper(m.stretch) AND f.requested_at < :asked_before
   WHERE NOT EXISTS (
     SELECT FROM candle_fetches o
     WHERE (o.instrument_id, o.resolution) = (m.instrument_id, m.resolution) AND o.outcome <> m.outcome
@@ -25,12 +25,12 @@ WITH merged AS (
 ), deleted AS (
   DELETE FROM candle_fetches f USING counted c
   WHERE (f.instrument_id, f.resolution, f.outcome) = (c.instrument_id, c.resolution, c.outcome)
-    AND f.started_at >= c.started_at AND f.ended_at <= c.ended_at AND f.asked_at < :asked_before
+    AND f.started_at >= c.started_at AND f.ended_at <= c.ended_at AND f.requested_at < :asked_before
     AND (f.started_at, f.ended_at) <> (c.started_at, c.ended_at)
 ), stored AS (
-  INSERT INTO candle_fetches (instrument_id, resolution, started_at, ended_at, outcome, candles, asked_at)
-  SELECT instrument_id, resolution, started_at, ended_at, outcome, candles, asked_at FROM counted
+  INSERT INTO candle_fetches (instrument_id, resolution, started_at, ended_at, outcome, candles, requested_at)
+  SELECT instrument_id, resolution, started_at, ended_at, outcome, candles, requested_at FROM counted
   ON CONFLICT (instrument_id, resolution, started_at, ended_at) DO UPDATE
-  SET candles = excluded.candles, asked_at = excluded.asked_at
+  SET candles = excluded.candles, requested_at = excluded.requested_at
 )
 SELECT coalesce(sum(rows - 1), 0) FROM counted;

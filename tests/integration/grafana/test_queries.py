@@ -44,7 +44,7 @@ SELECT i.id, t, 100 + extract(epoch FROM t - :now) / 3600, 5, 99, 101, t
 FROM instruments i CROSS JOIN generate_series(:now - interval '26 hours', :now, interval '10 minutes') t;
 INSERT INTO stale_candles (instrument_id, first_at, last_at)
 SELECT instrument_id, min(observed_at), max(observed_at) FROM prices GROUP BY instrument_id;
-INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, detected_at)
 SELECT id, CAST(:now AS date), :now - interval '3 hours', :now - interval '2 hours', 'unavailable', 'too old', :now
 FROM instruments;
 INSERT INTO exchange_status (exchange_id, last_attempt_at, last_success_at, failures, blocked_until, last_error)

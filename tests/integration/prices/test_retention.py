@@ -329,13 +329,13 @@ def test_what_was_asked_for_hour_by_hour_becomes_one_row_that_says_the_same(cata
         (3, 30, 120, "unavailable", 0),
     ]
     add = sa.text(
-        "INSERT INTO candle_fetches (instrument_id, resolution, started_at, ended_at, outcome, candles, asked_at)"
-        " VALUES (:instrument, '1m', :start, :end, :outcome, :candles, :asked_at)"
+        "INSERT INTO candle_fetches (instrument_id, resolution, started_at, ended_at, outcome, candles, requested_at)"
+        " VALUES (:instrument, '1m', :start, :end, :outcome, :candles, :requested_at)"
     )
     with transaction(catalog) as connection:
         for instrument, start, end, outcome, candles in hours:
             values = {"instrument": instrument, "start": at(start), "end": at(end), "outcome": outcome}
-            connection.execute(add, values | {"candles": candles, "asked_at": at(1000)})
+            connection.execute(add, values | {"candles": candles, "requested_at": at(1000)})
     assert merge_fetches(catalog, at(1000 + 7 * DAY)) == 0, "a week of detail stays"
     assert len(fetches(catalog)) == len(hours)
     assert merge_fetches(catalog, at(1001 + 7 * DAY)) == 4

@@ -19,7 +19,7 @@ from tests.web.seed import INSERT, REMEMBER_LATEST, seed_market
 pytestmark = pytest.mark.browser
 
 MARK_HOLE = sa.text("""
-  INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+  INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, detected_at)
   SELECT i.id, :day, :start, :end, 'unavailable', 'Coinbase keeps nothing for ever', :end
   FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'coinbase' AND i.base = 'BTC'
 """)

@@ -137,7 +137,7 @@ def test_every_route_of_the_api_is_described(client: TestClient, alone: FastAPI)
 @pytest.mark.usefixtures("market")
 def test_a_hole_is_no_line_and_is_told_in_words(client: TestClient, engine: sa.Engine) -> None:
     insert = """
-      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, found_at)
+      INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, detected_at)
       SELECT i.id, CAST(:start AS date), :start, :end, :status, :reason, :end
       FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'coinbase' AND i.base = 'BTC'
     """

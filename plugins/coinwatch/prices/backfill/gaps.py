@@ -53,8 +53,8 @@ class Gap:
     ended_at: datetime
     status: Status
     reason: str | None
-    found_at: datetime
-    settled_at: datetime | None
+    detected_at: datetime
+    resolved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

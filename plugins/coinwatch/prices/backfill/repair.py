@@ -61,7 +61,7 @@ class OpenGap(NamedTuple):
     pair: str
     started_at: datetime
     ended_at: datetime
-    found_at: datetime
+    detected_at: datetime
 
 
 class Part(NamedTuple):
@@ -134,7 +134,7 @@ def repair_exchange(
     given_up = [
         Part(gap.instrument_id, gap.started_at, gap.ended_at, f"not filled within a week: {name} {words}")
         for gap, words in _unanswered(gaps, asked)
-        if gap.found_at <= clock() - GIVEN_UP_AFTER
+        if gap.detected_at <= clock() - GIVEN_UP_AFTER
     ]
     stretches = [Stretch(*part[:3], allowed, part.answer) for part in [*answers, *given_up]]
     filled, unavailable = settle_gaps(engine, stretches, clock())

@@ -6,6 +6,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS judged_gaps (
   ended_at timestamptz NOT NULL,
   status text NOT NULL,
   reason text,
-  found_at timestamptz NOT NULL,
-  settled_at timestamptz
+  detected_at timestamptz NOT NULL,
+  resolved_at timestamptz
 ) ON COMMIT DELETE ROWS;

@@ -30,7 +30,7 @@ WITH hole AS (
   LEFT JOIN (SELECT instrument_id, range_agg(stretch) AS empty FROM hole GROUP BY instrument_id) h USING (instrument_id)
   GROUP BY instrument_id, h.empty
 ), known AS (
-  SELECT DISTINCT g.instrument_id, g.status, g.reason, g.found_at, g.settled_at, tstzrange(g.started_at, g.ended_at) AS stretch
+  SELECT DISTINCT g.instrument_id, g.status, g.reason, g.detected_at, g.resolved_at, tstzrange(g.started_at, g.ended_at) AS stretch
   FROM looked_stretches l
   JOIN gaps g ON g.instrument_id = l.instrument_id AND g.started_at >= l.started_at - interval '1 day'
              AND g.started_at <= l.ended_at AND g.ended_at >= l.started_at
@@ -42,7 +42,7 @@ WITH hole AS (
     SELECT instrument_id, range_agg(stretch) AS stretches FROM known WHERE status <> 'repaired' GROUP BY instrument_id
   ) claimed ON claimed.instrument_id = h.instrument_id
 ), still_empty AS (
-  SELECT h.instrument_id, h.answer, k.found_at, h.stretch * k.stretch AS stretch
+  SELECT h.instrument_id, h.answer, k.detected_at, h.stretch * k.stretch AS stretch
   FROM hole h
   JOIN known k ON k.instrument_id = h.instrument_id AND k.stretch && h.stretch
   WHERE k.status = 'open'
@@ -52,17 +52,17 @@ WITH hole AS (
   CROSS JOIN LATERAL generate_series(
     date_bin('1 day', lower(f.stretch), '2000-01-01 00:00+00'), upper(f.stretch) - interval '1 minute', interval '1 day') day
 ), piece AS (
-  SELECT instrument_id, status, reason, found_at, settled_at,
+  SELECT instrument_id, status, reason, detected_at, resolved_at,
          unnest(CASE status WHEN 'open' THEN multirange(stretch) - looked
                             WHEN 'unavailable' THEN multirange(stretch) - (looked - empty)
                             ELSE multirange(stretch) - empty END) AS stretch
   FROM known JOIN looked USING (instrument_id)
   UNION ALL
-  SELECT instrument_id, 'repaired', NULL, found_at, :now, unnest(multirange(stretch) * (looked - empty))
+  SELECT instrument_id, 'repaired', NULL, detected_at, :now, unnest(multirange(stretch) * (looked - empty))
   FROM known JOIN looked USING (instrument_id)
   WHERE status <> 'repaired'
   UNION ALL
-  SELECT instrument_id, 'open', NULL, found_at, NULL, stretch FROM still_empty WHERE answer IS NULL
+  SELECT instrument_id, 'open', NULL, detected_at, NULL, stretch FROM still_empty WHERE answer IS NULL
   UNION ALL
   SELECT s.instrument_id, 'unavailable', s.answer || coalesce((
            SELECT '; only candles of hours are there' FROM candles c
@@ -74,7 +74,7 @@ WITH hole AS (
            WHERE c.instrument_id = s.instrument_id AND c.resolution = '1d'
              AND c.opened_at >= lower(s.stretch) AND c.opened_at <= upper(s.stretch) - interval '1 day'
          ), ''),
-         s.found_at, :now, s.stretch
+         s.detected_at, :now, s.stretch
   FROM still_empty s WHERE s.answer IS NOT NULL
 ), numbered AS (
   SELECT *, count(*) FILTER (WHERE apart) OVER (PARTITION BY instrument_id, day, status, reason ORDER BY stretch) AS number
@@ -84,7 +84,7 @@ WITH hole AS (
     FROM piece CROSS JOIN LATERAL (SELECT CAST(lower(stretch) AT TIME ZONE 'UTC' AS date) AS day) d
   ) p
 )
-INSERT INTO judged_gaps (instrument_id, day, started_at, ended_at, status, reason, found_at, settled_at)
-SELECT instrument_id, day, min(lower(stretch)), max(upper(stretch)), status, reason, min(found_at), max(settled_at)
+INSERT INTO judged_gaps (instrument_id, day, started_at, ended_at, status, reason, detected_at, resolved_at)
+SELECT instrument_id, day, min(lower(stretch)), max(upper(stretch)), status, reason, min(detected_at), max(resolved_at)
 FROM numbered
 GROUP BY instrument_id, day, status, reason, number;

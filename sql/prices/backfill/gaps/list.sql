@@ -1,5 +1,5 @@
 -- Gaps that end after :since, newest first; exchange, coin and status narrow it down, null means all.
-SELECT e.code AS exchange, i.base, i.quote, g.day, g.started_at, g.ended_at, g.status, g.reason, g.found_at, g.settled_at
+SELECT e.code AS exchange, i.base, i.quote, g.day, g.started_at, g.ended_at, g.status, g.reason, g.detected_at, g.resolved_at
 FROM gaps g
 JOIN instruments i ON i.id = g.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id
