@@ -25,11 +25,11 @@ computes the index, pushes gauges to Graphite, judges the subscriptions and send
 **Mail:** what the tasks `match_alerts` and `send_mail` return (XCom, and the last lines of their logs) says how many
 alerts fired by kind of rule, how many people have to wait for theirs, what was sent, what waits, and:
 
-- `queued_because` is why mails wait, in the server's words: it is away, refuses our login or sender, or says "later".
+- `queued_because` is why mails wait, in the server's words: it is away, rejects our login or sender, or says "later".
   Mend the setting that it names; nothing is lost and no task turns red, the next run tries again.
-- `failed_24h` rises: the server refused mails for good. `coinwatch outbox show --status failed` has its words. Mend
+- `failed_24h` rises: the server rejected mails for good. `coinwatch outbox show --status failed` has its words. Mend
   what they say (a policy, a block list, SPF), then `coinwatch outbox retry --all`.
-- `suppressed_addresses` rises: the mail server refused these addresses for good, nothing is sent there any more. One
+- `suppressed_addresses` rises: the mail server rejected these addresses for good, nothing is sent there any more. One
   by one they are people who moved. Many at once are the server refusing *us*: mend that, wake them with
   `coinwatch person wake --last 2h`, then `coinwatch outbox retry --all`.
 - `held_by_limit` is not 0: COINWATCH_EMAILS_PER_DAY is reached. Mails go on by themselves as the last 24 hours move on;
@@ -145,7 +145,7 @@ def collect_prices() -> None:
         return pipeline.match_and_record(get_engine(), get_settings(), datetime.now(UTC)).as_dict()
 
     @task(
-        trigger_rule=TriggerRule.ALL_DONE, doc_md="Sends the mails that are due; what the server refuses for now waits."
+        trigger_rule=TriggerRule.ALL_DONE, doc_md="Sends the mails that are due; what the server rejects for now waits."
     )
     def send_mail() -> dict[str, Any]:
         from coinwatch import pipeline

@@ -25,7 +25,7 @@ files.
 
 - `choose_tables`: the configuration is wrong; the last line of its log says what.
 - `wait_for_late_quotes`: it waits until half an hour after the day, no longer; clear it.
-- `export_table`: the last line of its log says whether the bucket refused us (rights, credentials), a library is
+- `export_table`: the last line of its log says whether the bucket rejected us (rights, credentials), a library is
   missing, or Postgres went away. Files already written are whole, none is half written; clear the task to go on. Days
   that were never exported are lost to the lake once `maintain_database` drops their prices (90 days); candles stay.
 """

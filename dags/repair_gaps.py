@@ -20,7 +20,7 @@ days, `coinwatch gaps retry` has given-up ones asked for once more.
 **When a task is red**
 
 - `find_gaps`: Postgres is away or has no tables, or the configuration is wrong. The last line of its log says which.
-- `repair`: an exchange did not answer, its name is the map index; or it refused some pairs, which its last line names.
+- `repair`: an exchange did not answer, its name is the map index; or it rejected some pairs, which its last line names.
   What it gave is stored. The gaps stay open, and the next run asks again, for a week. A pair that the exchange no
   longer trades: take it out of the configuration.
 - `push_gauges`: Postgres went away. StatsD being away is a warning in its log.

@@ -20,7 +20,7 @@ class IncompletePanel(Exception):
 def generate() -> str:
     """The board as the JSON text of the file; IncompletePanel when a panel leaves its reader alone."""
     with warnings.catch_warnings():
-        # The SDK recommends its v2 boards; Grafana refuses those in provisioned files.
+        # The SDK recommends its v2 boards; Grafana rejects those in provisioned files.
         warnings.filterwarnings("ignore", message="Prefer using dashboardv2", category=DeprecationWarning)
         from grafana_foundation_sdk.cog.encoder import JSONEncoder
 

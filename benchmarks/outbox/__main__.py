@@ -110,7 +110,7 @@ def play_all(
 
 
 def report(name: str, title: str, played: dict[Case, list[Outcome]], soon_seconds: float | None = None) -> Report:
-    """A row per case; goals over all. What a mail server refuses for now waits 30 s by design: no goal for that."""
+    """A row per case; goals over all. What a mail server rejects for now waits 30 s by design: no goal for that."""
     rows: list[Row] = [_row(case, outcomes) for case, outcomes in played.items()]
     everything = [outcome for outcomes in played.values() for outcome in outcomes]
     lost, beyond = sum(outcome.lost for outcome in everything), sum(len(outcome.beyond) for outcome in everything)
@@ -144,7 +144,7 @@ def _row(case: Case, outcomes: Sequence[Outcome]) -> Row:
         "in flight": sum(outcome.in_flight for outcome in outcomes),
         "most in flight": max(outcome.in_flight for outcome in outcomes),
         "beyond": sum(len(outcome.beyond) for outcome in outcomes),
-        "refused": sum(outcome.refused for outcome in outcomes),
+        "rejected": sum(outcome.rejected for outcome in outcomes),
         "named errors": sum(len(outcome.named) for outcome in outcomes),
         "first s": statistics.median(first) if first else None,
         "first s max": max(first, default=None),

@@ -132,7 +132,7 @@ def push_gauges(
             path = f"exchanges.{escape(result.exchange)}"
             values[f"{path}.fetch_seconds"] = result.fetch_seconds
             values[f"{path}.quotes"] = result.quotes
-            values[f"{path}.refused"] = sum(result.loaded.refused.values())
+            values[f"{path}.rejected"] = sum(result.loaded.rejected.values())
     send_gauges(settings, values)
     others = send_price_gauges(engine, settings, now) + send_gap_gauges(engine, settings, now)
     return len(values) + others + send_disk_gauges(engine, settings)

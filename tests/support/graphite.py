@@ -42,7 +42,7 @@ class GraphiteServer:
     carbon_port: int
 
     def render(self, target: str, start: str = "-10min", until: str = "now") -> list[dict[str, Any]]:
-        """The series of a target as graphite-web's render API gives them; HTTPError when it refuses the target."""
+        """The series of a target as graphite-web's render API gives them; HTTPError when it rejects the target."""
         query = urlencode({"target": target, "from": start, "until": until, "format": "json"})
         with urllib.request.urlopen(f"{self.url}/render?{query}", timeout=20) as answer:
             series: list[dict[str, Any]] = json.load(answer)

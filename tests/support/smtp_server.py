@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it takes and refuses what it is told to."""
+"""A real SMTP server that keeps what it takes and rejects what it is told to."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -31,7 +31,7 @@ def collect(as_json: AsJson = False) -> None:
                 typer.echo(
                     f"{collected.exchange}: {collected.quotes} quotes, {loaded.inserted} new, "
                     f"{loaded.repeated} repeated, "
-                    f"{loaded.conflicting} conflicting, {sum(loaded.refused.values())} refused "
+                    f"{loaded.conflicting} conflicting, {sum(loaded.rejected.values())} rejected "
                     f"({collected.fetch_seconds:.2f} s)"
                 )
         typer.echo(f"index: {result.index_prices} new prices")

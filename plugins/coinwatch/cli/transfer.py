@@ -105,12 +105,12 @@ def _show_import(result: "ImportResult") -> None:
     for contents in dict.fromkeys(file.contents for file in result.files if file.contents):
         files = [file for file in result.files if file.contents == contents]
         stored = sum((file.stored for file in files), StoreResult())
-        refused = sum((Counter(file.refused) for file in files), Counter[str]())
+        rejected = sum((Counter(file.rejected) for file in files), Counter[str]())
         typer.echo(
             f"{contents}, {len(files)} files: {stored.inserted:,} new, {stored.corrected:,} corrected, "
-            f"{stored.unchanged:,} unchanged, {refused.total():,} refused"
+            f"{stored.unchanged:,} unchanged, {rejected.total():,} rejected"
         )
-        for reason, number in sorted(refused.items()):
+        for reason, number in sorted(rejected.items()):
             typer.echo(f"  {number:,} rows: {reason}")
         examples = [f"{file.path.rpartition('/')[2]}, {example}" for file in files for example in file.examples]
         for example in examples[:EXAMPLES]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.http_client import Client
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote
 from coinwatch.exchanges.timestamps import EPOCH
 from coinwatch.exchanges.validation import check_candle
 from coinwatch.settings import ExchangeSettings, Settings
@@ -119,32 +119,32 @@ def try_parse(kind: type[Payload], row: object) -> Payload | None:
         return None
 
 
-def batch(results: Iterable[Quote | RefusedQuote | None], trouble: ExchangeError | None = None) -> QuoteBatch:
+def batch(results: Iterable[Quote | RejectedQuote | None], trouble: ExchangeError | None = None) -> QuoteBatch:
     """Results sorted into a QuoteBatch; ``trouble`` is raised when there is nothing else."""
     quotes: list[Quote] = []
-    refused: list[RefusedQuote] = []
+    rejected: list[RejectedQuote] = []
     for result in results:
         if isinstance(result, Quote):
             quotes.append(result)
         elif result is not None:
-            refused.append(result)
-    if trouble is not None and not quotes and not refused:
+            rejected.append(result)
+    if trouble is not None and not quotes and not rejected:
         raise trouble
-    return QuoteBatch(quotes, refused, trouble)
+    return QuoteBatch(quotes, rejected, trouble)
 
 
 def one_by_one(
     instruments: Sequence[Instrument],
-    fetch: Callable[[Instrument], Quote | RefusedQuote],
+    fetch: Callable[[Instrument], Quote | RejectedQuote],
     threads: int = THREADS,
 ) -> QuoteBatch:
     """A call per instrument, some at a time, for exchanges that offer no better.
 
-    A pause or a refusal stops the rest at once, other failures after the third.
+    A pause or a rejection stops the rest at once, other failures after the third.
     """
     troubles: list[ExchangeError] = []
 
-    def attempt(instrument: Instrument) -> Quote | RefusedQuote | None:
+    def attempt(instrument: Instrument) -> Quote | RejectedQuote | None:
         if len(troubles) >= FAILURES_AT_MOST or any(
             not isinstance(trouble, ExchangeUnavailable) for trouble in troubles
         ):
@@ -161,7 +161,7 @@ def one_by_one(
 
 
 def _gravest(troubles: Sequence[ExchangeError]) -> ExchangeError | None:
-    """A wish for a pause must be passed on before all others, a refusal before passing trouble."""
+    """A wish for a pause must be passed on before all others, a rejection before passing trouble."""
     for kind in (RateLimited, ExchangeDenied, ExchangeUnavailable):
         for trouble in troubles:
             if isinstance(trouble, kind):
@@ -226,7 +226,7 @@ def candle_or_none(
         candle = check_candle(instrument, opened_at(), prices, volume, trades)
     except ValueError as error:
         log.warning(
-            "candle refused",
+            "candle rejected",
             exchange=instrument.exchange,
             symbol=instrument.symbol,
             reason=str(error),

@@ -15,9 +15,9 @@ from typing import ClassVar
 from coinwatch.errors import ExchangeDenied, ExchangeError, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.http_client import Answer
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 
 TICKERS = "/api/v3/ticker/24hr"
 PRICES = "/api/v3/ticker/price"
@@ -100,7 +100,7 @@ class Binance(Adapter):
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         size = SYMBOLS_PER_CALL if len(instruments) <= WHOLE_MARKET_ABOVE else len(instruments)
-        results: list[Quote | RefusedQuote] = []
+        results: list[Quote | RejectedQuote] = []
         for first in range(0, len(instruments), size):
             try:
                 found, pause = self._fetch_some(instruments[first : first + size])
@@ -153,21 +153,21 @@ class Binance(Adapter):
         reason = rejection.msg if rejection else "no reason given"
         return ExchangeDenied(self.code, f"rejects {path} (HTTP 400): {reason:.120}")
 
-    def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RefusedQuote], RateLimited | None]:
+    def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RejectedQuote], RateLimited | None]:
         """Results for one call's worth of instruments, and the pause to keep before the next call."""
         answer = self._tickers(instruments)
-        refused: list[Quote | RefusedQuote] = []
+        rejected: list[Quote | RejectedQuote] = []
         if answer.status != HTTPStatus.OK:
             # One unknown symbol spoils the call for all: find out which, and ask again for the others.
             known = self._known_symbols()
-            refused = [
-                refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+            rejected = [
+                reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
                 for instrument in instruments
                 if instrument.symbol not in known
             ]
             instruments = [instrument for instrument in instruments if instrument.symbol in known]
             if not instruments:
-                return refused, self._pause(answer)
+                return rejected, self._pause(answer)
             answer = self._tickers(instruments)
             if answer.status != HTTPStatus.OK:
                 raise ExchangeDenied(self.code, f"{TICKERS} rejects symbols that {PRICES} lists")
@@ -175,7 +175,7 @@ class Binance(Adapter):
         tickers = {ticker.symbol: ticker for ticker in rows if ticker is not None}
         broken = None in rows
         quotes = [_quote(each, tickers.get(each.symbol), answer.received_at, broken) for each in instruments]
-        return refused + quotes, self._pause(answer)
+        return rejected + quotes, self._pause(answer)
 
     def _tickers(self, instruments: Sequence[Instrument]) -> Answer:
         """The tickers' answer, or the 400 that says a symbol is unknown."""
@@ -206,14 +206,14 @@ class Binance(Adapter):
         )
 
 
-def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime, broken: bool) -> Quote | RefusedQuote:
+def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime, broken: bool) -> Quote | RejectedQuote:
     if ticker is None:
-        reason = Refusal.MALFORMED if broken else Refusal.UNKNOWN_SYMBOL
-        return refuse(instrument, reason, instrument.symbol)
+        reason = RejectionReason.MALFORMED if broken else RejectionReason.UNKNOWN_SYMBOL
+        return reject(instrument, reason, instrument.symbol)
     try:
         observed_at = from_unix(ticker.closeTime, per_second=1000)
     except ValueError:
-        return refuse(instrument, Refusal.MALFORMED, ticker.closeTime)
+        return reject(instrument, RejectionReason.MALFORMED, ticker.closeTime)
     return check_quote(
         instrument,
         ticker.lastPrice,

@@ -1,8 +1,8 @@
 """Any exchange that ccxt knows, for those without an adapter of our own.
 
 ccxt speaks through our guarded session, so its answers have the same deadline and size limit, and their status
-(a pause asked for, a country refused) is read the same way; ccxt's own errors decide where the status says
-little. ccxt turns a last price of zero into None, which is refused as not a number.
+(a pause asked for, a country rejected) is read the same way; ccxt's own errors decide where the status says
+little. ccxt turns a last price of zero into None, which is rejected as not a number.
 """
 
 import logging
@@ -29,9 +29,9 @@ from coinwatch.errors import (
 from coinwatch.exchanges.base import batch, candle_or_none, complete_candles, no_wait, one_by_one
 from coinwatch.exchanges.http_client import decode_json, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 from coinwatch.settings import ExchangeSettings, Settings
 
 PAUSE = timedelta(seconds=60)
@@ -87,17 +87,17 @@ class ThroughCcxt:
         markets = self._call(self._venue.load_markets)
         known = [instrument for instrument in instruments if instrument.symbol in markets]
         unknown = [
-            refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+            reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
             for instrument in instruments
             if instrument.symbol not in markets
         ]
         if not known:
-            return QuoteBatch(refused=unknown)
+            return QuoteBatch(rejected=unknown)
         if self._venue.has.get("fetchTickers"):
             fetched = self._fetch_all(known)
         else:
             fetched = one_by_one(known, self._fetch_one, threads=1)  # ccxt's objects are for one thread
-        return QuoteBatch(fetched.quotes, [*unknown, *fetched.refused], fetched.trouble)
+        return QuoteBatch(fetched.quotes, [*unknown, *fetched.rejected], fetched.trouble)
 
     def fetch_candles(
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
@@ -154,11 +154,11 @@ class ThroughCcxt:
         received_at = self._clock()
         return batch(_quote(each, tickers.get(each.symbol), received_at) for each in instruments)
 
-    def _fetch_one(self, instrument: Instrument) -> Quote | RefusedQuote:
+    def _fetch_one(self, instrument: Instrument) -> Quote | RejectedQuote:
         try:
             ticker = self._call(self._venue.fetch_ticker, instrument.symbol)
         except UnknownSymbol:
-            return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+            return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
         return _quote(instrument, ticker, self._clock())
 
     def _call(self, method: Callable[..., Result], *arguments: object) -> Result:
@@ -192,7 +192,7 @@ class ThroughCcxt:
             )
         if isinstance(error, ccxt.AuthenticationError):
             variable = f"COINWATCH_EXCHANGES__{self.code.upper()}__API_KEY"
-            return ExchangeDenied(self.code, f"refuses the API key, or wants one: check {variable}")
+            return ExchangeDenied(self.code, f"rejects the API key, or wants one: check {variable}")
         if isinstance(error, ccxt.NotSupported | ccxt.BadRequest | ccxt.ArgumentsRequired | ccxt.InvalidProxySettings):
             return ExchangeDenied(self.code, f"ccxt cannot ask it for this ({self._reason(error)})")
         return ExchangeUnavailable(self.code, f"failed ({self._reason(error)})")
@@ -261,14 +261,14 @@ def _rebased(api: object, base_url: str, hostname: str) -> object:
     return base_url + urlsplit(api.replace("{hostname}", hostname)).path if isinstance(api, str) else api
 
 
-def _quote(instrument: Instrument, ticker: Any, received_at: datetime) -> Quote | RefusedQuote:
+def _quote(instrument: Instrument, ticker: Any, received_at: datetime) -> Quote | RejectedQuote:
     if ticker is None:
-        return refuse(instrument, Refusal.MALFORMED, "no ticker that ccxt could read")
+        return reject(instrument, RejectionReason.MALFORMED, "no ticker that ccxt could read")
     try:
         milliseconds = ticker.get("timestamp")
         observed_at = from_unix(milliseconds, per_second=1000) if milliseconds is not None else received_at
     except ValueError:
-        return refuse(instrument, Refusal.MALFORMED, ticker.get("timestamp"))
+        return reject(instrument, RejectionReason.MALFORMED, ticker.get("timestamp"))
     return check_quote(
         instrument,
         ticker.get("last"),

@@ -26,9 +26,9 @@ from coinwatch.exchanges.base import (
     try_parse,
 )
 from coinwatch.exchanges.http_client import Answer
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 from coinwatch.settings import ExchangeSettings, Settings
 
 PRODUCTS = "/products"
@@ -132,7 +132,7 @@ class Coinbase(Adapter):
             page_start = page_end + step
         return complete_candles(candles, interval_seconds, start, end, now)
 
-    def _fetch_ticker(self, instrument: Instrument) -> Quote | RefusedQuote:
+    def _fetch_ticker(self, instrument: Instrument) -> Quote | RejectedQuote:
         path = f"{PRODUCTS}/{url_quote(instrument.symbol, safe='')}/ticker"
         self._pace.wait()
         answer = self.client.get(path, expected={HTTPStatus.NOT_FOUND})
@@ -140,14 +140,14 @@ class Coinbase(Adapter):
             missing = self._not_found(answer, path, instrument)
             if not isinstance(missing, UnknownSymbol):
                 raise missing
-            return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+            return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
         ticker = try_parse(Ticker, answer.data)
         if ticker is None:
-            return refuse(instrument, Refusal.MALFORMED, answer.data)
+            return reject(instrument, RejectionReason.MALFORMED, answer.data)
         try:
             observed_at = parse_rfc3339(ticker.time)
         except ValueError:
-            return refuse(instrument, Refusal.MALFORMED, ticker.time)
+            return reject(instrument, RejectionReason.MALFORMED, ticker.time)
         return check_quote(
             instrument,
             ticker.price,
@@ -176,12 +176,12 @@ class Coinbase(Adapter):
 
 def _quote_of_the_day(
     instrument: Instrument, table: Mapping[str, object], received_at: datetime
-) -> Quote | RefusedQuote:
+) -> Quote | RejectedQuote:
     if instrument.symbol not in table:
-        return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
     stats = try_parse(Stats, table[instrument.symbol])
     if stats is None:
-        return refuse(instrument, Refusal.MALFORMED, table[instrument.symbol])
+        return reject(instrument, RejectionReason.MALFORMED, table[instrument.symbol])
     return check_quote(instrument, stats.stats_24hour.last, received_at, volume_24h=stats.stats_24hour.volume)
 
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from coinwatch.errors import ExchangeError
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 
 SIMPLE_PRICE = "/api/v3/simple/price"
 COINS_LIST = "/api/v3/coins/list"
@@ -56,7 +56,7 @@ class CoinGecko(Adapter):
         return [self.instrument(base, CURRENCY, symbol) for base, symbol in symbols.items() if symbol in listed]
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
-        results: list[Quote | RefusedQuote] = []
+        results: list[Quote | RejectedQuote] = []
         for first in range(0, len(instruments), IDS_PER_CALL):
             try:
                 results += self._fetch_some(instruments[first : first + IDS_PER_CALL])
@@ -77,7 +77,7 @@ class CoinGecko(Adapter):
         candles = [_candle(instrument, row, length) for row in self.rows(answer.data, path)]
         return complete_candles(candles, interval_seconds, start, end, answer.received_at)
 
-    def _fetch_some(self, instruments: Sequence[Instrument]) -> list[Quote | RefusedQuote]:
+    def _fetch_some(self, instruments: Sequence[Instrument]) -> list[Quote | RejectedQuote]:
         answer = self.client.get(
             SIMPLE_PRICE,
             {
@@ -94,18 +94,18 @@ class CoinGecko(Adapter):
 
 # {"bitcoin": {"usd": 96412.53, "usd_24h_vol": 38212345678.9, "last_updated_at": 1763618399}}
 # The fields are named after the currency, so this payload is a table rather than a struct.
-def _quote(instrument: Instrument, fields: object, received_at: datetime) -> Quote | RefusedQuote:
+def _quote(instrument: Instrument, fields: object, received_at: datetime) -> Quote | RejectedQuote:
     currency = instrument.quote.lower()
     if fields is None:
-        return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
     if not isinstance(fields, dict):
-        return refuse(instrument, Refusal.MALFORMED, fields)
+        return reject(instrument, RejectionReason.MALFORMED, fields)
     if currency not in fields:
-        return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.pair)
+        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.pair)
     try:
         observed_at = from_unix(fields.get("last_updated_at"))
     except ValueError:
-        return refuse(instrument, Refusal.MALFORMED, fields)
+        return reject(instrument, RejectionReason.MALFORMED, fields)
     price = fields[currency]
     volume = _in_base(fields.get(f"{currency}_24h_vol"), price)
     return check_quote(instrument, price, received_at, observed_at, volume_24h=volume)

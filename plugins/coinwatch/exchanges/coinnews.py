@@ -11,9 +11,9 @@ from urllib.parse import quote as url_quote
 
 from coinwatch.errors import ExchangeDenied
 from coinwatch.exchanges.base import Adapter, Wire, batch, one_by_one, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import parse_rfc3339
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 
 CURRENCY = "USD"
 
@@ -62,20 +62,20 @@ class Coinnews(Adapter):
         path = f"{_path(instrument)}/history"
         answer = self.client.get(path, expected={HTTPStatus.NOT_FOUND})
         if answer.status == HTTPStatus.NOT_FOUND:
-            return QuoteBatch(refused=[refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)])
+            return QuoteBatch(rejected=[reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)])
         points = [] if answer.data is None else self.rows(answer.data, path)
         results = batch(_historical(instrument, point, answer.received_at) for point in points)
-        return QuoteBatch(sorted(results.quotes, key=lambda quote: quote.observed_at), results.refused)
+        return QuoteBatch(sorted(results.quotes, key=lambda quote: quote.observed_at), results.rejected)
 
-    def _fetch_quote(self, instrument: Instrument) -> Quote | RefusedQuote:
+    def _fetch_quote(self, instrument: Instrument) -> Quote | RejectedQuote:
         if instrument.quote != CURRENCY:
-            return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.pair)
+            return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.pair)
         answer = self.client.get(_path(instrument), expected={HTTPStatus.NOT_FOUND})
         if answer.status == HTTPStatus.NOT_FOUND:
-            return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+            return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
         coin = try_parse(CoinData, answer.data)
         if coin is None:
-            return refuse(instrument, Refusal.MALFORMED, answer.data)
+            return reject(instrument, RejectionReason.MALFORMED, answer.data)
         return _quote(instrument, coin.value, coin.updated_at, answer.received_at)
 
 
@@ -83,16 +83,16 @@ def _path(instrument: Instrument) -> str:
     return f"/api/data/{url_quote(instrument.symbol, safe='')}"
 
 
-def _historical(instrument: Instrument, point: object, received_at: datetime) -> Quote | RefusedQuote:
+def _historical(instrument: Instrument, point: object, received_at: datetime) -> Quote | RejectedQuote:
     parsed = try_parse(HistoryPoint, point)
     if parsed is None:
-        return refuse(instrument, Refusal.MALFORMED, point)
+        return reject(instrument, RejectionReason.MALFORMED, point)
     return _quote(instrument, parsed.value, parsed.date, received_at)
 
 
-def _quote(instrument: Instrument, value: object, moment: str, received_at: datetime) -> Quote | RefusedQuote:
+def _quote(instrument: Instrument, value: object, moment: str, received_at: datetime) -> Quote | RejectedQuote:
     try:
         observed_at = parse_rfc3339(moment)
     except ValueError:
-        return refuse(instrument, Refusal.MALFORMED, moment)
+        return reject(instrument, RejectionReason.MALFORMED, moment)
     return check_quote(instrument, value, received_at, observed_at)

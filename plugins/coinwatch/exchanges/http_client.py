@@ -23,8 +23,8 @@ PAUSES: Mapping[int, tuple[timedelta, timedelta]] = {
 }
 # What a person can do about an answer that will not change by itself.
 ADVICE: Mapping[int, str] = {
-    401: "refuses the API key, or wants one: check {variable}",
-    403: "refuses this address or this API key: check {variable}, or run `coinwatch exchanges disable {exchange}`",
+    401: "rejects the API key, or wants one: check {variable}",
+    403: "rejects this address or this API key: check {variable}, or run `coinwatch exchanges disable {exchange}`",
     404: "has no {path}: check exchanges.{exchange}.base_url",
     451: "does not serve this country: set exchanges.{exchange}.base_url to a host that does, "
     "or run `coinwatch exchanges disable {exchange}`",

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, refuse
+from coinwatch.exchanges.validation import check_quote, reject
 
 ASSET_PAIRS = "/0/public/AssetPairs"
 TICKER = "/0/public/Ticker"
@@ -94,8 +94,8 @@ class Kraken(Adapter):
             return QuoteBatch()
         keys = self._keys(instruments)
         known = [instrument for instrument in instruments if instrument in keys]
-        results: list[Quote | RefusedQuote] = [
-            refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+        results: list[Quote | RejectedQuote] = [
+            reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
             for instrument in instruments
             if instrument not in keys
         ]
@@ -180,12 +180,12 @@ def _pair_parameter(names: Sequence[str]) -> dict[str, str | int]:
     return {"pair": ",".join(names)} if 0 < len(names) <= NAMES_PER_CALL else {}
 
 
-def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote | RefusedQuote:
+def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote | RejectedQuote:
     if row is None:
-        return refuse(instrument, Refusal.UNKNOWN_SYMBOL, instrument.symbol)
+        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
     ticker = try_parse(Ticker, row)
     if ticker is None:
-        return refuse(instrument, Refusal.MALFORMED, row)
+        return reject(instrument, RejectionReason.MALFORMED, row)
     return check_quote(
         instrument,
         ticker.c[0],

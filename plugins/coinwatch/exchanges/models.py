@@ -61,7 +61,7 @@ class Candle:
     trades: int | None = None
 
 
-class Refusal(StrEnum):
+class RejectionReason(StrEnum):
     """Why a quote did not enter."""
 
     NOT_A_NUMBER = "not_a_number"
@@ -75,12 +75,12 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedQuote:
+class RejectedQuote:
     """A quote that did not enter, with the exchange's raw value (shortened) for the log."""
 
     exchange: str
     symbol: str
-    reason: Refusal
+    reason: RejectionReason
     raw: str
 
 
@@ -93,7 +93,7 @@ class QuoteBatch:
     """
 
     quotes: Sequence[Quote] = ()
-    refused: Sequence[RefusedQuote] = ()
+    rejected: Sequence[RejectedQuote] = ()
     trouble: ExchangeError | None = None
 
 
@@ -130,7 +130,7 @@ class Exchange(Protocol):
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         """The latest quote of each instrument, in as few calls as the venue allows.
 
-        An instrument the exchange does not know is refused as ``unknown_symbol``; it never costs the others.
+        An instrument the exchange does not know is rejected as ``unknown_symbol``; it never costs the others.
         """
         ...
 

@@ -69,7 +69,7 @@ def _probe_one(code: str, settings: Settings) -> ProbeResult:
     took = time.monotonic() - started
     if batch.quotes:
         return ProbeResult(code, True, f"{exchange.name} answers in {took:.1f} s.")
-    reason = batch.refused[0].reason.replace("_", " ") if batch.refused else "no price"
+    reason = batch.rejected[0].reason.replace("_", " ") if batch.rejected else "no price"
     return ProbeResult(
         code, True, f"{exchange.name} answers in {took:.1f} s, but without {instrument.pair} ({reason})."
     )

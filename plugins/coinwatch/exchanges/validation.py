@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from coinwatch.exchanges.models import Candle, Instrument, Quote, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectionReason, RejectedQuote
 
 # A price outside these bounds is a broken feed; within them no percentage can overflow a double.
 LOWEST_PRICE = 1e-18
@@ -23,7 +23,7 @@ def check_quote(
     volume_24h: object = None,
     bid: object = None,
     ask: object = None,
-) -> Quote | RefusedQuote:
+) -> Quote | RejectedQuote:
     """A Quote from raw values (numbers or strings), or the reason against it.
 
     Only the price decides: a nonsensical volume, bid or ask becomes None. ``observed_at`` defaults to
@@ -31,10 +31,10 @@ def check_quote(
     """
     number = _number(price)
     if number is None:
-        return refuse(instrument, Refusal.NOT_A_NUMBER, price)
+        return reject(instrument, RejectionReason.NOT_A_NUMBER, price)
     problem = _price_problem(number)
     if problem is not None:
-        return refuse(instrument, problem, price)
+        return reject(instrument, problem, price)
     return Quote(
         instrument=instrument,
         price=number,
@@ -71,18 +71,18 @@ def check_candle(
     )
 
 
-def refuse(instrument: Instrument, reason: Refusal, raw: object) -> RefusedQuote:
-    """A RefusedQuote that carries the start of the raw value."""
-    return RefusedQuote(instrument.exchange, instrument.symbol, reason, repr(raw)[:RAW_LENGTH])
+def reject(instrument: Instrument, reason: RejectionReason, raw: object) -> RejectedQuote:
+    """A RejectedQuote that carries the start of the raw value."""
+    return RejectedQuote(instrument.exchange, instrument.symbol, reason, repr(raw)[:RAW_LENGTH])
 
 
-def _price_problem(price: float) -> Refusal | None:
+def _price_problem(price: float) -> RejectionReason | None:
     if not math.isfinite(price):
-        return Refusal.NOT_FINITE
+        return RejectionReason.NOT_FINITE
     if price <= 0:
-        return Refusal.NOT_POSITIVE
+        return RejectionReason.NOT_POSITIVE
     if not LOWEST_PRICE <= price <= HIGHEST_PRICE:
-        return Refusal.IMPLAUSIBLE
+        return RejectionReason.IMPLAUSIBLE
     return None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from coinwatch.errors import ExchangeDenied, RateLimited
 from coinwatch.exchanges.binance import Binance
-from coinwatch.exchanges.models import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -39,7 +39,7 @@ def test_the_whole_market_is_asked_for_where_that_weighs_less(
     batch = adapter.fetch_quotes([*instruments, instrument_of(adapter, "NOSUCHCOIN")])
 
     assert len(batch.quotes) == 850
-    assert [each.reason for each in batch.refused] == [Refusal.UNKNOWN_SYMBOL]
+    assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
     assert far_end.market.binance_used_weight == 80
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from coinwatch.errors import ConfigurationError
 from coinwatch.exchanges.ccxt_adapter import ThroughCcxt
-from coinwatch.exchanges.models import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -52,4 +52,4 @@ def test_an_exchange_without_a_call_for_all_tickers_is_asked_one_by_one(
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "NONE")])
 
     assert [quote.price for quote in batch.quotes] == [96_000.0, 3_350.0]
-    assert [each.reason for each in batch.refused] == [Refusal.UNKNOWN_SYMBOL]
+    assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]

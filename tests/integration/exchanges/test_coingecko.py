@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from coinwatch.exchanges.models import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -60,6 +60,6 @@ def test_a_price_without_its_time_is_refused(
     far_end.fail("coingecko", "json", body={"bitcoin": {"usd": 50_000}})
     adapter = open_adapter("coingecko")
 
-    (refused,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).refused
+    (rejected,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).rejected
 
-    assert refused.reason is Refusal.MALFORMED
+    assert rejected.reason is RejectionReason.MALFORMED

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coinwatch.exchanges.coinnews import Coinnews
-from coinwatch.exchanges.models import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -44,8 +44,8 @@ def test_a_time_that_is_none_refuses_the_quote(
     far_end.market.set_price("coinnews", "BTC", "USD", 5.0, at=text)
     adapter = open_adapter("coinnews")
 
-    assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).refused] == [
-        Refusal.MALFORMED
+    assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).rejected] == [
+        RejectionReason.MALFORMED
     ]
 
 
@@ -54,8 +54,8 @@ def test_no_history_is_an_empty_one(open_adapter: OpenAdapter, instrument_of: In
     assert isinstance(adapter, Coinnews)
 
     assert not adapter.fetch_history(instrument_of(adapter, "BTC")).quotes
-    assert [each.reason for each in adapter.fetch_history(instrument_of(adapter, "NONE")).refused] == [
-        Refusal.UNKNOWN_SYMBOL
+    assert [each.reason for each in adapter.fetch_history(instrument_of(adapter, "NONE")).rejected] == [
+        RejectionReason.UNKNOWN_SYMBOL
     ]
 
 
@@ -75,12 +75,12 @@ def test_its_history_comes_oldest_first_without_its_broken_points(
     history = adapter.fetch_history(instrument_of(adapter, "BTC"))
 
     assert [quote.price for quote in history.quotes] == [1.0, 3.0]
-    assert [each.reason for each in history.refused] == [Refusal.NOT_POSITIVE, Refusal.MALFORMED]
+    assert [each.reason for each in history.rejected] == [RejectionReason.NOT_POSITIVE, RejectionReason.MALFORMED]
 
 
 def test_it_knows_dollars_only(open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
     adapter = open_adapter("coinnews")
 
-    assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC", "EUR")]).refused] == [
-        Refusal.UNKNOWN_SYMBOL
+    assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC", "EUR")]).rejected] == [
+        RejectionReason.UNKNOWN_SYMBOL
     ]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Exchange, Instrument, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTES, VENUES
 from tests.support.ports import free_port
@@ -54,7 +54,7 @@ def test_a_quote_carries_price_volume_in_base_bid_ask_and_the_exchanges_time(
     assert quote.observed_at.tzinfo is UTC
     assert quote.volume_24h == (None if venue in WITHOUT_VOLUME else pytest.approx(12.5))
     assert (quote.bid, quote.ask) == ((None, None) if venue in WITHOUT_BID_AND_ASK else (50_000.0, 50_001.0))
-    assert not batch.refused
+    assert not batch.rejected
     assert batch.trouble is None
 
 
@@ -81,7 +81,7 @@ def test_two_hundred_instruments_arrive_each_with_its_own_price(
     batch = adapter.fetch_quotes([instrument_of(adapter, *pair.split("/")) for pair in pairs])
 
     assert {quote.instrument.pair: quote.price for quote in batch.quotes} == prices
-    assert not batch.refused
+    assert not batch.rejected
 
 
 def test_asking_for_nothing_asks_nothing(venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter) -> None:
@@ -107,17 +107,17 @@ def test_an_impossible_price_is_refused_with_its_raw_value_and_the_others_enter(
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "SOL")])
 
     assert sorted(quote.instrument.base for quote in batch.quotes) == ["BTC", "SOL"]
-    (refused,) = batch.refused
-    assert refused.exchange == venue
-    assert refused.symbol == adapter.symbol_for("ETH", QUOTES[venue])
-    assert refused.reason in {
-        Refusal.NOT_A_NUMBER,
-        Refusal.NOT_FINITE,
-        Refusal.NOT_POSITIVE,
-        Refusal.IMPLAUSIBLE,
-        Refusal.MALFORMED,
+    (rejected,) = batch.rejected
+    assert rejected.exchange == venue
+    assert rejected.symbol == adapter.symbol_for("ETH", QUOTES[venue])
+    assert rejected.reason in {
+        RejectionReason.NOT_A_NUMBER,
+        RejectionReason.NOT_FINITE,
+        RejectionReason.NOT_POSITIVE,
+        RejectionReason.IMPLAUSIBLE,
+        RejectionReason.MALFORMED,
     }
-    assert refused.raw
+    assert rejected.raw
 
 
 def test_nonsense_around_a_good_price_does_not_cost_the_price(
@@ -141,8 +141,8 @@ def test_an_unknown_symbol_is_refused_and_never_costs_the_others(
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in bases])
 
     assert [quote.instrument.base for quote in batch.quotes] == ["BTC", "ETH"]
-    assert {(each.symbol, each.reason) for each in batch.refused} == {
-        (adapter.symbol_for(base, QUOTES[venue]), Refusal.UNKNOWN_SYMBOL) for base in ("NOSUCHCOIN", "NORTHIS")
+    assert {(each.symbol, each.reason) for each in batch.rejected} == {
+        (adapter.symbol_for(base, QUOTES[venue]), RejectionReason.UNKNOWN_SYMBOL) for base in ("NOSUCHCOIN", "NORTHIS")
     }
     assert batch.trouble is None
 
@@ -155,7 +155,7 @@ def test_only_unknown_symbols_are_refused_without_an_error(
     batch = adapter.fetch_quotes([instrument_of(adapter, "NOSUCHCOIN")])
 
     assert not batch.quotes
-    assert [each.reason for each in batch.refused] == [Refusal.UNKNOWN_SYMBOL]
+    assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
 
 
 def test_the_same_answer_twice_gives_the_same_quote_twice(
@@ -301,7 +301,7 @@ def test_nobody_listening_is_worth_another_try_and_named(
     port = free_port()
     adapter = open_adapter(venue, base_url=f"http://127.0.0.1:{port}")
 
-    with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection refused\)"):
+    with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection rejected\)"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 

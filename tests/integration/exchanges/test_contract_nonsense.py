@@ -50,7 +50,7 @@ def test_json_of_another_shape_raises_nothing_of_pythons_own(
         pass
     else:
         assert not batch.quotes
-        assert batch.refused
+        assert batch.rejected
 
     with suppress(ExchangeError):
         assert adapter.list_instruments() == []
@@ -79,7 +79,7 @@ def test_a_payload_with_any_value_replaced_costs_at_most_that_exchanges_turn(
         assert math.isfinite(quote.price)
         assert quote.price > 0
         assert quote.observed_at.tzinfo is UTC
-    assert len(batch.quotes) + len(batch.refused) == 1
+    assert len(batch.quotes) + len(batch.rejected) == 1
 
 
 def places(payload: object) -> list[tuple[object, ...]]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
-from coinwatch.exchanges.models import Refusal
+from coinwatch.exchanges.models import RejectionReason
 from coinwatch.prices.candles.storage import count_stale, refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions, prepare_partitions
 from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
@@ -239,7 +239,7 @@ def test_a_run_that_dies_leaves_whole_days_and_the_next_goes_on(
 def test_a_quote_older_than_what_is_kept_does_not_bring_its_day_back(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     drop_old_prices(catalog, settings, LATER, sleep=never)
-    assert load(catalog, quote(99, 0.5), now=LATER).refused == {Refusal.TOO_OLD: 1}
+    assert load(catalog, quote(99, 0.5), now=LATER).rejected == {RejectionReason.TOO_OLD: 1}
     assert days(catalog) == []
 
 

@@ -41,8 +41,8 @@ class Outcome:
     server took; ``in_flight``: mails that it had and whose mark was not committed at the moment of the fault, and
     what a frozen sender had in hand.
     ``beyond``: copies that this does not explain, more than one of a mail, mails under another
-    Message-ID than the outbox has, alerts told in two mails or that should not be. ``refused``:
-    alerts in mails that the server refused for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
+    Message-ID than the outbox has, alerts told in two mails or that should not be. ``rejected``:
+    alerts in mails that the server rejected for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
     those of libraries. Seconds from the kill, or from when Postgres was back, to the first mail taken, and to the last;
     None where none was left.
     """
@@ -53,7 +53,7 @@ class Outcome:
     doubled: int
     in_flight: int
     beyond: list[str]
-    refused: int
+    rejected: int
     disabled: int
     first_seconds: float | None
     last_seconds: float | None
@@ -216,7 +216,7 @@ class Run:
     def _outcome(self, taken: list[Taken], struck_at: float) -> Outcome:
         told = alerts_of(self.engine)
         copies = Counter(mail.message_id for mail in self.mail.taken)
-        refused = {alert.alert for alert in told if alert.status == "failed" and alert.message_id not in copies}
+        rejected = {alert.alert for alert in told if alert.status == "failed" and alert.message_id not in copies}
         read = {alert.alert for alert in told if alert.message_id in copies and _tells(self.mail.taken, alert)}
         doubled = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
         in_flight = self._in_flight | self._in_trouble(taken)
@@ -230,11 +230,11 @@ class Run:
         return Outcome(
             alerts=len(self.expected),
             mails=len(copies),
-            lost=len(self.expected - read - refused),
+            lost=len(self.expected - read - rejected),
             doubled=sum(doubled.values()),
             in_flight=len(in_flight),
             beyond=beyond,
-            refused=len(refused),
+            rejected=len(rejected),
             disabled=self._count("SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL"),
             first_seconds=min(after, default=None),
             last_seconds=max(after, default=None),

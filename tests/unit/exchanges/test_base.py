@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.base import Pace, aligned, complete_candles, one_by_one
-from coinwatch.exchanges.models import Candle, Instrument, Quote, RefusedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote
 from coinwatch.exchanges.validation import check_quote
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -79,7 +79,7 @@ def test_candles_come_out_sorted_once_each_complete_and_within_the_bounds(places
 
 
 def test_one_failing_instrument_leaves_the_others_and_is_told() -> None:
-    def fetch(instrument: Instrument) -> Quote | RefusedQuote:
+    def fetch(instrument: Instrument) -> Quote | RejectedQuote:
         if instrument is INSTRUMENTS[3]:
             raise ExchangeUnavailable("binance", "failed")
         return check_quote(instrument, 1.0, NOW)
@@ -102,7 +102,7 @@ def test_an_exchange_in_trouble_is_not_asked_for_every_instrument(error: Exchang
     calls = []
     lock = threading.Lock()
 
-    def fetch(instrument: Instrument) -> Quote | RefusedQuote:
+    def fetch(instrument: Instrument) -> Quote | RejectedQuote:
         with lock:
             calls.append(instrument)
         raise error
@@ -116,7 +116,7 @@ def test_an_exchange_in_trouble_is_not_asked_for_every_instrument(error: Exchang
 def test_a_wish_for_a_pause_is_told_before_other_trouble() -> None:
     errors = iter([ExchangeUnavailable("binance", "down"), RateLimited("binance", "pause", NOW)])
 
-    def fetch(instrument: Instrument) -> Quote | RefusedQuote:
+    def fetch(instrument: Instrument) -> Quote | RejectedQuote:
         raise next(errors)
 
     with pytest.raises(RateLimited):

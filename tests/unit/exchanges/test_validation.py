@@ -1,4 +1,4 @@
-"""The gate: what becomes a quote or a candle, and what is refused."""
+"""The gate: what becomes a quote or a candle, and what is rejected."""
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.exchanges.models import Instrument, Quote, Refusal, RefusedQuote
+from coinwatch.exchanges.models import Instrument, Quote, RejectionReason, RejectedQuote
 from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, check_candle, check_quote
 
 INSTRUMENT = Instrument("kraken", "BTC", "USD", "XBTUSD")
@@ -34,7 +34,7 @@ def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
 ) -> None:
     result = check_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
 
-    if isinstance(result, RefusedQuote):
+    if isinstance(result, RejectedQuote):
         assert result.raw == repr(raw)[:120]
         return
     assert math.isfinite(result.price)
@@ -46,26 +46,26 @@ def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (None, Refusal.NOT_A_NUMBER),
-        (True, Refusal.NOT_A_NUMBER),
-        ("", Refusal.NOT_A_NUMBER),
-        ("1_000", Refusal.NOT_A_NUMBER),
-        ([1], Refusal.NOT_A_NUMBER),
-        (10**400, Refusal.NOT_A_NUMBER),
-        ("NaN", Refusal.NOT_FINITE),
-        (math.inf, Refusal.NOT_FINITE),
-        ("1e999", Refusal.NOT_FINITE),
-        (0, Refusal.NOT_POSITIVE),
-        ("-0.0", Refusal.NOT_POSITIVE),
-        (-1, Refusal.NOT_POSITIVE),
-        (1e16, Refusal.IMPLAUSIBLE),
-        (1e-19, Refusal.IMPLAUSIBLE),
+        (None, RejectionReason.NOT_A_NUMBER),
+        (True, RejectionReason.NOT_A_NUMBER),
+        ("", RejectionReason.NOT_A_NUMBER),
+        ("1_000", RejectionReason.NOT_A_NUMBER),
+        ([1], RejectionReason.NOT_A_NUMBER),
+        (10**400, RejectionReason.NOT_A_NUMBER),
+        ("NaN", RejectionReason.NOT_FINITE),
+        (math.inf, RejectionReason.NOT_FINITE),
+        ("1e999", RejectionReason.NOT_FINITE),
+        (0, RejectionReason.NOT_POSITIVE),
+        ("-0.0", RejectionReason.NOT_POSITIVE),
+        (-1, RejectionReason.NOT_POSITIVE),
+        (1e16, RejectionReason.IMPLAUSIBLE),
+        (1e-19, RejectionReason.IMPLAUSIBLE),
     ],
 )
-def test_each_impossible_price_has_its_reason(raw: object, reason: Refusal) -> None:
+def test_each_impossible_price_has_its_reason(raw: object, reason: RejectionReason) -> None:
     result = check_quote(INSTRUMENT, raw, NOW)
 
-    assert isinstance(result, RefusedQuote)
+    assert isinstance(result, RejectedQuote)
     assert result.reason is reason
 
 

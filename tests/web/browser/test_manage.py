@@ -28,7 +28,7 @@ ADA = "ada@example.org"
 FIRED = sa.text("""
   INSERT INTO alerts (subscription_id, observed_at, price, reference, change_percent, late, state, created_at)
   SELECT :id, CAST(:newest AS timestamptz) - make_interval(mins => step), 43210.5 + step, 43000, 1.5 - step, step = 2,
-         CASE step WHEN 1 THEN 'held' ELSE 'told' END, :newest
+         CASE step WHEN 1 THEN 'held' ELSE 'notified' END, :newest
   FROM generate_series(1, :count) step ORDER BY step DESC
 """)
 # Marks what has the focus, and whether that can be seen; false once the focus has left the page's content.

@@ -23,7 +23,7 @@ ADA, BOB = "ada@example.org", "bob@example.org"
 HTML = {"Accept": "text/html"}
 TELL = sa.text("""
   INSERT INTO alerts (subscription_id, observed_at, price, reference, reference_at, change_percent, state, created_at)
-  SELECT :id, CAST(:newest AS timestamptz) - make_interval(mins => step), 100 + step, 100, NULL, step, 'told', :newest
+  SELECT :id, CAST(:newest AS timestamptz) - make_interval(mins => step), 100 + step, 100, NULL, step, 'notified', :newest
   FROM generate_series(1, :count) step ORDER BY step DESC
 """)
 

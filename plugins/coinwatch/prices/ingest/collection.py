@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import ConfigurationError, ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, Refusal
+from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, RejectionReason
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import watched_instruments
-from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_refusals
+from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
 from coinwatch.settings import Settings
 
 PAUSE_BETWEEN_TRIES_SECONDS = 1.0
@@ -40,7 +40,7 @@ class CollectResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON and so for Airflow's XCom."""
         values = asdict(self)
-        values["loaded"]["refused"] = {reason.value: count for reason, count in self.loaded.refused.items()}
+        values["loaded"]["rejected"] = {reason.value: count for reason, count in self.loaded.rejected.items()}
         values["blocked_until"] = self.blocked_until.isoformat() if self.blocked_until else None
         return values
 
@@ -48,12 +48,12 @@ class CollectResult:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The result that ``as_dict`` made the values of."""
         loaded = values["loaded"]
-        refused = {Refusal(reason): count for reason, count in loaded["refused"].items()}
+        rejected = {RejectionReason(reason): count for reason, count in loaded["rejected"].items()}
         rest = values["blocked_until"]
         return cls(
             **{
                 **values,
-                "loaded": LoadResult(**{**loaded, "refused": refused}),
+                "loaded": LoadResult(**{**loaded, "rejected": rejected}),
                 "blocked_until": datetime.fromisoformat(rest) if rest else None,
             }
         )
@@ -97,22 +97,22 @@ def collect_exchange(
             with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
                 batch = _fetch(adapter, list(instruments), sleep)
             if instruments and not batch.quotes:
-                raise batch.trouble or _nothing_usable(code, [quote.reason for quote in batch.refused])
+                raise batch.trouble or _nothing_usable(code, [quote.reason for quote in batch.rejected])
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
             raise
         fetch_seconds = time.monotonic() - started
 
-    log_refusals(batch.refused)
+    log_rejections(batch.rejected)
     max_age = timedelta(days=settings.quote_max_age_days)
     loaded = load_quotes(engine, instruments, batch.quotes, now=clock(), max_age=max_age)
-    refused = Counter(quote.reason for quote in batch.refused) + Counter(loaded.refused)
-    loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, refused)
+    rejected = Counter(quote.reason for quote in batch.rejected) + Counter(loaded.rejected)
+    loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, rejected)
     result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
     _log(result)
     trouble = batch.trouble
     if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
-        trouble = _nothing_usable(code, list(refused.elements()))
+        trouble = _nothing_usable(code, list(rejected.elements()))
     if trouble:
         _record_failure(engine, status.id, trouble, clock())
         raise trouble
@@ -141,10 +141,10 @@ def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[fl
         return first
     log.warning("exchange failed, trying again", exchange=adapter.code, error=first.trouble.reason)
     sleep(PAUSE_BETWEEN_TRIES_SECONDS)
-    answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.refused}
+    answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.rejected}
     missing = [item for item in instruments if item not in answered and item.symbol not in answered]
     second = _fetch_once(adapter, missing)
-    return QuoteBatch([*first.quotes, *second.quotes], [*first.refused, *second.refused], second.trouble)
+    return QuoteBatch([*first.quotes, *second.quotes], [*first.rejected, *second.rejected], second.trouble)
 
 
 def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
@@ -154,10 +154,10 @@ def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
         return QuoteBatch(trouble=error)
 
 
-def _nothing_usable(code: str, refused: Sequence[Refusal]) -> ExchangeUnavailable:
-    reasons = ", ".join(sorted({reason.value for reason in refused})) or "the answer was empty"
-    clock = "; is this machine's clock right?" if {Refusal.FROM_THE_FUTURE, Refusal.TOO_OLD} & set(refused) else ""
-    return ExchangeUnavailable(code, f"answered, but with no usable price of {len(refused)} ({reasons}{clock})")
+def _nothing_usable(code: str, rejected: Sequence[RejectionReason]) -> ExchangeUnavailable:
+    reasons = ", ".join(sorted({reason.value for reason in rejected})) or "the answer was empty"
+    clock = "; is this machine's clock right?" if {RejectionReason.FROM_THE_FUTURE, RejectionReason.TOO_OLD} & set(rejected) else ""
+    return ExchangeUnavailable(code, f"answered, but with no usable price of {len(rejected)} ({reasons}{clock})")
 
 
 def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
@@ -183,6 +183,6 @@ def _log(result: CollectResult) -> None:
         inserted=result.loaded.inserted,
         repeated=result.loaded.repeated,
         conflicting=result.loaded.conflicting,
-        refused={reason.value: count for reason, count in result.loaded.refused.items()},
+        rejected={reason.value: count for reason, count in result.loaded.rejected.items()},
         fetch_seconds=round(result.fetch_seconds, 3),
     )

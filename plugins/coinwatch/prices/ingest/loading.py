@@ -17,8 +17,8 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import driver_connection, statement, transaction
-from coinwatch.exchanges.models import Instrument, Quote, Refusal, RefusedQuote
-from coinwatch.exchanges.validation import refuse
+from coinwatch.exchanges.models import Instrument, Quote, RejectionReason, RejectedQuote
+from coinwatch.exchanges.validation import reject
 from coinwatch.prices.ingest.partitions import ensure_partitions
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
@@ -40,13 +40,13 @@ class LoadResult:
     """What became of a batch of quotes; the four counts add up to its size.
 
     ``repeated`` were there already with the same price; ``conflicting`` were there with another price and
-    changed nothing; ``refused`` never entered, by reason.
+    changed nothing; ``rejected`` never entered, by reason.
     """
 
     inserted: int = 0
     repeated: int = 0
     conflicting: int = 0
-    refused: Mapping[Refusal, int] = field(default_factory=dict)
+    rejected: Mapping[RejectionReason, int] = field(default_factory=dict)
 
 
 def load_quotes(
@@ -61,36 +61,36 @@ def load_quotes(
 
     Their candles are made by the next ``refresh_candles``.
 
-    A quote more than 5 s ahead of ``now`` or older than ``max_age`` is refused, logged and counted.
+    A quote more than 5 s ahead of ``now`` or older than ``max_age`` is rejected, logged and counted.
     Raises DatabaseError; then nothing was loaded.
     """
-    accepted, refused = _sift(quotes, now, max_age)
+    accepted, rejected = _sift(quotes, now, max_age)
     counts = _load(engine, _rows(instrument_ids, accepted))
-    return LoadResult(*counts, refused=Counter(quote.reason for quote in refused))
+    return LoadResult(*counts, rejected=Counter(quote.reason for quote in rejected))
 
 
-def log_refusals(refused: Sequence[RefusedQuote]) -> None:
-    """One line per refused quote, with the raw value."""
-    for quote in refused:
+def log_rejections(rejected: Sequence[RejectedQuote]) -> None:
+    """One line per rejected quote, with the raw value."""
+    for quote in rejected:
         log.warning(
-            "quote refused", exchange=quote.exchange, symbol=quote.symbol, reason=quote.reason.value, raw=quote.raw
+            "quote rejected", exchange=quote.exchange, symbol=quote.symbol, reason=quote.reason.value, raw=quote.raw
         )
 
 
-def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[list[Quote], list[RefusedQuote]]:
+def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[list[Quote], list[RejectedQuote]]:
     latest, earliest = now + FUTURE_TOLERANCE, now - max_age
     accepted = [quote for quote in quotes if earliest <= quote.observed_at <= latest]
-    refused = [
-        refuse(
+    rejected = [
+        reject(
             quote.instrument,
-            Refusal.FROM_THE_FUTURE if quote.observed_at > latest else Refusal.TOO_OLD,
+            RejectionReason.FROM_THE_FUTURE if quote.observed_at > latest else RejectionReason.TOO_OLD,
             quote.observed_at.isoformat(),
         )
         for quote in quotes
         if not earliest <= quote.observed_at <= latest
     ]
-    log_refusals(refused)
-    return accepted, refused
+    log_rejections(rejected)
+    return accepted, rejected
 
 
 def _rows(instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> list[Row]:
@@ -177,7 +177,7 @@ def _count_conflicts(connection: Connection) -> int:
             "quote conflicts with the stored one",
             instrument_id=row.instrument_id,
             observed_at=row.observed_at.isoformat(),
-            refused=row.refused,
+            rejected=row.rejected,
             stored=row.stored,
         )
     return len(conflicts)

@@ -20,7 +20,7 @@ ZERO = timedelta()
 class Progress:
     """How far the ``number``th of so many files is: what it holds, the part that has been read (0 to 1), its rows.
 
-    ``refused`` counts rows by reason; ``examples`` are the first of them, with their line and raw value.
+    ``rejected`` counts rows by reason; ``examples`` are the first of them, with their line and raw value.
     """
 
     path: str
@@ -30,16 +30,16 @@ class Progress:
     part: float = 0.0
     passed: int = 0
     stored: StoreResult = field(default_factory=StoreResult)
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
         """Rows looked at so far."""
-        return self.passed + self.refused.total()
+        return self.passed + self.rejected.total()
 
-    def refuse(self, line: int, reason: str, raw: object) -> None:
-        self.refused[reason] += 1
+    def reject(self, line: int, reason: str, raw: object) -> None:
+        self.rejected[reason] += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(f"line {line} {reason}: {str(raw)[:RAW_LENGTH]}")
 
@@ -67,16 +67,16 @@ class Gate:
     ) -> Candle | None:
         """The candle; None, and counted with its reason, if it cannot be one or is not over yet."""
         if (opened_at - EPOCH) % self._width != ZERO:
-            self.done.refuse(line, f"does not open on a {self._resolution} boundary", opened_at.isoformat())
+            self.done.reject(line, f"does not open on a {self._resolution} boundary", opened_at.isoformat())
         elif opened_at > self._last:
-            self.done.refuse(line, "is not over yet", opened_at.isoformat())
+            self.done.reject(line, "is not over yet", opened_at.isoformat())
         elif opened_at < EARLIEST:
-            self.done.refuse(line, f"lies before {EARLIEST:%Y}, before there was any coin", opened_at.isoformat())
+            self.done.reject(line, f"lies before {EARLIEST:%Y}, before there was any coin", opened_at.isoformat())
         else:
             try:
                 candle = check_candle(instrument, opened_at, prices, volume, trades)
             except ValueError as error:
-                self.done.refuse(line, f"is refused, {error}", ",".join(map(str, prices)))
+                self.done.reject(line, f"is rejected, {error}", ",".join(map(str, prices)))
             else:
                 self.done.passed += 1
                 return candle

@@ -52,7 +52,7 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """What became of one file. ``refused`` counts rows by reason; ``examples`` are the first of them, with their line.
+    """What became of one file. ``rejected`` counts rows by reason; ``examples`` are the first of them, with their line.
 
     ``problem`` is the sentence against the file where it could not be read, or not to its end.
     """
@@ -61,7 +61,7 @@ class ImportedFile:
     contents: str
     rows: int
     stored: StoreResult
-    refused: Mapping[str, int]
+    rejected: Mapping[str, int]
     examples: Sequence[str]
     problem: str | None
 
@@ -83,7 +83,7 @@ def import_files(
 ) -> ImportResult:
     """Import files, and folders of our own Parquet, from any fsspec address; then make the coarser candles.
 
-    A file that cannot be read costs only itself. A candle that is not over by ``now`` is refused. ``report`` is called
+    A file that cannot be read costs only itself. A candle that is not over by ``now`` is rejected. ``report`` is called
     after every 50,000 rows. Raises DatabaseError, and NotFound, InvalidRequest or StorageError for a path that leads
     nowhere.
     """
@@ -131,13 +131,13 @@ def _import_file(
             restore(engine, system, path, instruments, now, done, report, options.exchange, options.resolution)
         else:
             _import_text(engine, system, path, options, instruments, now, done, report)
-        if done.rows and sum(done.refused.values()) == done.rows:
+        if done.rows and sum(done.rejected.values()) == done.rows:
             raise InvalidRequest("file", f"{path} has no row that can be stored: {done.examples[0]}.")
     except (RequestError, StorageError) as error:
         problem = str(error)
     done.part = 1.0
     report(done)
-    return ImportedFile(path, done.contents, done.rows, done.stored, done.refused, done.examples, problem)
+    return ImportedFile(path, done.contents, done.rows, done.stored, done.rejected, done.examples, problem)
 
 
 def _is_parquet(system: AbstractFileSystem, path: str, wanted: Format) -> bool:
@@ -201,7 +201,7 @@ def _checked(
 ) -> Iterator[Candle]:
     for row in raw:
         if isinstance(row, rows.BadRow):
-            gate.done.refuse(row.line, row.reason, row.raw)
+            gate.done.reject(row.line, row.reason, row.raw)
             continue
         candle = gate.check(
             row.line, known.instrument, row.opened_at, row.prices, row.volume if volume else None, row.trades

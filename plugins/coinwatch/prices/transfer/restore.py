@@ -60,9 +60,9 @@ def _known(
         known = instruments.get(row.exchange, row.base, row.quote)
         if known is None:
             pair = f"{row.base}/{row.quote} at {row.exchange}"
-            done.refuse(row.line, "is of an instrument that is not in the tables", pair)
+            done.reject(row.line, "is of an instrument that is not in the tables", pair)
         elif row.moment is None:
-            done.refuse(row.line, "has no time", row.values)
+            done.reject(row.line, "has no time", row.values)
         else:
             yield known, row
 
@@ -87,7 +87,7 @@ def _candles(rows: Iterator[tuple[KnownInstrument, lake.LakeRow]], gate: Gate) -
     for (instrument_id, instrument), row in rows:
         opening, high, low, close, volume, trades, samples, source = row.values
         if source not in SOURCES:
-            gate.done.refuse(row.line, "is of an unknown source", source)
+            gate.done.reject(row.line, "is of an unknown source", source)
             continue
         candle = gate.check(row.line, instrument, row.moment, (opening, high, low, close), volume, trades)
         if candle is not None:
@@ -110,9 +110,9 @@ def _restore_prices(
         loaded = load_quotes(engine, ids, batch, now=now, max_age=now - EARLIEST)
         done.stored += StoreResult(loaded.inserted, 0, loaded.repeated)
         if loaded.conflicting:
-            done.refused["contradicts the price stored for that moment"] += loaded.conflicting
-        for reason, number in loaded.refused.items():
-            done.refused[f"is refused, {reason.value.replace('_', ' ')}"] += number
+            done.rejected["contradicts the price stored for that moment"] += loaded.conflicting
+        for reason, number in loaded.rejected.items():
+            done.rejected[f"is rejected, {reason.value.replace('_', ' ')}"] += number
         done.passed += loaded.inserted + loaded.repeated
         done.part = done.rows / size
         report(done)
@@ -130,4 +130,4 @@ def _quotes(
         if isinstance(quote, Quote):
             yield quote
         else:
-            done.refuse(row.line, f"is refused, {quote.reason.value.replace('_', ' ')}", quote.raw)
+            done.reject(row.line, f"is rejected, {quote.reason.value.replace('_', ' ')}", quote.raw)

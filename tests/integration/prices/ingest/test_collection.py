@@ -169,7 +169,7 @@ def test_nonsense_prices_stay_outside_and_are_counted(
 ) -> None:
     far_end.market.set_price("binance", "BTC", "USDT", "NaN")
     result = collect(catalog, settings, "binance")
-    assert {reason.value: count for reason, count in result.loaded.refused.items()} == {"not_finite": 1}
+    assert {reason.value: count for reason, count in result.loaded.rejected.items()} == {"not_finite": 1}
     assert result.loaded.inserted == 1
 
 

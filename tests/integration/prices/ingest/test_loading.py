@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
-from coinwatch.exchanges.models import Refusal
+from coinwatch.exchanges.models import RejectionReason
 from tests.support.quotes import at, load, quote
 
 
@@ -45,8 +45,8 @@ def test_of_two_quotes_for_one_moment_in_a_batch_the_first_counts(catalog: sa.En
 def test_quotes_from_the_future_and_from_long_ago_are_refused(catalog: sa.Engine) -> None:
     soon, late = at(5 / 60), at(5.1 / 60)
     assert load(catalog, quote(1.0, 5 / 60), now=at(0)).inserted == 1, f"{soon} is within 5 s"
-    refused = load(catalog, quote(1.0, 5.1 / 60), quote(1.0, -60 * 24 * 31), now=at(0)).refused
-    assert refused == {Refusal.FROM_THE_FUTURE: 1, Refusal.TOO_OLD: 1}, late
+    rejected = load(catalog, quote(1.0, 5.1 / 60), quote(1.0, -60 * 24 * 31), now=at(0)).rejected
+    assert rejected == {RejectionReason.FROM_THE_FUTURE: 1, RejectionReason.TOO_OLD: 1}, late
 
 
 def test_a_late_quote_finds_its_day_although_no_partition_was_made_ahead(catalog: sa.Engine) -> None:
@@ -59,7 +59,7 @@ def test_a_late_quote_finds_its_day_although_no_partition_was_made_ahead(catalog
 def test_an_empty_batch_is_no_work(catalog: sa.Engine) -> None:
     from coinwatch.prices.ingest.loading import LoadResult, load_quotes
 
-    assert load_quotes(catalog, {}, [], now=at(0), max_age=timedelta(days=1)) == LoadResult(refused={})
+    assert load_quotes(catalog, {}, [], now=at(0), max_age=timedelta(days=1)) == LoadResult(rejected={})
 
 
 @hypothesis_settings(max_examples=30)
@@ -74,7 +74,7 @@ def test_every_quote_is_counted_exactly_once(catalog: sa.Engine, given_quotes: l
     batch = [quote(price, minute, exchange) for minute, price, exchange in given_quotes]
     before = len(stored(catalog))
     result = load(catalog, *batch, now=at(10))
-    assert result.inserted + result.repeated + result.conflicting + sum(result.refused.values()) == len(batch)
+    assert result.inserted + result.repeated + result.conflicting + sum(result.rejected.values()) == len(batch)
     assert len(stored(catalog)) == before + result.inserted
 
 

@@ -169,7 +169,7 @@ def test_a_column_says_its_unit_and_moments_say_utc(export: Export, tmp_path: Pa
     assert str(schema.field("opened_at").type) == "timestamp[us, tz=UTC]"
     assert b"base currency" in schema.field("volume").metadata[b"unit"]
     assert schema.metadata[b"coinwatch.exchange"] == b"binance"
-    assert "exchange" not in schema.names, "BigQuery refuses a partition's column that is in the file too"
+    assert "exchange" not in schema.names, "BigQuery rejects a partition's column that is in the file too"
 
 
 def test_what_duckdb_made_of_our_files_can_be_imported(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
@@ -199,9 +199,9 @@ def test_of_files_that_are_not_quite_ours_only_the_bad_rows_are_refused(
     frame.loc[3, "opened_at"] += pd.Timedelta(seconds=1)
     frame.to_parquet(path)
     file = read_back(filled, path).files[0]
-    assert file.refused == {
+    assert file.rejected == {
         "is of an instrument that is not in the tables": 1,
-        "is refused, a price is missing or out of bounds": 1,
+        "is rejected, a price is missing or out of bounds": 1,
         "is of an unknown source": 1,
         "does not open on a 1h boundary": 1,
     }

@@ -193,16 +193,16 @@ def test_rows_that_cannot_be_candles_are_counted_and_shown_and_cost_no_others(
     path = written(tmp_path / "c.csv", text.replace(rows[-1].opened_at.isoformat(), now.isoformat()))
     file = only(imports(path, now=now + timedelta(seconds=59), **KRAKEN))
     assert file.stored == StoreResult(2, 0, 0)
-    assert file.refused == {
-        "is refused, the prices contradict each other": 1,
-        "is refused, a price is missing or out of bounds": 3,
+    assert file.rejected == {
+        "is rejected, the prices contradict each other": 1,
+        "is rejected, a price is missing or out of bounds": 3,
         "does not open on a 1m boundary": 1,
         "lies before 2009, before there was any coin": 1,
         "is not over yet": 1,
         "has not the header's number of columns": 1,
         "has no readable time": 1,
     }
-    assert file.examples[0] == "line 3 is refused, the prices contradict each other: 101.1,1,91.5,102"
+    assert file.examples[0] == "line 3 is rejected, the prices contradict each other: 101.1,1,91.5,102"
     assert len(file.examples) == 5
     assert stored(catalog) == expected([good[0], good[7]], "kraken BTC/USD")
 
@@ -232,7 +232,7 @@ def test_what_is_no_candle_file_is_one_sentence_and_stores_nothing(
 ) -> None:
     file = only(imports(written(tmp_path / name, contents), **({} if "USDT" in name else KRAKEN)))
     if sentence is None:
-        assert file.refused == {"has not the header's number of columns": 1}
+        assert file.rejected == {"has not the header's number of columns": 1}
         return
     assert sentence in str(file.problem)
     assert stored(catalog) == []
@@ -274,8 +274,8 @@ def test_rows_of_another_symbol_are_refused(catalog: sa.Engine, imports: Import,
     text = cryptodatadownload_csv(CANDLES).replace("BTCUSDT", "ETHUSDT", 1)
     text = text.replace("BTCUSDT,102", "DOGEUSDT,102")
     file = only(imports(written(tmp_path / "Binance_ETHUSDT_minute.csv", text)))
-    assert sum(file.refused.values()) == 4
-    assert file.refused == {"is of another symbol": 4}
+    assert sum(file.rejected.values()) == 4
+    assert file.rejected == {"is of another symbol": 4}
 
 
 def test_a_path_that_leads_nowhere(imports: Import, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class CandleFile:
 def unix_moment(text: str) -> datetime:
     """A Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by its size; ValueError if none.
 
-    Exact: the digits are never read as a float. Excel's 1.6461E+12 has lost its minutes and is refused.
+    Exact: the digits are never read as a float. Excel's 1.6461E+12 has lost its minutes and is rejected.
     """
     match = UNIX.fullmatch(text.strip())
     if not match:
