@@ -30,28 +30,28 @@ def main() -> None:
     home = make_home()
     shutil.copytree(PROJECT / "benchmarks" / "cycle" / "dags", home / "dags")
     shutil.copy(PROJECT / "dags" / "collect_prices.py", home / "dags")
-    with ExchangeServer() as far_end, smtp_sink() as sink:
-        write_configuration(home / "coinwatch.toml", far_end)
+    with ExchangeServer() as exchange_server, smtp_sink() as sink:
+        write_configuration(home / "coinwatch.toml", exchange_server)
         settings = {
             "COINWATCH_CONFIG": str(home / "coinwatch.toml"),
             "COINWATCH_SMTP_URL": sink.url,
             "COINWATCH_COLLECT_SCHEDULE_MINUTES": "1440",
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             # The stack points coinnews at its own server; here it is the far end's.
-            "COINWATCH_EXCHANGES__COINNEWS__BASE_URL": far_end.base_url("coinnews"),
+            "COINWATCH_EXCHANGES__COINNEWS__BASE_URL": exchange_server.base_url("coinnews"),
         }
         with running_stack(home, settings) as stack:
-            figures = measure(stack, far_end, arguments.rounds)
+            figures = measure(stack, exchange_server, arguments.rounds)
         figures["mails"] = sink.messages
     show(figures, as_json=arguments.json)
 
 
-def measure(stack: Stack, far_end: ExchangeServer, rounds: int) -> dict[str, Any]:
+def measure(stack: Stack, exchange_server: ExchangeServer, rounds: int) -> dict[str, Any]:
     """Durations of both DAGs' runs in seconds, one warm-up each left out."""
     durations: dict[str, list[float]] = {OURS: [], LIMIT: []}
     tasks: dict[str, list[float]] = {}
     for number in range(rounds + 2):
-        move_prices(far_end, number % 2)
+        move_prices(exchange_server, number % 2)
         for dag in (OURS, LIMIT):
             run = run_dag(stack, dag)
             if number > 1:

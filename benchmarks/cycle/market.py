@@ -29,9 +29,9 @@ FROM people JOIN watched ON watched.n = people.n %% (SELECT count(*) FROM watche
 WATERMARKS = "INSERT INTO evaluation_watermarks SELECT DISTINCT instrument_id, now() FROM subscriptions"
 
 
-def write_configuration(path: Path, far_end: ExchangeServer) -> None:
+def write_configuration(path: Path, exchange_server: ExchangeServer) -> None:
     """A configuration that watches everything the far end lists."""
-    pairs = {venue: far_end.market.generate(venue, INSTRUMENTS) for venue in VENUES}
+    pairs = {venue: exchange_server.market.generate(venue, INSTRUMENTS) for venue in VENUES}
     bases = sorted({pair.split("/")[0] for listed in pairs.values() for pair in listed})
     lines = ["[coins]"]
     lines += [f'{base} = {{ name = "{base}", coingecko_id = "{coingecko_id(base)}" }}' for base in bases]
@@ -40,19 +40,19 @@ def write_configuration(path: Path, far_end: ExchangeServer) -> None:
             f"[exchanges.{venue}]",
             f'name = "{venue}"',
             "enabled = true",
-            f'base_url = "{far_end.base_url(venue)}"',
+            f'base_url = "{exchange_server.base_url(venue)}"',
             "minimum_interval_seconds = 0",
             f"instruments = {pairs[venue]!r}",
         ]
     path.write_text("\n".join(lines) + "\n")
 
 
-def move_prices(far_end: ExchangeServer, percent: float) -> None:
+def move_prices(exchange_server: ExchangeServer, percent: float) -> None:
     """Every price is ``percent`` above its base."""
     for venue in VENUES:
-        for number, listing in enumerate(far_end.market.listings(venue)):
+        for number, listing in enumerate(exchange_server.market.listings(venue)):
             price = round((1 + number) * (1 + percent / 100), 6)
-            far_end.market.set_price(venue, listing.base, QUOTES[venue], price)
+            exchange_server.market.set_price(venue, listing.base, QUOTES[venue], price)
 
 
 def subscribe_people(stack: Stack) -> None:

@@ -42,7 +42,7 @@ Run = Callable[[datetime], Any]
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         yield server
 
@@ -52,7 +52,7 @@ def run_dag(
     airflow_database: None,
     database: Database,
     engine: sa.Engine,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Run]:
@@ -61,7 +61,7 @@ def run_dag(
     from coinwatch.settings import get_settings
 
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: far_end.base_url(venue) for venue in ("coinbase", "binance", "coingecko")}
+    addresses = {venue: exchange_server.base_url(venue) for venue in ("coinbase", "binance", "coingecko")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     for name, value in {
         "CONFIG": str(configuration),
@@ -102,7 +102,7 @@ def stored(engine: sa.Engine) -> list[tuple[str, str, int, datetime, datetime]]:
 
 @pytest.mark.timeout(240)
 def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing(
-    run_dag: Run, engine: sa.Engine, far_end: ExchangeServer
+    run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     newest -= timedelta(hours=newest.hour % 6)
@@ -110,7 +110,7 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
         newest -= timedelta(hours=6)
     minutes = (newest - timedelta(minutes=number) for number in range(720, 0, -1))
     recorded = (RecordedCandle(int(opened.timestamp()), 1.0, 1.0, 1.0, 1.0, 1.0) for opened in minutes)
-    far_end.market.record("coinbase", "BTC", "USD", recorded)
+    exchange_server.market.record("coinbase", "BTC", "USD", recorded)
     first = run_dag(newest)
     assert states(first) == {
         "choose_exchanges": "success",
@@ -125,9 +125,11 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
     with transaction(engine) as connection:
         before = connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all()
     assert len(before) == 2 * (360 + 6 + len({start.date(), last.date()}))
-    asked = len(far_end.requests())
+    asked = len(exchange_server.requests())
     run_dag(newest)
-    assert len(far_end.requests()) == 2 * asked, "the exchanges are asked again, in case they corrected something"
+    assert len(exchange_server.requests()) == 2 * asked, (
+        "the exchanges are asked again, in case they corrected something"
+    )
     with transaction(engine) as connection:
         assert connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all() == before
     run_dag(newest - timedelta(hours=6))
@@ -136,9 +138,9 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
 
 @pytest.mark.timeout(240)
 def test_an_exchange_that_fails_is_red_and_named_and_stops_nothing_else(
-    run_dag: Run, engine: sa.Engine, far_end: ExchangeServer, capfd: pytest.CaptureFixture[str]
+    run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    far_end.fail("coinbase", "status", status=451)
+    exchange_server.fail("coinbase", "status", status=451)
     run = run_dag(datetime(2026, 3, 2, 6, tzinfo=UTC))
     found = states(run)
     assert found == {

@@ -39,7 +39,7 @@ Run = Callable[[], Any]
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         yield server
 
@@ -54,7 +54,7 @@ def mailbox() -> Iterator[Mailbox]:
 def run_dag(
     airflow_database: None,
     database: Database,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     mailbox: Mailbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -65,7 +65,7 @@ def run_dag(
 
     configuration = tmp_path / "coinwatch.toml"
     configuration.write_text(
-        CONFIGURATION.format(kraken=far_end.base_url("kraken"), binance=far_end.base_url("binance"))
+        CONFIGURATION.format(kraken=exchange_server.base_url("kraken"), binance=exchange_server.base_url("binance"))
     )
     for name, value in {
         "CONFIG": str(configuration),
@@ -99,10 +99,10 @@ def states(run: Any) -> dict[str, str]:
 
 @pytest.mark.timeout(240)
 def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
-    run_dag: Run, engine: sa.Engine, far_end: ExchangeServer, mailbox: Mailbox, tmp_path: Path
+    run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     sync_catalog(engine, load_settings())
-    far_end.market.set_price("kraken", "BTC", "USD", 100.0)
+    exchange_server.market.set_price("kraken", "BTC", "USD", 100.0)
     subscribe(
         engine,
         email="ada@example.org",
@@ -125,7 +125,7 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
         "report_failures": "skipped",
     }
     assert mailbox.messages == []
-    far_end.market.set_price("kraken", "BTC", "USD", 106.0)
+    exchange_server.market.set_price("kraken", "BTC", "USD", 106.0)
     run_dag()
     prices = {
         price.exchange: price.price for price in latest_prices(engine, datetime.now(UTC), "BTC") if price.quote == "USD"
@@ -137,9 +137,9 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
 
 @pytest.mark.timeout(240)
 def test_a_failing_exchange_is_red_and_named_and_stops_nothing_else(
-    run_dag: Run, engine: sa.Engine, far_end: ExchangeServer
+    run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("kraken", "status", status=451)
+    exchange_server.fail("kraken", "status", status=451)
     run = run_dag()
     found = states(run)
     assert found.pop("fetch_and_load kraken") == "failed"

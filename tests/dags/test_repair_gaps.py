@@ -35,7 +35,7 @@ Run = Callable[[], Any]
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         yield server
 
@@ -44,7 +44,7 @@ def far_end() -> Iterator[ExchangeServer]:
 def run_dag(
     airflow_database: None,
     database: Database,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     engine: sa.Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,7 +55,7 @@ def run_dag(
 
     configuration = tmp_path / "coinwatch.toml"
     configuration.write_text(
-        CONFIGURATION.format(kraken=far_end.base_url("kraken"), binance=far_end.base_url("binance"))
+        CONFIGURATION.format(kraken=exchange_server.base_url("kraken"), binance=exchange_server.base_url("binance"))
     )
     for name, value in {
         "CONFIG": str(configuration),
@@ -104,11 +104,11 @@ def statuses(engine: sa.Engine) -> dict[str, str]:
 
 @pytest.mark.timeout(240)
 def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again(
-    run_dag: Run, engine: sa.Engine, far_end: ExchangeServer, capfd: pytest.CaptureFixture[str]
+    run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for exchange in ("kraken", "binance"):
         store_two_hours(engine, exchange)
-    far_end.fail("kraken", "status", status=451)
+    exchange_server.fail("kraken", "status", status=451)
     first = run_dag()
     assert str(first.state) == "failed"
     assert states(first) == {
@@ -122,7 +122,7 @@ def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again
     said = capfd.readouterr().out
     assert "AirflowFailException: kraken: does not serve this country" in said
     assert "Gaps stay open at kraken" in said
-    far_end.faults.clear()
+    exchange_server.faults.clear()
     second = run_dag()
     assert str(second.state) == "success"
     assert statuses(engine) == {"binance": "repaired", "kraken": "repaired"}

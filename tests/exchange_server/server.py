@@ -44,7 +44,7 @@ class ExchangeServer:
         self._requests: list[Request] = []
         self._lock = threading.Lock()
         self._http = _Server((host, port), _Handler)
-        self._http.far_end = self
+        self._http.exchange_server = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -100,7 +100,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    far_end: ExchangeServer
+    exchange_server: ExchangeServer
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that gave up on a misbehaving answer is no news."""
@@ -113,29 +113,29 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        far_end = self.server.far_end
+        exchange_server = self.server.exchange_server
         parts = urlsplit(self.path)
         _, venue, *rest = parts.path.split("/", 2)
         path = f"/{rest[0]}" if rest else "/"
         if venue == "_control":
-            self._reply(_look(far_end, path))
+            self._reply(_look(exchange_server, path))
             return
         if venue not in VENUES:
             self._reply(Reply({"error": f"there is no exchange {venue!r} here"}, 404))
             return
         query = dict(parse_qsl(parts.query))
-        far_end.note(Request(venue, path, query, {name.lower(): value for name, value in self.headers.items()}))
-        fault = far_end.faults.take(venue, path)
-        reply = answer(venue, far_end.market, path, query)
+        exchange_server.note(Request(venue, path, query, {name.lower(): value for name, value in self.headers.items()}))
+        fault = exchange_server.faults.take(venue, path)
+        reply = answer(venue, exchange_server.market, path, query)
         if fault is None:
             self._reply(reply)
         else:
-            misbehave(fault, self, far_end.stopped, _encoded(reply))
+            misbehave(fault, self, exchange_server.stopped, _encoded(reply))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            self._reply(_control(self.server.far_end, self.path, json.loads(body or b"{}")))
+            self._reply(_control(self.server.exchange_server, self.path, json.loads(body or b"{}")))
         except (ValueError, TypeError, KeyError) as error:
             self._reply(Reply({"error": f"{type(error).__name__}: {error}"}, 400))
 
@@ -153,27 +153,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def _look(far_end: ExchangeServer, path: str) -> Reply:
+def _look(exchange_server: ExchangeServer, path: str) -> Reply:
     if path == "/requests":
-        return Reply(dict(Counter(request.venue for request in far_end.requests())))
+        return Reply(dict(Counter(request.venue for request in exchange_server.requests())))
     return Reply({"status": "ok"}) if path == "/health" else Reply({"error": "unknown control"}, 404)
 
 
-def _control(far_end: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
+def _control(exchange_server: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
     venue = fields.pop("venue", None)
     if path in {"/_control/price", "/_control/generate", "/_control/fault"} and venue not in VENUES:
         raise ValueError(f"there is no exchange {venue!r}; known: {', '.join(VENUES)}")
     match path:
         case "/_control/price":
-            far_end.market.set_price(str(venue), **fields)  # type: ignore[arg-type]
+            exchange_server.market.set_price(str(venue), **fields)  # type: ignore[arg-type]
         case "/_control/generate":
-            return Reply(far_end.market.generate(str(venue), int(str(fields["count"]))))
+            return Reply(exchange_server.market.generate(str(venue), int(str(fields["count"]))))
         case "/_control/fault":
-            far_end.fail(str(venue), **fields)  # type: ignore[arg-type]
+            exchange_server.fail(str(venue), **fields)  # type: ignore[arg-type]
         case "/_control/clear":
-            far_end.faults.clear(None if venue is None else str(venue))
+            exchange_server.faults.clear(None if venue is None else str(venue))
         case "/_control/reset":
-            far_end.reset()
+            exchange_server.reset()
         case _:
             return Reply({"error": f"unknown control {path}"}, 404)
     return Reply({"done": True})

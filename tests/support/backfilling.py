@@ -47,8 +47,8 @@ def minutes(first: datetime, count: int, missing: frozenset[int] = frozenset()) 
     return found
 
 
-def record(far_end: ExchangeServer, venue: str, rows: list[RecordedCandle], base: str = "BTC") -> None:
-    far_end.market.record(venue, base, "USDT" if venue == "binance" else "USD", rows)
+def record(exchange_server: ExchangeServer, venue: str, rows: list[RecordedCandle], base: str = "BTC") -> None:
+    exchange_server.market.record(venue, base, "USDT" if venue == "binance" else "USD", rows)
 
 
 def instrument_id(engine: sa.Engine, code: str, base: str = "BTC") -> int:

@@ -15,7 +15,7 @@ from typing import ClassVar
 from coinwatch.errors import ExchangeDenied, ExchangeError, RateLimited, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.http_client import Answer
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.validation import check_quote, reject
 

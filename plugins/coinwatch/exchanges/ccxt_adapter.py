@@ -29,7 +29,7 @@ from coinwatch.errors import (
 from coinwatch.exchanges.base import batch, candle_or_none, complete_candles, no_wait, one_by_one
 from coinwatch.exchanges.http_client import decode_json, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.validation import check_quote, reject
 from coinwatch.settings import ExchangeSettings, Settings

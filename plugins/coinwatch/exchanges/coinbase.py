@@ -26,7 +26,7 @@ from coinwatch.exchanges.base import (
     try_parse,
 )
 from coinwatch.exchanges.http_client import Answer
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
 from coinwatch.exchanges.validation import check_quote, reject
 from coinwatch.settings import ExchangeSettings, Settings

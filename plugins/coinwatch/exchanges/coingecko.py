@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from coinwatch.errors import ExchangeError
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.validation import check_quote, reject
 

@@ -11,7 +11,7 @@ from urllib.parse import quote as url_quote
 
 from coinwatch.errors import ExchangeDenied
 from coinwatch.exchanges.base import Adapter, Wire, batch, one_by_one, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import parse_rfc3339
 from coinwatch.exchanges.validation import check_quote, reject
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote, RejectionReason
 
 # A price outside these bounds is a broken feed; within them no percentage can overflow a double.
 LOWEST_PRICE = 1e-18

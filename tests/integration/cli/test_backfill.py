@@ -44,15 +44,15 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         yield server
 
 
 @pytest.fixture
-def environment(database: Database, far_end: ExchangeServer, tmp_path: Path) -> dict[str, str]:
+def environment(database: Database, exchange_server: ExchangeServer, tmp_path: Path) -> dict[str, str]:
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: far_end.base_url(venue) for venue in ("binance", "coinbase", "coinnews")}
+    addresses = {venue: exchange_server.base_url(venue) for venue in ("binance", "coinbase", "coinnews")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     return {
         **os.environ,
@@ -82,7 +82,7 @@ def command(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("coinwatch")), *arguments]
 
 
-def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, far_end: ExchangeServer) -> None:
+def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     days = ["--from", "2026-01-05", "--to", "2026-01-06"]
     first = coinwatch("backfill", "--exchange", "binance", "--instrument", "btc/usdt", *days)
     assert (first.returncode, first.stderr) == (0, "")
@@ -94,29 +94,31 @@ def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, far_end: Exchang
         coinwatch("backfill", "--exchange", "binance", *days, "--again", "--json").stdout
     )
     assert everything["stored"] == {"inserted": 2880, "corrected": 0, "unchanged": 2880}
-    assert len(far_end.requests("binance")) == 9
+    assert len(exchange_server.requests("binance")) == 9
 
 
-def test_what_is_unavailable_is_asked_for_again_on_demand_only(coinwatch: Command, far_end: ExchangeServer) -> None:
-    far_end.market.record("binance", "BTC", "USDT", [])
+def test_what_is_unavailable_is_asked_for_again_on_demand_only(
+    coinwatch: Command, exchange_server: ExchangeServer
+) -> None:
+    exchange_server.market.record("binance", "BTC", "USDT", [])
     day = ["--exchange", "binance", "--instrument", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-05"]
     assert "4 stretches unavailable" in coinwatch("backfill", *day).stdout
-    asked = len(far_end.requests("binance"))
+    asked = len(exchange_server.requests("binance"))
     coinwatch("backfill", *day)
-    assert len(far_end.requests("binance")) == asked
+    assert len(exchange_server.requests("binance")) == asked
     coinwatch("backfill", *day, "--again")
-    assert len(far_end.requests("binance")) == 2 * asked
+    assert len(exchange_server.requests("binance")) == 2 * asked
 
 
 def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
-    coinwatch: Command, far_end: ExchangeServer
+    coinwatch: Command, exchange_server: ExchangeServer
 ) -> None:
-    far_end.market.delist("binance", "ETH", "USDT")
+    exchange_server.market.delist("binance", "ETH", "USDT")
     done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
     assert done.returncode == 1
     assert "1,440 candles new" in done.stdout
     assert done.stderr.endswith("  ETH/USDT does not know the symbol ETHUSDT\n")
-    far_end.fail("binance", "status", status=418, headers={"Retry-After": "3600"})
+    exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"})
     banned = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-07", "--to", "2026-01-07")
     assert banned.returncode == 1
     assert "pause until" in banned.stderr
@@ -144,7 +146,7 @@ def test_a_wrong_wish_is_one_sentence(coinwatch: Command, arguments: list[str], 
 
 
 def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
-    coinwatch: Command, environment: dict[str, str], far_end: ExchangeServer
+    coinwatch: Command, environment: dict[str, str], exchange_server: ExchangeServer
 ) -> None:
     arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]
     process = subprocess.Popen(
@@ -157,17 +159,17 @@ def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it only sets a signal
     )
     deadline = time.monotonic() + 60
-    while len(far_end.requests("coinbase")) < 8 and time.monotonic() < deadline:
+    while len(exchange_server.requests("coinbase")) < 8 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert said == "Interrupted. What was fetched is stored; the same command without --again goes on.\n"
-    asked = len(far_end.requests("coinbase"))
+    asked = len(exchange_server.requests("coinbase"))
     assert asked < 39
     rest = coinwatch(*arguments)
     assert rest.returncode == 0, rest.stderr
-    assert 0 < len(far_end.requests("coinbase")) - asked <= 39 - asked + 4, "but for what was under way"
+    assert 0 < len(exchange_server.requests("coinbase")) - asked <= 39 - asked + 4, "but for what was under way"
     assert " 0 requests" in coinwatch(*arguments).stdout
 
 

@@ -36,7 +36,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         server.market.set_price("kraken", "BTC", "USD", 100.0)
         yield server
@@ -49,10 +49,10 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def coinwatch(database: Database, far_end: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Command:
+def coinwatch(database: Database, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Command:
     """``coinwatch(*arguments)`` on the test's own database."""
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: far_end.base_url(venue) for venue in ("kraken", "binance")}
+    addresses = {venue: exchange_server.base_url(venue) for venue in ("kraken", "binance")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     environment = {
         **os.environ,
@@ -76,7 +76,7 @@ def coinwatch(database: Database, far_end: ExchangeServer, mailbox: Mailbox, tmp
 
 
 def test_a_whole_cycle_without_airflow(
-    coinwatch: Command, far_end: ExchangeServer, mailbox: Mailbox, tmp_path: Path
+    coinwatch: Command, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     assert coinwatch("migrate").returncode == 0
     probe = coinwatch("exchanges", "probe")
@@ -86,7 +86,7 @@ def test_a_whole_cycle_without_airflow(
         coinwatch("subscribe", "ada@example.org", "bitcoin", "5", "--exchange", "kraken", "--json").stdout
     )
     assert (made["status"], made["threshold"]) == ("active", 5.0)
-    far_end.market.set_price("kraken", "BTC", "USD", 95.0)
+    exchange_server.market.set_price("kraken", "BTC", "USD", 95.0)
     collected = coinwatch("collect")
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
     assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
@@ -124,11 +124,11 @@ def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
 
 
 def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
-    coinwatch: Command, far_end: ExchangeServer
+    coinwatch: Command, exchange_server: ExchangeServer
 ) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "enable", "binance")
-    far_end.fail("kraken", "status", status=500)
+    exchange_server.fail("kraken", "status", status=500)
     done = coinwatch("collect")
     assert done.returncode == 1
     assert "binance: 1 quotes, 1 new" in done.stdout
@@ -138,17 +138,17 @@ def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
     assert coinwatch("collect").returncode == 0
 
 
-def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, far_end: ExchangeServer) -> None:
+def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "enable", "binance")
-    far_end.market.set_price("binance", "BTC", "USDT", 100.5)
+    exchange_server.market.set_price("binance", "BTC", "USDT", 100.5)
     coinwatch("collect")
     fine = coinwatch("check")
     assert fine.returncode == 0, fine.stdout
     assert fine.stdout.splitlines() == [
         f"{name}: nothing found" for name in ("stale", "disagreement", "frozen", "volume")
     ]
-    far_end.market.set_price("binance", "BTC", "USDT", 110.0)
+    exchange_server.market.set_price("binance", "BTC", "USDT", 110.0)
     coinwatch("collect")
     found = coinwatch("check")
     assert found.returncode == 1
@@ -222,7 +222,9 @@ def test_help_helps(coinwatch: Command, command: str) -> None:
     assert "Usage: coinwatch" in done.stdout
 
 
-def test_gaps_are_found_repaired_and_listed(coinwatch: Command, database: Database, far_end: ExchangeServer) -> None:
+def test_gaps_are_found_repaired_and_listed(
+    coinwatch: Command, database: Database, exchange_server: ExchangeServer
+) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "enable", "kraken")
     assert "No gaps in the last 7d" in coinwatch("gaps").stdout
@@ -235,11 +237,11 @@ def test_gaps_are_found_repaired_and_listed(coinwatch: Command, database: Databa
             [[first, last]],
         )
     assert "open" in coinwatch("gaps", "find").stdout
-    far_end.fail("kraken", "status", status=451)
+    exchange_server.fail("kraken", "status", status=451)
     away = coinwatch("gaps", "repair")
     assert away.returncode == 1
     assert "Some gaps stay open:\n  kraken: does not serve this country" in away.stderr
-    far_end.faults.clear()
+    exchange_server.faults.clear()
     assert "kraken: " in coinwatch("gaps", "repair").stdout
     found = json.loads(coinwatch("gaps", "--coin", "bitcoin", "--status", "repaired", "--json").stdout)
     assert {gap["exchange"] for gap in found} == {"kraken"}

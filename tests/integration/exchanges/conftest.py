@@ -19,27 +19,27 @@ OpenAdapter = Callable[..., Exchange]
 
 
 @pytest.fixture(scope="session")
-def exchange_server() -> Iterator[ExchangeServer]:
+def shared_exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         yield server
 
 
 @pytest.fixture
-def far_end(exchange_server: ExchangeServer) -> Iterator[ExchangeServer]:
+def exchange_server(shared_exchange_server: ExchangeServer) -> Iterator[ExchangeServer]:
     """The far end with the usual prices; its clock stands at NOW."""
-    exchange_server.reset()
-    exchange_server.market.clock = lambda: NOW
-    yield exchange_server
-    exchange_server.reset()
+    shared_exchange_server.reset()
+    shared_exchange_server.market.clock = lambda: NOW
+    yield shared_exchange_server
+    shared_exchange_server.reset()
 
 
 @pytest.fixture
-def open_adapter(far_end: ExchangeServer) -> Iterator[OpenAdapter]:
+def open_adapter(exchange_server: ExchangeServer) -> Iterator[OpenAdapter]:
     """``open_adapter(venue, **exchange_settings)``: the adapter, its clock standing at NOW."""
     opened: list[Exchange] = []
 
     def opener(venue: str, **changes: object) -> Exchange:
-        fields = {"base_url": far_end.base_url(venue), "timeout_seconds": TIMEOUT_SECONDS} | changes
+        fields = {"base_url": exchange_server.base_url(venue), "timeout_seconds": TIMEOUT_SECONDS} | changes
         settings = load_settings(exchanges={venue: fields})
         exchange = settings.exchanges[venue]
         module, _, name = ADAPTERS[exchange.adapter or venue].partition(":")

@@ -17,22 +17,22 @@ InstrumentOf = Callable[..., Instrument]
 
 
 def test_twenty_symbols_go_in_a_call(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = far_end.market.generate("binance", 45)
+    pairs = exchange_server.market.generate("binance", 45)
     adapter = open_adapter("binance")
 
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
     assert len(batch.quotes) == 45
-    assert [request.path for request in far_end.requests("binance")] == ["/api/v3/ticker/24hr"] * 3
-    assert far_end.market.binance_used_weight == 6
+    assert [request.path for request in exchange_server.requests("binance")] == ["/api/v3/ticker/24hr"] * 3
+    assert exchange_server.market.binance_used_weight == 6
 
 
 def test_the_whole_market_is_asked_for_where_that_weighs_less(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = far_end.market.generate("binance", 850)
+    pairs = exchange_server.market.generate("binance", 850)
     adapter = open_adapter("binance")
     instruments = [instrument_of(adapter, pair.split("/")[0]) for pair in pairs]
 
@@ -40,14 +40,14 @@ def test_the_whole_market_is_asked_for_where_that_weighs_less(
 
     assert len(batch.quotes) == 850
     assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
-    assert far_end.market.binance_used_weight == 80
+    assert exchange_server.market.binance_used_weight == 80
 
 
 def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = far_end.market.generate("binance", 60)
-    far_end.market.binance_used_weight = 5397
+    pairs = exchange_server.market.generate("binance", 60)
+    exchange_server.market.binance_used_weight = 5397
     adapter = open_adapter("binance")
 
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
@@ -55,13 +55,13 @@ def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has
     assert len(batch.quotes) == 40
     assert isinstance(batch.trouble, RateLimited)
     assert batch.trouble.blocked_until == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
-    assert len(far_end.requests("binance")) == 2
+    assert len(exchange_server.requests("binance")) == 2
 
 
 def test_history_leaves_the_second_half_of_the_minutes_weight_to_live_collection(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.market.binance_used_weight = 2999
+    exchange_server.market.binance_used_weight = 2999
     adapter = open_adapter("binance")
     waits: list[datetime | None] = []
     adapter.before_history_call = waits.append
@@ -73,10 +73,10 @@ def test_history_leaves_the_second_half_of_the_minutes_weight_to_live_collection
 
 
 def test_a_ban_half_way_keeps_the_quotes_that_came_before(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = far_end.market.generate("binance", 60)
-    far_end.fail("binance", "status", status=418, headers={"Retry-After": "300"}, after=1)
+    pairs = exchange_server.market.generate("binance", 60)
+    exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "300"}, after=1)
     adapter = open_adapter("binance")
 
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
@@ -84,13 +84,15 @@ def test_a_ban_half_way_keeps_the_quotes_that_came_before(
     assert len(batch.quotes) == 20
     assert isinstance(batch.trouble, RateLimited)
     assert batch.trouble.blocked_until == NOW + timedelta(seconds=300)
-    assert len(far_end.requests("binance")) == 2
+    assert len(exchange_server.requests("binance")) == 2
 
 
 def test_another_rejection_than_an_unknown_symbol_is_told_in_binances_words(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail("binance", "status", status=400, body={"code": -1104, "msg": "Not all sent parameters were read"})
+    exchange_server.fail(
+        "binance", "status", status=400, body={"code": -1104, "msg": "Not all sent parameters were read"}
+    )
     adapter = open_adapter("binance")
 
     with pytest.raises(ExchangeDenied, match="Not all sent parameters were read"):

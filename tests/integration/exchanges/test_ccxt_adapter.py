@@ -22,19 +22,19 @@ def test_an_id_that_ccxt_does_not_know_is_a_wrong_setting(open_adapter: OpenAdap
 
 
 def test_tickers_come_in_one_call_after_the_list_of_markets(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
 
     adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "XRP")])
 
-    assert [request.path for request in far_end.requests("bitstamp")] == ["/api/v2/markets/", "/api/v2/ticker/"]
+    assert [request.path for request in exchange_server.requests("bitstamp")] == ["/api/v2/markets/", "/api/v2/ticker/"]
 
 
 def test_a_quote_without_a_time_is_as_old_as_its_answer(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail("bitstamp", "json", body=[{"pair": "BTC/USD", "last": "5.0"}], path="/ticker")
+    exchange_server.fail("bitstamp", "json", body=[{"pair": "BTC/USD", "last": "5.0"}], path="/ticker")
     adapter = open_adapter("bitstamp")
 
     (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
@@ -43,7 +43,7 @@ def test_a_quote_without_a_time_is_as_old_as_its_answer(
 
 
 def test_an_exchange_without_a_call_for_all_tickers_is_asked_one_by_one(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
     assert isinstance(adapter, ThroughCcxt)

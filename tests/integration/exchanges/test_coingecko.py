@@ -15,22 +15,22 @@ InstrumentOf = Callable[..., Instrument]
 
 
 def test_one_call_brings_everything_and_asks_for_times(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("coingecko")
 
     adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "DOGE")])
 
-    (request,) = far_end.requests("coingecko")
+    (request,) = exchange_server.requests("coingecko")
     assert request.query["ids"] == "bitcoin,ethereum,dogecoin"
     assert request.query["include_last_updated_at"] == "true"
 
 
 def test_its_volume_in_dollars_becomes_one_in_coins(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     body = {"bitcoin": {"usd": 50_000, "usd_24h_vol": 1_000_000.0, "last_updated_at": int(NOW.timestamp())}}
-    far_end.fail("coingecko", "json", body=body)
+    exchange_server.fail("coingecko", "json", body=body)
     adapter = open_adapter("coingecko")
 
     (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
@@ -39,13 +39,13 @@ def test_its_volume_in_dollars_becomes_one_in_coins(
 
 
 def test_the_key_goes_in_the_demo_plans_header(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("coingecko", api_key="CG-key")
 
     adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert far_end.requests("coingecko")[0].headers["x-cg-demo-api-key"] == "CG-key"
+    assert exchange_server.requests("coingecko")[0].headers["x-cg-demo-api-key"] == "CG-key"
 
 
 def test_its_plan_allows_a_call_every_five_minutes_unless_configured(open_adapter: OpenAdapter) -> None:
@@ -55,9 +55,9 @@ def test_its_plan_allows_a_call_every_five_minutes_unless_configured(open_adapte
 
 
 def test_a_price_without_its_time_is_refused(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail("coingecko", "json", body={"bitcoin": {"usd": 50_000}})
+    exchange_server.fail("coingecko", "json", body={"bitcoin": {"usd": 50_000}})
     adapter = open_adapter("coingecko")
 
     (rejected,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).rejected

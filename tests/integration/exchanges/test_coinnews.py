@@ -27,11 +27,11 @@ InstrumentOf = Callable[..., Instrument]
 def test_its_times_are_read_with_any_number_of_digits_and_any_offset(
     text: str,
     moment: datetime,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    far_end.market.set_price("coinnews", "BTC", "USD", 5.0, at=text)
+    exchange_server.market.set_price("coinnews", "BTC", "USD", 5.0, at=text)
     adapter = open_adapter("coinnews")
 
     assert [each.observed_at for each in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes] == [moment]
@@ -39,9 +39,9 @@ def test_its_times_are_read_with_any_number_of_digits_and_any_offset(
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-20 11:59:58", "2026-13-01T00:00:00Z"])
 def test_a_time_that_is_none_refuses_the_quote(
-    text: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    text: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.market.set_price("coinnews", "BTC", "USD", 5.0, at=text)
+    exchange_server.market.set_price("coinnews", "BTC", "USD", 5.0, at=text)
     adapter = open_adapter("coinnews")
 
     assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).rejected] == [
@@ -60,7 +60,7 @@ def test_no_history_is_an_empty_one(open_adapter: OpenAdapter, instrument_of: In
 
 
 def test_its_history_comes_oldest_first_without_its_broken_points(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     points = [
         {"value": 3.0, "date": "2026-11-20T11:03:00Z"},
@@ -68,7 +68,7 @@ def test_its_history_comes_oldest_first_without_its_broken_points(
         {"value": 0, "date": "2026-11-20T11:02:00Z"},
         {"value": 4.0},
     ]
-    far_end.fail("coinnews", "json", body=points, path="/history")
+    exchange_server.fail("coinnews", "json", body=points, path="/history")
     adapter = open_adapter("coinnews")
     assert isinstance(adapter, Coinnews)
 

@@ -35,10 +35,10 @@ pytestmark = pytest.mark.parametrize("venue", VENUES)
 
 
 def test_a_quote_carries_price_volume_in_base_bid_ask_and_the_exchanges_time(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     observed_at = NOW - timedelta(seconds=40)
-    far_end.market.set_price(
+    exchange_server.market.set_price(
         venue, "BTC", QUOTES[venue], 50_000.25, at=observed_at, volume=12.5, bid=50_000.0, ask=50_001.0
     )
     adapter = open_adapter(venue)
@@ -72,10 +72,10 @@ def test_listed_instruments_are_in_our_codes_and_have_the_symbol_we_would_have_g
 
 
 def test_two_hundred_instruments_arrive_each_with_its_own_price(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = far_end.market.generate(venue, 200)
-    prices = {f"{each.base}/{each.quote}": each.price for each in far_end.market.listings(venue)}
+    pairs = exchange_server.market.generate(venue, 200)
+    prices = {f"{each.base}/{each.quote}": each.price for each in exchange_server.market.listings(venue)}
     adapter = open_adapter(venue)
 
     batch = adapter.fetch_quotes([instrument_of(adapter, *pair.split("/")) for pair in pairs])
@@ -84,9 +84,11 @@ def test_two_hundred_instruments_arrive_each_with_its_own_price(
     assert not batch.rejected
 
 
-def test_asking_for_nothing_asks_nothing(venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter) -> None:
+def test_asking_for_nothing_asks_nothing(
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter
+) -> None:
     assert not open_adapter(venue).fetch_quotes([]).quotes
-    assert not far_end.requests(venue)
+    assert not exchange_server.requests(venue)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +99,11 @@ def test_asking_for_nothing_asks_nothing(venue: str, far_end: ExchangeServer, op
 def test_an_impossible_price_is_refused_with_its_raw_value_and_the_others_enter(
     price: float | str | None,
     venue: str,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    far_end.market.set_price(venue, "ETH", QUOTES[venue], price)
+    exchange_server.market.set_price(venue, "ETH", QUOTES[venue], price)
     adapter = open_adapter(venue)
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "SOL")])
@@ -121,9 +123,9 @@ def test_an_impossible_price_is_refused_with_its_raw_value_and_the_others_enter(
 
 
 def test_nonsense_around_a_good_price_does_not_cost_the_price(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.market.set_price(venue, "BTC", QUOTES[venue], 100.0, volume=math.nan, bid=-1.0, ask=math.inf)
+    exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 100.0, volume=math.nan, bid=-1.0, ask=math.inf)
     adapter = open_adapter(venue)
 
     (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
@@ -159,9 +161,9 @@ def test_only_unknown_symbols_are_refused_without_an_error(
 
 
 def test_the_same_answer_twice_gives_the_same_quote_twice(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=1))
+    exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=1))
     adapter = open_adapter(venue)
 
     first, second = (adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes for _ in range(2))
@@ -170,14 +172,14 @@ def test_the_same_answer_twice_gives_the_same_quote_twice(
 
 
 def test_a_time_that_goes_back_is_passed_on_as_it_is(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     if venue in WITHOUT_TIME:
         pytest.skip(f"{venue} gives no times")
     adapter = open_adapter(venue)
     times = []
     for minutes in (1, 5):
-        far_end.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=minutes))
+        exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=minutes))
         (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
         times.append(quote.observed_at)
 
@@ -206,12 +208,12 @@ def test_a_wish_for_a_pause_becomes_a_time_before_which_nobody_calls(
     retry_after: str | None,
     seconds: int,
     venue: str,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    far_end.fail(venue, "status", status=status, headers=headers, body={"error": "slow down"})
+    exchange_server.fail(venue, "status", status=status, headers=headers, body={"error": "slow down"})
     adapter = open_adapter(venue)
 
     with pytest.raises(RateLimited) as caught:
@@ -219,7 +221,7 @@ def test_a_wish_for_a_pause_becomes_a_time_before_which_nobody_calls(
 
     assert caught.value.blocked_until == NOW + timedelta(seconds=seconds)
     assert caught.value.exchange == venue
-    assert len(far_end.requests(venue)) == 1
+    assert len(exchange_server.requests(venue)) == 1
 
 
 @pytest.mark.parametrize(
@@ -231,9 +233,14 @@ def test_a_wish_for_a_pause_becomes_a_time_before_which_nobody_calls(
     ],
 )
 def test_a_refusal_says_what_a_person_can_do(
-    status: int, words: str, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    status: int,
+    words: str,
+    venue: str,
+    exchange_server: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
 ) -> None:
-    far_end.fail(venue, "status", status=status, body={"error": "no"})
+    exchange_server.fail(venue, "status", status=status, body={"error": "no"})
     adapter = open_adapter(venue)
 
     with pytest.raises(ExchangeDenied) as caught:
@@ -243,38 +250,45 @@ def test_a_refusal_says_what_a_person_can_do(
 
 
 def test_a_redirect_is_not_followed(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     other = next(each for each in VENUES if each != venue)
-    far_end.fail(venue, "status", status=302, headers={"Location": f"{far_end.base_url(other)}/api"}, body="")
+    exchange_server.fail(
+        venue, "status", status=302, headers={"Location": f"{exchange_server.base_url(other)}/api"}, body=""
+    )
     adapter = open_adapter(venue)
 
     with pytest.raises(ExchangeDenied, match="base_url"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert not far_end.requests(other)
+    assert not exchange_server.requests(other)
 
 
 @pytest.mark.parametrize("kind", ["cut_off", "truncated", "html", "endless"])
 @pytest.mark.parametrize("path", ["", "quote"])
 def test_a_broken_body_is_worth_another_try(
-    path: str, kind: str, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    path: str,
+    kind: str,
+    venue: str,
+    exchange_server: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
 ) -> None:
-    far_end.fail(venue, kind, path=QUOTE_PATH[venue] if path else "")
+    exchange_server.fail(venue, kind, path=QUOTE_PATH[venue] if path else "")
     adapter = open_adapter(venue, timeout_seconds=0.5)
 
     with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    far_end.faults.clear()
+    exchange_server.faults.clear()
     assert adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
 def test_trouble_on_the_exchanges_side_is_worth_another_try(
-    status: int, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    status: int, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail(venue, "status", status=status, body="Bad Gateway")
+    exchange_server.fail(venue, "status", status=status, body="Bad Gateway")
     adapter = open_adapter(venue)
 
     with pytest.raises(ExchangeUnavailable):
@@ -283,9 +297,9 @@ def test_trouble_on_the_exchanges_side_is_worth_another_try(
 
 @pytest.mark.parametrize("kind", ["timeout", "drip", "drip_headers"])
 def test_a_server_that_holds_on_is_let_go_when_the_time_is_over(
-    kind: str, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    kind: str, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail(venue, kind)
+    exchange_server.fail(venue, kind)
     adapter = open_adapter(venue, timeout_seconds=0.5)
     started = time.monotonic()
 
@@ -307,7 +321,7 @@ def test_nobody_listening_is_worth_another_try_and_named(
 
 def test_the_api_key_stands_in_no_error_and_no_log(
     venue: str,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
     caplog: pytest.LogCaptureFixture,
@@ -317,8 +331,8 @@ def test_the_api_key_stands_in_no_error_and_no_log(
     texts = []
     with caplog.at_level(logging.DEBUG):
         for status in (400, 401, 403, 404, 422, 429, 500):
-            far_end.faults.clear()
-            far_end.fail(venue, "status", status=status, body={"error": f"bad key {secret}"})
+            exchange_server.faults.clear()
+            exchange_server.fail(venue, "status", status=status, body={"error": f"bad key {secret}"})
             try:
                 batch = adapter.fetch_quotes([instrument_of(adapter, "BTC")])
                 texts += [repr(batch)]
@@ -329,14 +343,14 @@ def test_the_api_key_stands_in_no_error_and_no_log(
 
 
 def test_requests_name_coinwatch_and_carry_no_cookies(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail(venue, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)
+    exchange_server.fail(venue, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)
     adapter = open_adapter(venue)
     with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
     adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    for request in far_end.requests(venue):
+    for request in exchange_server.requests(venue):
         assert request.headers["user-agent"].startswith("coinwatch/")
         assert "cookie" not in request.headers

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("venue", VENUES)
 
 
 def test_candles_are_complete_oldest_first_and_each_once(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(venue)
     instrument = instrument_of(adapter, "BTC")
@@ -30,7 +30,7 @@ def test_candles_are_complete_oldest_first_and_each_once(
             adapter.fetch_candles(instrument, 60, NOW - timedelta(hours=1), NOW)
         return
     seconds = CANDLE_SECONDS[venue]
-    far_end.market.mixed_candles = True
+    exchange_server.market.mixed_candles = True
     start = NOW - 30 * timedelta(seconds=seconds)
 
     found = adapter.fetch_candles(instrument, seconds, start, NOW + timedelta(hours=1))
@@ -44,7 +44,7 @@ def test_candles_are_complete_oldest_first_and_each_once(
 
 
 def test_candles_are_paged_until_the_end(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     if venue in {"coinnews", "coingecko"}:
         pytest.skip(f"{venue} has no pages of candles")
@@ -59,7 +59,7 @@ def test_candles_are_paged_until_the_end(
 
 
 def test_every_length_it_offers_for_history_comes_as_far_back_as_it_says(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(venue)
     assert list(adapter.candle_intervals) == ([] if venue in {"coinnews", "coingecko"} else [60, 3600, 86400])
@@ -77,7 +77,7 @@ def test_every_length_it_offers_for_history_comes_as_far_back_as_it_says(
 
 @pytest.mark.parametrize("more", [-1, 0, 2])
 def test_a_page_that_is_just_full_loses_nothing_and_is_one_call(
-    more: int, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    more: int, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(venue)
     if not adapter.candle_intervals:
@@ -94,12 +94,12 @@ def test_a_page_that_is_just_full_loses_nothing_and_is_one_call(
     last = int(NOW.timestamp()) // 60 * 60 - 60
     made = candles(int(start.timestamp()), last, 60, gaps=venue == "coinbase")
     assert [each.opened_at.timestamp() for each in found] == [each.opened_at for each in made]
-    calls = [each for each in far_end.requests(venue) if "market" not in each.path]
+    calls = [each for each in exchange_server.requests(venue) if "market" not in each.path]
     assert len(calls) == len(asked) == (2 if more > 0 else 1), "the gate is asked before every call"
 
 
 def test_an_empty_page_is_no_end_and_no_error(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(venue)
     if not adapter.candle_intervals:
@@ -109,7 +109,7 @@ def test_an_empty_page_is_no_end_and_no_error(
     first = int(NOW.timestamp()) // 60 * 60 - 60 * reach
     opened = [first, first + 60, first + 60 * (reach - 2)]
     recorded = [RecordedCandle(each, 1.0, 2.0, 0.5, 1.5, 10.0) for each in opened]
-    far_end.market.record(venue, "BTC", QUOTES[venue], recorded)
+    exchange_server.market.record(venue, "BTC", QUOTES[venue], recorded)
     instrument = instrument_of(adapter, "BTC")
     start = datetime.fromtimestamp(first, UTC)
 
@@ -138,9 +138,9 @@ def test_candles_of_a_length_the_exchange_does_not_have_are_refused_with_those_i
 
 
 def test_trouble_during_candles_is_one_of_our_errors(
-    venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail(venue, "status", status=429, headers={"Retry-After": "9"})
+    exchange_server.fail(venue, "status", status=429, headers={"Retry-After": "9"})
     adapter = open_adapter(venue)
 
     with pytest.raises(RateLimited if venue in CANDLE_SECONDS else ExchangeDenied):

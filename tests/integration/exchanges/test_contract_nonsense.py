@@ -39,9 +39,9 @@ pytestmark = pytest.mark.parametrize("venue", VENUES)
 
 @pytest.mark.parametrize("body", [None, 42, "text", [], {}, [None], {"error": "odd"}, {"result": []}, [[[[]]]]])
 def test_json_of_another_shape_raises_nothing_of_pythons_own(
-    body: object, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    body: object, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    far_end.fail(venue, "json", body=json.dumps(body))
+    exchange_server.fail(venue, "json", body=json.dumps(body))
     adapter = open_adapter(venue)
 
     try:
@@ -59,16 +59,20 @@ def test_json_of_another_shape_raises_nothing_of_pythons_own(
 @settings(max_examples=40)
 @given(data=st.data())
 def test_a_payload_with_any_value_replaced_costs_at_most_that_exchanges_turn(
-    data: st.DataObject, venue: str, far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    data: st.DataObject,
+    venue: str,
+    exchange_server: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
 ) -> None:
     adapter = open_adapter(venue)
     instrument = instrument_of(adapter, "BTC")
-    far_end.faults.clear()
+    exchange_server.faults.clear()
     adapter.fetch_quotes([instrument])
-    asked = next(each for each in far_end.requests(venue) if QUOTE_PATH[venue] in each.path)
-    payload = answer(venue, far_end.market, asked.path, asked.query).payload
+    asked = next(each for each in exchange_server.requests(venue) if QUOTE_PATH[venue] in each.path)
+    payload = answer(venue, exchange_server.market, asked.path, asked.query).payload
     spoilt = replaced(payload, data.draw(st.sampled_from(places(payload))), data.draw(JSON))
-    far_end.fail(venue, "json", body=json.dumps(spoilt), path=QUOTE_PATH[venue])
+    exchange_server.fail(venue, "json", body=json.dumps(spoilt), path=QUOTE_PATH[venue])
 
     try:
         batch = adapter.fetch_quotes([instrument])

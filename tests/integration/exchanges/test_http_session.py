@@ -15,8 +15,8 @@ OpenAdapter = Callable[..., Exchange]
 InstrumentOf = Callable[..., Instrument]
 
 
-def test_a_body_past_the_limit_is_not_read_on(far_end: ExchangeServer) -> None:
-    far_end.fail("binance", "endless")
+def test_a_body_past_the_limit_is_not_read_on(exchange_server: ExchangeServer) -> None:
+    exchange_server.fail("binance", "endless")
 
     with pytest.raises(BodyTooLarge):
-        GuardedSession(seconds=30, body_limit=1_000_000).get(far_end.base_url("binance"))
+        GuardedSession(seconds=30, body_limit=1_000_000).get(exchange_server.base_url("binance"))

@@ -31,11 +31,11 @@ InstrumentOf = Callable[..., Instrument]
 def test_an_error_with_status_200_is_an_error(
     error: str,
     kind: type[Exception],
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    far_end.fail("kraken", "json", body={"error": [error]})
+    exchange_server.fail("kraken", "json", body={"error": [error]})
     adapter = open_adapter("kraken")
 
     with pytest.raises(kind, match=error.partition(":")[2]):
@@ -46,12 +46,12 @@ def test_an_error_with_status_200_is_an_error(
 def test_a_throttle_names_its_end(
     seconds: int,
     expected: int,
-    far_end: ExchangeServer,
+    exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
     until = int(NOW.timestamp()) + seconds
-    far_end.fail("kraken", "json", body={"error": [f"EService:Throttled: {until}"]})
+    exchange_server.fail("kraken", "json", body={"error": [f"EService:Throttled: {until}"]})
     adapter = open_adapter("kraken")
 
     with pytest.raises(RateLimited) as caught:
@@ -60,9 +60,11 @@ def test_a_throttle_names_its_end(
     assert caught.value.blocked_until == NOW + timedelta(seconds=expected)
 
 
-def test_a_warning_is_no_error(far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
+def test_a_warning_is_no_error(
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
     ticker = {"error": ["WDatabase:No change"], "result": {"XXBTZUSD": {"c": ["5.0", "1"]}}}
-    far_end.fail("kraken", "json", body=ticker, path="/Ticker")
+    exchange_server.fail("kraken", "json", body=ticker, path="/Ticker")
     adapter = open_adapter("kraken")
 
     assert [quote.price for quote in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes] == [5.0]
@@ -79,11 +81,11 @@ def test_bitcoin_is_found_by_every_name_kraken_gave_it(symbol: str, open_adapter
 
 
 def test_the_last_candle_is_left_out_even_if_our_clock_says_it_is_over(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     first = int(NOW.timestamp()) // 60 * 60 - 600
     rows = [[first + 60 * index, "2.0", "3.0", "1.0", "2.5", "2.2", "10.0", 4] for index in range(3)]
-    far_end.fail("kraken", "json", body={"error": [], "result": {"XXBTZUSD": rows, "last": first + 60}})
+    exchange_server.fail("kraken", "json", body={"error": [], "result": {"XXBTZUSD": rows, "last": first + 60}})
     adapter = open_adapter("kraken")
 
     found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(hours=1), NOW)
@@ -100,10 +102,10 @@ def test_our_codes_become_krakens(open_adapter: OpenAdapter) -> None:
 
 
 def test_two_calls_are_enough_when_all_is_well(
-    far_end: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("kraken")
 
     adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "DOGE")])
 
-    assert len(far_end.requests("kraken")) == 2
+    assert len(exchange_server.requests("kraken")) == 2

@@ -11,19 +11,19 @@ from tests.exchange_server.market import VENUES
 from tests.support.ports import free_port
 
 
-def configured(far_end: ExchangeServer, **changes: dict[str, object]) -> Settings:
+def configured(exchange_server: ExchangeServer, **changes: dict[str, object]) -> Settings:
     return load_settings(
-        exchanges={venue: {"base_url": far_end.base_url(venue)} | changes.get(venue, {}) for venue in VENUES}
+        exchanges={venue: {"base_url": exchange_server.base_url(venue)} | changes.get(venue, {}) for venue in VENUES}
     )
 
 
-def test_every_configured_exchange_is_asked_and_told_about(far_end: ExchangeServer) -> None:
-    far_end.fail("kraken", "status", status=451)
-    far_end.fail("coinbase", "status", status=429, headers={"Retry-After": "60"})
-    far_end.market.delist("coingecko", "BTC", "USD")
+def test_every_configured_exchange_is_asked_and_told_about(exchange_server: ExchangeServer) -> None:
+    exchange_server.fail("kraken", "status", status=451)
+    exchange_server.fail("coinbase", "status", status=429, headers={"Retry-After": "60"})
+    exchange_server.market.delist("coingecko", "BTC", "USD")
     nobody = free_port()
 
-    results = probe(configured(far_end, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
+    results = probe(configured(exchange_server, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
 
     assert {result.code: result.answers for result in results} == {
         "coinnews": True,
@@ -42,13 +42,15 @@ def test_every_configured_exchange_is_asked_and_told_about(far_end: ExchangeServ
 
 
 def test_an_exchange_that_hangs_does_not_hold_up_the_probe(
-    far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+    exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coinwatch.exchanges.probe.CALL_SECONDS", 60.0)
-    far_end.fail("binance", "timeout")
+    exchange_server.fail("binance", "timeout")
     started = time.monotonic()
 
-    results = {result.code: result for result in probe(configured(far_end, binance={"timeout_seconds": 60}), seconds=5)}
+    results = {
+        result.code: result for result in probe(configured(exchange_server, binance={"timeout_seconds": 60}), seconds=5)
+    }
 
     assert time.monotonic() - started < 30
     assert not results["binance"].answers
@@ -56,19 +58,19 @@ def test_an_exchange_that_hangs_does_not_hold_up_the_probe(
     assert results["kraken"].answers
 
 
-def test_a_wrong_setting_is_told_instead_of_raised(far_end: ExchangeServer) -> None:
-    results = {each.code: each for each in probe(configured(far_end, bitstamp={"ccxt_id": "nosuchvenue"}))}
+def test_a_wrong_setting_is_told_instead_of_raised(exchange_server: ExchangeServer) -> None:
+    results = {each.code: each for each in probe(configured(exchange_server, bitstamp={"ccxt_id": "nosuchvenue"}))}
 
     assert not results["bitstamp"].answers
     assert "nosuchvenue" in results["bitstamp"].sentence
 
 
 @pytest.mark.parametrize("venue", ["binance"])
-def test_a_probe_waits_three_seconds_for_an_answer_at_most(venue: str, far_end: ExchangeServer) -> None:
-    far_end.fail(venue, "drip")
+def test_a_probe_waits_three_seconds_for_an_answer_at_most(venue: str, exchange_server: ExchangeServer) -> None:
+    exchange_server.fail(venue, "drip")
     started = time.monotonic()
 
-    results = {result.code: result for result in probe(configured(far_end))}
+    results = {result.code: result for result in probe(configured(exchange_server))}
 
     assert time.monotonic() - started < 30
     assert "no complete answer within 3 s" in results[venue].sentence

@@ -77,10 +77,10 @@ class FarEnd:
 @contextmanager
 def fault_mail_server() -> Iterator[FarEnd]:
     """The server on a free port, a thread per connection."""
-    far_end = FarEnd()
+    exchange_server = FarEnd()
 
     class Handler(_Handler):
-        house = far_end
+        house = exchange_server
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
@@ -92,10 +92,10 @@ def fault_mail_server() -> Iterator[FarEnd]:
             """A client that was killed is no news."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        far_end.port = server.server_address[1]
+        exchange_server.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
-            yield far_end
+            yield exchange_server
         finally:
             server.shutdown()
 

@@ -62,12 +62,12 @@ class Scenario:
                     steps.append((price, volume))
                 self._prices[venue, base] = [(float(f"{price:.8g}"), float(f"{volume:.6g}")) for price, volume in steps]
 
-    def show(self, far_end: ExchangeServer, cycle: int) -> None:
+    def show(self, exchange_server: ExchangeServer, cycle: int) -> None:
         """Let the exchanges show a cycle's prices."""
         at = self.start + timedelta(minutes=cycle)
         for (venue, base), steps in self._prices.items():
             price, volume = steps[cycle]
-            far_end.market.set_price(venue, base, QUOTES[venue], price, at=at, volume=volume)
+            exchange_server.market.set_price(venue, base, QUOTES[venue], price, at=at, volume=volume)
 
     def subscribe_people(self, engine: Engine) -> None:
         """One to three random rules for each person, active from just before the first quote."""
@@ -101,13 +101,13 @@ class Scenario:
         return Rule(kind, round(chance.uniform(0.5, 5), 2), direction, metric, window, repeat=repeat)  # type: ignore[arg-type]
 
 
-def exchange_settings(far_end: ExchangeServer) -> dict[str, object]:
+def exchange_settings(exchange_server: ExchangeServer) -> dict[str, object]:
     """The configured coins and exchanges of a run."""
     return {
         "coins": {base: {"name": COINS[base][0].title()} for base in BASES},
         "exchanges": {
             venue: exchange(
-                venue.title(), *(f"{base}/{QUOTES[venue]}" for base in BASES), base_url=far_end.base_url(venue)
+                venue.title(), *(f"{base}/{QUOTES[venue]}" for base in BASES), base_url=exchange_server.base_url(venue)
             )
             for venue in VENUES
         },

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.exchanges.models import Instrument, Quote, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
 from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, check_candle, check_quote
 
 INSTRUMENT = Instrument("kraken", "BTC", "USD", "XBTUSD")

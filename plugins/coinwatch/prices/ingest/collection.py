@@ -156,7 +156,11 @@ def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
 
 def _nothing_usable(code: str, rejected: Sequence[RejectionReason]) -> ExchangeUnavailable:
     reasons = ", ".join(sorted({reason.value for reason in rejected})) or "the answer was empty"
-    clock = "; is this machine's clock right?" if {RejectionReason.FROM_THE_FUTURE, RejectionReason.TOO_OLD} & set(rejected) else ""
+    clock = (
+        "; is this machine's clock right?"
+        if {RejectionReason.FROM_THE_FUTURE, RejectionReason.TOO_OLD} & set(rejected)
+        else ""
+    )
     return ExchangeUnavailable(code, f"answered, but with no usable price of {len(rejected)} ({reasons}{clock})")
 
 

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import driver_connection, statement, transaction
-from coinwatch.exchanges.models import Instrument, Quote, RejectionReason, RejectedQuote
+from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
 from coinwatch.exchanges.validation import reject
 from coinwatch.prices.ingest.partitions import ensure_partitions
 

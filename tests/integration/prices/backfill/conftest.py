@@ -27,7 +27,7 @@ def time() -> Time:
 
 
 @pytest.fixture
-def far_end(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
+def exchange_server(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
     server.reset()
     server.market.clock = time.clock
     yield server
@@ -35,11 +35,11 @@ def far_end(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
 
 
 @pytest.fixture
-def settings(far_end: ExchangeServer) -> Settings:
+def settings(exchange_server: ExchangeServer) -> Settings:
     exchanges = {
         code: {
             **EXCHANGES[code],
-            "base_url": far_end.base_url(code),
+            "base_url": exchange_server.base_url(code),
             "timeout_seconds": 2,
             "history_calls_per_second": 1000,
         }

@@ -25,16 +25,16 @@ ID = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WH
 
 
 @pytest.fixture
-def far_end() -> Iterator[ExchangeServer]:
+def exchange_server() -> Iterator[ExchangeServer]:
     with ExchangeServer() as server:
         server.market.clock = lambda: NOW
         yield server
 
 
 @pytest.fixture
-def settings(far_end: ExchangeServer) -> Settings:
+def settings(exchange_server: ExchangeServer) -> Settings:
     exchanges = {
-        code: exchange(code.capitalize(), pair, base_url=far_end.base_url(code), timeout_seconds=5)
+        code: exchange(code.capitalize(), pair, base_url=exchange_server.base_url(code), timeout_seconds=5)
         for code, pair in NAMES.items()
     }
     return make_settings(exchanges=exchanges)
@@ -92,7 +92,7 @@ def repair(engine: sa.Engine, settings: Settings, code: str, now: datetime = NOW
 
 
 def test_a_day_cut_out_by_hand_is_found_and_repaired_to_what_it_was(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     backfill_range(catalog, settings, "binance", moment("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
     refresh_candles(catalog)
@@ -111,13 +111,13 @@ def test_a_day_cut_out_by_hand_is_found_and_repaired_to_what_it_was(
 
 
 def test_a_day_that_the_exchange_no_longer_has_is_marked_and_not_asked_for_again(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     backfill_range(catalog, settings, "binance", moment("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
     cut(catalog, "03 00:00", "04 00:00")
     later = made_up(int(moment("04 00:00").timestamp()), int(NOW.timestamp()), 60)
     kept = [RecordedCandle(c.opened_at, c.open, c.high, c.low, c.close, c.volume) for c in later]
-    far_end.market.record("binance", "BTC", "USDT", kept)
+    exchange_server.market.record("binance", "BTC", "USDT", kept)
     find(catalog, settings)
     assert repair(catalog, settings, "binance").unavailable == 1
     reason = "Binance has no candles there: nobody traded, or they were not kept"
@@ -126,11 +126,11 @@ def test_a_day_that_the_exchange_no_longer_has_is_marked_and_not_asked_for_again
         [hole] = holes(connection, bitcoin(catalog, "binance"), moment("02 00:00"), NOW)
     assert (hole.started_at, hole.ended_at, hole.reason) == (moment("03 00:00"), moment("04 00:00"), reason)
     find(catalog, settings)
-    asked = len(far_end.requests("binance"))
+    asked = len(exchange_server.requests("binance"))
     assert repair_gaps(catalog, settings, clock=lambda: NOW) == ([], {})
-    assert len(far_end.requests("binance")) == asked
+    assert len(exchange_server.requests("binance")) == asked
 
-    far_end.market.reset()
+    exchange_server.market.reset()
     assert retry_gaps(catalog, since=moment("02 00:00")) == 1
     repair(catalog, settings, "binance")
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "repaired")], "asked again by hand, and it had them"
@@ -156,18 +156,18 @@ def test_krakens_minutes_end_after_twelve_hours_and_its_hours_are_what_is_left(
 
 
 def test_an_exchange_without_candles_is_not_asked(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     store_minutes(catalog, "coinnews", "05 08:00", "05 09:00")
     store_minutes(catalog, "coinnews", "05 10:00", "05 12:06")
     find(catalog, settings)
     assert repair(catalog, settings, "coinnews") == RepairResult("coinnews", unavailable=1)
     assert gaps(catalog, "coinnews") == [("05 09:01", "05 10:00", "unavailable Coinnews offers no candles")]
-    assert far_end.requests("coinnews") == []
+    assert exchange_server.requests("coinnews") == []
 
 
 def test_a_day_of_many_small_gaps_is_asked_for_in_a_few_calls(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for hour in range(4, 10):
         for minutes in (0, 20, 40):
@@ -180,10 +180,10 @@ def test_a_day_of_many_small_gaps_is_asked_for_in_a_few_calls(
 
 
 def test_minutes_that_may_only_be_late_stay_open(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     store_minutes(catalog, "binance", "05 08:00", "05 09:00")
-    far_end.market.record("binance", "BTC", "USDT", [])
+    exchange_server.market.record("binance", "BTC", "USDT", [])
     find(catalog, settings)
     repair(catalog, settings, "binance")
     assert gaps(catalog, "binance") == [("05 09:01", "05 11:58", "open")]
@@ -194,13 +194,13 @@ def test_minutes_that_may_only_be_late_stay_open(
 
 
 def test_an_exchange_that_is_away_leaves_its_gaps_open_for_a_week(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for code in ("binance", "coinbase", "kraken"):
         store_minutes(catalog, code, "05 08:00", "05 09:00")
         store_minutes(catalog, code, "05 10:00", "05 12:06")
     find(catalog, settings)
-    far_end.market.delist("binance", "BTC", "USDT")
+    exchange_server.market.delist("binance", "BTC", "USDT")
     pause = sa.text("""
       INSERT INTO exchange_status (exchange_id, blocked_until, last_error)
       SELECT id, :until, 'too many requests' FROM exchanges WHERE code = 'coinbase'

@@ -31,11 +31,11 @@ from tests.support.quotes import load, quote
 
 @pytest.mark.parametrize(("code", "calls"), [("binance", 2 * 2), ("coinbase", 2 * 5)])
 def test_a_day_is_stored_whole_and_asked_for_once(
-    code: str, calls: int, catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    code: str, calls: int, catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     rows = minutes(DAY - HOUR, 26 * 60, missing=frozenset(range(400, 420)))
     for base in ("BTC", "ETH"):
-        record(far_end, code, rows, base)
+        record(exchange_server, code, rows, base)
 
     result = backfill(code, DAY, DAY + timedelta(days=1))
 
@@ -46,20 +46,20 @@ def test_a_day_is_stored_whole_and_asked_for_once(
         for row in candles(catalog, "1m", code)
     ] == [(row.opened_at, row.open, row.high, row.low, row.close, row.volume, "exchange") for row in wanted]
     assert backfill(code, DAY, DAY + timedelta(days=1)) == BackfillResult(), "what is known is not asked again"
-    assert len(far_end.requests(code)) == calls
+    assert len(exchange_server.requests(code)) == calls
     again = backfill(code, DAY, DAY + timedelta(days=1), again=True)
     assert again == BackfillResult(StoreResult(unchanged=2 * 1420), requests=calls)
 
 
 def test_the_hours_and_days_made_of_it_are_those_the_exchange_would_tell(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    record(far_end, "binance", minutes(DAY, 1440, missing=frozenset(range(100, 200))))
+    record(exchange_server, "binance", minutes(DAY, 1440, missing=frozenset(range(100, 200))))
     backfill("binance", DAY, DAY + timedelta(days=1), instruments=[instrument_id(catalog, "binance")])
     refresh_candles(catalog)
-    listing = next(each for each in far_end.market.listings("binance") if each.base == "BTC")
+    listing = next(each for each in exchange_server.market.listings("binance") if each.base == "BTC")
     for resolution, seconds in (("1h", 3600), ("1d", 86400)):
-        told = far_end.market.candles("binance", listing, 0, 2**40, seconds)
+        told = exchange_server.market.candles("binance", listing, 0, 2**40, seconds)
         assert [
             (row.opened_at.timestamp(), row.open, row.high, row.low, row.close, row.volume)
             for row in candles(catalog, resolution, "binance")
@@ -67,11 +67,11 @@ def test_the_hours_and_days_made_of_it_are_those_the_exchange_would_tell(
 
 
 def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_the_last_bit(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     start = DAY + 12 * HOUR
     for code in ("binance", "coinbase", "kraken"):
-        record(far_end, code, minutes(DAY - timedelta(days=2), 5 * 1440, missing=frozenset(range(3700, 3800))))
+        record(exchange_server, code, minutes(DAY - timedelta(days=2), 5 * 1440, missing=frozenset(range(3700, 3800))))
     intervals = [(start + number * 6 * HOUR, start + (number + 1) * 6 * HOUR) for number in range(4)]
     quotes = [
         quote(2000 + number, 7 * number, exchange=code, pair="BTC/USDT" if code == "binance" else "BTC/USD")
@@ -103,10 +103,10 @@ def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_
 
 
 def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_tables(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     for base in ("BTC", "ETH"):
-        record(far_end, "binance", minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
+        record(exchange_server, "binance", minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
     quotes = [
         quote(2000 + number, 3 * number, exchange="binance", pair=pair)
         for number in range(300)
@@ -136,9 +136,9 @@ def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_ta
 
 
 def test_only_what_is_over_is_stored_and_remembered(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
 ) -> None:
-    record(far_end, "binance", minutes(NOW.replace(second=0) - HOUR, 120))
+    record(exchange_server, "binance", minutes(NOW.replace(second=0) - HOUR, 120))
     end = NOW + timedelta(days=1)
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
     assert backfill("binance", NOW - HOUR, end, **only_btc).stored == StoreResult(60)
@@ -148,23 +148,23 @@ def test_only_what_is_over_is_stored_and_remembered(
 
 
 def test_candles_that_are_late_are_asked_for_again(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
 ) -> None:
     rows = minutes(NOW.replace(second=0) - 2 * HOUR, 120)
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
     for known in ([], rows[:100], rows[:118]):
-        record(far_end, "binance", known)
+        record(exchange_server, "binance", known)
         backfill("binance", NOW - 2 * HOUR, NOW, **only_btc)
-    record(far_end, "binance", rows)
+    record(exchange_server, "binance", rows)
     assert backfill("binance", NOW - 2 * HOUR, NOW, **only_btc).stored == StoreResult(2)
     assert [outcome for _, _, _, outcome, _ in fetches(catalog, "binance")] == ["stored"] * 3
 
 
 def test_where_minutes_are_gone_come_hours_and_where_these_are_gone_days(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     first = DAY - timedelta(days=40)
-    record(far_end, "kraken", minutes(first, 42 * 1440))
+    record(exchange_server, "kraken", minutes(first, 42 * 1440))
     only_btc = {"instruments": [instrument_id(catalog, "kraken")]}
 
     result = backfill("kraken", first, NOW, **only_btc)
@@ -183,9 +183,9 @@ def test_where_minutes_are_gone_come_hours_and_where_these_are_gone_days(
 
 
 def test_minutes_that_we_have_stay_though_the_exchange_no_longer_keeps_them(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
 ) -> None:
-    record(far_end, "kraken", minutes(DAY, 3 * 1440))
+    record(exchange_server, "kraken", minutes(DAY, 3 * 1440))
     interval = (NOW.replace(minute=0) - 6 * HOUR, NOW.replace(minute=0, second=0))
     backfill("kraken", *interval, instruments=[instrument_id(catalog, "kraken")])
     refresh_candles(catalog)
@@ -197,10 +197,10 @@ def test_minutes_that_we_have_stay_though_the_exchange_no_longer_keeps_them(
 
 
 def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, "coinbase")]}
-    record(far_end, "coinbase", minutes(DAY, 12 * 60))
+    record(exchange_server, "coinbase", minutes(DAY, 12 * 60))
     result = backfill("coinbase", DAY - timedelta(days=1), DAY + timedelta(days=1), **only_btc)
     assert result.stored.inserted == 720, "the minutes; the day that has some of them is made of those"
     unavailable = [
@@ -208,17 +208,17 @@ def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
     ]
     assert {resolution for resolution, _, _ in unavailable} == {"1m", "1h", "1d"}
     assert ("1d", DAY - timedelta(days=1), DAY) in unavailable
-    asked = len(far_end.requests("coinbase"))
+    asked = len(exchange_server.requests("coinbase"))
     backfill("coinbase", DAY - timedelta(days=1), DAY, again=True, **only_btc)
-    assert len(far_end.requests("coinbase")) == asked
+    assert len(exchange_server.requests("coinbase")) == asked
 
 
 @pytest.mark.parametrize("code", ["binance", "coinbase"])
 def test_years_before_an_instrument_was_listed_take_a_call_or_two(
-    code: str, catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    code: str, catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, code)]}
-    record(far_end, code, minutes(DAY + 6 * HOUR, 12 * 60))
+    record(exchange_server, code, minutes(DAY + 6 * HOUR, 12 * 60))
     result = backfill(code, DAY - timedelta(days=500), DAY + timedelta(days=1), **only_btc)
     assert result.stored == StoreResult(720), "its minutes; the first day, which is not whole, is made of them"
     assert result.requests < 15, "not one for each of 2,400 pages"
@@ -232,13 +232,13 @@ def test_years_before_an_instrument_was_listed_take_a_call_or_two(
 
 
 def test_what_an_exchange_dropped_silently_is_not_taken_from_us(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
-    record(far_end, "binance", minutes(DAY, 300))
+    record(exchange_server, "binance", minutes(DAY, 300))
     backfill("binance", DAY, DAY + 5 * HOUR, **only_btc)
     before = everything(catalog)
-    record(far_end, "binance", [])
+    record(exchange_server, "binance", [])
     assert backfill("binance", DAY, DAY + 5 * HOUR, again=True, **only_btc) == BackfillResult(requests=1)
     assert everything(catalog) == before
     assert {outcome for _, _, _, outcome, _ in fetches(catalog, "binance")} == {"stored"}

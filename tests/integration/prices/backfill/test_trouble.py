@@ -16,27 +16,29 @@ from tests.support.backfilling import DAY, HOUR, NOW, Backfill, Time, candles
 from tests.support.settings import exchange, make_settings
 
 
-def test_an_unknown_symbol_is_named_and_costs_the_others_nothing(far_end: ExchangeServer, backfill: Backfill) -> None:
+def test_an_unknown_symbol_is_named_and_costs_the_others_nothing(
+    exchange_server: ExchangeServer, backfill: Backfill
+) -> None:
     for code, quote_currency in (("binance", "USDT"), ("coinbase", "USD"), ("kraken", "USD")):
-        far_end.market.delist(code, "BTC", quote_currency)
+        exchange_server.market.delist(code, "BTC", quote_currency)
         result = backfill(code, NOW - HOUR, NOW)
         assert list(result.failed) == [f"BTC/{quote_currency}"]
         assert "does not know" in result.failed[f"BTC/{quote_currency}"]
         assert result.stored.inserted > 50
 
 
-def test_passing_trouble_is_tried_again_once(far_end: ExchangeServer, backfill: Backfill) -> None:
-    far_end.fail("binance", "cut_off", times=1)
+def test_passing_trouble_is_tried_again_once(exchange_server: ExchangeServer, backfill: Backfill) -> None:
+    exchange_server.fail("binance", "cut_off", times=1)
     assert backfill("binance", DAY, DAY + HOUR).failed == {}
-    far_end.fail("binance", "status", status=500)
+    exchange_server.fail("binance", "status", status=500)
     with pytest.raises(ExchangeUnavailable, match="failed on its side"):
         backfill("binance", DAY, DAY + 2 * HOUR)
 
 
 def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    far_end.fail("coinbase", "html", path="/products/ETH-USD")
+    exchange_server.fail("coinbase", "html", path="/products/ETH-USD")
     result = backfill("coinbase", DAY, DAY + 2 * HOUR)
     assert list(result.failed) == ["ETH/USD"]
     assert result.stored.inserted == len(candles(catalog, "1m", "coinbase")) > 90
@@ -45,24 +47,24 @@ def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
 
 
 def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(
-    far_end: ExchangeServer, engine: sa.Engine, time: Time
+    exchange_server: ExchangeServer, engine: sa.Engine, time: Time
 ) -> None:
-    pairs = far_end.market.generate("binance", 30)
+    pairs = exchange_server.market.generate("binance", 30)
     coins = {pair.split("/")[0]: {"name": pair} for pair in pairs}
     settings = make_settings(
-        coins=coins, exchanges={"binance": exchange("Binance", *pairs, base_url=far_end.base_url("binance"))}
+        coins=coins, exchanges={"binance": exchange("Binance", *pairs, base_url=exchange_server.base_url("binance"))}
     )
     sync_catalog(engine, settings)
-    far_end.fail("binance", "status", status=451)
+    exchange_server.fail("binance", "status", status=451)
     with pytest.raises(ExchangeDenied, match="does not serve this country"):
         backfill_range(engine, settings, "binance", DAY, DAY + HOUR, clock=time.clock, sleep=time.sleep)
-    assert len(far_end.requests("binance")) < 10
+    assert len(exchange_server.requests("binance")) < 10
 
 
 def test_a_short_pause_is_waited_for_and_remembered_for_all(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill, time: Time
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
 ) -> None:
-    far_end.fail("kraken", "status", status=429, headers={"Retry-After": "90"}, times=1)
+    exchange_server.fail("kraken", "status", status=429, headers={"Retry-After": "90"}, times=1)
     result = backfill("kraken", NOW - HOUR, NOW)
     assert (result.failed, result.stored.inserted) == ({}, 120)
     assert time.now - NOW >= timedelta(seconds=90)
@@ -73,27 +75,27 @@ def test_a_short_pause_is_waited_for_and_remembered_for_all(
 
 
 def test_a_long_pause_ends_it_with_what_came_before_stored(
-    catalog: sa.Engine, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    far_end.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
+    exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
     with pytest.raises(RateLimited, match="wants a pause until 2026-03-02 19:00:30 UTC"):
         backfill("binance", DAY, DAY + timedelta(days=1))
     stored = len(candles(catalog, "1m", "binance")) + len(candles(catalog, "1m", "binance", "ETH"))
-    asked = len(far_end.requests("binance"))
+    asked = len(exchange_server.requests("binance"))
     assert stored >= 1440
     with pytest.raises(RateLimited):
         backfill("binance", DAY, DAY + timedelta(days=1))
-    assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
+    assert len(exchange_server.requests("binance")) == asked, "nobody asks during the pause"
 
 
-def test_pauses_without_end_are_not_waited_for_without_end(far_end: ExchangeServer, backfill: Backfill) -> None:
-    far_end.fail("kraken", "status", status=429, headers={"Retry-After": "5"})
+def test_pauses_without_end_are_not_waited_for_without_end(exchange_server: ExchangeServer, backfill: Backfill) -> None:
+    exchange_server.fail("kraken", "status", status=429, headers={"Retry-After": "5"})
     with pytest.raises(RateLimited):
         backfill("kraken", NOW - HOUR, NOW)
-    assert len(far_end.requests("kraken")) < 20
+    assert len(exchange_server.requests("kraken")) < 20
 
 
-def test_interrupted_work_goes_on_where_it_was(far_end: ExchangeServer, backfill: Backfill) -> None:
+def test_interrupted_work_goes_on_where_it_was(exchange_server: ExchangeServer, backfill: Backfill) -> None:
     told: list[Progress] = []
 
     def interrupt(progress: Progress) -> None:
@@ -103,20 +105,20 @@ def test_interrupted_work_goes_on_where_it_was(far_end: ExchangeServer, backfill
 
     with pytest.raises(KeyboardInterrupt):
         backfill("coinbase", DAY, DAY + timedelta(days=1), progress=interrupt)
-    asked = len(far_end.requests("coinbase"))
+    asked = len(exchange_server.requests("coinbase"))
     assert asked < 10
     assert [progress.total for progress in told] == [10, 10, 10]
     result = backfill("coinbase", DAY, DAY + timedelta(days=1))
-    assert result.requests == len(far_end.requests("coinbase")) - asked
+    assert result.requests == len(exchange_server.requests("coinbase")) - asked
     assert 1 <= result.requests <= 7
     assert backfill("coinbase", DAY, DAY + timedelta(days=1)).requests == 0
 
 
 def test_which_exchanges_have_candles_is_known_without_asking_them(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, backfill: Backfill
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
-    assert not far_end.requests()
+    assert not exchange_server.requests()
     with pytest.raises(ExchangeDenied, match="no candles"):
         backfill("coinnews", DAY, NOW)
 

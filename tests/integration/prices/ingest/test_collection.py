@@ -29,16 +29,18 @@ def server() -> Iterator[ExchangeServer]:
 
 
 @pytest.fixture
-def far_end(server: ExchangeServer) -> Iterator[ExchangeServer]:
+def exchange_server(server: ExchangeServer) -> Iterator[ExchangeServer]:
     server.reset()
     yield server
     server.reset()
 
 
 @pytest.fixture
-def settings(far_end: ExchangeServer) -> Settings:
+def settings(exchange_server: ExchangeServer) -> Settings:
     known = {**EXCHANGES, "coingecko": exchange("CoinGecko", minimum_interval_seconds=0)}
-    exchanges = {code: {**known[code], "base_url": far_end.base_url(code), "timeout_seconds": 2} for code in VENUES}
+    exchanges = {
+        code: {**known[code], "base_url": exchange_server.base_url(code), "timeout_seconds": 2} for code in VENUES
+    }
     return make_settings(exchanges=exchanges)
 
 
@@ -57,10 +59,10 @@ def health(engine: sa.Engine, code: str) -> Any:
 
 @pytest.mark.parametrize("code", VENUES)
 def test_the_exchanges_prices_arrive(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, code: str
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, code: str
 ) -> None:
     pair = ("BTC", "USDT" if code == "binance" else "USD")
-    far_end.market.set_price(code, *pair, 68_923.67)
+    exchange_server.market.set_price(code, *pair, 68_923.67)
     result = collect(catalog, settings, code)
     assert (result.quotes, result.loaded.inserted) == (2, 2)
     [price] = latest_prices(catalog, datetime.now(UTC), "BTC", code)
@@ -69,10 +71,10 @@ def test_the_exchanges_prices_arrive(
 
 
 def test_a_cycle_goes_on_without_the_exchanges_that_fail(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("kraken", "html")
-    far_end.fail("coinbase", "status", status=451)
+    exchange_server.fail("kraken", "html")
+    exchange_server.fail("coinbase", "status", status=451)
     result = collect_prices(catalog, settings, datetime.now(UTC))
     assert {item.exchange for item in result.collected} == {"coinnews", "coingecko", "binance"}
     assert set(result.failed) == {"kraken", "coinbase"}
@@ -82,30 +84,30 @@ def test_a_cycle_goes_on_without_the_exchanges_that_fail(
 
 
 def test_passing_trouble_is_tried_again_at_once(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("coinnews", "cut_off", times=1)
+    exchange_server.fail("coinnews", "cut_off", times=1)
     assert collect(catalog, settings, "coinnews").loaded.inserted == 2
     assert health(catalog, "coinnews").failures == 0
 
 
 def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
+    exchange_server.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
     with pytest.raises(RateLimited) as caught:
         collect(catalog, settings, "binance")
     assert 100 < (caught.value.blocked_until - datetime.now(UTC)).total_seconds() <= 121
-    asked = len(far_end.requests("binance"))
+    asked = len(exchange_server.requests("binance"))
     with pytest.raises(RateLimited, match="wants a pause until"):
         collect(catalog, settings, "binance")
-    assert len(far_end.requests("binance")) == asked, "nobody asks during the pause"
+    assert len(exchange_server.requests("binance")) == asked, "nobody asks during the pause"
     assert collect(catalog, settings, "binance", clock=later(seconds=125)).quotes == 2
     assert health(catalog, "binance").blocked_until is None
 
 
 def test_calls_for_history_wait_while_it_asks_and_no_longer(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def live_until() -> list[datetime | None]:
         with catalog.connect() as connection:
@@ -119,7 +121,7 @@ def test_calls_for_history_wait_while_it_asks_and_no_longer(
         return fetch(self, instruments)
 
     monkeypatch.setattr(Binance, "fetch_quotes", look)
-    far_end.fail("binance", "status", status=451, after=1)
+    exchange_server.fail("binance", "status", status=451, after=1)
     collect(catalog, settings, "binance")
     assert live_until() == [None]
     with pytest.raises(ExchangeDenied):
@@ -129,7 +131,7 @@ def test_calls_for_history_wait_while_it_asks_and_no_longer(
 
 
 def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer, monkeypatch: pytest.MonkeyPatch
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = datetime.now(UTC) + timedelta(minutes=5)
     fetch = Binance.fetch_quotes
@@ -152,32 +154,32 @@ def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
 
 
 def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("kraken", "status", status=500)
+    exchange_server.fail("kraken", "status", status=500)
     for failures in (1, 2):
         with pytest.raises(ExchangeUnavailable):
             collect(catalog, settings, "kraken")
         assert health(catalog, "kraken").failures == failures
-    far_end.faults.clear()
+    exchange_server.faults.clear()
     collect(catalog, settings, "kraken")
     assert (health(catalog, "kraken").failures, health(catalog, "kraken").last_error) == (0, None)
 
 
 def test_nonsense_prices_stay_outside_and_are_counted(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.market.set_price("binance", "BTC", "USDT", "NaN")
+    exchange_server.market.set_price("binance", "BTC", "USDT", "NaN")
     result = collect(catalog, settings, "binance")
     assert {reason.value: count for reason, count in result.loaded.rejected.items()} == {"not_finite": 1}
     assert result.loaded.inserted == 1
 
 
 def test_an_answer_without_one_usable_price_is_a_failure(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for coin in ("BTC", "ETH"):
-        far_end.market.set_price("binance", coin, "USDT", "0")
+        exchange_server.market.set_price("binance", coin, "USDT", "0")
     with pytest.raises(ExchangeUnavailable, match="no usable price of 2"):
         collect(catalog, settings, "binance")
 
@@ -190,28 +192,30 @@ def test_a_clock_that_is_slow_is_a_failure_that_names_it(catalog: sa.Engine, set
 
 
 def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     patient = make_settings(
         exchanges={
             **settings.model_dump()["exchanges"],
-            "coingecko": exchange("CoinGecko", base_url=far_end.base_url("coingecko"), minimum_interval_seconds=300),
+            "coingecko": exchange(
+                "CoinGecko", base_url=exchange_server.base_url("coingecko"), minimum_interval_seconds=300
+            ),
         }
     )
     assert collect(catalog, patient, "coingecko").quotes == 2
     rest = collect(catalog, patient, "coingecko")
     assert (rest.quotes, rest.blocked_until is not None) == (0, True)
-    assert len(far_end.requests("coingecko")) == 1
+    assert len(exchange_server.requests("coingecko")) == 1
     assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).blocked_until is None
 
 
 def test_what_a_person_must_change_is_not_tried_again(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    far_end.fail("coinbase", "status", status=451)
+    exchange_server.fail("coinbase", "status", status=451)
     with pytest.raises(ExchangeDenied):
         collect(catalog, settings, "coinbase")
-    assert len(far_end.requests("coinbase")) <= 2, "one per instrument, no second try"
+    assert len(exchange_server.requests("coinbase")) <= 2, "one per instrument, no second try"
 
 
 def test_an_exchange_that_is_not_in_the_tables_says_what_to_run(engine: sa.Engine, settings: Settings) -> None:
@@ -220,11 +224,11 @@ def test_an_exchange_that_is_not_in_the_tables_says_what_to_run(engine: sa.Engin
 
 
 def test_a_result_survives_the_way_through_json(
-    catalog: sa.Engine, settings: Settings, far_end: ExchangeServer
+    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     import json
 
-    far_end.market.set_price("binance", "BTC", "USDT", "-1")
+    exchange_server.market.set_price("binance", "BTC", "USDT", "-1")
     result = collect(catalog, settings, "binance")
     assert CollectResult.from_dict(json.loads(json.dumps(result.as_dict()))) == result
 
