@@ -46,7 +46,7 @@ TIMEFRAMES: Mapping[int, str] = {
 Result = TypeVar("Result")
 
 
-class ThroughCcxt:
+class CcxtAdapter:
     """The adapter; ``ccxt_id`` in the configuration names the exchange. A symbol is ccxt's: BTC/USD.
 
     ConfigurationError when ccxt has no such exchange.
@@ -59,7 +59,7 @@ class ThroughCcxt:
         self.minimum_interval_seconds = exchange.minimum_interval_seconds or 0.0
         self._clock = clock
         self._key = exchange.api_key.get_secret_value() if exchange.api_key else ""
-        self._session = _JudgingSession(code, exchange.timeout_seconds, clock)
+        self._session = _StatusCheckingSession(code, exchange.timeout_seconds, clock)
         self._timeout_seconds = exchange.timeout_seconds
         self._ccxt: ModuleType = ccxt
         self._venue = self._open(exchange)
@@ -208,7 +208,7 @@ class ThroughCcxt:
         return urls if isinstance(urls, str) else next((url for url in urls.values() if isinstance(url, str)), "")
 
 
-class _JudgingSession(GuardedSession):
+class _StatusCheckingSession(GuardedSession):
     """Raises our errors for what ccxt reads wrongly: pauses, refusals and pages where JSON belongs.
 
     Other statuses, 400 and 404 above all, are left to ccxt, which knows the exchange's words for them.

@@ -15,7 +15,7 @@ ADAPTERS = {
     "binance": "coinwatch.exchanges.binance:Binance",
     "coinbase": "coinwatch.exchanges.coinbase:Coinbase",
     "kraken": "coinwatch.exchanges.kraken:Kraken",
-    "ccxt": "coinwatch.exchanges.ccxt_adapter:ThroughCcxt",
+    "ccxt": "coinwatch.exchanges.ccxt_adapter:CcxtAdapter",
 }
 
 

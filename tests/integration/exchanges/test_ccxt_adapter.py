@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coinwatch.errors import ConfigurationError
-from coinwatch.exchanges.ccxt_adapter import ThroughCcxt
+from coinwatch.exchanges.ccxt_adapter import CcxtAdapter
 from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
 from tests.exchange_server import ExchangeServer
 
@@ -46,7 +46,7 @@ def test_an_exchange_without_a_call_for_all_tickers_is_asked_one_by_one(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
-    assert isinstance(adapter, ThroughCcxt)
+    assert isinstance(adapter, CcxtAdapter)
     adapter._venue.has["fetchTickers"] = False
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "NONE")])
