@@ -16,7 +16,7 @@ from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable,
 from coinwatch.exchanges.http_client import Client
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote
 from coinwatch.exchanges.timestamps import EPOCH
-from coinwatch.exchanges.validation import check_candle
+from coinwatch.exchanges.validation import validate_candle
 from coinwatch.settings import ExchangeSettings, Settings
 
 THREADS = 4
@@ -223,7 +223,7 @@ def candle_or_none(
 ) -> Candle | None:
     """A checked candle from [open, high, low, close]; None, with a line in the log, when it makes no sense."""
     try:
-        candle = check_candle(instrument, opened_at(), prices, volume, trades)
+        candle = validate_candle(instrument, opened_at(), prices, volume, trades)
     except ValueError as error:
         log.warning(
             "candle rejected",

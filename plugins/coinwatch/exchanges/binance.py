@@ -17,7 +17,7 @@ from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, compl
 from coinwatch.exchanges.http_client import Answer
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 
 TICKERS = "/api/v3/ticker/24hr"
 PRICES = "/api/v3/ticker/price"
@@ -214,7 +214,7 @@ def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime,
         observed_at = from_unix(ticker.closeTime, per_second=1000)
     except ValueError:
         return reject(instrument, RejectionReason.MALFORMED, ticker.closeTime)
-    return check_quote(
+    return validate_quote(
         instrument,
         ticker.lastPrice,
         received_at,

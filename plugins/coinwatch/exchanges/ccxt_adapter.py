@@ -31,7 +31,7 @@ from coinwatch.exchanges.http_client import decode_json, status_error, transport
 from coinwatch.exchanges.http_session import GuardedSession
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 
 PAUSE = timedelta(seconds=60)
@@ -269,7 +269,7 @@ def _quote(instrument: Instrument, ticker: Any, received_at: datetime) -> Quote 
         observed_at = from_unix(milliseconds, per_second=1000) if milliseconds is not None else received_at
     except ValueError:
         return reject(instrument, RejectionReason.MALFORMED, ticker.get("timestamp"))
-    return check_quote(
+    return validate_quote(
         instrument,
         ticker.get("last"),
         received_at,

@@ -28,7 +28,7 @@ from coinwatch.exchanges.base import (
 from coinwatch.exchanges.http_client import Answer
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 
 PRODUCTS = "/products"
@@ -148,7 +148,7 @@ class Coinbase(Adapter):
             observed_at = parse_rfc3339(ticker.time)
         except ValueError:
             return reject(instrument, RejectionReason.MALFORMED, ticker.time)
-        return check_quote(
+        return validate_quote(
             instrument,
             ticker.price,
             answer.received_at,
@@ -182,7 +182,7 @@ def _quote_of_the_day(
     stats = try_parse(Stats, table[instrument.symbol])
     if stats is None:
         return reject(instrument, RejectionReason.MALFORMED, table[instrument.symbol])
-    return check_quote(instrument, stats.stats_24hour.last, received_at, volume_24h=stats.stats_24hour.volume)
+    return validate_quote(instrument, stats.stats_24hour.last, received_at, volume_24h=stats.stats_24hour.volume)
 
 
 # [1763618400, 96390.0, 96420.0, 96400.0, 96412.53, 12.345] = [time s, low, high, open, close, volume in base]

@@ -15,7 +15,7 @@ from coinwatch.errors import ExchangeError
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 
 SIMPLE_PRICE = "/api/v3/simple/price"
 COINS_LIST = "/api/v3/coins/list"
@@ -108,7 +108,7 @@ def _quote(instrument: Instrument, fields: object, received_at: datetime) -> Quo
         return reject(instrument, RejectionReason.MALFORMED, fields)
     price = fields[currency]
     volume = _in_base(fields.get(f"{currency}_24h_vol"), price)
-    return check_quote(instrument, price, received_at, observed_at, volume_24h=volume)
+    return validate_quote(instrument, price, received_at, observed_at, volume_24h=volume)
 
 
 def _in_base(volume: object, price: object) -> float | None:

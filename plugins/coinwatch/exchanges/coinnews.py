@@ -13,7 +13,7 @@ from coinwatch.errors import ExchangeDenied
 from coinwatch.exchanges.base import Adapter, Wire, batch, one_by_one, try_parse
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import parse_rfc3339
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 
 CURRENCY = "USD"
 
@@ -95,4 +95,4 @@ def _quote(instrument: Instrument, value: object, moment: str, received_at: date
         observed_at = parse_rfc3339(moment)
     except ValueError:
         return reject(instrument, RejectionReason.MALFORMED, moment)
-    return check_quote(instrument, value, received_at, observed_at)
+    return validate_quote(instrument, value, received_at, observed_at)

@@ -16,7 +16,7 @@ from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable,
 from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import check_quote, reject
+from coinwatch.exchanges.validation import reject, validate_quote
 
 ASSET_PAIRS = "/0/public/AssetPairs"
 TICKER = "/0/public/Ticker"
@@ -186,7 +186,7 @@ def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote 
     ticker = try_parse(Ticker, row)
     if ticker is None:
         return reject(instrument, RejectionReason.MALFORMED, row)
-    return check_quote(
+    return validate_quote(
         instrument,
         ticker.c[0],
         received_at,

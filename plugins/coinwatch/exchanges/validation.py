@@ -14,7 +14,7 @@ RAW_LENGTH = 120
 OHLC = 4
 
 
-def check_quote(
+def validate_quote(
     instrument: Instrument,
     price: object,
     received_at: datetime,
@@ -46,7 +46,7 @@ def check_quote(
     )
 
 
-def check_candle(
+def validate_candle(
     instrument: Instrument, opened_at: datetime, prices: Sequence[object], volume: object = None, trades: object = None
 ) -> Candle:
     """A Candle from raw [open, high, low, close]; ValueError says why it cannot be one.

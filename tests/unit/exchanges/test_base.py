@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.base import Pace, aligned, complete_candles, one_by_one
 from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote
-from coinwatch.exchanges.validation import check_quote
+from coinwatch.exchanges.validation import validate_quote
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 INSTRUMENTS = [Instrument("binance", f"C{number}", "USDT", f"C{number}USDT") for number in range(20)]
@@ -82,7 +82,7 @@ def test_one_failing_instrument_leaves_the_others_and_is_told() -> None:
     def fetch(instrument: Instrument) -> Quote | RejectedQuote:
         if instrument is INSTRUMENTS[3]:
             raise ExchangeUnavailable("binance", "failed")
-        return check_quote(instrument, 1.0, NOW)
+        return validate_quote(instrument, 1.0, NOW)
 
     batch = one_by_one(INSTRUMENTS, fetch)
 

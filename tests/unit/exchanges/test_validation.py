@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
-from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, check_candle, check_quote
+from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, validate_candle, validate_quote
 
 INSTRUMENT = Instrument("kraken", "BTC", "USD", "XBTUSD")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ ANYTHING = st.recursive(
 @given(price=PRICES)
 def test_a_price_survives_exactly_as_a_number_and_as_a_text(price: float) -> None:
     for raw in (price, repr(price), f" {price!r}\n"):
-        quote = check_quote(INSTRUMENT, raw, NOW)
+        quote = validate_quote(INSTRUMENT, raw, NOW)
         assert isinstance(quote, Quote)
         assert quote.price == price
 
@@ -32,7 +32,7 @@ def test_a_price_survives_exactly_as_a_number_and_as_a_text(price: float) -> Non
 def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
     raw: object, volume: object, bid: object, ask: object
 ) -> None:
-    result = check_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
+    result = validate_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
 
     if isinstance(result, RejectedQuote):
         assert result.raw == repr(raw)[:120]
@@ -63,7 +63,7 @@ def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
     ],
 )
 def test_each_impossible_price_has_its_reason(raw: object, reason: RejectionReason) -> None:
-    result = check_quote(INSTRUMENT, raw, NOW)
+    result = validate_quote(INSTRUMENT, raw, NOW)
 
     assert isinstance(result, RejectedQuote)
     assert result.reason is reason
@@ -73,7 +73,7 @@ def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
     elsewhere = timezone(timedelta(hours=5))
     received_at = NOW.astimezone(elsewhere)
 
-    quote = check_quote(INSTRUMENT, 1, received_at)
+    quote = validate_quote(INSTRUMENT, 1, received_at)
 
     assert isinstance(quote, Quote)
     assert quote.observed_at == quote.received_at == NOW
@@ -84,7 +84,7 @@ def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
 def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) -> None:
     low, opening, close, high = prices
 
-    candle = check_candle(INSTRUMENT, NOW, (opening, high, low, close), "1.5", trades)
+    candle = validate_candle(INSTRUMENT, NOW, (opening, high, low, close), "1.5", trades)
 
     assert (candle.open, candle.high, candle.low, candle.close) == (opening, high, low, close)
     assert (candle.volume, candle.trades) == (1.5, trades)
@@ -96,4 +96,4 @@ def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) ->
 )
 def test_a_candle_whose_prices_contradict_each_other_is_none(prices: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match="price"):
-        check_candle(INSTRUMENT, NOW, prices)
+        validate_candle(INSTRUMENT, NOW, prices)

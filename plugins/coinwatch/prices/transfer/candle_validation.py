@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from coinwatch.exchanges.models import Candle, Instrument
 from coinwatch.exchanges.timestamps import EPOCH
-from coinwatch.exchanges.validation import check_candle
+from coinwatch.exchanges.validation import validate_candle
 from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult
 from coinwatch.prices.transfer.formats.rows import EARLIEST
 
@@ -74,7 +74,7 @@ class Gate:
             self.done.reject(line, f"lies before {EARLIEST:%Y}, before there was any coin", opened_at.isoformat())
         else:
             try:
-                candle = check_candle(instrument, opened_at, prices, volume, trades)
+                candle = validate_candle(instrument, opened_at, prices, volume, trades)
             except ValueError as error:
                 self.done.reject(line, f"is rejected, {error}", ",".join(map(str, prices)))
             else:

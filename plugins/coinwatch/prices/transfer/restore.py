@@ -9,7 +9,7 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
 from coinwatch.exchanges.models import Instrument, Quote
-from coinwatch.exchanges.validation import check_quote
+from coinwatch.exchanges.validation import validate_quote
 from coinwatch.prices.candles.storage import SECONDS, CandleRow, Resolution, Source, StoreResult, store_candles
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments
@@ -124,7 +124,7 @@ def _quotes(
     for (instrument_id, instrument), row in rows:
         ids[instrument] = instrument_id
         price, volume_24h, bid, ask, received_at = row.values
-        quote = check_quote(
+        quote = validate_quote(
             instrument, price, received_at or row.moment, row.moment, volume_24h=volume_24h, bid=bid, ask=ask
         )
         if isinstance(quote, Quote):
