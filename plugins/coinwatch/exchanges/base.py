@@ -47,7 +47,7 @@ class Adapter:
     candles_per_call: int = 1
     # Half of what the exchange allows: the other half is for live collection, which goes first.
     default_history_calls_per_second: ClassVar[float] = 1.0
-    calls_at_once: int = THREADS
+    max_concurrent_calls: int = THREADS
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         self.code = code
@@ -100,7 +100,7 @@ class Adapter:
             offered = ", ".join(str(seconds) for seconds in known)
             raise ExchangeDenied(self.code, f"has no candles of {interval_seconds} s, only of {offered} s")
 
-    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+    def candle_retention(self, interval_seconds: int) -> timedelta | None:
         return None
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ class CcxtAdapter:
         self.candles_per_call = CANDLES_PER_CALL - 1  # what one window goes on by
         # ccxt knows the milliseconds between two calls; half of the exchange's limit is for live collection.
         self.history_calls_per_second = exchange.history_calls_per_second or 500 / max(1, self._venue.rateLimit)
-        self.calls_at_once = 1  # ccxt's objects are for one thread
+        self.max_concurrent_calls = 1  # ccxt's objects are for one thread
         self.before_history_call: Callable[[datetime | None], None] = no_wait
 
     def symbol_for(self, base: str, quote: str) -> str:
@@ -120,7 +120,7 @@ class CcxtAdapter:
             page_start = max(last + step, page_start + (CANDLES_PER_CALL - 1) * step)
         return complete_candles(candles, interval_seconds, start, end, now)
 
-    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+    def candle_retention(self, interval_seconds: int) -> timedelta | None:
         return None  # ccxt does not know
 
     def close(self) -> None:

@@ -124,7 +124,7 @@ class Kraken(Adapter):
         candles = [_candle(instrument, row) for row in committed]
         return complete_candles(candles, interval_seconds, start, end, received_at)
 
-    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+    def candle_retention(self, interval_seconds: int) -> timedelta | None:
         """Two fewer than are kept: the newest is not committed, and the oldest may fall out while we ask."""
         return timedelta(seconds=interval_seconds) * (CANDLES_KEPT - 2)
 

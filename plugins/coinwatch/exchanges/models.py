@@ -106,7 +106,7 @@ class Exchange(Protocol):
 
     ``candle_intervals`` are the lengths in seconds of the candles that history is kept in (a minute, an hour, a day)
     and that the exchange has; empty where its candles fit none. ``candles_per_call`` is the size of a page,
-    ``history_calls_per_second`` what fetching history may use of the exchange's limit, ``calls_at_once`` how many
+    ``history_calls_per_second`` what fetching history may use of the exchange's limit, ``max_concurrent_calls`` how many
     threads may share the adapter. ``before_history_call`` is called before every request that ``fetch_candles``
     makes and may wait; the moment given is one before which the exchange should not be asked for more (None: any).
     """
@@ -116,7 +116,7 @@ class Exchange(Protocol):
     candle_intervals: Sequence[int]
     candles_per_call: int
     history_calls_per_second: float
-    calls_at_once: int
+    max_concurrent_calls: int
     before_history_call: Callable[[datetime | None], None]
 
     def symbol_for(self, base: str, quote: str) -> str:
@@ -144,7 +144,7 @@ class Exchange(Protocol):
         """
         ...
 
-    def candle_horizon(self, interval_seconds: int) -> timedelta | None:
+    def candle_retention(self, interval_seconds: int) -> timedelta | None:
         """How far back the exchange keeps candles of that length, without asking it; None: all, or nobody knows."""
         ...
 

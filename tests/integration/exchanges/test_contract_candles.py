@@ -65,7 +65,7 @@ def test_every_length_it_offers_for_history_comes_as_far_back_as_it_says(
     assert list(adapter.candle_intervals) == ([] if venue in {"coinnews", "coingecko"} else [60, 3600, 86400])
     for seconds in adapter.candle_intervals:
         step = timedelta(seconds=seconds)
-        horizon = adapter.candle_horizon(seconds)
+        horizon = adapter.candle_retention(seconds)
         assert (horizon is None) == (venue != "kraken")
         start = NOW - (horizon or step * 1200)
 

@@ -236,7 +236,7 @@ def _answers(engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGa
         sentence = f"{name} offers no candles of minutes"
         return [Part(gap.instrument_id, gap.started_at, gap.ended_at, sentence) for gap in gaps]
     none_there = f"{name} has no candles there: nobody traded, or they were not kept"
-    horizon = adapter.candle_horizon(SECONDS["1m"])
+    horizon = adapter.candle_retention(SECONDS["1m"])
     parameters = {
         "instrument_ids": [gap.instrument_id for gap in gaps],
         "starts": [gap.started_at for gap in gaps],

@@ -156,13 +156,13 @@ class BackfillRun:
         """Answers as they come, of some calls at a time. Trouble of the exchange as a whole is raised when what is
         under way was stored."""
         trouble: BaseException | None = None
-        with ThreadPoolExecutor(self.adapter.calls_at_once) as pool:
+        with ThreadPoolExecutor(self.adapter.max_concurrent_calls) as pool:
 
             def begin(count: int) -> set[Future[_Answer]]:
                 return {pool.submit(self._fetch_piece, resolution, piece) for piece in islice(pieces, count)}
 
             try:
-                running = begin(2 * self.adapter.calls_at_once)
+                running = begin(2 * self.adapter.max_concurrent_calls)
                 while running:
                     ended, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in ended:
@@ -239,7 +239,7 @@ class BackfillRun:
                 self.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
 
     def _kept_from(self, resolution: Resolution, now: datetime) -> datetime | None:
-        horizon = self.adapter.candle_horizon(SECONDS[resolution])
+        horizon = self.adapter.candle_retention(SECONDS[resolution])
         return None if horizon is None else aligned(now - horizon, SECONDS[resolution])
 
 
