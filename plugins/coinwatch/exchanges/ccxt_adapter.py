@@ -97,7 +97,7 @@ class CcxtAdapter:
             fetched = self._fetch_all(known)
         else:
             fetched = one_by_one(known, self._fetch_one, threads=1)  # ccxt's objects are for one thread
-        return QuoteBatch(fetched.quotes, [*unknown, *fetched.rejected], fetched.trouble)
+        return QuoteBatch(fetched.quotes, [*unknown, *fetched.rejected], fetched.error)
 
     def fetch_candles(
         self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime

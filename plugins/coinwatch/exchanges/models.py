@@ -88,13 +88,13 @@ class RejectedQuote:
 class QuoteBatch:
     """What one fetch brought: quotes fit to load and those that are not, with the reason.
 
-    ``trouble`` is what cut a fetch of several calls short: load the quotes first, then treat it as if it had
+    ``error`` is what cut a fetch of several calls short: load the quotes first, then treat it as if it had
     been raised. Where nothing came at all it is raised instead.
     """
 
     quotes: Sequence[Quote] = ()
     rejected: Sequence[RejectedQuote] = ()
-    trouble: ExchangeError | None = None
+    error: ExchangeError | None = None
 
 
 class Exchange(Protocol):

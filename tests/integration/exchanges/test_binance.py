@@ -53,8 +53,8 @@ def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
     assert len(batch.quotes) == 40
-    assert isinstance(batch.trouble, RateLimited)
-    assert batch.trouble.blocked_until == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
+    assert isinstance(batch.error, RateLimited)
+    assert batch.error.blocked_until == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
     assert len(exchange_server.requests("binance")) == 2
 
 
@@ -82,8 +82,8 @@ def test_a_ban_half_way_keeps_the_quotes_that_came_before(
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
     assert len(batch.quotes) == 20
-    assert isinstance(batch.trouble, RateLimited)
-    assert batch.trouble.blocked_until == NOW + timedelta(seconds=300)
+    assert isinstance(batch.error, RateLimited)
+    assert batch.error.blocked_until == NOW + timedelta(seconds=300)
     assert len(exchange_server.requests("binance")) == 2
 
 

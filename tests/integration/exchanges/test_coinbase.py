@@ -52,7 +52,7 @@ def test_one_failing_product_costs_only_itself_and_is_told(
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "SOL")])
 
     assert [quote.instrument.base for quote in batch.quotes] == ["BTC", "SOL"]
-    assert isinstance(batch.trouble, ExchangeUnavailable)
+    assert isinstance(batch.error, ExchangeUnavailable)
 
 
 def test_a_wish_for_a_pause_stops_the_remaining_calls(
@@ -64,7 +64,7 @@ def test_a_wish_for_a_pause_stops_the_remaining_calls(
 
     batch = adapter.fetch_quotes([instrument_of(adapter, pair.split("/")[0]) for pair in pairs])
 
-    assert isinstance(batch.trouble, RateLimited)
+    assert isinstance(batch.error, RateLimited)
     assert len(exchange_server.requests("coinbase")) < 10
 
 

@@ -55,7 +55,7 @@ def test_a_quote_carries_price_volume_in_base_bid_ask_and_the_exchanges_time(
     assert quote.volume_24h == (None if venue in WITHOUT_VOLUME else pytest.approx(12.5))
     assert (quote.bid, quote.ask) == ((None, None) if venue in WITHOUT_BID_AND_ASK else (50_000.0, 50_001.0))
     assert not batch.rejected
-    assert batch.trouble is None
+    assert batch.error is None
 
 
 def test_listed_instruments_are_in_our_codes_and_have_the_symbol_we_would_have_guessed(
@@ -146,7 +146,7 @@ def test_an_unknown_symbol_is_refused_and_never_costs_the_others(
     assert {(each.symbol, each.reason) for each in batch.rejected} == {
         (adapter.symbol_for(base, QUOTES[venue]), RejectionReason.UNKNOWN_SYMBOL) for base in ("NOSUCHCOIN", "NORTHIS")
     }
-    assert batch.trouble is None
+    assert batch.error is None
 
 
 def test_only_unknown_symbols_are_refused_without_an_error(

@@ -87,7 +87,7 @@ def test_one_failing_instrument_leaves_the_others_and_is_told() -> None:
     batch = one_by_one(INSTRUMENTS, fetch)
 
     assert len(batch.quotes) == len(INSTRUMENTS) - 1
-    assert isinstance(batch.trouble, ExchangeUnavailable)
+    assert isinstance(batch.error, ExchangeUnavailable)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def collect_exchange(
             with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
                 batch = _fetch(adapter, list(instruments), sleep)
             if instruments and not batch.quotes:
-                raise batch.trouble or _nothing_usable(code, [quote.reason for quote in batch.rejected])
+                raise batch.error or _nothing_usable(code, [quote.reason for quote in batch.rejected])
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
             raise
@@ -110,7 +110,7 @@ def collect_exchange(
     loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, rejected)
     result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
     _log(result)
-    trouble = batch.trouble
+    trouble = batch.error
     if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
         trouble = _nothing_usable(code, list(rejected.elements()))
     if trouble:
@@ -137,21 +137,21 @@ def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
     """Quotes of all instruments; after passing trouble those that are missing are asked for once more."""
     first = _fetch_once(adapter, instruments)
-    if not isinstance(first.trouble, ExchangeUnavailable):
+    if not isinstance(first.error, ExchangeUnavailable):
         return first
-    log.warning("exchange failed, trying again", exchange=adapter.code, error=first.trouble.reason)
+    log.warning("exchange failed, trying again", exchange=adapter.code, error=first.error.reason)
     sleep(PAUSE_BETWEEN_TRIES_SECONDS)
     answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.rejected}
     missing = [item for item in instruments if item not in answered and item.symbol not in answered]
     second = _fetch_once(adapter, missing)
-    return QuoteBatch([*first.quotes, *second.quotes], [*first.rejected, *second.rejected], second.trouble)
+    return QuoteBatch([*first.quotes, *second.quotes], [*first.rejected, *second.rejected], second.error)
 
 
 def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
     try:
         return adapter.fetch_quotes(instruments)
     except ExchangeUnavailable as error:
-        return QuoteBatch(trouble=error)
+        return QuoteBatch(error=error)
 
 
 def _nothing_usable(code: str, rejected: Sequence[RejectionReason]) -> ExchangeUnavailable:
