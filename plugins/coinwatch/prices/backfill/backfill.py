@@ -21,7 +21,7 @@ from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, InvalidRequest
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.backfill.planning import Stretch
-from coinwatch.prices.backfill.rate_limiter import HistoryGate
+from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter
 from coinwatch.prices.backfill.run import BackfillRun, Progress
 from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.catalog import enabled_exchanges, exchange_id, watched_instruments
@@ -90,7 +90,7 @@ def backfill_range(
     with closing(open_exchange(code, settings, clock)) as adapter:
         if not adapter.candle_intervals:
             raise ExchangeDenied(code, "has no candles of a minute, an hour or a day")
-        gate = HistoryGate(engine, code, number, adapter.history_calls_per_second, clock, sleep)
+        gate = HistoryRateLimiter(engine, code, number, adapter.history_calls_per_second, clock, sleep)
         adapter.before_history_call = gate.wait
         known = {found: instrument for found, instrument in watched.items() if found in chosen}
         run = BackfillRun(engine, adapter, gate, known, again, clock, sleep, progress, failed)

@@ -28,11 +28,11 @@ class Stopped(CoinwatchError):
     """This worker shall not make any more calls."""
 
 
-class LongPause(RateLimited):
+class LongRateLimit(RateLimited):
     """The exchange wants a longer pause than we wait for."""
 
 
-class HistoryGate:
+class HistoryRateLimiter:
     """One process's way through the gate; its threads may share it. ``calls`` were let through so far."""
 
     def __init__(
@@ -57,7 +57,7 @@ class HistoryGate:
     def wait(self, blocked_until: datetime | None = None) -> None:
         """Return when the next call may be made; with ``blocked_until`` neither this nor any later one before it.
 
-        Raises LongPause where the exchange wants more than PATIENCE, Stopped after ``stop``.
+        Raises LongRateLimit where the exchange wants more than PATIENCE, Stopped after ``stop``.
         """
         while True:
             now = self._clock()
@@ -82,7 +82,7 @@ class HistoryGate:
         log.info("exchange wants a pause", exchange=self._exchange, until=error.blocked_until.isoformat())
         with transaction(self._engine) as connection:
             connection.execute(
-                statement("prices/backfill/record_pause"),
+                statement("prices/backfill/record_rate_limit"),
                 {"exchange_id": self._exchange_id, "blocked_until": error.blocked_until, "error": error.reason},
             )
 
@@ -95,7 +95,7 @@ class HistoryGate:
         if status.blocked_until and status.blocked_until > now:
             if status.blocked_until - now > PATIENCE:
                 until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
-                raise LongPause(
+                raise LongRateLimit(
                     self._exchange, f"wants a pause until {until}: {status.last_error}", status.blocked_until
                 )
             self._nap((status.blocked_until - now).total_seconds())

@@ -25,7 +25,7 @@ from coinwatch.prices.backfill.planning import (
     record_unavailable,
     without,
 )
-from coinwatch.prices.backfill.rate_limiter import HistoryGate, LongPause, Stopped
+from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
 from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult, candle_rows, opened_at, store_candles
 
 # Candles of the last hours may merely be late: that there are none is not yet an answer.
@@ -66,7 +66,7 @@ class BackfillRun:
 
     engine: Engine
     adapter: Exchange
-    gate: HistoryGate
+    gate: HistoryRateLimiter
     instruments: Mapping[int, Instrument]
     again: bool
     clock: Clock
@@ -225,7 +225,7 @@ class BackfillRun:
         while True:
             try:
                 return self.adapter.fetch_candles(instrument, SECONDS[resolution], piece.started_at, piece.ended_at)
-            except LongPause:
+            except LongRateLimit:
                 raise
             except RateLimited as error:
                 self.gate.pause(error)  # and there it is waited for

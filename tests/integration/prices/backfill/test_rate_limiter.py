@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
-from coinwatch.prices.backfill.rate_limiter import HistoryGate, LongPause, Stopped
+from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
 from coinwatch.prices.catalog import exchange_id
 
 NOW = datetime(2026, 3, 2, 18, 0, 30, tzinfo=UTC)
-Gate = Callable[..., HistoryGate]
+Gate = Callable[..., HistoryRateLimiter]
 
 
 class Time:
@@ -46,11 +46,11 @@ def time() -> Time:
 def gate(catalog: sa.Engine, time: Time) -> Gate:
     """``gate()``: Kraken's, of another worker each time, two calls a second."""
 
-    def make() -> HistoryGate:
+    def make() -> HistoryRateLimiter:
         with transaction(catalog) as connection:
             number = exchange_id(connection, "kraken")
         assert number
-        return HistoryGate(catalog, "kraken", number, 2.0, time.clock, time.sleep)
+        return HistoryRateLimiter(catalog, "kraken", number, 2.0, time.clock, time.sleep)
 
     return make
 
@@ -86,12 +86,13 @@ def test_workers_that_ask_at_once_get_a_slot_each(catalog: sa.Engine) -> None:
         number = exchange_id(connection, "kraken")
     assert number
     gates = [
-        HistoryGate(catalog, "kraken", number, 50.0, lambda: datetime.now(UTC), threading.Event().wait) for _ in "ab"
+        HistoryRateLimiter(catalog, "kraken", number, 50.0, lambda: datetime.now(UTC), threading.Event().wait)
+        for _ in "ab"
     ]
     moments: list[datetime] = []
     began = datetime.now(UTC)
 
-    def work(gate: HistoryGate) -> None:
+    def work(gate: HistoryRateLimiter) -> None:
         for _ in range(3):
             gate.wait()
             moments.append(datetime.now(UTC))
@@ -150,7 +151,7 @@ def test_a_short_pause_is_waited_for_by_everybody(gate: Gate, time: Time) -> Non
 
 def test_a_long_pause_is_told_with_its_reason(gate: Gate, time: Time) -> None:
     gate().pause(RateLimited("kraken", "Temporary lockout", NOW + timedelta(minutes=15)))
-    with pytest.raises(LongPause, match="until 2026-03-02 18:15:30 UTC: Temporary lockout") as caught:
+    with pytest.raises(LongRateLimit, match="until 2026-03-02 18:15:30 UTC: Temporary lockout") as caught:
         gate().wait()
     assert caught.value.blocked_until == NOW + timedelta(minutes=15)
     assert time.passed == 0
@@ -159,7 +160,7 @@ def test_a_long_pause_is_told_with_its_reason(gate: Gate, time: Time) -> None:
 def test_a_shorter_pause_does_not_shorten_a_longer_one(gate: Gate) -> None:
     for minutes in (15, 1):
         gate().pause(RateLimited("kraken", "slow down", NOW + timedelta(minutes=minutes)))
-    with pytest.raises(LongPause, match="18:15:30"):
+    with pytest.raises(LongRateLimit, match="18:15:30"):
         gate().wait()
 
 
