@@ -9,7 +9,7 @@ from coinwatch.cli.output import AsJson, ago, byte_size, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
 from coinwatch.errors import CoinwatchError
-from coinwatch.exchanges.probe import probe as ask_exchanges
+from coinwatch.exchanges.probe import probe_exchanges
 from coinwatch.migrations import migrate as run_migrations
 from coinwatch.migrations import setup_database as create_database
 from coinwatch.notifications.outbox import MailFigures
@@ -110,15 +110,15 @@ def probe(as_json: AsJson = False) -> None:
     The first time, those that answer are switched on. Later probes only tell.
     """
     settings, engine = get_settings(), get_engine()
-    results = ask_exchanges(settings)
+    results = probe_exchanges(settings)
     undecided = set(catalog.unprobed_exchanges(engine, settings))
-    catalog.record_probes(engine, {r.code: r.answers for r in results if r.code in undecided}, utc_now())
+    catalog.record_probes(engine, {r.code: r.reachable for r in results if r.code in undecided}, utc_now())
     if as_json:
         show_json(results)
         return
     enabled = set(catalog.enabled_exchanges(engine))
     for result in results:
-        typer.echo(f"{'on ' if result.code in enabled else 'off'} {result.code:<12} {result.sentence}")
+        typer.echo(f"{'on ' if result.code in enabled else 'off'} {result.code:<12} {result.message}")
 
 
 @exchanges.command()

@@ -15,14 +15,14 @@ CALL_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """``answers`` says whether the exchange can be watched from here; ``sentence`` is for a person."""
+    """``reachable`` says whether the exchange can be watched from here; ``message`` is for a person."""
 
     code: str
-    answers: bool
-    sentence: str
+    reachable: bool
+    message: str
 
 
-def probe(settings: Settings, seconds: float = PROBE_SECONDS) -> list[ProbeResult]:
+def probe_exchanges(settings: Settings, seconds: float = PROBE_SECONDS) -> list[ProbeResult]:
     """Ask every configured exchange for one price, all at once, within ``seconds``; no database is needed."""
     results: dict[str, ProbeResult] = {}
     # Daemon threads: one that hangs, for example in name resolution, must not keep the process.

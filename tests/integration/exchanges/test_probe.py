@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from coinwatch.exchanges.probe import probe
+from coinwatch.exchanges.probe import probe_exchanges
 from coinwatch.settings import Settings, load_settings
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import VENUES
@@ -23,9 +23,9 @@ def test_every_configured_exchange_is_asked_and_told_about(exchange_server: Exch
     exchange_server.market.delist("coingecko", "BTC", "USD")
     nobody = free_port()
 
-    results = probe(configured(exchange_server, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
+    results = probe_exchanges(configured(exchange_server, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
 
-    assert {result.code: result.answers for result in results} == {
+    assert {result.code: result.reachable for result in results} == {
         "coinnews": True,
         "coingecko": True,
         "binance": False,
@@ -33,7 +33,7 @@ def test_every_configured_exchange_is_asked_and_told_about(exchange_server: Exch
         "kraken": False,
         "bitstamp": True,
     }
-    sentences = {result.code: result.sentence for result in results}
+    sentences = {result.code: result.message for result in results}
     assert "does not serve this country" in sentences["kraken"]
     assert f"127.0.0.1:{nobody} cannot be reached" in sentences["binance"]
     assert "asks for a pause" in sentences["coinbase"]
@@ -49,20 +49,23 @@ def test_an_exchange_that_hangs_does_not_hold_up_the_probe(
     started = time.monotonic()
 
     results = {
-        result.code: result for result in probe(configured(exchange_server, binance={"timeout_seconds": 60}), seconds=5)
+        result.code: result
+        for result in probe_exchanges(configured(exchange_server, binance={"timeout_seconds": 60}), seconds=5)
     }
 
     assert time.monotonic() - started < 30
-    assert not results["binance"].answers
-    assert "no answer within 5 s" in results["binance"].sentence
-    assert results["kraken"].answers
+    assert not results["binance"].reachable
+    assert "no answer within 5 s" in results["binance"].message
+    assert results["kraken"].reachable
 
 
 def test_a_wrong_setting_is_told_instead_of_raised(exchange_server: ExchangeServer) -> None:
-    results = {each.code: each for each in probe(configured(exchange_server, bitstamp={"ccxt_id": "nosuchvenue"}))}
+    results = {
+        each.code: each for each in probe_exchanges(configured(exchange_server, bitstamp={"ccxt_id": "nosuchvenue"}))
+    }
 
-    assert not results["bitstamp"].answers
-    assert "nosuchvenue" in results["bitstamp"].sentence
+    assert not results["bitstamp"].reachable
+    assert "nosuchvenue" in results["bitstamp"].message
 
 
 @pytest.mark.parametrize("venue", ["binance"])
@@ -70,7 +73,7 @@ def test_a_probe_waits_three_seconds_for_an_answer_at_most(venue: str, exchange_
     exchange_server.fail(venue, "drip")
     started = time.monotonic()
 
-    results = {result.code: result for result in probe(configured(exchange_server))}
+    results = {result.code: result for result in probe_exchanges(configured(exchange_server))}
 
     assert time.monotonic() - started < 30
-    assert "no complete answer within 3 s" in results[venue].sentence
+    assert "no complete answer within 3 s" in results[venue].message
