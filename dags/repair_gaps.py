@@ -58,7 +58,7 @@ def repair_gaps() -> None:
 
         now = datetime.now(UTC)
         gaps.find_gaps(get_engine(), get_settings(), now.date() - timedelta(days=1), now.date(), now)
-        return repairing.exchanges_to_ask(get_engine(), now)
+        return repairing.exchanges_with_open_gaps(get_engine(), now)
 
     @task(
         map_index_template="{{ exchange_name }}",
@@ -101,9 +101,9 @@ def repair_gaps() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.database import get_engine
-        from coinwatch.prices.backfill.repair import exchanges_to_ask
+        from coinwatch.prices.backfill.repair import exchanges_with_open_gaps
 
-        waiting = ", ".join(exchanges_to_ask(get_engine(), datetime.now(UTC)))
+        waiting = ", ".join(exchanges_with_open_gaps(get_engine(), datetime.now(UTC)))
         raise AirflowFailException(f"Gaps stay open at {waiting or 'no exchange'}; the red task's own log says why.")
 
     found = find_gaps()

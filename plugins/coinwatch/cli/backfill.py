@@ -12,7 +12,7 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
 from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
-from coinwatch.prices.backfill.planning import forget_unavailable
+from coinwatch.prices.backfill.planning import delete_unavailable
 from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import watched_pairs
@@ -49,7 +49,7 @@ def backfill(
     with transaction(engine) as connection:
         chosen = watched_pairs(connection, exchange, instrument or ())
     if again:
-        forget_unavailable(engine, chosen, start, end)
+        delete_unavailable(engine, chosen, start, end)
     refreshed_at, candles = began, 0
     with progress_bar() as show:
 

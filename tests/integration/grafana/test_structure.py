@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from coinwatch.prices.backfill.gaps import expected_within
+from coinwatch.prices.backfill.gaps import gap_tolerances
 from coinwatch.settings import load_settings
 from grafana.generate import lacks
 from grafana.place import place
@@ -124,7 +124,7 @@ def test_holes_are_drawn_as_holes() -> None:
 def test_a_line_of_prices_breaks_where_a_gap_begins_to_count() -> None:
     [prices] = [panel for panel in PANELS if panel.get("title") == "Price of ${coin}"]
     bridged = timedelta(milliseconds=prices["fieldConfig"]["defaults"]["custom"]["spanNulls"])
-    assert bridged == max(expected_within(load_settings()).values())
+    assert bridged == max(gap_tolerances(load_settings()).values())
 
 
 def test_values_of_graphite_from_before_the_pipeline_stopped_are_not_shown_as_now() -> None:

@@ -58,7 +58,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class InstrumentGap:
     """A stretch ``[started_at, ended_at)`` of one instrument's past without prices, also across midnight."""
 
     started_at: datetime
@@ -85,7 +85,7 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
     their first candle to ``now`` minus what a working feed may take. A gap that reaches back over ``first_day`` is
     recorded from its beginning, at most a month. Raises DatabaseError.
     """
-    tolerances = expected_within(settings)
+    tolerances = gap_tolerances(settings)
     start = datetime.combine(first_day, time(), UTC)
     parameters = {
         "start": start,
@@ -105,7 +105,7 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
     return FindResult(found, filled, still_open)
 
 
-def settle_gaps(engine: Engine, stretches: Iterable[Stretch], now: datetime) -> tuple[int, int]:
+def resolve_gaps(engine: Engine, stretches: Iterable[Stretch], now: datetime) -> tuple[int, int]:
     """Look again at stretches an exchange has answered for; how many gaps are filled, and how many stay holes."""
     rows = [
         {
@@ -126,16 +126,16 @@ def settle_gaps(engine: Engine, stretches: Iterable[Stretch], now: datetime) -> 
     return filled, unavailable
 
 
-def expected_within(settings: Settings) -> Mapping[str, timedelta]:
+def gap_tolerances(settings: Settings) -> Mapping[str, timedelta]:
     """For each configured exchange and the index, how long its quotes may stay out before that is a gap."""
-    tolerances = {INDEX: tolerance(settings, 0)}
+    tolerances = {INDEX: gap_tolerance(settings, 0)}
     for code in settings.exchanges:
         with closing(open_exchange(code, settings)) as adapter:
-            tolerances[code] = tolerance(settings, adapter.minimum_interval_seconds)
+            tolerances[code] = gap_tolerance(settings, adapter.minimum_interval_seconds)
     return tolerances
 
 
-def tolerance(settings: Settings, minimum_interval_seconds: float) -> timedelta:
+def gap_tolerance(settings: Settings, minimum_interval_seconds: float) -> timedelta:
     """How long quotes may stay out that are fetched every cycle, or as seldom as the exchange demands."""
     cadence = max(60.0, settings.collect_schedule_minutes * 60, minimum_interval_seconds)
     return timedelta(seconds=settings.gap_after_cycles * cadence)
@@ -162,13 +162,16 @@ def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, 
         return int(connection.execute(statement("prices/backfill/gaps/retry"), parameters).scalar_one())
 
 
-def holes(connection: Connection, instrument_id: int, start: datetime, end: datetime) -> list[Hole]:
+def instrument_gaps(connection: Connection, instrument_id: int, start: datetime, end: datetime) -> list[InstrumentGap]:
     """Where one instrument has no prices within ``[start, end)``, oldest first, cut off at those bounds.
 
     Gaps that touch and have the same status and reason are one hole. Not in it is what the hourly look has yet to find.
     """
     parameters = {"instrument_id": instrument_id, "start": start, "end": end}
-    return [Hole(**row) for row in connection.execute(statement("prices/backfill/gaps/holes"), parameters).mappings()]
+    return [
+        InstrumentGap(**row)
+        for row in connection.execute(statement("prices/backfill/gaps/holes"), parameters).mappings()
+    ]
 
 
 def _begin(connection: Connection) -> None:

@@ -61,11 +61,11 @@ def record_unavailable(engine: Engine, resolution: Resolution, stretches: Sequen
     _record(engine, resolution, stretches, "unavailable", [0] * len(stretches), now)
 
 
-def forget_unavailable(engine: Engine, instruments: Sequence[int], start: datetime, end: datetime) -> int:
+def delete_unavailable(engine: Engine, instruments: Sequence[int], start: datetime, end: datetime) -> int:
     """Forget that stretches touching [start, end) are unavailable, so that they are asked for once more."""
     with transaction(engine) as connection:
         parameters = {"instrument_ids": list(instruments), "start": start, "end": end}
-        return connection.execute(statement("prices/backfill/forget_unavailable"), parameters).rowcount
+        return connection.execute(statement("prices/backfill/delete_unavailable"), parameters).rowcount
 
 
 def has_candles(engine: Engine, resolution: Resolution, stretch: Stretch) -> bool:

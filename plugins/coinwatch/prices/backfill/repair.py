@@ -22,7 +22,7 @@ from coinwatch.exchanges.base import aligned
 from coinwatch.exchanges.models import Exchange
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.backfill.backfill import backfill_range
-from coinwatch.prices.backfill.gaps import Stretch, settle_gaps, tolerance
+from coinwatch.prices.backfill.gaps import Stretch, gap_tolerance, resolve_gaps
 from coinwatch.prices.candles.storage import SECONDS, opened_at, refresh_candles
 from coinwatch.settings import Settings
 
@@ -83,11 +83,13 @@ class _Asked:
     trouble: ExchangeError | None = None
 
 
-def exchanges_to_ask(engine: Engine, now: datetime) -> list[str]:
+def exchanges_with_open_gaps(engine: Engine, now: datetime) -> list[str]:
     """Codes of the enabled exchanges that have an open gap older than a few minutes, sorted."""
     with transaction(engine) as connection:
         return list(
-            connection.execute(statement("prices/backfill/gaps/exchanges_to_ask"), {"until": _until(now)}).scalars()
+            connection.execute(
+                statement("prices/backfill/gaps/exchanges_with_open_gaps"), {"until": _until(now)}
+            ).scalars()
         )
 
 
@@ -96,7 +98,7 @@ def repair_gaps(
 ) -> tuple[list[RepairResult], dict[str, str]]:
     """Repair the gaps of all exchanges, one after the other: what became of them, and why some exchanges failed."""
     results, failed = [], {}
-    for code in exchanges_to_ask(engine, clock()):
+    for code in exchanges_with_open_gaps(engine, clock()):
         try:
             results.append(repair_exchange(engine, settings, code, clock=clock, sleep=sleep))
         except (ExchangeError, ConfigurationError) as error:
@@ -130,14 +132,14 @@ def repair_exchange(
             asked = _ask(engine, settings, code, gaps, clock, sleep, seconds_at_most)
             refresh_candles(engine)
         answers = _answers(engine, name, adapter, asked.gaps, clock())
-        allowed = tolerance(settings, adapter.minimum_interval_seconds)
+        allowed = gap_tolerance(settings, adapter.minimum_interval_seconds)
     given_up = [
         Part(gap.instrument_id, gap.started_at, gap.ended_at, f"not filled within a week: {name} {words}")
         for gap, words in _unanswered(gaps, asked)
         if gap.detected_at <= clock() - GIVEN_UP_AFTER
     ]
     stretches = [Stretch(*part[:3], allowed, part.answer) for part in [*answers, *given_up]]
-    filled, unavailable = settle_gaps(engine, stretches, clock())
+    filled, unavailable = resolve_gaps(engine, stretches, clock())
     result = RepairResult(code, filled, unavailable, asked.requests, asked.failed)
     log.info("gaps repaired", **result.as_dict())
     if asked.trouble is not None:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.prices.backfill.gaps import holes, tolerance
+from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
 from coinwatch.prices.candles.storage import SECONDS
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import LatestPrice, Series, latest_prices, series
@@ -80,9 +80,9 @@ def coin_history(
     history = series(site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS)
     with transaction(site.engine) as connection:
         instrument = find_instrument(connection, market.base, market.exchange, market.quote)
-        known = holes(connection, instrument.instrument_id, start, end)
+        known = instrument_gaps(connection, instrument.instrument_id, start, end)
     coarsest = max((2 * SECONDS[kind] for kind in history.made_of if kind != "prices"), default=0)
-    expected_within = max(tolerance(site.settings, 0), timedelta(seconds=coarsest))
+    expected_within = max(gap_tolerance(site.settings, 0), timedelta(seconds=coarsest))
     without_prices = find_holes(history.points, known, start, end, expected_within)
     latest = [row for row in latest_prices(site.engine, end, coin=market.base) if _same(row, market)]
     values = {

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from coinwatch.prices.backfill.gaps import Hole
+from coinwatch.prices.backfill.gaps import InstrumentGap
 from coinwatch.prices.history.latest import PricePoint
 
 SMALLEST_SEEN = 1 / 300  # of the chart's width
@@ -23,7 +23,7 @@ class Holes:
     first, and how many ``more`` there are."""
 
     breaks: list[tuple[datetime, datetime]]
-    told: list[Hole]
+    told: list[InstrumentGap]
     more: int
 
     @property
@@ -33,7 +33,11 @@ class Holes:
 
 
 def find_holes(
-    points: Sequence[PricePoint], known: Sequence[Hole], start: datetime, end: datetime, expected_within: timedelta
+    points: Sequence[PricePoint],
+    known: Sequence[InstrumentGap],
+    start: datetime,
+    end: datetime,
+    expected_within: timedelta,
 ) -> Holes:
     """Where the line over [start, end] breaks: in known holes, and where points are missing that no look found yet.
 

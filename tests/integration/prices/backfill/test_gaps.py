@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
-from coinwatch.prices.backfill.gaps import FindResult, Stretch, find_gaps, holes, retry_gaps, settle_gaps
+from coinwatch.prices.backfill.gaps import FindResult, Stretch, find_gaps, instrument_gaps, resolve_gaps, retry_gaps
 from coinwatch.prices.candles.storage import CandleRow, store_candles
 from coinwatch.settings import Settings
 from tests.conftest import Database
@@ -187,7 +187,7 @@ def test_what_the_exchange_has_nothing_for_stays_a_hole_with_the_reason_until_so
     assert rows(catalog, btc) == [("02 07:01", "02 08:51", "open")]
     store_minutes(catalog, btc, "02 07:30", "02 07:40", every=1)
     asked = Stretch(btc, clock("02 07:01"), clock("02 08:30"), timedelta(minutes=9), "nobody traded")
-    assert settle_gaps(catalog, [asked], clock("02 09:00")) == (1, 2)
+    assert resolve_gaps(catalog, [asked], clock("02 09:00")) == (1, 2)
     assert rows(catalog, btc) == [
         ("02 07:01", "02 07:30", "unavailable nobody traded"),
         ("02 07:30", "02 07:41", "repaired"),
@@ -201,7 +201,7 @@ def test_what_the_exchange_has_nothing_for_stays_a_hole_with_the_reason_until_so
             ("02 08:30", "02 09:51", "open"),
         ]
     with transaction(catalog) as connection:
-        found = holes(connection, btc, clock("02 07:10"), clock("02 09:00"))
+        found = instrument_gaps(connection, btc, clock("02 07:10"), clock("02 09:00"))
     assert [(f"{hole.started_at:%H:%M}", f"{hole.ended_at:%H:%M}", hole.status) for hole in found] == [
         ("07:10", "07:30", "unavailable"),
         ("07:41", "08:30", "unavailable"),
@@ -222,7 +222,7 @@ def test_gaps_of_the_index_are_marked_as_they_are_found_and_grow_as_one(
     reason = "unavailable the index is made of live prices and not filled afterwards"
     assert rows(catalog, index) == [("01 23:31", "02 00:00", reason), ("02 00:00", "02 02:00", reason)]
     with transaction(catalog) as connection:
-        [hole] = holes(connection, index, clock("01 00:00"), clock("03 00:00"))
+        [hole] = instrument_gaps(connection, index, clock("01 00:00"), clock("03 00:00"))
     assert (hole.started_at, hole.ended_at) == (clock("01 23:31"), clock("02 02:00")), "one hole over midnight"
     assert retry_gaps(catalog, since=clock("01 00:00")) == 0, "there is nobody to ask"
 
@@ -301,7 +301,7 @@ def test_whatever_was_looked_at_in_between_the_gaps_are_those_of_the_minutes_sto
             remove_minutes(catalog, *(f"{moment:%d %H:%M}" for moment in bounds))
         elif kind == "ask":
             bounds = first + timedelta(minutes=at), first + timedelta(minutes=at + length)
-            settle_gaps(catalog, [Stretch(btc, *bounds, timedelta(minutes=9), "nobody traded")], now)
+            resolve_gaps(catalog, [Stretch(btc, *bounds, timedelta(minutes=9), "nobody traded")], now)
         else:
             look(catalog, settings, now if not at else first + timedelta(minutes=at), first=date(2026, 3, 1))
     empty: set[int] = set()

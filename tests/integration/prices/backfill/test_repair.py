@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
 from coinwatch.prices.backfill.backfill import backfill_range
-from coinwatch.prices.backfill.gaps import find_gaps, holes, retry_gaps
-from coinwatch.prices.backfill.repair import RepairResult, exchanges_to_ask, repair_exchange, repair_gaps
+from coinwatch.prices.backfill.gaps import find_gaps, instrument_gaps, retry_gaps
+from coinwatch.prices.backfill.repair import RepairResult, exchanges_with_open_gaps, repair_exchange, repair_gaps
 from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
@@ -102,12 +102,12 @@ def test_a_day_cut_out_by_hand_is_found_and_repaired_to_what_it_was(
     cut(catalog, "03 00:00", "04 00:00")
     find(catalog, settings)
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "open")]
-    assert exchanges_to_ask(catalog, NOW) == ["binance"]
+    assert exchanges_with_open_gaps(catalog, NOW) == ["binance"]
     result = repair(catalog, settings, "binance")
     assert (result.filled, result.unavailable, result.requests) == (1, 0, 2)
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "repaired")]
     assert stored(catalog) == before
-    assert exchanges_to_ask(catalog, NOW) == []
+    assert exchanges_with_open_gaps(catalog, NOW) == []
 
 
 def test_a_day_that_the_exchange_no_longer_has_is_marked_and_not_asked_for_again(
@@ -123,7 +123,7 @@ def test_a_day_that_the_exchange_no_longer_has_is_marked_and_not_asked_for_again
     reason = "Binance has no candles there: nobody traded, or they were not kept"
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", f"unavailable {reason}")]
     with transaction(catalog) as connection:
-        [hole] = holes(connection, bitcoin(catalog, "binance"), moment("02 00:00"), NOW)
+        [hole] = instrument_gaps(connection, bitcoin(catalog, "binance"), moment("02 00:00"), NOW)
     assert (hole.started_at, hole.ended_at, hole.reason) == (moment("03 00:00"), moment("04 00:00"), reason)
     find(catalog, settings)
     asked = len(exchange_server.requests("binance"))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from coinwatch.prices.backfill.gaps import Hole
+from coinwatch.prices.backfill.gaps import InstrumentGap
 from coinwatch.prices.history.latest import PricePoint
 from coinwatch.web.services.chart import draw
 from coinwatch.web.services.chart_gaps import find_holes, segments
@@ -18,8 +18,8 @@ def every(minutes: int, first: int, last: int) -> list[PricePoint]:
     return [PricePoint(END - ago * MINUTE, 100.0 + ago % 7, None) for ago in range(first, last - 1, -minutes)]
 
 
-def hole(first: int, last: int) -> Hole:
-    return Hole(END - first * MINUTE, END - last * MINUTE, "unavailable", "nobody traded")
+def hole(first: int, last: int) -> InstrumentGap:
+    return InstrumentGap(END - first * MINUTE, END - last * MINUTE, "unavailable", "nobody traded")
 
 
 def test_the_line_breaks_in_a_known_hole_and_nowhere_else() -> None:
