@@ -11,7 +11,7 @@ from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
-from tests.support.backfilling import VENUES, Backfill, Time
+from tests.support.backfill import VENUES, Backfill, Time
 from tests.support.settings import EXCHANGES, make_settings
 
 

@@ -12,7 +12,7 @@ from coinwatch.database import transaction
 from coinwatch.prices.backfill.backfill import BackfillResult
 from coinwatch.prices.candles.storage import StoreResult, refresh_candles
 from tests.exchange_server import ExchangeServer
-from tests.support.backfilling import (
+from tests.support.backfill import (
     DAY,
     HOUR,
     MINUTE,

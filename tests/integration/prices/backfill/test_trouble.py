@@ -12,7 +12,7 @@ from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
-from tests.support.backfilling import DAY, HOUR, NOW, Backfill, Time, candles
+from tests.support.backfill import DAY, HOUR, NOW, Backfill, Time, candles
 from tests.support.settings import exchange, make_settings
 
 
