@@ -315,7 +315,7 @@ def test_nobody_listening_is_worth_another_try_and_named(
     port = free_port()
     adapter = open_adapter(venue, base_url=f"http://127.0.0.1:{port}")
 
-    with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection rejected\)"):
+    with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection refused\)"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
