@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser
 from psycopg import sql
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from coinwatch.database import create_engine
 from coinwatch.migrations import migrate, setup_database
@@ -33,8 +35,21 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("coinwatch")
 
+# Suites whose tests share one expensive setup (a stack, Airflow, images): one worker runs all of them.
+UNDIVIDED_SUITES = ("tests/e2e/", "tests/dags/", "tests/docker/")
 NUMBERS = itertools.count(1)
 ROLES = {"owner": "coinwatch_owner", "app": "coinwatch_app", "reader": "coinwatch_reader"}
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Gives each worker whole files, so that module fixtures are set up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((suite for suite in UNDIVIDED_SUITES if nodeid.startswith(suite)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 @dataclass(frozen=True)
