@@ -128,7 +128,7 @@ write_settings() {
   } >"$folder/settings.env")
 }
 
-# A port that is taken, or given twice, before anything is built. A stack that runs already holds its own.
+# Every port must be a number of its own, and free unless this stack is running already: checked before anything is built.
 check_ports() {
   local entry name number seen=' '
   for entry in $ports; do
@@ -138,10 +138,15 @@ check_ports() {
     if [ "$number" -lt 1 ] || [ "$number" -gt 65535 ]; then number_wrong "$name" "$number"; fi
     case "$seen" in *" $number "*) fail "$name is $number, as another port is; give them different ones." ;; esac
     seen="$seen$number "
+  done
+  [ -z "$(running)" ] || return 0
+  for entry in $ports; do
+    name=${entry%=*}
+    number=$(setting "$name" "${entry#*=}")
     case " ${COINWATCH_DOCKER_WITHOUT:-} $name" in
-      *" grafana "*GRAFANA_PORT | *" mail "*_SMTP_PORT | *" mail "*_MAIL_PORT) continue ;;
+      *" grafana "*GRAFANA_PORT | *" mail "*_SMTP_PORT | *" mail "*_MAIL_CATCHER_PORT) continue ;;
     esac
-    if [ -z "$(running)" ] && (exec 3<>"/dev/tcp/127.0.0.1/$number") 2>/dev/null; then
+    if (exec 3<>"/dev/tcp/127.0.0.1/$number") 2>/dev/null; then
       fail "Port $number is taken by another program; stop that, or set $name to a free one."
     fi
   done
