@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, dag, get_current_context, task
 
+from coinwatch.time_range import floor_to
+
 LATE_QUOTES = timedelta(minutes=30)
 
 DOC = """
@@ -53,8 +55,7 @@ def export_history() -> None:
     def end_of_day() -> datetime:
         """The end of the data interval; of a run that was started without one, the last midnight."""
         run = get_current_context()["dag_run"]
-        end = (run.data_interval_end or run.run_after).astimezone(UTC)
-        return end.replace(hour=0, minute=0, second=0, microsecond=0)
+        return floor_to(run.data_interval_end or run.run_after, timedelta(days=1))
 
     @task(doc_md="The tables to write; skips the run while COINWATCH_EXPORT_PATH is empty.")
     def choose_tables() -> list[str]:

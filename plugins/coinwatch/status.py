@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
 from coinwatch.notifications.outbox import MailFigures, mail_figures
+from coinwatch.time_range import DAY, floor_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
 
     ``emails_per_day`` is the limit that holds mails back, 0 for none.
     """
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = floor_to(now, DAY)
     with transaction(engine) as connection:
         counts = connection.execute(statement("status/counts"), {"today": today}).mappings().one()
         alerts = {row.kind: row.alerts for row in connection.execute(statement("status/alerts"), {"now": now})}

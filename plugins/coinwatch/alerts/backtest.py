@@ -9,7 +9,7 @@ Postgres lets nobody write to anything but temporary tables.
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import create_engine, named_errors, statement, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
+from coinwatch.time_range import utc_day
 
 LONGEST = timedelta(days=5 * 366)
 WEEK, SHORTEST_SAMPLE = timedelta(weeks=1), timedelta(days=1)
@@ -137,4 +138,4 @@ def _kept_since(row: sa.Row[Any] | None, end: datetime) -> datetime:
     """From when on prices stand in for minutes: always without a row, never without a partition of prices."""
     if row is None:
         return datetime.min.replace(tzinfo=UTC)
-    return datetime.combine(row.since, time(), UTC) if row.since else end + timedelta(days=1)
+    return utc_day(row.since).start if row.since else end + timedelta(days=1)

@@ -10,7 +10,8 @@ from coinwatch.cli.output import AsJson, progress_bar, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
+from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.transfer.candle_validation import EXAMPLES
 from coinwatch.prices.transfer.candle_validation import Progress as FileProgress
 from coinwatch.prices.transfer.formats.names import TABLES, Format, Table
@@ -116,7 +117,7 @@ def _show_import(result: "ImportResult") -> None:
         for example in examples[:EXAMPLES]:
             typer.echo(f"  {example}")
     if result.refreshed:
-        made = ", ".join(f"{result.refreshed.written[name]:,} of {name}" for name in SECONDS)
+        made = ", ".join(f"{result.refreshed.written[name]:,} of {name}" for name in STORED_RESOLUTIONS)
         typer.echo(f"candles made of them: {made}")
 
 

@@ -15,12 +15,10 @@ from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.http_client import Client
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote
-from coinwatch.exchanges.timestamps import EPOCH
 from coinwatch.exchanges.validation import validate_candle
 from coinwatch.settings import ExchangeSettings, Settings
 
 THREADS = 4
-MICROSECOND = timedelta(microseconds=1)
 FAILURES_AT_MOST = 3  # after so many failed calls the rest of the instruments is not asked for either
 
 log = structlog.get_logger(__name__)
@@ -194,11 +192,6 @@ class Pace:
             pause = self._free_at - now
         if pause > 0:
             self._sleep(pause)
-
-
-def aligned(moment: datetime, interval_seconds: int) -> datetime:
-    """The first moment from ``moment`` on at which a candle of that length opens (multiples since 1970)."""
-    return moment + timedelta(microseconds=-((moment - EPOCH) // MICROSECOND) % (interval_seconds * 1_000_000))
 
 
 def complete_candles(

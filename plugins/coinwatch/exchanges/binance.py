@@ -18,6 +18,7 @@ from coinwatch.exchanges.http_client import Answer
 from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.validation import reject, validate_quote
+from coinwatch.time_range import MINUTE, floor_to
 
 TICKERS = "/api/v3/ticker/24hr"
 PRICES = "/api/v3/ticker/price"
@@ -238,7 +239,7 @@ def _used_weight(answer: Answer) -> int:
 
 
 def _next_minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return floor_to(moment, MINUTE) + MINUTE
 
 
 def _milliseconds(moment: datetime) -> int:

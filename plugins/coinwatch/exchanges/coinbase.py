@@ -18,7 +18,6 @@ from coinwatch.exchanges.base import (
     Adapter,
     Pace,
     Wire,
-    aligned,
     batch,
     candle_or_none,
     complete_candles,
@@ -30,6 +29,7 @@ from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, Re
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
 from coinwatch.exchanges.validation import reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
+from coinwatch.time_range import ceil_to
 
 PRODUCTS = "/products"
 STATS = "/products/stats"
@@ -114,7 +114,7 @@ class Coinbase(Adapter):
         path = f"{PRODUCTS}/{url_quote(instrument.symbol, safe='')}/candles"
         step = timedelta(seconds=interval_seconds)
         now = self._clock()
-        page_start, pages_end = aligned(start, interval_seconds), min(end, now)
+        page_start, pages_end = ceil_to(start, step), min(end, now)
         candles: list[Candle | None] = []
         while page_start < pages_end:
             # Both ends of the window belong to it; an empty window means no trades, not the end of the data.

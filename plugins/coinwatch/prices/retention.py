@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
 
 import structlog
 from sqlalchemy import Engine
@@ -16,6 +15,7 @@ from sqlalchemy import Engine
 from coinwatch.database import statement, transaction
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
+from coinwatch.time_range import utc_day
 
 # Each try makes everybody who uses prices wait for half a second at most; in between they work off what waited.
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -93,8 +93,8 @@ def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tupl
 
 def _minutes_behind(engine: Engine, day: date) -> int:
     """Minutes of the day without a candle of all their quotes, after one attempt to make them."""
-    start = datetime.combine(day, time_of_day(), UTC)
-    bounds = {"start": start, "end": start + timedelta(days=1)}
+    whole_day = utc_day(day)
+    bounds = {"start": whole_day.start, "end": whole_day.end}
     for last in (False, True):
         with transaction(engine) as connection:
             behind = connection.execute(statement("prices/retention/mark_behind"), bounds).all()

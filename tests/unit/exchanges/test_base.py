@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.base import Pace, aligned, complete_candles, one_by_one
+from coinwatch.exchanges.base import Pace, complete_candles, one_by_one
 from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote
 from coinwatch.exchanges.validation import validate_quote
 
@@ -53,17 +53,6 @@ def test_a_pace_forgets_no_more_than_a_burst_after_a_rest() -> None:
         moments.append(round(time.now - 1060.0, 3))
 
     assert moments == [0.0, 0.0, 0.0, 0.1, 0.2]
-
-
-@given(
-    moment=st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-    interval=st.sampled_from([60, 300, 3600, 86400]),
-)
-def test_an_aligned_moment_is_the_next_opening_of_a_candle(moment: datetime, interval: int) -> None:
-    opening = aligned(moment, interval)
-
-    assert timedelta(0) <= opening - moment < timedelta(seconds=interval)
-    assert opening.timestamp() % interval == 0
 
 
 @given(places=st.lists(st.integers(-5, 15), max_size=30))

@@ -43,7 +43,7 @@ def test_candles_go_by_the_clock_asked_for_and_tell_details(client: TestClient) 
 @pytest.mark.parametrize(
     ("path", "field", "message"),
     [
-        ("candles/BTC?resolution=2h", "resolution", "none of the resolutions 1m, 5m"),
+        ("candles/BTC?resolution=2h", "resolution", "1m, 5m, 15m"),
         ("candles/BTC?timezone=Mars", "timezone", "There is no time zone 'Mars'"),
         ("candles/BTC?resolution=1m&start=2020-01-01T00:00:00Z", "resolution", "more than 10,000 at once"),
         ("candles/BTC?end=0001-01-01T00:00:00Z", "end", "between the years 1970 and 2999"),

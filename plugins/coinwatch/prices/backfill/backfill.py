@@ -20,12 +20,13 @@ from coinwatch.clock import Clock, utc_now
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, InvalidRequest
 from coinwatch.exchanges.registry import open_exchange
-from coinwatch.prices.backfill.planning import Stretch
+from coinwatch.prices.backfill.planning import InstrumentRange
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter
 from coinwatch.prices.backfill.run import BackfillRun, Progress
 from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.catalog import enabled_exchanges, exchange_id, watched_instruments
 from coinwatch.settings import Settings
+from coinwatch.time_range import TimeRange
 
 log = structlog.get_logger()
 
@@ -94,7 +95,10 @@ def backfill_range(
         adapter.before_history_call = gate.wait
         known = {found: instrument for found, instrument in watched.items() if found in chosen}
         run = BackfillRun(engine, adapter, gate, known, again, clock, sleep, progress, failed)
-        wanted = [Stretch(instrument_id, start.astimezone(UTC), end.astimezone(UTC)) for instrument_id in known]
+        wanted = [
+            InstrumentRange(instrument_id, TimeRange(start.astimezone(UTC), end.astimezone(UTC)))
+            for instrument_id in known
+        ]
         run.skip_unlisted(wanted)
         for resolution in run.offered:
             wanted = run.fetch(resolution, wanted) if wanted else []

@@ -9,7 +9,7 @@ the past: its gaps are marked as found.
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -19,11 +19,10 @@ from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import INDEX
 from coinwatch.settings import Settings
+from coinwatch.time_range import TimeRange, utc_day
 
 Status = Literal["open", "repaired", "unavailable"]
 
-DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
 # A system that was away is looked after as far back; what lies further back is found by naming the days.
 FOLLOWED_BACK = timedelta(days=31)
 INDEX_ANSWER = "the index is made of live prices and not filled afterwards"
@@ -68,12 +67,11 @@ class InstrumentGap:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class RangeToCheck:
     """Minutes of one instrument to look at; ``answer``: why what is still empty there will stay so."""
 
     instrument_id: int
-    started_at: datetime
-    ended_at: datetime
+    time_range: TimeRange
     tolerance: timedelta
     answer: str | None = None
 
@@ -86,10 +84,10 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
     recorded from its beginning, at most a month. Raises DatabaseError.
     """
     tolerances = gap_tolerances(settings)
-    start = datetime.combine(first_day, time(), UTC)
+    start = utc_day(first_day).start
     parameters = {
         "start": start,
-        "end": datetime.combine(last_day, time(), UTC) + DAY,
+        "end": utc_day(last_day).end,
         "oldest": start - FOLLOWED_BACK,
         "now": now,
         "index_answer": INDEX_ANSWER,
@@ -105,17 +103,17 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
     return FindResult(found, filled, still_open)
 
 
-def resolve_gaps(engine: Engine, stretches: Iterable[Stretch], now: datetime) -> tuple[int, int]:
+def resolve_gaps(engine: Engine, ranges: Iterable[RangeToCheck], now: datetime) -> tuple[int, int]:
     """Look again at stretches an exchange has answered for; how many gaps are filled, and how many stay holes."""
     rows = [
         {
-            "instrument_id": stretch.instrument_id,
-            "started_at": stretch.started_at,
-            "ended_at": stretch.ended_at,
-            "tolerance": stretch.tolerance,
-            "answer": stretch.answer,
+            "instrument_id": each.instrument_id,
+            "started_at": each.time_range.start,
+            "ended_at": each.time_range.end,
+            "tolerance": each.tolerance,
+            "answer": each.answer,
         }
-        for stretch in stretches
+        for each in ranges
     ]
     if not rows:
         return 0, 0

@@ -18,13 +18,14 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import ConfigurationError, ExchangeError
-from coinwatch.exchanges.base import aligned
 from coinwatch.exchanges.models import Exchange
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.backfill.backfill import backfill_range
-from coinwatch.prices.backfill.gaps import Stretch, gap_tolerance, resolve_gaps
-from coinwatch.prices.candles.storage import SECONDS, opened_at, refresh_candles
+from coinwatch.prices.backfill.gaps import RangeToCheck, gap_tolerance, resolve_gaps
+from coinwatch.prices.candles.resolutions import width_seconds
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
+from coinwatch.time_range import HOUR, MINUTE, TimeRange, ceil_to, floor_to
 
 # The exchange's own candles of the last minutes may not be there yet.
 YOUNG = timedelta(minutes=15)
@@ -138,8 +139,11 @@ def repair_exchange(
         for gap, words in _unanswered(gaps, asked)
         if gap.detected_at <= clock() - GIVEN_UP_AFTER
     ]
-    stretches = [Stretch(*part[:3], allowed, part.answer) for part in [*answers, *given_up]]
-    filled, unavailable = resolve_gaps(engine, stretches, clock())
+    ranges = [
+        RangeToCheck(part.instrument_id, TimeRange(part.started_at, part.ended_at), allowed, part.answer)
+        for part in [*answers, *given_up]
+    ]
+    filled, unavailable = resolve_gaps(engine, ranges, clock())
     result = RepairResult(code, filled, unavailable, asked.requests, asked.failed)
     log.info("gaps repaired", **result.as_dict())
     if asked.trouble is not None:
@@ -154,7 +158,7 @@ def _open_gaps(engine: Engine, code: str, now: datetime) -> list[OpenGap]:
 
 
 def _until(now: datetime) -> datetime:
-    return opened_at(now - YOUNG, "1m")
+    return floor_to(now - YOUNG, MINUTE)
 
 
 def _ask(
@@ -203,7 +207,7 @@ def _requests(gaps: Sequence[OpenGap]) -> dict[tuple[datetime, datetime], list[O
     joined: dict[int, list[OpenGap]] = {}
 
     def close(near: list[OpenGap]) -> None:
-        start, end = opened_at(near[-1].started_at, "1h"), aligned(near[0].ended_at, SECONDS["1h"])
+        start, end = floor_to(near[-1].started_at, HOUR), ceil_to(near[0].ended_at, HOUR)
         requests[start, end] += near
 
     for gap in gaps:
@@ -234,11 +238,11 @@ def _answers(engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGa
     """The gaps in parts, each with the reason why it stays a hole if it is still empty now."""
     if not adapter.candle_intervals:
         return [Part(gap.instrument_id, gap.started_at, gap.ended_at, f"{name} offers no candles") for gap in gaps]
-    if SECONDS["1m"] not in adapter.candle_intervals:
+    if width_seconds("1m") not in adapter.candle_intervals:
         sentence = f"{name} offers no candles of minutes"
         return [Part(gap.instrument_id, gap.started_at, gap.ended_at, sentence) for gap in gaps]
     none_there = f"{name} has no candles there: nobody traded, or they were not kept"
-    horizon = adapter.candle_retention(SECONDS["1m"])
+    horizon = adapter.candle_retention(width_seconds("1m"))
     parameters = {
         "instrument_ids": [gap.instrument_id for gap in gaps],
         "starts": [gap.started_at for gap in gaps],
@@ -251,7 +255,7 @@ def _answers(engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGa
     ]
     if horizon is None:
         return parts
-    kept_from = aligned(now - horizon, SECONDS["1m"])
+    kept_from = ceil_to(now - horizon, MINUTE)
     gone = f"{name} keeps minutes for {round(horizon / timedelta(hours=1))} hours only"
     return [piece for part in parts for piece in _split(part, kept_from, gone)]
 

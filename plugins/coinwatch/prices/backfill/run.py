@@ -13,20 +13,19 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited, UnknownSymbol
-from coinwatch.exchanges.base import aligned
 from coinwatch.exchanges.models import Candle, Exchange, Instrument
 from coinwatch.prices.backfill.planning import (
-    Stretch,
+    InstrumentRange,
     has_candles,
-    holes_between,
-    joined,
+    merge_ranges,
     plan,
     record_stored,
     record_unavailable,
-    without,
 )
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
-from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult, candle_rows, opened_at, store_candles
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
+from coinwatch.prices.candles.storage import StoreResult, candle_rows, store_candles
+from coinwatch.time_range import TimeRange, ceil_to, find_uncovered, floor_to, split, subtract
 
 # Candles of the last hours may merely be late: that there are none is not yet an answer.
 LATE = timedelta(hours=6)
@@ -82,9 +81,13 @@ class BackfillRun:
     @property
     def offered(self) -> list[Resolution]:
         """The resolutions that the exchange has, finest first."""
-        return [resolution for resolution in SECONDS if SECONDS[resolution] in self.adapter.candle_intervals]
+        return [
+            resolution
+            for resolution in STORED_RESOLUTIONS
+            if width_seconds(resolution) in self.adapter.candle_intervals
+        ]
 
-    def skip_unlisted(self, wanted: Sequence[Stretch]) -> None:
+    def skip_unlisted(self, wanted: Sequence[InstrumentRange]) -> None:
         """Ask for the days of what is long and new first: before the first of them the exchange has nothing at all,
         which so takes a call or two instead of one for every page of minutes."""
         finest, now = self.offered[0], self.clock()
@@ -93,20 +96,21 @@ class BackfillRun:
         whole = [found for stretch in wanted if (found := _whole(stretch, finest, now)) is not None]
         for new in plan(self.engine, finest, whole, self._kept_from(finest, now), self.again).ask:
             days = _whole(new, "1d", now - LATE)
-            if days is None or new.ended_at - new.started_at < LONG:
+            if days is None or new.time_range.duration < LONG:
                 continue
             try:
                 candles = self._ask(self.instruments[new.instrument_id], "1d", days)
             except (ExchangeDenied, ExchangeUnavailable):
                 continue  # whatever is wrong shows again with the minutes
-            first = candles[0].opened_at if candles else days.ended_at
-            unlisted = Stretch(new.instrument_id, days.started_at, first)
-            if first > days.started_at and not any(has_candles(self.engine, each, unlisted) for each in self.offered):
+            start, end = days.time_range.start, days.time_range.end
+            first = candles[0].opened_at if candles else end
+            unlisted = InstrumentRange(new.instrument_id, TimeRange(start, max(start, first)))
+            if first > start and not any(has_candles(self.engine, each, unlisted) for each in self.offered):
                 for resolution in self.offered:
                     record_unavailable(self.engine, resolution, [unlisted], now)
                 self.unavailable += 1
 
-    def fetch(self, resolution: Resolution, wanted: Sequence[Stretch]) -> list[Stretch]:
+    def fetch(self, resolution: Resolution, wanted: Sequence[InstrumentRange]) -> list[InstrumentRange]:
         """Fetch candles of one resolution; the stretches that the exchange has none of come back."""
         now = self.clock()
         whole = [found for stretch in wanted if (found := _whole(stretch, resolution, now)) is not None]
@@ -114,22 +118,24 @@ class BackfillRun:
         record_unavailable(self.engine, resolution, planned.gone, now)
         missing = self._ask_for_all(resolution, planned.ask)
         self.unavailable += len(planned.gone) + len(missing)
-        known = [hole for hole in planned.unavailable if hole.ended_at - hole.started_at >= SHORTEST_HOLE[resolution]]
+        known = [hole for hole in planned.unavailable if hole.time_range.duration >= SHORTEST_HOLE[resolution]]
         return [*planned.gone, *self._untouched(resolution, [*missing, *known], now)]
 
-    def _untouched(self, resolution: Resolution, holes: Sequence[Stretch], now: datetime) -> list[Stretch]:
+    def _untouched(
+        self, resolution: Resolution, holes: Sequence[InstrumentRange], now: datetime
+    ) -> list[InstrumentRange]:
         """The coarser candles that lie in holes wholly. One that reaches into stored candles is made of those, unless
         the exchange has dropped some of them: then only it knows the whole."""
         kept_from, coarser = self._kept_from(resolution, now), self._coarser(resolution)
-        width = SECONDS[coarser]
+        width = WIDTHS[coarser]
         found = []
-        for hole in joined(holes):
-            if kept_from is not None and hole.started_at < kept_from:
+        for hole in merge_ranges(holes):
+            if kept_from is not None and hole.time_range.start < kept_from:
                 found.append(hole)
                 continue
-            start, end = aligned(hole.started_at, width), opened_at(hole.ended_at, coarser)
+            start, end = ceil_to(hole.time_range.start, width), floor_to(hole.time_range.end, width)
             if start < end:
-                found.append(Stretch(hole.instrument_id, start, end))
+                found.append(InstrumentRange(hole.instrument_id, TimeRange(start, end)))
         return found
 
     def _coarser(self, resolution: Resolution) -> Resolution:
@@ -137,22 +143,22 @@ class BackfillRun:
         position = self.offered.index(resolution)
         return self.offered[min(position + 1, len(self.offered) - 1)]
 
-    def _ask_for_all(self, resolution: Resolution, stretches: Sequence[Stretch]) -> list[Stretch]:
+    def _ask_for_all(self, resolution: Resolution, stretches: Sequence[InstrumentRange]) -> list[InstrumentRange]:
         """Ask, store and remember; the stretches for which the exchange has nothing for good."""
-        length = timedelta(seconds=SECONDS[resolution]) * self.adapter.candles_per_call
-        total = sum(-(-(stretch.ended_at - stretch.started_at) // length) for stretch in stretches)
-        missing: list[Stretch] = []
+        length = WIDTHS[resolution] * self.adapter.candles_per_call
+        total = sum(-(-stretch.time_range.duration // length) for stretch in stretches)
+        missing: list[InstrumentRange] = []
         with closing(self._answers(resolution, _pieces(stretches, length))) as answers:
             for done, answer in enumerate(answers, 1):
                 self.stored += answer.stored
                 missing += answer.missing
                 if self.progress is not None:
-                    instrument_id, start, end = answer.piece
-                    pair = self.instruments[instrument_id].pair
+                    pair = self.instruments[answer.piece.instrument_id].pair
+                    start, end = answer.piece.time_range.start, answer.piece.time_range.end
                     self.progress(Progress(pair, resolution, start, end, answer.candles, done, total))
         return missing
 
-    def _answers(self, resolution: Resolution, pieces: Iterator[Stretch]) -> Generator["_Answer"]:
+    def _answers(self, resolution: Resolution, pieces: Iterator[InstrumentRange]) -> Generator["_Answer"]:
         """Answers as they come, of some calls at a time. Trouble of the exchange as a whole is raised when what is
         under way was stored."""
         trouble: BaseException | None = None
@@ -179,7 +185,7 @@ class BackfillRun:
         if trouble is not None:
             raise trouble
 
-    def _fetch_piece(self, resolution: Resolution, piece: Stretch) -> "_Answer":
+    def _fetch_piece(self, resolution: Resolution, piece: InstrumentRange) -> "_Answer":
         """One call's worth: fetched, stored, remembered."""
         instrument = self.instruments[piece.instrument_id]
         if instrument.pair in self.failed:
@@ -199,32 +205,42 @@ class BackfillRun:
         stored = store_candles(self.engine, resolution, candle_rows(piece.instrument_id, candles))
         return _Answer(piece, stored, len(candles), self._remember(resolution, piece, candles))
 
-    def _remember(self, resolution: Resolution, piece: Stretch, candles: Sequence[Candle]) -> list[Stretch]:
+    def _remember(
+        self, resolution: Resolution, piece: InstrumentRange, candles: Sequence[Candle]
+    ) -> list[InstrumentRange]:
         """Remember what the exchange answered; where it has nothing for good."""
-        now, width = self.clock(), timedelta(seconds=SECONDS[resolution])
+        now, width = self.clock(), WIDTHS[resolution]
         kept_from = self._kept_from(resolution, now)  # while we waited for our turn, some may have fallen out
-        start = piece.started_at if kept_from is None else max(piece.started_at, kept_from)
-        end = piece.ended_at
+        start, end = piece.time_range.start, piece.time_range.end
+        if kept_from is not None:
+            start = max(start, kept_from)
         if end > now - LATE:
             end = candles[-1].opened_at + width if candles else start
-        answered = Stretch(piece.instrument_id, start, end)
+        if start >= end:
+            return []
+        answered = TimeRange(start, end)
         opened = [candle.opened_at for candle in candles]
         holes = [
             hole
-            for hole in holes_between(answered, opened, width, SHORTEST_HOLE[resolution])
+            for found in find_uncovered(answered, opened, width, SHORTEST_HOLE[resolution])
             # An exchange that has dropped what it once gave us takes nothing from us.
-            if hole.ended_at <= now - LATE and not has_candles(self.engine, resolution, hole)
+            if found.end <= now - LATE
+            and not has_candles(self.engine, resolution, hole := InstrumentRange(piece.instrument_id, found))
         ]
+        left = subtract(answered, [hole.time_range for hole in holes])
         record_unavailable(self.engine, resolution, holes, now)
-        record_stored(self.engine, resolution, without(answered, holes), opened, now)
+        stored = [InstrumentRange(piece.instrument_id, part) for part in left]
+        record_stored(self.engine, resolution, stored, opened, now)
         return holes
 
-    def _ask(self, instrument: Instrument, resolution: Resolution, piece: Stretch) -> list[Candle]:
+    def _ask(self, instrument: Instrument, resolution: Resolution, piece: InstrumentRange) -> list[Candle]:
         """The exchange's answer; after passing trouble it is asked once more, after a pause it wanted as well."""
         pauses, troubles = 0, 0
         while True:
             try:
-                return self.adapter.fetch_candles(instrument, SECONDS[resolution], piece.started_at, piece.ended_at)
+                return self.adapter.fetch_candles(
+                    instrument, width_seconds(resolution), piece.time_range.start, piece.time_range.end
+                )
             except LongRateLimit:
                 raise
             except RateLimited as error:
@@ -239,30 +255,28 @@ class BackfillRun:
                 self.sleep(PAUSE_BETWEEN_TRIES_SECONDS)
 
     def _kept_from(self, resolution: Resolution, now: datetime) -> datetime | None:
-        horizon = self.adapter.candle_retention(SECONDS[resolution])
-        return None if horizon is None else aligned(now - horizon, SECONDS[resolution])
+        horizon = self.adapter.candle_retention(width_seconds(resolution))
+        return None if horizon is None else ceil_to(now - horizon, WIDTHS[resolution])
 
 
 class _Answer(NamedTuple):
     """What one call brought; ``missing`` is where the exchange has nothing for good."""
 
-    piece: Stretch
+    piece: InstrumentRange
     stored: StoreResult = StoreResult()
     candles: int = 0
-    missing: Sequence[Stretch] = ()
+    missing: Sequence[InstrumentRange] = ()
 
 
-def _whole(stretch: Stretch, resolution: Resolution, now: datetime) -> Stretch | None:
+def _whole(wanted: InstrumentRange, resolution: Resolution, now: datetime) -> InstrumentRange | None:
     """The candles that a stretch touches, as far as they are over; None where none is."""
-    start = opened_at(stretch.started_at, resolution)
-    end = min(aligned(stretch.ended_at, SECONDS[resolution]), opened_at(now, resolution))
-    return Stretch(stretch.instrument_id, start, end) if start < end else None
+    width = WIDTHS[resolution]
+    start = floor_to(wanted.time_range.start, width)
+    end = min(ceil_to(wanted.time_range.end, width), floor_to(now, width))
+    return InstrumentRange(wanted.instrument_id, TimeRange(start, end)) if start < end else None
 
 
-def _pieces(stretches: Sequence[Stretch], length: timedelta) -> Iterator[Stretch]:
-    for stretch in stretches:
-        start = stretch.started_at
-        while start < stretch.ended_at:
-            end = min(start + length, stretch.ended_at)
-            yield Stretch(stretch.instrument_id, start, end)
-            start = end
+def _pieces(ranges: Sequence[InstrumentRange], length: timedelta) -> Iterator[InstrumentRange]:
+    for each in ranges:
+        for part in split(each.time_range, length):
+            yield InstrumentRange(each.instrument_id, part)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch, transaction
-from coinwatch.prices.candles.storage import Resolution
-from coinwatch.prices.candles.time_grid import Periods, ReadResolution, check_range, periods, read_resolution, time_zone
+from coinwatch.prices.candles.resolutions import ReadResolution, Resolution, parse_resolution
+from coinwatch.prices.candles.time_grid import Periods, check_range, periods, time_zone
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
 
 
@@ -96,7 +96,7 @@ def candles(
     unknown resolution or time zone and for a range that is nonsensical or too long.
     """
     check_range(start, end)
-    wanted, zone = read_resolution(resolution), time_zone(timezone)
+    wanted, zone = parse_resolution(resolution), time_zone(timezone)
     grid = periods(wanted, zone, start, min(end, max(start, now)))
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)

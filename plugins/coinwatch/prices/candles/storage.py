@@ -9,7 +9,7 @@ and its later word over its earlier one. So the tables depend on what was said, 
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -19,11 +19,10 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.database import Lock, driver_connection, hold, statement, transaction
 from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
 
-Resolution = Literal["1m", "1h", "1d"]
 Source = Literal["exchange", "rollup", "quotes"]
 
-SECONDS: Mapping[Resolution, int] = {"1m": 60, "1h": 3600, "1d": 86400}
 ROLLUPS: tuple[tuple[Resolution, Resolution], ...] = (("1m", "1h"), ("1h", "1d"))
 STRETCHES_AT_ONCE = 1000
 ROWS_AT_ONCE = 50_000
@@ -114,7 +113,7 @@ def refresh_candles(engine: Engine, *, seconds_at_most: float | None = None) -> 
     """
     began = time.monotonic()
     stretches, waiting = 0, 0
-    written: dict[Resolution, int] = dict.fromkeys(SECONDS, 0)
+    written: dict[Resolution, int] = dict.fromkeys(STORED_RESOLUTIONS, 0)
     while True:
         with transaction(engine) as connection:
             taken = _refresh_lot(connection, written)
@@ -132,12 +131,6 @@ def count_stale(engine: Engine) -> int:
     """Stretches that wait for ``refresh_candles``."""
     with transaction(engine) as connection:
         return int(connection.execute(statement("prices/candles/count_stale")).scalar_one())
-
-
-def opened_at(moment: datetime, resolution: Resolution) -> datetime:
-    """When the candle that ``moment`` falls in was opened (UTC)."""
-    seconds = SECONDS[resolution]
-    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
 
 
 def _store_batch(connection: Connection, resolution: Resolution, batch: list[CandleRow]) -> StoreResult:
@@ -170,7 +163,7 @@ def _refresh_lot(connection: Connection, written: dict[Resolution, int]) -> int:
         parameters = {"oldest": span.oldest, "newest": span.newest}
         written["1m"] += connection.execute(statement("prices/candles/from_prices"), parameters).rowcount
     for finer, coarser in ROLLUPS:
-        width = timedelta(seconds=SECONDS[coarser])
+        width = WIDTHS[coarser]
         made = connection.execute(
             statement("prices/candles/roll_up"), {"finer": finer, "coarser": coarser, "width": width}
         )

@@ -9,32 +9,23 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.storage import SECONDS, Resolution
-
-ReadResolution = Literal["1m", "5m", "15m", "1h", "4h", "1d", "1w", "1M"]
-RESOLUTIONS: tuple[ReadResolution, ...] = get_args(ReadResolution)
+from coinwatch.prices.candles.resolutions import (
+    READ_RESOLUTIONS,
+    STORED_RESOLUTIONS,
+    WIDTHS,
+    ReadResolution,
+    Resolution,
+)
+from coinwatch.time_range import ceil_to, floor_to
 
 MAX_CANDLES = 10_000
 # Nothing was traded before there was Bitcoin.
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-# Of a month its shortest length.
-WIDTHS: dict[ReadResolution, timedelta] = {
-    "1m": MINUTE,
-    "5m": 5 * MINUTE,
-    "15m": 15 * MINUTE,
-    "1h": HOUR,
-    "4h": 4 * HOUR,
-    "1d": DAY,
-    "1w": 7 * DAY,
-    "1M": 28 * DAY,
-}
 BY_THE_CLOCK = frozenset({"4h", "1d", "1w", "1M"})
 
 
@@ -67,8 +58,8 @@ def periods(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: da
         raise InvalidRequest("resolution", _too_many(resolution, end - start))
     if resolution == "1M" or (zone.key != "UTC" and resolution in BY_THE_CLOCK):
         return _by_the_clock(resolution, zone, start, end)
-    first, last = _next_edge(start, width), _next_edge(end, width)
-    return Periods(_made_of([int(width.total_seconds())]), first, last, width)
+    first, last = ceil_to(start, width, MONDAY), ceil_to(end, width, MONDAY)
+    return Periods(_made_of([MONDAY + width]), first, last, width)
 
 
 def check_range(start: datetime, end: datetime) -> None:
@@ -87,15 +78,6 @@ def check_moment(name: str, moment: datetime) -> None:
         raise InvalidRequest(name, f"{name} has to lie between the years 1970 and 2999, not in {moment.year}.")
 
 
-def read_resolution(text: str) -> ReadResolution:
-    """The resolution a person typed; raises InvalidRequest with all there are. 1m is a minute, 1M a month."""
-    wanted = text.strip()
-    for resolution in RESOLUTIONS:
-        if wanted == resolution or (wanted.lower() == resolution and wanted != "1M"):
-            return resolution
-    raise InvalidRequest("resolution", f"{text!r} is none of the resolutions {', '.join(RESOLUTIONS)} (1M is a month).")
-
-
 def time_zone(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as Europe/Berlin; raises InvalidRequest with similar names."""
     try:
@@ -104,11 +86,6 @@ def time_zone(name: str) -> ZoneInfo:
         similar = _similar_zones(name.strip())
         hint = f"Did you mean {' or '.join(similar)}?" if similar else "Names are like UTC or Europe/Berlin."
         raise InvalidRequest("timezone", f"There is no time zone {name!r}. {hint}") from None
-
-
-def _next_edge(moment: datetime, width: timedelta) -> datetime:
-    """The first edge at or after ``moment`` of candles that are all ``width`` long; weeks begin on Monday."""
-    return moment + (MONDAY - moment) % width
 
 
 def _by_the_clock(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> Periods:
@@ -122,7 +99,7 @@ def _by_the_clock(resolution: ReadResolution, zone: ZoneInfo, start: datetime, e
         wall = following(wall)
         if moment >= start and (not edges or moment > edges[-1]):
             edges.append(moment)
-    made_of = _made_of([int(edge.timestamp()) for edge in edges])
+    made_of = _made_of(edges)
     return Periods(made_of, edges[0], edges[-1], WIDTHS[resolution], edges)
 
 
@@ -147,16 +124,16 @@ _FOLLOWING: dict[ReadResolution, Callable[[datetime], datetime]] = {
 }
 
 
-def _made_of(edges: Sequence[int]) -> Resolution:
-    """The coarsest stored candles none of which lies across an edge (seconds)."""
-    coarsest_first = sorted(SECONDS, key=lambda resolution: -SECONDS[resolution])
-    return next(
-        fits for fits in coarsest_first if SECONDS[fits] == 60 or not any(edge % SECONDS[fits] for edge in edges)
-    )
+def _made_of(edges: Sequence[datetime]) -> Resolution:
+    """The coarsest stored candles none of which lies across an edge."""
+    for resolution in reversed(STORED_RESOLUTIONS):
+        if all(floor_to(edge, WIDTHS[resolution]) == edge for edge in edges):
+            return resolution
+    return "1m"
 
 
 def _too_many(resolution: ReadResolution, span: timedelta) -> str:
-    fitting = [wider for wider in RESOLUTIONS if span / WIDTHS[wider] <= MAX_CANDLES]
+    fitting = [wider for wider in READ_RESOLUTIONS if span / WIDTHS[wider] <= MAX_CANDLES]
     return (
         f"{span / timedelta(days=1):,.0f} days have {span / WIDTHS[resolution]:,.0f} candles of {resolution}, more than"
         f" {MAX_CANDLES:,} at once. Ask for a shorter range, or for {fitting[0]} or coarser."

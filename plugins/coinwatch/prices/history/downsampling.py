@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection
 
 from coinwatch.database import fetch
-from coinwatch.prices.candles.storage import SECONDS, Resolution
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
 
 Kind = Literal["prices", "1m", "1h", "1d"]
 
@@ -73,7 +73,7 @@ def read_points(connection: Connection, instrument_id: int, span: Span, at_most:
     kinds: list[Kind] = ["prices"] if prices else []
     for hole in holes:
         resolution = _fitting(connection, instrument_id, hole)
-        if too_many and resolution and timedelta(seconds=SECONDS[resolution]) > span.width:
+        if too_many and resolution and WIDTHS[resolution] > span.width:
             resolution = None  # too coarse a picture of what is there in detail
         if resolution:
             inside = _between_prices(hole, span, resolution)
@@ -87,7 +87,7 @@ def read_points(connection: Connection, instrument_id: int, span: Span, at_most:
 
 def candle_points(connection: Connection, instrument_id: int, span: Span, resolution: Resolution) -> list[Point]:
     """Candles opened in ``span`` as points: each stretch's first open, last close, lowest low and highest high."""
-    candle = timedelta(seconds=SECONDS[resolution])
+    candle = WIDTHS[resolution]
     return fetch(
         connection,
         "prices/history/downsample_candles",
@@ -147,7 +147,7 @@ def _between_prices(hole: Span, span: Span, resolution: Resolution) -> Span:
     if start != span.start:
         start += MICROSECOND
     if end != span.end:
-        end += MICROSECOND - timedelta(seconds=SECONDS[resolution])
+        end += MICROSECOND - WIDTHS[resolution]
     return hole._replace(start=start, end=max(start, end))
 
 
@@ -160,13 +160,13 @@ def _fitting(connection: Connection, instrument_id: int, span: Span) -> Resoluti
     first = fetch(connection, "prices/history/first_opened", key, _FirstOpened)[0]
     opened: dict[Resolution, datetime | None] = {"1m": first.minutes, "1h": first.hours, "1d": first.days}
     slack = span.length * SMALLEST_HOLE
-    enough = [name for name in SECONDS if span.length.total_seconds() / SECONDS[name] >= 4 * span.stretches]
+    enough = [name for name in STORED_RESOLUTIONS if span.length / WIDTHS[name] >= 4 * span.stretches]
     chosen: Resolution | None = None
-    for name in sorted(SECONDS, key=lambda name: SECONDS[name]):
+    for name in STORED_RESOLUTIONS:
         begins, best = opened[name], opened[chosen] if chosen else None
         if begins is None:
             continue
-        reaches_further = best is not None and begins + timedelta(seconds=SECONDS[name]) + slack <= best
+        reaches_further = best is not None and begins + WIDTHS[name] + slack <= best
         if best is None or name in enough or reaches_further:
             chosen = name
     return chosen

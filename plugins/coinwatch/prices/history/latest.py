@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from coinwatch.database import fetch, transaction
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.storage import Resolution
+from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.time_grid import check_range
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.downsampling import Kind, Span, candle_points, read_points

@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 
 from coinwatch.database import fetch, transaction
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.storage import SECONDS, Resolution, opened_at
+from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.catalog import INDEX
+from coinwatch.time_range import floor_to
 
 WINDOWS = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=30))
 LONGEST_WINDOW = timedelta(days=3660)
@@ -140,7 +141,7 @@ def movers(
         "moment": moment,
         "oldest": _oldest(now, window),
         "resolution": resolution,
-        "last_opened": opened_at(moment, resolution) - timedelta(seconds=SECONDS[resolution]),
+        "last_opened": floor_to(moment, WIDTHS[resolution]) - WIDTHS[resolution],
         "at_most": limit,
     }
     with transaction(engine) as connection:

@@ -8,7 +8,7 @@ already the careful way.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import itemgetter
 
@@ -20,6 +20,7 @@ from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
 from coinwatch.exchanges.validation import reject
 from coinwatch.prices.ingest.partitions import ensure_partitions
+from coinwatch.time_range import DAY, floor_to
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
 MANY = 10_000
@@ -142,18 +143,14 @@ def _stretches(rows: list[Row]) -> Iterator[Stretch]:
     if not rows:
         return
     instrument_id, first = rows[0][0], rows[0][1]
-    last, midnight = first, _next_midnight(first)
+    last, midnight = first, floor_to(first, DAY) + DAY
     for row in rows:
         if row[0] != instrument_id or row[1] >= midnight:
             yield instrument_id, first, last
             instrument_id, first = row[0], row[1]
-            midnight = _next_midnight(first)
+            midnight = floor_to(first, DAY) + DAY
         last = row[1]
     yield instrument_id, first, last
-
-
-def _next_midnight(moment: datetime) -> datetime:
-    return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
 def _newest(rows: list[Row]) -> Iterator[Row]:

@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coinwatch.exchanges.models import Candle, Instrument
-from coinwatch.exchanges.timestamps import EPOCH
 from coinwatch.exchanges.validation import validate_candle
-from coinwatch.prices.candles.storage import SECONDS, Resolution, StoreResult
+from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
+from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.transfer.formats.rows import EARLIEST
+from coinwatch.time_range import floor_to
 
 EXAMPLES = 5
 RAW_LENGTH = 80
-ZERO = timedelta()
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Gate:
     def __init__(self, resolution: Resolution, now: datetime, done: Progress) -> None:
         self.done = done
         self._resolution = resolution
-        self._width = timedelta(seconds=SECONDS[resolution])
+        self._width = WIDTHS[resolution]
         self._last = now - self._width
 
     def check(
@@ -66,7 +66,7 @@ class Gate:
         trades: object,
     ) -> Candle | None:
         """The candle; None, and counted with its reason, if it cannot be one or is not over yet."""
-        if (opened_at - EPOCH) % self._width != ZERO:
+        if floor_to(opened_at, self._width) != opened_at:
             self.done.reject(line, f"does not open on a {self._resolution} boundary", opened_at.isoformat())
         elif opened_at > self._last:
             self.done.reject(line, "is not over yet", opened_at.isoformat())

@@ -7,7 +7,7 @@ file appears whole or not at all, and the same rows give the same bytes, so a da
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from itertools import chain, islice
 
 import pyarrow as pa
@@ -23,9 +23,9 @@ from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.formats import parquet as lake
 from coinwatch.prices.transfer.formats.names import TABLES, Table
+from coinwatch.time_range import DAY, utc_day
 
 ROW_GROUP = 65536
-DAY = timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -144,8 +144,8 @@ def _row_groups(
     connection: Connection, table: Table, exchange: str, day: date, schema: pa.Schema
 ) -> Generator[pa.Table, None, None]:
     """The rows of a day, a row group at a time; a group always ends at the same row, whatever the network does."""
-    start = datetime.combine(day, time(), UTC)
-    parameters: dict[str, object] = {"exchange": exchange, "start": start, "end": start + DAY}
+    whole_day = utc_day(day)
+    parameters: dict[str, object] = {"exchange": exchange, "start": whole_day.start, "end": whole_day.end}
     if table == "prices":
         query = statement("prices/transfer/export_prices")
     else:

@@ -14,14 +14,8 @@ from sqlalchemy import Engine
 
 from coinwatch.errors import InvalidRequest, RequestError, StorageError
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.storage import (
-    RefreshResult,
-    Resolution,
-    StoreResult,
-    candle_rows,
-    refresh_candles,
-    store_candles,
-)
+from coinwatch.prices.candles.resolutions import Resolution
+from coinwatch.prices.candles.storage import RefreshResult, StoreResult, candle_rows, refresh_candles, store_candles
 from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments, known_instruments
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.candle_validation import RAW_LENGTH, Gate, Progress, Report

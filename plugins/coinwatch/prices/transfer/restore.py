@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from coinwatch.exchanges.models import Instrument, Quote
 from coinwatch.exchanges.validation import validate_quote
-from coinwatch.prices.candles.storage import SECONDS, CandleRow, Resolution, Source, StoreResult, store_candles
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
+from coinwatch.prices.candles.storage import CandleRow, Source, StoreResult, store_candles
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments
 from coinwatch.prices.transfer import locations as places
@@ -50,7 +51,7 @@ def restore(
 
 
 def _resolution(table: Table) -> Resolution:
-    return next(resolution for resolution in SECONDS if table == f"candles_{resolution}")
+    return next(resolution for resolution in STORED_RESOLUTIONS if table == f"candles_{resolution}")
 
 
 def _known(

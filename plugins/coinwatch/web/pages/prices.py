@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
-from coinwatch.prices.candles.storage import SECONDS
+from coinwatch.prices.candles.resolutions import WIDTHS
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import LatestPrice, Series, latest_prices, series
 from coinwatch.web.dependencies import Site, SiteHere
@@ -81,8 +81,8 @@ def coin_history(
     with transaction(site.engine) as connection:
         instrument = find_instrument(connection, market.base, market.exchange, market.quote)
         known = instrument_gaps(connection, instrument.instrument_id, start, end)
-    coarsest = max((2 * SECONDS[kind] for kind in history.made_of if kind != "prices"), default=0)
-    expected_within = max(gap_tolerance(site.settings, 0), timedelta(seconds=coarsest))
+    coarsest = max((2 * WIDTHS[kind] for kind in history.made_of if kind != "prices"), default=timedelta())
+    expected_within = max(gap_tolerance(site.settings, 0), coarsest)
     without_prices = find_holes(history.points, known, start, end, expected_within)
     latest = [row for row in latest_prices(site.engine, end, coin=market.base) if _same(row, market)]
     values = {

@@ -1,7 +1,7 @@
 """What people ask for in forms and API bodies, checked in one place, and what is wrong with it in plain words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from coinwatch.alerts.rules import (
     Rule,
 )
 from coinwatch.errors import InvalidRequest
+from coinwatch.time_range import utc_day
 from coinwatch.web.services.number_parsing import plain, read_number
 
 # What a form shows before anybody typed, in the order of its fields. A rest, so that nobody asks for a flood unawares.
@@ -200,7 +201,7 @@ def _values(typed: dict[str, str], last_value: LastValue) -> tuple[dict[str, obj
     try:
         if typed["expires_on"]:
             last_day = min(date.fromisoformat(typed["expires_on"]), date.max - timedelta(days=1))
-            values["expires_at"] = datetime.combine(last_day, time(), UTC) + timedelta(days=1)
+            values["expires_at"] = utc_day(last_day).end
     except ValueError:
         problems["expires_on"] = f"{typed['expires_on']!r} is not a date. Write it like 2026-01-31."
     return values, problems

@@ -14,9 +14,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
-from coinwatch.prices.backfill.gaps import FindResult, Stretch, find_gaps, instrument_gaps, resolve_gaps, retry_gaps
+from coinwatch.prices.backfill.gaps import (
+    FindResult,
+    RangeToCheck,
+    find_gaps,
+    instrument_gaps,
+    resolve_gaps,
+    retry_gaps,
+)
 from coinwatch.prices.candles.storage import CandleRow, store_candles
 from coinwatch.settings import Settings
+from coinwatch.time_range import TimeRange
 from tests.conftest import Database
 from tests.support.settings import EXCHANGES, exchange, make_settings
 
@@ -186,7 +194,7 @@ def test_what_the_exchange_has_nothing_for_stays_a_hole_with_the_reason_until_so
     look(catalog, settings, clock("02 09:00"))
     assert rows(catalog, btc) == [("02 07:01", "02 08:51", "open")]
     store_minutes(catalog, btc, "02 07:30", "02 07:40", every=1)
-    asked = Stretch(btc, clock("02 07:01"), clock("02 08:30"), timedelta(minutes=9), "nobody traded")
+    asked = RangeToCheck(btc, TimeRange(clock("02 07:01"), clock("02 08:30")), timedelta(minutes=9), "nobody traded")
     assert resolve_gaps(catalog, [asked], clock("02 09:00")) == (1, 2)
     assert rows(catalog, btc) == [
         ("02 07:01", "02 07:30", "unavailable nobody traded"),
@@ -301,7 +309,7 @@ def test_whatever_was_looked_at_in_between_the_gaps_are_those_of_the_minutes_sto
             remove_minutes(catalog, *(f"{moment:%d %H:%M}" for moment in bounds))
         elif kind == "ask":
             bounds = first + timedelta(minutes=at), first + timedelta(minutes=at + length)
-            resolve_gaps(catalog, [Stretch(btc, *bounds, timedelta(minutes=9), "nobody traded")], now)
+            resolve_gaps(catalog, [RangeToCheck(btc, TimeRange(*bounds), timedelta(minutes=9), "nobody traded")], now)
         else:
             look(catalog, settings, now if not at else first + timedelta(minutes=at), first=date(2026, 3, 1))
     empty: set[int] = set()

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.exchanges.timestamps import EPOCH
-from coinwatch.prices.candles.storage import SECONDS, Resolution
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
 from coinwatch.prices.transfer.formats.names import TABLES, Table
 from coinwatch.prices.transfer.locations import join, storage_errors
+from coinwatch.time_range import EPOCH
 
 MOMENT = pa.timestamp("us", tz="UTC")
 ROWS_AT_ONCE = 65_536
@@ -123,7 +123,7 @@ def _table(about: dict[str, str], columns: set[str], path: str, resolution: Reso
     for table in TABLES:
         if table != "prices" and table == next((name for name in stated if name in TABLES), None):
             return table
-    resolutions = ", ".join(SECONDS)
+    resolutions = ", ".join(STORED_RESOLUTIONS)
     raise InvalidRequest(
         "resolution", f"{path} does not say what candles it holds. Say it with --resolution {resolutions}."
     )

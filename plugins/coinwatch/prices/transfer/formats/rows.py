@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.exchanges.timestamps import EPOCH
-from coinwatch.prices.candles.storage import SECONDS, Resolution
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution, width_seconds
+from coinwatch.time_range import EPOCH
 
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)  # the first Bitcoin: an earlier moment is another unit misread
 UNIX = re.compile(r"(\d{9,19})(?:\.0*)?", re.ASCII)
@@ -88,7 +88,7 @@ def count(text: str) -> int | None:
 def resolution_named(word: str, path: str) -> Resolution:
     """The resolution a file's name or a person gives: 1m, 1h, 1d, minute, hour, d; InvalidRequest for others."""
     word = word.lower()
-    for resolution in SECONDS:
+    for resolution in STORED_RESOLUTIONS:
         if word in {resolution, *(other for other, meant in OTHER_WORDS.items() if meant == resolution)}:
             return resolution
     raise InvalidRequest("file", f"{path} holds candles of {word}: {KEPT}. Import the finer file instead.")
@@ -107,9 +107,9 @@ def resolution_of(stated: Resolution | None, opened: Sequence[datetime], path: s
     """
     distances = Counter(abs((after - before).total_seconds()) for before, after in pairwise(opened) if after != before)
     commonest = min(distances, key=lambda seconds: (-distances[seconds], seconds), default=0.0)
-    found = next((resolution for resolution, seconds in SECONDS.items() if seconds == commonest), None)
+    found = _stored_resolution(commonest)
     if stated:
-        if (found and found != stated) or 0 < commonest < SECONDS[stated]:
+        if (found and found != stated) or 0 < commonest < width_seconds(stated):
             raise InvalidRequest(
                 "resolution", f"{path} should hold candles of {stated}, but its rows are {commonest:g} s apart."
             )
@@ -117,8 +117,12 @@ def resolution_of(stated: Resolution | None, opened: Sequence[datetime], path: s
     if found is None:
         # Thin markets: most rows are missing, but what is there lies on the grid.
         common = math.gcd(*(int(seconds) for seconds in distances))
-        found = next((resolution for resolution, seconds in SECONDS.items() if seconds == common), None)
+        found = _stored_resolution(common)
     if found is None:
         apart = f"its rows are {commonest:g} s apart" if distances else "it has one row only"
         raise InvalidRequest("resolution", f"{path} does not say what candles it holds ({apart}): {KEPT}.")
     return found
+
+
+def _stored_resolution(seconds: float) -> Resolution | None:
+    return next((resolution for resolution in STORED_RESOLUTIONS if width_seconds(resolution) == seconds), None)

@@ -1,0 +1,102 @@
+"""Half-open time ranges and rounding to a grid."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TimeRange:
+    """The time from ``start`` up to, but not including, ``end``; both are timezone-aware.
+
+    Ranges are ordered by start, then end. Raises ValueError for a naive datetime or an end before the start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError(f"a time range needs timezone-aware datetimes, not {self.start} and {self.end}")
+        if self.end < self.start:
+            raise ValueError(f"the end {self.end} is before the start {self.start}")
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    @property
+    def duration(self) -> timedelta:
+        return self.end - self.start
+
+    def overlaps(self, other: "TimeRange") -> bool:
+        """Whether the two ranges share a moment."""
+        return max(self.start, other.start) < min(self.end, other.end)
+
+
+def utc_day(day: date) -> TimeRange:
+    """The range from midnight to midnight UTC."""
+    start = datetime.combine(day, time(), UTC)
+    return TimeRange(start, start + DAY)
+
+
+def floor_to(moment: datetime, step: timedelta, origin: datetime = EPOCH) -> datetime:
+    """The last multiple of ``step`` since ``origin`` that is not after ``moment``, in UTC."""
+    moment = moment.astimezone(UTC)
+    return moment - (moment - origin) % step
+
+
+def ceil_to(moment: datetime, step: timedelta, origin: datetime = EPOCH) -> datetime:
+    """The first multiple of ``step`` since ``origin`` that is not before ``moment``, in UTC."""
+    moment = moment.astimezone(UTC)
+    return moment + (origin - moment) % step
+
+
+def merge(ranges: Iterable[TimeRange]) -> list[TimeRange]:
+    """The ranges in order, with those that overlap or touch combined into one."""
+    merged: list[TimeRange] = []
+    for each in sorted(ranges):
+        if merged and each.start <= merged[-1].end:
+            merged[-1] = TimeRange(merged[-1].start, max(merged[-1].end, each.end))
+        else:
+            merged.append(each)
+    return merged
+
+
+def subtract(whole: TimeRange, removed: Iterable[TimeRange]) -> list[TimeRange]:
+    """The parts of ``whole`` that are in none of the ``removed`` ranges, in order; empty parts are left out."""
+    parts = []
+    start = whole.start
+    for each in merge(removed):
+        if each.start >= whole.end:
+            break
+        if each.start > start:
+            parts.append(TimeRange(start, each.start))
+        start = max(start, each.end)
+    if start < whole.end:
+        parts.append(TimeRange(start, whole.end))
+    return parts
+
+
+def split(whole: TimeRange, length: timedelta) -> Iterator[TimeRange]:
+    """Consecutive parts of ``whole``, each ``length`` long except the last, which may be shorter."""
+    start = whole.start
+    while start < whole.end:
+        end = min(start + length, whole.end)
+        yield TimeRange(start, end)
+        start = end
+
+
+def find_uncovered(
+    whole: TimeRange, opened: Sequence[datetime], width: timedelta, shortest: timedelta
+) -> list[TimeRange]:
+    """The parts of ``whole``, at least ``shortest`` long, that no interval covers.
+
+    The intervals start at ``opened`` and are ``width`` long each.
+    """
+    uncovered = subtract(whole, [TimeRange(moment, moment + width) for moment in opened])
+    return [each for each in uncovered if each.duration >= shortest]
