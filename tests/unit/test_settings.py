@@ -81,10 +81,12 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_prices_are_kept_for_longer_than_late_ones_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, max_age: str, least: int
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"PRICES_KEEP_DAYS is {keep}, .* Set it to {least} or more, or to 0"):
-        load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=keep, QUOTE_MAX_AGE_DAYS=max_age)
+    with pytest.raises(
+        ConfigurationError, match=f"PRICE_RETENTION_DAYS is {keep}, .* Set it to {least} or more, or to 0"
+    ):
+        load_from(tmp_path, monkeypatch, TOML, PRICE_RETENTION_DAYS=keep, QUOTE_MAX_AGE_DAYS=max_age)
     for enough in (str(least), "0"):
-        settings = load_from(tmp_path, monkeypatch, TOML, PRICES_KEEP_DAYS=enough, QUOTE_MAX_AGE_DAYS=max_age)
+        settings = load_from(tmp_path, monkeypatch, TOML, PRICE_RETENTION_DAYS=enough, QUOTE_MAX_AGE_DAYS=max_age)
         assert settings.price_retention_days == int(enough)
 
 

@@ -43,7 +43,7 @@ def test_an_empty_example_or_short_secret_is_refused_by_name(
 
 def test_what_the_user_wrote_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    mine = "# my notes\nexport COINWATCH_WEB_PORT=18001  # moved\nCOINWATCH_MAIL_FROM='me <me@example.org>'\n"
+    mine = "# my notes\nexport COINWATCH_WEB_PORT=18001  # moved\nCOINWATCH_EMAIL_FROM='me <me@example.org>'\n"
     path.write_text(mine)
     file = ensure_secrets(read_environment(path, {}))
     write_addresses(file, {"COINWATCH_PUBLIC_URL": "http://127.0.0.1:18001"})
