@@ -142,7 +142,7 @@ def collect_prices() -> None:
         from coinwatch.database import get_engine
         from coinwatch.settings import get_settings
 
-        return pipeline.match_and_record(get_engine(), get_settings(), datetime.now(UTC)).as_dict()
+        return pipeline.evaluate_and_notify(get_engine(), get_settings(), datetime.now(UTC)).as_dict()
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE, doc_md="Sends the mails that are due; what the server rejects for now waits."

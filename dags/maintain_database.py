@@ -25,7 +25,7 @@ on disk.
 - `drop_old_prices`: its last line names each day that was kept and why. *Others use the table*: a backup or a long
   query was running; the next run tries again. *Alerts have not been matched that far*: look at `match_alerts` in
   `collect_prices`. *In no candle*: nothing was dropped, look at the log of `refresh_candles`.
-- `merge_fetches`, `delete_old_mails`, `forget_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
+- `merge_fetches`, `delete_old_mails`, `erase_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
   up.
 
 Running it twice, or two at once, changes nothing more.
@@ -111,11 +111,11 @@ def maintain_database() -> None:
         trigger_rule=TriggerRule.ALL_DONE,
         doc_md="Erases addresses that nobody confirmed within a week; their number.",
     )
-    def forget_unconfirmed() -> int:
+    def erase_unconfirmed() -> int:
         from coinwatch.database import get_engine
         from coinwatch.notifications import subscribers as people
 
-        return people.forget_unconfirmed(get_engine(), datetime.now(UTC))
+        return people.erase_unconfirmed(get_engine(), datetime.now(UTC))
 
     (
         make_partitions()
@@ -123,7 +123,7 @@ def maintain_database() -> None:
         >> drop_old_prices()
         >> merge_fetches()
         >> delete_old_mails()
-        >> forget_unconfirmed()
+        >> erase_unconfirmed()
     )
 
 

@@ -11,9 +11,9 @@ from benchmarks.alertmanager.gauges import level_of, price_at
 from benchmarks.shared.market import INSTRUMENTS, START, instruments
 from benchmarks.shared.postgres import Database
 from benchmarks.sink import Sink
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.exchanges.models import Quote
 from coinwatch.mail.delivery import deliver_mail
+from coinwatch.pipeline import store_alerts
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.settings import make_settings
 
@@ -65,7 +65,7 @@ class Ours:
         self._load(risen)
         loaded = time.perf_counter()
         now = START + timedelta(minutes=self._minute)
-        match_alerts(self._engine, now)
+        store_alerts(self._engine, now)
         matched = time.perf_counter()
         deliver_mail(self._engine, self._settings, clock=lambda: now)
         return Cycle(loaded - began, matched - loaded, time.perf_counter() - matched)

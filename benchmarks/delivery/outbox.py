@@ -29,7 +29,7 @@ MAILS = """
 INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
 SELECT 'alerts:' || id || ':' || id, id, email, 'alerts', jsonb_build_object(
          'timezone', (ARRAY['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Tokyo'])[1 + id %% 4],
-         'held', NULL, 'last_today', NULL,
+         'held', NULL, 'limit_reached', NULL,
          'alerts', jsonb_build_array(jsonb_build_object(
            'alert_id', id, 'subscription_id', id, 'instrument_id', 1 + id %% %(pictures)s,
            'observed_at', %(now)s, 'price', 68923.67, 'reference', 65516.2, 'reference_at', %(before)s,

@@ -13,8 +13,9 @@ from benchmarks.matching.stages import timed_statements
 from benchmarks.matching.subscribers import HISTORY_MINUTES, HITS, RISE, load, rises
 from benchmarks.shared.market import INSTRUMENTS, START
 from benchmarks.shared.postgres import Database
-from coinwatch.alerts.evaluation import SLACK, match_alerts, prepare
+from coinwatch.alerts.evaluation import SLACK, prepare
 from coinwatch.database import statement
+from coinwatch.pipeline import store_alerts
 
 WARM_UP = 2  # pairs of rounds, one of which fires
 LOOK_UP = ("alerts/evaluation/find_hits", "alerts/evaluation/find_crossed", "alerts/evaluation/arm_again")
@@ -91,7 +92,7 @@ def measure(database: Database, rounds: int) -> Measured:
                     raise RuntimeError(f"the scan finds {found} subscriptions that fire, not {HITS}")
             with timed_statements(engine) as stages:
                 began = time.perf_counter()
-                result = match_alerts(engine, START + timedelta(minutes=minute))
+                result = store_alerts(engine, START + timedelta(minutes=minute))
                 spent = time.perf_counter() - began
             if (result.quotes, result.alerts) != (INSTRUMENTS, HITS if rises(minute) else 0):
                 raise RuntimeError(f"a round did not do its work: {result}")

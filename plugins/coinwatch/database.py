@@ -32,7 +32,7 @@ class Lock(IntEnum):
 
     MIGRATING = 4_701_226  # a second `coinwatch migrate` waits and then finds nothing to do
     CATALOG = 4_701_227  # workers starting together do not insert the same rows
-    MATCHING = 4_701_228  # order of time is what the rules are about
+    EVALUATION = 4_701_228  # order of time is what the rules are about
     CANDLES = 4_701_229  # nobody replaces a candle by one made of an older look at the prices
     GAPS = 4_701_230  # two do not write what each saw before the other
     MAILS_PER_DAY = 4_701_231  # two senders do not both take what is left of the daily limit

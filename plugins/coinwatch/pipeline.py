@@ -10,17 +10,17 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.alerts.alerts_file import append_alerts
-from coinwatch.alerts.evaluation import MatchResult, match_alerts
+from coinwatch.alerts.evaluation import evaluate
 from coinwatch.alerts.rules import Kind
 from coinwatch.clock import utc_now
-from coinwatch.database import statement, transaction
+from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_mail
 from coinwatch.notifications.channels import ChannelResult, deliver_to_channels
-from coinwatch.notifications.notify import Telling
+from coinwatch.notifications.erasure import erase_unconfirmed
+from coinwatch.notifications.notify import DEFAULT_POLICY, NotificationPolicy, notify
 from coinwatch.notifications.outbox import MailFigures, delete_old_mails, mail_figures
-from coinwatch.notifications.subscribers import forget_unconfirmed
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
@@ -76,6 +76,25 @@ class MailResult:
             **asdict(self.figures),
             "oldest_queued_at": oldest.isoformat() if oldest else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsResult:
+    """What one evaluation with its notifications did.
+
+    ``quotes`` counts the values evaluated, ``alerts`` the alerts that fired (``kinds``: by kind of rule), ``emails`` the alert
+    emails queued, and ``held`` the users whose alerts have to wait.
+    """
+
+    quotes: int
+    alerts: int
+    emails: int
+    held: int
+    kinds: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A small dict of plain values, for XCom and the log."""
+        return {**asdict(self), "kinds": dict(self.kinds)}
 
 
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -138,19 +157,45 @@ def push_gauges(
     return len(values) + others + send_disk_gauges(engine, settings)
 
 
-def match_and_record(engine: Engine, settings: Settings, now: datetime) -> MatchResult:
-    """Judge the new quotes, append the alerts to alerts.txt, send the gauges.
+def evaluate_and_notify(engine: Engine, settings: Settings, now: datetime) -> AlertsResult:
+    """Evaluate pending quotes, queue the notifications, append the alerts to alerts.txt, and send the gauges.
 
-    A file that cannot be written costs a warning: its lines are made up for by the next run.
+    If the file cannot be written, a warning is logged and the next run appends its lines.
     """
-    telling = Telling(settings.emails_per_day_per_address, settings.channels_enabled)
-    result = match_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), telling)
+    policy = NotificationPolicy(settings.emails_per_day_per_address, settings.channels_enabled)
+    result = store_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), policy)
     try:
         append_alerts(engine, settings.alerts_file)
     except OSError as error:
         log.warning("alerts file cannot be written", path=str(settings.alerts_file), error=str(error))
     kinds = {f"cycle.alerts.{kind}": result.kinds.get(kind, 0) for kind in get_args(Kind)}
     send_gauges(settings, {"cycle.alerts": result.alerts, **kinds})
+    return result
+
+
+def store_alerts(
+    engine: Engine,
+    now: datetime,
+    max_age: timedelta = timedelta(hours=1),
+    policy: NotificationPolicy = DEFAULT_POLICY,
+) -> AlertsResult:
+    """Store the alerts of all pending quotes together with their emails and the watermarks, in one transaction.
+
+    A run that fails leaves nothing behind, and the next one evaluates the same quotes: no quote is evaluated twice, and no
+    alert is without its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
+    """
+    with transaction(engine) as connection:
+        hold(connection, Lock.EVALUATION)
+        evaluation = evaluate(connection, now, max_age)
+        notified = notify(connection, now, policy, evaluation.expired)
+    result = AlertsResult(
+        quotes=evaluation.quotes,
+        alerts=evaluation.alerts,
+        emails=notified.emails,
+        held=notified.held,
+        kinds=evaluation.kinds,
+    )
+    log.info("alerts evaluated", **result.as_dict())
     return result
 
 
@@ -197,5 +242,5 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
         drop_old_prices(engine, settings, now),
         merge_fetches(engine, now),
         delete_old_mails(engine, settings, now),
-        forget_unconfirmed(engine, now),
+        erase_unconfirmed(engine, now),
     )

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.history.latest import latest_prices
 from coinwatch.settings import load_settings
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
 from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.subscriptions import subscribe
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = """

@@ -36,7 +36,7 @@ TASKS = (
     "drop_old_prices",
     "merge_fetches",
     "delete_old_mails",
-    "forget_unconfirmed",
+    "erase_unconfirmed",
 )
 
 Run = Callable[[str], Any]

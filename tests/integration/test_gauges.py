@@ -113,7 +113,7 @@ def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch:
     load(catalog, quote(100.0, 0, bid=1.0, ask=2.0, volume_24h=3.0))
     offline = make_settings(alerts_file="/dev/null")
     pipeline.push_gauges(catalog, offline, [CollectResult("kraken", quotes=1)], 1, at(1))
-    pipeline.match_and_record(catalog, make_settings(alerts_file="/dev/null/no"), at(1))
+    pipeline.evaluate_and_notify(catalog, make_settings(alerts_file="/dev/null/no"), at(1))
     pipeline.deliver_and_report(catalog, offline)
     for check in CHECKS:
         pipeline.check_data(catalog, offline, check, at(1))

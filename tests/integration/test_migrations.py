@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.database import create_engine, transaction
 from coinwatch.errors import DatabaseError
 from coinwatch.migrations import MIGRATIONS, migrate, setup_database
+from coinwatch.pipeline import store_alerts
 from tests.conftest import ROLES, Database
 from tests.support.postgres import PostgresServer
 
@@ -45,7 +45,7 @@ def test_alerts_told_and_untold_stay_what_they_are_when_mails_get_their_person(
         alerts = connection.execute(sa.text("SELECT id, state, outbox_id FROM alerts ORDER BY id")).all()
         assert alerts == [(1, "told", 1), (2, "new", None)]
         assert connection.execute(sa.text("SELECT recipient, user_id FROM outbox")).all() == [("Ada@example.org", 1)]
-    match_alerts(engine, datetime(2026, 3, 1, 13, tzinfo=UTC))
+    store_alerts(engine, datetime(2026, 3, 1, 13, tzinfo=UTC))
     with transaction(engine) as connection:
         told = connection.execute(sa.text("SELECT payload -> 'alerts' -> 0 ->> 'alert_id' FROM outbox WHERE id > 2"))
         assert told.scalars().all() == ["2"]

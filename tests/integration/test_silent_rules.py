@@ -7,12 +7,12 @@ import sqlalchemy as sa
 import typer.testing
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import operations as operate
 from coinwatch.database import transaction
 from coinwatch.status import SilentRules, pipeline_status
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
+from tests.support.subscriptions import subscribe
 
 
 def test_rules_on_a_delisted_pair_are_counted_with_its_last_price(

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Quote
+from coinwatch.pipeline import store_alerts
 from coinwatch.prices.catalog import watched_instruments
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.quotes import START
+from tests.support.subscriptions import subscribe
 
 SLACK = pd.Timedelta(days=1)
 HOUR, DAY = 3600, 86400
@@ -120,7 +120,7 @@ def replay(engine: sa.Engine, frame: pd.DataFrame, rules: Sequence[Rule], coin: 
             if (at := row.at.to_pydatetime())
         ]
         load_quotes(engine, ids, quotes, now=now, max_age=timedelta(days=60))
-        match_alerts(engine, now)
+        store_alerts(engine, now)
     return subscriptions
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import MatchResult, match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
-from coinwatch.notifications.notify import Telling
+from coinwatch.notifications.notify import NotificationPolicy
+from coinwatch.pipeline import AlertsResult, store_alerts
 from tests.support.quotes import at
+from tests.support.subscriptions import subscribe
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -21,7 +21,7 @@ NUMBERS = count(1)
 
 
 @dataclass
-class Person:
+class Subscriber:
     """Somebody with one rule; alerts are put to it as the matcher would."""
 
     engine: sa.Engine
@@ -65,18 +65,18 @@ class Person:
         return [(row.created_at, [alert["alert_id"] for alert in row.payload["alerts"]]) for row in self.mails()]
 
 
-def add(engine: sa.Engine, **wishes: object) -> Person:
+def add(engine: sa.Engine, **wishes: object) -> Subscriber:
     email = f"person{next(NUMBERS)}@example.org"
     rule = Rule(threshold=5)
     subscription = subscribe(engine, email=email, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
-    person = Person(engine, email, subscription.id)
+    person = Subscriber(engine, email, subscription.id)
     if wishes:
         person.wishes(**wishes)
     return person
 
 
-def run(engine: sa.Engine, now: datetime, cap: int = 50) -> MatchResult:
-    return match_alerts(engine, now, telling=Telling(emails_per_day=cap))
+def run(engine: sa.Engine, now: datetime, cap: int = 50) -> AlertsResult:
+    return store_alerts(engine, now, policy=NotificationPolicy(emails_per_day=cap))
 
 
 def utc(text: str) -> datetime:

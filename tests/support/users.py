@@ -5,20 +5,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.alerts.users import find_user_id
 from coinwatch.database import transaction
 from coinwatch.mail.delivery import deliver_mail
-from coinwatch.notifications.subscribers import (
-    Person,
-    find_person,
-    get_person,
-    own_alerts,
-)
+from coinwatch.notifications.subscribers import Subscriber, get_subscriber, list_alerts
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox
+from tests.support.subscriptions import subscribe
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 COLUMNS = sa.text("""
@@ -35,21 +31,21 @@ def add(engine: sa.Engine, email: str = ADA, *, minutes: float = -1, confirmed: 
     ).id
 
 
-def person(engine: sa.Engine, email: str = ADA) -> Person:
-    found = find_person(engine, email)
+def person(engine: sa.Engine, email: str = ADA) -> Subscriber:
+    found = find_user_id(engine, email)
     assert found is not None
-    return get_person(engine, found)
+    return get_subscriber(engine, found)
 
 
 def feed(engine: sa.Engine, *prices: float, first: int = 0) -> None:
     for minute, price in enumerate(prices, first):
         load(engine, quote(price, minute))
-        match_alerts(engine, at(minute))
+        store_alerts(engine, at(minute))
 
 
 def told(engine: sa.Engine, email: str = ADA) -> list[float]:
     """The minutes of a person's alerts, newest first."""
-    return [(alert.observed_at - at(0)).total_seconds() / 60 for alert in own_alerts(engine, person(engine, email).id)]
+    return [(alert.observed_at - at(0)).total_seconds() / 60 for alert in list_alerts(engine, person(engine, email).id)]
 
 
 def kinds(engine: sa.Engine, recipient: str = ADA) -> list[str]:

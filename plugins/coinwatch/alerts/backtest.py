@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.alerts.evaluation import SLACK, judge, prepare
+from coinwatch.alerts.evaluation import SLACK, evaluate_range, prepare
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import create_engine, named_errors, statement, transaction
 from coinwatch.errors import InvalidRequest
@@ -111,7 +111,7 @@ def backtest(
                 connection.execute(statement("alerts/backtest/span"), span | {"newest": end})
         with connection.begin():
             connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            quotes, _ = judge(connection, start, end, end, start, sweep=True)
+            quotes, _ = evaluate_range(connection, start, end, end, start, sweep=True)
             first_at = connection.execute(statement("alerts/backtest/first_quote")).scalar_one()
             rows = connection.execute(statement("alerts/backtest/alerts"))
             alerts = [PastAlert(**row) for row in rows.mappings()]

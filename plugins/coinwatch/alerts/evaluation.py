@@ -8,17 +8,15 @@ has (sql/alerts/moves_*), finds the conditions these moves meet along the index 
 that are armed and rested. The cost follows the values and the alerts, not the number of subscriptions.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from coinwatch.database import Lock, hold, statement, transaction
-from coinwatch.notifications.notify import DEFAULT, Telling, tell
+from coinwatch.database import statement
 
 TEMPORARY_TABLES = ("judged_quotes", "moves", "hits")
 MOVES = {
@@ -37,47 +35,36 @@ FEW = 1000
 # A reference may be this much older than the window: beyond that the last value before it is no reference any more.
 SLACK = timedelta(days=1)
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
-class MatchResult:
-    """How many values were judged, how many alerts fired, how many mails tell them.
+class Evaluation:
+    """What one evaluation did.
 
-    ``kinds`` has the alerts of every kind of rule that fired; ``held`` are the people who may not be told yet.
+    ``quotes`` is the number of values evaluated, ``alerts`` the number of alerts that fired, ``kinds`` the same number by
+    kind of rule. ``expired`` holds the ids of the subscriptions whose end has passed.
     """
 
     quotes: int
     alerts: int
-    mails: int
-    held: int
     kinds: Mapping[str, int]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Small and plain, for Airflow to keep."""
-        return {**asdict(self), "kinds": dict(self.kinds)}
+    expired: Sequence[int]
 
 
-def match_alerts(
-    engine: Engine, now: datetime, news_age: timedelta = timedelta(hours=1), telling: Telling = DEFAULT
-) -> MatchResult:
-    """Judge all quotes that are new since the last run; DatabaseError leaves everything as it was.
+def evaluate(connection: Connection, now: datetime, max_age: timedelta = timedelta(hours=1)) -> Evaluation:
+    """Evaluate every pending quote and store the alerts that fire.
 
-    An alert observed more than ``news_age`` before ``now`` is recorded as late.
+    The caller holds ``Lock.EVALUATION`` and commits the alerts together with their notifications. An alert on a quote
+    observed more than ``max_age`` before ``now`` is stored as late.
     """
     quotes = alerts = 0
-    with transaction(engine) as connection:
-        hold(connection, Lock.MATCHING)
-        news = connection.execute(statement("alerts/evaluation/news")).one_or_none()
-        if news is not None:
-            prepare(connection)
-            quotes, alerts = judge(connection, news.oldest, news.newest, now, now - news_age)
-            connection.execute(statement("alerts/evaluation/advance_watermarks"))
-        connection.execute(statement("alerts/evaluation/expire"), {"now": now})
-        told = tell(connection, now, telling)
-    result = MatchResult(quotes, alerts, told.mails, told.held, told.kinds)
-    log.info("alerts matched", quotes=quotes, alerts=alerts, kinds=told.kinds, mails=told.mails, held=told.held)
-    return result
+    pending = connection.execute(statement("alerts/evaluation/news")).one_or_none()
+    if pending is not None:
+        prepare(connection)
+        quotes, alerts = evaluate_range(connection, pending.oldest, pending.newest, now, now - max_age)
+        connection.execute(statement("alerts/evaluation/advance_watermarks"))
+    expired = connection.execute(statement("alerts/evaluation/expire_subscriptions"), {"now": now}).scalars().all()
+    kinds = {row.kind: row.alerts for row in connection.execute(statement("alerts/evaluation/count_new_alerts"))}
+    return Evaluation(quotes, alerts, kinds, expired)
 
 
 def prepare(connection: Connection) -> None:
@@ -86,7 +73,7 @@ def prepare(connection: Connection) -> None:
         connection.execute(statement(f"alerts/evaluation/create_{table}"))
 
 
-def judge(
+def evaluate_range(
     connection: Connection,
     oldest: datetime,
     newest: datetime,

@@ -1,6 +1,5 @@
-"""A subscription's life: made, confirmed, ended."""
+"""Subscriptions: an address, an instrument and a rule."""
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -9,29 +8,44 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
-from coinwatch.notifications.requested_emails import mail_manage_link, may_mail
-from coinwatch.prices.catalog import find_instrument
+from coinwatch.errors import InvalidRequest, NotFound, TooManySubscriptions
+from coinwatch.prices.catalog import FoundInstrument
 
-# The form HTML gives for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
-# nothing that could break out of a header or an SMTP command.
+# The pattern HTML defines for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
+# without anything that could end a header or an SMTP command.
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
 ADDRESS_LENGTH = 254
-MOST_SUBSCRIPTIONS = 100
-CONSENT_WAITS = timedelta(days=3)
+MAX_SUBSCRIPTIONS = 100  # per address
+PENDING_COUNTS_FOR = timedelta(days=3)  # how long an unconfirmed subscription counts towards MAX_SUBSCRIPTIONS
+STALE_PRICE_AGE = timedelta(days=1)  # as in sql/status/silent.sql, for operators
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequest:
+    """What somebody asks for: alerts by ``rule`` on an instrument that exists, sent to ``email``."""
+
+    email: str
+    instrument: FoundInstrument
+    rule: Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One person's rule on one instrument; the rule's fields and units are those of ``Rule``."""
+    """One user's rule on one instrument.
+
+    The rule's fields have the meaning and units of ``Rule``. ``alerts`` is how often it has fired; ``last_price_at`` is when the
+    newest price of the instrument was observed.
+    """
 
     id: int
+    user_id: int
     email: str
     exchange: str
     exchange_name: str
     base: str
     quote: str
+    coin_name: str
     kind: Kind
     metric: Metric
     direction: Direction
@@ -43,76 +57,86 @@ class Subscription:
     snoozed_until: datetime | None
     status: str
     created_at: datetime
+    alerts: int
+    last_alert_at: datetime | None
+    last_price_at: datetime | None
+
+    @property
+    def pair(self) -> str:
+        return f"{self.base}/{self.quote}"
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(
+            self.kind,
+            self.threshold,
+            self.direction,
+            self.metric,
+            self.window_seconds,
+            self.cooldown_seconds,
+            self.repeat,
+            self.expires_at,
+        )
 
     @property
     def condition(self) -> str:
-        """The rule in words: "the price rises by 5 % or more within 1 hour"."""
-        rule = Rule(self.kind, self.threshold, self.direction, self.metric, self.window_seconds)
-        return describe(rule, self.quote, self.base)
+        """The rule as a clause: "the price rises by 5% or more within 1 hour"."""
+        return describe(self.rule, self.quote, self.base)
+
+    def state(self, now: datetime) -> str:
+        """The status, or ``snoozed`` for an active subscription that is snoozed."""
+        snoozed = self.status == "active" and self.snoozed_until is not None and self.snoozed_until > now
+        return "snoozed" if snoozed else self.status
+
+    def lacks_recent_prices(self, now: datetime) -> bool:
+        """Whether it cannot fire because there has been no price for a day; the exchange may have delisted the pair."""
+        return self.status == "active" and (self.last_price_at or self.created_at) < now - STALE_PRICE_AGE
 
 
-def subscribe(
-    engine: Engine,
-    *,
-    email: str,
-    coin: str,
-    rule: Rule,
-    exchange: str | None = None,
-    quote: str | None = None,
-    now: datetime,
-    confirmed: bool,
-) -> Subscription:
-    """Subscribe an address to a rule on one instrument.
+def add_subscription(
+    connection: Connection, request: SubscriptionRequest, *, now: datetime, confirmed: bool
+) -> tuple[Subscription, bool]:
+    """Store a subscription; return it, and whether it was there before (active or paused).
 
-    ``confirmed`` is an operator's word for the address and that it takes mail: the rule is active at once. Otherwise
-    it is pending and one mail asks the address for its consent, also one that refused mail before.
-
-    Raises InvalidRequest, NotFound, for strangers TooManySubscriptions beyond :data:`MOST_SUBSCRIPTIONS`, and
-    AlreadyExists for a rule that the address has: where a stranger asked, it is mailed the link to its own page.
+    With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending until
+    the address is confirmed. Raises InvalidRequest, and TooManySubscriptions if an unconfirmed one exceeds
+    :data:`MAX_SUBSCRIPTIONS`.
     """
-    email = check_address(email)
-    check_rule(rule, now)
-    with transaction(engine) as connection:
-        instrument = find_instrument(connection, coin, exchange, quote)
-        parameters = {"email": email, "confirmed": confirmed, "now": now}
-        user_id = connection.execute(statement("alerts/subscriptions/find_or_add_user"), parameters).scalar_one()
-        wanted = {
-            **asdict(rule),
-            "user_id": user_id,
-            "instrument_id": instrument.instrument_id,
-            "status": "active" if confirmed else "pending",
-            "now": now,
-        }
-        added = connection.execute(statement("alerts/subscriptions/add_subscription"), wanted).scalar_one_or_none()
-        if added is None:
-            same = connection.execute(statement("alerts/subscriptions/same_subscription"), wanted).one()
-            subscription = _get(connection, same.id)
-            if same.status == "pending" and confirmed:
-                connection.execute(statement("alerts/subscriptions/confirm"), {"id": same.id, "now": now})
-                subscription = _get(connection, same.id)
-            already = same.status != "pending"
-        else:
-            if not confirmed:
-                _refuse_too_many(connection, user_id, now)
-            subscription, already = _get(connection, added), False
-        connection.execute(statement("alerts/subscriptions/start_watermark"), wanted)
-        if not confirmed:
-            (_tell_already if already else _ask_for_consent)(connection, user_id, subscription, now)
-    if already:  # after the commit, which the mail needs
-        raise AlreadyExists(
-            f"This address already gets alerts for {instrument.pair} at {instrument.exchange} when "
-            f"{subscription.condition}; it is subscription {subscription.id}."
-        )
-    return subscription
+    email = check_address(request.email)
+    check_rule(request.rule, now)
+    parameters = {"email": email, "confirmed": confirmed, "now": now}
+    user_id = connection.execute(statement("alerts/users/find_or_add_user"), parameters).scalar_one()
+    wanted = {
+        **asdict(request.rule),
+        "user_id": user_id,
+        "instrument_id": request.instrument.instrument_id,
+        "status": "active" if confirmed else "pending",
+        "now": now,
+    }
+    existed = False
+    added = connection.execute(statement("alerts/subscriptions/add_subscription"), wanted).scalar_one_or_none()
+    if added is None:
+        same = connection.execute(statement("alerts/subscriptions/find_same_subscription"), wanted).one()
+        existed = same.status != "pending"
+        added = same.id
+        if confirmed and not existed:
+            connection.execute(statement("alerts/subscriptions/confirm"), {"id": added, "now": now})
+    elif not confirmed:
+        _check_number(connection, user_id, now)
+    connection.execute(statement("alerts/subscriptions/start_watermark"), wanted)
+    return subscription_in(connection, added), existed
 
 
 def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription:
-    """The person behind the address consents; confirming again changes nothing. Raises NotFound."""
+    """Confirm the address of a pending subscription and activate it; confirming again changes nothing.
+
+    Raises NotFound.
+    """
     with transaction(engine) as connection:
         connection.execute(statement("alerts/subscriptions/confirm"), {"id": subscription_id, "now": now})
-        subscription = _get(connection, subscription_id)
+        subscription = subscription_in(connection, subscription_id)
         if subscription.status == "unsubscribed":
-            raise NotFound("This subscription has been ended; make a new one to get alerts again.")
+            raise NotFound("You have unsubscribed from this alert. Create a new one to get alerts again.")
         return subscription
 
 
@@ -120,92 +144,55 @@ def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
     """End a subscription; ending it again changes nothing. Raises NotFound."""
     with transaction(engine) as connection:
         connection.execute(statement("alerts/subscriptions/unsubscribe"), {"id": subscription_id})
-        return _get(connection, subscription_id)
-
-
-def ask_again(connection: Connection, user_id: int, now: datetime) -> None:
-    """Ask for consent to the newest subscription of a person that still waits for it, if there is one."""
-    newest = connection.execute(
-        statement("alerts/subscriptions/newest_pending"), {"user_id": user_id}
-    ).scalar_one_or_none()
-    if newest is not None:
-        _ask_for_consent(connection, user_id, _get(connection, newest), now)
+        return subscription_in(connection, subscription_id)
 
 
 def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
-    """All subscriptions, oldest first, or those of one address."""
+    """Return all subscriptions, or those of one address, oldest first."""
     with transaction(engine) as connection:
-        rows = connection.execute(
-            statement("alerts/subscriptions/subscriptions"), {"id": None, "email": email}
-        ).mappings()
-        return [Subscription(**row) for row in rows]
+        return _select(connection, email=email)
 
 
 def get_subscription(engine: Engine, subscription_id: int) -> Subscription:
-    """One subscription; NotFound when there is none."""
+    """Return one subscription. Raises NotFound."""
     with transaction(engine) as connection:
-        return _get(connection, subscription_id)
+        return subscription_in(connection, subscription_id)
+
+
+def subscription_in(connection: Connection, subscription_id: int) -> Subscription:
+    """``get_subscription`` within a transaction."""
+    found = _select(connection, subscription_id=subscription_id)
+    if not found:
+        raise NotFound(f"There is no subscription {subscription_id}.")
+    return found[0]
+
+
+def subscriptions_of(connection: Connection, user_id: int, subscription_id: int | None = None) -> list[Subscription]:
+    """Return a user's subscriptions, or only the one with this id, oldest first."""
+    return _select(connection, user_id=user_id, subscription_id=subscription_id)
 
 
 def check_address(email: str) -> str:
-    """The address without surrounding blanks; InvalidRequest when no mail could go there safely."""
+    """Return the address without surrounding spaces. Raises InvalidRequest if it is not a valid address."""
     address = email.strip(" ")
     if len(address) > ADDRESS_LENGTH or not ADDRESS.fullmatch(address):
-        raise InvalidRequest(
-            "email", "That is not an e-mail address we can write to. It should look like name@example.org."
-        )
+        raise InvalidRequest("email", "Enter a valid email address, for example name@example.org.")
     return address
 
 
-def _refuse_too_many(connection: Connection, user_id: int, now: datetime) -> None:
-    parameters = {"user_id": user_id, "asked_since": now - CONSENT_WAITS}
-    if connection.execute(statement("alerts/subscriptions/count_living"), parameters).scalar_one() > MOST_SUBSCRIPTIONS:
+def _check_number(connection: Connection, user_id: int, now: datetime) -> None:
+    parameters = {"user_id": user_id, "pending_since": now - PENDING_COUNTS_FOR}
+    if connection.execute(statement("alerts/subscriptions/count_open"), parameters).scalar_one() > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(
             "email",
-            f"This address has {MOST_SUBSCRIPTIONS} alerts, the most it may have. End one of them first; the page "
-            "“My alerts” mails you the link to them.",
+            f"This address has {MAX_SUBSCRIPTIONS} alerts, the maximum. Delete one first: “My alerts” emails you a link "
+            "to them.",
         )
 
 
-def _tell_already(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:
-    """Queue the link to the person's page with a word about the rule that somebody asked for again."""
-    mail_manage_link(
-        connection,
-        user_id,
-        subscription.email,
-        now,
-        reason="already",
-        condition=subscription.condition,
-        pair=f"{subscription.base}/{subscription.quote}",
-    )
-
-
-def _ask_for_consent(connection: Connection, user_id: int, subscription: Subscription, now: datetime) -> None:
-    """Queue the confirmation mail, unless this address has had its share of them."""
-    if not may_mail(connection, subscription.email, now):
-        return
-    payload = {
-        "subscription_id": subscription.id,
-        "pair": f"{subscription.base}/{subscription.quote}",
-        "exchange": subscription.exchange,
-        "exchange_name": subscription.exchange_name,
-        "condition": subscription.condition,
-    }
-    connection.execute(
-        statement("notifications/outbox/queue_confirmation"),
-        {
-            "subscription_id": str(subscription.id),
-            "user_id": user_id,
-            "recipient": subscription.email,
-            "payload": json.dumps(payload),
-            "now": now,
-        },
-    )
-
-
-def _get(connection: Connection, subscription_id: int) -> Subscription:
-    parameters = {"id": subscription_id, "email": None}
-    row = connection.execute(statement("alerts/subscriptions/subscriptions"), parameters).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"There is no subscription {subscription_id}.")
-    return Subscription(**row)
+def _select(
+    connection: Connection, *, subscription_id: int | None = None, user_id: int | None = None, email: str | None = None
+) -> list[Subscription]:
+    parameters = {"id": subscription_id, "user_id": user_id, "email": email}
+    rows = connection.execute(statement("alerts/subscriptions/select_subscriptions"), parameters).mappings()
+    return [Subscription(**row) for row in rows]

@@ -7,7 +7,7 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError
 from coinwatch.notifications.channels import ChannelResult
-from coinwatch.pipeline import collect_prices, deliver_and_report, match_and_record
+from coinwatch.pipeline import collect_prices, deliver_and_report, evaluate_and_notify
 from coinwatch.settings import get_settings
 
 app = typer.Typer()
@@ -42,12 +42,12 @@ def collect(as_json: AsJson = False) -> None:
 @app.command()
 def match_alerts(as_json: AsJson = False) -> None:
     """Judge all new quotes by the subscriptions; queue mails, append to alerts.txt."""
-    result = match_and_record(get_engine(), get_settings(), utc_now())
+    result = evaluate_and_notify(get_engine(), get_settings(), utc_now())
     if as_json:
         show_json(result)
     else:
         held = f", {result.held} people have to wait for theirs" if result.held else ""
-        typer.echo(f"{result.quotes} quotes judged, {result.alerts} alerts, {result.mails} mails queued{held}")
+        typer.echo(f"{result.quotes} quotes evaluated, {result.alerts} alerts, {result.emails} emails queued{held}")
 
 
 @app.command()

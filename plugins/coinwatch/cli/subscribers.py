@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.alerts.users import get_user_id
 from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.cli.parsing import duration
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.data_export import export as everything_about
-from coinwatch.notifications.subscribers import Person, get_person, person_of
-from coinwatch.notifications.subscribers import erase as erase_person
+from coinwatch.notifications.erasure import erase as erase_person
+from coinwatch.notifications.subscribers import Subscriber, get_subscriber
 from coinwatch.notifications.suppression import wake_refused
 
 app = typer.Typer()
@@ -27,7 +28,7 @@ Email = Annotated[str, typer.Argument(help="The person's address.")]
 def show(email: Email, as_json: AsJson = False) -> None:
     """Show a person's address, wishes and alerts."""
     engine = get_engine()
-    found = get_person(engine, person_of(engine, email))
+    found = get_subscriber(engine, get_user_id(engine, email))
     if as_json:
         show_json(found)
         return
@@ -47,7 +48,7 @@ def show(email: Email, as_json: AsJson = False) -> None:
 def export(email: Email) -> None:
     """Write everything that is known of a person to standard output, as JSON."""
     engine = get_engine()
-    show_json(everything_about(engine, person_of(engine, email), utc_now()))
+    show_json(everything_about(engine, get_user_id(engine, email), utc_now()))
 
 
 @person.command()
@@ -56,9 +57,9 @@ def erase(
 ) -> None:
     """Erase a person with their subscriptions, alerts and mails."""
     engine = get_engine()
-    user_id = person_of(engine, email)
+    user_id = get_user_id(engine, email)
     if not yes:
-        found = get_person(engine, user_id)
+        found = get_subscriber(engine, user_id)
         raise InvalidRequest(
             "yes",
             f"This erases {found.email} with {len(found.subscriptions)} subscriptions for good. Say so with --yes.",
@@ -82,7 +83,7 @@ def wake(
     typer.echo("What was refused meanwhile goes out with: coinwatch outbox retry --all")
 
 
-def _lines(found: Person) -> list[str]:
+def _lines(found: Subscriber) -> list[str]:
     wishes = found.preferences
     quiet = f"{wishes.quiet_from:%H:%M} to {wishes.quiet_until:%H:%M}" if wishes.quiet_from else "none"
     confirmed = f"{found.verified_at:%Y-%m-%d %H:%M} UTC" if found.verified_at else "not yet"

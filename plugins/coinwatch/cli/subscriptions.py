@@ -21,7 +21,9 @@ from coinwatch.cli.rules import (
     make_rule,
 )
 from coinwatch.clock import utc_now
-from coinwatch.database import get_engine
+from coinwatch.database import get_engine, transaction
+from coinwatch.notifications import subscribe as notifications
+from coinwatch.prices.catalog import find_instrument
 
 app = typer.Typer()
 
@@ -47,16 +49,12 @@ def subscribe(
     """Mail somebody when a price moves, deviates from its average, or crosses a level."""
     now = utc_now()
     rule = make_rule(kind, threshold, direction, metric, window, cooldown, once)
-    subscription = library.subscribe(
-        get_engine(),
-        email=email,
-        coin=coin,
-        rule=replace(rule, expires_at=now + timedelta(days=days) if days is not None else None),
-        exchange=exchange,
-        quote=quote,
-        now=now,
-        confirmed=True,
-    )
+    rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)
+    engine = get_engine()
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+    request = library.SubscriptionRequest(email, instrument, rule)
+    subscription = notifications.subscribe(engine, request, now=now, confirmed=True)
     if as_json:
         show_json(subscription)
     else:

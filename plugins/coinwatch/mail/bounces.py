@@ -86,7 +86,7 @@ def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
         return None
     with transaction(engine) as connection:
         if report.to_blame:
-            hold(connection, Lock.MATCHING)
+            hold(connection, Lock.EVALUATION)
         came_back = {
             "recipient": report.recipient,
             "message_id": report.message_id,

@@ -83,7 +83,7 @@ def _alerts(payload: Mapping[str, Any]) -> Content:
         "late": [_shown(alert, zone) for alert in late[-SHOWN:]],
         "more_late": max(0, len(late) - SHOWN),
         "held": payload.get("held"),
-        "last_today": payload.get("last_today"),
+        "limit_reached": payload.get("limit_reached"),
         "zone": zone.key,
     }
     return Content(subject, values, _subscriptions(fresh + late), (fresh or [None])[0])
@@ -102,7 +102,7 @@ def _digest(payload: Mapping[str, Any]) -> Content:
         "coins": [(name, list(alerts)) for name, alerts in groupby(by_coin, lambda alert: alert["coin_name"])],
         "more": len(ranked) - len(shown),
         "largest": shown[0],
-        "last_today": payload.get("last_today"),
+        "limit_reached": payload.get("limit_reached"),
         "zone": zone.key,
     }
     subject = f"Your {period}: {_named(ranked[0])}{_and_more(len(ranked) - 1)}"

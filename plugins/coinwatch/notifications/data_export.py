@@ -1,4 +1,4 @@
-"""Everything about a person, to take along."""
+"""Exporting everything that is known of a subscriber."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,48 +6,46 @@ from typing import Any
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import METRICS
+from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.database import statement, transaction
-from coinwatch.notifications.subscribers import OwnAlert, OwnSubscription, alerts_of, person_in
+from coinwatch.notifications.subscribers import FiredAlert, alerts_of, subscriber_in
 
 
 def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
-    """All that is known of a person, for JSON: plain names, moments ISO 8601 in UTC, changes in percent.
-
-    Raises NotFound.
-    """
+    """Return everything about a user as a dict for JSON: times in ISO 8601 and UTC, changes in percent. Raises NotFound."""
     with transaction(engine) as connection:
-        person = person_in(connection, user_id)
-        alerts: dict[int, list[OwnAlert]] = {}
+        subscriber = subscriber_in(connection, user_id)
+        alerts: dict[int, list[FiredAlert]] = {}
         for alert in reversed(alerts_of(connection, user_id, None, None)):
             alerts.setdefault(alert.subscription_id, []).append(alert)
-        mails = connection.execute(statement("notifications/subscribers/mails"), {"user_id": user_id}).mappings().all()
-    wishes, held = person.preferences, person.held
+        query = statement("notifications/subscribers/select_emails")
+        emails = connection.execute(query, {"user_id": user_id}).mappings().all()
+    settings, held = subscriber.preferences, subscriber.held
     return {
         "exported_at": _iso(now),
-        "address": person.email,
-        "known_since": _iso(person.created_at),
-        "confirmed_at": _iso(person.verified_at),
-        "refused_by_mail_server": person.suppressed_at
-        and {"at": _iso(person.suppressed_at), "why": person.suppression_reason},
-        "has_password": person.has_password,
-        "time_zone": wishes.timezone,
-        "quiet_hours": wishes.quiet_from and {"from": str(wishes.quiet_from), "until": str(wishes.quiet_until)},
-        "digest": wishes.digest,
-        "last_digest_at": _iso(person.digest_sent_at),
-        "other_channel": person.channel,
-        "alerts_held": held and {"why": held.reason, "since": _iso(held.since), "until": _iso(held.until)},
+        "email": subscriber.email,
+        "created_at": _iso(subscriber.created_at),
+        "confirmed_at": _iso(subscriber.verified_at),
+        "suppressed": subscriber.suppressed_at
+        and {"at": _iso(subscriber.suppressed_at), "reason": subscriber.suppression_reason},
+        "time_zone": settings.timezone,
+        "quiet_hours": settings.quiet_from and {"from": str(settings.quiet_from), "until": str(settings.quiet_until)},
+        "digest": settings.digest,
+        "last_digest_at": _iso(subscriber.digest_sent_at),
+        "other_channel": subscriber.channel,
+        "alerts_held": held and {"reason": held.reason, "since": _iso(held.since), "until": _iso(held.until)},
         "subscriptions": [
-            _exported(subscription, alerts.get(subscription.id, [])) for subscription in person.subscriptions
+            _subscription(subscription, alerts.get(subscription.id, [])) for subscription in subscriber.subscriptions
         ],
-        "mails": [{name: _plain(value) for name, value in mail.items() if name != "recipient"} for mail in mails],
+        "emails": [{name: _plain(value) for name, value in email.items() if name != "recipient"} for email in emails],
     }
 
 
-def _exported(subscription: OwnSubscription, alerts: list[OwnAlert]) -> dict[str, Any]:
+def _subscription(subscription: Subscription, alerts: list[FiredAlert]) -> dict[str, Any]:
     return {
-        "number": subscription.id,
+        "id": subscription.id,
         "coin": subscription.coin_name,
-        "pair": f"{subscription.base}/{subscription.quote}",
+        "pair": subscription.pair,
         "exchange": subscription.exchange_name,
         "condition": subscription.condition,
         "rule": {
@@ -57,29 +55,30 @@ def _exported(subscription: OwnSubscription, alerts: list[OwnAlert]) -> dict[str
             "threshold": subscription.threshold,
             "threshold_unit": "level" if subscription.kind == "crosses" else "percent",
             "window_seconds": subscription.window_seconds,
-            "rest_after_alert_seconds": subscription.cooldown_seconds,
+            "cooldown_seconds": subscription.cooldown_seconds,
             "repeat": subscription.repeat,
-            "ends_at": _iso(subscription.expires_at),
+            "expires_at": _iso(subscription.expires_at),
         },
         "status": subscription.status,
         "snoozed_until": _iso(subscription.snoozed_until),
-        "made_at": _iso(subscription.created_at),
-        "alerts": [
-            {
-                "number": alert.id,
-                "observed_at": _iso(alert.observed_at),
-                "value": alert.price,
-                "compared_with": alert.reference,
-                "compared_with_value_of": _iso(alert.reference_at),
-                "change_percent": alert.change_percent,
-                "unit": alert.unit,
-                "found_too_late_to_be_news": alert.late,
-                "state": alert.state,
-                "mail": alert.mail,
-                "mailed_at": _iso(alert.sent_at),
-            }
-            for alert in alerts
-        ],
+        "created_at": _iso(subscription.created_at),
+        "alerts": [_alert(alert) for alert in alerts],
+    }
+
+
+def _alert(alert: FiredAlert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "observed_at": _iso(alert.observed_at),
+        "value": alert.price,
+        "reference": alert.reference,
+        "reference_at": _iso(alert.reference_at),
+        "change_percent": alert.change_percent,
+        "unit": alert.unit,
+        "late": alert.late,
+        "state": alert.state,
+        "email_status": alert.email_status,
+        "email_sent_at": _iso(alert.sent_at),
     }
 
 

@@ -1,14 +1,13 @@
-"""When a person is told: at once, or later together, as they wish and as the cap on mails demands.
+"""Decides who is notified now, and queues their emails.
 
-Invariant: every alert is in exactly one mail, sooner or later. What may not be told now is held, and its person
-noted with the moment to look again (``held_users``): the end of their quiet hours, the time of their digest, the
-moment at which the cap leaves room. A run looks at the people with new alerts and at those whose moment has come,
-so that it costs what it tells, however much is held. The table's trigger brings that moment forward when a person
-changes their wishes.
+Invariant: every alert is in exactly one email, sooner or later. Alerts that may not be sent yet are held, and
+``held_users`` stores when to recheck their user: at the end of the quiet hours, when the digest is due, or when the daily
+limit allows another email. A run only looks at users with new alerts and at held users whose time has come, so its cost
+does not depend on how many alerts are held. A trigger moves the recheck forward when a user changes their settings.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -18,41 +17,60 @@ from coinwatch.database import statement
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """How many alert mails one address gets within 24 hours, 0 for any number; whether other channels hear as well."""
+class NotificationPolicy:
+    """Limits and channels that apply to every user.
+
+    ``emails_per_day`` is the number of alert emails an address gets within 24 hours, 0 for no limit. ``channels`` also
+    sends alerts to the users' other channels.
+    """
 
     emails_per_day: int = 50
     channels: bool = False
 
 
-DEFAULT = Telling()
+DEFAULT_POLICY = NotificationPolicy()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The mails queued, the people looked at who have to wait, and the alerts new in this run by kind of rule."""
+class Notified:
+    """How many alert emails were queued, and how many users have to wait for theirs."""
 
-    mails: int = 0
+    emails: int = 0
     held: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
-def tell(connection: Connection, now: datetime, telling: Telling) -> Told:
-    """Queue a mail for everybody who may be told now; hold the other alerts.
+def notify(
+    connection: Connection,
+    now: datetime,
+    policy: NotificationPolicy = DEFAULT_POLICY,
+    expired: Sequence[int] = (),
+) -> Notified:
+    """Queue an email for every user who may be notified now, hold the other alerts, and announce expired subscriptions.
 
-    Belongs in the transaction that made the alerts, of which there is one at a time.
+    Runs in the transaction that stored the alerts, while the caller holds ``Lock.EVALUATION``.
     """
-    kinds = {row.kind: row.alerts for row in connection.execute(statement("notifications/new_alerts"))}
-    connection.execute(statement("notifications/create_people_to_tell"))
-    wishes = {"now": now, "emails_per_day": telling.emails_per_day or None}
-    people = connection.execute(statement("notifications/find_people_to_tell"), wishes).rowcount
-    if not people:
-        return Told()
-    # The planner would guess hundreds of people, and read whole tables for ten of them.
-    connection.execute(sa.text("ANALYZE people_to_tell"))
-    mails = connection.execute(
-        statement("notifications/queue_alerts"), {"now": now, "channels": telling.channels}
-    ).rowcount
-    connection.execute(statement("notifications/mark_notified"))
-    held = connection.execute(statement("notifications/hold_alerts")).rowcount
-    return Told(mails, held, kinds)
+    if expired:
+        parameters = {"subscription_ids": list(expired), "now": now}
+        connection.execute(statement("notifications/queue_expiry_emails"), parameters)
+    connection.execute(statement("notifications/create_users_to_notify"))
+    limits = {"now": now, "emails_per_day": policy.emails_per_day or None}
+    users = connection.execute(statement("notifications/find_users_to_notify"), limits).all()
+    if not users:
+        return Notified()
+    # Without statistics the planner expects hundreds of users, and reads whole tables for ten of them.
+    connection.execute(sa.text("ANALYZE users_to_notify"))
+    notified_now = [user.user_id for user in users if user.reason is None]
+    connection.execute(statement("alerts/notifications/drop_unsubscribed_alerts"), {"user_ids": notified_now})
+    queued = connection.execute(
+        statement("notifications/queue_alerts"), {"now": now, "channels": policy.channels}
+    ).all()
+    digests = {"user_ids": [email.user_id for email in queued if email.kind == "digest"], "now": now}
+    connection.execute(statement("alerts/users/mark_digests_sent"), digests)
+    emails = {
+        "user_ids": [email.user_id for email in queued],
+        "outbox_ids": [email.outbox_id for email in queued],
+    }
+    connection.execute(statement("alerts/notifications/mark_alerts_notified"), emails)
+    connection.execute(statement("alerts/notifications/hold_new_alerts"))
+    held = connection.execute(statement("notifications/hold_users")).rowcount
+    return Notified(len(queued), held)

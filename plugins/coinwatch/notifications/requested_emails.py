@@ -1,42 +1,84 @@
-"""Mails that anybody can have sent to an address by typing it: so few an hour that nobody can be flooded with them."""
+"""Emails that a stranger can trigger by entering an address, and their rate limit."""
 
 import json
 from datetime import datetime, timedelta
-from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from coinwatch.database import statement
+from coinwatch.alerts.subscriptions import Subscription, subscription_in
+from coinwatch.alerts.users import lock_user
+from coinwatch.database import statement, transaction
 
-MAILS_PER_HOUR = 3
+EMAILS_PER_HOUR = 3  # to one address
 
 
-def may_mail(connection: Connection, email: str, now: datetime) -> bool:
-    """Whether this address has not yet had its share of confirmations and manage links of the last hour."""
-    parameters = {"recipient": email, "since": now - timedelta(hours=1)}
-    return (
-        int(connection.execute(statement("notifications/outbox/count_confirmations"), parameters).scalar_one())
-        < MAILS_PER_HOUR
+def request_manage_link(engine: Engine, email: str, now: datetime) -> None:
+    """Queue an email with the link to the subscriber's own page, if the address is known and below its rate limit.
+
+    An unconfirmed address gets its confirmation email again, whose page leads to the subscriber's own.
+    """
+    with transaction(engine) as connection:
+        user_id = connection.execute(statement("alerts/users/find_user"), {"email": email.strip()}).scalar_one_or_none()
+        if user_id is None or not lock_user(connection, user_id):
+            return
+        user = connection.execute(statement("notifications/subscribers/select_subscriber"), {"user_id": user_id}).one()
+        if user.verified_at is not None:
+            queue_manage_link(connection, user.id, user.email, now)
+            return
+        pending = connection.execute(statement("alerts/subscriptions/find_newest_pending"), {"user_id": user_id})
+        subscription_id = pending.scalar_one()
+        if subscription_id is not None:
+            queue_confirmation(connection, subscription_in(connection, subscription_id), now)
+
+
+def queue_confirmation(connection: Connection, subscription: Subscription, now: datetime) -> bool:
+    """Queue the confirmation email of a pending subscription; return False if the rate limit is reached."""
+    payload = {
+        "subscription_id": subscription.id,
+        "pair": subscription.pair,
+        "exchange": subscription.exchange,
+        "exchange_name": subscription.exchange_name,
+        "condition": subscription.condition,
+    }
+    return _queue(
+        connection,
+        "notifications/outbox/queue_confirmation",
+        subscription.user_id,
+        now,
+        recipient=subscription.email,
+        payload=json.dumps(payload),
+        subscription_id=subscription.id,
     )
 
 
-def mail_manage_link(
-    connection: Connection,
-    user_id: int,
-    email: str,
-    now: datetime,
-    *,
-    reason: Literal["asked", "already"],
-    condition: str | None = None,
-    pair: str | None = None,
+def queue_manage_link(
+    connection: Connection, user_id: int, email: str, now: datetime, *, existing: Subscription | None = None
 ) -> bool:
-    """Queue the link to a person's own page, unless the address has had its share; whether it was queued.
+    """Queue an email with the link to the subscriber's own page; return False if the rate limit is reached.
 
-    ``already``: somebody asked for the alert that the person has; ``condition`` and ``pair`` say which.
+    ``existing`` is the subscription that somebody requested a second time, if that is the reason for the email.
     """
-    if not may_mail(connection, email, now):
+    payload = {
+        "reason": "already" if existing else "asked",
+        "condition": existing.condition if existing else None,
+        "pair": existing.pair if existing else None,
+    }
+    return _queue(
+        connection,
+        "notifications/outbox/queue_manage_link",
+        user_id,
+        now,
+        recipient=email,
+        payload=json.dumps(payload),
+    )
+
+
+def _queue(connection: Connection, name: str, user_id: int, now: datetime, **values: object) -> bool:
+    sent = connection.execute(
+        statement("notifications/outbox/count_requested_emails"),
+        {"user_id": user_id, "since": now - timedelta(hours=1)},
+    ).scalar_one()
+    if sent >= EMAILS_PER_HOUR:
         return False
-    payload = {"reason": reason, "condition": condition, "pair": pair}
-    parameters = {"user_id": user_id, "recipient": email, "payload": json.dumps(payload), "now": now}
-    connection.execute(statement("notifications/outbox/queue_manage"), parameters)
+    connection.execute(statement(name), {"user_id": user_id, "now": now, **values})
     return True

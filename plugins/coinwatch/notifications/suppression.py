@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection, Engine
 
+from coinwatch.alerts.users import locked_user
 from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import NotFound
 
@@ -20,9 +21,9 @@ log = structlog.get_logger()
 def suppress_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
     """Send nothing more to an address until its person says so; how many rules rest by that.
 
-    Whoever locks mails in the same transaction holds Lock.MATCHING before.
+    Whoever locks mails in the same transaction holds Lock.EVALUATION before.
     """
-    hold(connection, Lock.MATCHING)
+    hold(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
     return connection.execute(statement("notifications/suppress_address"), parameters).rowcount
 
@@ -36,10 +37,19 @@ def wake_refused(
     reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
     """
     with transaction(engine) as connection:
-        hold(connection, Lock.MATCHING)
+        hold(connection, Lock.EVALUATION)
         whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
         woken = connection.execute(statement("notifications/wake_refused"), whom).one()
     if not woken.people:
         raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
     log.info("refused addresses woken", people=woken.people, rules=woken.rules)
     return woken.people, woken.rules
+
+
+def lift_suppression(engine: Engine, user_id: int) -> None:
+    """Send email to a user's address again, because they say that it works; paused subscriptions stay paused.
+
+    Raises NotFound.
+    """
+    with locked_user(engine, user_id) as connection:
+        connection.execute(statement("alerts/users/lift_suppression"), {"user_id": user_id})

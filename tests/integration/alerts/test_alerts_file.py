@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.alerts_file import append_alerts
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
+from tests.support.subscriptions import subscribe
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def fired(catalog: sa.Engine) -> sa.Engine:
     )
     for minute, price in enumerate((100.0, 110.0, 99.0, 110.0)):
         load(catalog, quote(price, minute))
-    match_alerts(catalog, at(4))
+    store_alerts(catalog, at(4))
     return catalog
 
 
@@ -48,7 +48,7 @@ def test_writing_again_adds_only_what_is_new(fired: sa.Engine, tmp_path: Path) -
     append_alerts(fired, path)
     assert append_alerts(fired, path) == 0
     load(fired, quote(50.0, 5))
-    match_alerts(fired, at(5))
+    store_alerts(fired, at(5))
     assert append_alerts(fired, path) == 1
     assert ids(path) == ["1", "2", "3", "4"]
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
 from coinwatch.alerts.backtest import backtest
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, QueryTimeout
+from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.storage import refresh_candles
 from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
 from tests.support.quotes import at, load, quote
@@ -34,7 +34,7 @@ def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[fl
     subscription = add(catalog, rule)
     for minute, price in enumerate(prices):
         load(catalog, quote(price, minute))
-        match_alerts(catalog, at(minute))
+        store_alerts(catalog, at(minute))
     before = counts(catalog)
     past = backtest(catalog, rule, "BTC", "kraken", start=at(-1), end=at(60))
     assert [alert.observed_at for alert in past.alerts] == fired(catalog, subscription)

@@ -10,10 +10,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.alerts import rules as library
-from coinwatch.alerts.evaluation import match_alerts
-from coinwatch.alerts.subscriptions import subscribe, unsubscribe
+from coinwatch.alerts.subscriptions import unsubscribe
 from coinwatch.database import transaction
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
+from tests.support.subscriptions import subscribe
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def feed(engine: sa.Engine, *prices: float, first: int = 0, each: bool = True) -
     for minute, price in enumerate(prices, first):
         load(engine, quote(price, minute))
         if each:
-            match_alerts(engine, at(minute))
+            store_alerts(engine, at(minute))
     if not each:
-        match_alerts(engine, at(first + len(prices)))
+        store_alerts(engine, at(first + len(prices)))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_late_subscription_on_a_judged_instrument_waits_for_news(catalog: sa.E
     add(catalog, Rule(5))
     load(catalog, quote(100.0, 0), quote(150.0, 1))
     second = add(catalog, Rule(5), email="bob@example.org", minutes=1.5)
-    match_alerts(catalog, at(2))
+    store_alerts(catalog, at(2))
     assert alerts(catalog, second) == []
 
 
@@ -132,9 +133,9 @@ def test_matching_again_fires_nothing_again(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0, 110.0)
     for _ in range(3):
-        match_alerts(catalog, at(3))
+        store_alerts(catalog, at(3))
     load(catalog, quote(110.0, 1), now=at(3))
-    match_alerts(catalog, at(4))
+    store_alerts(catalog, at(4))
     assert len(alerts(catalog)) == 1
 
 
@@ -143,7 +144,7 @@ def test_a_late_quote_is_stored_and_never_fires(catalog: sa.Engine) -> None:
     feed(catalog, 100.0)
     feed(catalog, 101.0, first=5)
     load(catalog, quote(300.0, 3), now=at(6))
-    match_alerts(catalog, at(6))
+    store_alerts(catalog, at(6))
     assert alerts(catalog) == []
     feed(catalog, 101.0, first=7)
     assert alerts(catalog) == [], "the price before 7 is that of 5, not the late one of 3"
@@ -176,8 +177,8 @@ def test_all_alerts_of_a_cycle_for_one_person_go_in_one_mail(catalog: sa.Engine)
     add(catalog, Rule(1), email="bob@example.org")
     feed(catalog, 100.0)
     load(catalog, quote(110.0, 1))
-    result = match_alerts(catalog, at(1))
-    assert (result.alerts, result.mails) == (4, 2)
+    result = store_alerts(catalog, at(1))
+    assert (result.alerts, result.emails) == (4, 2)
     with transaction(catalog) as connection:
         mails = connection.execute(sa.text("SELECT recipient, payload FROM outbox ORDER BY recipient")).all()
     assert [(row.recipient, len(row.payload["alerts"])) for row in mails] == [
@@ -199,7 +200,7 @@ def test_a_matching_run_that_dies_leaves_nothing_behind(catalog: sa.Engine) -> N
             match_with_timeout(catalog)
         blocker.rollback()
     assert alerts(catalog) == []
-    match_alerts(catalog, at(2))
+    store_alerts(catalog, at(2))
     assert alerts(catalog) == [(1, 10.0)]
 
 
@@ -211,7 +212,7 @@ def match_with_timeout(engine: sa.Engine) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = '300ms'")
 
     try:
-        match_alerts(impatient, at(2))
+        store_alerts(impatient, at(2))
     finally:
         sa.event.remove(impatient, "begin", set_timeout)
 
@@ -237,8 +238,8 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     for minute, price in enumerate(prices):
         load(catalog, quote(price, minute))
         if minute in cuts:
-            match_alerts(catalog, at(minute))
-    match_alerts(catalog, at(len(prices)))
+            store_alerts(catalog, at(minute))
+    store_alerts(catalog, at(len(prices)))
     assert [minute for minute, _ in alerts(catalog)] == expected_minutes(prices, rule)
 
 

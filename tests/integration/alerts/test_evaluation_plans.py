@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.plans import Plans, explaining_engine
 
@@ -60,7 +60,7 @@ def run(database: Database) -> Run:
 
 
 def matched(engine: sa.Engine) -> None:
-    result = match_alerts(engine, NOW)
+    result = store_alerts(engine, NOW)
     assert (result.quotes, result.alerts) == (INSTRUMENTS, INSTRUMENTS)
 
 

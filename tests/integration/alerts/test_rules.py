@@ -10,11 +10,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.alerts import evaluation as matching
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
+from tests.support.subscriptions import subscribe
 
 MINUTE = timedelta(minutes=1)
 
@@ -83,7 +83,7 @@ def fired(engine: sa.Engine, subscription: int) -> list[datetime]:
 def feed(engine: sa.Engine, values: dict[float, float]) -> None:
     for minute, price in values.items():
         load(engine, quote(price, minute, volume_24h=price))
-        match_alerts(engine, at(minute))
+        store_alerts(engine, at(minute))
 
 
 def minutes(moments: list[datetime]) -> list[float]:
@@ -128,7 +128,7 @@ def test_volume_has_rules_of_its_own(catalog: sa.Engine) -> None:
     volume = add(catalog, Rule("change_since_last", 50, metric="volume_24h"))
     for minute, amount in enumerate([1000.0, 1100.0, None, 2000.0, 0.0, 2000.0]):
         load(catalog, quote(100, minute, **({} if amount is None else {"volume_24h": amount})))
-        match_alerts(catalog, at(minute))
+        store_alerts(catalog, at(minute))
     assert fired(catalog, price) == []
     assert minutes(fired(catalog, volume)) == [3, 4], (
         "a quote without volume says nothing, and nothing is a percentage of zero"
@@ -147,7 +147,7 @@ def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine
     add(catalog, Rule("change_since_last", 5))
     for minute, price in enumerate([100, 110, 121, 133]):
         load(catalog, quote(price, minute))
-    match_alerts(catalog, at(3), news_age=timedelta(minutes=1.5))
+    store_alerts(catalog, at(3), max_age=timedelta(minutes=1.5))
     with transaction(catalog) as connection:
         rows = connection.execute(sa.text("SELECT observed_at, late FROM alerts ORDER BY observed_at")).all()
     assert [((row.observed_at - at(0)) / MINUTE, row.late) for row in rows] == [(1, True), (2, False), (3, False)]
@@ -209,8 +209,8 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
         for definition in definitions:
             definition.judge(at(minute), price)
         if minute in cuts:
-            match_alerts(catalog, at(minute))
-    match_alerts(catalog, at(len(prices)))
+            store_alerts(catalog, at(minute))
+    store_alerts(catalog, at(len(prices)))
     for definition, subscription in zip(definitions, subscriptions, strict=True):
         assert fired(catalog, subscription) == definition.fired, definition.rule
 
@@ -227,19 +227,19 @@ def mails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
 def test_what_was_missed_waits_for_the_next_news_and_is_told_beside_it(catalog: sa.Engine) -> None:
     add(catalog, Rule("change_since_last", 5))
     load(catalog, quote(100, 0), quote(110, 1), now=at(5))
-    match_alerts(catalog, at(120), news_age=timedelta(hours=1))
+    store_alerts(catalog, at(120), max_age=timedelta(hours=1))
     assert mails(catalog) == [], "two hours late is no news"
     load(catalog, quote(121, 119), now=at(121))
-    match_alerts(catalog, at(121), news_age=timedelta(hours=1))
+    store_alerts(catalog, at(121), max_age=timedelta(hours=1))
     assert mails(catalog) == [("ada@example.org", [True, False])]
-    match_alerts(catalog, at(122), news_age=timedelta(hours=1))
+    store_alerts(catalog, at(122), max_age=timedelta(hours=1))
     assert len(mails(catalog)) == 1
 
 
 def test_a_rule_ends_at_its_date_and_its_owner_is_told_once(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_since_last", 5, expires_at=at(1.5)))
     feed(catalog, {0: 100, 1: 110, 2: 121})
-    match_alerts(catalog, at(3))
+    store_alerts(catalog, at(3))
     assert minutes(fired(catalog, rule)) == [1]
     with transaction(catalog) as connection:
         status = connection.execute(sa.text("SELECT status FROM subscriptions")).scalar_one()

@@ -8,17 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import (
-    MOST_SUBSCRIPTIONS,
-    check_address,
-    confirm,
-    list_subscriptions,
-    subscribe,
-    unsubscribe,
-)
+from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, check_address, confirm, list_subscriptions, unsubscribe
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
 from tests.support.quotes import at
+from tests.support.subscriptions import subscribe
 
 
 def ask(engine: sa.Engine, **changes: Any) -> Any:
@@ -89,7 +83,7 @@ def test_ending_twice_is_no_error_and_an_ended_one_cannot_be_confirmed(catalog: 
     made = ask(catalog, confirmed=False)
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
-    with pytest.raises(NotFound, match="ended"):
+    with pytest.raises(NotFound, match="unsubscribed"):
         confirm(catalog, made.id, at(1))
     with pytest.raises(NotFound, match="999"):
         unsubscribe(catalog, 999)
@@ -184,11 +178,11 @@ def test_an_operators_word_wakes_an_address_that_refused_mail(catalog: sa.Engine
 
 
 def test_nobody_is_given_more_than_a_hundred_but_by_an_operator(catalog: sa.Engine) -> None:
-    for number in range(MOST_SUBSCRIPTIONS):
+    for number in range(MAX_SUBSCRIPTIONS):
         ask(catalog, threshold=1.0 + number, confirmed=number % 2 == 0)
     with pytest.raises(TooManySubscriptions, match="has 100 alerts"):
         ask(catalog, threshold=500.0, confirmed=False)
-    assert len(list_subscriptions(catalog)) == MOST_SUBSCRIPTIONS
+    assert len(list_subscriptions(catalog)) == MAX_SUBSCRIPTIONS
     assert ask(catalog, threshold=1.0 + 1, confirmed=False, now=at(1)).status == "pending", "asking again is no new one"
     ask(catalog, threshold=501.0)
     later = at(4 * 24 * 60)

@@ -5,9 +5,10 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts import evaluation as matching
-from coinwatch.alerts.evaluation import judge, match_alerts, prepare
+from coinwatch.alerts.evaluation import judge, prepare
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
+from coinwatch.pipeline import store_alerts
 from tests.integration.alerts.test_rules import add, feed, fired, minutes
 from tests.support.quotes import at, load, quote
 
@@ -33,11 +34,11 @@ def test_the_new_value_is_stored_before_it_is_judged_and_yet_not_compared_with_i
     rule = Rule(kind, 5, **window)  # type: ignore[arg-type]
     subscription = add(catalog, rule)
     load(catalog, quote(100, 0))
-    match_alerts(catalog, at(0))
+    store_alerts(catalog, at(0))
     load(catalog, quote(110, 1))
     with transaction(catalog) as connection:
         stored = connection.execute(sa.text("SELECT price FROM prices ORDER BY observed_at DESC LIMIT 1")).scalar_one()
-    match_alerts(catalog, at(1))
+    store_alerts(catalog, at(1))
     assert (stored, minutes(fired(catalog, subscription))) == (110, [1])
 
 

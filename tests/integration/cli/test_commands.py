@@ -115,7 +115,7 @@ def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
     assert "paused" in shown
     assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
     mine = json.loads(coinwatch("person", "export", "ada@example.org").stdout)
-    assert (mine["address"], mine["subscriptions"][0]["status"]) == ("ada@example.org", "active")
+    assert (mine["email"], mine["subscriptions"][0]["status"]) == ("ada@example.org", "active")
     asked = coinwatch("person", "erase", "ada@example.org")
     assert (asked.returncode, "with 1 subscriptions for good. Say so with --yes" in asked.stderr) == (1, True)
     assert "Erased" in coinwatch("person", "erase", "ada@example.org", "--yes").stdout

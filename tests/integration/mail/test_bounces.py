@@ -7,21 +7,22 @@ import pytest
 import sqlalchemy as sa
 import typer.testing
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscription_changes import pause
-from coinwatch.alerts.subscriptions import confirm, get_subscription, subscribe
+from coinwatch.alerts.subscriptions import confirm, get_subscription
+from coinwatch.alerts.users import get_user_id
 from coinwatch.cli import subscribers as people_commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.notifications.claims import LEASE
 from coinwatch.notifications.outbox import drop_mails, retry_mails, show_outbox
-from coinwatch.notifications.subscribers import person_of
 from coinwatch.notifications.suppression import COMPLAINED, suppress_address, wake_refused
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.subscriptions import subscribe
 
 GONE, HERE = "gone@example.org", "ada@example.org"
 
@@ -34,7 +35,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 def cycle(engine: sa.Engine, mailbox: Mailbox, price: float, minute: float) -> None:
     load(engine, quote(price, minute))
-    match_alerts(engine, at(minute))
+    store_alerts(engine, at(minute))
     deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: at(minute))
 
 
@@ -85,7 +86,7 @@ def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) 
     for number in range(6):
         wish(catalog, f"person{number}@example.org", 5, -1, confirmed=True)
     load(catalog, quote(100, 0), quote(110, 1))
-    match_alerts(catalog, at(1))
+    store_alerts(catalog, at(1))
     ticks = iter(range(10_000))
 
     def slow() -> datetime:
@@ -140,7 +141,7 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     for email in (GONE, HERE, *others):
         wish(catalog, email, 5, -1, confirmed=True)
     own = wish(catalog, HERE, 4, -1, confirmed=True)
-    pause(catalog, person_of(catalog, HERE), own)
+    pause(catalog, get_user_id(catalog, HERE), own)
     for email, (moment, reason) in others.items():
         with transaction(catalog) as connection:
             suppress_address(connection, email, moment, reason)

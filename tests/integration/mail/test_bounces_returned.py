@@ -14,17 +14,17 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
 from coinwatch.mail.bounces import read_report, take_report
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.notifications.outbox import retry_mails, show_outbox
+from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import smtp_server
+from tests.support.subscriptions import subscribe
 
 ADA = "ada@example.org"
 GONE = "550 5.1.1 no such user here"
@@ -91,7 +91,7 @@ Content-Type: text/rfc822-headers
 """
 
 
-class Person(NamedTuple):
+class Subscriber(NamedTuple):
     suppressed_at: datetime | None
     suppression_reason: str | None
     rules: str
@@ -105,7 +105,7 @@ def sent(catalog: sa.Engine) -> Iterator[str]:
     with smtp_server() as mailbox:
         for minute, price in enumerate((100, 110)):
             load(catalog, quote(price, minute))
-            match_alerts(catalog, at(minute))
+            store_alerts(catalog, at(minute))
             deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=partial(at, minute))
         [raw] = mailbox.raw
         yield raw.decode("ascii").replace("\r\n", "\n")
@@ -120,14 +120,14 @@ def headers_of(mail: str) -> str:
     return mail.partition("\n\n")[0] + "\n"
 
 
-def person(engine: sa.Engine) -> Person:
+def person(engine: sa.Engine) -> Subscriber:
     with transaction(engine) as connection:
         row = connection.execute(
             sa.text(
                 "SELECT suppressed_at, suppression_reason, (SELECT string_agg(status, ' ') FROM subscriptions) FROM users"
             )
         ).one()
-        return Person(*row)
+        return Subscriber(*row)
 
 
 def test_an_address_that_is_gone_gets_nothing_more(catalog: sa.Engine, sent: str) -> None:

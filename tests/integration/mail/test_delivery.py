@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import create_engine, transaction
 from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail, retry_pause
 from coinwatch.notifications.claims import LEASE, Claims
+from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.subscriptions import subscribe
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def queue(engine: sa.Engine, *addresses: str) -> None:
             engine, email=address, coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1), confirmed=True
         )
     load(engine, quote(100.0, 0), quote(105.5, 1))
-    match_alerts(engine, at(1))
+    store_alerts(engine, at(1))
 
 
 def outbox(engine: sa.Engine) -> dict[str, Any]:

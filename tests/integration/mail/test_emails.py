@@ -13,19 +13,19 @@ import sqlalchemy as sa
 import structlog
 from PIL import Image
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import create_engine, transaction
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.formatting import TEXT_WIDTH
 from coinwatch.mail.links import read_confirmation, read_manage, read_unsubscribe
+from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.subscriptions import subscribe
 
 LINK = re.compile(r"https://coinwatch\.test/(\w+)/([\w.-]+)")
 READERS: dict[str, Callable[[Settings, str], Any]] = {
@@ -53,7 +53,7 @@ ALERT = {
     "quote": "USD",
     "coin_name": "Bitcoin",
 }
-TELLING = {"timezone": "Asia/Tehran", "held": None, "last_today": None}
+TELLING = {"timezone": "Asia/Tehran", "held": None, "limit_reached": None}
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_several_alerts_come_in_one_mail_with_the_largest_first(
 ) -> None:
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     late = {**eth, "subscription_id": 9, "late": True, "change_percent": 90.0}
-    message = send("alerts", {**TELLING, "held": "quiet", "last_today": 50, "alerts": [eth, late, ALERT]})
+    message = send("alerts", {**TELLING, "held": "quiet", "limit_reached": 50, "alerts": [eth, late, ALERT]})
     assert message["Subject"] == "BTC +5.5 % in 10 min: 105.5 USD on Kraken, and 1 more alert"
     assert unsubscribes(message, settings) == [7, 8, 9]
     for kind in ("plain", "html"):
@@ -271,7 +271,7 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
             catalog, email="ada@example.org", coin="BTC", exchange="kraken", rule=rule, now=at(-20), confirmed=True
         )
     load(catalog, *(quote(100.0, minute) for minute in range(-15, 0)), quote(105.5, 0))
-    match_alerts(catalog, at(0))
+    store_alerts(catalog, at(0))
     assert deliver_mail(catalog, settings, clock=lambda: at(0)).sent == 1
     [message] = mailbox.messages
     check_wire(mailbox.raw[0])
@@ -300,7 +300,7 @@ def test_what_is_held_says_why(
         connection.execute(sa.text(f"UPDATE users SET {wishes}"))
     load(catalog, quote(100.0, -1), quote(105.5, 0))
     for moment, sent in ((at(0), 0), (later, 1)):
-        match_alerts(catalog, moment)
+        store_alerts(catalog, moment)
         assert deliver_mail(catalog, settings, clock=lambda moment=moment: moment).sent == sent
     check_wire(mailbox.raw[0])
     for kind in ("plain", "html"):

@@ -15,19 +15,19 @@ import sqlalchemy as sa
 import structlog
 import typer.testing
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import channels as command
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentEmailError, TemporaryEmailError
 from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail
 from coinwatch.notifications.channels import deliver_to_channels, send, set_channel
-from coinwatch.notifications.notify import Telling
+from coinwatch.notifications.notify import NotificationPolicy
+from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import smtp_server
+from tests.support.subscriptions import subscribe
 
 SECRET = "s3cret-token"
 ADA = "ada@example.org"
@@ -94,7 +94,7 @@ def alert(engine: sa.Engine, people: dict[str, str | None], *, channels: bool = 
         if url:
             set_channel(engine, email, url)
     load(engine, quote(100.0, 0), quote(105.5, 1))
-    match_alerts(engine, at(1), telling=Telling(channels=channels))
+    store_alerts(engine, at(1), policy=NotificationPolicy(channels=channels))
 
 
 def rows(engine: sa.Engine, channel: str = "apprise") -> list[sa.Row[Any]]:

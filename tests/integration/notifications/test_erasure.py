@@ -8,18 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.evaluation import match_alerts
+from coinwatch.alerts.users import find_user_id
 from coinwatch.database import Lock, create_engine, hold, statement, transaction
 from coinwatch.errors import DatabaseError, NotFound
 from coinwatch.notifications.data_export import export
-from coinwatch.notifications.subscribers import (
-    Preferences,
-    ask_for_link,
-    erase,
-    find_person,
-    get_person,
-    set_preferences,
-)
+from coinwatch.notifications.erasure import erase
+from coinwatch.notifications.preferences import Preferences, set_preferences
+from coinwatch.notifications.requested_emails import request_manage_link
+from coinwatch.notifications.subscribers import get_subscriber
+from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -37,7 +34,7 @@ def fill(engine: sa.Engine) -> int:
     add(engine), add(engine, threshold=6.0, confirmed=False)
     me = person(engine).id
     feed(engine, 100, 110)
-    ask_for_link(engine, ADA, at(1))
+    request_manage_link(engine, ADA, at(1))
     set_preferences(engine, me, Preferences("Europe/Berlin", time(22), time(7), "daily"), at(1))
     feed(engine, 121, first=2)
     with transaction(engine) as connection:
@@ -59,10 +56,10 @@ def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
             for table in ("users", "subscriptions", "alerts", "outbox", "held_users")
         }
     assert counts == {"users": 1, "subscriptions": 1, "alerts": 0, "outbox": 0, "held_users": 0}
-    for gone in (erase, get_person, changes.unsubscribe_all):
-        with pytest.raises(NotFound, match="has been erased"):
+    for gone in (erase, get_subscriber, changes.unsubscribe_all):
+        with pytest.raises(NotFound, match="erased"):
             gone(catalog, me)
-    assert find_person(catalog, ADA) is None
+    assert find_user_id(catalog, ADA) is None
     add(catalog)
     assert told(catalog) == [], "who comes again begins anew"
 
@@ -71,20 +68,20 @@ def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) 
     me = fill(catalog)
     data = export(catalog, me, at(9))
     first, second = data["subscriptions"]
-    assert (data["address"], data["time_zone"], data["digest"]) == (ADA, "Europe/Berlin", "daily")
+    assert (data["email"], data["time_zone"], data["digest"]) == (ADA, "Europe/Berlin", "daily")
     assert data["quiet_hours"] == {"from": "22:00:00", "until": "07:00:00"}
     assert data["exported_at"] == "2026-03-01T12:09:00Z"
-    assert data["alerts_held"]["why"] == "digest"
+    assert data["alerts_held"]["reason"] == "digest"
     assert (first["condition"], first["status"]) == (
         "the price moves by 5 % or more from one value to the next",
         "active",
     )
-    assert [(alert["observed_at"], alert["value"], alert["mail"]) for alert in first["alerts"]] == [
+    assert [(alert["observed_at"], alert["value"], alert["email_status"]) for alert in first["alerts"]] == [
         ("2026-03-01T12:01:00Z", 110, "queued"),
         ("2026-03-01T12:02:00Z", 121, None),
     ]
     assert (second["status"], second["alerts"]) == ("pending", [])
-    assert [mail["kind"] for mail in data["mails"]] == ["confirmation", "alerts", "manage"]
+    assert [mail["kind"] for mail in data["emails"]] == ["confirmation", "alerts", "manage"]
     assert data["other_channel"] == "tgram"
     assert "secret" not in str(data)
 
@@ -92,8 +89,8 @@ def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) 
 def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa.Engine) -> None:
     """A new column has to be added to the export, or here with its reason."""
     left_out = {
-        "users": {"id", "password_hash"},  # a secret; the export says whether there is one
-        "subscriptions": {"user_id", "instrument_id", "armed", "active_from", "cooldown_until", "refused"},  # our notes
+        "users": {"id", "password_hash"},
+        "subscriptions": {"user_id", "instrument_id", "armed", "active_from", "cooldown_until", "paused_by_suppression"},  # our notes
         "alerts": {"subscription_id", "outbox_id", "created_at"},
         "outbox": {
             "user_id",
@@ -105,17 +102,17 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
         "held_users": {"user_id"},
     }
     sources = {
-        "users": "person",
-        "held_users": "person",
-        "subscriptions": "subscriptions",
-        "alerts": "alerts",
-        "outbox": "mails",
+        "users": "notifications/subscribers/select_subscriber",
+        "held_users": "notifications/subscribers/select_subscriber",
+        "subscriptions": "alerts/subscriptions/select_subscriptions",
+        "alerts": "notifications/subscribers/select_alerts",
+        "outbox": "notifications/subscribers/select_emails",
     }
     query = sa.text("SELECT column_name FROM information_schema.columns WHERE table_name = :table")
     with transaction(catalog) as connection:
         for table, source in sources.items():
             columns = set(connection.execute(query, {"table": table}).scalars()) - left_out[table]
-            text = str(statement(f"notifications/subscribers/{source}"))
+            text = str(statement(source))
             assert {name for name in columns if name not in text} == set(), table
 
 
@@ -125,14 +122,14 @@ def test_erasing_waits_for_the_matcher_and_then_leaves_nothing(catalog: sa.Engin
     me, other = person(catalog).id, create_engine(database.url())
     eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
     with transaction(catalog) as connection:
-        hold(connection, Lock.MATCHING)
+        hold(connection, Lock.EVALUATION)
         connection.execute(sa.text("UPDATE subscriptions SET armed = false WHERE id = :id"), {"id": number})
         eraser.start()
         until = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         while not connection.execute(until).scalar_one():
             threading.Event().wait(0.01)
         parameters = {"user_id": me, "recipient": ADA, "payload": "{}", "now": at(0)}
-        connection.execute(statement("notifications/outbox/queue_manage"), parameters)
+        connection.execute(statement("notifications/outbox/queue_manage_link"), parameters)
         assert eraser.is_alive()
     eraser.join(timeout=30)
     assert not eraser.is_alive()
@@ -147,7 +144,7 @@ def test_who_waits_too_long_for_the_matcher_is_told(
     me, other = person(catalog).id, create_engine(database.url())
     monkeypatch.setattr("coinwatch.notifications.subscribers.LONGEST_WAIT_MILLISECONDS", 50)
     with transaction(catalog) as connection:
-        hold(connection, Lock.MATCHING)
+        hold(connection, Lock.EVALUATION)
         with pytest.raises(DatabaseError, match="lock timeout"):
             erase(other, me)
     erase(other, me)
@@ -159,7 +156,7 @@ def test_erasing_never_holds_one_mail_while_it_waits_for_another(catalog: sa.Eng
     add(catalog)
     me, other = person(catalog).id, create_engine(database.url())
     for hours in range(2):
-        ask_for_link(catalog, ADA, at(120 * hours))
+        request_manage_link(catalog, ADA, at(120 * hours))
     take = sa.text("UPDATE outbox SET attempts = attempts + 1 WHERE id = (SELECT max(id) - :before FROM outbox)")
     eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
     with transaction(catalog) as sender:
@@ -186,7 +183,7 @@ def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
         for percent in (1.0, 2.0, 3.0):
             add(catalog, email, threshold=percent)
     load(catalog, quote(100, 0))
-    match_alerts(catalog, at(0))
+    store_alerts(catalog, at(0))
     minutes = iter(range(1, 100_000))
     stop, troubles = threading.Event(), []
 
@@ -208,7 +205,7 @@ def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
     def match(engine: sa.Engine) -> None:
         minute = next(minutes)
         load(engine, quote(100 if minute % 2 else 110, minute))
-        match_alerts(engine, at(minute))
+        store_alerts(engine, at(minute))
 
     threads = [repeat(match), *(repeat(lambda engine: deliver(engine, mailbox, at(100_000))) for _ in range(2))]
     try:

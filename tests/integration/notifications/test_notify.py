@@ -5,9 +5,9 @@ from datetime import datetime, time, timedelta
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.subscriptions import unsubscribe
 from coinwatch.database import create_engine, transaction
+from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.subscribers import DAY, HOUR, add, cycles, run, utc
@@ -20,12 +20,12 @@ def test_alerts_in_quiet_hours_come_in_one_mail_at_their_end(catalog: sa.Engine)
         run(catalog, at(58 + minute))
     first, *_ = ada.told()
     assert first[0] == at(59)
-    assert run(catalog, at(89)).mails == 0
-    assert run(catalog, at(90)).mails == 1, "13:30, although nothing fired"
+    assert run(catalog, at(89)).emails == 0
+    assert run(catalog, at(90)).emails == 1, "13:30, although nothing fired"
     [told, held] = ada.mails()
     assert (told.payload["held"], held.payload["held"]) == (None, "quiet")
     assert [alert["observed_at"] for alert in held.payload["alerts"]] == ["2026-03-01T13:00:00+00:00"]
-    assert run(catalog, at(91)).mails == 0
+    assert run(catalog, at(91)).emails == 0
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_beyond_the_cap_alerts_are_held_and_told_together(catalog: sa.Engine) ->
     run(catalog, start + HOUR, cap=2)
     assert [len(alerts) for _, alerts in ada.told()] == [1, 1]
     assert len(bob.told()) == 1, "the cap is each one's own"
-    assert [row.payload["last_today"] for row in ada.mails()] == [None, 2]
+    assert [row.payload["limit_reached"] for row in ada.mails()] == [None, 2]
     run(catalog, start + DAY - timedelta(seconds=1), cap=2)
     assert len(ada.told()) == 2
     run(catalog, start + DAY, cap=2)
     third = ada.mails()[2]
-    assert (len(third.payload["alerts"]), third.payload["held"], third.payload["last_today"]) == (3, "cap", 2)
+    assert (len(third.payload["alerts"]), third.payload["held"], third.payload["limit_reached"]) == (3, "cap", 2)
 
 
 def test_no_cap_is_no_cap(catalog: sa.Engine) -> None:
@@ -141,7 +141,7 @@ def test_no_cap_is_no_cap(catalog: sa.Engine) -> None:
         ada.alert(start + timedelta(minutes=minute))
         run(catalog, start + timedelta(minutes=minute), cap=0)
     assert len(ada.told()) == 60
-    assert {row.payload["last_today"] for row in ada.mails()} == {None}
+    assert {row.payload["limit_reached"] for row in ada.mails()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_whoever_changes_their_wishes_is_looked_at_in_the_next_run(
     ada.alert(utc("2026-03-02 23:00"))
     run(catalog, utc("2026-03-02 23:00"))
     ada.wishes(**change)
-    assert run(catalog, utc("2026-03-03 04:00")).mails == 1
+    assert run(catalog, utc("2026-03-03 04:00")).emails == 1
 
 
 def test_a_disabled_address_gets_what_was_held_when_it_takes_mail_again(catalog: sa.Engine) -> None:
@@ -174,7 +174,7 @@ def test_a_disabled_address_gets_what_was_held_when_it_takes_mail_again(catalog:
     run(catalog, utc("2026-03-09 10:00"))
     assert ada.told() == []
     ada.wishes(suppressed_at=None, suppression_reason=None)
-    assert run(catalog, utc("2026-03-09 10:03")).mails == 1
+    assert run(catalog, utc("2026-03-09 10:03")).emails == 1
 
 
 def test_missed_alerts_wait_for_news_but_not_longer_than_a_digest(catalog: sa.Engine) -> None:
@@ -194,7 +194,7 @@ def test_nobody_hears_of_a_rule_they_left_while_its_alerts_were_held(catalog: sa
     ada.alert(utc("2026-03-02 23:00"))
     run(catalog, utc("2026-03-02 23:00"))
     unsubscribe(catalog, ada.subscription)
-    assert run(catalog, utc("2026-03-03 07:00")).mails == 0
+    assert run(catalog, utc("2026-03-03 07:00")).emails == 0
     with transaction(catalog) as connection:
         assert connection.execute(sa.text("SELECT state FROM alerts")).scalars().all() == ["dropped"]
         assert connection.execute(sa.text("SELECT count(*) FROM held_users")).scalar_one() == 0
@@ -210,9 +210,9 @@ def test_a_run_costs_what_it_tells_however_much_is_held(catalog: sa.Engine, data
     owner.dispose()
     ada.alert(utc("2026-03-02 23:03"))
     before = rows_read(catalog)
-    assert run(catalog, utc("2026-03-02 23:03")).mails == 1
+    assert run(catalog, utc("2026-03-02 23:03")).emails == 1
     assert 0 < rows_read(catalog) - before < 200
-    assert run(catalog, utc("2026-03-03 07:00")).mails == 2_000
+    assert run(catalog, utc("2026-03-03 07:00")).emails == 2_000
 
 
 HELD = [
@@ -233,7 +233,7 @@ def hold_many(engine: sa.Engine, *, people: int, alerts: int, now: datetime) -> 
     with transaction(engine) as connection:
         for command in HELD:
             connection.execute(sa.text(command), parameters)
-    match_alerts(engine, now)
+    store_alerts(engine, now)
 
 
 def rows_read(engine: sa.Engine) -> int:

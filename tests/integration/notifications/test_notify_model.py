@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
-from tests.support.subscribers import DAY, Person, add, cycles, run, utc
+from tests.support.subscribers import DAY, Subscriber, add, cycles, run, utc
 
 
 @dataclass
@@ -126,7 +126,7 @@ def test_every_alert_is_told_once_and_as_early_as_may_be(
     assert model.waiting == []
 
 
-def wish(person: Person, model: Model, wanted: dict[str, Any], now: datetime) -> None:
+def wish(person: Subscriber, model: Model, wanted: dict[str, Any], now: datetime) -> None:
     quiet = wanted["quiet"] or (None, None)
     if wanted["digest"] != model.digest:
         model.digest_sent_at = now

@@ -7,20 +7,20 @@ import pytest
 import sqlalchemy as sa
 import typer.testing
 
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.cli import operations as operate
 from coinwatch.cli import outbox as outbox_commands
 from coinwatch.database import transaction
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.notifications import outbox
 from coinwatch.notifications.outbox import delete_old_mails, mail_figures
+from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.plans import explaining_engine
 from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
+from tests.support.subscriptions import subscribe
 
 PEOPLE: dict[str, dict[str, object]] = {
     "told@example.org": {},
@@ -43,7 +43,7 @@ def house(catalog: sa.Engine) -> sa.Engine:
                     sa.text(f"UPDATE users SET {values} WHERE email = :email"), {"email": email, **wishes}
                 )
     load(catalog, quote(100.0, 0), quote(105.5, 1))
-    match_alerts(catalog, at(1))
+    store_alerts(catalog, at(1))
     rows = [("sent", -10), ("sent", -20), ("sent", -3000), ("failed", -30), ("failed", -3000), ("dropped", -5)]
     with transaction(catalog) as connection:
         for number, (status, minute) in enumerate(rows):
@@ -151,8 +151,8 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
     with transaction(house) as connection:
         rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
     assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
-    told = match_alerts(house, at(2) + timedelta(days=90))
-    assert told.mails == 1, "the digest; nothing a second time"
+    told = store_alerts(house, at(2) + timedelta(days=90))
+    assert told.emails == 1, "the digest; nothing a second time"
 
 
 def test_mails_that_wait_are_never_too_old(house: sa.Engine) -> None:

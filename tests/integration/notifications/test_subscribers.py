@@ -7,20 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import confirm, unsubscribe
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
-from coinwatch.notifications.subscribers import (
-    Preferences,
-    ask_for_link,
-    erase,
-    forget_unconfirmed,
-    own_alerts,
-    set_preferences,
-    wake_address,
-)
+from coinwatch.notifications.erasure import erase, erase_unconfirmed
+from coinwatch.notifications.preferences import Preferences, set_preferences
+from coinwatch.notifications.requested_emails import request_manage_link
+from coinwatch.notifications.subscribers import list_alerts
+from coinwatch.notifications.suppression import lift_suppression
+from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.smtp_server import Mailbox, smtp_server
 from tests.support.users import ADA, BOB, add, deliver, feed, kinds, person, places_of, told
@@ -71,7 +67,7 @@ def test_paused_and_sleeping_rules_are_silent_and_wake_for_what_comes(catalog: s
     feed(catalog, 121, first=2)
     changes.resume(catalog, me, number, at(2.5))
     feed(catalog, 133, first=3)
-    assert changes.snooze(catalog, me, number, at(5), at(3)).state(at(4)) == "asleep"
+    assert changes.snooze(catalog, me, number, at(5), at(3)).state(at(4)) == "snoozed"
     feed(catalog, 146, first=4)
     feed(catalog, 161, first=5)
     assert told(catalog) == [5, 3, 1]
@@ -134,7 +130,7 @@ def test_a_deleted_alert_goes_with_what_it_told(catalog: sa.Engine) -> None:
     ]
     changes.delete(catalog, me, number)
     assert [own.id for own in person(catalog).subscriptions] == [other]
-    assert [alert.subscription_id for alert in own_alerts(catalog, me)] == [other]
+    assert [alert.subscription_id for alert in list_alerts(catalog, me)] == [other]
 
 
 def test_what_was_held_for_a_deleted_alert_holds_up_nothing(catalog: sa.Engine) -> None:
@@ -148,22 +144,22 @@ def test_what_was_held_for_a_deleted_alert_holds_up_nothing(catalog: sa.Engine) 
     changes.delete(catalog, me, number)
     day = 24 * 60
     load(catalog, quote(106, day))
-    match_alerts(catalog, at(day))
+    store_alerts(catalog, at(day))
     assert person(catalog).held is None
     assert kinds(catalog) == []
     load(catalog, quote(120, day + 1))
-    match_alerts(catalog, at(day + 1))
-    assert [alert.subscription_id for alert in own_alerts(catalog, me)] == [other]
+    store_alerts(catalog, at(day + 1))
+    assert [alert.subscription_id for alert in list_alerts(catalog, me)] == [other]
 
 
 def test_alerts_are_told_a_page_at_a_time(catalog: sa.Engine) -> None:
     add(catalog)
     feed(catalog, 100, 110, 121, 133, 146, 161)
     me = person(catalog).id
-    first = own_alerts(catalog, me, at_most=3)
-    rest = own_alerts(catalog, me, before=first[-1].id, at_most=3)
+    first = list_alerts(catalog, me, at_most=3)
+    rest = list_alerts(catalog, me, before=first[-1].id, at_most=3)
     assert [(alert.observed_at - at(0)).seconds // 60 for alert in first + rest] == [5, 4, 3, 2, 1]
-    assert (first[0].price, first[0].reference, first[0].unit, first[0].mail) == (161, 146, "USD", "queued")
+    assert (first[0].price, first[0].reference, first[0].unit, first[0].email_status) == (161, 146, "USD", "queued")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +201,7 @@ def test_only_the_person_wakes_a_refused_address(catalog: sa.Engine, mailbox: Ma
     assert (refused.suppressed_at, refused.suppression_reason) == (at(1), "550 5.1.1 no such user")
     assert {own.status for own in refused.subscriptions} == {"paused"}
     mailbox.answers = {}
-    wake_address(catalog, refused.id)
+    lift_suppression(catalog, refused.id)
     woken = person(catalog)
     assert (woken.suppressed_at, woken.suppression_reason) == (None, None)
     assert {own.status for own in woken.subscriptions} == {"paused"}
@@ -217,24 +213,24 @@ def test_only_the_person_wakes_a_refused_address(catalog: sa.Engine, mailbox: Ma
 
 def test_a_link_is_mailed_to_known_addresses_at_most_three_times_an_hour(catalog: sa.Engine) -> None:
     add(catalog)
-    ask_for_link(catalog, "nobody@example.org", at(0))
-    ask_for_link(catalog, " ADA@example.org", at(0))
+    request_manage_link(catalog, "nobody@example.org", at(0))
+    request_manage_link(catalog, " ADA@example.org", at(0))
     assert (kinds(catalog), kinds(catalog, "nobody@example.org")) == (["manage"], [])
     add(catalog, threshold=7.0, minutes=1, confirmed=False)
     assert kinds(catalog) == ["manage", "confirmation"]
     for minute in range(2, 6):
-        ask_for_link(catalog, ADA, at(minute))
+        request_manage_link(catalog, ADA, at(minute))
     assert kinds(catalog) == ["manage", "confirmation", "manage"], "confirmations and links count together"
-    ask_for_link(catalog, ADA, at(61))
+    request_manage_link(catalog, ADA, at(61))
     assert kinds(catalog)[3:] == ["manage"]
 
 
 def test_an_unconfirmed_address_gets_nothing_but_the_question(catalog: sa.Engine) -> None:
     number = add(catalog, confirmed=False)
-    ask_for_link(catalog, ADA, at(1))
+    request_manage_link(catalog, ADA, at(1))
     assert kinds(catalog) == ["confirmation", "confirmation"]
     confirm(catalog, number, at(2))
-    ask_for_link(catalog, ADA, at(3))
+    request_manage_link(catalog, ADA, at(3))
     assert kinds(catalog)[2:] == ["manage"]
 
 
@@ -249,11 +245,11 @@ def test_addresses_that_nobody_confirms_are_forgotten_after_a_week(catalog: sa.E
     add(catalog, "anew@example.org", minutes=60, confirmed=False)
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE outbox SET status = 'sent' WHERE recipient <> 'unsent@example.org'"))
-    assert forget_unconfirmed(catalog, at(week - 2)) == 0
-    assert forget_unconfirmed(catalog, at(week)) == 2
+    assert erase_unconfirmed(catalog, at(week - 2)) == 0
+    assert erase_unconfirmed(catalog, at(week)) == 2
     with transaction(catalog) as connection:
         kept = connection.execute(sa.text("SELECT email FROM users ORDER BY email")).scalars().all()
     assert list(kept) == [ADA, "anew@example.org", "unsent@example.org"]
     assert [own.status for own in person(catalog).subscriptions] == ["active", "pending"]
-    assert forget_unconfirmed(catalog, at(week + 100)) == 1
+    assert erase_unconfirmed(catalog, at(week + 100)) == 1
     assert places_of(catalog, "never@example") == places_of(catalog, "anew@example") == set()

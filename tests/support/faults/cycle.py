@@ -85,7 +85,7 @@ def run_cycle(engine: Engine, settings: Settings) -> Report:
 
     steps: list[Callable[[], Any]] = [
         collect,
-        lambda: pipeline.match_and_record(engine, settings, utc_now()),
+        lambda: pipeline.evaluate_and_notify(engine, settings, utc_now()),
         lambda: pipeline.deliver_and_report(engine, settings),
     ]
     for step in steps:

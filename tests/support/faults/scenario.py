@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import Direction, Metric, Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
 from tests.exchange_server.market import COINS, QUOTES
 from tests.exchange_server.server import ExchangeServer
 from tests.support.settings import exchange
+from tests.support.subscriptions import subscribe
 
 VENUES = ("coinbase", "binance", "coinnews")  # these say when a price was observed: the same quotes in every run
 BASES = ("BTC", "ETH", "SOL", "XRP")

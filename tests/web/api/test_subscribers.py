@@ -5,8 +5,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, subscribe
-from coinwatch.notifications.subscribers import find_person
+from coinwatch.alerts.subscriptions import Subscription, list_subscriptions
+from coinwatch.alerts.users import find_user_id
+from tests.support.subscriptions import subscribe
 from tests.web.conftest import NOW
 
 pytestmark = pytest.mark.usefixtures("market")
@@ -71,8 +72,8 @@ def test_only_the_person_starts_again_what_has_ended(operator: TestClient, own: 
 
 def test_a_person_is_taken_along_and_erased(operator: TestClient, engine: sa.Engine, own: Subscription) -> None:
     known = operator.get("/api/v1/people", params={"email": "ADA@example.org"}).json()
-    assert (known["address"], known["subscriptions"][0]["number"]) == (ADA, own.id)
+    assert (known["email"], known["subscriptions"][0]["id"]) == (ADA, own.id)
     assert operator.delete("/api/v1/people", params={"email": ADA}).status_code == 204
-    assert find_person(engine, ADA) is None
+    assert find_user_id(engine, ADA) is None
     again = operator.delete("/api/v1/people", params={"email": ADA})
     assert (again.status_code, "Nothing is known" in again.json()["message"]) == (404, True)

@@ -11,14 +11,17 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.evaluation import match_alerts
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import list_subscriptions, subscribe
+from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.alerts.users import find_user_id
 from coinwatch.mail.delivery import deliver_mail
 from coinwatch.mail.links import manage_link
-from coinwatch.notifications.subscribers import Preferences, find_person, get_person, set_preferences
+from coinwatch.notifications.preferences import Preferences, set_preferences
+from coinwatch.notifications.subscribers import get_subscriber
+from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.subscriptions import subscribe
 from tests.web.browsing import CONTRASTS, DESKTOP, PHONE, opened
 from tests.web.seed import INSERT, REMEMBER_LATEST, web_settings
 
@@ -71,7 +74,7 @@ def quote(engine: sa.Engine, price: float) -> None:
         values = {"exchange": "coinbase", "base": "BTC", "observed_at": now, "price": price}
         connection.execute(INSERT, values | {"volume": None, "bid": None, "ask": None})
         connection.execute(REMEMBER_LATEST)
-    match_alerts(engine, now)
+    store_alerts(engine, now)
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -139,7 +142,7 @@ def test_a_subscribers_whole_life(
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_contain_text("Your wishes are saved")
         expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
-        [own] = get_person(engine, find_person(engine, ADA) or 0).subscriptions
+        [own] = get_subscriber(engine, find_user_id(engine, ADA) or 0).subscriptions
         assert own.last_alert_at is not None
         expect(page.locator("#history")).to_contain_text(f"{own.last_alert_at + timedelta(hours=9):%H:%M}")
 
@@ -147,7 +150,7 @@ def test_a_subscribers_whole_life(
             page.get_by_role("link", name="Download all of it").click()
         download.value.save_as(tmp_path / "mine.json")
         mine = json.loads((tmp_path / "mine.json").read_text())
-        assert (mine["address"], mine["digest"], len(mine["subscriptions"][0]["alerts"])) == (ADA, "daily", 2)
+        assert (mine["email"], mine["digest"], len(mine["subscriptions"][0]["alerts"])) == (ADA, "daily", 2)
 
         card.locator("summary", has_text="Delete").click()
         card.get_by_role("button", name="Delete it").click()
@@ -158,7 +161,7 @@ def test_a_subscribers_whole_life(
         page.get_by_role("link", name="Erase everything").click()
         page.get_by_role("button", name="Erase everything").click()
         expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
-        assert find_person(engine, ADA) is None
+        assert find_user_id(engine, ADA) is None
         page.goto(own_page)
         expect(page.get_by_role("alert")).to_contain_text("has been erased")
     with engine.connect() as connection:
@@ -194,7 +197,7 @@ def test_every_page_of_a_person_fits_its_screen_and_can_be_read(
     pages[long] = [""]
     with opened(browser, site, viewport=viewport, color_scheme=scheme) as page:
         for email, tails in pages.items():
-            link = manage_link(settings, find_person(engine, email) or 0).replace(settings.public_url, site)
+            link = manage_link(settings, find_user_id(engine, email) or 0).replace(settings.public_url, site)
             for path in [link + tail for tail in tails] + [f"{site}/manage", f"{site}/manage/x"]:
                 page.goto(path)
                 for summary in page.locator("summary").all():
@@ -209,7 +212,7 @@ def test_the_own_page_is_worked_by_the_keyboard_alone(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings
 ) -> None:
     lively(engine)
-    link = manage_link(settings, find_person(engine, ADA) or 0).replace(settings.public_url, site)
+    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
     with opened(browser, link) as page:
         page.locator("nav a").last.focus()
         page.keyboard.press("Tab")
@@ -229,7 +232,7 @@ def test_the_zone_of_the_readers_device_is_offered_until_it_is_used(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings
 ) -> None:
     lively(engine)
-    link = manage_link(settings, find_person(engine, ADA) or 0).replace(settings.public_url, site)
+    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
     with opened(browser, link, timezone_id="Asia/Tokyo") as page:
         page.get_by_role("button", name="Asia/Tokyo").click()
         page.get_by_role("button", name="Save").click()
@@ -241,7 +244,7 @@ def test_what_each_button_is_for_is_heard_too(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings
 ) -> None:
     lively(engine)
-    link = manage_link(settings, find_person(engine, ADA) or 0).replace(settings.public_url, site)
+    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
     with opened(browser, link) as page:
         name = "Pause the alert for Bitcoin: the price moves by 5 % or more within 1 hour"
         expect(page.get_by_role("button", name=name)).to_have_count(1)
@@ -262,7 +265,7 @@ def lively(engine: sa.Engine) -> list[int]:
     mean = add("SOL", kind="deviation_from_average", window_seconds=300, expires_at=now + timedelta(days=9))
     waiting = add("XRP", metric="volume_24h", threshold=50.0, confirmed=False)
     over = add("DOGE")
-    person = find_person(engine, ADA) or 0
+    person = find_user_id(engine, ADA) or 0
     with engine.begin() as connection:
         connection.execute(FIRED, {"id": first, "newest": now, "count": 12})
         connection.execute(sa.text("UPDATE subscriptions SET status = 'ended' WHERE id = :id"), {"id": over})

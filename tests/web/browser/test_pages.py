@@ -9,10 +9,11 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import list_subscriptions, subscribe
+from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
+from tests.support.subscriptions import subscribe
 from tests.web.browsing import CONTRASTS, DESKTOP, PHONE, opened, serving
 from tests.web.seed import INSERT, REMEMBER_LATEST, seed_market
 

@@ -9,8 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.alerts.users import find_user_id
 from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
-from coinwatch.notifications.subscribers import find_person
 from coinwatch.settings import Settings
 from tests.unit.mail.test_messages import ALERT, parsed
 from tests.web.browser.test_form import answer_of
@@ -30,7 +30,7 @@ def faults(page: Page, rules: list[str] = RULES) -> str:
 @pytest.fixture
 def own_page(site: str, engine: sa.Engine, settings: Settings) -> str:
     lively(engine)
-    return manage_link(settings, find_person(engine, ADA) or 0).replace(settings.public_url, site)
+    return manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

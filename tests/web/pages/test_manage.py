@@ -10,11 +10,13 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, subscribe
+from coinwatch.alerts.subscriptions import Subscription, list_subscriptions
+from coinwatch.alerts.users import find_user_id
 from coinwatch.mail import links
 from coinwatch.mail.links import manage_link
-from coinwatch.notifications.subscribers import find_person, get_person
+from coinwatch.notifications.subscribers import get_subscriber
 from coinwatch.settings import Settings
+from tests.support.subscriptions import subscribe
 from tests.web.conftest import NOW
 from tests.web.pages.test_subscribe import forged, mails
 
@@ -45,7 +47,7 @@ def page(engine: sa.Engine, settings: Settings, own: Subscription) -> str:
 
 
 def path_of_page(engine: sa.Engine, settings: Settings, email: str = ADA) -> str:
-    person = find_person(engine, email)
+    person = find_user_id(engine, email)
     assert person is not None
     return manage_link(settings, person).removeprefix(settings.public_url)
 
@@ -64,7 +66,7 @@ def test_the_page_shows_everything_and_a_get_changes_nothing(
     add(engine, BOB, threshold=33.0)
     with engine.begin() as connection:
         connection.execute(TELL, {"id": own.id, "newest": NOW, "count": 3})
-    before = get_person(engine, 1)
+    before = get_subscriber(engine, 1)
     shown = client.get(page)
     assert shown.status_code == 200
     for words in (
@@ -82,7 +84,7 @@ def test_the_page_shows_everything_and_a_get_changes_nothing(
     assert BOB not in shown.text
     for path in ("/history", "/erase", "/export", f"/alerts/{own.id}"):
         assert client.get(page + path).status_code == 200
-    assert get_person(engine, 1) == before
+    assert get_subscriber(engine, 1) == before
     assert mails(engine) == [f"confirmation to {ADA}"]
 
 
@@ -238,14 +240,14 @@ def test_everything_can_be_ended_taken_along_and_erased(
     data = client.get(f"{page}/export")
     assert data.headers["content-disposition"] == 'attachment; filename="coinwatch.json"'
     assert data.headers["cache-control"] == "no-store"
-    assert (data.json()["address"], data.json()["subscriptions"][0]["number"]) == (ADA, own.id)
+    assert (data.json()["email"], data.json()["subscriptions"][0]["id"]) == (ADA, own.id)
     assert "All your alerts are ended" in press(client, f"{page}/unsubscribe")
     assert [found.status for found in list_subscriptions(engine, ADA)] == ["unsubscribed"]
     assert "Nobody can bring it back" in client.get(f"{page}/erase").text
-    assert find_person(engine, ADA) is not None
+    assert find_user_id(engine, ADA) is not None
     erased = client.post(f"{page}/erase")
     assert "Everything is erased" in erased.text
-    assert (find_person(engine, ADA), len(list_subscriptions(engine))) == (None, 1)
+    assert (find_user_id(engine, ADA), len(list_subscriptions(engine))) == (None, 1)
     for method in ("GET", "POST"):
         again = client.request(method, f"{page}/erase", headers=HTML)
         assert again.status_code == 404

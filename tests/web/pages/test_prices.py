@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import subscribe
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import PUBLIC_ALONE
+from tests.support.subscriptions import subscribe
 from tests.web.conftest import NOW
 
 HTML = {"Accept": "text/html"}

@@ -10,16 +10,11 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import (
-    MOST_SUBSCRIPTIONS,
-    Subscription,
-    list_subscriptions,
-    subscribe,
-    unsubscribe,
-)
+from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, Subscription, list_subscriptions, unsubscribe
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from coinwatch.web.services.subscription_requests import read_rule, typed_rule
+from tests.support.subscriptions import subscribe
 from tests.web.conftest import NOW
 
 pytestmark = pytest.mark.usefixtures("market")
@@ -337,7 +332,7 @@ def test_one_caller_cannot_fill_the_outbox(client: TestClient, engine: sa.Engine
 
 
 def test_nobody_is_given_more_alerts_than_anybody_may_have(client: TestClient, engine: sa.Engine) -> None:
-    for number in range(MOST_SUBSCRIPTIONS):
+    for number in range(MAX_SUBSCRIPTIONS):
         rule = Rule(threshold=3 + number)
         subscribe(engine, email="ada@example.org", coin="BTC", rule=rule, now=NOW, confirmed=True)
     page = client.post("/subscribe", data=FORM)

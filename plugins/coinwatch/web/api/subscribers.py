@@ -9,9 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import Direction
 from coinwatch.alerts.subscriptions import Subscription, get_subscription
+from coinwatch.alerts.users import get_user_id
 from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.data_export import export
-from coinwatch.notifications.subscribers import OwnSubscription, erase, person_of
+from coinwatch.notifications.erasure import erase
 from coinwatch.web.api.routes import COMMON, UNKNOWN, Answers, Problem
 from coinwatch.web.dependencies import Site, SiteHere
 
@@ -62,13 +63,13 @@ def change_subscription(site: SiteHere, subscription_id: Number, change: Subscri
 
 @router.get("/people", summary="Everything that is known of a person", responses=UNKNOWN)
 def read_person(site: SiteHere, email: Email) -> dict[str, Any]:
-    return export(site.engine, person_of(site.engine, email), site.clock())
+    return export(site.engine, get_user_id(site.engine, email), site.clock())
 
 
 @router.delete("/people", summary="Erase a person", status_code=204, responses=UNKNOWN | GONE)
 def erase_person(site: SiteHere, email: Email) -> Response:
     """With their subscriptions, alerts and mails."""
-    erase(site.engine, person_of(site.engine, email))
+    erase(site.engine, get_user_id(site.engine, email))
     return Response(status_code=204)
 
 
@@ -85,7 +86,7 @@ def _set_status(site: Site, owner: int, subscription_id: int, status: str | None
         raise InvalidRequest("status", "The status is one of active, paused.")
 
 
-def _rule_fields(own: OwnSubscription, given: dict[str, Any]) -> dict[str, Any]:
+def _rule_fields(own: Subscription, given: dict[str, Any]) -> dict[str, Any]:
     """The fields as ``Rule`` names them; InvalidRequest for one that this kind lacks or that cannot be empty."""
     number, other = ("level", "threshold_percent") if own.kind == "crosses" else ("threshold_percent", "level")
     for name, value in given.items():

@@ -6,9 +6,9 @@ A GET only asks, because mail scanners follow links; the page's button acts.
 from fastapi import APIRouter, Request, Response
 
 from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, unsubscribe
+from coinwatch.alerts.users import find_user_id
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.mail.links import MANAGE_SECONDS, manage_link, read_confirmation, read_unsubscribe
-from coinwatch.notifications.subscribers import find_person
 from coinwatch.web.dependencies import Site, SiteHere
 
 router = APIRouter(include_in_schema=False)
@@ -65,5 +65,5 @@ def _leaving_page(site: Site, request: Request, template: str, token: str, found
 
 def _own_page(site: Site, found: list[Subscription]) -> str:
     """Path of the page of the person whose these are; where none is left, of the form that mails a link to it."""
-    person = find_person(site.engine, found[0].email) if found else None
+    person = find_user_id(site.engine, found[0].email) if found else None
     return manage_link(site.settings, person).removeprefix(site.settings.public_url) if person else "/manage"

@@ -17,22 +17,15 @@ from starlette.responses import RedirectResponse
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.subscriptions import check_address
+from coinwatch.alerts.users import find_user_id
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, RequestError
 from coinwatch.mail.links import read_manage
 from coinwatch.notifications.data_export import export
-from coinwatch.notifications.subscribers import (
-    Digest,
-    OwnAlert,
-    Person,
-    Preferences,
-    ask_for_link,
-    erase,
-    find_person,
-    get_person,
-    own_alerts,
-    set_preferences,
-    wake_address,
-)
+from coinwatch.notifications.erasure import erase
+from coinwatch.notifications.preferences import Digest, Preferences, set_preferences
+from coinwatch.notifications.requested_emails import request_manage_link
+from coinwatch.notifications.subscribers import FiredAlert, Subscriber, get_subscriber, list_alerts
+from coinwatch.notifications.suppression import lift_suppression
 from coinwatch.web.dependencies import ClientHere, Site, SiteHere, VisitorHere
 from coinwatch.web.error_handlers import TooManyRequests, status_of
 from coinwatch.web.pages.subscribe import TypedHere, newest_value
@@ -98,9 +91,9 @@ def mail_link(site: SiteHere, visitor: VisitorHere, client: ClientHere, request:
     except (InvalidRequest, TooManyRequests) as error:
         values = {"email": email, "problems": {"email": str(error)}, "lost": None}
         return site.page(request, "manage_ask.html", values, status=status_of(error))
-    find_person(site.engine, address)  # a database that is away is said at once
+    find_user_id(site.engine, address)  # a database that is away is said at once
     answer = site.page(request, "manage_asked.html", {"email": address})
-    answer.background = BackgroundTask(ask_for_link, site.engine, address, site.clock())
+    answer.background = BackgroundTask(request_manage_link, site.engine, address, site.clock())
     return answer
 
 
@@ -120,8 +113,8 @@ def history(
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> Response:
     """All alerts, a page at a time; ``before`` is the number of the last one on the page before."""
-    found = get_person(site.engine, person)
-    alerts = own_alerts(site.engine, person, before=before)
+    found = get_subscriber(site.engine, person)
+    alerts = list_alerts(site.engine, person, before=before)
     values = {
         "token": token,
         "alerts": alerts,
@@ -156,7 +149,7 @@ def save_preferences(
 
 @router.post("/manage/{token}/address")
 def use_address_again(site: SiteHere, request: Request, token: str, person: PersonHere) -> Response:
-    wake_address(site.engine, person)
+    lift_suppression(site.engine, person)
     return _back(request, token, "woken")
 
 
@@ -181,7 +174,7 @@ def take_along(site: SiteHere, person: PersonHere) -> Response:
 
 @router.get("/manage/{token}/erase")
 def ask_to_erase(site: SiteHere, request: Request, token: str, person: PersonHere) -> Response:
-    return site.page(request, "manage_erase.html", {"token": token, "person": get_person(site.engine, person)})
+    return site.page(request, "manage_erase.html", {"token": token, "person": get_subscriber(site.engine, person)})
 
 
 @router.post("/manage/{token}/erase")
@@ -268,8 +261,8 @@ def _page(
     status: int = 200,
 ) -> Response:
     """The own page, with a word on what was done, or what was wrong with it. Raises NotFound after an erasure."""
-    found = get_person(site.engine, person)
-    alerts = own_alerts(site.engine, person, at_most=NEWEST_ALERTS)
+    found = get_subscriber(site.engine, person)
+    alerts = list_alerts(site.engine, person, at_most=NEWEST_ALERTS)
     now = site.clock()
     living = [own for own in found.subscriptions if own.status in {"pending", "active", "paused"}]
     values = {
@@ -299,12 +292,12 @@ def _back(request: Request, token: str, done: str, part: str = "") -> Response:
     return RedirectResponse(f"{root}/manage/{token}?done={done}{'#' if part else ''}{part}", status_code=303)
 
 
-def _older(site: Site, person: int, alerts: list[OwnAlert]) -> bool:
+def _older(site: Site, person: int, alerts: list[FiredAlert]) -> bool:
     """Whether there are alerts before these."""
-    return bool(alerts) and bool(own_alerts(site.engine, person, before=alerts[-1].id, at_most=1))
+    return bool(alerts) and bool(list_alerts(site.engine, person, before=alerts[-1].id, at_most=1))
 
 
-def _conditions(person: Person) -> dict[int, str]:
+def _conditions(person: Subscriber) -> dict[int, str]:
     """Each subscription's rule in words."""
     return {own.id: own.condition for own in person.subscriptions}
 

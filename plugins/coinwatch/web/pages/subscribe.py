@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
 from coinwatch.alerts.rules import check_rule
-from coinwatch.alerts.subscriptions import Subscription, check_address, subscribe
+from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest, check_address
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, QueryTimeout, RequestError
+from coinwatch.notifications.subscribe import subscribe
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import latest_prices
 from coinwatch.web.dependencies import ClientHere, Site, SiteHere, VisitorHere
@@ -44,16 +45,10 @@ def take_subscription(site: Site, wish: SubscriptionWish, visitor: Visitor | Non
     if not trusted:
         site.limit.take(client)
     try:
-        made = subscribe(
-            site.engine,
-            email=wish.email,
-            coin=wish.coin,
-            rule=wish.rule(),
-            exchange=wish.exchange,
-            quote=wish.quote,
-            now=site.clock(),
-            confirmed=trusted,
-        )
+        with transaction(site.engine) as connection:
+            instrument = find_instrument(connection, wish.coin, wish.exchange, wish.quote)
+        requested = SubscriptionRequest(wish.email, instrument, wish.rule())
+        made = subscribe(site.engine, requested, now=site.clock(), confirmed=trusted)
     except AlreadyExists:
         if trusted:
             raise

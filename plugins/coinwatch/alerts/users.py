@@ -1,0 +1,50 @@
+"""Users: the people behind the addresses that alerts go to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+
+from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.errors import NotFound
+
+LOCK_TIMEOUT_MILLISECONDS = 15_000
+ERASED = "This user doesn't exist. All of their data may have been erased."
+
+
+def find_user_id(engine: Engine, email: str) -> int | None:
+    """Return the id of the user with this address (in any case), or None."""
+    with transaction(engine) as connection:
+        found = connection.execute(statement("alerts/users/find_user"), {"email": email.strip()}).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def get_user_id(engine: Engine, email: str) -> int:
+    """Return the id of the user with this address. Raises NotFound."""
+    found = find_user_id(engine, email)
+    if found is None:
+        raise NotFound(f"There is no user with the address {email!r}.")
+    return found
+
+
+def lock_user(connection: Connection, user_id: int) -> bool:
+    """Lock a user's row until the transaction ends; return False if the user doesn't exist."""
+    return connection.execute(statement("alerts/users/lock_user"), {"user_id": user_id}).first() is not None
+
+
+@contextmanager
+def locked_user(engine: Engine, user_id: int) -> Iterator[Connection]:
+    """A transaction in which nobody else, including the evaluation, changes this user's rows.
+
+    Everything that changes rows of a user takes its locks in this order, so that there are no deadlocks and no subscription
+    disappears while it is evaluated: the evaluation lock, the user, their outbox rows, their subscriptions.
+
+    Raises NotFound, and DatabaseError if the evaluation takes longer than :data:`LOCK_TIMEOUT_MILLISECONDS`.
+    """
+    with transaction(engine) as connection:
+        timeout = {"milliseconds": str(LOCK_TIMEOUT_MILLISECONDS)}
+        connection.execute(statement("alerts/users/set_lock_timeout"), timeout)
+        hold(connection, Lock.EVALUATION)
+        if not lock_user(connection, user_id):
+            raise NotFound(ERASED)
+        yield connection

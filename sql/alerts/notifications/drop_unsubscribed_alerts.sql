@@ -1,0 +1,6 @@
+-- Alerts of subscriptions that these users have ended since: they are never sent.
+UPDATE alerts SET state = 'dropped'
+FROM unnest(CAST(:user_ids AS bigint[])) u (user_id)
+CROSS JOIN LATERAL (SELECT id FROM subscriptions WHERE user_id = u.user_id AND status = 'unsubscribed' OFFSET 0) s
+CROSS JOIN LATERAL (SELECT id FROM alerts WHERE subscription_id = s.id AND state IN ('new', 'held') OFFSET 0) a
+WHERE alerts.id = a.id;

@@ -1,0 +1,2 @@
+-- The user with an address.
+SELECT id FROM users WHERE lower(email) = lower(:email);

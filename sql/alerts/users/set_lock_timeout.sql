@@ -1,0 +1,2 @@
+-- How long this transaction waits for a lock.
+SELECT set_config('lock_timeout', :milliseconds, true);

@@ -1,5 +1,0 @@
--- One mail with the link to a person's own page; who presses the button twice within a minute gets one.
-INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
-VALUES ('manage:' || CAST(:user_id AS bigint) || ':' || date_trunc('minute', CAST(:now AS timestamptz)), :user_id, :recipient, 'manage',
-        CAST(:payload AS jsonb), :now, :now)
-ON CONFLICT (dedupe_key) DO NOTHING;

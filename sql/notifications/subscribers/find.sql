@@ -1,2 +1,0 @@
--- The person of an address.
-SELECT id FROM users WHERE lower(email) = lower(:email);

@@ -1,3 +1,0 @@
--- Every mail to a person that is still kept, oldest first.
-SELECT id, kind, channel, recipient, status, payload, message_id, attempts, next_attempt_at, created_at, sent_at, last_error
-FROM outbox WHERE user_id = :user_id ORDER BY id;

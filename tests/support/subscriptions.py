@@ -1,0 +1,27 @@
+"""Subscribing as an operator types it: the coin by name."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
+from coinwatch.database import transaction
+from coinwatch.notifications.subscribe import subscribe as subscribe_request
+from coinwatch.prices.catalog import find_instrument
+
+
+def subscribe(
+    engine: sa.Engine,
+    *,
+    email: str,
+    coin: str,
+    rule: Rule,
+    exchange: str | None = None,
+    quote: str | None = None,
+    now: datetime,
+    confirmed: bool,
+) -> Subscription:
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+    return subscribe_request(engine, SubscriptionRequest(email, instrument, rule), now=now, confirmed=confirmed)
