@@ -90,7 +90,14 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
     """A new column has to be added to the export, or here with its reason."""
     left_out = {
         "users": {"id", "password_hash"},
-        "subscriptions": {"user_id", "instrument_id", "armed", "active_from", "cooldown_until", "paused_by_suppression"},  # our notes
+        "subscriptions": {
+            "user_id",
+            "instrument_id",
+            "armed",
+            "active_from",
+            "cooldown_until",
+            "paused_by_suppression",
+        },  # our notes
         "alerts": {"subscription_id", "outbox_id", "created_at"},
         "outbox": {
             "user_id",
