@@ -28,8 +28,9 @@ from benchmarks.shared.market import EXCHANGE, PRICE, START
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.alerts.backtest import backtest
-from coinwatch.alerts.rules import Rule, duration
+from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine
+from coinwatch.formatting import format_duration
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 from tests.support.month import expected
@@ -175,7 +176,7 @@ def measure(database: Database, title: str, asked: Asked, rounds: int) -> list[R
     engine = create_engine(database.url)
     rows = []
     for rule in RULES:
-        say(f"{title}: {rule.kind} {duration(rule.window_seconds) if rule.window_seconds else ''}")
+        say(f"{title}: {rule.kind} {format_duration(rule.window_seconds) if rule.window_seconds else ''}")
         spent = Spent()
         for number in range(rounds + 1):
             alerts, quotes = _round(engine, rule, asked, spent if number else Spent())
@@ -184,7 +185,7 @@ def measure(database: Database, title: str, asked: Asked, rounds: int) -> list[R
             {
                 "asked": title,
                 "kind": rule.kind,
-                "window": duration(rule.window_seconds) if rule.window_seconds else "-",
+                "window": format_duration(rule.window_seconds) if rule.window_seconds else "-",
                 "values": quotes,
                 "alerts": alerts,
                 "ours s": middle["ours"],

@@ -113,6 +113,15 @@ def format_count(number: int, noun: str) -> str:
     return _counted(number, noun)
 
 
+def plain_number(value: float) -> str:
+    """A number for programs: all its digits, without thousands separators or an exponent.
+
+    >>> [plain_number(value) for value in (105.0, 0.00000123, 1234567.89)]
+    ['105.0', '0.00000123', '1234567.89']
+    """
+    return f"{Decimal(repr(float(value))):f}"
+
+
 def _counted(number: float, noun: str) -> str:
     text = _without_trailing_zeros(f"{number:,.3f}")
     return f"{text} {noun}" if text == "1" else f"{text} {noun}s"

@@ -131,8 +131,8 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
         price.exchange: price.price for price in latest_prices(engine, datetime.now(UTC), "BTC") if price.quote == "USD"
     }
     assert prices == {"kraken": 106.0, "index": 106.0}
-    assert [message["Subject"] for message in mailbox.messages] == ["BTC +6.0 %: 106 USD on Kraken"]
-    assert "BTC/USD kraken 106.0 +6.00 %" in (tmp_path / "alerts.txt").read_text()
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC +6.00%: 106.00 USD on Kraken"]
+    assert "BTC/USD kraken 106.0 +6.00%" in (tmp_path / "alerts.txt").read_text()
 
 
 @pytest.mark.timeout(240)

@@ -136,4 +136,4 @@ def test_findings_make_their_check_red_with_the_sentence_and_no_other(
     assert str(run.state) == "failed"
     assert states(run) == {"stale": "success", "disagreement": "failed", "frozen": "success", "volume": "success"}
     said = [line for line in capfd.readouterr().out.splitlines() if "AirflowFailException" in line]
-    assert any("kraken BTC/USD at 100 (observed" in line and "are 18.2 % apart" in line for line in said)
+    assert any("kraken BTC/USD at 100.00 (observed" in line and "are 18.18% apart" in line for line in said)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
+from coinwatch.formatting import format_percent, plain_number
 
 BATCH = 10_000
 TAIL_BYTES = 4096
@@ -22,7 +23,7 @@ ALERT_ID = re.compile(rb"alert (\d+)$")
 def append_alerts(engine: Engine, path: Path) -> int:
     """Append all alerts that the file lacks; the number of lines written.
 
-    A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00 % since 100.0 (limit 5 % either) alert 17``.
+    A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00% since 100.0 (limit 5% either) alert 17``.
     Raises OSError when the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,10 +34,12 @@ def append_alerts(engine: Engine, path: Path) -> int:
             with transaction(engine) as connection:
                 rows = connection.execute(statement("alerts/alerts_after"), {"alert_id": last, "most": BATCH}).all()
             for row in rows:
-                limit = f"level {row.threshold:g}" if row.kind == "crosses" else f"limit {row.threshold:g} %"
+                limit = f"limit {format_percent(row.threshold, decimals=6)}"
+                if row.kind == "crosses":
+                    limit = f"level {plain_number(row.threshold)}"
                 line = (
-                    f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {row.price!r} "
-                    f"{row.change_percent:+.2f} % since {row.reference!r} ({limit} {row.direction}) "
+                    f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {plain_number(row.price)} "
+                    f"{row.change_percent:+.2f}% since {plain_number(row.reference)} ({limit} {row.direction}) "
                     f"alert {row.id}\n"
                 )
                 file.write(line.encode())

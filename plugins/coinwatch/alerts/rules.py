@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Literal, get_args
 
 from coinwatch.errors import InvalidRequest
+from coinwatch.formatting import format_duration, format_percent, format_price
 
 Kind = Literal["change_since_last", "change_over_window", "deviation_from_average", "crosses"]
 Metric = Literal["price", "volume_24h"]
@@ -22,7 +22,6 @@ LONGEST_WINDOW = {"change_over_window": timedelta(days=30), "deviation_from_aver
 DEFAULT_WINDOW_SECONDS = {"change_over_window": 3600, "deviation_from_average": 300}
 DEFAULT_DEVIATION_PERCENT = 2.0
 
-UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 MOVES = {"up": "rises by", "down": "falls by", "either": "moves by"}
 CROSSES = {"up": "rises to", "down": "falls to", "either": "crosses"}
 METRICS = {"price": "the price", "volume_24h": "the 24 h volume"}
@@ -32,7 +31,7 @@ METRICS = {"price": "the price", "volume_24h": "the 24 h volume"}
 class Rule:
     """When to tell somebody.
 
-    ``threshold`` is in percent (2.5 is 2.5 %), for ``crosses`` a level: quote currency for the price, base currency
+    ``threshold`` is in percent (2.5 is 2.5%), for ``crosses`` a level: quote currency for the price, base currency
     for the 24 h volume. ``window_seconds`` is 0 for kinds without a window. ``repeat`` False ends the rule with its
     first alert, ``expires_at`` (aware) ends it at that moment.
     """
@@ -70,31 +69,17 @@ def check_rule(rule: Rule, now: datetime) -> None:
 
 
 def describe(rule: Rule, quote: str, base: str) -> str:
-    """The condition as a half sentence: "the price rises by 5 % or more within 1 hour"."""
+    """The condition as a half sentence: "the price rises by 5% or more within 1 hour"."""
     what = METRICS[rule.metric]
     if rule.kind == "crosses":
         unit = quote if rule.metric == "price" else base
-        return f"{what} {CROSSES[rule.direction]} {level(rule.threshold)} {unit}"
-    amount = f"{what} {MOVES[rule.direction]} {rule.threshold:g} % or more"
+        return f"{what} {CROSSES[rule.direction]} {format_price(rule.threshold)} {unit}"
+    amount = f"{what} {MOVES[rule.direction]} {format_percent(rule.threshold, decimals=6)} or more"
     if rule.kind == "change_over_window":
-        return f"{amount} within {duration(rule.window_seconds)}"
+        return f"{amount} within {format_duration(rule.window_seconds)}"
     if rule.kind == "deviation_from_average":
-        return f"{amount} against the average of the last {duration(rule.window_seconds)}"
+        return f"{amount} against the average of the last {format_duration(rule.window_seconds)}"
     return f"{amount} from one value to the next"
-
-
-def level(value: float) -> str:
-    """A level in all its digits, at most ten of which matter: 70,000 and 0.00000123, never 1.23e-06."""
-    return f"{Decimal(f'{value:.10g}'):,f}"
-
-
-def duration(seconds: int) -> str:
-    """5 minutes, 1 hour, 1 day, 90 seconds."""
-    for unit, size in UNITS:
-        if seconds >= size and seconds % size == 0:
-            number = seconds // size
-            return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
-    return f"{seconds} seconds"
 
 
 def _check_threshold(rule: Rule) -> None:
@@ -113,5 +98,5 @@ def _check_window(rule: Rule) -> None:
         if rule.window_seconds:
             raise InvalidRequest("window_seconds", f"A rule of the kind {rule.kind} has no window.")
     elif not SHORTEST_WINDOW.total_seconds() <= rule.window_seconds <= longest.total_seconds():
-        bounds = f"{duration(int(SHORTEST_WINDOW.total_seconds()))} to {duration(int(longest.total_seconds()))}"
+        bounds = f"{format_duration(SHORTEST_WINDOW)} to {format_duration(longest)}"
         raise InvalidRequest("window_seconds", f"The window of this kind of rule is {bounds}.")

@@ -11,7 +11,7 @@ from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.formatting import format_price
+from coinwatch.formatting import format_amount, format_percent, format_price
 from coinwatch.prices.candles.series import CandleSeries, candles, holdings
 from coinwatch.prices.candles.time_grid import time_zone
 from coinwatch.prices.history import as_of as moments
@@ -72,7 +72,7 @@ def show_candles(
     columns = {
         "opened": lambda record: f"{record['opened_at'].astimezone(zone):%Y-%m-%d %H:%M}",
         **{name: _price_of(name) for name in PRICES},
-        "volume": lambda record: None if record["volume"] is None else f"{record['volume']:,.4f}",
+        "volume": lambda record: None if record["volume"] is None else format_amount(record["volume"]),
         "source": lambda record: record["source"],
         "": lambda record: "" if record["complete"] else "not over yet",
     }
@@ -125,7 +125,7 @@ def compare(
         "price": lambda row: format_price(row.price),
         "in": lambda row: row.quote,
         "from median": lambda row: percent(row.deviation_percent),
-        "spread": lambda row: None if row.spread_percent is None else f"{row.spread_percent:.3f} %",
+        "spread": lambda row: None if row.spread_percent is None else format_percent(row.spread_percent, decimals=3),
         "observed": lambda row: ago(row.observed_at, when),
         "": _remark,
     }

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from coinwatch.formatting import format_age, format_percent, format_timestamp
+
 SECONDS_BETWEEN_LINES = 10.0
 WIDEST = 10_000
 
@@ -65,14 +67,8 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """``12 s ago``, ``3 min ago``, ``5 h ago``, ``2 d ago``; ``never`` for None."""
-    if moment is None:
-        return "never"
-    seconds = max(0.0, (now - moment).total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    """``3 min ago``; ``never`` for None."""
+    return "never" if moment is None else format_age(now - moment)
 
 
 def byte_size(count: float) -> str:
@@ -85,15 +81,15 @@ def byte_size(count: float) -> str:
 
 
 def percent(value: float | None) -> str | None:
-    """``+1.25 %``; None stays None."""
-    return None if value is None else f"{value:+.2f} %"
+    """``+1.25%``; None stays None."""
+    return None if value is None else format_percent(value, signed=True)
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return format_timestamp(value)
     return str(value)
 
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.cli.output import AsJson, ago, percent, show_json, show_table
 from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.mail.formatting import format_price
+from coinwatch.formatting import format_price
 from coinwatch.prices.history.latest import LatestPrice, latest_prices, price_history
 
 app = typer.Typer()
@@ -68,4 +68,4 @@ def history(
 
 
 def _change(row: LatestPrice) -> str | None:
-    return None if row.change_24h_percent is None else f"{row.change_24h_percent:+.2f} %"
+    return percent(row.change_24h_percent)

@@ -11,11 +11,11 @@ import typer
 from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.backtest import backtest as try_rule
 from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metric, Rule, describe
-from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.cli.output import AsJson, percent, show_json, show_table
 from coinwatch.cli.parsing import duration, moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.mail.formatting import format_price
+from coinwatch.formatting import format_price
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDEST_PICTURE = 60
@@ -96,7 +96,7 @@ def backtest(
         "value": lambda alert: format_price(alert.price),
         "against": lambda alert: format_price(alert.reference),
         "of (UTC)": lambda alert: alert.reference_at,
-        "change": lambda alert: f"{alert.change_percent:+.2f} %",
+        "change": lambda alert: percent(alert.change_percent),
     }
     listed = found.alerts[-most:] if most else found.alerts
     show_table(listed, columns, right=("value", "against", "change"), empty="It would have told you nothing.")

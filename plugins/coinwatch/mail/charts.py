@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import Metric
 from coinwatch.database import transaction
-from coinwatch.mail.formatting import format_price
+from coinwatch.formatting import format_price
 from coinwatch.prices.history.downsampling import Point, Span, read_points
 
 DAY = timedelta(hours=24)

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from coinwatch.alerts.rules import level
 from coinwatch.errors import PermanentEmailError
+from coinwatch.formatting import format_count, format_percent, format_price
 from coinwatch.mail.formatting import (
-    count,
-    format_change,
-    format_price,
     local,
     news,
     place,
     reference_name,
     rule_in_words,
     short_local,
-    short_price,
     unit,
     zone_named,
 )
@@ -98,7 +94,7 @@ def _digest(payload: Mapping[str, Any]) -> Content:
     values = {
         "preview": _preview(ranked[1:]) if len(ranked) > 1 else _compared(shown[0]),
         "period": period,
-        "number": count(len(ranked), "alert"),
+        "number": format_count(len(ranked), "alert"),
         "coins": [(name, list(alerts)) for name, alerts in groupby(by_coin, lambda alert: alert["coin_name"])],
         "more": len(ranked) - len(shown),
         "largest": shown[0],
@@ -133,9 +129,9 @@ def _shown(alert: Mapping[str, Any], zone: Any) -> dict[str, Any]:
         "place": place(alert),
         "price": format_price(alert["price"]),
         "reference": format_price(alert["reference"]),
-        "level": level(alert["threshold"]) if alert["kind"] == "crosses" else None,
+        "level": format_price(alert["threshold"]) if alert["kind"] == "crosses" else None,
         "unit": unit(alert),
-        "change": format_change(alert["change_percent"]),
+        "change": format_percent(alert["change_percent"], signed=True),
         "news": news(alert),
         "compared_with": reference_name(alert),
         "rises": alert["change_percent"] > 0,
@@ -152,7 +148,7 @@ def _importance(alert: Mapping[str, Any]) -> tuple[float, str]:
 
 
 def _headline(alert: Mapping[str, Any]) -> str:
-    return f"{_named(alert)}: {short_price(alert['price'])} {unit(alert)} on {place(alert)}"
+    return f"{_named(alert)}: {format_price(alert['price'])} {unit(alert)} on {place(alert)}"
 
 
 def _named(alert: Mapping[str, Any]) -> str:
@@ -160,7 +156,7 @@ def _named(alert: Mapping[str, Any]) -> str:
 
 
 def _and_more(number: int) -> str:
-    return f", and {count(number, 'more alert')}" if number else ""
+    return f", and {format_count(number, 'more alert')}" if number else ""
 
 
 def _preview(alerts: list[Mapping[str, Any]]) -> str:

@@ -7,69 +7,46 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from coinwatch.alerts.rules import UNITS, Rule, describe, level
+from coinwatch.alerts.rules import Rule, describe
+from coinwatch.formatting import format_duration, format_percent, format_price, format_timestamp
 
-SHORT_UNITS = {"day": "day", "hour": "h", "minute": "min", "second": "s"}
 TEXT_WIDTH = 72
 
 
-def format_price(price: float) -> str:
-    """A price with six significant digits or two decimals, whichever tells more: 68,923.67 or 0.00001234."""
-    if price >= 1000:
-        return f"{price:,.2f}"
-    return f"{Decimal(f'{price:.6g}'):f}"
-
-
-def short_price(price: float) -> str:
-    """A price for a subject: without decimals from a thousand on, else four significant digits: 68,923 or 2.363."""
-    if price >= 1000:
-        return f"{price:,.0f}"
-    return f"{Decimal(f'{price:.4g}'):f}"
-
-
-def format_change(percent: float, decimals: int = 2) -> str:
-    """+5.23 %; one that would be +0.00 % keeps its first digit: -0.0004 %."""
-    if percent and abs(percent) < 0.5 * 10**-decimals:
-        return f"{Decimal(f'{percent:.1g}'):+f} %"
-    return f"{percent:+,.{decimals}f} %"
-
-
 def short_change(alert: Mapping[str, Any]) -> str:
-    """+5.2 %; two decimals below one percent, and never fewer than the rule has: past 1.24 % is not +1.2 %."""
-    percent, asked = alert["change_percent"], 0
+    """A change with as many decimals as its threshold, so that it never reads as less: past 1.245% is not +1.24%."""
+    decimals = 0
     if alert["kind"] != "crosses":
-        asked = max(0, -int(Decimal(f"{alert['threshold']:.10g}").as_tuple().exponent))
-    return format_change(percent, max(1 if abs(percent) >= 1 else 2, asked))
-
-
-def short_duration(seconds: int) -> str:
-    """10 min, 1 h, 7 days, 90 s."""
-    unit, size = next((unit, size) for unit, size in UNITS if seconds % size == 0 and (seconds >= size or size == 1))
-    number = seconds // size
-    return f"{number} {SHORT_UNITS[unit]}{'s' if unit == 'day' and number > 1 else ''}"
+        decimals = max(0, -int(Decimal(f"{alert['threshold']:.10g}").as_tuple().exponent))
+    return format_percent(alert["change_percent"], signed=True, decimals=max(2, decimals))
 
 
 def news(alert: Mapping[str, Any]) -> str:
-    """What happened: "+5.2 % in 10 min", "rose past 70,000", "fell to 70,000", "24 h volume -60.0 %"."""
+    """What happened: "+5.20% in 10 minutes", "rose past 70,000", "fell to 70,000", "24 h volume -60.00%"."""
     what = "24 h volume " if alert["metric"] == "volume_24h" else ""
     if alert["kind"] == "crosses":
         where = "to" if alert["price"] == alert["threshold"] else "past"
-        return f"{what}{'rose' if alert['change_percent'] > 0 else 'fell'} {where} {level(alert['threshold'])}"
+        return f"{what}{'rose' if alert['change_percent'] > 0 else 'fell'} {where} {format_price(alert['threshold'])}"
     change = f"{what}{short_change(alert)}"
     if alert["kind"] == "change_over_window":
-        return f"{change} in {short_duration(alert['window_seconds'])}"
+        return f"{change} in {format_duration(alert['window_seconds'])}"
     if alert["kind"] == "deviation_from_average":
-        return f"{change} against its {short_duration(alert['window_seconds'])} average"
+        return f"{change} against its {_average(alert)}"
     return change
 
 
 def reference_name(alert: Mapping[str, Any]) -> str:
-    """What the value is compared with: "10 min before", "5 min average", "Value before"."""
+    """What the value is compared with: "10 minutes before", "5-minute average", "Value before"."""
     if alert["kind"] == "change_over_window":
-        return f"{short_duration(alert['window_seconds'])} before"
+        return f"{format_duration(alert['window_seconds'])} before"
     if alert["kind"] == "deviation_from_average":
-        return f"{short_duration(alert['window_seconds'])} average"
+        return _average(alert)
     return "Value before"
+
+
+def _average(alert: Mapping[str, Any]) -> str:
+    """5-minute average."""
+    return f"{format_duration(alert['window_seconds']).removesuffix('s').replace(' ', '-')} average"
 
 
 def place(alert: Mapping[str, Any]) -> str:
@@ -89,11 +66,6 @@ def rule_in_words(alert: Mapping[str, Any]) -> str:
     return describe(rule, alert["quote"], alert["base"])
 
 
-def count(number: int, what: str) -> str:
-    """1 alert, 2 alerts, 1,000 alerts."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def zone_named(name: str) -> ZoneInfo:
     """The reader's zone; UTC where this machine does not know it."""
     try:
@@ -103,8 +75,8 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 def local(moment: str | None, zone: ZoneInfo) -> str:
-    """01 Mar 2026, 13:01:00 CET; nothing for None."""
-    return datetime.fromisoformat(moment).astimezone(zone).strftime("%d %b %Y, %H:%M:%S %Z") if moment else ""
+    """2026-03-01 13:01:00 CET; nothing for None."""
+    return format_timestamp(datetime.fromisoformat(moment), zone) if moment else ""
 
 
 def short_local(moment: str, zone: ZoneInfo) -> str:

@@ -16,9 +16,10 @@ from markupsafe import escape
 
 from coinwatch.alerts.rules import Metric
 from coinwatch.errors import ConfigurationError
+from coinwatch.formatting import format_price
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.content import CHART, CLOSES, CONFIRM, MANAGE, OPENS, UNSUBSCRIBE, content_of, slot
-from coinwatch.mail.formatting import format_price, place, unit, wrapped
+from coinwatch.mail.formatting import place, unit, wrapped
 from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
 from coinwatch.mail.mime import Picture, assemble, mailbox, unstructured
 from coinwatch.settings import Settings

@@ -32,8 +32,9 @@ from coinwatch.errors import (
     PermanentEmailError,
     TemporaryEmailError,
 )
+from coinwatch.formatting import format_price
 from coinwatch.mail.delivery import MOST_ATTEMPTS, retry_pause
-from coinwatch.mail.formatting import format_price, news, place, unit
+from coinwatch.mail.formatting import news, place, unit
 from coinwatch.notifications.claims import Claimed, Claims, Wait
 from coinwatch.settings import Settings
 

@@ -36,7 +36,7 @@ from coinwatch.web.pages import subscribe as subscribing
 
 DESCRIPTION = (
     "Prices as coinwatch recorded them, and mails when they move. Times are UTC, percentages are percent "
-    "(2.5 is 2.5 %), prices are in the quote currency. Errors are `{error, message, fields}`."
+    "(2.5 is 2.5%), prices are in the quote currency. Errors are `{error, message, fields}`."
 )
 
 

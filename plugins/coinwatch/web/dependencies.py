@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
-from coinwatch.alerts.rules import duration
+from coinwatch.formatting import format_age, format_duration, format_timestamp
 from coinwatch.settings import Settings
 from coinwatch.web import formatting as wording
 from coinwatch.web.middleware.access import Visitor
@@ -72,10 +72,10 @@ def templates() -> jinja2.Environment:
         change=wording.change,
         spread=wording.spread,
         amount=wording.amount,
-        age=wording.age,
+        age=format_age,
         day_and_time=wording.day_and_time,
-        duration=duration,
-        utc=wording.utc,
+        duration=format_duration,
+        utc=format_timestamp,
         local=wording.local,
         iso=wording.iso,
     )

@@ -99,13 +99,13 @@ def test_a_change_over_a_window_is_against_the_last_value_at_or_before_its_start
 def test_a_standing_condition_tells_once_until_it_was_false(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 5, "up", window_seconds=60))
     feed(catalog, dict(enumerate([100, 106, 113, 120, 121, 130, 138], 0)))
-    assert minutes(fired(catalog, rule)) == [1, 5], "120 to 121 is less than 5 %"
+    assert minutes(fired(catalog, rule)) == [1, 5], "120 to 121 is less than 5%"
 
 
 def test_the_average_leaves_the_new_value_out(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300))
     feed(catalog, {0: 100, 1: 100, 2: 100, 3: 100, 4: 102})
-    assert minutes(fired(catalog, rule)) == [4], "with 102 in the mean it would be 1.6 %"
+    assert minutes(fired(catalog, rule)) == [4], "with 102 in the mean it would be 1.6%"
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def test_a_whole_cycle_without_airflow(
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
     assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
     assert "1 sent" in coinwatch("deliver-mail").stdout
-    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.0 %: 95 USD on Kraken"]
-    assert "-5.00 %" in (tmp_path / "alerts.txt").read_text()
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00%: 95.00 USD on Kraken"]
+    assert "-5.00%" in (tmp_path / "alerts.txt").read_text()
     prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
     assert {(price["exchange"], price["price"]) for price in prices} >= {("kraken", 95.0), ("index", 95.0)}
     history = coinwatch("history", "BTC", "--exchange", "kraken")
@@ -111,7 +111,7 @@ def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
     assert "Paused subscription" in coinwatch("pause", str(made["id"])).stdout
     shown = coinwatch("person", "show", "Ada@example.org").stdout
     assert "Time zone: UTC; quiet hours: none; digest: none" in shown
-    assert "BTC/USD at index: the price moves by 5 % or more from one value to the next" in shown
+    assert "BTC/USD at index: the price moves by 5% or more from one value to the next" in shown
     assert "paused" in shown
     assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
     mine = json.loads(coinwatch("person", "export", "ada@example.org").stdout)

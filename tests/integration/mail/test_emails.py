@@ -153,23 +153,23 @@ def unsubscribes(message: EmailMessage, settings: Settings) -> list[int]:
 
 def test_an_alert_says_everything_in_the_readers_time(send: Callable[..., EmailMessage], settings: Settings) -> None:
     message = send("alerts", {**TELLING, "alerts": [ALERT]})
-    assert message["Subject"] == "BTC +5.5 % in 10 min: 105.5 USD on Kraken"
+    assert message["Subject"] == "BTC +5.50% in 10 minutes: 105.50 USD on Kraken"
     assert unsubscribes(message, settings) == [7]
     for kind in ("plain", "html"):
         for needed in (
             "Bitcoin (BTC/USD) on Kraken",
-            "105.5 USD",
-            "01 Mar 2026, 15:30:00 +0330",
-            "10 min before",
-            "100 USD",
-            "01 Mar 2026, 15:20:00 +0330",
-            "+5.50 %",
-            "100 to 106 USD",
+            "105.50 USD",
+            "2026-03-01 15:30:00 +0330",
+            "10 minutes before",
+            "100.00 USD",
+            "2026-03-01 15:20:00 +0330",
+            "+5.50%",
+            "100.00 to 106.00 USD",
             "Times are in Asia/Tehran.",
         ):
             assert needed in content(message, kind)
-        assert "the price moves by 5 % or more within 10 minutes" in " ".join(content(message, kind).split())
-    alt = "BTC/USD on Kraken over the last 24 hours: lowest 100, highest 106, now 105.5 USD"
+        assert "the price moves by 5% or more within 10 minutes" in " ".join(content(message, kind).split())
+    alt = "BTC/USD on Kraken over the last 24 hours: lowest 100.00, highest 106.00, now 105.50 USD"
     assert f'alt="{alt}"' in content(message, "html")
 
 
@@ -179,7 +179,7 @@ def test_several_alerts_come_in_one_mail_with_the_largest_first(
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     late = {**eth, "subscription_id": 9, "late": True, "change_percent": 90.0}
     message = send("alerts", {**TELLING, "held": "quiet", "limit_reached": 50, "alerts": [eth, late, ALERT]})
-    assert message["Subject"] == "BTC +5.5 % in 10 min: 105.5 USD on Kraken, and 1 more alert"
+    assert message["Subject"] == "BTC +5.50% in 10 minutes: 105.50 USD on Kraken, and 1 more alert"
     assert unsubscribes(message, settings) == [7, 8, 9]
     for kind in ("plain", "html"):
         part = " ".join(content(message, kind).split())
@@ -193,7 +193,7 @@ def test_of_two_hundred_alerts_the_thirty_largest_are_shown(
 ) -> None:
     alerts = [{**ALERT, "subscription_id": 10_000_000 + 7 * n, "change_percent": 5 + n / 10} for n in range(200)]
     message = send("alerts", {**TELLING, "held": "cap", "alerts": alerts})
-    assert message["Subject"] == "BTC +24.9 % in 10 min: 105.5 USD on Kraken, and 199 more alerts"
+    assert message["Subject"] == "BTC +24.90% in 10 minutes: 105.50 USD on Kraken, and 199 more alerts"
     text, html = content(message, "plain"), content(message, "html")
     for part in (text, html):
         assert part.count("Bitcoin (BTC/USD)") == 30
@@ -208,19 +208,19 @@ def test_a_digest_is_grouped_by_coin(send: Callable[..., EmailMessage], settings
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     fall = {**ALERT, "change_percent": -3.0, "observed_at": "2026-03-01T02:00:00+00:00"}
     message = send("digest", {**TELLING, "held": "digest", "period": "daily", "alerts": [eth, ALERT, fall]})
-    assert message["Subject"] == "Your day: BTC +5.5 % in 10 min, and 2 more alerts"
+    assert message["Subject"] == "Your day: BTC +5.50% in 10 minutes, and 2 more alerts"
     assert unsubscribes(message, settings) == [7, 8]
     text = content(message, "plain")
     assert (
-        text.index("Sun 01 Mar, 05:30 +0330  -3.0 %")
-        < text.index("Sun 01 Mar, 15:30 +0330  +5.5 %")
+        text.index("Sun 01 Mar, 05:30 +0330  -3.00%")
+        < text.index("Sun 01 Mar, 15:30 +0330  +5.50%")
         < text.index("Ethereum")
     )
     html = content(message, "html")
     assert html.count("<h2>") == 2
     assert "cid:chart." in html
     weekly = send("digest", {**TELLING, "period": "weekly", "alerts": [fall]})
-    assert weekly["Subject"] == "Your week: BTC -3.0 % in 10 min"
+    assert weekly["Subject"] == "Your week: BTC -3.00% in 10 minutes"
 
 
 @pytest.mark.parametrize(
@@ -276,9 +276,9 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
     [message] = mailbox.messages
     check_wire(mailbox.raw[0])
     assert message["Subject"].startswith("BTC ")
-    assert message["Subject"].endswith("105.5 USD on Kraken, and 3 more alerts")
+    assert message["Subject"].endswith("105.50 USD on Kraken, and 3 more alerts")
     text = content(message, "plain")
-    for needed in ("+5.5 % in 10 min", "+5.5 % against its 5 min average", "rose past 104", "Kraken: +5.5 %"):
+    for needed in ("+5.50% in 10 minutes", "+5.50% against its 5-minute average", "rose past 104.00", "Kraken: +5.50%"):
         assert needed in text
     for compared in ("10 min before   100 USD", "5 min average   100 USD", "Value before    100 USD"):
         assert compared in text
@@ -305,7 +305,7 @@ def test_what_is_held_says_why(
     check_wire(mailbox.raw[0])
     for kind in ("plain", "html"):
         assert said in content(mailbox.messages[0], kind)
-        assert "105.5 USD" in content(mailbox.messages[0], kind)
+        assert "105.50 USD" in content(mailbox.messages[0], kind)
 
 
 def test_a_picture_is_drawn_once_for_everybody(catalog: sa.Engine) -> None:

@@ -118,7 +118,7 @@ def test_an_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hoo
         assert deliver(catalog, settings).sent == 1
         assert {message["To"] for message in mailbox.messages} == {ADA, "bob@example.org"}
     [received] = hook.received
-    assert received["title"] == "BTC +5.5 %: 105.5 USD on Kraken, 2026-03-01 12:01 UTC"
+    assert received["title"] == "BTC +5.50%: 105.50 USD on Kraken, 2026-03-01 12:01 UTC"
     assert "coinwatch.test" not in received["message"], "whoever reads the channel could use a signed link"
     [row] = rows(catalog)
     assert (row.status, row.sent_at, row.recipient) == ("sent", at(1), ADA)

@@ -35,7 +35,7 @@ def test_a_changed_rule_judges_only_what_comes_armed_and_rested(catalog: sa.Engi
     me = person(catalog).id
     rule = Rule("change_over_window", 4.0, "up", "price", 60, 0, False)
     changed = changes.change_rule(catalog, me, number, rule, at(2.5))
-    assert changed.condition == "the price rises by 4 % or more within 1 minute"
+    assert changed.condition == "the price rises by 4% or more within 1 minute"
     feed(catalog, 133, 146, first=3)
     assert told(catalog) == [3, 1]
     assert changes.own_subscription(catalog, me, number).status == "ended"
@@ -48,7 +48,7 @@ def test_a_changed_rule_judges_only_what_comes_armed_and_rested(catalog: sa.Engi
 def test_a_rule_that_the_person_has_already_is_refused(catalog: sa.Engine) -> None:
     first, second = add(catalog), add(catalog, threshold=6.0)
     me = person(catalog).id
-    with pytest.raises(AlreadyExists, match=f"moves by 5 % or more from one value to the next: number {first}"):
+    with pytest.raises(AlreadyExists, match=f"moves by 5% or more from one value to the next: number {first}"):
         changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))
     unsubscribe(catalog, first)
     changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))

@@ -17,7 +17,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from coinwatch.database import create_engine
-from coinwatch.mail.formatting import format_price
+from coinwatch.formatting import format_price
 from tests.support.faults.cycle import Order, run_cycles
 from tests.support.faults.mail_server import FarEnd, Taken
 from tests.support.faults.scenario import Told, alerts_of

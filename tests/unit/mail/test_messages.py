@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT
 from coinwatch.errors import ConfigurationError, InvalidRequest, PermanentEmailError
+from coinwatch.formatting import format_price
 from coinwatch.mail.charts import Chart
-from coinwatch.mail.formatting import format_price, news
+from coinwatch.mail.formatting import news
 from coinwatch.mail.links import confirmation_link, read_confirmation, read_manage, read_unsubscribe, unsubscribe_link
 from coinwatch.mail.messages import Writer
 from coinwatch.mail.smtp import MailServer, parse_smtp_url
@@ -156,17 +157,17 @@ def test_wrong_smtp_urls_are_named_without_their_password(url: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "subject"),
     [
-        ({"kind": "change_over_window", "window_seconds": 600}, "BTC +5.0 % in 10 min: 105 USD on Kraken"),
+        ({"kind": "change_over_window", "window_seconds": 600}, "BTC +5.00% in 10 minutes: 105.00 USD on Kraken"),
         (
             {"kind": "deviation_from_average", "window_seconds": 300},
-            "BTC +5.0 % against its 5 min average: 105 USD on Kraken",
+            "BTC +5.00% against its 5-minute average: 105.00 USD on Kraken",
         ),
         (
             {"kind": "change_over_window", "window_seconds": 600, "price": 68923.4, "change_percent": 5.2},
-            "BTC +5.2 % in 10 min: 68,923 USD on Kraken",
+            "BTC +5.20% in 10 minutes: 68,923.40 USD on Kraken",
         ),
-        ({"kind": "crosses", "threshold": 104.0}, "BTC rose past 104: 105 USD on Kraken"),
-        ({"kind": "crosses", "threshold": 105.0}, "BTC rose to 105: 105 USD on Kraken"),
+        ({"kind": "crosses", "threshold": 104.0}, "BTC rose past 104.00: 105.00 USD on Kraken"),
+        ({"kind": "crosses", "threshold": 105.0}, "BTC rose to 105.00: 105.00 USD on Kraken"),
         (
             {"kind": "crosses", "threshold": 1.23e-6, "price": 1.2e-6, "change_percent": -3.0},
             "BTC fell past 0.00000123: 0.0000012 USD on Kraken",
@@ -175,9 +176,9 @@ def test_wrong_smtp_urls_are_named_without_their_password(url: str) -> None:
             {"kind": "crosses", "threshold": 1e12, "price": 1.1e12},
             "BTC rose past 1,000,000,000,000: 1,100,000,000,000 USD on Kraken",
         ),
-        ({"threshold": 1.24, "change_percent": 1.2402}, "BTC +1.24 %: 105 USD on Kraken"),
-        ({"exchange": "index"}, "BTC +5.0 %: 105 USD on all exchanges (median)"),
-        ({"metric": "volume_24h", "change_percent": -60.0}, "BTC 24 h volume -60.0 %: 105 BTC on Kraken"),
+        ({"threshold": 1.24, "change_percent": 1.2402}, "BTC +1.24%: 105.00 USD on Kraken"),
+        ({"exchange": "index"}, "BTC +5.00%: 105.00 USD on all exchanges (median)"),
+        ({"metric": "volume_24h", "change_percent": -60.0}, "BTC 24 h volume -60.00%: 105.00 BTC on Kraken"),
     ],
 )
 def test_the_subject_says_the_news(changes: dict[str, Any], subject: str) -> None:
@@ -187,19 +188,19 @@ def test_the_subject_says_the_news(changes: dict[str, Any], subject: str) -> Non
 @given(st.decimals(str(LOWEST_PERCENT), str(HIGHEST_PERCENT), places=3), st.floats(1, 3), st.sampled_from([1, -1]))
 def test_no_mail_tells_of_less_than_was_asked_for(threshold: Decimal, times: float, sign: int) -> None:
     told = {**ALERT, "threshold": float(threshold), "change_percent": sign * float(threshold) * times}
-    assert abs(Decimal(news(told).removesuffix(" %").replace(",", ""))) >= threshold
+    assert abs(Decimal(news(told).removesuffix("%").replace(",", ""))) >= threshold
 
 
 def test_a_change_too_small_for_two_decimals_is_not_said_to_be_none() -> None:
     text = build(kind="crosses", threshold=105.0, change_percent=-0.00042).get_body(("plain",)).get_content()
-    assert re.search(r"Change +-0\.0004 %", text)
+    assert re.search(r"Change +-0\.0004%", text)
 
 
 @pytest.mark.parametrize(
     ("kind", "seconds", "line"),
     [
-        ("deviation_from_average", 900, "15 min average  100 USD"),
-        ("change_over_window", 30 * 86400, "30 days before  100 USD"),
+        ("deviation_from_average", 900, "15-minute average 100.00 USD"),
+        ("change_over_window", 30 * 86400, "30 days before  100.00 USD"),
     ],
 )
 def test_names_and_values_stand_apart(kind: str, seconds: int, line: str) -> None:
@@ -208,7 +209,7 @@ def test_names_and_values_stand_apart(kind: str, seconds: int, line: str) -> Non
 
 def test_what_was_missed_stands_below_the_news() -> None:
     message = parsed("alerts", {"timezone": "UTC", "alerts": [{**ALERT, "late": True, "change_percent": 50.0}, ALERT]})
-    assert message["Subject"] == "BTC +5.0 %: 105 USD on Kraken"
+    assert message["Subject"] == "BTC +5.00%: 105.00 USD on Kraken"
     for part in message.iter_parts():
         assert "stood still you missed" in part.get_content()
 
@@ -217,7 +218,7 @@ def test_the_hour_that_comes_twice_is_told_apart() -> None:
     """New York sets its clocks back from 02:00 to 01:00."""
     twice = [{**ALERT, "observed_at": f"2026-11-01T0{hour}:30:00+00:00", "late": True} for hour in (5, 6)]
     message = parsed("alerts", {"timezone": "America/New_York", "alerts": twice})
-    assert message["Subject"] == "Missed: BTC +5.0 %, and 1 more alert"
+    assert message["Subject"] == "Missed: BTC +5.00%, and 1 more alert"
     for part in message.iter_parts():
         assert "Sun 01 Nov, 01:30 EDT" in part.get_content()
         assert "Sun 01 Nov, 01:30 EST" in part.get_content()
@@ -229,7 +230,7 @@ def test_the_end_of_a_rule_is_told_in_words() -> None:
     text = message.get_body(("plain",))
     assert text is not None
     words = " ".join(text.get_content().split())
-    assert "the price moves by 5 % or more from one value to the next" in words
+    assert "the price moves by 5% or more from one value to the next" in words
 
 
 PEOPLE = st.lists(

@@ -246,7 +246,7 @@ def test_what_each_button_is_for_is_heard_too(
     lively(engine)
     link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
     with opened(browser, link) as page:
-        name = "Pause the alert for Bitcoin: the price moves by 5 % or more within 1 hour"
+        name = "Pause the alert for Bitcoin: the price moves by 5% or more within 1 hour"
         expect(page.get_by_role("button", name=name)).to_have_count(1)
         for field in ("Your time zone", "Quiet from", "until", "Mails"):
             expect(page.get_by_label(field)).to_be_visible()

@@ -67,7 +67,7 @@ def test_the_form_says_how_often_and_keeps_all_that_was_typed(client: TestClient
     assert f"In the last 30 days this would have alerted you {len(past.alerts)} times, about 2 a week." in words(
         page.text
     )
-    assert "110.00 from 100.00 ▲ +10.00 %" in words(page.text)
+    assert "110.00 from 100.00 ▲ +10.00%" in words(page.text)
     assert page.text.count('<circle class="mark"') == len(past.alerts)
     assert len(re.findall(r"<tr><td><time", page.text)) == 5
     assert 'value="7,5 %"' in page.text
@@ -178,7 +178,7 @@ def test_the_api_tells_the_same_as_the_library(client: TestClient, engine: sa.En
     assert told["alerts"] == len(past.alerts) > 2
     assert told["newest"][0]["observed_at"] == past.alerts[-1].observed_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert told["newest"][0]["change_percent"] == pytest.approx(-100 / 11)
-    assert told["condition"] == "the price falls by 8 % or more within 3 hours"
+    assert told["condition"] == "the price falls by 8% or more within 3 hours"
     assert told["per_week"] == past.per_week == pytest.approx(len(past.alerts) / 2, rel=0.02)
     assert told["values"] == past.quotes
 

@@ -31,7 +31,7 @@ def row(page: str, instrument: str) -> str:
 def test_latest_prices_show_price_currency_change_spread_and_age(client: TestClient) -> None:
     page = client.get("/").text
     assert "43,219.45 USD" in row(page, "coinbase:BTC/USD")
-    assert "▲ +1.82 %" in row(page, "coinbase:BTC/USD")
+    assert "▲ +1.82%" in row(page, "coinbase:BTC/USD")
     assert "8.64" in row(page, "coinbase:BTC/USD")
     assert "12 s ago" in row(page, "coinbase:BTC/USD")
     assert "0.5235 USD" in row(page, "index:XRP/USD")

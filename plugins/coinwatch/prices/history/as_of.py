@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.formatting import format_duration, format_timestamp
 from coinwatch.prices.candles.time_grid import check_moment
 from coinwatch.prices.catalog import DOLLAR_LIKE, INDEX, find_instrument
 from coinwatch.prices.history.downsampling import Kind
@@ -114,8 +115,8 @@ def price_at(
         told = _last_prices(connection, [instrument.instrument_id], moment, tolerance)
     if not told:
         raise NotFound(
-            f"No price of {instrument.pair} at {instrument.exchange} is known of {_shown(moment)} or the"
-            f" {_spoken(tolerance)} before it."
+            f"No price of {instrument.pair} at {instrument.exchange} is known of {format_timestamp(moment)} or the"
+            f" {format_duration(tolerance)} before it."
         )
     found = told[0]
     age = (moment - found.observed_at).total_seconds()
@@ -205,14 +206,3 @@ def _exchange_price(
         simulated=place.simulated,
         kind=row.kind,
     )
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _spoken(tolerance: timedelta) -> str:
-    seconds = tolerance.total_seconds()
-    units = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-    size, unit = next(choice for choice in units if seconds >= choice[0])
-    return unit if seconds == size else f"{seconds / size:g} {unit}s"

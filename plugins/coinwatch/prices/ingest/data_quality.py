@@ -15,6 +15,7 @@ from sqlalchemy import Engine, Row
 
 from coinwatch.database import statement, transaction
 from coinwatch.exchanges.registry import open_exchange
+from coinwatch.formatting import format_age, format_amount, format_duration, format_percent, format_price
 from coinwatch.prices.ingest.collection import EARLY
 from coinwatch.settings import Settings
 
@@ -67,9 +68,9 @@ def disagreeing_exchanges(engine: Engine, settings: Settings, now: datetime) -> 
             sentences.append(_apart(rows, now))
             continue
         sentences += [
-            f"{row.exchange} {row.pair}: {_amount(row.price)} is {abs(row.percent):.1f} % "
-            f"{'above' if row.percent > 0 else 'below'} the median {_amount(row.median)} of {row.prices} exchanges "
-            f"(observed {_moment(row.observed_at, now)})."
+            f"{row.exchange} {row.pair}: {format_price(row.price)} is {format_percent(abs(row.percent))} "
+            f"{'above' if row.percent > 0 else 'below'} the median {format_price(row.median)} of {row.prices} "
+            f"exchanges (observed {_moment(row.observed_at, now)})."
             for row in rows
         ]
     return sentences
@@ -88,9 +89,9 @@ def frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str
         "moved_percent": MOVED_PERCENT,
     }
     return [
-        f"{row.exchange} {row.pair}: {_amount(row.price)} in all {row.quotes} quotes of the last {minutes:g} min "
-        f"(last observed {_moment(row.last_at, now)}), while {row.others} other{'s' if row.others > 1 else ''} moved "
-        f"by {row.moved_percent:.2f} %."
+        f"{row.exchange} {row.pair}: {format_price(row.price)} in all {row.quotes} quotes of the last "
+        f"{format_duration(minutes * 60)} (last observed {_moment(row.last_at, now)}), while {row.others} other{'s' if row.others > 1 else ''} moved "
+        f"by {format_percent(row.moved_percent)}."
         for row in _rows(engine, "prices/ingest/data_quality/frozen", parameters)
     ]
 
@@ -100,7 +101,7 @@ def vanished_volumes(engine: Engine, settings: Settings, now: datetime) -> list[
     return [
         f"{row.exchange} {row.pair}: the 24 h volume is {'missing' if row.volume_24h is None else 'zero'} "
         f"(observed {_moment(row.observed_at, now)}); at {_moment(row.before_at, now)} it was "
-        f"{_amount(row.before)} {row.base}."
+        f"{format_amount(row.before)} {row.base}."
         for row in _rows(engine, "prices/ingest/data_quality/volume", {"since": now - VOLUME_SINCE, "now": now})
     ]
 
@@ -131,7 +132,7 @@ def _due_every(settings: Settings, exchange: str) -> timedelta:
 def _stale_sentences(exchange: str, stale: Sequence[Row[Any]], due_every: timedelta, now: datetime) -> list[str]:
     if not stale:
         return []
-    due = f"one is due every {due_every.total_seconds() / 60:g} min"
+    due = f"one is due every {format_duration(due_every)}"
     if len(stale) == stale[0].watched:
         newest = max((row.observed_at for row in stale if row.observed_at), default=None)
         error = f" The last error was: {stale[0].last_error}" if stale[0].failures else ""
@@ -143,23 +144,18 @@ def _stale_sentences(exchange: str, stale: Sequence[Row[Any]], due_every: timede
 def _since(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return "so far"
-    minutes = (now - moment).total_seconds() / 60
-    age = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
-    return f"since {_moment(moment, now)} ({age} ago)"
+    return f"since {_moment(moment, now)} ({format_age(now - moment)})"
 
 
 def _apart(rows: Sequence[Row[Any]], now: datetime) -> str:
     first, second = rows
     low, high = sorted((first.price, second.price))
     return (
-        f"{first.exchange} {first.pair} at {_amount(first.price)} (observed {_moment(first.observed_at, now)}) and "
-        f"{second.exchange} {second.pair} at {_amount(second.price)} (observed {_moment(second.observed_at, now)}) are "
-        f"{100 * (high - low) / first.median:.1f} % apart; with two exchanges only, nobody can say which is wrong."
+        f"{first.exchange} {first.pair} at {format_price(first.price)} (observed {_moment(first.observed_at, now)}) "
+        f"and {second.exchange} {second.pair} at {format_price(second.price)} "
+        f"(observed {_moment(second.observed_at, now)}) are "
+        f"{format_percent(100 * (high - low) / first.median)} apart; with two exchanges only, nobody can say which is wrong."
     )
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.2f}" if value >= 1000 else f"{value:.6g}"
 
 
 def _moment(moment: datetime, now: datetime) -> str:

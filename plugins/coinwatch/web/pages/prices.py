@@ -10,12 +10,13 @@ from starlette.responses import RedirectResponse
 
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
+from coinwatch.formatting import format_duration
 from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
 from coinwatch.prices.candles.resolutions import WIDTHS
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import LatestPrice, Series, latest_prices, series
 from coinwatch.web.dependencies import Site, SiteHere
-from coinwatch.web.formatting import duration, iso
+from coinwatch.web.formatting import iso
 from coinwatch.web.services.chart import draw
 from coinwatch.web.services.chart_gaps import find_holes
 from coinwatch.web.services.choices import Market, watched_choices, watched_markets
@@ -117,7 +118,7 @@ def _price_table(site: Site) -> dict[str, object]:
     return {
         "coins": coins,
         "stale_after": site.settings.quote_gauge_max_age_seconds,
-        "cycle": duration(site.settings.collect_schedule_minutes),
+        "cycle": format_duration(site.settings.collect_schedule_minutes * 60),
         "refresh_seconds": REFRESH_SECONDS,
     }
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
-from coinwatch.alerts.rules import Rule, describe, duration
+from coinwatch.alerts.rules import Rule, describe
+from coinwatch.formatting import format_amount, format_duration, format_percent, format_price
 from coinwatch.prices.history.latest import PricePoint, series
 from coinwatch.web.dependencies import Site
-from coinwatch.web.formatting import amount, price
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.services.chart import SMALL, Chart, draw
 from coinwatch.web.services.subscription_requests import WatchWish
@@ -182,7 +182,9 @@ def _instead(found: LookBack) -> str:
         largest = sorted((abs(alert.change_percent) for alert in found.past.alerts), reverse=True)
         threshold = _rounded_up(largest[min(days, len(largest)) - 1])
         if threshold > rule.threshold:
-            return f"Raise the change (from {threshold:g} % on it would have been about one a day), or {rest}"
+            return (
+                f"Raise the change (from {format_percent(threshold)} on it would have been about one a day), or {rest}"
+            )
     return f"Raise the change, or {rest}"
 
 
@@ -194,13 +196,13 @@ def _rounded_up(value: float) -> float:
 
 def _shown(found: LookBack, value: float) -> str:
     if found.rule.metric == "volume_24h":
-        return f"{amount(value)} {found.past.base}"
-    return f"{price(value)} {found.past.quote}"
+        return f"{format_amount(value)} {found.past.base}"
+    return f"{format_price(value)} {found.past.quote}"
 
 
 def _span(length: timedelta) -> str:
     """A length in its largest fitting unit, rounded: 20 minutes, 3 hours, 12 days."""
     for unit in (86400, 3600, 60):
         if length.total_seconds() >= 1.5 * unit:
-            return duration(round(length.total_seconds() / unit) * unit)
-    return duration(60)
+            return format_duration(round(length.total_seconds() / unit) * unit)
+    return format_duration(60)

@@ -63,7 +63,7 @@ class RuleWish(BaseModel):
     metric: Metric = Field("price", description="The price, or the rolling 24 h volume (volume_24h).")
     threshold_percent: Annotated[Percent | None, Optional] = Field(
         None,
-        description="How far the value has to move, in percent (2.5 is 2.5 %). For every kind but crosses.",
+        description="How far the value has to move, in percent (2.5 is 2.5%). For every kind but crosses.",
         examples=[2.5],
     )
     level: Annotated[Percent | None, Optional] = Field(

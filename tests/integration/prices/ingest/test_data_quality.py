@@ -136,7 +136,7 @@ def test_the_exchange_that_disagrees_with_the_median_is_named(catalog: sa.Engine
     three = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
     load(catalog, *three, quote(7, 3, "coinnews"))
     assert disagreeing_exchanges(catalog, settings, at(4)) == [
-        "kraken BTC/USD: 64,213.50 is 5.2 % above the median 61,040.10 of 3 exchanges (observed 12:03:10 UTC)."
+        "kraken BTC/USD: 64,213.50 is 5.2% above the median 61,040.10 of 3 exchanges (observed 12:03:10 UTC)."
     ]
     generous = settings.model_copy(update={"quality_disagreement_percent": 5.3})
     assert disagreeing_exchanges(catalog, generous, at(4)) == []
@@ -150,9 +150,9 @@ def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, sett
     btc, eth = disagreeing_exchanges(catalog, settings, at(1))
     assert btc == (
         "coinbase BTC/USD at 103.1 (observed 12:01:00 UTC) and kraken BTC/USD at 100 (observed 12:00:00 UTC) are"
-        " 3.1 % apart; with two exchanges only, nobody can say which is wrong."
+        " 3.1% apart; with two exchanges only, nobody can say which is wrong."
     )
-    assert "199.2 % apart" in eth
+    assert "199.2% apart" in eth
 
 
 def test_a_currency_with_three_exchanges_is_compared_with_itself_alone(engine: sa.Engine) -> None:
@@ -177,7 +177,7 @@ def test_a_price_that_stands_still_while_others_move_is_frozen(catalog: sa.Engin
     [sentence] = frozen_prices(catalog, settings, at(60))
     assert sentence == (
         "kraken BTC/USD: 99.5 in all 20 quotes of the last 60 min (last observed 13:00:00 UTC), while 2 others moved"
-        " by 0.60 %."
+        " by 0.60%."
     )
     load(catalog, quote(99.6, 61), now=at(61))
     assert frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
