@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.candles.storage import CandleRow, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
 from tests.conftest import Database
@@ -92,7 +93,9 @@ def store_two_hours(engine: sa.Engine, exchange: str) -> None:
         instrument_id = connection.execute(sa.text(find), {"code": exchange}).scalar_one()
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     opened = [now - ago * MINUTE for ago in range(120, 0, -3) if not 50 <= ago < 80]
-    store_candles(engine, "1m", [CandleRow(instrument_id, moment, 1, 1, 1, 1, source="quotes") for moment in opened])
+    store_candles(
+        engine, "1m", [StoredCandle(instrument_id, Candle(moment, 1, 1, 1, 1), source="quotes") for moment in opened]
+    )
 
 
 def statuses(engine: sa.Engine) -> dict[str, str]:

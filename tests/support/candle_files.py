@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.support.quotes import at
 
 
-class Candle(NamedTuple):
+class TextCandle(NamedTuple):
     """A candle with texts for numbers, as exchanges write them."""
 
     opened_at: datetime
@@ -20,11 +20,13 @@ class Candle(NamedTuple):
     trades: int
 
 
-def some_candles(number: int, step: timedelta = timedelta(minutes=1), start: datetime | None = None) -> list[Candle]:
+def some_candles(
+    number: int, step: timedelta = timedelta(minutes=1), start: datetime | None = None
+) -> list[TextCandle]:
     """Candles that rise by one; the first opens at the tests' start."""
     first = start or at(0)
     return [
-        Candle(
+        TextCandle(
             first + place * step,
             f"{100 + place}.1",
             f"{110 + place}.25",
@@ -41,7 +43,7 @@ def unix(moment: datetime, per_second: int = 1) -> int:
     return int(moment.timestamp()) * per_second
 
 
-def binance_csv(candles: list[Candle], *, per_second: int = 1000, step: int = 60, header: bool = False) -> str:
+def binance_csv(candles: list[TextCandle], *, per_second: int = 1000, step: int = 60, header: bool = False) -> str:
     """As data.binance.vision has it: twelve columns, milliseconds until 2024 and microseconds since."""
     names = (
         "open_time,open,high,low,close,volume,close_time,quote_volume,"
@@ -56,7 +58,7 @@ def binance_csv(candles: list[Candle], *, per_second: int = 1000, step: int = 60
 
 
 def cryptodatadownload_csv(
-    candles: list[Candle], symbol: str = "BTCUSDT", base: str = "BTC", quote: str = "USDT"
+    candles: list[TextCandle], symbol: str = "BTCUSDT", base: str = "BTC", quote: str = "USDT"
 ) -> str:
     """The newest first, seconds and milliseconds mixed."""
     lines = [
@@ -72,7 +74,7 @@ def cryptodatadownload_csv(
     return "\n".join(lines) + "\n"
 
 
-def plain_csv(candles: list[Candle], time: str = "timestamp") -> str:
+def plain_csv(candles: list[TextCandle], time: str = "timestamp") -> str:
     rows = (f"{c.opened_at.isoformat()},{c.open},{c.high},{c.low},{c.close},{c.volume},{c.trades}" for c in candles)
     return "\n".join([f"{time},open,high,low,close,volume,trades", *rows]) + "\n"
 

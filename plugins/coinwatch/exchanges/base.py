@@ -216,7 +216,7 @@ def candle_or_none(
 ) -> Candle | None:
     """A checked candle from [open, high, low, close]; None, with a line in the log, when it makes no sense."""
     try:
-        candle = validate_candle(instrument, opened_at(), prices, volume, trades)
+        candle = validate_candle(opened_at(), prices, volume, trades)
     except ValueError as error:
         log.warning(
             "candle rejected",

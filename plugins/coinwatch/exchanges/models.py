@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from coinwatch.errors import ExchangeError
 
@@ -44,14 +44,13 @@ class Quote:
     ask: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """Open, high, low, close over ``[opened_at, opened_at + interval)``; only complete ones are handed out.
+class Candle(NamedTuple):
+    """The prices of one instrument during an interval that starts at ``opened_at`` (aware, UTC).
 
-    ``volume`` is in the base currency, ``trades`` their number where the exchange tells it.
+    Prices are in the quote currency, ``volume`` is in the base currency. ``volume`` and ``trades``, the number of
+    trades, are None where unknown.
     """
 
-    instrument: Instrument
     opened_at: datetime
     open: float
     high: float

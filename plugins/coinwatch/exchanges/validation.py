@@ -47,7 +47,7 @@ def validate_quote(
 
 
 def validate_candle(
-    instrument: Instrument, opened_at: datetime, prices: Sequence[object], volume: object = None, trades: object = None
+    opened_at: datetime, prices: Sequence[object], volume: object = None, trades: object = None
 ) -> Candle:
     """A Candle from raw [open, high, low, close]; ValueError says why it cannot be one.
 
@@ -60,7 +60,6 @@ def validate_candle(
     if not (low <= opening <= high and low <= close <= high):
         raise ValueError("the prices contradict each other")
     return Candle(
-        instrument=instrument,
         opened_at=opened_at.astimezone(UTC),
         open=opening,
         high=high,

@@ -3,7 +3,8 @@
 SELECT date_bin(:width, opened_at, :start) AS opened_at,
        (array_agg(open ORDER BY opened_at))[1] AS open, max(high) AS high, min(low) AS low,
        (array_agg(close ORDER BY opened_at))[count(*)] AS close,
-       CASE WHEN count(volume) = count(*) THEN sum(volume ORDER BY opened_at) END AS volume
+       CASE WHEN count(volume) = count(*) THEN sum(volume ORDER BY opened_at) END AS volume,
+       CAST(NULL AS integer) AS trades
 FROM candles
 WHERE instrument_id = :instrument_id AND resolution = CAST(:made_of AS candle_resolution)
   AND opened_at >= :start AND opened_at < :end

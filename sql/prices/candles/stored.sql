@@ -1,6 +1,6 @@
 -- Stored candles of one instrument opened in [start, end), oldest first. Reads what the key holds and no more: years
 -- of them come from a few pages of the index, without the table.
-SELECT opened_at, open, high, low, close, volume
+SELECT opened_at, open, high, low, close, volume, CAST(NULL AS integer) AS trades
 FROM candles
 WHERE instrument_id = :instrument_id AND resolution = CAST(:made_of AS candle_resolution)
   AND opened_at >= :start AND opened_at < :end

@@ -113,4 +113,4 @@ def test_a_wish_for_a_pause_is_told_before_other_trouble() -> None:
 
 
 def candle(opened_at: datetime) -> Candle:
-    return Candle(INSTRUMENTS[0], opened_at, 1.0, 1.0, 1.0, 1.0)
+    return Candle(opened_at, 1.0, 1.0, 1.0, 1.0)

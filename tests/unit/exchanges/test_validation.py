@@ -84,7 +84,7 @@ def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
 def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) -> None:
     low, opening, close, high = prices
 
-    candle = validate_candle(INSTRUMENT, NOW, (opening, high, low, close), "1.5", trades)
+    candle = validate_candle(NOW, (opening, high, low, close), "1.5", trades)
 
     assert (candle.open, candle.high, candle.low, candle.close) == (opening, high, low, close)
     assert (candle.volume, candle.trades) == (1.5, trades)
@@ -96,4 +96,4 @@ def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) ->
 )
 def test_a_candle_whose_prices_contradict_each_other_is_none(prices: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match="price"):
-        validate_candle(INSTRUMENT, NOW, prices)
+        validate_candle(NOW, prices)

@@ -24,7 +24,7 @@ from coinwatch.prices.backfill.planning import (
 )
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
-from coinwatch.prices.candles.storage import StoreResult, candle_rows, store_candles
+from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.time_range import TimeRange, ceil_to, find_uncovered, floor_to, split, subtract
 
 # Candles of the last hours may merely be late: that there are none is not yet an answer.
@@ -202,7 +202,9 @@ class BackfillRun:
                     raise
             return _Answer(piece)
         self.answered = True
-        stored = store_candles(self.engine, resolution, candle_rows(piece.instrument_id, candles))
+        stored = store_candles(
+            self.engine, resolution, [StoredCandle(piece.instrument_id, candle) for candle in candles]
+        )
         return _Answer(piece, stored, len(candles), self._remember(resolution, piece, candles))
 
     def _remember(

@@ -8,23 +8,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch, transaction
+from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import ReadResolution, Resolution, parse_resolution
 from coinwatch.prices.candles.time_grid import Periods, check_range, periods, time_zone
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
 
-
-class Candle(NamedTuple):
-    """Prices in the quote currency; ``volume`` in the base currency, None where not all of it is known.
-
-    ``opened_at`` is UTC, whatever time zone the candle goes by.
-    """
-
-    opened_at: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float | None
+# Trades are part of the origins: only those who ask for them read the table, and not just its index.
+READ_FIELDS = ("opened_at", "open", "high", "low", "close", "volume")
 
 
 class Origin(NamedTuple):
@@ -58,7 +48,9 @@ class CandleSeries:
 
     def records(self) -> list[dict[str, Any]]:
         """The candles for programs: each by its fields, whether it is ``complete``, and its origin where asked for."""
-        records: list[dict[str, Any]] = [candle._asdict() | {"complete": True} for candle in self.candles]
+        records: list[dict[str, Any]] = [
+            {name: getattr(candle, name) for name in READ_FIELDS} | {"complete": True} for candle in self.candles
+        ]
         if self.forming:
             records[-1]["complete"] = False
         for record, origin in zip(records, self.origins, strict=False):

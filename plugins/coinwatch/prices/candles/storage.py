@@ -7,9 +7,8 @@ and its later word over its earlier one. So the tables depend on what was said, 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -35,20 +34,14 @@ COPY = (
 log = structlog.get_logger()
 
 
-class CandleRow(NamedTuple):
-    """A candle as stored: prices in the quote currency, ``volume`` in the base currency, ``opened_at`` aware.
+class StoredCandle(NamedTuple):
+    """A candle with the instrument it belongs to and where it comes from.
 
-    ``trades`` is the exchange's count, ``samples`` the number of our own quotes in it.
+    ``samples`` is the number of our own quotes it was made of; None for an exchange's candle.
     """
 
     instrument_id: int
-    opened_at: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float | None = None
-    trades: int | None = None
+    candle: Candle
     samples: int | None = None
     source: Source = "exchange"
 
@@ -76,22 +69,7 @@ class RefreshResult:
     waiting: int
 
 
-def candle_rows(instrument_id: int, candles: Iterable[Candle]) -> Iterator[CandleRow]:
-    """An exchange's candles as rows of one instrument."""
-    for candle in candles:
-        yield CandleRow(
-            instrument_id,
-            candle.opened_at,
-            candle.open,
-            candle.high,
-            candle.low,
-            candle.close,
-            candle.volume,
-            candle.trades,
-        )
-
-
-def store_candles(engine: Engine, resolution: Resolution, rows: Iterable[CandleRow]) -> StoreResult:
+def store_candles(engine: Engine, resolution: Resolution, rows: Iterable[StoredCandle]) -> StoreResult:
     """Store complete candles of one resolution; storing the same ones again changes nothing.
 
     Takes any number of rows, 50,000 to a transaction; of two for one key the last counts. The coarser candles over
@@ -133,13 +111,13 @@ def count_stale(engine: Engine) -> int:
         return int(connection.execute(statement("prices/candles/count_stale")).scalar_one())
 
 
-def _store_batch(connection: Connection, resolution: Resolution, batch: list[CandleRow]) -> StoreResult:
+def _store_batch(connection: Connection, resolution: Resolution, batch: list[StoredCandle]) -> StoreResult:
     connection.execute(statement("prices/candles/create_batch"))
     driver = driver_connection(connection)
     with driver.cursor() as cursor, cursor.copy(COPY) as copy:
         copy.set_types(COLUMN_TYPES)
         for row in batch:
-            copy.write_row(row)
+            copy.write_row((row.instrument_id, *row.candle, row.samples, row.source))
     parameters = {"resolution": resolution}
     new = connection.execute(statement("prices/candles/count_new"), parameters).scalar_one()
     changed = connection.execute(statement("prices/candles/store_batch"), parameters).rowcount

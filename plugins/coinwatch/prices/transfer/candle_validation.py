@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from coinwatch.exchanges.models import Candle, Instrument
+from coinwatch.exchanges.models import Candle
 from coinwatch.exchanges.validation import validate_candle
 from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.candles.storage import StoreResult
@@ -59,7 +59,6 @@ class Gate:
     def check(
         self,
         line: int,
-        instrument: Instrument,
         opened_at: datetime,
         prices: Sequence[object],
         volume: object,
@@ -74,7 +73,7 @@ class Gate:
             self.done.reject(line, f"lies before {EARLIEST:%Y}, before there was any coin", opened_at.isoformat())
         else:
             try:
-                candle = validate_candle(instrument, opened_at, prices, volume, trades)
+                candle = validate_candle(opened_at, prices, volume, trades)
             except ValueError as error:
                 self.done.reject(line, f"is rejected, {error}", ",".join(map(str, prices)))
             else:

@@ -13,9 +13,8 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
 from coinwatch.errors import InvalidRequest, RequestError, StorageError
-from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import Resolution
-from coinwatch.prices.candles.storage import RefreshResult, StoreResult, candle_rows, refresh_candles, store_candles
+from coinwatch.prices.candles.storage import RefreshResult, StoredCandle, StoreResult, refresh_candles, store_candles
 from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments, known_instruments
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.candle_validation import RAW_LENGTH, Gate, Progress, Report
@@ -155,7 +154,7 @@ def _import_text(
         resolution = _resolution(found, options, first, path)
         done.contents = f"{resolution} candles of {known.instrument.pair} at {known.instrument.exchange}"
         gate = Gate(resolution, now, done)
-        candles = candle_rows(known.instrument_id, _checked(chain(first, found.rows), gate, known, options.volume))
+        candles = _checked(chain(first, found.rows), gate, known.instrument_id, options.volume)
         while batch := list(islice(candles, ROWS_AT_ONCE)):
             done.stored += store_candles(engine, resolution, batch)
             done.part = file.read()
@@ -191,14 +190,12 @@ def _resolution(
 
 
 def _checked(
-    raw: Iterator[rows.RawCandle | rows.BadRow], gate: Gate, known: KnownInstrument, volume: bool
-) -> Iterator[Candle]:
+    raw: Iterator[rows.RawCandle | rows.BadRow], gate: Gate, instrument_id: int, volume: bool
+) -> Iterator[StoredCandle]:
     for row in raw:
         if isinstance(row, rows.BadRow):
             gate.done.reject(row.line, row.reason, row.raw)
             continue
-        candle = gate.check(
-            row.line, known.instrument, row.opened_at, row.prices, row.volume if volume else None, row.trades
-        )
+        candle = gate.check(row.line, row.opened_at, row.prices, row.volume if volume else None, row.trades)
         if candle is not None:
-            yield candle
+            yield StoredCandle(instrument_id, candle)

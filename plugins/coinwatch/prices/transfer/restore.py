@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from coinwatch.exchanges.models import Instrument, Quote
 from coinwatch.exchanges.validation import validate_quote
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
-from coinwatch.prices.candles.storage import CandleRow, Source, StoreResult, store_candles
+from coinwatch.prices.candles.storage import Source, StoredCandle, StoreResult, store_candles
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments
 from coinwatch.prices.transfer import locations as places
@@ -84,17 +84,15 @@ def _restore_candles(
         report(done)
 
 
-def _candles(rows: Iterator[tuple[KnownInstrument, lake.LakeRow]], gate: Gate) -> Iterator[CandleRow]:
-    for (instrument_id, instrument), row in rows:
+def _candles(rows: Iterator[tuple[KnownInstrument, lake.LakeRow]], gate: Gate) -> Iterator[StoredCandle]:
+    for (instrument_id, _), row in rows:
         opening, high, low, close, volume, trades, samples, source = row.values
         if source not in SOURCES:
             gate.done.reject(row.line, "is of an unknown source", source)
             continue
-        candle = gate.check(row.line, instrument, row.moment, (opening, high, low, close), volume, trades)
+        candle = gate.check(row.line, row.moment, (opening, high, low, close), volume, trades)
         if candle is not None:
-            yield CandleRow(
-                instrument_id, row.moment, opening, high, low, close, candle.volume, candle.trades, samples, source
-            )
+            yield StoredCandle(instrument_id, candle, samples, source)
 
 
 def _restore_prices(

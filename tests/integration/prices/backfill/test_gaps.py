@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
+from coinwatch.exchanges.models import Candle
 from coinwatch.prices.backfill.gaps import (
     FindResult,
     RangeToCheck,
@@ -22,7 +23,7 @@ from coinwatch.prices.backfill.gaps import (
     resolve_gaps,
     retry_gaps,
 )
-from coinwatch.prices.candles.storage import CandleRow, store_candles
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange
 from tests.conftest import Database
@@ -60,7 +61,7 @@ def store_minutes(engine: sa.Engine, instrument_id: int, first: str, last: str, 
     moments = [clock(first)]
     while moments[-1] < clock(last):
         moments.append(min(moments[-1] + timedelta(minutes=every), clock(last)))
-    store_candles(engine, "1m", [CandleRow(instrument_id, moment, 1, 1, 1, 1) for moment in moments])
+    store_candles(engine, "1m", [StoredCandle(instrument_id, Candle(moment, 1, 1, 1, 1)) for moment in moments])
 
 
 def remove_minutes(engine: sa.Engine, first: str, last: str) -> None:
@@ -302,7 +303,7 @@ def test_whatever_was_looked_at_in_between_the_gaps_are_those_of_the_minutes_sto
         if kind == "store":
             there |= minutes
             moments = [first + timedelta(minutes=minute) for minute in sorted(minutes)]
-            store_candles(catalog, "1m", [CandleRow(btc, moment, 1, 1, 1, 1) for moment in moments])
+            store_candles(catalog, "1m", [StoredCandle(btc, Candle(moment, 1, 1, 1, 1)) for moment in moments])
         elif kind == "lose":
             there -= minutes
             bounds = (first + timedelta(minutes=minute) for minute in (at, at + length - 1))

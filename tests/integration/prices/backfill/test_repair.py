@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
+from coinwatch.exchanges.models import Candle
 from coinwatch.prices.backfill.backfill import backfill_range
 from coinwatch.prices.backfill.gaps import find_gaps, instrument_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, exchanges_with_open_gaps, repair_exchange, repair_gaps
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import candles as made_up
@@ -54,7 +55,7 @@ def store_minutes(engine: sa.Engine, code: str, first: str, last: str, every: in
     """What live collection leaves: a candle every three minutes, made of quotes."""
     number, opened, rows = bitcoin(engine, code), moment(first), []
     while opened <= moment(last):
-        rows.append(CandleRow(number, opened, 1, 1, 1, 1, samples=1, source="quotes"))
+        rows.append(StoredCandle(number, Candle(opened, 1, 1, 1, 1), samples=1, source="quotes"))
         opened += timedelta(minutes=every)
     store_candles(engine, "1m", rows)
 

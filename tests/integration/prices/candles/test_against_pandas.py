@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from tests.support.quotes import START, load, quote
 
 FREQUENCIES = {"1m": "1min", "1h": "1h", "1d": "1D"}
@@ -67,7 +68,7 @@ def test_hours_and_days_rolled_up_from_an_exchanges_minutes(catalog: sa.Engine) 
         },
         index=pd.DatetimeIndex([START + timedelta(minutes=int(number)) for number in numbers]),
     )
-    rows = [CandleRow(1, moment.to_pydatetime(), *values) for moment, *values in frame.itertuples()]
+    rows = [StoredCandle(1, Candle(moment.to_pydatetime(), *values)) for moment, *values in frame.itertuples()]
     for part in random.permutation(5):
         store_candles(catalog, "1m", rows[part::5])
         refresh_candles(catalog)

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import READ_RESOLUTIONS
-from coinwatch.prices.candles.series import Candle, CandleSeries, Origin, candles
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.prices.candles.series import CandleSeries, Origin, candles
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.prices.candles.time_grid import BY_THE_CLOCK
 from coinwatch.prices.catalog import find_instrument
 from tests.support.quotes import at, load, quote
@@ -49,7 +50,7 @@ def read(engine: sa.Engine, resolution: str, start: datetime, end: datetime, **m
     return candles(engine, "BTC", "kraken", resolution=resolution, start=start, end=end, **{"now": NOW, **more})
 
 
-def minutes_with_gaps(instrument: int, start: datetime, end: datetime) -> list[CandleRow]:
+def minutes_with_gaps(instrument: int, start: datetime, end: datetime) -> list[StoredCandle]:
     """A walk of prices, a minute in two; few without volume; a day and a half and some hours are left out."""
     random, price, rows = Random(start.isoformat()), 100.0, []
     hole = start + (end - start) / 2
@@ -63,13 +64,15 @@ def minutes_with_gaps(instrument: int, start: datetime, end: datetime) -> list[C
             continue
         values = [price := price * (1 + random.gauss(0, 0.001)) for _ in range(4)]
         volume = None if random.random() < 0.0003 else random.random() * 10
-        rows.append(CandleRow(instrument, opened_at, values[0], max(values), min(values), values[3], volume, 1))
+        rows.append(
+            StoredCandle(instrument, Candle(opened_at, values[0], max(values), min(values), values[3], volume, 1))
+        )
     return rows
 
 
-def by_pandas(rows: list[CandleRow], resolution: str, zone: str, start: datetime, end: datetime) -> list[Candle]:
+def by_pandas(rows: list[StoredCandle], resolution: str, zone: str, start: datetime, end: datetime) -> list[Candle]:
     """The same by grouping minutes by the time on the wall of ``zone``; minutes and hours by UTC."""
-    frame = pd.DataFrame(rows).set_index("opened_at").astype({"volume": "float64"})
+    frame = pd.DataFrame([row.candle for row in rows]).set_index("opened_at").astype({"volume": "float64"})
     clock = zone if resolution in {"4h", "1d", "1w", "1M"} else "UTC"
     wall = cast("pd.DatetimeIndex", frame.index).tz_convert(clock).tz_localize(None)
     key = wall.floor(FLOORS[resolution]) if resolution in FLOORS else wall.to_period(PERIODS[resolution]).start_time
@@ -106,7 +109,7 @@ def test_every_resolution_in_every_zone_is_what_pandas_makes_of_the_minutes(
     assert compared > 9_000
     assert 20 < unknown_volumes < compared / 10
     assert read(catalog, "1m", start, start + timedelta(days=5)).candles == [
-        Candle(*row[1:7]) for row in rows if row.opened_at < start + timedelta(days=5)
+        row.candle._replace(trades=None) for row in rows if row.candle.opened_at < start + timedelta(days=5)
     ]
 
 
@@ -126,7 +129,10 @@ def test_a_day_is_as_long_as_the_clock_makes_it(
     catalog: sa.Engine, btc: int, zone: str, day: date, hours: float, made_of: str
 ) -> None:
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = [CandleRow(btc, midnight + timedelta(minutes=30 * number), 1, 1, 1, 1, 1.0) for number in range(-60, 120)]
+    rows = [
+        StoredCandle(btc, Candle(midnight + timedelta(minutes=30 * number), 1, 1, 1, 1, 1.0))
+        for number in range(-60, 120)
+    ]
     store_candles(catalog, "1m", rows)
     refresh_candles(catalog)
     found = read(catalog, "1d", midnight - timedelta(hours=15), midnight + timedelta(hours=24), timezone=zone)
@@ -138,7 +144,7 @@ def test_a_day_is_as_long_as_the_clock_makes_it(
 
 def test_weeks_begin_on_monday_and_months_on_their_first(catalog: sa.Engine, btc: int) -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = [CandleRow(btc, first + timedelta(days=number), 1, 1, 1, 1, 1.0) for number in range(60)]
+    rows = [StoredCandle(btc, Candle(first + timedelta(days=number), 1, 1, 1, 1, 1.0)) for number in range(60)]
     store_candles(catalog, "1d", rows)
     weeks = read(catalog, "1w", first, first + timedelta(days=60)).candles
     assert [week.opened_at.weekday() for week in weeks] == [0] * 8
@@ -165,7 +171,7 @@ def test_a_candle_that_is_not_over_says_so(catalog: sa.Engine) -> None:
 
 def test_origins_are_told_to_who_asks(catalog: sa.Engine, btc: int) -> None:
     load(catalog, quote(10, 0), quote(11, 0.5), quote(12, 7))
-    store_candles(catalog, "1m", [CandleRow(btc, at(number), 1, 1, 1, 1, 1.0, 3) for number in (5, 6, 10)])
+    store_candles(catalog, "1m", [StoredCandle(btc, Candle(at(number), 1, 1, 1, 1, 1.0, 3)) for number in (5, 6, 10)])
     refresh_candles(catalog)
     stored = read(catalog, "1m", at(0), at(15), origins=True)
     assert [candle.opened_at for candle in stored.candles] == [at(0), at(5), at(6), at(7), at(10)]

@@ -11,9 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from coinwatch.database import transaction
+from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.storage import (
-    CandleRow,
     RefreshResult,
+    StoredCandle,
     StoreResult,
     count_stale,
     refresh_candles,
@@ -42,8 +43,8 @@ def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(query, {"start": at(0), "resolution": resolution})]
 
 
-def minute(instrument: int, minutes: float, price: float, volume: float = 1.0, trades: int = 2) -> CandleRow:
-    return CandleRow(instrument, at(minutes), price, price + 2, price - 2, price + 1, volume, trades)
+def minute(instrument: int, minutes: float, price: float, volume: float = 1.0, trades: int = 2) -> StoredCandle:
+    return StoredCandle(instrument, Candle(at(minutes), price, price + 2, price - 2, price + 1, volume, trades))
 
 
 def test_a_quote_is_a_minute_an_hour_and_a_day_at_once(catalog: sa.Engine) -> None:
@@ -113,7 +114,7 @@ def test_a_correction_replaces_and_is_counted(catalog: sa.Engine, btc: int) -> N
 
 
 def test_the_exchanges_own_hour_wins_over_one_rolled_up(catalog: sa.Engine, btc: int) -> None:
-    own = CandleRow(btc, at(0), 1, 9, 1, 5, 77.0, 100)
+    own = StoredCandle(btc, Candle(at(0), 1, 9, 1, 5, 77.0, 100))
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
     refresh_candles(catalog)
     store_candles(catalog, "1h", [own])
@@ -125,7 +126,7 @@ def test_the_exchanges_own_hour_wins_over_one_rolled_up(catalog: sa.Engine, btc:
 
 def test_imported_quote_candles_do_not_replace_the_exchanges(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
-    made_of_quotes = CandleRow(btc, at(0), 1, 1, 1, 1, samples=1, source="quotes")
+    made_of_quotes = StoredCandle(btc, Candle(at(0), 1, 1, 1, 1), samples=1, source="quotes")
     assert store_candles(catalog, "1m", [made_of_quotes]) == StoreResult(0, 0, 1)
     assert stored(catalog, "1m")[0][1] == 20
 
@@ -164,7 +165,11 @@ def test_daily_ohlcv_is_fresh_and_in_cryptomonitors_columns(catalog: sa.Engine, 
 
 
 def test_without_an_index_the_day_is_that_of_the_exchange_with_the_largest_volume(catalog: sa.Engine, btc: int) -> None:
-    store_candles(catalog, "1d", [CandleRow(btc, at(-720), 1, 9, 1, 5, 77.0), CandleRow(btc + 1, at(-720), 1, 9, 1, 5)])
+    store_candles(
+        catalog,
+        "1d",
+        [StoredCandle(btc, Candle(at(-720), 1, 9, 1, 5, 77.0)), StoredCandle(btc + 1, Candle(at(-720), 1, 9, 1, 5))],
+    )
     with transaction(catalog) as connection:
         rows = connection.execute(sa.text("SELECT symbol, close, volume FROM daily_ohlcv ORDER BY symbol")).all()
     assert ("BTC", 5.0, 77.0) in [tuple(row) for row in rows]

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.as_of import compare_exchanges, price_at
 from tests.support.quotes import at, load, quote
@@ -41,9 +42,9 @@ def test_it_is_the_last_price_at_or_before_the_moment(catalog: sa.Engine) -> Non
 def test_where_no_price_is_kept_it_is_the_close_of_the_finest_candle_that_was_over(
     catalog: sa.Engine, btc: int
 ) -> None:
-    store_candles(catalog, "1d", [CandleRow(btc, at(-720 - 1440), 1, 1, 1, 1)])
-    store_candles(catalog, "1h", [CandleRow(btc, at(-60 * hours), 2, 2, 2, 2) for hours in range(1, 9)])
-    store_candles(catalog, "1m", [CandleRow(btc, at(-minutes), 3, 3, 3, 3) for minutes in range(1, 31)])
+    store_candles(catalog, "1d", [StoredCandle(btc, Candle(at(-720 - 1440), 1, 1, 1, 1))])
+    store_candles(catalog, "1h", [StoredCandle(btc, Candle(at(-60 * hours), 2, 2, 2, 2)) for hours in range(1, 9)])
+    store_candles(catalog, "1m", [StoredCandle(btc, Candle(at(-minutes), 3, 3, 3, 3)) for minutes in range(1, 31)])
     assert told(catalog, 0.5) == (3, 30, "1m")
     assert told(catalog, -40) == (2, 20 * 60, "1h"), "the candle from which the hour's end is still to come is not over"
     assert told(catalog, -600, tolerance=timedelta(hours=30)) == (1, 120 * 60, "1d")
@@ -55,7 +56,7 @@ def test_a_later_candle_counts_for_more_than_an_older_price_and_the_price_for_mo
     load(catalog, quote(10, 0.5))
     refresh_candles(catalog)
     assert told(catalog, 2) == (10, 90, "prices")
-    store_candles(catalog, "1m", [CandleRow(btc, at(1), 3, 3, 3, 3)])
+    store_candles(catalog, "1m", [StoredCandle(btc, Candle(at(1), 3, 3, 3, 3))])
     assert told(catalog, 2) == (3, 0, "1m")
 
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.prices.catalog import find_instrument, sync_catalog
 from coinwatch.prices.history.latest import PricePoint, latest_prices, price_history, series
 from tests.support.quotes import at, load, quote
@@ -102,7 +103,8 @@ def minute_candles(engine: sa.Engine, first: int, last: int) -> None:
     with transaction(engine) as connection:
         btc = find_instrument(connection, "BTC", "kraken").instrument_id
     rows = (
-        CandleRow(btc, at(number), 50, 60 + number / 1e4, 40 - number / 1e4, 51, 1.0) for number in range(first, last)
+        StoredCandle(btc, Candle(at(number), 50, 60 + number / 1e4, 40 - number / 1e4, 51, 1.0))
+        for number in range(first, last)
     )
     store_candles(engine, "1m", rows)
     refresh_candles(engine)
@@ -152,7 +154,9 @@ def test_where_minutes_do_not_reach_back_hours_and_days_are_read(catalog: sa.Eng
     minute_candles(catalog, -60, 0)
     with transaction(catalog) as connection:
         btc = find_instrument(connection, "BTC", "kraken").instrument_id
-    store_candles(catalog, "1h", [CandleRow(btc, at(-60 * number), 70, 70, 70, 70) for number in range(2, 48)])
+    store_candles(
+        catalog, "1h", [StoredCandle(btc, Candle(at(-60 * number), 70, 70, 70, 70)) for number in range(2, 48)]
+    )
     found = series(catalog, "BTC", "kraken", start=at(-2880), end=at(0), points=500)
     assert found.made_of == ("1h",)
     assert found.points[0].observed_at < at(-2700)

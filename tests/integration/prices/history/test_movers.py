@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.storage import CandleRow, refresh_candles, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.prices.catalog import find_instrument, sync_catalog
 from coinwatch.prices.history.movers import changes, movers
 from tests.support.quotes import at, load, quote
@@ -83,7 +84,9 @@ def test_before_the_index_began_the_median_of_the_exchanges_stands_in(catalog: s
             code: find_instrument(connection, "BTC", code).instrument_id for code in ("kraken", "coinbase", "coinnews")
         }
     for code, close in (("kraken", 90.0), ("coinbase", 110.0), ("coinnews", 5000.0)):
-        rows = [CandleRow(ids[code], at(-60 * hours), close, close, close, close) for hours in range(20, 200)]
+        rows = [
+            StoredCandle(ids[code], Candle(at(-60 * hours), close, close, close, close)) for hours in range(20, 200)
+        ]
         store_candles(catalog, "1h", rows)
     refresh_candles(catalog)
     [coin] = changes(catalog, (HOUR, DAY, 7 * DAY, 30 * DAY), now=at(0))

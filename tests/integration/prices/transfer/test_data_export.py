@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound, StorageError
-from coinwatch.prices.candles.storage import CandleRow, StoreResult, refresh_candles, store_candles
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, StoreResult, refresh_candles, store_candles
 from coinwatch.prices.instrument_lookup import known_instruments
 from coinwatch.prices.transfer import data_export as exporting
 from coinwatch.prices.transfer import locations as places
@@ -41,9 +42,12 @@ def filled(catalog: sa.Engine) -> sa.Engine:
     ]
     load(catalog, *quotes, quote(1e-18, 3), quote(1e15, 4), quote(0.1 + 0.2, 5, "index", "BTC/USD"), now=NOW)
     btc = known_instruments(catalog).find("binance", "BTCUSDT").instrument_id
-    minutes = [CandleRow(btc, at(m), 10.1, 12 + m / 3, 1 / 3, 11, m / 7 or None, m or None) for m in range(0, 1500, 30)]
+    minutes = [
+        StoredCandle(btc, Candle(at(m), 10.1, 12 + m / 3, 1 / 3, 11, m / 7 or None, m or None))
+        for m in range(0, 1500, 30)
+    ]
     store_candles(catalog, "1m", minutes)
-    store_candles(catalog, "1h", [CandleRow(btc, at(0), 1, 9, 1, 5, 77.0, 100)])
+    store_candles(catalog, "1h", [StoredCandle(btc, Candle(at(0), 1, 9, 1, 5, 77.0, 100))])
     refresh_candles(catalog)
     return catalog
 

@@ -15,7 +15,7 @@ from coinwatch.errors import NotFound
 from coinwatch.prices.candles.storage import StoreResult, count_stale
 from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, ImportResult, import_files
 from tests.support.candle_files import (
-    Candle,
+    TextCandle,
     binance_csv,
     cryptodatadownload_csv,
     plain_csv,
@@ -56,7 +56,7 @@ def stored(engine: sa.Engine, resolution: str = "1m") -> list[tuple[object, ...]
 
 
 def expected(
-    candles: list[Candle], instrument: str = "binance BTC/USDT", resolution: str = "1m"
+    candles: list[TextCandle], instrument: str = "binance BTC/USDT", resolution: str = "1m"
 ) -> list[tuple[object, ...]]:
     return [
         (instrument, resolution, c.opened_at, *map(float, c[1:6]), c.trades, None, "exchange")
@@ -292,7 +292,7 @@ def test_importing_twice_is_importing_once(
     catalog: sa.Engine, imports: Import, tmp_path: Path, places: list[tuple[int, int, int]], form: str
 ) -> None:
     candles = [
-        Candle(
+        TextCandle(
             at(minute),
             f"{price / 7}",
             f"{price / 7 + spread}",
