@@ -77,7 +77,7 @@ class Database:
 def benchmark_server() -> Iterator[PostgresServer]:
     """A server that keeps what it commits, with a quarter of the memory as its manual advises."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with postgres_server(DURABLE | {"shared_buffers": f"{memory // 4 // 2**20}MB"}) as server:
+    with postgres_server(DURABLE | {"shared_buffers": f"{memory // 4 // 2**20}MB"}, on_disk=True) as server:
         roles = ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")
         setup_database(server.url("postgres"), *(server.url(TEMPLATE, role) for role in roles))
         owner = create_engine(server.url(TEMPLATE, "coinwatch_owner"))
