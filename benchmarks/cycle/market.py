@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import QUOTES, coingecko_id
+from tests.exchange_server.market import QUOTE_CURRENCIES, coingecko_id
 from tests.support.stack import Stack
 
 VENUES = ("binance", "coinbase", "coingecko", "coinnews", "kraken")
@@ -52,7 +52,7 @@ def move_prices(exchange_server: ExchangeServer, percent: float) -> None:
     for venue in VENUES:
         for number, listing in enumerate(exchange_server.market.listings(venue)):
             price = round((1 + number) * (1 + percent / 100), 6)
-            exchange_server.market.set_price(venue, listing.base, QUOTES[venue], price)
+            exchange_server.market.set_price(venue, listing.base, QUOTE_CURRENCIES[venue], price)
 
 
 def subscribe_people(stack: Stack) -> None:

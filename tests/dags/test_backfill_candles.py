@@ -61,7 +61,7 @@ def run_dag(
     from coinwatch.settings import get_settings
 
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: exchange_server.base_url(venue) for venue in ("coinbase", "binance", "coingecko")}
+    addresses = {code: exchange_server.base_url(code) for code in ("coinbase", "binance", "coingecko")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     for name, value in {
         "CONFIG": str(configuration),

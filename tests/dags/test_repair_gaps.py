@@ -123,7 +123,7 @@ def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again
     }
     assert statuses(engine) == {"binance": "repaired", "kraken": "open"}
     said = capfd.readouterr().out
-    assert "AirflowFailException: kraken: does not serve this country" in said
+    assert "AirflowFailException: kraken: not available in this country" in said
     assert "Gaps stay open at kraken" in said
     exchange_server.faults.clear()
     second = run_dag()

@@ -1,4 +1,4 @@
-"""The far end of every exchange: one HTTP server that speaks their documented formats and misbehaves on request.
+"""A test server for all exchanges: it responds in their documented formats and fails on request.
 
 ``with ExchangeServer() as server`` inside a test, ``python -m tests.exchange_server --port 0`` as a process.
 """

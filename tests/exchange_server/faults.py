@@ -1,4 +1,4 @@
-"""Ways an exchange misbehaves: each fault answers some requests instead of the exchange."""
+"""Ways an exchange can fail: a fault responds to some requests instead of the exchange."""
 
 import json
 import threading
@@ -15,18 +15,17 @@ LONGEST_SECONDS = 60.0
 class Fault:
     """``kind`` is one of
 
-    status      an answer with ``status``, ``headers`` and ``body`` (a JSON value or a text)
-    json        the same with status 200: for errors inside the payload and for payloads of another shape
-    timeout     nothing at all
-    drip        a byte every ``pause`` seconds, for ever, after decent headers
+    status        a response with ``status``, ``headers`` and ``body`` (a JSON value or text)
+    json          the same with status 200: for errors in the payload and payloads of another shape
+    timeout       no response
+    drip          valid headers, then one byte every ``pause`` seconds, forever
     drip_headers  the same, but the headers do not end either
-    endless     a body that does not end, as fast as it goes
-    cut_off     half of the body that was promised, then the connection is closed
-    truncated   a complete answer that holds half a JSON document
-    html        a page with status 200
+    endless       a body that does not end, as fast as possible
+    cut_off       half of the announced body, then the connection is closed
+    truncated     a complete response with half a JSON document
+    html          a page with status 200
 
-    ``times`` requests are answered this way (None: all), the first ``after`` ones not, and only those whose
-    path contains ``path``.
+    It applies to ``times`` requests (None: all) after the first ``after``, if their path contains ``path``.
     """
 
     kind: str
@@ -40,29 +39,29 @@ class Fault:
 
 
 class Faults:
-    """The faults in force per exchange."""
+    """The active faults of each exchange."""
 
     def __init__(self) -> None:
         self._faults: dict[str, list[Fault]] = {}
         self._lock = threading.Lock()
 
-    def add(self, venue: str, fault: Fault) -> None:
+    def add(self, exchange: str, fault: Fault) -> None:
         with self._lock:
-            self._faults.setdefault(venue, []).append(fault)
+            self._faults.setdefault(exchange, []).append(fault)
 
-    def clear(self, venue: str | None = None) -> None:
+    def clear(self, exchange: str | None = None) -> None:
         with self._lock:
-            if venue is None:
+            if exchange is None:
                 self._faults.clear()
             else:
-                self._faults.pop(venue, None)
+                self._faults.pop(exchange, None)
 
-    def take(self, venue: str, path: str) -> Fault | None:
-        """The fault that answers this request, if one does."""
+    def take(self, exchange: str, path: str) -> Fault | None:
+        """The fault that applies to this request, if any."""
         with self._lock:
             remaining: list[Fault] = []
             taken: Fault | None = None
-            for fault in self._faults.get(venue, []):
+            for fault in self._faults.get(exchange, []):
                 if taken is not None or fault.path not in path:
                     remaining.append(fault)
                 elif fault.after > 0:
@@ -71,16 +70,16 @@ class Faults:
                     taken = fault
                     if fault.times is None or fault.times > 1:
                         remaining.append(_changed(fault, times=None if fault.times is None else fault.times - 1))
-            self._faults[venue] = remaining
+            self._faults[exchange] = remaining
             return taken
 
 
 def misbehave(fault: Fault, handler: BaseHTTPRequestHandler, stopped: threading.Event, real_body: bytes) -> None:
-    """Answer ``handler``'s request the wrong way; ``real_body`` is what the exchange would have said."""
+    """Respond to ``handler``'s request with the fault; ``real_body`` is the exchange's regular response."""
     handler.close_connection = True
     match fault.kind:
         case "status" | "json":
-            _answer(handler, 200 if fault.kind == "json" else fault.status, fault)
+            _respond(handler, 200 if fault.kind == "json" else fault.status, fault)
         case "html":
             _send(handler, 200, {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(HTML))}, HTML)
         case "truncated":
@@ -102,10 +101,10 @@ def misbehave(fault: Fault, handler: BaseHTTPRequestHandler, stopped: threading.
             while not stopped.is_set():
                 handler.wfile.write(b"0," * 50_000)
         case _:
-            raise ValueError(f"there is no fault {fault.kind!r}")
+            raise ValueError(f"unknown fault {fault.kind!r}")
 
 
-def _answer(handler: BaseHTTPRequestHandler, status: int, fault: Fault) -> None:
+def _respond(handler: BaseHTTPRequestHandler, status: int, fault: Fault) -> None:
     text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
     body = text.encode()
     kind = "text/plain" if isinstance(fault.body, str) else "application/json"

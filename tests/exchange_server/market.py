@@ -1,4 +1,4 @@
-"""The prices that the test server's exchanges show: set by the test, otherwise made up from the pair's name."""
+"""The prices on the test server's exchanges: set by the test, or the defaults of eight coins."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from tests.exchange_server.recorded import RecordedCandle, Recording
 
-VENUES = ("coinnews", "coingecko", "binance", "coinbase", "kraken", "bitstamp")
-QUOTES = {venue: "USDT" if venue == "binance" else "USD" for venue in VENUES}
+EXCHANGES = ("coinnews", "coingecko", "binance", "coinbase", "kraken", "bitstamp")
+QUOTE_CURRENCIES = {exchange: "USDT" if exchange == "binance" else "USD" for exchange in EXCHANGES}
 COINS = {
     "BTC": ("bitcoin", 96_000.0),
     "ETH": ("ethereum", 3_350.0),
@@ -23,9 +23,9 @@ COINS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """One pair on one exchange. ``price`` may be anything, also nonsense; ``at`` is now unless it is set.
+    """One pair on one exchange. ``price`` may be invalid; ``at`` defaults to the current time.
 
-    ``at`` as a text is sent as it is where the exchange sends texts. ``volume`` is in the base currency.
+    If ``at`` is text, exchanges with text timestamps send it unchanged. ``volume`` is in the base currency.
     """
 
     base: str
@@ -39,11 +39,11 @@ class Listing:
 
 @dataclass
 class Market:
-    """All pairs of all exchanges; safe to change while the server answers."""
+    """All pairs of all exchanges; may be changed while the server is running."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    binance_used_weight: int = 0  # in the minute under way
-    mixed_candles: bool = False  # send candles twice and in a senseless order
+    binance_used_weight: int = 0  # in the current minute
+    mixed_candles: bool = False  # send candles twice and out of order
     _listings: dict[str, dict[tuple[str, str], Listing]] = field(default_factory=dict)
     _recordings: dict[tuple[str, str, str], Recording] = field(default_factory=dict)
     _weight_minute: int = 0
@@ -53,21 +53,22 @@ class Market:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the eight coins everywhere."""
+        """Restore the eight coins on all exchanges."""
         with self._lock:
             self._recordings = {}
             self.binance_used_weight = 0
             self.mixed_candles = False
             self._listings = {
-                venue: {
-                    (base, QUOTES[venue]): Listing(base, QUOTES[venue], price) for base, (_, price) in COINS.items()
+                exchange: {
+                    (base, QUOTE_CURRENCIES[exchange]): Listing(base, QUOTE_CURRENCIES[exchange], price)
+                    for base, (_, price) in COINS.items()
                 }
-                for venue in VENUES
+                for exchange in EXCHANGES
             }
 
     def set_price(
         self,
-        venue: str,
+        exchange: str,
         base: str,
         quote: str,
         price: float | str | None,
@@ -77,45 +78,45 @@ class Market:
         bid: float | None = None,
         ask: float | None = None,
     ) -> None:
-        """List a pair, or change it."""
+        """Add or change a pair."""
         with self._lock:
-            self._listings[venue][base, quote] = Listing(base, quote, price, at, volume, bid, ask)
+            self._listings[exchange][base, quote] = Listing(base, quote, price, at, volume, bid, ask)
 
-    def delist(self, venue: str, base: str, quote: str) -> None:
+    def delist(self, exchange: str, base: str, quote: str) -> None:
         with self._lock:
-            self._listings[venue].pop((base, quote), None)
+            self._listings[exchange].pop((base, quote), None)
 
-    def record(self, venue: str, base: str, quote: str, minutes: Iterable[RecordedCandle]) -> None:
-        """Show these minutes, and longer candles made of them, as the venue's; other pairs keep their made-up ones."""
+    def record(self, exchange: str, base: str, quote: str, minutes: Iterable[RecordedCandle]) -> None:
+        """Return these 1-minute candles, and longer ones rolled up from them; other pairs keep generated candles."""
         recording = Recording(minutes)
         with self._lock:
-            self._listings[venue].setdefault((base, quote), Listing(base, quote, 1.0))
-            self._recordings[venue, base, quote] = recording
+            self._listings[exchange].setdefault((base, quote), Listing(base, quote, 1.0))
+            self._recordings[exchange, base, quote] = recording
 
     def candles(
-        self, venue: str, listing: Listing, first: int, last: int, interval: int, *, gaps: bool = False
-    ) -> Sequence["RecordedCandle | MadeCandle"]:
-        """A pair's candles opened from ``first`` to ``last`` (Unix seconds, both included), oldest first."""
+        self, exchange: str, listing: Listing, first: int, last: int, interval: int, *, gaps: bool = False
+    ) -> Sequence["RecordedCandle | GeneratedCandle"]:
+        """A pair's candles that opened from ``first`` to ``last`` (Unix seconds, inclusive), oldest first."""
         with self._lock:
-            recording = self._recordings.get((venue, listing.base, listing.quote))
+            recording = self._recordings.get((exchange, listing.base, listing.quote))
         if recording is not None:
             return recording.candles(first, last, interval)
         return candles(first, last, interval, gaps=gaps)
 
-    def generate(self, venue: str, count: int) -> list[str]:
-        """List ``count`` pairs in all, the eight coins and C008, C009, …; the pairs' names come back."""
-        quote = QUOTES[venue]
+    def generate(self, exchange: str, count: int) -> list[str]:
+        """List ``count`` pairs: the eight coins, then C008, C009, ...; returns their names."""
+        quote = QUOTE_CURRENCIES[exchange]
         bases = [*COINS, *(f"C{number:03d}" for number in range(len(COINS), count))][:count]
         with self._lock:
-            known = self._listings[venue]
-            self._listings[venue] = {
+            known = self._listings[exchange]
+            self._listings[exchange] = {
                 (base, quote): known.get((base, quote)) or Listing(base, quote, 1.0 + number)
                 for number, base in enumerate(bases)
             }
         return [f"{base}/{quote}" for base in bases]
 
     def spend_weight(self, weight: int) -> int:
-        """Count a request to Binance; the minute's total comes back."""
+        """Count a request to Binance; returns the minute's total."""
         with self._lock:
             minute = int(self.clock().timestamp()) // 60
             if minute != self._weight_minute and self._weight_minute:
@@ -124,12 +125,12 @@ class Market:
             self.binance_used_weight += weight
             return self.binance_used_weight
 
-    def listings(self, venue: str) -> list[Listing]:
+    def listings(self, exchange: str) -> list[Listing]:
         with self._lock:
-            return list(self._listings[venue].values())
+            return list(self._listings[exchange].values())
 
     def moment(self, listing: Listing) -> datetime:
-        """The listing's time as a datetime; now where the test set none."""
+        """The listing's timestamp as a datetime, by default the current time."""
         if isinstance(listing.at, datetime):
             return listing.at
         if isinstance(listing.at, int):
@@ -142,8 +143,8 @@ def coingecko_id(base: str) -> str:
 
 
 @dataclass(frozen=True)
-class MadeCandle:
-    """A made-up candle that depends on its time alone, so that a test knows what must come out."""
+class GeneratedCandle:
+    """A candle computed from its opening time alone, so that a test knows the expected values."""
 
     opened_at: int
 
@@ -168,9 +169,11 @@ class MadeCandle:
         return 10.0 + self.opened_at // 60 % 7
 
 
-def candles(first: int, last: int, interval: int, *, gaps: bool = False) -> list[MadeCandle]:
-    """Those opened from ``first`` to ``last`` (Unix seconds, both included), oldest first; with ``gaps`` some
-    intervals had no trades and are missing."""
+def candles(first: int, last: int, interval: int, *, gaps: bool = False) -> list[GeneratedCandle]:
+    """Candles that opened from ``first`` to ``last`` (Unix seconds, inclusive), oldest first.
+
+    With ``gaps``, some intervals have no trades and are missing.
+    """
     start = -(-first // interval) * interval
     opened = range(start, last + 1, interval)
-    return [MadeCandle(at) for at in opened if not (gaps and at // interval % 7 == 3)]
+    return [GeneratedCandle(at) for at in opened if not (gaps and at // interval % 7 == 3)]

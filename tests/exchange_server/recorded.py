@@ -1,4 +1,4 @@
-"""Candles of a file, which an exchange then shows as its own: minutes as they are, longer ones rolled up here."""
+"""Recorded 1-minute candles that an exchange returns as its own, and longer candles rolled up from them."""
 
 import csv
 from bisect import bisect_left, bisect_right
@@ -22,23 +22,23 @@ class RecordedCandle:
 
 
 class Recording:
-    """One pair's minutes, and what follows from them. Minutes that are missing stay missing."""
+    """One pair's 1-minute candles, and longer ones rolled up from them; missing minutes stay missing."""
 
     def __init__(self, minutes: Iterable[RecordedCandle]) -> None:
         self._by_interval = {60: sorted(minutes, key=lambda candle: candle.opened_at)}
 
     def candles(self, first: int, last: int, interval: int) -> Sequence[RecordedCandle]:
-        """Those opened from ``first`` to ``last`` (Unix seconds, both included), oldest first."""
+        """The candles that opened from ``first`` to ``last`` (Unix seconds, inclusive), oldest first."""
         if interval not in self._by_interval:
             self._by_interval[interval] = roll_up(self._by_interval[60], interval)
-        all_of_them = self._by_interval[interval]
-        begin = bisect_left(all_of_them, first, key=lambda candle: candle.opened_at)
-        end = bisect_right(all_of_them, last, key=lambda candle: candle.opened_at)
-        return all_of_them[begin:end]
+        candles = self._by_interval[interval]
+        begin = bisect_left(candles, first, key=lambda candle: candle.opened_at)
+        end = bisect_right(candles, last, key=lambda candle: candle.opened_at)
+        return candles[begin:end]
 
 
 def roll_up(minutes: Sequence[RecordedCandle], interval: int) -> list[RecordedCandle]:
-    """Longer candles of sorted minutes."""
+    """Candles of ``interval`` seconds from sorted 1-minute candles."""
     found = []
     for number, group in groupby(minutes, key=lambda candle: candle.opened_at // interval):
         candles = list(group)
@@ -56,7 +56,7 @@ def roll_up(minutes: Sequence[RecordedCandle], interval: int) -> list[RecordedCa
 
 
 def read_candles(path: Path) -> list[RecordedCandle]:
-    """A CSV with the columns timestamp (UTC), open, high, low, close, volume: a minute a row."""
+    """Read a CSV of 1-minute candles with the columns timestamp (UTC), open, high, low, close, volume."""
     with path.open(newline="") as file:
         return [
             RecordedCandle(

@@ -1,13 +1,13 @@
-"""One HTTP server, one address per exchange: ``http://127.0.0.1:PORT/binance`` is Binance's base URL here.
+"""One HTTP server with a base URL per exchange, such as ``http://127.0.0.1:PORT/binance``.
 
-Control, for tests in other processes:
+Control API for tests in other processes:
 
-    POST /_control/price     {"venue", "base", "quote", "price", "at"?, "volume"?, "bid"?, "ask"?}
-    POST /_control/generate  {"venue", "count"} -> the pairs' names
-    POST /_control/fault     {"venue", "kind", …}: the fields of Fault
-    POST /_control/clear     {"venue"?}: ends the faults
-    POST /_control/reset     prices, faults and the count of requests as at the start
-    GET  /_control/requests  {"binance": 12, …}
+    POST /_control/price     {"exchange", "base", "quote", "price", "at"?, "volume"?, "bid"?, "ask"?}
+    POST /_control/generate  {"exchange", "count"} -> the names of the pairs
+    POST /_control/fault     {"exchange", "kind", ...}: the fields of Fault
+    POST /_control/clear     {"exchange"?}: removes the faults
+    POST /_control/reset     restores prices, faults and the request count
+    GET  /_control/requests  {"binance": 12, ...}
     GET  /_control/health
 """
 
@@ -19,23 +19,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.exchange_server.exchanges import Reply, respond
 from tests.exchange_server.faults import Fault, Faults, misbehave
-from tests.exchange_server.market import VENUES, Market
-from tests.exchange_server.venues import Reply, answer
+from tests.exchange_server.market import EXCHANGES, Market
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came; header names are in small letters."""
+    """A request as received; header names are in lower case."""
 
-    venue: str
+    exchange: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
 
 
 class ExchangeServer:
-    """The server in a thread of its own; a context manager."""
+    """The server, running in its own thread; a context manager."""
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self.market = Market()
@@ -55,18 +55,18 @@ class ExchangeServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def base_url(self, venue: str) -> str:
-        """What to set as the exchange's ``base_url``."""
-        return f"{self.url}/{venue}"
+    def base_url(self, exchange: str) -> str:
+        """The value for the exchange's ``base_url`` setting."""
+        return f"{self.url}/{exchange}"
 
-    def fail(self, venue: str, kind: str, **details: object) -> None:
-        """Make ``venue`` misbehave; see :class:`Fault`."""
-        self.faults.add(venue, Fault(kind, **details))  # type: ignore[arg-type]
+    def fail(self, exchange: str, kind: str, **details: object) -> None:
+        """Make ``exchange`` fail; see :class:`Fault`."""
+        self.faults.add(exchange, Fault(kind, **details))  # type: ignore[arg-type]
 
-    def requests(self, venue: str | None = None) -> list[Request]:
+    def requests(self, exchange: str | None = None) -> list[Request]:
         """The requests so far, oldest first."""
         with self._lock:
-            return [request for request in self._requests if venue in (None, request.venue)]
+            return [request for request in self._requests if exchange in (None, request.exchange)]
 
     def reset(self) -> None:
         self.market.reset()
@@ -74,7 +74,7 @@ class ExchangeServer:
         with self._lock:
             self._requests.clear()
 
-    def note(self, request: Request) -> None:
+    def record_request(self, request: Request) -> None:
         with self._lock:
             self._requests.append(request)
 
@@ -103,30 +103,32 @@ class _Server(ThreadingHTTPServer):
     exchange_server: ExchangeServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that gave up on a misbehaving answer is no news."""
+        """Clients that close the connection during a fault are expected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave in one packet
+    wbufsize = -1  # send headers and body in one packet
     server: _Server
 
     def do_GET(self) -> None:
         exchange_server = self.server.exchange_server
         parts = urlsplit(self.path)
-        _, venue, *rest = parts.path.split("/", 2)
+        _, exchange, *rest = parts.path.split("/", 2)
         path = f"/{rest[0]}" if rest else "/"
-        if venue == "_control":
-            self._reply(_look(exchange_server, path))
+        if exchange == "_control":
+            self._reply(_control_get(exchange_server, path))
             return
-        if venue not in VENUES:
-            self._reply(Reply({"error": f"there is no exchange {venue!r} here"}, 404))
+        if exchange not in EXCHANGES:
+            self._reply(Reply({"error": f"unknown exchange {exchange!r}"}, 404))
             return
         query = dict(parse_qsl(parts.query))
-        exchange_server.note(Request(venue, path, query, {name.lower(): value for name, value in self.headers.items()}))
-        fault = exchange_server.faults.take(venue, path)
-        reply = answer(venue, exchange_server.market, path, query)
+        exchange_server.record_request(
+            Request(exchange, path, query, {name.lower(): value for name, value in self.headers.items()})
+        )
+        fault = exchange_server.faults.take(exchange, path)
+        reply = respond(exchange, exchange_server.market, path, query)
         if fault is None:
             self._reply(reply)
         else:
@@ -135,12 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            self._reply(_control(self.server.exchange_server, self.path, json.loads(body or b"{}")))
+            self._reply(_control_post(self.server.exchange_server, self.path, json.loads(body or b"{}")))
         except (ValueError, TypeError, KeyError) as error:
             self._reply(Reply({"error": f"{type(error).__name__}: {error}"}, 400))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Quiet: the requests are counted instead."""
+        """Log nothing; requests are recorded instead."""
 
     def _reply(self, reply: Reply) -> None:
         body = _encoded(reply)
@@ -153,25 +155,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def _look(exchange_server: ExchangeServer, path: str) -> Reply:
+def _control_get(exchange_server: ExchangeServer, path: str) -> Reply:
     if path == "/requests":
-        return Reply(dict(Counter(request.venue for request in exchange_server.requests())))
+        return Reply(dict(Counter(request.exchange for request in exchange_server.requests())))
     return Reply({"status": "ok"}) if path == "/health" else Reply({"error": "unknown control"}, 404)
 
 
-def _control(exchange_server: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
-    venue = fields.pop("venue", None)
-    if path in {"/_control/price", "/_control/generate", "/_control/fault"} and venue not in VENUES:
-        raise ValueError(f"there is no exchange {venue!r}; known: {', '.join(VENUES)}")
+def _control_post(exchange_server: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
+    exchange = fields.pop("exchange", None)
+    if path in {"/_control/price", "/_control/generate", "/_control/fault"} and exchange not in EXCHANGES:
+        raise ValueError(f"unknown exchange {exchange!r}; known: {', '.join(EXCHANGES)}")
     match path:
         case "/_control/price":
-            exchange_server.market.set_price(str(venue), **fields)  # type: ignore[arg-type]
+            exchange_server.market.set_price(str(exchange), **fields)  # type: ignore[arg-type]
         case "/_control/generate":
-            return Reply(exchange_server.market.generate(str(venue), int(str(fields["count"]))))
+            return Reply(exchange_server.market.generate(str(exchange), int(str(fields["count"]))))
         case "/_control/fault":
-            exchange_server.fail(str(venue), **fields)  # type: ignore[arg-type]
+            exchange_server.fail(str(exchange), **fields)  # type: ignore[arg-type]
         case "/_control/clear":
-            exchange_server.faults.clear(None if venue is None else str(venue))
+            exchange_server.faults.clear(None if exchange is None else str(exchange))
         case "/_control/reset":
             exchange_server.reset()
         case _:

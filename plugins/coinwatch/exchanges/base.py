@@ -1,229 +1,124 @@
-"""What the adapters over our own client have in common."""
+"""The base class of the adapters that use coinwatch's HTTP client, and of the payloads they parse."""
 
-import math
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
-from typing import ClassVar, TypeVar
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Self, TypeVar
 
-import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.http_client import Client
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote
-from coinwatch.exchanges.validation import validate_candle
+from coinwatch.errors import ExchangeDenied, ExchangeUnavailable
+from coinwatch.exchanges.http_client import HttpClient
+from coinwatch.formatting import format_duration
 from coinwatch.settings import ExchangeSettings, Settings
 
-THREADS = 4
-FAILURES_AT_MOST = 3  # after so many failed calls the rest of the instruments is not asked for either
-
-log = structlog.get_logger(__name__)
+HISTORY_INTERVALS = (60, 3600, 86400)  # seconds; the candles coinwatch stores
 
 
-class Wire(BaseModel):
-    """A payload as the exchange sends it, with its own field names; unknown fields are left out.
+class Payload(BaseModel):
+    """A JSON object as the exchange sends it, with its own field names; fields not declared are ignored.
 
-    Numbers stay ``object`` here: what counts as one is decided in :mod:`coinwatch.exchanges.validation` alone.
+    Numbers are declared as ``object``: only :mod:`coinwatch.exchanges.validation` decides what is a valid number.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    @classmethod
+    def try_parse(cls, data: object) -> Self | None:
+        """The parsed payload, or None if ``data`` has another shape: one malformed row must not cost the others."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError:
+            return None
 
-Payload = TypeVar("Payload", bound=Wire)
+
+class ArrayPayload(Payload):
+    """A JSON array; the fields are declared in the order of its elements, further elements are ignored."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_elements(cls, data: Any) -> Any:
+        return dict(zip(cls.model_fields, data, strict=False)) if isinstance(data, list) else data
+
+
+PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
 class Adapter:
-    """One exchange; a subclass adds its address, its calls and its wire structs."""
+    """Base class of an adapter; see :class:`coinwatch.exchanges.models.Exchange` for its interface.
+
+    A subclass adds ``symbol_for``, ``fetch_quotes``, ``fetch_candles`` and the class attributes:
+
+    - ``base_url``: the default host.
+    - ``intervals``: the candle intervals the exchange offers, in seconds, with its name for each.
+    - ``candles_per_call``: how many candles one request returns at most.
+    - ``default_history_calls_per_second``: half of what the exchange allows, so that live collection has the rest.
+    - ``default_minimum_interval_seconds``: the least time between two fetches of quotes.
+    """
 
     base_url: ClassVar[str]
-    default_minimum_interval_seconds: ClassVar[float] = 0.0
-    candle_intervals: Sequence[int] = ()
+    intervals: ClassVar[Mapping[int, object]] = {}
     candles_per_call: int = 1
-    # Half of what the exchange allows: the other half is for live collection, which goes first.
     default_history_calls_per_second: ClassVar[float] = 1.0
-    max_concurrent_calls: int = THREADS
+    default_minimum_interval_seconds: ClassVar[float] = 0.0
+    max_concurrent_calls: int = 4
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         self.code = code
+        self.candle_intervals = tuple(seconds for seconds in HISTORY_INTERVALS if seconds in self.intervals)
         self.minimum_interval_seconds = (
             self.default_minimum_interval_seconds
             if exchange.minimum_interval_seconds is None
             else exchange.minimum_interval_seconds
         )
         self.history_calls_per_second = exchange.history_calls_per_second or self.default_history_calls_per_second
-        self.before_history_call: Callable[[datetime | None], None] = no_wait
         self._settings = settings
         self._clock = clock
         key = exchange.api_key.get_secret_value() if exchange.api_key else ""
         base_url = exchange.base_url or self.base_url
         headers = self.key_headers(key, base_url)
-        self.client = Client(code, base_url, exchange.timeout_seconds, headers=headers, secrets=[key], clock=clock)
+        self.client = HttpClient(code, base_url, exchange.timeout_seconds, headers=headers, secrets=[key], clock=clock)
 
     def key_headers(self, key: str, base_url: str) -> Mapping[str, str]:
-        """Headers that carry the API key; none by default, public market data needs no key."""
+        """The headers that carry the API key; none by default, because public market data needs no key."""
         return {}
-
-    def instrument(self, base: str, quote: str, symbol: str) -> Instrument:
-        return Instrument(self.code, base, quote, symbol)
-
-    def parse(self, kind: type[Payload], data: object, path: str) -> Payload:
-        """The whole answer of ``path`` as ``kind``; ExchangeUnavailable when it has another shape."""
-        try:
-            return kind.model_validate(data)
-        except ValidationError:
-            raise self.nonsense(path) from None
-
-    def rows(self, data: object, path: str) -> list[object]:
-        """The answer as a list; ExchangeUnavailable when it is none."""
-        if not isinstance(data, list):
-            raise self.nonsense(path)
-        return data
-
-    def table(self, data: object, path: str) -> dict[str, object]:
-        """The answer as a JSON object; ExchangeUnavailable when it is none."""
-        if not isinstance(data, dict):
-            raise self.nonsense(path)
-        return data
-
-    def nonsense(self, path: str) -> ExchangeUnavailable:
-        return ExchangeUnavailable(self.code, f"{path} answered JSON of another shape than its documentation says")
-
-    def interval(self, known: Mapping[int, object], interval_seconds: int) -> None:
-        """ExchangeDenied unless the exchange has candles of that length."""
-        if interval_seconds not in known:
-            offered = ", ".join(str(seconds) for seconds in known)
-            raise ExchangeDenied(self.code, f"has no candles of {interval_seconds} s, only of {offered} s")
 
     def candle_retention(self, interval_seconds: int) -> timedelta | None:
         return None
 
+    def require_interval(self, interval_seconds: int) -> None:
+        """Raise ExchangeDenied unless the exchange offers candles of this interval."""
+        if interval_seconds not in self.intervals:
+            raise interval_not_offered(self.code, interval_seconds, self.intervals)
+
+    def parse(self, kind: type[PayloadT], data: object, path: str) -> PayloadT:
+        """The response of ``path`` as ``kind``; raises ExchangeUnavailable if it has another shape."""
+        payload = kind.try_parse(data)
+        if payload is None:
+            raise self._unexpected_format(path)
+        return payload
+
+    def parse_list(self, data: object, path: str) -> list[object]:
+        """The response of ``path`` as a list; raises ExchangeUnavailable if it is something else."""
+        if not isinstance(data, list):
+            raise self._unexpected_format(path)
+        return data
+
+    def parse_object(self, data: object, path: str) -> dict[str, object]:
+        """The response of ``path`` as a JSON object; raises ExchangeUnavailable if it is something else."""
+        if not isinstance(data, dict):
+            raise self._unexpected_format(path)
+        return data
+
     def close(self) -> None:
         self.client.close()
 
-
-def no_wait(blocked_until: datetime | None) -> None:
-    """What stands before a call for history where nobody else asks the exchange."""
-
-
-def try_parse(kind: type[Payload], row: object) -> Payload | None:
-    """One row of many as ``kind``, or None: a broken row never costs the others."""
-    try:
-        return kind.model_validate(row)
-    except ValidationError:
-        return None
+    def _unexpected_format(self, path: str) -> ExchangeUnavailable:
+        return ExchangeUnavailable(self.code, f"{path} returned JSON in an unexpected format")
 
 
-def batch(results: Iterable[Quote | RejectedQuote | None], trouble: ExchangeError | None = None) -> QuoteBatch:
-    """Results sorted into a QuoteBatch; ``trouble`` is raised when there is nothing else."""
-    quotes: list[Quote] = []
-    rejected: list[RejectedQuote] = []
-    for result in results:
-        if isinstance(result, Quote):
-            quotes.append(result)
-        elif result is not None:
-            rejected.append(result)
-    if trouble is not None and not quotes and not rejected:
-        raise trouble
-    return QuoteBatch(quotes, rejected, trouble)
-
-
-def one_by_one(
-    instruments: Sequence[Instrument],
-    fetch: Callable[[Instrument], Quote | RejectedQuote],
-    threads: int = THREADS,
-) -> QuoteBatch:
-    """A call per instrument, some at a time, for exchanges that offer no better.
-
-    A pause or a rejection stops the rest at once, other failures after the third.
-    """
-    troubles: list[ExchangeError] = []
-
-    def attempt(instrument: Instrument) -> Quote | RejectedQuote | None:
-        if len(troubles) >= FAILURES_AT_MOST or any(
-            not isinstance(trouble, ExchangeUnavailable) for trouble in troubles
-        ):
-            return None
-        try:
-            return fetch(instrument)
-        except ExchangeError as error:
-            troubles.append(error)
-            return None
-
-    with ThreadPoolExecutor(max(1, min(threads, len(instruments)))) as pool:
-        results = list(pool.map(attempt, instruments))
-    return batch(results, _gravest(troubles))
-
-
-def _gravest(troubles: Sequence[ExchangeError]) -> ExchangeError | None:
-    """A wish for a pause must be passed on before all others, a rejection before passing trouble."""
-    for kind in (RateLimited, ExchangeDenied, ExchangeUnavailable):
-        for trouble in troubles:
-            if isinstance(trouble, kind):
-                return trouble
-    return None
-
-
-class Pace:
-    """At most ``burst`` calls at once and ``per_second`` over time, for all threads of one adapter."""
-
-    def __init__(
-        self,
-        per_second: float,
-        burst: int,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._seconds_per_call = 1 / per_second
-        self._burst = burst
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._free_at = -math.inf  # when the next call could be made if no burst were allowed
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return when the next call may be made."""
-        with self._lock:
-            now = self._monotonic()
-            self._free_at = max(self._free_at, now - self._burst * self._seconds_per_call) + self._seconds_per_call
-            pause = self._free_at - now
-        if pause > 0:
-            self._sleep(pause)
-
-
-def complete_candles(
-    candles: Iterable[Candle | None], interval_seconds: int, start: datetime, end: datetime, now: datetime
-) -> list[Candle]:
-    """Those that lie in [start, end) and are over by ``now``, oldest first, each once; None are dropped."""
-    interval = timedelta(seconds=interval_seconds)
-    wanted = {
-        candle.opened_at: candle
-        for candle in candles
-        if candle is not None and start <= candle.opened_at < end and candle.opened_at + interval <= now
-    }
-    return [wanted[opened_at] for opened_at in sorted(wanted)]
-
-
-def candle_or_none(
-    instrument: Instrument,
-    opened_at: Callable[[], datetime],
-    prices: Sequence[object],
-    volume: object = None,
-    trades: object = None,
-) -> Candle | None:
-    """A checked candle from [open, high, low, close]; None, with a line in the log, when it makes no sense."""
-    try:
-        candle = validate_candle(opened_at(), prices, volume, trades)
-    except ValueError as error:
-        log.warning(
-            "candle rejected",
-            exchange=instrument.exchange,
-            symbol=instrument.symbol,
-            reason=str(error),
-            raw=repr(prices)[:120],
-        )
-        return None
-    return candle
+def interval_not_offered(exchange: str, interval_seconds: int, offered: Mapping[int, object]) -> ExchangeDenied:
+    """The error for candles of an interval (seconds) that an exchange does not offer."""
+    available = ", ".join(format_duration(seconds) for seconds in offered) or "none"
+    wanted = format_duration(interval_seconds)
+    return ExchangeDenied(exchange, f"does not offer candles of {wanted}; available: {available}")

@@ -1,9 +1,9 @@
-# ruff: noqa: N815 - wire structs carry Binance's own field names
-"""Binance spot, by its keyless host for market data.
+# ruff: noqa: N815 - payloads have Binance's own field names
+"""Binance spot, through its market-data host, which needs no API key.
 
-Source: Binance's spot API documentation, REST. Every call has a weight; an address may spend 6,000 a minute and
-is told in ``X-MBX-USED-WEIGHT-1M`` how much it has spent. We stop before the limit, because going over it brings
-429 and going on then brings 418, a ban of up to three days.
+Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-api. Every request has a weight; an IP
+address may spend 6,000 a minute, and ``X-MBX-USED-WEIGHT-1M`` says how much it has spent. coinwatch stops before the
+limit: exceeding it returns 429, and continuing after that 418, a ban of up to three days.
 """
 
 import json
@@ -13,36 +13,20 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, RateLimited, UnknownSymbol
-from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.http_client import Answer
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
+from coinwatch.exchanges.base import Adapter, ArrayPayload, Payload
+from coinwatch.exchanges.batching import QuoteResult, build_batch, split_into_chunks
+from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
+from coinwatch.exchanges.http_client import Response, rate_limited
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_quote
-from coinwatch.time_range import MINUTE, floor_to
-
-TICKERS = "/api/v3/ticker/24hr"
-PRICES = "/api/v3/ticker/price"
-KLINES = "/api/v3/klines"
-EXCHANGE_INFO = "/api/v3/exchangeInfo"
-
-# A call for up to 20 symbols weighs 2, one for the whole market 80: batches are cheaper up to 800 symbols.
-SYMBOLS_PER_CALL = 20
-WHOLE_MARKET_ABOVE = 800
-WEIGHT_A_MINUTE = 6000
-WEIGHT_WE_SPEND = 5400
-WEIGHT_FOR_HISTORY = 3000  # from here on the minute is left to live collection
-UNKNOWN_SYMBOL = {-1121, -1100}  # invalid symbol; illegal characters in it
-KLINES_PER_CALL = 1000
-INTERVALS: Mapping[int, str] = {
-    60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h",
-    21600: "6h", 28800: "8h", 43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w",
-}  # fmt: skip
+from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.time_range import MINUTE, TimeRange, floor_to
 
 
-# {"symbol": "BTCUSDT", "lastPrice": "96412.53000000", "bidPrice": "96412.52000000", "askPrice": "96412.53000000",
-#  "volume": "21345.67890000", "quoteVolume": "2058012345.12", "openTime": 1763532000000, "closeTime": 1763618400000}
-class Ticker(Wire):
-    """An element of ``/ticker/24hr``; ``volume`` is in the base currency, ``closeTime`` in milliseconds."""
+# [{"symbol": "BTCUSDT", "lastPrice": "96412.53000000", "bidPrice": "96412.52000000", "askPrice": "96412.53000000",
+#   "volume": "21345.67890000", "quoteVolume": "2058012345.12", "openTime": 1763532000000, "closeTime": 1763618400000}]
+class Ticker(Payload):
+    """An element of ``/api/v3/ticker/24hr``; ``volume`` is in base, ``closeTime`` in milliseconds."""
 
     symbol: str
     lastPrice: object
@@ -52,25 +36,30 @@ class Ticker(Wire):
     closeTime: object
 
 
-# {"symbol": "ETHBTC", "price": "0.03467000"}
-class Price(Wire):
-    """An element of ``/ticker/price``; the cheapest list of all symbols (weight 4)."""
+# [{"symbol": "ETHBTC", "price": "0.03467000"}]
+class Price(Payload):
+    """An element of ``/api/v3/ticker/price``, the cheapest list of all symbols (weight 4)."""
 
     symbol: str
 
 
-# {"symbol": "ETHBTC", "status": "TRADING", "baseAsset": "ETH", "quoteAsset": "BTC", "isSpotTradingAllowed": true}
-class Symbol(Wire):
-    """An element of ``symbols`` in ``/exchangeInfo``."""
+# [[1763618400000, "96400.00", "96420.00", "96390.00", "96412.53", "12.345", 1763618459999, "1190000.0", 2040, ...]]
+class Kline(ArrayPayload):
+    """A row of ``/api/v3/klines``; ``openTime`` is in milliseconds, ``volume`` in base."""
 
-    symbol: str
-    status: str
-    baseAsset: str
-    quoteAsset: str
+    openTime: object
+    open: object
+    high: object
+    low: object
+    close: object
+    volume: object
+    closeTime: object
+    quoteVolume: object
+    count: object
 
 
 # {"code": -1121, "msg": "Invalid symbol."}
-class Rejection(Wire):
+class BinanceError(Payload):
     """The body of a 400."""
 
     code: int
@@ -78,139 +67,147 @@ class Rejection(Wire):
 
 
 class Binance(Adapter):
-    """The adapter; a symbol is base and quote written together: BTCUSDT."""
+    """The adapter; a symbol is base and quote joined: BTCUSDT."""
 
     base_url: ClassVar[str] = "https://data-api.binance.vision"
-    candle_intervals = (60, 3600, 86400)
-    candles_per_call = KLINES_PER_CALL
-    default_history_calls_per_second: ClassVar[float] = 25.0  # a call weighs 2
+    ticker_path: ClassVar[str] = "/api/v3/ticker/24hr"
+    price_path: ClassVar[str] = "/api/v3/ticker/price"
+    klines_path: ClassVar[str] = "/api/v3/klines"
 
-    _history_not_before: datetime | None = None  # Binance counts by minutes: when the next one begins
+    intervals: ClassVar[Mapping[int, str]] = {
+        60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h",
+        21600: "6h", 28800: "8h", 43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w",
+    }  # fmt: skip
+    candles_per_call = 1000
+    default_history_calls_per_second: ClassVar[float] = 25.0  # a request for candles weighs 2
+
+    # Tickers of up to 20 symbols weigh 2, of the whole market 80: chunks are cheaper up to 800 symbols.
+    symbols_per_call: ClassVar[int] = 20
+    max_symbols_in_chunks: ClassVar[int] = 800
+
+    weight_per_minute: ClassVar[int] = 6000
+    max_weight: ClassVar[int] = 5400
+    max_weight_of_history: ClassVar[int] = 3000  # the rest of the minute is left to live collection
+    unknown_symbol_codes: ClassVar[frozenset[int]] = frozenset({-1121, -1100})  # invalid symbol; illegal characters
+
+    # The start of the next minute once this one's share for history is spent.
+    _no_history_before: datetime | None = None
 
     def symbol_for(self, base: str, quote: str) -> str:
         return base + quote
 
-    def list_instruments(self) -> list[Instrument]:
-        info = self.table(self.client.get(EXCHANGE_INFO).data, EXCHANGE_INFO)
-        symbols = [try_parse(Symbol, row) for row in self.rows(info.get("symbols"), EXCHANGE_INFO)]
-        return [
-            self.instrument(symbol.baseAsset, symbol.quoteAsset, symbol.symbol)
-            for symbol in symbols
-            if symbol is not None and symbol.status == "TRADING"
-        ]
+    def fetch_candles(
+        self,
+        instrument: Instrument,
+        interval_seconds: int,
+        time_range: TimeRange,
+        rate_limiter: RateLimiter = NO_RATE_LIMIT,
+    ) -> list[Candle]:
+        self.require_interval(interval_seconds)
+        step = timedelta(seconds=interval_seconds)
+        params: dict[str, str | int] = {
+            "symbol": instrument.symbol,
+            "interval": self.intervals[interval_seconds],
+            "endTime": _milliseconds(time_range.end) - 1,
+            "limit": self.candles_per_call,
+        }
+        candles: list[Candle] = []
+        page_start = time_range.start
+        while True:
+            rate_limiter.acquire(self._no_history_before)
+            response = self._fetch_klines(params | {"startTime": _milliseconds(page_start)})
+            rows = self.parse_list(response.data, self.klines_path)
+            page = parse_candles(instrument, rows, _parse_candle)
+            candles += page
+            last = max((candle.opened_at for candle in page), default=time_range.end)
+            if len(rows) < self.candles_per_call or not page_start <= last < time_range.end - step:
+                return complete_candles(candles, interval_seconds, time_range, response.received_at)
+            page_start = last + step
+            if (error := self._weight_spent(response)) is not None:
+                raise error
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
-        size = SYMBOLS_PER_CALL if len(instruments) <= WHOLE_MARKET_ABOVE else len(instruments)
-        results: list[Quote | RejectedQuote] = []
-        for first in range(0, len(instruments), size):
+        size = self.symbols_per_call if len(instruments) <= self.max_symbols_in_chunks else len(instruments)
+        results: list[QuoteResult] = []
+        for chunk in split_into_chunks(instruments, size):
             try:
-                found, pause = self._fetch_some(instruments[first : first + size])
-            except ExchangeError as error:
-                return batch(results, error)
+                found, error = self._fetch_chunk(chunk)
+            except ExchangeError as failure:
+                return build_batch(results, failure)
             results += found
-            if pause is not None:
-                return batch(results, pause)
-        return batch(results)
+            if error is not None:
+                return build_batch(results, error)
+        return build_batch(results)
 
-    def fetch_candles(
-        self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
-    ) -> list[Candle]:
-        self.interval(INTERVALS, interval_seconds)
-        candles: list[Candle | None] = []
-        page_start, step = start, timedelta(seconds=interval_seconds)
-        while True:
-            answer = self._klines(
-                {
-                    "symbol": instrument.symbol,
-                    "interval": INTERVALS[interval_seconds],
-                    "startTime": _milliseconds(page_start),
-                    "endTime": _milliseconds(end) - 1,
-                    "limit": KLINES_PER_CALL,
-                }
-            )
-            page = [_candle(instrument, row) for row in self.rows(answer.data, KLINES)]
-            candles += page
-            last = max((candle.opened_at for candle in page if candle is not None), default=end)
-            if len(page) < KLINES_PER_CALL or not page_start <= last < end - step:
-                return complete_candles(candles, interval_seconds, start, end, answer.received_at)
-            page_start = last + step
-            if (pause := self._pause(answer)) is not None:
-                raise pause
+    def _fetch_klines(self, params: Mapping[str, str | int]) -> Response:
+        response = self.client.get(self.klines_path, params, expected={HTTPStatus.BAD_REQUEST})
+        if response.status == HTTPStatus.BAD_REQUEST:
+            raise self._bad_request(response, self.klines_path, str(params["symbol"]))
+        if _used_weight(response) >= self.max_weight_of_history:
+            self._no_history_before = _next_minute(response.received_at)
+        return response
 
-    def _klines(self, params: Mapping[str, str | int]) -> Answer:
-        self.before_history_call(self._history_not_before)
-        answer = self.client.get(KLINES, params, expected={HTTPStatus.BAD_REQUEST})
-        if answer.status == HTTPStatus.BAD_REQUEST:
-            raise self._rejection(answer, KLINES, str(params["symbol"]))
-        if _used_weight(answer) >= WEIGHT_FOR_HISTORY:
-            self._history_not_before = _next_minute(answer.received_at)
-        return answer
-
-    def _rejection(self, answer: Answer, path: str, symbol: str = "") -> ExchangeDenied:
-        """What a 400 means: a symbol that Binance does not know, or something else in its own words."""
-        rejection = try_parse(Rejection, answer.data)
-        if rejection is not None and rejection.code in UNKNOWN_SYMBOL:
-            return UnknownSymbol(self.code, f"does not know the symbol {symbol or 'that was asked for'}")
-        reason = rejection.msg if rejection else "no reason given"
-        return ExchangeDenied(self.code, f"rejects {path} (HTTP 400): {reason:.120}")
-
-    def _fetch_some(self, instruments: Sequence[Instrument]) -> tuple[list[Quote | RejectedQuote], RateLimited | None]:
-        """Results for one call's worth of instruments, and the pause to keep before the next call."""
-        answer = self._tickers(instruments)
-        rejected: list[Quote | RejectedQuote] = []
-        if answer.status != HTTPStatus.OK:
-            # One unknown symbol spoils the call for all: find out which, and ask again for the others.
-            known = self._known_symbols()
-            rejected = [
+    def _fetch_chunk(self, instruments: Sequence[Instrument]) -> tuple[list[QuoteResult], RateLimited | None]:
+        """The results of one request, and the error to stop with if the minute's weight is spent."""
+        response = self._fetch_tickers(instruments)
+        results: list[QuoteResult] = []
+        if response.status != HTTPStatus.OK:
+            # One unknown symbol fails the whole request: find out which, and repeat it without them.
+            known = self._fetch_symbols()
+            results += [
                 reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
                 for instrument in instruments
                 if instrument.symbol not in known
             ]
             instruments = [instrument for instrument in instruments if instrument.symbol in known]
             if not instruments:
-                return rejected, self._pause(answer)
-            answer = self._tickers(instruments)
-            if answer.status != HTTPStatus.OK:
-                raise ExchangeDenied(self.code, f"{TICKERS} rejects symbols that {PRICES} lists")
-        rows = [try_parse(Ticker, row) for row in self.rows(answer.data, TICKERS)]
+                return results, self._weight_spent(response)
+            response = self._fetch_tickers(instruments)
+            if response.status != HTTPStatus.OK:
+                raise ExchangeDenied(self.code, f"{self.ticker_path} rejects symbols that {self.price_path} lists")
+        rows = [Ticker.try_parse(row) for row in self.parse_list(response.data, self.ticker_path)]
         tickers = {ticker.symbol: ticker for ticker in rows if ticker is not None}
-        broken = None in rows
-        quotes = [_quote(each, tickers.get(each.symbol), answer.received_at, broken) for each in instruments]
-        return rejected + quotes, self._pause(answer)
+        reason_if_missing = RejectionReason.MALFORMED if None in rows else RejectionReason.UNKNOWN_SYMBOL
+        for instrument in instruments:
+            ticker = tickers.get(instrument.symbol)
+            if ticker is None:
+                results.append(reject(instrument, reason_if_missing, instrument.symbol))
+            else:
+                results.append(_parse_quote(instrument, ticker, response.received_at))
+        return results, self._weight_spent(response)
 
-    def _tickers(self, instruments: Sequence[Instrument]) -> Answer:
-        """The tickers' answer, or the 400 that says a symbol is unknown."""
+    def _fetch_tickers(self, instruments: Sequence[Instrument]) -> Response:
+        """The tickers, or the response with status 400 if a symbol is unknown."""
         symbols = json.dumps([instrument.symbol for instrument in instruments], separators=(",", ":"))
-        params = {"symbols": symbols} if len(instruments) <= WHOLE_MARKET_ABOVE else {}
-        answer = self.client.get(TICKERS, params, expected={HTTPStatus.BAD_REQUEST})
-        if answer.status == HTTPStatus.BAD_REQUEST:
-            rejection = self._rejection(answer, TICKERS)
-            if not isinstance(rejection, UnknownSymbol):
-                raise rejection
-        return answer
+        params = {"symbols": symbols} if len(instruments) <= self.max_symbols_in_chunks else {}
+        response = self.client.get(self.ticker_path, params, expected={HTTPStatus.BAD_REQUEST})
+        if response.status == HTTPStatus.BAD_REQUEST:
+            error = self._bad_request(response, self.ticker_path)
+            if not isinstance(error, UnknownSymbol):
+                raise error
+        return response
 
-    def _known_symbols(self) -> set[str]:
-        rows = [try_parse(Price, row) for row in self.rows(self.client.get(PRICES).data, PRICES)]
-        return {row.symbol for row in rows if row is not None}
+    def _fetch_symbols(self) -> set[str]:
+        prices = self.parse_list(self.client.get(self.price_path).data, self.price_path)
+        return {price.symbol for row in prices if (price := Price.try_parse(row)) is not None}
 
-    def _pause(self, answer: Answer) -> RateLimited | None:
-        """The pause until the minute is over, once most of its weight is spent."""
-        used = _used_weight(answer)
-        if used < WEIGHT_WE_SPEND:
+    def _bad_request(self, response: Response, path: str, symbol: str = "") -> ExchangeDenied:
+        error = BinanceError.try_parse(response.data)
+        if error is not None and error.code in self.unknown_symbol_codes:
+            return UnknownSymbol(self.code, f"unknown symbol {symbol}".rstrip())
+        reason = error.msg if error else "no reason given"
+        return ExchangeDenied(self.code, f"{path} returned HTTP 400: {reason:.120}")
+
+    def _weight_spent(self, response: Response) -> RateLimited | None:
+        """The error to stop with until the next minute, once most of this minute's weight is spent."""
+        used = _used_weight(response)
+        if used < self.max_weight:
             return None
-        blocked_until = _next_minute(answer.received_at)
-        return RateLimited(
-            self.code,
-            f"{used} of the {WEIGHT_A_MINUTE} request weight of this minute is spent; "
-            f"waiting until {blocked_until:%H:%M:%S} UTC",
-            blocked_until,
-        )
+        reason = f"{used} of {self.weight_per_minute} request weight used this minute"
+        return rate_limited(self.code, _next_minute(response.received_at), reason)
 
 
-def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime, broken: bool) -> Quote | RejectedQuote:
-    if ticker is None:
-        reason = RejectionReason.MALFORMED if broken else RejectionReason.UNKNOWN_SYMBOL
-        return reject(instrument, reason, instrument.symbol)
+def _parse_quote(instrument: Instrument, ticker: Ticker, received_at: datetime) -> QuoteResult:
     try:
         observed_at = from_unix(ticker.closeTime, per_second=1000)
     except ValueError:
@@ -226,15 +223,14 @@ def _quote(instrument: Instrument, ticker: Ticker | None, received_at: datetime,
     )
 
 
-# [1763618400000, "96400.00", "96420.00", "96390.00", "96412.53", "12.345", 1763618459999, "1190000.0", 2040, …]
-# = [open time ms, open, high, low, close, volume in base, close time, volume in quote, trades, …]
-def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 8 else [None] * 9
-    return candle_or_none(instrument, lambda: from_unix(fields[0], per_second=1000), fields[1:5], fields[5], fields[8])
+def _parse_candle(row: object) -> Candle:
+    kline = Kline.model_validate(row)
+    prices = (kline.open, kline.high, kline.low, kline.close)
+    return validate_candle(from_unix(kline.openTime, per_second=1000), prices, kline.volume, kline.count)
 
 
-def _used_weight(answer: Answer) -> int:
-    used = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
+def _used_weight(response: Response) -> int:
+    used = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
     return int(used) if used.isascii() and used.isdigit() else 0
 
 

@@ -1,7 +1,7 @@
-"""A requests session that no server can hold on to: one deadline for the whole answer, one limit for its size.
+"""A requests session with a deadline for the whole response and a limit on its size.
 
-requests' own read time-out starts anew with every byte, so a server that sends a byte a second keeps a task
-for ever. Here a timer shuts the connection when the time is over, wherever the answer stands by then.
+The read timeout of requests restarts with every byte, so a server that sends one byte a second could occupy a task
+forever. Here a timer shuts down the connection at the deadline, however much has arrived by then.
 """
 
 import socket
@@ -20,20 +20,20 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from coinwatch import __version__
 
 CONNECT_SECONDS = 5.0
-BODY_LIMIT_BYTES = 32 * 1024 * 1024  # Binance's list of all instruments has some 15 MB
+BODY_LIMIT_BYTES = 32 * 1024 * 1024  # Binance's list of all instruments is about 15 MB
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS = 8
 
 
 class BodyTooLarge(requests.RequestException):
-    """The body went on past the limit."""
+    """The body exceeds the limit."""
 
 
 class GuardedSession(requests.Session):
-    """Answers arrive complete within ``seconds`` and ``body_limit`` bytes, or requests' errors are raised.
+    """Returns complete responses within ``seconds`` and up to ``body_limit`` bytes, or raises an error of requests.
 
-    Redirects are not followed and cookies not kept: an answer comes from the host that was asked, and threads
-    may share the session.
+    It follows no redirects and keeps no cookies, so a response always comes from the requested host and threads may
+    share the session.
     """
 
     def __init__(self, seconds: float, body_limit: int = BODY_LIMIT_BYTES) -> None:
@@ -42,14 +42,14 @@ class GuardedSession(requests.Session):
         self._body_limit = body_limit
         self.headers.update({"User-Agent": f"coinwatch/{__version__}", "Accept": "application/json"})
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.auth = _send_as_it_is  # otherwise requests looks for a .netrc before each request
+        self.auth = _send_unchanged  # otherwise requests reads .netrc before each request
         self._environments: dict[str, Any] = {}
         adapter = _WatchedAdapter(pool_maxsize=CONNECTIONS)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
-        """As in requests; the body is read when this returns. ReadTimeout when the deadline passes."""
+        """Like requests, but the body has been read when this returns. Raises ReadTimeout at the deadline."""
         options |= {
             "stream": True,
             "allow_redirects": False,
@@ -61,15 +61,15 @@ class GuardedSession(requests.Session):
                 response._content = self._read(response)
             except (requests.RequestException, OSError):
                 if deadline.passed:
-                    raise requests.ReadTimeout(f"no complete answer within {self._seconds:g} s") from None
+                    raise requests.ReadTimeout(f"no complete response within {self._seconds:g} s") from None
                 raise
-            if deadline.passed:  # a body without a stated length seems to end where it was shut
-                raise requests.ReadTimeout(f"no complete answer within {self._seconds:g} s")
+            if deadline.passed:  # a body without Content-Length appears to end where it was shut down
+                raise requests.ReadTimeout(f"no complete response within {self._seconds:g} s")
         return response
 
     def merge_environment_settings(self, url: Any, *arguments: Any) -> Any:
-        """As in requests, but proxies and certificates of the environment are looked up once per host: for a small
-        answer that costs as much as the request itself."""
+        """Like requests, but reads proxies and certificates from the environment once per host: for a small response
+        that costs as much as the request itself."""
         host = urlsplit(str(url)).netloc
         if host not in self._environments:
             self._environments[host] = super().merge_environment_settings(url, *arguments)
@@ -81,21 +81,21 @@ class GuardedSession(requests.Session):
             for chunk in response.iter_content(CHUNK_BYTES):
                 body += chunk
                 if len(body) > self._body_limit:
-                    raise BodyTooLarge(f"the answer is larger than {self._body_limit} bytes")
+                    raise BodyTooLarge(f"more than {self._body_limit} bytes")
         return bytes(body)
 
 
-def _send_as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _send_unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
 Pools = TypeVar("Pools", bound=PoolManager)
 
-_under_way = threading.local()
+_current = threading.local()
 
 
 class _Deadline:
-    """Shuts the connection that this thread's request uses when the time is over."""
+    """Shuts down the connection of this thread's request when the time is up."""
 
     def __init__(self, seconds: float) -> None:
         self.passed = False
@@ -106,16 +106,16 @@ class _Deadline:
         self._timer.daemon = True
 
     def __enter__(self) -> "_Deadline":
-        _under_way.deadline = self
+        _current.deadline = self
         self._timer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:  # from here on the connection may serve another request
+        with self._lock:  # from here on, the connection may serve another request
             self._over = True
-        _under_way.deadline = None
+        _current.deadline = None
         self._timer.cancel()
 
     def watch(self, connection: socket.socket) -> None:
@@ -133,13 +133,13 @@ class _Deadline:
     def _shut(self) -> None:
         if self._socket is not None:
             with suppress(OSError):
-                # The plain socket's shutdown also for TLS: it wakes the reader and touches no TLS state.
+                # The plain socket's shutdown, even for TLS: it wakes the reader without touching the TLS state.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _watch(connection: HTTPConnection) -> None:
-    """The socket is kept, not the connection: that lets go of it once the headers say the body ends with it."""
-    deadline: _Deadline | None = getattr(_under_way, "deadline", None)
+    """Keep the socket, not the connection: the connection drops its socket if the body ends with the connection."""
+    deadline: _Deadline | None = getattr(_current, "deadline", None)
     if deadline is not None and connection.sock is not None:
         deadline.watch(connection.sock)
 
@@ -165,7 +165,7 @@ class _WatchedTlsPool(HTTPSConnectionPool):
 
 
 class _WatchedAdapter(HTTPAdapter):
-    """Hands out connections that tell the deadline about themselves, with and without a proxy."""
+    """Creates connections that register with the deadline, with or without a proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -1,8 +1,7 @@
-"""Kraken spot, public market data.
+"""Kraken spot: public market data, no API key. Documentation: https://docs.kraken.com/api/.
 
-Source: Kraken's REST documentation. Errors come in ``error[]`` with HTTP 200. Kraken calls bitcoin XBT and
-dogecoin XDG, and names old pairs with prefixes (XXBTZUSD); ``wsname`` (XBT/USD) in ``AssetPairs`` is the one name
-that says base and quote plainly.
+Errors arrive in ``error[]`` with HTTP 200. Kraken writes bitcoin as XBT and dogecoin as XDG, and prefixes the names of
+its oldest pairs (XXBTZUSD). Only ``wsname`` in AssetPairs (XBT/USD) shows base and quote reliably.
 """
 
 import re
@@ -12,54 +11,37 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited, UnknownSymbol
-from coinwatch.exchanges.base import Adapter, Wire, batch, candle_or_none, complete_candles, try_parse
-from coinwatch.exchanges.models import Candle, Instrument, Quote, QuoteBatch, RejectedQuote, RejectionReason
+from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, UnknownSymbol
+from coinwatch.exchanges.base import Adapter, ArrayPayload, Payload
+from coinwatch.exchanges.batching import QuoteResult, build_batch
+from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
+from coinwatch.exchanges.http_client import rate_limited
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_quote
-
-ASSET_PAIRS = "/0/public/AssetPairs"
-TICKER = "/0/public/Ticker"
-OHLC = "/0/public/OHLC"
-
-OUR_CODES: Mapping[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
-THEIR_CODES: Mapping[str, str] = {ours: theirs for theirs, ours in OUR_CODES.items()}
-CANDLES_KEPT = 720  # of each length; the newest of them is not committed
-NAMES_PER_CALL = 500  # above that the address gets too long, and the whole market is asked for
-INTERVALS: Mapping[int, int] = {minutes * 60: minutes for minutes in (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)}
-
-# Kraken's words for "slow down", with the pause that each deserves.
-PAUSES: Mapping[str, timedelta] = {
-    "EAPI:Rate limit exceeded": timedelta(seconds=15),
-    "EGeneral:Too many requests": timedelta(seconds=60),
-    "EGeneral:Temporary lockout": timedelta(minutes=15),
-}
-THROTTLED = re.compile(r"EService: ?Throttled: ?(\d+)")
-LONGEST_PAUSE = timedelta(hours=1)
-FOR_A_PERSON = ("EAPI:Invalid key", "EGeneral:Permission denied", "EGeneral:Invalid arguments", "EQuery:")
+from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.time_range import TimeRange
 
 
-# {"error": [], "result": {…}}
-class Envelope(Wire):
-    """Around every answer; an element of ``error`` that begins with W is a mere warning."""
+# {"error": ["EQuery:Unknown asset pair"], "result": {...}}
+class Envelope(Payload):
+    """Every response; an ``error`` that starts with W is only a warning."""
 
     error: list[str] = Field(default_factory=list)
     result: object = None
 
 
-# {"altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD", "status": "online"} under "XXBTZUSD"
-class AssetPair(Wire):
-    """A value of ``AssetPairs``; dark pools have no ``wsname``."""
+# {"XXBTZUSD": {"altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD", "status": "online"}}
+class AssetPair(Payload):
+    """A value of ``/0/public/AssetPairs``; dark pools have no ``wsname``."""
 
     altname: str
     wsname: str = ""
-    status: str = "online"
 
 
-# {"a": ["96412.6", "1", "1.000"], "b": ["96412.5", "2", "2.000"], "c": ["96412.6", "0.0012"],
-#  "v": ["512.1", "2345.6"], "o": "95800.0"} under "XXBTZUSD"
-class Ticker(Wire):
-    """A value of ``Ticker``: ask, bid, last trade, volume [today, 24 hours] in base. It carries no time."""
+# {"XXBTZUSD": {"a": ["96412.6", "1", "1.000"], "b": ["96412.5", "2", "2.000"], "c": ["96412.6", "0.0012"],
+#               "v": ["512.1", "2345.6"], "o": "95800.0"}}
+class Ticker(Payload):
+    """A value of ``/0/public/Ticker``: ask, bid, last trade, volume in base [today, last 24 hours]. No timestamp."""
 
     a: list[object] = Field(default_factory=list)
     b: list[object] = Field(default_factory=list)
@@ -67,123 +49,164 @@ class Ticker(Wire):
     v: list[object] = Field(default_factory=list)
 
 
+# {"XXBTZUSD": [[1763618400, "96400.0", "96420.0", "96390.0", "96412.5", "96405.1", "12.34500000", 204], ...],
+#  "last": 1763618340}
+class Ohlc(ArrayPayload):
+    """A row of ``/0/public/OHLC``: ``time`` in seconds, ``volume`` in base, ``count`` of trades."""
+
+    time: object
+    open: object
+    high: object
+    low: object
+    close: object
+    vwap: object
+    volume: object
+    count: object
+
+
 class Kraken(Adapter):
     """The adapter; a symbol is Kraken's ``altname``: XBTUSD."""
 
     base_url: ClassVar[str] = "https://api.kraken.com"
-    candle_intervals = (60, 3600, 86400)
-    candles_per_call = CANDLES_KEPT
+    asset_pairs_path: ClassVar[str] = "/0/public/AssetPairs"
+    ticker_path: ClassVar[str] = "/0/public/Ticker"
+    ohlc_path: ClassVar[str] = "/0/public/OHLC"
+
+    kraken_codes: ClassVar[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
+    max_pairs_per_call: ClassVar[int] = 500  # the URL gets too long above that; without names, Kraken returns all pairs
+
+    # Candle intervals in seconds; Kraken counts in minutes.
+    intervals: ClassVar[Mapping[int, int]] = {
+        minutes * 60: minutes for minutes in (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)
+    }
+    candles_kept: ClassVar[int] = 720  # per interval, including the newest, which is not final yet
+    candles_per_call = candles_kept
     default_history_calls_per_second: ClassVar[float] = 0.5  # about one call a second is allowed
 
-    def symbol_for(self, base: str, quote: str) -> str:
-        return THEIR_CODES.get(base, base) + THEIR_CODES.get(quote, quote)
+    rate_limit_pauses: ClassVar[Mapping[str, timedelta]] = {
+        "EAPI:Rate limit exceeded": timedelta(seconds=15),
+        "EGeneral:Too many requests": timedelta(seconds=60),
+        "EGeneral:Temporary lockout": timedelta(minutes=15),
+    }
+    throttled_error: ClassVar[re.Pattern[str]] = re.compile(r"EService: ?Throttled: ?(\d+)")  # until a Unix timestamp
+    longest_throttle: ClassVar[timedelta] = timedelta(hours=1)
+    denied_errors: ClassVar[tuple[str, ...]] = (
+        "EAPI:Invalid key",
+        "EGeneral:Permission denied",
+        "EGeneral:Invalid arguments",
+        "EQuery:",
+    )
 
-    def list_instruments(self) -> list[Instrument]:
-        pairs = self._asset_pairs()
-        instruments = []
-        for pair in pairs.values():
-            base, slash, quote = pair.wsname.partition("/")
-            if slash and pair.status == "online":
-                instruments.append(
-                    self.instrument(OUR_CODES.get(base, base), OUR_CODES.get(quote, quote), pair.altname)
-                )
-        return instruments
+    def symbol_for(self, base: str, quote: str) -> str:
+        return self._kraken_code(base) + self._kraken_code(quote)
+
+    def fetch_candles(
+        self,
+        instrument: Instrument,
+        interval_seconds: int,
+        time_range: TimeRange,
+        rate_limiter: RateLimiter = NO_RATE_LIMIT,
+    ) -> list[Candle]:
+        """See :class:`Exchange`. Kraken returns the last 720 candles of each interval; older ones cannot be fetched."""
+        self.require_interval(interval_seconds)
+        rate_limiter.acquire()
+        result, received_at = self._get(
+            self.ohlc_path,
+            {
+                "pair": instrument.symbol,
+                "interval": self.intervals[interval_seconds],
+                "since": int(time_range.start.timestamp()) - 1,  # Kraken returns candles that open after ``since``
+            },
+        )
+        table = self.parse_object(result, self.ohlc_path)
+        rows = self.parse_list(next((rows for key, rows in table.items() if key != "last"), None), self.ohlc_path)
+        candles = parse_candles(instrument, rows[:-1], _parse_candle)  # the last row is still being traded
+        return complete_candles(candles, interval_seconds, time_range, received_at)
+
+    def candle_retention(self, interval_seconds: int) -> timedelta | None:
+        # Two fewer than Kraken keeps: the newest is not final, and the oldest may drop out during the request.
+        return timedelta(seconds=interval_seconds) * (self.candles_kept - 2)
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
-        if not instruments:  # Kraken would take no names for all names
+        if not instruments:  # a request without names would return all pairs
             return QuoteBatch()
-        keys = self._keys(instruments)
+        keys = self._ticker_keys(instruments)
         known = [instrument for instrument in instruments if instrument in keys]
-        results: list[Quote | RejectedQuote] = [
+        results: list[QuoteResult] = [
             reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
             for instrument in instruments
             if instrument not in keys
         ]
         if not known:
-            return batch(results)
+            return build_batch(results)
         try:
-            answer, received_at = self._ask(TICKER, _pair_parameter([keys[instrument] for instrument in known]))
-            tickers = self.table(answer, TICKER)
+            params = self._pair_params([keys[instrument] for instrument in known])
+            result, received_at = self._get(self.ticker_path, params)
+            tickers = self.parse_object(result, self.ticker_path)
         except ExchangeError as error:
-            return batch(results, error)
-        return batch(results + [_quote(each, tickers.get(keys[each]), received_at) for each in known])
+            return build_batch(results, error)
+        return build_batch(results + [_parse_quote(each, tickers.get(keys[each]), received_at) for each in known])
 
-    def fetch_candles(
-        self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
-    ) -> list[Candle]:
-        """See the protocol; Kraken keeps the last 720 candles of each length only, older ones are not there."""
-        self.interval(INTERVALS, interval_seconds)
-        self.before_history_call(None)
-        since = int(start.timestamp()) - 1  # Kraken answers with what is later than ``since``
-        result, received_at = self._ask(
-            OHLC, {"pair": instrument.symbol, "interval": INTERVALS[interval_seconds], "since": since}
-        )
-        table = self.table(result, OHLC)
-        rows = next((rows for name, rows in table.items() if name != "last"), None)
-        committed = self.rows(rows, OHLC)[:-1]  # the last one is still being traded
-        candles = [_candle(instrument, row) for row in committed]
-        return complete_candles(candles, interval_seconds, start, end, received_at)
-
-    def candle_retention(self, interval_seconds: int) -> timedelta | None:
-        """Two fewer than are kept: the newest is not committed, and the oldest may fall out while we ask."""
-        return timedelta(seconds=interval_seconds) * (CANDLES_KEPT - 2)
-
-    def _keys(self, instruments: Sequence[Instrument]) -> dict[Instrument, str]:
-        """The name under which Ticker answers, for every instrument that Kraken knows."""
+    def _ticker_keys(self, instruments: Sequence[Instrument]) -> dict[Instrument, str]:
+        """For each instrument that Kraken lists, its key in the response of Ticker."""
         try:
-            pairs = self._asset_pairs([instrument.symbol for instrument in instruments])
+            pairs = self._fetch_asset_pairs([instrument.symbol for instrument in instruments])
         except UnknownSymbol:
-            pairs = self._asset_pairs()
-        names: dict[str, str] = {}
+            pairs = self._fetch_asset_pairs([])  # Kraken does not say which one is unknown
+        key_by_name: dict[str, str] = {}
         for key, pair in pairs.items():
-            names |= {key: key, pair.altname: key, pair.wsname: key}
-        names.pop("", None)
+            key_by_name |= {key: key, pair.altname: key, pair.wsname: key}
+        key_by_name.pop("", None)
         found: dict[Instrument, str] = {}
         for instrument in instruments:
-            plain = "/".join(THEIR_CODES.get(code, code) for code in (instrument.base, instrument.quote))
-            name = names.get(instrument.symbol) or names.get(plain)
-            if name is not None:
-                found[instrument] = name
+            wsname = f"{self._kraken_code(instrument.base)}/{self._kraken_code(instrument.quote)}"
+            key_or_none = key_by_name.get(instrument.symbol) or key_by_name.get(wsname)
+            if key_or_none is not None:
+                found[instrument] = key_or_none
         return found
 
-    def _asset_pairs(self, symbols: Sequence[str] = ()) -> dict[str, AssetPair]:
-        """The pairs called ``symbols``, or all; UnknownSymbol when one is unknown, Kraken does not say which."""
-        result, _ = self._ask(ASSET_PAIRS, _pair_parameter(symbols))
-        parsed = {key: try_parse(AssetPair, row) for key, row in self.table(result, ASSET_PAIRS).items()}
+    def _fetch_asset_pairs(self, symbols: Sequence[str]) -> dict[str, AssetPair]:
+        """The pairs with these names, or all pairs; raises UnknownSymbol if Kraken does not list one of them."""
+        result, _ = self._get(self.asset_pairs_path, self._pair_params(symbols))
+        parsed = {
+            key: AssetPair.try_parse(row) for key, row in self.parse_object(result, self.asset_pairs_path).items()
+        }
         return {key: pair for key, pair in parsed.items() if pair is not None}
 
-    def _ask(self, path: str, params: Mapping[str, str | int]) -> tuple[object, datetime]:
-        """The ``result`` of a call and when it came; errors in ``error[]`` are raised as ours."""
-        answer = self.client.get(path, params)
-        envelope = self.parse(Envelope, answer.data, path)
+    def _kraken_code(self, code: str) -> str:
+        return self.kraken_codes.get(code, code)
+
+    def _pair_params(self, names: Sequence[str]) -> dict[str, str | int]:
+        return {"pair": ",".join(names)} if 0 < len(names) <= self.max_pairs_per_call else {}
+
+    def _get(self, path: str, params: Mapping[str, str | int]) -> tuple[object, datetime]:
+        """The ``result`` of a call and when it was received; raises the ExchangeError for an error in ``error[]``."""
+        response = self.client.get(path, params)
+        envelope = self.parse(Envelope, response.data, path)
         errors = [error for error in envelope.error if not error.startswith("W")]
         if errors:
-            raise self._error(path, errors[0], answer.received_at)
-        return envelope.result, answer.received_at
+            raise self._error(path, errors[0], response.received_at)
+        return envelope.result, response.received_at
 
     def _error(self, path: str, error: str, now: datetime) -> ExchangeError:
         text = " ".join(error.split())[:120]
-        for words, pause in PAUSES.items():
-            if error.startswith(words):
-                return RateLimited(self.code, f"asks for a pause ({text})", now + pause)
-        if (throttled := THROTTLED.match(error)) is not None:
-            blocked_until = min(from_unix(throttled[1][:12]), now + LONGEST_PAUSE)
-            return RateLimited(self.code, f"asks for a pause ({text})", max(blocked_until, now + timedelta(seconds=1)))
+        for start, pause in self.rate_limit_pauses.items():
+            if error.startswith(start):
+                return rate_limited(self.code, now + pause, text)
+        if (throttled := self.throttled_error.match(error)) is not None:
+            until = min(from_unix(throttled[1][:12]), now + self.longest_throttle)
+            return rate_limited(self.code, max(until, now + timedelta(seconds=1)), text)
         if error.startswith("EQuery:Unknown asset pair"):
-            return UnknownSymbol(self.code, f"{path} does not know a pair that was asked for ({text})")
-        if error.startswith(FOR_A_PERSON):
-            return ExchangeDenied(self.code, f"rejects {path} ({text})")
-        return ExchangeUnavailable(self.code, f"{path} failed on its side ({text})")
+            return UnknownSymbol(self.code, f"unknown symbol ({path}: {text})")
+        if error.startswith(self.denied_errors):
+            return ExchangeDenied(self.code, f"{path} was denied: {text}")
+        return ExchangeUnavailable(self.code, f"{path} failed: {text}")
 
 
-def _pair_parameter(names: Sequence[str]) -> dict[str, str | int]:
-    return {"pair": ",".join(names)} if 0 < len(names) <= NAMES_PER_CALL else {}
-
-
-def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote | RejectedQuote:
+def _parse_quote(instrument: Instrument, row: object, received_at: datetime) -> QuoteResult:
     if row is None:
         return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
-    ticker = try_parse(Ticker, row)
+    ticker = Ticker.try_parse(row)
     if ticker is None:
         return reject(instrument, RejectionReason.MALFORMED, row)
     return validate_quote(
@@ -196,8 +219,7 @@ def _quote(instrument: Instrument, row: object, received_at: datetime) -> Quote 
     )
 
 
-# [1763618400, "96400.0", "96420.0", "96390.0", "96412.5", "96405.1", "12.34500000", 204]
-# = [time s, open, high, low, close, volume-weighted average, volume in base, trades]
-def _candle(instrument: Instrument, row: object) -> Candle | None:
-    fields = row if isinstance(row, list) and len(row) > 7 else [None] * 8
-    return candle_or_none(instrument, lambda: from_unix(fields[0]), fields[1:5], fields[6], fields[7])
+def _parse_candle(row: object) -> Candle:
+    ohlc = Ohlc.model_validate(row)
+    prices = (ohlc.open, ohlc.high, ohlc.low, ohlc.close)
+    return validate_candle(from_unix(ohlc.time), prices, ohlc.volume, ohlc.count)

@@ -1,19 +1,20 @@
-"""What every exchange is translated to: instruments, quotes, candles, and the interface an adapter fulfils."""
+"""The types that every exchange's data is converted to, and the interface of an adapter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from coinwatch.errors import ExchangeError
+from coinwatch.time_range import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """Something an exchange prices: one ``base`` costs so many ``quote``.
+    """A pair traded on an exchange: the price of one ``base`` in ``quote``.
 
-    ``base`` and ``quote`` are our codes (BTC, never XBT); ``symbol`` is the exchange's own name for the pair.
+    ``base`` and ``quote`` are coinwatch's codes (BTC, never XBT); ``symbol`` is the exchange's name for the pair.
     """
 
     exchange: str
@@ -30,9 +31,9 @@ class Instrument:
 class Quote:
     """One observed price.
 
-    ``price``, ``bid`` and ``ask`` are in the quote currency; ``volume_24h`` is the rolling 24 h volume in the
-    *base* currency (never to be summed over time). ``observed_at`` is the exchange's own time where it gives
-    one, otherwise equal to ``received_at``. Both are aware and UTC.
+    ``price``, ``bid`` and ``ask`` are in the quote currency; ``volume_24h`` is the rolling 24-hour volume in the
+    *base* currency (never sum it over time). ``observed_at`` is the exchange's timestamp if it sends one, otherwise
+    ``received_at``. Both are timezone-aware and in UTC.
     """
 
     instrument: Instrument
@@ -45,10 +46,10 @@ class Quote:
 
 
 class Candle(NamedTuple):
-    """The prices of one instrument during an interval that starts at ``opened_at`` (aware, UTC).
+    """The prices of one instrument during an interval that starts at ``opened_at`` (timezone-aware, UTC).
 
     Prices are in the quote currency, ``volume`` is in the base currency. ``volume`` and ``trades``, the number of
-    trades, are None where unknown.
+    trades, are None if unknown.
     """
 
     opened_at: datetime
@@ -61,7 +62,7 @@ class Candle(NamedTuple):
 
 
 class RejectionReason(StrEnum):
-    """Why a quote did not enter."""
+    """Why a quote failed validation."""
 
     NOT_A_NUMBER = "not_a_number"
     NOT_FINITE = "not_finite"
@@ -75,7 +76,7 @@ class RejectionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RejectedQuote:
-    """A quote that did not enter, with the exchange's raw value (shortened) for the log."""
+    """A quote that failed validation. ``raw`` is the start of the exchange's raw value, for the log."""
 
     exchange: str
     symbol: str
@@ -85,10 +86,10 @@ class RejectedQuote:
 
 @dataclass(frozen=True, slots=True)
 class QuoteBatch:
-    """What one fetch brought: quotes fit to load and those that are not, with the reason.
+    """The result of fetching quotes: valid quotes and rejected ones.
 
-    ``error`` is what cut a fetch of several calls short: load the quotes first, then treat it as if it had
-    been raised. Where nothing came at all it is raised instead.
+    ``error`` is what stopped a fetch of several requests early: load the quotes, then handle it as if it had been
+    raised. If there is nothing to load, the adapter raises it instead.
     """
 
     quotes: Sequence[Quote] = ()
@@ -96,18 +97,37 @@ class QuoteBatch:
     error: ExchangeError | None = None
 
 
+class RateLimiter(Protocol):
+    """Limits how often an adapter calls its exchange."""
+
+    def acquire(self, not_before: datetime | None = None) -> None:
+        """Wait until the next call may be made; neither it nor any later call is made before ``not_before``."""
+        ...
+
+
+class NoRateLimit:
+    """A rate limiter that never waits."""
+
+    def acquire(self, not_before: datetime | None = None) -> None:
+        pass
+
+
+NO_RATE_LIMIT = NoRateLimit()
+
+
 class Exchange(Protocol):
-    """What an adapter offers. Every call may raise ExchangeUnavailable, RateLimited or ExchangeDenied and nothing else.
+    """The interface of an adapter.
 
-    Adapters are cheap to construct (no network) and hold one HTTP session; ``close`` gives it back.
-    ``minimum_interval_seconds`` is how far apart two fetches of all workers together have to be (0: any);
-    a cycle that comes sooner leaves the exchange out, which is no error.
+    Its methods raise only :class:`~coinwatch.errors.ExchangeError`. Creating an adapter makes no request; it holds
+    one HTTP session until ``close``.
 
-    ``candle_intervals`` are the lengths in seconds of the candles that history is kept in (a minute, an hour, a day)
-    and that the exchange has; empty where its candles fit none. ``candles_per_call`` is the size of a page,
-    ``history_calls_per_second`` what fetching history may use of the exchange's limit, ``max_concurrent_calls`` how many
-    threads may share the adapter. ``before_history_call`` is called before every request that ``fetch_candles``
-    makes and may wait; the moment given is one before which the exchange should not be asked for more (None: any).
+    - ``minimum_interval_seconds``: the least time between two fetches of quotes, by all workers together (0: none).
+      A cycle that comes sooner skips the exchange.
+    - ``candle_intervals``: the intervals in seconds that coinwatch stores (1 minute, 1 hour, 1 day) and the exchange
+      offers; empty if there are none.
+    - ``candles_per_call``: how many candles one request returns at most.
+    - ``history_calls_per_second``: how many requests for past candles may be made, by all workers together.
+    - ``max_concurrent_calls``: how many threads may use the adapter at the same time.
     """
 
     code: str
@@ -116,35 +136,35 @@ class Exchange(Protocol):
     candles_per_call: int
     history_calls_per_second: float
     max_concurrent_calls: int
-    before_history_call: Callable[[datetime | None], None]
 
     def symbol_for(self, base: str, quote: str) -> str:
-        """The exchange's own name for a pair of our codes, without asking it."""
-        ...
-
-    def list_instruments(self) -> list[Instrument]:
-        """Every instrument the exchange prices now, in our codes."""
+        """The exchange's name for a pair of coinwatch's codes; makes no request."""
         ...
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
-        """The latest quote of each instrument, in as few calls as the venue allows.
+        """The latest quote of each instrument, in as few requests as the exchange allows.
 
-        An instrument the exchange does not know is rejected as ``unknown_symbol``; it never costs the others.
+        An instrument that the exchange does not list is rejected as ``unknown_symbol``; the others are still fetched.
         """
         ...
 
     def fetch_candles(
-        self, instrument: Instrument, interval_seconds: int, start: datetime, end: datetime
+        self,
+        instrument: Instrument,
+        interval_seconds: int,
+        time_range: TimeRange,
+        rate_limiter: RateLimiter = NO_RATE_LIMIT,
     ) -> list[Candle]:
-        """Complete candles with ``start <= opened_at < end``, oldest first, each once.
+        """Complete candles that opened in ``time_range``, oldest first, without duplicates.
 
-        Pages as the venue's limits demand. Intervals without trades are left out where the venue leaves them
-        out. An exchange without candles raises ExchangeDenied, one that does not know the symbol UnknownSymbol.
+        Makes as many requests as the exchange's page size requires and calls ``rate_limiter.acquire`` before each.
+        Intervals without trades are missing if the exchange leaves them out. Raises ExchangeDenied if the exchange
+        does not offer the interval, UnknownSymbol if it does not list the instrument.
         """
         ...
 
     def candle_retention(self, interval_seconds: int) -> timedelta | None:
-        """How far back the exchange keeps candles of that length, without asking it; None: all, or nobody knows."""
+        """How far back the exchange keeps candles of this interval; None: all of them, or unknown. No request."""
         ...
 
     def close(self) -> None: ...

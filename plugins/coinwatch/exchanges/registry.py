@@ -1,4 +1,4 @@
-"""Which adapter speaks to which configured exchange: the one place to add a new one."""
+"""The adapter of each configured exchange: the one place to register a new adapter."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -8,7 +8,7 @@ from coinwatch.errors import ConfigurationError
 from coinwatch.exchanges.models import Exchange
 from coinwatch.settings import ExchangeSettings, Settings
 
-# adapter name -> module and class; imported on first use, because ccxt alone costs over a second.
+# Adapter name -> module and class, imported on first use because ccxt alone takes over a second.
 ADAPTERS = {
     "coinnews": "coinwatch.exchanges.coinnews:Coinnews",
     "coingecko": "coinwatch.exchanges.coingecko:CoinGecko",
@@ -20,17 +20,17 @@ ADAPTERS = {
 
 
 def open_exchange(code: str, settings: Settings, clock: Clock = utc_now) -> Exchange:
-    """The adapter for the exchange ``code`` of the configuration; ConfigurationError when there is none."""
+    """The adapter of the configured exchange ``code``; raises ConfigurationError if there is none."""
     exchange = settings.exchanges.get(code)
     if exchange is None:
         raise ConfigurationError(
-            f"There is no [exchanges.{code}] in the configuration; known: {', '.join(settings.exchanges)}."
+            f"Exchange {code!r} is not in the configuration. Configured exchanges: {', '.join(settings.exchanges)}."
         )
     adapter = exchange.adapter or code
     if adapter not in ADAPTERS:
         raise ConfigurationError(
-            f"exchanges.{code}.adapter: there is no adapter {adapter!r}. Use one of {', '.join(ADAPTERS)}, "
-            f"or adapter = 'ccxt' with ccxt_id = '{adapter}'."
+            f"exchanges.{code}.adapter is {adapter!r}; it must be one of {', '.join(ADAPTERS)}. "
+            f"To use ccxt, set adapter = 'ccxt' and ccxt_id = '{adapter}'."
         )
     module, _, name = ADAPTERS[adapter].partition(":")
     factory: Callable[[str, ExchangeSettings, Settings, Clock], Exchange] = getattr(import_module(module), name)

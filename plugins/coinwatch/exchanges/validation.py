@@ -1,4 +1,4 @@
-"""The one gate every quote passes between an exchange's answer and our tables."""
+"""Validation of every quote and candle between an exchange's response and the database."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote, RejectionReason
 
-# A price outside these bounds is a broken feed; within them no percentage can overflow a double.
+# Prices outside these bounds come from a broken feed; within them no percentage overflows a double.
 LOWEST_PRICE = 1e-18
 HIGHEST_PRICE = 1e15
 HIGHEST_VOLUME = 1e24
-RAW_LENGTH = 120
+MAX_RAW_LENGTH = 120
 OHLC = 4
 
 
@@ -24,36 +24,36 @@ def validate_quote(
     bid: object = None,
     ask: object = None,
 ) -> Quote | RejectedQuote:
-    """A Quote from raw values (numbers or strings), or the reason against it.
+    """A Quote from raw values (numbers or text), or a RejectedQuote with the reason.
 
-    Only the price decides: a nonsensical volume, bid or ask becomes None. ``observed_at`` defaults to
-    ``received_at``; both must be aware.
+    Only the price can cause a rejection; an invalid volume, bid or ask becomes None. ``observed_at`` defaults to
+    ``received_at``; both must be timezone-aware.
     """
-    number = _number(price)
+    number = _parse_number(price)
     if number is None:
         return reject(instrument, RejectionReason.NOT_A_NUMBER, price)
-    problem = _price_problem(number)
-    if problem is not None:
-        return reject(instrument, problem, price)
+    reason = _rejection_reason(number)
+    if reason is not None:
+        return reject(instrument, reason, price)
     return Quote(
         instrument=instrument,
         price=number,
         observed_at=(observed_at or received_at).astimezone(UTC),
         received_at=received_at.astimezone(UTC),
-        volume_24h=_within(volume_24h, lambda volume: 0 <= volume <= HIGHEST_VOLUME),
-        bid=_within(bid, lambda price: _price_problem(price) is None),
-        ask=_within(ask, lambda price: _price_problem(price) is None),
+        volume_24h=_parse_if(volume_24h, _is_volume),
+        bid=_parse_if(bid, _is_price),
+        ask=_parse_if(ask, _is_price),
     )
 
 
 def validate_candle(
     opened_at: datetime, prices: Sequence[object], volume: object = None, trades: object = None
 ) -> Candle:
-    """A Candle from raw [open, high, low, close]; ValueError says why it cannot be one.
+    """A Candle from raw [open, high, low, close]; raises ValueError with the reason if they are invalid.
 
-    A nonsensical volume or number of trades becomes None.
+    An invalid volume or number of trades becomes None.
     """
-    numbers = [number for number in map(_number, prices) if number is not None and _price_problem(number) is None]
+    numbers = [number for price in prices if (number := _parse_if(price, _is_price)) is not None]
     if len(numbers) != OHLC:
         raise ValueError("a price is missing or out of bounds")
     opening, high, low, close = numbers
@@ -65,17 +65,17 @@ def validate_candle(
         high=high,
         low=low,
         close=close,
-        volume=_within(volume, lambda number: 0 <= number <= HIGHEST_VOLUME),
+        volume=_parse_if(volume, _is_volume),
         trades=trades if isinstance(trades, int) and not isinstance(trades, bool) and trades >= 0 else None,
     )
 
 
 def reject(instrument: Instrument, reason: RejectionReason, raw: object) -> RejectedQuote:
-    """A RejectedQuote that carries the start of the raw value."""
-    return RejectedQuote(instrument.exchange, instrument.symbol, reason, repr(raw)[:RAW_LENGTH])
+    """A RejectedQuote with the start of the raw value."""
+    return RejectedQuote(instrument.exchange, instrument.symbol, reason, repr(raw)[:MAX_RAW_LENGTH])
 
 
-def _price_problem(price: float) -> RejectionReason | None:
+def _rejection_reason(price: float) -> RejectionReason | None:
     if not math.isfinite(price):
         return RejectionReason.NOT_FINITE
     if price <= 0:
@@ -85,15 +85,23 @@ def _price_problem(price: float) -> RejectionReason | None:
     return None
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or value is None or (isinstance(value, str) and "_" in value):  # Python reads 1_0 as 10
+def _is_price(number: float) -> bool:
+    return _rejection_reason(number) is None
+
+
+def _is_volume(number: float) -> bool:
+    return 0 <= number <= HIGHEST_VOLUME
+
+
+def _parse_if(value: object, is_valid: Callable[[float], bool]) -> float | None:
+    number = _parse_number(value)
+    return number if number is not None and is_valid(number) else None
+
+
+def _parse_number(value: object) -> float | None:
+    if isinstance(value, bool) or value is None or (isinstance(value, str) and "_" in value):  # float("1_0") is 10.0
         return None
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _within(value: object, acceptable: Callable[[float], bool]) -> float | None:
-    number = _number(value)
-    return number if number is not None and acceptable(number) else None

@@ -52,7 +52,7 @@ def exchange_server() -> Iterator[ExchangeServer]:
 @pytest.fixture
 def environment(database: Database, exchange_server: ExchangeServer, tmp_path: Path) -> dict[str, str]:
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: exchange_server.base_url(venue) for venue in ("binance", "coinbase", "coinnews")}
+    addresses = {code: exchange_server.base_url(code) for code in ("binance", "coinbase", "coinnews")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     return {
         **os.environ,
@@ -117,7 +117,7 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
     done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
     assert done.returncode == 1
     assert "1,440 candles new" in done.stdout
-    assert done.stderr.endswith("  ETH/USDT does not know the symbol ETHUSDT\n")
+    assert done.stderr.endswith("  ETH/USDT: unknown symbol ETHUSDT\n")
     exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"})
     banned = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-07", "--to", "2026-01-07")
     assert banned.returncode == 1

@@ -52,7 +52,7 @@ def mailbox() -> Iterator[Mailbox]:
 def coinwatch(database: Database, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Command:
     """``coinwatch(*arguments)`` on the test's own database."""
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {venue: exchange_server.base_url(venue) for venue in ("kraken", "binance")}
+    addresses = {code: exchange_server.base_url(code) for code in ("kraken", "binance")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     environment = {
         **os.environ,
@@ -240,7 +240,7 @@ def test_gaps_are_found_repaired_and_listed(
     exchange_server.fail("kraken", "status", status=451)
     away = coinwatch("gaps", "repair")
     assert away.returncode == 1
-    assert "Some gaps stay open:\n  kraken: does not serve this country" in away.stderr
+    assert "Some gaps stay open:\n  kraken: not available in this country" in away.stderr
     exchange_server.faults.clear()
     assert "kraken: " in coinwatch("gaps", "repair").stdout
     found = json.loads(coinwatch("gaps", "--coin", "bitcoin", "--status", "repaired", "--json").stdout)

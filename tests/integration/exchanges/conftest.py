@@ -1,7 +1,6 @@
-"""Adapters of every kind, pointed at the project's own far end."""
+"""Adapters of all exchanges, connected to the exchange server."""
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -10,12 +9,10 @@ from coinwatch.exchanges.models import Exchange, Instrument
 from coinwatch.exchanges.registry import ADAPTERS
 from coinwatch.settings import load_settings
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import QUOTES
+from tests.exchange_server.market import QUOTE_CURRENCIES
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 TIMEOUT_SECONDS = 5.0
-
-OpenAdapter = Callable[..., Exchange]
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +23,7 @@ def shared_exchange_server() -> Iterator[ExchangeServer]:
 
 @pytest.fixture
 def exchange_server(shared_exchange_server: ExchangeServer) -> Iterator[ExchangeServer]:
-    """The far end with the usual prices; its clock stands at NOW."""
+    """The exchange server with its default prices; its clock is set to NOW."""
     shared_exchange_server.reset()
     shared_exchange_server.market.clock = lambda: NOW
     yield shared_exchange_server
@@ -35,15 +32,15 @@ def exchange_server(shared_exchange_server: ExchangeServer) -> Iterator[Exchange
 
 @pytest.fixture
 def open_adapter(exchange_server: ExchangeServer) -> Iterator[OpenAdapter]:
-    """``open_adapter(venue, **exchange_settings)``: the adapter, its clock standing at NOW."""
+    """``open_adapter(code, **exchange_settings)``: an adapter whose clock is set to NOW."""
     opened: list[Exchange] = []
 
-    def opener(venue: str, **changes: object) -> Exchange:
-        fields = {"base_url": exchange_server.base_url(venue), "timeout_seconds": TIMEOUT_SECONDS} | changes
-        settings = load_settings(exchanges={venue: fields})
-        exchange = settings.exchanges[venue]
-        module, _, name = ADAPTERS[exchange.adapter or venue].partition(":")
-        adapter: Exchange = getattr(import_module(module), name)(venue, exchange, settings, clock=lambda: NOW)
+    def opener(code: str, **changes: object) -> Exchange:
+        fields = {"base_url": exchange_server.base_url(code), "timeout_seconds": TIMEOUT_SECONDS} | changes
+        settings = load_settings(exchanges={code: fields})
+        exchange = settings.exchanges[code]
+        module, _, name = ADAPTERS[exchange.adapter or code].partition(":")
+        adapter: Exchange = getattr(import_module(module), name)(code, exchange, settings, clock=lambda: NOW)
         opened.append(adapter)
         return adapter
 
@@ -53,11 +50,11 @@ def open_adapter(exchange_server: ExchangeServer) -> Iterator[OpenAdapter]:
 
 
 @pytest.fixture
-def instrument_of() -> Callable[..., Instrument]:
-    """``instrument_of(adapter, "BTC")``: the instrument as the database would hold it."""
+def instrument_of() -> InstrumentOf:
+    """``instrument_of(adapter, "BTC")``: the instrument as it would be stored in the database."""
 
     def instrument(adapter: Exchange, base: str, quote: str | None = None) -> Instrument:
-        quote = quote or QUOTES[adapter.code]
+        quote = quote or QUOTE_CURRENCIES[adapter.code]
         return Instrument(adapter.code, base, quote, adapter.symbol_for(base, quote))
 
     return instrument

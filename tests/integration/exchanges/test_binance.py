@@ -1,22 +1,18 @@
-"""What is particular to Binance."""
+"""Behavior specific to Binance."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from coinwatch.errors import ExchangeDenied, RateLimited
 from coinwatch.exchanges.binance import Binance
-from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
+from coinwatch.exchanges.models import RejectionReason
+from coinwatch.time_range import TimeRange
 from tests.exchange_server import ExchangeServer
-
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter, RecordingRateLimiter
 
 
-def test_twenty_symbols_go_in_a_call(
+def test_one_call_fetches_twenty_symbols(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 45)
@@ -29,7 +25,7 @@ def test_twenty_symbols_go_in_a_call(
     assert exchange_server.market.binance_used_weight == 6
 
 
-def test_the_whole_market_is_asked_for_where_that_weighs_less(
+def test_whole_market_is_fetched_if_that_weighs_less(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 850)
@@ -43,7 +39,7 @@ def test_the_whole_market_is_asked_for_where_that_weighs_less(
     assert exchange_server.market.binance_used_weight == 80
 
 
-def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has(
+def test_fetching_stops_before_the_minute_weight_is_spent(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 60)
@@ -58,21 +54,22 @@ def test_it_stops_before_the_weight_of_the_minute_is_spent_and_keeps_what_it_has
     assert len(exchange_server.requests("binance")) == 2
 
 
-def test_history_leaves_the_second_half_of_the_minutes_weight_to_live_collection(
+def test_history_leaves_half_of_the_minute_weight_to_live_collection(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.market.binance_used_weight = 2999
     adapter = open_adapter("binance")
-    waits: list[datetime | None] = []
-    adapter.before_history_call = waits.append
+    rate_limiter = RecordingRateLimiter()
 
-    adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(minutes=1500), NOW)
+    adapter.fetch_candles(
+        instrument_of(adapter, "BTC"), 60, TimeRange(NOW - timedelta(minutes=1500), NOW), rate_limiter
+    )
 
-    assert waits == [None, datetime(2026, 11, 20, 12, 1, tzinfo=UTC)]
+    assert rate_limiter.calls == [None, datetime(2026, 11, 20, 12, 1, tzinfo=UTC)]
     assert len(adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes) == 1
 
 
-def test_a_ban_half_way_keeps_the_quotes_that_came_before(
+def test_ban_keeps_the_quotes_fetched_before_it(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 60)
@@ -87,7 +84,7 @@ def test_a_ban_half_way_keeps_the_quotes_that_came_before(
     assert len(exchange_server.requests("binance")) == 2
 
 
-def test_another_rejection_than_an_unknown_symbol_is_told_in_binances_words(
+def test_other_errors_contain_binances_message(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail(
@@ -99,9 +96,5 @@ def test_another_rejection_than_an_unknown_symbol_is_told_in_binances_words(
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
-def test_a_delisted_symbol_is_not_listed(open_adapter: OpenAdapter) -> None:
-    assert "LUNAUSDT" not in {each.symbol for each in open_adapter("binance").list_instruments()}
-
-
-def test_it_asks_the_host_that_needs_no_key_by_default() -> None:
+def test_default_host_needs_no_api_key() -> None:
     assert Binance.base_url == "https://data-api.binance.vision"

@@ -1,27 +1,20 @@
-"""What is particular to exchanges that ccxt speaks to."""
-
-from collections.abc import Callable
-from datetime import UTC, datetime
+"""Behavior specific to exchanges accessed through ccxt."""
 
 import pytest
 
 from coinwatch.errors import ConfigurationError
 from coinwatch.exchanges.ccxt_adapter import CcxtAdapter
-from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
+from coinwatch.exchanges.models import RejectionReason
 from tests.exchange_server import ExchangeServer
-
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 
-def test_an_id_that_ccxt_does_not_know_is_a_wrong_setting(open_adapter: OpenAdapter) -> None:
-    with pytest.raises(ConfigurationError, match=r"exchanges\.bitstamp\.ccxt_id.*'nosuchvenue'"):
-        open_adapter("bitstamp", ccxt_id="nosuchvenue")
+def test_unknown_ccxt_id_is_a_configuration_error(open_adapter: OpenAdapter) -> None:
+    with pytest.raises(ConfigurationError, match=r"exchanges\.bitstamp\.ccxt_id.*'nosuchexchange'"):
+        open_adapter("bitstamp", ccxt_id="nosuchexchange")
 
 
-def test_tickers_come_in_one_call_after_the_list_of_markets(
+def test_tickers_take_one_call_after_the_markets(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
@@ -31,7 +24,7 @@ def test_tickers_come_in_one_call_after_the_list_of_markets(
     assert [request.path for request in exchange_server.requests("bitstamp")] == ["/api/v2/markets/", "/api/v2/ticker/"]
 
 
-def test_a_quote_without_a_time_is_as_old_as_its_answer(
+def test_quote_without_timestamp_gets_the_time_of_receipt(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail("bitstamp", "json", body=[{"pair": "BTC/USD", "last": "5.0"}], path="/ticker")
@@ -42,12 +35,12 @@ def test_a_quote_without_a_time_is_as_old_as_its_answer(
     assert quote.observed_at == quote.received_at == NOW
 
 
-def test_an_exchange_without_a_call_for_all_tickers_is_asked_one_by_one(
+def test_exchange_without_fetch_tickers_is_called_for_each_instrument(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
     assert isinstance(adapter, CcxtAdapter)
-    adapter._venue.has["fetchTickers"] = False
+    adapter._client.has["fetchTickers"] = False
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "NONE")])
 

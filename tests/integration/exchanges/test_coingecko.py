@@ -1,20 +1,13 @@
-"""What is particular to CoinGecko."""
-
-from collections.abc import Callable
-from datetime import UTC, datetime
+"""Behavior specific to CoinGecko."""
 
 import pytest
 
-from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
+from coinwatch.exchanges.models import RejectionReason
 from tests.exchange_server import ExchangeServer
-
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 
-def test_one_call_brings_everything_and_asks_for_times(
+def test_one_call_fetches_all_coins_with_timestamps(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("coingecko")
@@ -26,7 +19,7 @@ def test_one_call_brings_everything_and_asks_for_times(
     assert request.query["include_last_updated_at"] == "true"
 
 
-def test_its_volume_in_dollars_becomes_one_in_coins(
+def test_volume_is_converted_to_the_base_currency(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     body = {"bitcoin": {"usd": 50_000, "usd_24h_vol": 1_000_000.0, "last_updated_at": int(NOW.timestamp())}}
@@ -38,7 +31,7 @@ def test_its_volume_in_dollars_becomes_one_in_coins(
     assert quote.volume_24h == pytest.approx(20.0)
 
 
-def test_the_key_goes_in_the_demo_plans_header(
+def test_api_key_is_sent_in_the_demo_header(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("coingecko", api_key="CG-key")
@@ -48,13 +41,13 @@ def test_the_key_goes_in_the_demo_plans_header(
     assert exchange_server.requests("coingecko")[0].headers["x-cg-demo-api-key"] == "CG-key"
 
 
-def test_its_plan_allows_a_call_every_five_minutes_unless_configured(open_adapter: OpenAdapter) -> None:
+def test_minimum_interval_is_five_minutes_unless_configured(open_adapter: OpenAdapter) -> None:
     assert open_adapter("coingecko").minimum_interval_seconds == 300
     assert open_adapter("coingecko", minimum_interval_seconds=60).minimum_interval_seconds == 60
     assert open_adapter("binance").minimum_interval_seconds == 0
 
 
-def test_a_price_without_its_time_is_refused(
+def test_price_without_timestamp_is_rejected(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail("coingecko", "json", body={"bitcoin": {"usd": 50_000}})

@@ -1,47 +1,35 @@
-"""What holds for every exchange, whichever way it speaks: one suite against every adapter."""
+"""The contract for quotes: one suite against every adapter."""
 
 import logging
 import math
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Exchange, Instrument, RejectionReason
+from coinwatch.exchanges.models import RejectionReason
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import QUOTES, VENUES
+from tests.exchange_server.market import COINS, EXCHANGES, QUOTE_CURRENCIES
+from tests.support.adapters import NOW, QUOTE_PATH, InstrumentOf, OpenAdapter
 from tests.support.ports import free_port
 
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-WITHOUT_TIME = {"kraken"}
+WITHOUT_TIMESTAMP = {"kraken"}
 WITHOUT_VOLUME = {"coinnews"}
 WITHOUT_BID_AND_ASK = {"coinnews", "coingecko"}
-# Where the price comes from, as the far end sees the path: the call to spoil when others must still work.
-QUOTE_PATH = {
-    "coinnews": "/api/data/BTC",
-    "coingecko": "/simple/price",
-    "binance": "/ticker/24hr",
-    "coinbase": "/ticker",
-    "kraken": "/Ticker",
-    "bitstamp": "/ticker",
-}
-
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
-
-pytestmark = pytest.mark.parametrize("venue", VENUES)
 
 
-def test_a_quote_carries_price_volume_in_base_bid_ask_and_the_exchanges_time(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+pytestmark = pytest.mark.parametrize("code", EXCHANGES)
+
+
+def test_quote_has_price_base_volume_bid_ask_and_timestamp(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     observed_at = NOW - timedelta(seconds=40)
     exchange_server.market.set_price(
-        venue, "BTC", QUOTES[venue], 50_000.25, at=observed_at, volume=12.5, bid=50_000.0, ask=50_001.0
+        code, "BTC", QUOTE_CURRENCIES[code], 50_000.25, at=observed_at, volume=12.5, bid=50_000.0, ask=50_001.0
     )
-    adapter = open_adapter(venue)
+    adapter = open_adapter(code)
     instrument = instrument_of(adapter, "BTC")
 
     batch = adapter.fetch_quotes([instrument])
@@ -50,33 +38,30 @@ def test_a_quote_carries_price_volume_in_base_bid_ask_and_the_exchanges_time(
     assert quote.instrument == instrument
     assert quote.price == 50_000.25
     assert quote.received_at == NOW
-    assert quote.observed_at == (NOW if venue in WITHOUT_TIME else observed_at)
+    assert quote.observed_at == (NOW if code in WITHOUT_TIMESTAMP else observed_at)
     assert quote.observed_at.tzinfo is UTC
-    assert quote.volume_24h == (None if venue in WITHOUT_VOLUME else pytest.approx(12.5))
-    assert (quote.bid, quote.ask) == ((None, None) if venue in WITHOUT_BID_AND_ASK else (50_000.0, 50_001.0))
+    assert quote.volume_24h == (None if code in WITHOUT_VOLUME else pytest.approx(12.5))
+    assert (quote.bid, quote.ask) == ((None, None) if code in WITHOUT_BID_AND_ASK else (50_000.0, 50_001.0))
     assert not batch.rejected
     assert batch.error is None
 
 
-def test_listed_instruments_are_in_our_codes_and_have_the_symbol_we_would_have_guessed(
-    venue: str, open_adapter: OpenAdapter
+def test_exchange_lists_the_symbol_derived_from_our_codes(
+    code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    adapter = open_adapter(venue)
+    adapter = open_adapter(code)
 
-    instruments = adapter.list_instruments()
+    batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in COINS])
 
-    pairs = {instrument.pair for instrument in instruments}
-    assert {f"BTC/{QUOTES[venue]}", f"DOGE/{QUOTES[venue]}"} <= pairs
-    assert all(each.symbol == adapter.symbol_for(each.base, each.quote) for each in instruments)
-    assert len(adapter.fetch_quotes(instruments).quotes) == len(instruments)
+    assert {quote.instrument.base for quote in batch.quotes} == set(COINS)
 
 
-def test_two_hundred_instruments_arrive_each_with_its_own_price(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_two_hundred_instruments_each_get_their_own_price(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    pairs = exchange_server.market.generate(venue, 200)
-    prices = {f"{each.base}/{each.quote}": each.price for each in exchange_server.market.listings(venue)}
-    adapter = open_adapter(venue)
+    pairs = exchange_server.market.generate(code, 200)
+    prices = {f"{each.base}/{each.quote}": each.price for each in exchange_server.market.listings(code)}
+    adapter = open_adapter(code)
 
     batch = adapter.fetch_quotes([instrument_of(adapter, *pair.split("/")) for pair in pairs])
 
@@ -84,11 +69,9 @@ def test_two_hundred_instruments_arrive_each_with_its_own_price(
     assert not batch.rejected
 
 
-def test_asking_for_nothing_asks_nothing(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter
-) -> None:
-    assert not open_adapter(venue).fetch_quotes([]).quotes
-    assert not exchange_server.requests(venue)
+def test_no_instruments_make_no_request(code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter) -> None:
+    assert not open_adapter(code).fetch_quotes([]).quotes
+    assert not exchange_server.requests(code)
 
 
 @pytest.mark.parametrize(
@@ -96,22 +79,22 @@ def test_asking_for_nothing_asks_nothing(
     [0.0, -1.5, math.nan, math.inf, 1e300, 1e-30, "abc", "", "1_000", None],
     ids=["zero", "negative", "nan", "inf", "huge", "tiny", "text", "empty", "underscore", "null"],
 )
-def test_an_impossible_price_is_refused_with_its_raw_value_and_the_others_enter(
+def test_invalid_price_is_rejected_with_its_raw_value_and_others_are_kept(
     price: float | str | None,
-    venue: str,
+    code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    exchange_server.market.set_price(venue, "ETH", QUOTES[venue], price)
-    adapter = open_adapter(venue)
+    exchange_server.market.set_price(code, "ETH", QUOTE_CURRENCIES[code], price)
+    adapter = open_adapter(code)
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "SOL")])
 
     assert sorted(quote.instrument.base for quote in batch.quotes) == ["BTC", "SOL"]
     (rejected,) = batch.rejected
-    assert rejected.exchange == venue
-    assert rejected.symbol == adapter.symbol_for("ETH", QUOTES[venue])
+    assert rejected.exchange == code
+    assert rejected.symbol == adapter.symbol_for("ETH", QUOTE_CURRENCIES[code])
     assert rejected.reason in {
         RejectionReason.NOT_A_NUMBER,
         RejectionReason.NOT_FINITE,
@@ -122,11 +105,13 @@ def test_an_impossible_price_is_refused_with_its_raw_value_and_the_others_enter(
     assert rejected.raw
 
 
-def test_nonsense_around_a_good_price_does_not_cost_the_price(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_invalid_volume_bid_and_ask_are_dropped_and_the_price_is_kept(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 100.0, volume=math.nan, bid=-1.0, ask=math.inf)
-    adapter = open_adapter(venue)
+    exchange_server.market.set_price(
+        code, "BTC", QUOTE_CURRENCIES[code], 100.0, volume=math.nan, bid=-1.0, ask=math.inf
+    )
+    adapter = open_adapter(code)
 
     (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
 
@@ -134,25 +119,26 @@ def test_nonsense_around_a_good_price_does_not_cost_the_price(
     assert (quote.volume_24h, quote.bid, quote.ask) == (None, None, None)
 
 
-def test_an_unknown_symbol_is_refused_and_never_costs_the_others(
-    venue: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_unknown_symbols_are_rejected_and_others_are_kept(
+    code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    adapter = open_adapter(venue)
-    bases = ("BTC", "NOSUCHCOIN", "ETH", "NORTHIS")
+    adapter = open_adapter(code)
+    bases = ("BTC", "NOSUCHCOIN", "ETH", "NORTHISONE")
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in bases])
 
     assert [quote.instrument.base for quote in batch.quotes] == ["BTC", "ETH"]
     assert {(each.symbol, each.reason) for each in batch.rejected} == {
-        (adapter.symbol_for(base, QUOTES[venue]), RejectionReason.UNKNOWN_SYMBOL) for base in ("NOSUCHCOIN", "NORTHIS")
+        (adapter.symbol_for(base, QUOTE_CURRENCIES[code]), RejectionReason.UNKNOWN_SYMBOL)
+        for base in ("NOSUCHCOIN", "NORTHISONE")
     }
     assert batch.error is None
 
 
-def test_only_unknown_symbols_are_refused_without_an_error(
-    venue: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_only_unknown_symbols_are_rejected_without_an_error(
+    code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    adapter = open_adapter(venue)
+    adapter = open_adapter(code)
 
     batch = adapter.fetch_quotes([instrument_of(adapter, "NOSUCHCOIN")])
 
@@ -160,26 +146,26 @@ def test_only_unknown_symbols_are_refused_without_an_error(
     assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
 
 
-def test_the_same_answer_twice_gives_the_same_quote_twice(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_same_response_gives_the_same_quote(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=1))
-    adapter = open_adapter(venue)
+    exchange_server.market.set_price(code, "BTC", QUOTE_CURRENCIES[code], 7.5, at=NOW - timedelta(minutes=1))
+    adapter = open_adapter(code)
 
     first, second = (adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes for _ in range(2))
 
     assert first == second
 
 
-def test_a_time_that_goes_back_is_passed_on_as_it_is(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_timestamp_that_goes_back_is_kept(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    if venue in WITHOUT_TIME:
-        pytest.skip(f"{venue} gives no times")
-    adapter = open_adapter(venue)
+    if code in WITHOUT_TIMESTAMP:
+        pytest.skip(f"{code} sends no timestamps")
+    adapter = open_adapter(code)
     times = []
     for minutes in (1, 5):
-        exchange_server.market.set_price(venue, "BTC", QUOTES[venue], 7.5, at=NOW - timedelta(minutes=minutes))
+        exchange_server.market.set_price(code, "BTC", QUOTE_CURRENCIES[code], 7.5, at=NOW - timedelta(minutes=minutes))
         (quote,) = adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes
         times.append(quote.observed_at)
 
@@ -203,60 +189,60 @@ def test_a_time_that_goes_back_is_passed_on_as_it_is(
         (503, "30", 30),
     ],
 )
-def test_a_wish_for_a_pause_becomes_a_time_before_which_nobody_calls(
+def test_rate_limit_response_sets_blocked_until(
     status: int,
     retry_after: str | None,
     seconds: int,
-    venue: str,
+    code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    exchange_server.fail(venue, "status", status=status, headers=headers, body={"error": "slow down"})
-    adapter = open_adapter(venue)
+    exchange_server.fail(code, "status", status=status, headers=headers, body={"error": "slow down"})
+    adapter = open_adapter(code)
 
     with pytest.raises(RateLimited) as caught:
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
     assert caught.value.blocked_until == NOW + timedelta(seconds=seconds)
-    assert caught.value.exchange == venue
-    assert len(exchange_server.requests(venue)) == 1
+    assert caught.value.exchange == code
+    assert len(exchange_server.requests(code)) == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("status", "fix"),
     [
-        (451, "coinwatch exchanges disable {venue}"),
-        (401, "COINWATCH_EXCHANGES__{VENUE}__API_KEY"),
-        (403, "coinwatch exchanges disable {venue}"),
+        (451, "coinwatch exchanges disable {code}"),
+        (401, "COINWATCH_EXCHANGES__{CODE}__API_KEY"),
+        (403, "coinwatch exchanges disable {code}"),
     ],
 )
-def test_a_refusal_says_what_a_person_can_do(
+def test_denial_says_how_to_fix_it(
     status: int,
-    words: str,
-    venue: str,
+    fix: str,
+    code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    exchange_server.fail(venue, "status", status=status, body={"error": "no"})
-    adapter = open_adapter(venue)
+    exchange_server.fail(code, "status", status=status, body={"error": "no"})
+    adapter = open_adapter(code)
 
     with pytest.raises(ExchangeDenied) as caught:
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert words.format(venue=venue, VENUE=venue.upper()) in str(caught.value)
+    assert fix.format(code=code, CODE=code.upper()) in str(caught.value)
 
 
-def test_a_redirect_is_not_followed(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_redirect_is_not_followed(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    other = next(each for each in VENUES if each != venue)
+    other = next(each for each in EXCHANGES if each != code)
     exchange_server.fail(
-        venue, "status", status=302, headers={"Location": f"{exchange_server.base_url(other)}/api"}, body=""
+        code, "status", status=302, headers={"Location": f"{exchange_server.base_url(other)}/api"}, body=""
     )
-    adapter = open_adapter(venue)
+    adapter = open_adapter(code)
 
     with pytest.raises(ExchangeDenied, match="base_url"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
@@ -266,16 +252,16 @@ def test_a_redirect_is_not_followed(
 
 @pytest.mark.parametrize("kind", ["cut_off", "truncated", "html", "endless"])
 @pytest.mark.parametrize("path", ["", "quote"])
-def test_a_broken_body_is_worth_another_try(
+def test_broken_body_can_be_retried(
     path: str,
     kind: str,
-    venue: str,
+    code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
 ) -> None:
-    exchange_server.fail(venue, kind, path=QUOTE_PATH[venue] if path else "")
-    adapter = open_adapter(venue, timeout_seconds=0.5)
+    exchange_server.fail(code, kind, path=QUOTE_PATH[code] if path else "")
+    adapter = open_adapter(code, timeout_seconds=0.5)
 
     with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
@@ -285,54 +271,54 @@ def test_a_broken_body_is_worth_another_try(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
-def test_trouble_on_the_exchanges_side_is_worth_another_try(
-    status: int, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_server_error_can_be_retried(
+    status: int, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    exchange_server.fail(venue, "status", status=status, body="Bad Gateway")
-    adapter = open_adapter(venue)
+    exchange_server.fail(code, "status", status=status, body="Bad Gateway")
+    adapter = open_adapter(code)
 
     with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
 @pytest.mark.parametrize("kind", ["timeout", "drip", "drip_headers"])
-def test_a_server_that_holds_on_is_let_go_when_the_time_is_over(
-    kind: str, venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_response_that_never_ends_is_cut_off_at_the_timeout(
+    kind: str, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    exchange_server.fail(venue, kind)
-    adapter = open_adapter(venue, timeout_seconds=0.5)
+    exchange_server.fail(code, kind)
+    adapter = open_adapter(code, timeout_seconds=0.5)
     started = time.monotonic()
 
-    with pytest.raises(ExchangeUnavailable, match=r"no complete answer within 0\.5 s"):
+    with pytest.raises(ExchangeUnavailable, match=r"no complete response from .* within 0\.5 s"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    assert time.monotonic() - started < 20, "on a busy machine"
+    assert time.monotonic() - started < 20, "even on a busy machine"
 
 
-def test_nobody_listening_is_worth_another_try_and_named(
-    venue: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_connection_error_names_the_host_and_can_be_retried(
+    code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     port = free_port()
-    adapter = open_adapter(venue, base_url=f"http://127.0.0.1:{port}")
+    adapter = open_adapter(code, base_url=f"http://127.0.0.1:{port}")
 
     with pytest.raises(ExchangeUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached \(Connection refused\)"):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
-def test_the_api_key_stands_in_no_error_and_no_log(
-    venue: str,
+def test_api_key_is_in_no_error_and_no_log(
+    code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,
     instrument_of: InstrumentOf,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = "CG-very-secret-4711"
-    adapter = open_adapter(venue, api_key=secret)
+    adapter = open_adapter(code, api_key=secret)
     texts = []
     with caplog.at_level(logging.DEBUG):
         for status in (400, 401, 403, 404, 422, 429, 500):
             exchange_server.faults.clear()
-            exchange_server.fail(venue, "status", status=status, body={"error": f"bad key {secret}"})
+            exchange_server.fail(code, "status", status=status, body={"error": f"bad key {secret}"})
             try:
                 batch = adapter.fetch_quotes([instrument_of(adapter, "BTC")])
                 texts += [repr(batch)]
@@ -342,15 +328,15 @@ def test_the_api_key_stands_in_no_error_and_no_log(
     assert not [text for text in [*texts, caplog.text] if secret in text]
 
 
-def test_requests_name_coinwatch_and_carry_no_cookies(
-    venue: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+def test_requests_have_our_user_agent_and_no_cookies(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    exchange_server.fail(venue, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)
-    adapter = open_adapter(venue)
+    exchange_server.fail(code, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)
+    adapter = open_adapter(code)
     with pytest.raises(ExchangeUnavailable):
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
     adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
-    for request in exchange_server.requests(venue):
+    for request in exchange_server.requests(code):
         assert request.headers["user-agent"].startswith("coinwatch/")
         assert "cookie" not in request.headers

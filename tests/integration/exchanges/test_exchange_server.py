@@ -1,4 +1,4 @@
-"""The far end as a process, controlled over HTTP: what the end-to-end tests and the benchmark use."""
+"""The exchange server as a process, controlled over HTTP, as the end-to-end tests use it."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def url() -> Iterator[str]:
         assert process.wait(10) == 0
 
 
-def test_prices_faults_and_counts_are_controlled_from_outside(url: str) -> None:
+def test_prices_faults_and_request_counts_are_controlled_over_http(url: str) -> None:
     def control(what: str, **fields: object) -> object:
         answer = requests.post(f"{url}/_control/{what}", json=fields, timeout=5)
         answer.raise_for_status()
@@ -32,22 +32,22 @@ def test_prices_faults_and_counts_are_controlled_from_outside(url: str) -> None:
     assert requests.get(f"{url}/_control/health", timeout=5).json() == {"status": "ok"}
     assert len(requests.get(f"{url}/coinbase/products", timeout=5).json()) == 20
 
-    control("price", venue="coinbase", base="BTC", quote="USD", price=123.5, at="2026-11-20T12:00:00Z")
+    control("price", exchange="coinbase", base="BTC", quote="USD", price=123.5, at="2026-11-20T12:00:00Z")
     answer = requests.get(ticker, timeout=5).json()
     assert (answer["price"], answer["time"]) == ("123.5", "2026-11-20T12:00:00Z")
 
-    control("fault", venue="coinbase", kind="status", status=429, headers={"Retry-After": "7"}, times=1)
+    control("fault", exchange="coinbase", kind="status", status=429, headers={"Retry-After": "7"}, times=1)
     assert requests.get(ticker, timeout=5).headers["Retry-After"] == "7"
     assert requests.get(ticker, timeout=5).status_code == 200
 
     assert requests.get(f"{url}/_control/requests", timeout=5).json() == {"coinbase": 4}
-    assert control("generate", venue="kraken", count=3) == ["BTC/USD", "ETH/USD", "SOL/USD"]
+    assert control("generate", exchange="kraken", count=3) == ["BTC/USD", "ETH/USD", "SOL/USD"]
     control("reset")
     assert requests.get(f"{url}/_control/requests", timeout=5).json() == {}
 
 
-def test_a_wrong_control_is_answered_with_its_reason(url: str) -> None:
-    answer = requests.post(f"{url}/_control/price", json={"venue": "mtgox", "price": 1}, timeout=5)
+def test_invalid_control_request_gets_a_reason(url: str) -> None:
+    answer = requests.post(f"{url}/_control/price", json={"exchange": "mtgox", "price": 1}, timeout=5)
 
     assert answer.status_code == 400
-    assert "no exchange 'mtgox'" in answer.json()["error"]
+    assert "unknown exchange 'mtgox'" in answer.json()["error"]

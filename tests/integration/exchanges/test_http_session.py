@@ -1,21 +1,12 @@
-"""The guarded HTTP session on its own."""
-
-from collections.abc import Callable
-from datetime import UTC, datetime
+"""The HTTP session's limit on the size of a response."""
 
 import pytest
 
 from coinwatch.exchanges.http_session import BodyTooLarge, GuardedSession
-from coinwatch.exchanges.models import Exchange, Instrument
 from tests.exchange_server import ExchangeServer
 
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
-
-
-def test_a_body_past_the_limit_is_not_read_on(exchange_server: ExchangeServer) -> None:
+def test_body_over_the_limit_is_not_read_to_the_end(exchange_server: ExchangeServer) -> None:
     exchange_server.fail("binance", "endless")
 
     with pytest.raises(BodyTooLarge):

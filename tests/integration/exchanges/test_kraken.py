@@ -1,18 +1,14 @@
-"""What is particular to Kraken."""
+"""Behavior specific to Kraken."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from coinwatch.errors import ExchangeDenied, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Exchange, Instrument
+from coinwatch.exchanges.models import Instrument
+from coinwatch.time_range import TimeRange
 from tests.exchange_server import ExchangeServer
-
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
-
-OpenAdapter = Callable[..., Exchange]
-InstrumentOf = Callable[..., Instrument]
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 
 @pytest.mark.parametrize(
@@ -28,7 +24,7 @@ InstrumentOf = Callable[..., Instrument]
         ("EGeneral:Permission denied", ExchangeDenied),
     ],
 )
-def test_an_error_with_status_200_is_an_error(
+def test_error_with_status_200_raises(
     error: str,
     kind: type[Exception],
     exchange_server: ExchangeServer,
@@ -43,7 +39,7 @@ def test_an_error_with_status_200_is_an_error(
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(25, 25), (99_999, 3600), (-5, 1)])
-def test_a_throttle_names_its_end(
+def test_throttled_error_sets_blocked_until(
     seconds: int,
     expected: int,
     exchange_server: ExchangeServer,
@@ -60,7 +56,7 @@ def test_a_throttle_names_its_end(
     assert caught.value.blocked_until == NOW + timedelta(seconds=expected)
 
 
-def test_a_warning_is_no_error(
+def test_warning_does_not_raise(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     ticker = {"error": ["WDatabase:No change"], "result": {"XXBTZUSD": {"c": ["5.0", "1"]}}}
@@ -71,7 +67,7 @@ def test_a_warning_is_no_error(
 
 
 @pytest.mark.parametrize("symbol", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTCUSD"])
-def test_bitcoin_is_found_by_every_name_kraken_gave_it(symbol: str, open_adapter: OpenAdapter) -> None:
+def test_bitcoin_is_found_under_each_of_its_names(symbol: str, open_adapter: OpenAdapter) -> None:
     instrument = Instrument("kraken", "BTC", "USD", symbol)
 
     (quote,) = open_adapter("kraken").fetch_quotes([instrument]).quotes
@@ -80,7 +76,7 @@ def test_bitcoin_is_found_by_every_name_kraken_gave_it(symbol: str, open_adapter
     assert quote.price == 96_000.0
 
 
-def test_the_last_candle_is_left_out_even_if_our_clock_says_it_is_over(
+def test_last_candle_is_dropped_even_if_its_interval_is_over(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     first = int(NOW.timestamp()) // 60 * 60 - 600
@@ -88,12 +84,12 @@ def test_the_last_candle_is_left_out_even_if_our_clock_says_it_is_over(
     exchange_server.fail("kraken", "json", body={"error": [], "result": {"XXBTZUSD": rows, "last": first + 60}})
     adapter = open_adapter("kraken")
 
-    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, NOW - timedelta(hours=1), NOW)
+    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, TimeRange(NOW - timedelta(hours=1), NOW))
 
     assert [each.opened_at.timestamp() for each in found] == [first, first + 60]
 
 
-def test_our_codes_become_krakens(open_adapter: OpenAdapter) -> None:
+def test_symbol_uses_krakens_codes(open_adapter: OpenAdapter) -> None:
     adapter = open_adapter("kraken")
 
     assert adapter.symbol_for("BTC", "USD") == "XBTUSD"
@@ -101,7 +97,7 @@ def test_our_codes_become_krakens(open_adapter: OpenAdapter) -> None:
     assert adapter.symbol_for("DOGE", "USD") == "XDGUSD"
 
 
-def test_two_calls_are_enough_when_all_is_well(
+def test_quotes_take_two_calls(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("kraken")

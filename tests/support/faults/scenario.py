@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from coinwatch.alerts.rules import Direction, Metric, Rule
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
-from tests.exchange_server.market import COINS, QUOTES
+from tests.exchange_server.market import COINS, QUOTE_CURRENCIES
 from tests.exchange_server.server import ExchangeServer
 from tests.support.settings import exchange
 from tests.support.subscriptions import subscribe
@@ -67,7 +67,7 @@ class Scenario:
         at = self.start + timedelta(minutes=cycle)
         for (venue, base), steps in self._prices.items():
             price, volume = steps[cycle]
-            exchange_server.market.set_price(venue, base, QUOTES[venue], price, at=at, volume=volume)
+            exchange_server.market.set_price(venue, base, QUOTE_CURRENCIES[venue], price, at=at, volume=volume)
 
     def subscribe_people(self, engine: Engine) -> None:
         """One to three random rules for each person, active from just before the first quote."""
@@ -107,7 +107,9 @@ def exchange_settings(exchange_server: ExchangeServer) -> dict[str, object]:
         "coins": {base: {"name": COINS[base][0].title()} for base in BASES},
         "exchanges": {
             venue: exchange(
-                venue.title(), *(f"{base}/{QUOTES[venue]}" for base in BASES), base_url=exchange_server.base_url(venue)
+                venue.title(),
+                *(f"{base}/{QUOTE_CURRENCIES[venue]}" for base in BASES),
+                base_url=exchange_server.base_url(venue),
             )
             for venue in VENUES
         },

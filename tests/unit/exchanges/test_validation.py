@@ -1,4 +1,4 @@
-"""The gate: what becomes a quote or a candle, and what is rejected."""
+"""Which values become a quote or a candle, and which are rejected."""
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,7 +21,7 @@ ANYTHING = st.recursive(
 
 
 @given(price=PRICES)
-def test_a_price_survives_exactly_as_a_number_and_as_a_text(price: float) -> None:
+def test_price_is_exact_as_a_number_and_as_text(price: float) -> None:
     for raw in (price, repr(price), f" {price!r}\n"):
         quote = validate_quote(INSTRUMENT, raw, NOW)
         assert isinstance(quote, Quote)
@@ -29,7 +29,7 @@ def test_a_price_survives_exactly_as_a_number_and_as_a_text(price: float) -> Non
 
 
 @given(raw=ANYTHING, volume=ANYTHING, bid=ANYTHING, ask=ANYTHING)
-def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
+def test_any_value_gives_a_positive_finite_quote_or_a_rejection(
     raw: object, volume: object, bid: object, ask: object
 ) -> None:
     result = validate_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
@@ -62,14 +62,14 @@ def test_whatever_comes_is_a_finite_quote_above_zero_or_a_refusal(
         (1e-19, RejectionReason.IMPLAUSIBLE),
     ],
 )
-def test_each_impossible_price_has_its_reason(raw: object, reason: RejectionReason) -> None:
+def test_invalid_price_is_rejected_with_its_reason(raw: object, reason: RejectionReason) -> None:
     result = validate_quote(INSTRUMENT, raw, NOW)
 
     assert isinstance(result, RejectedQuote)
     assert result.reason is reason
 
 
-def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
+def test_timestamps_are_in_utc_and_default_to_the_time_of_receipt() -> None:
     elsewhere = timezone(timedelta(hours=5))
     received_at = NOW.astimezone(elsewhere)
 
@@ -81,7 +81,7 @@ def test_times_become_utc_and_default_to_the_moment_of_receipt() -> None:
 
 
 @given(prices=st.lists(PRICES, min_size=4, max_size=4).map(sorted), trades=st.integers(0, 10**9))
-def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) -> None:
+def test_consistent_prices_give_a_candle(prices: list[float], trades: int) -> None:
     low, opening, close, high = prices
 
     candle = validate_candle(NOW, (opening, high, low, close), "1.5", trades)
@@ -94,6 +94,6 @@ def test_a_candle_whose_prices_agree_is_one(prices: list[float], trades: int) ->
     "prices",
     [(1, 2, 3, 1), (1, 2, 0.5, 3), (0.1, 2, 0.5, 1), (1, 2, 0.5), (1, 2, 0, 1), (None, 2, 0.5, 1), ("nan", 2, 0.5, 1)],
 )
-def test_a_candle_whose_prices_contradict_each_other_is_none(prices: tuple[object, ...]) -> None:
+def test_inconsistent_prices_are_a_value_error(prices: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match="price"):
         validate_candle(NOW, prices)

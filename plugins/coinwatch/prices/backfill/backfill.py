@@ -49,9 +49,9 @@ class BackfillResult:
     def raise_for_failed(self, code: str) -> None:
         """If a pair failed, an error with a line for each: ExchangeUnavailable where trying again may help, else ExchangeDenied."""
         if self.failed:
-            lines = [f"{pair} {reason}" for pair, reason in sorted(self.failed.items())]
+            lines = [f"{pair}: {reason}" for pair, reason in sorted(self.failed.items())]
             error = ExchangeUnavailable if self.passing else ExchangeDenied
-            raise error(code, "not all candles could be fetched:\n  " + "\n  ".join(lines))
+            raise error(code, "some candles could not be fetched:\n  " + "\n  ".join(lines))
 
 
 def backfill_range(
@@ -92,7 +92,6 @@ def backfill_range(
         if not adapter.candle_intervals:
             raise ExchangeDenied(code, "has no candles of a minute, an hour or a day")
         gate = HistoryRateLimiter(engine, code, number, adapter.history_calls_per_second, clock, sleep)
-        adapter.before_history_call = gate.wait
         known = {found: instrument for found, instrument in watched.items() if found in chosen}
         run = BackfillRun(engine, adapter, gate, known, again, clock, sleep, progress, failed)
         wanted = [

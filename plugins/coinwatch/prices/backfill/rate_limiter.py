@@ -54,16 +54,14 @@ class HistoryRateLimiter:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
-    def wait(self, blocked_until: datetime | None = None) -> None:
-        """Return when the next call may be made; with ``blocked_until`` neither this nor any later one before it.
+    def acquire(self, not_before: datetime | None = None) -> None:
+        """Return when the next call may be made; with ``not_before`` neither this nor any later one before it.
 
         Raises LongRateLimit where the exchange wants more than PATIENCE, Stopped after ``stop``.
         """
         while True:
             now = self._clock()
-            slot = self._look(
-                "prices/backfill/reserve_call", now=now, blocked_until=blocked_until, spacing=self._spacing
-            )
+            slot = self._look("prices/backfill/reserve_call", now=now, not_before=not_before, spacing=self._spacing)
             if self._held(slot, now):
                 continue
             made_at = slot.free_at - self._spacing

@@ -240,9 +240,7 @@ class BackfillRun:
         pauses, troubles = 0, 0
         while True:
             try:
-                return self.adapter.fetch_candles(
-                    instrument, width_seconds(resolution), piece.time_range.start, piece.time_range.end
-                )
+                return self.adapter.fetch_candles(instrument, width_seconds(resolution), piece.time_range, self.gate)
             except LongRateLimit:
                 raise
             except RateLimited as error:

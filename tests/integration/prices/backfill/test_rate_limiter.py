@@ -74,7 +74,7 @@ def test_all_workers_together_keep_to_one_pace(gate: Gate, time: Time) -> None:
     moments = []
     for _ in range(3):
         for worker in workers:
-            worker.wait()
+            worker.acquire()
             moments.append(time.passed)
     assert moments == [number * 0.5 for number in range(9)]
     assert [worker.calls for worker in workers] == [3, 3, 3]
@@ -94,7 +94,7 @@ def test_workers_that_ask_at_once_get_a_slot_each(catalog: sa.Engine) -> None:
 
     def work(gate: HistoryRateLimiter) -> None:
         for _ in range(3):
-            gate.wait()
+            gate.acquire()
             moments.append(datetime.now(UTC))
 
     threads = [threading.Thread(target=work, args=(gates[number % 2],)) for number in range(10)]
@@ -111,11 +111,11 @@ def test_workers_that_ask_at_once_get_a_slot_each(catalog: sa.Engine) -> None:
 
 def test_a_rest_earns_no_burst(gate: Gate, time: Time) -> None:
     worker = gate()
-    worker.wait()
+    worker.acquire()
     time.now += timedelta(minutes=5)
     moments = []
     for _ in range(3):
-        worker.wait()
+        worker.acquire()
         moments.append(time.passed - 300)
     assert moments == [0, 0.5, 1.0]
 
@@ -123,7 +123,7 @@ def test_a_rest_earns_no_burst(gate: Gate, time: Time) -> None:
 def test_a_live_fetch_goes_first_and_the_gate_opens_when_it_is_over(gate: Gate, time: Time, catalog: sa.Engine) -> None:
     set_status(catalog, live_until=NOW + timedelta(seconds=10))
     time.then = lambda: set_status(catalog, live_until=None)
-    gate().wait()
+    gate().acquire()
     assert 0 < time.passed < 1
 
 
@@ -131,28 +131,28 @@ def test_a_live_fetch_that_begins_while_we_wait_for_our_slot_goes_first(
     gate: Gate, time: Time, catalog: sa.Engine
 ) -> None:
     worker = gate()
-    worker.wait()
+    worker.acquire()
     time.then = lambda: set_status(catalog, live_until=NOW + timedelta(seconds=3))
-    worker.wait()
+    worker.acquire()
     assert time.passed >= 3
 
 
 def test_a_live_worker_that_died_holds_nobody_up_for_long(gate: Gate, time: Time, catalog: sa.Engine) -> None:
     set_status(catalog, live_until=NOW + timedelta(seconds=10))
-    gate().wait()
+    gate().acquire()
     assert time.passed == pytest.approx(10, abs=0.5)
 
 
 def test_a_short_pause_is_waited_for_by_everybody(gate: Gate, time: Time) -> None:
     gate().pause(RateLimited("kraken", "asks for a pause", NOW + timedelta(seconds=70)))
-    gate().wait()
+    gate().acquire()
     assert time.passed == 70
 
 
 def test_a_long_pause_is_told_with_its_reason(gate: Gate, time: Time) -> None:
     gate().pause(RateLimited("kraken", "Temporary lockout", NOW + timedelta(minutes=15)))
     with pytest.raises(LongRateLimit, match="until 2026-03-02 18:15:30 UTC: Temporary lockout") as caught:
-        gate().wait()
+        gate().acquire()
     assert caught.value.blocked_until == NOW + timedelta(minutes=15)
     assert time.passed == 0
 
@@ -161,13 +161,13 @@ def test_a_shorter_pause_does_not_shorten_a_longer_one(gate: Gate) -> None:
     for minutes in (15, 1):
         gate().pause(RateLimited("kraken", "slow down", NOW + timedelta(minutes=minutes)))
     with pytest.raises(LongRateLimit, match="18:15:30"):
-        gate().wait()
+        gate().acquire()
 
 
 def test_what_an_exchange_counts_by_the_minute_holds_all_workers_until_the_next(gate: Gate, time: Time) -> None:
-    gate().wait(NOW + timedelta(seconds=30))
+    gate().acquire(NOW + timedelta(seconds=30))
     assert time.passed == 30
-    gate().wait()
+    gate().acquire()
     assert time.passed == 30.5
 
 
@@ -176,6 +176,6 @@ def test_who_is_stopped_wakes_up_and_is_not_let_through(gate: Gate, time: Time) 
     worker.pause(RateLimited("kraken", "slow down", NOW + timedelta(seconds=100)))
     time.then = worker.stop
     with pytest.raises(Stopped):
-        worker.wait()
+        worker.acquire()
     assert time.passed <= 1
     assert worker.calls == 0

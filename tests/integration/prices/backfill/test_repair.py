@@ -220,7 +220,7 @@ def test_an_exchange_that_is_away_leaves_its_gaps_open_for_a_week(
     repair(catalog, settings, "binance", later)
     with pytest.raises(RateLimited, match="too many requests"):
         repair(catalog, settings, "coinbase", later)
-    for code, words in (("binance", "Binance does not know the symbol BTCUSDT"), ("coinbase", "too many requests")):
+    for code, words in (("binance", "Binance unknown symbol BTCUSDT"), ("coinbase", "too many requests")):
         [(_, _, state)] = gaps(catalog, code)
         assert state.startswith("unavailable not filled within a week: ")
         assert words in state

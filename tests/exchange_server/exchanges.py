@@ -1,11 +1,11 @@
-"""What each exchange answers: paths, parameters and payloads as its documentation gives them."""
+"""The responses of each exchange: paths, parameters and payloads follow its documentation."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tests.exchange_server.market import Listing, MadeCandle, Market, candles, coingecko_id
+from tests.exchange_server.market import GeneratedCandle, Listing, Market, candles, coingecko_id
 from tests.exchange_server.recorded import RecordedCandle
 
 Query = Mapping[str, str]
@@ -20,9 +20,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def answer(venue: str, market: Market, path: str, query: Query) -> Reply:
-    """The exchange's answer to ``GET path?query``."""
-    return SPEAKERS[venue](market, path, query)
+def respond(exchange: str, market: Market, path: str, query: Query) -> Reply:
+    """The exchange's response to ``GET path?query``."""
+    return RESPONDERS[exchange](market, path, query)
 
 
 def coinnews(market: Market, path: str, query: Query) -> Reply:
@@ -62,7 +62,7 @@ def coingecko(market: Market, path: str, query: Query) -> Reply:
             row = table.setdefault(name, {})
             if currency in currencies:
                 row[currency] = listing.price
-                if query.get("include_24hr_vol") == "true":  # in the currency, not in the coin
+                if query.get("include_24hr_vol") == "true":  # in the quote currency, not in base
                     price = listing.price if isinstance(listing.price, float | int) else 1.0
                     row[f"{currency}_24h_vol"] = listing.volume * price
             if query.get("include_last_updated_at") == "true":
@@ -72,8 +72,8 @@ def coingecko(market: Market, path: str, query: Query) -> Reply:
         days = int(query["days"])
         interval = 1800 if days <= 2 else 14400
         now = int(market.clock().timestamp())
-        made = candles(now - days * 86400, now, interval)
-        rows = [[(each.opened_at + interval) * 1000, each.open, each.high, each.low, each.close] for each in made]
+        found = candles(now - days * 86400, now, interval)
+        rows = [[(each.opened_at + interval) * 1000, each.open, each.high, each.low, each.close] for each in found]
         return Reply(_mixed(market, rows))
     return Reply({"error": "Incorrect path. Please check https://www.coingecko.com/api/"}, 404)
 
@@ -126,7 +126,7 @@ def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Re
     interval = {"1m": 60, "5m": 300, "1h": 3600, "1d": 86400}[query["interval"]]
     now = int(market.clock().timestamp())
     first, last = int(query["startTime"]) // 1000, min(int(query["endTime"]) // 1000, now)
-    made = market.candles("binance", listing, first, last, interval)[: int(query.get("limit", 500))]
+    found = market.candles("binance", listing, first, last, interval)[: int(query.get("limit", 500))]
     rows = [
         [
             each.opened_at * 1000,
@@ -138,7 +138,7 @@ def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Re
             "0.5",
             "0",
         ]
-        for each in made
+        for each in found
     ]
     return Reply(_mixed(market, rows))
 
@@ -187,14 +187,14 @@ def coinbase(market: Market, path: str, query: Query) -> Reply:
         )
     interval = int(query["granularity"])
     first, last = (int(datetime.fromisoformat(query[name]).timestamp()) for name in ("start", "end"))
-    made = market.candles("coinbase", listing, first, min(last, int(market.clock().timestamp())), interval, gaps=True)
+    found = market.candles("coinbase", listing, first, min(last, int(market.clock().timestamp())), interval, gaps=True)
     if (last - first) // interval + 1 > 300:
         return Reply({"message": "granularity too small for the requested time range. Count of aggregations"}, 400)
-    rows = [[each.opened_at, each.low, each.high, each.open, each.close, each.volume] for each in reversed(made)]
+    rows = [[each.opened_at, each.low, each.high, each.open, each.close, each.volume] for each in reversed(found)]
     return Reply(_mixed(market, rows))
 
 
-# The pairs that Kraken listed first have names with X before coins and Z before currencies.
+# In the names of its oldest pairs, Kraken prefixes coins with X and currencies with Z.
 KRAKEN_OLD = {"BTC": "XXBT", "ETH": "XETH", "XRP": "XXRP", "DOGE": "XXDG", "LTC": "XLTC", "ZEC": "XZEC"}
 KRAKEN_CODES = {"BTC": "XBT", "DOGE": "XDG"}
 
@@ -219,10 +219,10 @@ def kraken(market: Market, path: str, query: Query) -> Reply:
         interval = int(query.get("interval", "1")) * 60
         now = int(market.clock().timestamp())
         listing, since = listings[names[wanted[0]]], max(int(query.get("since", "0")) + 1, now - 719 * interval)
-        made = list(market.candles("kraken", listing, since, now, interval))
-        if not made or made[-1].opened_at + interval <= now:  # the one under way is always there
-            made.append(RecordedCandle(now // interval * interval, 1.0, 1.0, 1.0, 1.0, 0.0))
-        rows = [_kraken_candle(each) for each in made]
+        found = list(market.candles("kraken", listing, since, now, interval))
+        if not found or found[-1].opened_at + interval <= now:  # the current one is always present
+            found.append(RecordedCandle(now // interval * interval, 1.0, 1.0, 1.0, 1.0, 0.0))
+        rows = [_kraken_candle(each) for each in found]
         committed = _mixed(market, rows[:-1])
         return Reply({"error": [], "result": {names[wanted[0]]: [*committed, *rows[-1:]], "last": now - interval}})
     return Reply({"error": ["EGeneral:Unknown method"]})
@@ -249,7 +249,7 @@ def _kraken_ticker(listing: Listing) -> dict[str, object]:
     }
 
 
-def _kraken_candle(each: MadeCandle | RecordedCandle) -> list[object]:
+def _kraken_candle(each: GeneratedCandle | RecordedCandle) -> list[object]:
     prices = [_text(number) for number in (each.open, each.high, each.low, each.close, each.close)]
     return [each.opened_at, *prices, _text(each.volume), 42]
 
@@ -312,7 +312,7 @@ def _bitstamp_ticker(market: Market, listing: Listing) -> dict[str, object]:
     }
 
 
-SPEAKERS: Mapping[str, Callable[[Market, str, Query], Reply]] = {
+RESPONDERS: Mapping[str, Callable[[Market, str, Query], Reply]] = {
     "coinnews": coinnews,
     "coingecko": coingecko,
     "binance": binance,
@@ -323,7 +323,7 @@ SPEAKERS: Mapping[str, Callable[[Market, str, Query], Reply]] = {
 
 
 def _text(number: float | str | None) -> str | None:
-    """A number as the exchanges write it, NaN and inf included."""
+    """A number as the exchanges write it, including NaN and inf."""
     return number if number is None or isinstance(number, str) else repr(float(number))
 
 
@@ -337,6 +337,6 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _mixed(market: Market, rows: Sequence[object]) -> list[object]:
-    """Every row twice, and the second half before the first."""
+    """Every row twice, and the second half before the first, if the market mixes candles."""
     half = len(rows) // 2
     return [*rows[half:], *rows[:half], *rows] if market.mixed_candles else list(rows)
