@@ -22,10 +22,10 @@ computes the index, pushes gauges to Graphite, judges the subscriptions and send
 **Look at the data:** [coinwatch](/coinwatch/) in this page's navigation, Grafana's board *coinwatch*, or
 `coinwatch status` on the command line.
 
-**Mail:** what the tasks `match_alerts` and `send_mail` return (XCom, and the last lines of their logs) says how many
+**Mail:** what the tasks `match_alerts` and `send_emails` return (XCom, and the last lines of their logs) says how many
 alerts fired by kind of rule, how many people have to wait for theirs, what was sent, what waits, and:
 
-- `queued_because` is why mails wait, in the server's words: it is away, rejects our login or sender, or says "later".
+- `most_common_error` is why mails wait, in the server's words: it is away, rejects our login or sender, or says "later".
   Mend the setting that it names; nothing is lost and no task turns red, the next run tries again.
 - `failed_24h` rises: the server rejected mails for good. `coinwatch outbox show --status failed` has its words. Mend
   what they say (a policy, a block list, SPF), then `coinwatch outbox retry --all`.
@@ -50,7 +50,7 @@ has failed for long or is off (same page), or it no longer trades the pair: tell
   machine's clock is wrong.
 - `compute_index`, `match_alerts`: Postgres went away, takes no changes or has no room; the last line says which.
   Nothing is lost, the next run catches up.
-- `send_mail`: Postgres went away. A mail server that is away makes no task red: mails wait in the outbox, and
+- `send_emails`: Postgres went away. A mail server that is away makes no task red: mails wait in the outbox, and
   `coinwatch status` shows how many.
 - `push_gauges`: Postgres went away. StatsD being away is a warning in its log, and Graphite shows a hole.
 - `report_failures`: names the exchanges that failed and makes the run red, so that nobody misses it.
@@ -147,7 +147,7 @@ def collect_prices() -> None:
     @task(
         trigger_rule=TriggerRule.ALL_DONE, doc_md="Sends the mails that are due; what the server rejects for now waits."
     )
-    def send_mail() -> dict[str, Any]:
+    def send_emails() -> dict[str, Any]:
         from coinwatch import pipeline
         from coinwatch.database import get_engine
         from coinwatch.settings import get_settings
@@ -173,7 +173,7 @@ def collect_prices() -> None:
     matched = match_alerts()
     collected >> index_prices >> matched
     gauges = push_gauges(collected, index_prices)
-    mail = send_mail()
+    mail = send_emails()
     matched >> mail
     [collected, index_prices, matched, gauges, mail] >> report_failures()
 

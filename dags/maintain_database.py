@@ -25,7 +25,7 @@ on disk.
 - `drop_old_prices`: its last line names each day that was kept and why. *Others use the table*: a backup or a long
   query was running; the next run tries again. *Alerts have not been matched that far*: look at `match_alerts` in
   `collect_prices`. *In no candle*: nothing was dropped, look at the log of `refresh_candles`.
-- `merge_fetches`, `delete_old_mails`, `erase_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
+- `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
   up.
 
 Running it twice, or two at once, changes nothing more.
@@ -100,12 +100,12 @@ def maintain_database() -> None:
         trigger_rule=TriggerRule.ALL_DONE,
         doc_md="Deletes mails that were done with more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.",
     )
-    def delete_old_mails() -> int:
+    def delete_old_emails() -> int:
         from coinwatch.database import get_engine
         from coinwatch.notifications import outbox
         from coinwatch.settings import get_settings
 
-        return outbox.delete_old_mails(get_engine(), get_settings(), datetime.now(UTC))
+        return outbox.delete_old_emails(get_engine(), get_settings(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
@@ -122,7 +122,7 @@ def maintain_database() -> None:
         >> refresh_candles()
         >> drop_old_prices()
         >> merge_fetches()
-        >> delete_old_mails()
+        >> delete_old_emails()
         >> erase_unconfirmed()
     )
 

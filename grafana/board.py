@@ -128,7 +128,7 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
         .with_panel(number(about("live"), graphite(f"alias({alive}, 'pairs')"), unit="short"))
         .with_panel(number(about("waiting"), graphite(f"{OURS}.cycle.outbox_queued"), unit="short", warn=50))
         .with_panel(number(about("oldest_mail"), graphite(f"{OURS}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
-        .with_panel(number(about("refused_mails"), graphite(f"{OURS}.cycle.mails_failed"), unit="short", warn=1))
+        .with_panel(number(about("failed_emails"), graphite(f"{OURS}.cycle.emails_failed"), unit="short", warn=1))
         .with_panel(
             rows(
                 about("exchanges"),
@@ -150,13 +150,13 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
         .with_panel(steps(about("stored"), graphite(f"alias({OURS}.cycle.rows, 'prices stored')"), unit="short"))
         .with_panel(
             steps(
-                about("told"),
+                about("alerts_and_emails"),
                 graphite(
                     f"alias({OURS}.cycle.alerts, 'alerts fired')",
-                    f"alias({OURS}.cycle.mails, 'mails sent')",
-                    f"alias({OURS}.cycle.mails_retried, 'mails to be tried again')",
-                    f"alias({OURS}.cycle.mails_failed, 'mails given up')",
-                    f"alias({OURS}.cycle.channels_told, 'sent on other channels')",
+                    f"alias({OURS}.cycle.emails_sent, 'emails sent')",
+                    f"alias({OURS}.cycle.emails_retried, 'emails to retry')",
+                    f"alias({OURS}.cycle.emails_failed, 'emails failed')",
+                    f"alias({OURS}.cycle.channel_messages_sent, 'channel messages sent')",
                 ),
                 unit="short",
             )
@@ -176,9 +176,11 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
             )
         )
         .with_panel(steps(about("kinds"), graphite(f"aliasByNode({OURS}.cycle.alerts.*, 5)"), unit="short", span=12))
-        .with_panel(number(about("held_alerts"), graphite(f"{OURS}.mail.held_alerts"), unit="short"))
-        .with_panel(number(about("held_by_limit"), graphite(f"{OURS}.mail.held_by_limit"), unit="short", warn=1))
-        .with_panel(number(about("suppressed"), graphite(f"{OURS}.mail.suppressed_addresses"), unit="short"))
+        .with_panel(number(about("held_alerts"), graphite(f"{OURS}.notifications.held_alerts"), unit="short"))
+        .with_panel(
+            number(about("held_by_limit"), graphite(f"{OURS}.notifications.held_by_limit"), unit="short", warn=1)
+        )
+        .with_panel(number(about("suppressed"), graphite(f"{OURS}.notifications.suppressed_addresses"), unit="short"))
     )
 
 

@@ -1,7 +1,7 @@
 """From a new price to the mail, beside Prometheus with Alertmanager: ``python -m benchmarks.alertmanager``.
 
 10,000 rules "the price reaches this level" on 1,000 instruments, of which 1 or 100 fire, one mail each, into the same
-SMTP sink, in turns. Ours: load_quotes of 1,000 new quotes, match_alerts and deliver_mail, one called after the other.
+SMTP sink, in turns. Ours: load_quotes of 1,000 new quotes, match_alerts and deliver_emails, one called after the other.
 Theirs: Debian's Prometheus scrapes the same 1,000 prices from a web page and evaluates the rules, both every second,
 and Alertmanager mails at once (group_wait 0s). Prices change at any moment within their second.
 

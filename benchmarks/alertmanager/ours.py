@@ -12,7 +12,7 @@ from benchmarks.shared.market import INSTRUMENTS, START, instruments
 from benchmarks.shared.postgres import Database
 from benchmarks.sink import Sink
 from coinwatch.exchanges.models import Quote
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.pipeline import store_alerts
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.settings import make_settings
@@ -67,7 +67,7 @@ class Ours:
         now = START + timedelta(minutes=self._minute)
         store_alerts(self._engine, now)
         matched = time.perf_counter()
-        deliver_mail(self._engine, self._settings, clock=lambda: now)
+        deliver_emails(self._engine, self._settings, clock=lambda: now)
         return Cycle(loaded - began, matched - loaded, time.perf_counter() - matched)
 
     def close(self) -> None:

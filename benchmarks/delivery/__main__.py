@@ -1,6 +1,6 @@
 """Mails per second from the outbox to a mail server on this machine: ``python -m benchmarks.delivery``.
 
-Ours is ``deliver_mail``: claimed in Postgres, built from the outbox's payload with links and chart, sent, and marked,
+Ours is ``deliver_emails``: claimed in Postgres, built from the outbox's payload with links and chart, sent, and marked,
 durably. The limit is postfix's smtp-source, which sends the same text of the same size again and again over connections
 that it keeps; the peer is what Airflow's mail operator does, an EmailMessage and a connection for every mail, with
 nothing claimed or marked. All of them send to the same smtp-sink, in turns.
@@ -29,7 +29,7 @@ from tests.support.settings import make_settings
 
 LIMIT_GOAL, PEER_GOAL = 0.5, 5.0
 PEER_SHARE = 5  # of so many mails the peer gets one: it would take minutes for all
-OURS = "coinwatch deliver_mail"
+OURS = "coinwatch deliver_emails"
 LIMIT, EACH = "smtp-source, connections kept", "smtp-source, one each"
 PEER = "EmailMessage, one connection each"
 
@@ -93,9 +93,9 @@ def run(server: PostgresServer, port: int, mails: int, rounds: int) -> Report:
     notes = [
         f"{mails:,} mails of {size:,} bytes, medians of {rounds} rounds; ours are claimed and marked durably",
         f"the peer got every {PEER_SHARE}th mail only",
-        "one deliver_mail alone: " + ", ".join(f"{part} {spent / total:.0%}" for part, spent in split.items()),
+        "one deliver_emails alone: " + ", ".join(f"{part} {spent / total:.0%}" for part, spent in split.items()),
     ]
-    return Report("delivery", "Delivering mails", rows, goals, notes, {"seconds of one deliver_mail": split})
+    return Report("delivery", "Delivering mails", rows, goals, notes, {"seconds of one deliver_emails": split})
 
 
 def where_time_goes(database: Database, port: int, mails: int) -> dict[str, float]:
@@ -107,7 +107,7 @@ def where_time_goes(database: Database, port: int, mails: int) -> dict[str, floa
         counted(Claims, "_stubborn", spent, "Postgres"),
     ):
         began = time.perf_counter()
-        delivery.deliver_mail(engine, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"))
+        delivery.deliver_emails(engine, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"))
         whole = time.perf_counter() - began
     engine.dispose()
     return spent | {"the mail server and the rest": whole - sum(spent.values())}

@@ -25,7 +25,7 @@ from benchmarks.shared.program import Missing
 from coinwatch.database import create_engine
 from coinwatch.mail import messages
 from coinwatch.mail.charts import Charts
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.messages import Mail, Writer
 from coinwatch.mail.mime import Picture
 from coinwatch.settings import Settings
@@ -38,7 +38,7 @@ ROWS = "SELECT kind, user_id, recipient, payload, message_id, created_at FROM ou
 
 
 def ours(database: Database, port: int, mails: int, senders: int) -> float:
-    """Seconds from the start of deliver_mail in so many processes until the last mail is marked as sent."""
+    """Seconds from the start of deliver_emails in so many processes until the last mail is marked as sent."""
     began = _run_at_once(_deliver, [(database.url, port)] * senders)
     return sent_until(database, mails) - began
 
@@ -130,7 +130,7 @@ def _deliver(ready: Any, database_url: str, port: int) -> None:
     with engine.connect():
         """A worker has its connection."""
     ready.wait()
-    deliver_mail(engine, _settings(port))
+    deliver_emails(engine, _settings(port))
 
 
 def _send_each(ready: Any, database_url: str, port: int, mails: int) -> None:

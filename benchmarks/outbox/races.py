@@ -15,7 +15,7 @@ from benchmarks.outbox.sink import CountingSink, counting_sink
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say
 from coinwatch.database import create_engine
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.claims import GROUP
 from tests.support.faults.run import PROCESSES
 from tests.support.settings import make_settings
@@ -92,7 +92,7 @@ def send_everything(database_url: str, smtp_url: str) -> None:
     """One sender's main function."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     engine = create_engine(database_url)
-    deliver_mail(engine, make_settings(smtp_url=smtp_url))
+    deliver_emails(engine, make_settings(smtp_url=smtp_url))
 
 
 def _sender(database: Database, sink: CountingSink) -> BaseProcess:

@@ -35,7 +35,7 @@ class Lock(IntEnum):
     EVALUATION = 4_701_228  # order of time is what the rules are about
     CANDLES = 4_701_229  # nobody replaces a candle by one made of an older look at the prices
     GAPS = 4_701_230  # two do not write what each saw before the other
-    MAILS_PER_DAY = 4_701_231  # two senders do not both take what is left of the daily limit
+    EMAILS_PER_DAY = 4_701_231  # two senders do not both take what is left of the daily limit
 
 
 def create_engine(url: str) -> Engine:

@@ -16,11 +16,11 @@ from coinwatch.clock import utc_now
 from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
-from coinwatch.mail.delivery import DeliveryResult, deliver_mail
+from coinwatch.mail.delivery import DeliveryResult, deliver_emails
 from coinwatch.notifications.channels import ChannelResult, deliver_to_channels
 from coinwatch.notifications.erasure import erase_unconfirmed
 from coinwatch.notifications.notify import DEFAULT_POLICY, NotificationPolicy, notify
-from coinwatch.notifications.outbox import MailFigures, delete_old_mails, mail_figures
+from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_outbox_status
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
@@ -53,27 +53,27 @@ class MaintenanceResult:
     stretches_refreshed: int
     prices: RetentionResult
     fetches_merged: int
-    mails_deleted: int
+    emails_deleted: int
     people_forgotten: int
 
 
 @dataclass(frozen=True, slots=True)
-class MailResult:
+class DeliveryReport:
     """What a run sent by mail and on other channels, and how mail is doing after it."""
 
-    mail: DeliveryResult
+    emails: DeliveryResult
     channels: ChannelResult
-    figures: MailFigures
+    outbox: OutboxStatus
 
     def as_dict(self) -> dict[str, Any]:
         """Small and plain, for Airflow to keep."""
-        oldest = self.figures.oldest_queued_at
+        oldest = self.outbox.oldest_queued_at
         return {
-            "sent": self.mail.sent,
-            "retried": self.mail.retried,
-            "failed": self.mail.failed,
+            "sent": self.emails.sent,
+            "retried": self.emails.retried,
+            "failed": self.emails.failed,
             "channels": asdict(self.channels),
-            **asdict(self.figures),
+            **asdict(self.outbox),
             "oldest_queued_at": oldest.isoformat() if oldest else None,
         }
 
@@ -199,28 +199,28 @@ def store_alerts(
     return result
 
 
-def deliver_and_report(engine: Engine, settings: Settings) -> MailResult:
+def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryReport:
     """Send what is due by mail and on other channels, send the gauges."""
-    sent = deliver_mail(engine, settings)
+    sent = deliver_emails(engine, settings)
     channels = deliver_to_channels(engine, settings)
     now = utc_now()
-    figures = mail_figures(engine, now, settings.emails_per_day)
-    oldest = figures.oldest_queued_at
+    outbox = get_outbox_status(engine, now, settings.emails_per_day)
+    oldest = outbox.oldest_queued_at
     send_gauges(
         settings,
         {
-            "cycle.mails": sent.sent,
-            "cycle.mails_failed": sent.failed,
-            "cycle.mails_retried": sent.retried,
-            "cycle.channels_told": channels.sent,
-            "cycle.outbox_queued": figures.queued,
+            "cycle.emails_sent": sent.sent,
+            "cycle.emails_failed": sent.failed,
+            "cycle.emails_retried": sent.retried,
+            "cycle.channel_messages_sent": channels.sent,
+            "cycle.outbox_queued": outbox.queued,
             "cycle.outbox_oldest_seconds": max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-            "mail.held_alerts": figures.held_alerts,
-            "mail.held_by_limit": figures.held_by_limit,
-            "mail.suppressed_addresses": figures.suppressed_addresses,
+            "notifications.held_alerts": outbox.held_alerts,
+            "notifications.held_by_limit": outbox.held_by_limit,
+            "notifications.suppressed_addresses": outbox.suppressed_addresses,
         },
     )
-    result = MailResult(sent, channels, figures)
+    result = DeliveryReport(sent, channels, outbox)
     log.info("mail is doing", **result.as_dict())
     return result
 
@@ -241,6 +241,6 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
         refresh_candles(engine).stretches,
         drop_old_prices(engine, settings, now),
         merge_fetches(engine, now),
-        delete_old_mails(engine, settings, now),
+        delete_old_emails(engine, settings, now),
         erase_unconfirmed(engine, now),
     )

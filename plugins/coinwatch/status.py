@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.notifications.outbox import MailFigures, mail_figures
+from coinwatch.notifications.outbox import OutboxStatus, get_outbox_status
 from coinwatch.time_range import DAY, floor_to
 
 
@@ -65,7 +65,7 @@ class Status:
     subscriptions: Mapping[str, int]
     silent_rules: list[SilentRules]
     alerts_24h: Mapping[str, int]
-    mail: MailFigures
+    outbox: OutboxStatus
     database_bytes: int
     disk: list[TableSize]
 
@@ -97,12 +97,12 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
         silent = [SilentRules(**row) for row in connection.execute(statement("status/silent"), {"now": now}).mappings()]
         size = connection.execute(statement("status/bytes")).scalar_one()
         disk = [TableSize(**row) for row in connection.execute(statement("status/disk")).mappings()]
-    mail = mail_figures(engine, now, emails_per_day)
+    outbox = get_outbox_status(engine, now, emails_per_day)
     return Status(
         exchanges=exchange_health(engine),
         silent_rules=silent,
         alerts_24h=alerts,
-        mail=mail,
+        outbox=outbox,
         database_bytes=size,
         disk=disk,
         **counts,

@@ -121,7 +121,7 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
         "compute_index": "success",
         "push_gauges": "success",
         "match_alerts": "success",
-        "send_mail": "success",
+        "send_emails": "success",
         "report_failures": "skipped",
     }
     assert mailbox.messages == []

@@ -35,7 +35,7 @@ TASKS = (
     "refresh_candles",
     "drop_old_prices",
     "merge_fetches",
-    "delete_old_mails",
+    "delete_old_emails",
     "erase_unconfirmed",
 )
 

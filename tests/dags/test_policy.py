@@ -49,7 +49,7 @@ def test_every_dag_has_an_owner_tags_retries_and_a_note_for_the_night(dags: dict
 
 def test_what_follows_the_fetching_goes_on_when_an_exchange_fails(dags: dict[str, Any]) -> None:
     tasks = {task.task_id: task for task in dags["collect_prices"].tasks}
-    for name in ("compute_index", "push_gauges", "match_alerts", "send_mail"):
+    for name in ("compute_index", "push_gauges", "match_alerts", "send_emails"):
         assert tasks[name].trigger_rule == "all_done", name
     assert tasks["report_failures"].trigger_rule == "one_failed"
     tasks = {task.task_id: task for task in dags["backfill_candles"].tasks}

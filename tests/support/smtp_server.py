@@ -47,7 +47,7 @@ class Mailbox:
     ) -> str:
         if self.sender_answer:
             return self.sender_answer
-        envelope.email_from = address
+        envelope.mail_from = address
         return "250 OK"
 
     async def handle_RCPT(

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.users import find_user_id
 from coinwatch.database import transaction
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.subscribers import Subscriber, get_subscriber, list_alerts
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
@@ -66,4 +66,4 @@ def places_of(engine: sa.Engine, words: str) -> set[str]:
 
 
 def deliver(engine: sa.Engine, mailbox: Mailbox, moment: datetime) -> None:
-    deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: moment)
+    deliver_emails(engine, make_settings(smtp_url=mailbox.url), clock=lambda: moment)

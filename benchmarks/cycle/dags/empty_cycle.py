@@ -31,7 +31,7 @@ def empty_cycle() -> None:
         return 0
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def send_mail() -> int:
+    def send_emails() -> int:
         return 0
 
     @task(trigger_rule=TriggerRule.ONE_FAILED)
@@ -43,7 +43,7 @@ def empty_cycle() -> None:
     matched = match_alerts()
     collected >> index_prices >> matched
     gauges = push_gauges(collected, index_prices)
-    mail = send_mail()
+    mail = send_emails()
     matched >> mail
     [collected, index_prices, matched, gauges, mail] >> report_failures()
 

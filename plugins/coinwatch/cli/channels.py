@@ -7,7 +7,7 @@ import typer
 
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
-from coinwatch.notifications.channels import channel_of, send, set_channel
+from coinwatch.notifications.channels import get_channel, send, set_channel
 from coinwatch.settings import get_settings
 
 app = typer.Typer()
@@ -28,7 +28,7 @@ def channel(
     if off and test:
         raise InvalidRequest("test", "Say either --off or --test.")
     if test:
-        url = channel_of(engine, email)
+        url = get_channel(engine, email)
         if url is None:
             raise InvalidRequest("email", f"{email} has no other channel. Set one: coinwatch channel {email}")
         send(url, "coinwatch", "This is a test: alerts will come here.")

@@ -12,7 +12,7 @@ from coinwatch.errors import CoinwatchError
 from coinwatch.exchanges.probe import probe_exchanges
 from coinwatch.migrations import migrate as run_migrations
 from coinwatch.migrations import setup_database as create_database
-from coinwatch.notifications.outbox import MailFigures
+from coinwatch.notifications.outbox import OutboxStatus
 from coinwatch.pipeline import maintain_database
 from coinwatch.prices import catalog
 from coinwatch.prices.ingest.partitions import prepare_partitions
@@ -71,7 +71,7 @@ def maintain(as_json: AsJson = False) -> None:
         typer.echo(f"partitions made ahead: {result.partitions_made}")
         typer.echo(f"stretches whose candles were made: {result.stretches_refreshed}")
         typer.echo(f"rows of asked history joined: {result.fetches_merged}")
-        typer.echo(f"old mails deleted: {result.mails_deleted}")
+        typer.echo(f"old mails deleted: {result.emails_deleted}")
         typer.echo(f"addresses forgotten that nobody confirmed: {result.people_forgotten}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Old prices had to be kept:", *result.prices.sentences]))
@@ -143,10 +143,10 @@ def _summary(found: Status) -> dict[str, str]:
         "subscriptions": _counts(found.subscriptions),
         "rules without price": _silent(found.silent_rules, now),
         "alerts in 24 h": _counts(found.alerts_24h),
-        "alerts held": _held(found.mail),
-        "mails in 24 h": _mails(found.mail),
-        "mails waiting": _waiting(found.mail, now),
-        "addresses refused": _refused(found.mail),
+        "alerts held": _held(found.outbox),
+        "mails in 24 h": _mails(found.outbox),
+        "mails waiting": _waiting(found.outbox, now),
+        "addresses refused": _refused(found.outbox),
         "disk": byte_size(found.database_bytes),
     }
 
@@ -163,37 +163,37 @@ def _silent(found: list[SilentRules], now: datetime) -> str:
     return "; ".join([*pairs, *rest])
 
 
-def _held(mail: MailFigures) -> str:
-    if not mail.held_alerts:
+def _held(outbox: OutboxStatus) -> str:
+    if not outbox.held_alerts:
         return "none"
     reasons = ", ".join(
-        f"{people} {HELD_FOR.get(reason, reason)}" for reason, people in sorted(mail.held_users.items())
+        f"{people} {HELD_FOR.get(reason, reason)}" for reason, people in sorted(outbox.held_users.items())
     )
-    return f"{mail.held_alerts}, for people: {reasons}"
+    return f"{outbox.held_alerts}, for people: {reasons}"
 
 
-def _mails(mail: MailFigures) -> str:
-    told = f"{mail.sent_24h} sent, {mail.failed_24h} given up"
-    return f"{told}. See: coinwatch outbox show --status failed" if mail.failed_24h else told
+def _mails(outbox: OutboxStatus) -> str:
+    told = f"{outbox.sent_24h} sent, {outbox.failed_24h} given up"
+    return f"{told}. See: coinwatch outbox show --status failed" if outbox.failed_24h else told
 
 
-def _waiting(mail: MailFigures, now: datetime) -> str:
-    if mail.oldest_queued_at is None:
+def _waiting(outbox: OutboxStatus, now: datetime) -> str:
+    if outbox.oldest_queued_at is None:
         return "none"
-    told = [f"{mail.queued}, the oldest queued {ago(mail.oldest_queued_at, now)}"]
-    if mail.to_be_tried_again:
-        told.append(f"{mail.to_be_tried_again} to be tried again")
-    if mail.held_by_limit:
-        told.append(f"{mail.held_by_limit} held back by COINWATCH_EMAILS_PER_DAY")
-    if mail.queued_because:
-        told.append(f"most often because: {mail.queued_because}")
+    told = [f"{outbox.queued}, the oldest queued {ago(outbox.oldest_queued_at, now)}"]
+    if outbox.awaiting_retry:
+        told.append(f"{outbox.awaiting_retry} to be tried again")
+    if outbox.held_by_limit:
+        told.append(f"{outbox.held_by_limit} held back by COINWATCH_EMAILS_PER_DAY")
+    if outbox.most_common_error:
+        told.append(f"most often because: {outbox.most_common_error}")
     return "; ".join(told)
 
 
-def _refused(mail: MailFigures) -> str:
-    if not mail.suppressed_addresses:
+def _refused(outbox: OutboxStatus) -> str:
+    if not outbox.suppressed_addresses:
         return "none"
-    return f"{mail.suppressed_addresses} get no mail any more. Who and why: coinwatch outbox show --status failed"
+    return f"{outbox.suppressed_addresses} get no mail any more. Who and why: coinwatch outbox show --status failed"
 
 
 def _counts(counts: object) -> str:

@@ -12,8 +12,8 @@ from coinwatch.cli.output import AsJson, ago, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
-from coinwatch.mail.bounces import Returned, take_report
-from coinwatch.notifications.outbox import STATES, OutboxRow, drop_mails, retry_mails, show_outbox
+from coinwatch.mail.bounces import Bounce, process_bounce
+from coinwatch.notifications.outbox import STATES, OutboxRow, drop_emails, list_emails, retry_emails
 
 app = typer.Typer()
 outbox = typer.Typer(help="Show, retry and drop mails; read reports of mails that came back.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def show(
     """Show the newest mails with what the server said of them."""
     if status is not None and status not in STATES:
         raise InvalidRequest("status", f"--status {status!r} is none of {', '.join(STATES)}.")
-    found = show_outbox(get_engine(), status=status, at_most=limit)
+    found = list_emails(get_engine(), status=status, at_most=limit)
     if as_json:
         show_json(found)
         return
@@ -57,17 +57,17 @@ def retry(
     """Try failed mails again at the next delivery."""
     if bool(ids) == everything:
         raise InvalidRequest("ids", "Name the mails to try again, or say --all.")
-    typer.echo(f"{retry_mails(get_engine(), ids or [], utc_now())} mails are queued again.")
+    typer.echo(f"{retry_emails(get_engine(), ids or [], utc_now())} mails are queued again.")
 
 
 @outbox.command()
 def drop(ids: Ids) -> None:
     """Give up mails that wait or failed."""
-    typer.echo(f"{drop_mails(get_engine(), ids)} mails are given up.")
+    typer.echo(f"{drop_emails(get_engine(), ids)} mails are given up.")
 
 
 @outbox.command()
-def returned(
+def process_bounces(
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="Mails, a file each; without any, one from standard input.", exists=True, dir_okay=False),
@@ -82,7 +82,7 @@ def returned(
         raise InvalidRequest("files", "Name the mails' files, or pipe one in.")
     try:
         for name, data in [(str(file), file.read_bytes()) for file in files or []] or [("-", sys.stdin.buffer.read())]:
-            typer.echo(f"{name}: {_outcome(take_report(get_engine(), data, utc_now()))}")
+            typer.echo(f"{name}: {_outcome(process_bounce(get_engine(), data, utc_now()))}")
     except CoinwatchError as error:
         typer.echo(f"coinwatch: {error}", err=True)
         raise typer.Exit(os.EX_TEMPFAIL) from None
@@ -98,7 +98,7 @@ def _when(row: OutboxRow, now: datetime) -> str:
     return f"in {seconds:.0f} s" if seconds < 120 else f"in {seconds / 60:.0f} min"
 
 
-def _outcome(mail: Returned | None) -> str:
+def _outcome(mail: Bounce | None) -> str:
     if mail is None:
         return "no report of a mail of ours that came back, nothing changed"
     said = f"mail {mail.outbox_id} to {mail.recipient} came back ({mail.reason})"

@@ -1,4 +1,4 @@
-"""Commands that do a cycle's work without Airflow: collect, match-alerts, deliver-mail."""
+"""Commands that do a cycle's work without Airflow: collect, match-alerts, deliver-emails."""
 
 import typer
 
@@ -51,17 +51,17 @@ def match_alerts(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def deliver_mail(as_json: AsJson = False) -> None:
+def deliver_emails(as_json: AsJson = False) -> None:
     """Send the mails that are due, and what is due on other channels."""
     result = deliver_and_report(get_engine(), get_settings())
     if as_json:
         show_json(result.as_dict())
     else:
         typer.echo(
-            f"{result.mail.sent} sent, {result.mail.retried} to be tried again, {result.mail.failed} given up, "
-            f"{result.figures.queued} waiting"
+            f"{result.emails.sent} sent, {result.emails.retried} to be tried again, {result.emails.failed} given up, "
+            f"{result.outbox.queued} waiting"
         )
-        if result.figures.held_by_limit:
-            typer.echo(f"{result.figures.held_by_limit} wait because COINWATCH_EMAILS_PER_DAY is reached")
+        if result.outbox.held_by_limit:
+            typer.echo(f"{result.outbox.held_by_limit} wait because COINWATCH_EMAILS_PER_DAY is reached")
         if result.channels != ChannelResult():
             typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be tried again")

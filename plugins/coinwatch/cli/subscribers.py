@@ -13,7 +13,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.data_export import export as everything_about
 from coinwatch.notifications.erasure import erase as erase_person
 from coinwatch.notifications.subscribers import Subscriber, get_subscriber
-from coinwatch.notifications.suppression import wake_refused
+from coinwatch.notifications.suppression import lift_suppressions
 
 app = typer.Typer()
 person = typer.Typer(
@@ -78,7 +78,7 @@ def wake(
         raise InvalidRequest("last", "Name one address, or say for how long all were refused: --last 2h.")
     now = utc_now()
     since = now - duration("last", last) if last else None
-    people, rules = wake_refused(get_engine(), now, email=email, since=since)
+    people, rules = lift_suppressions(get_engine(), now, email=email, since=since)
     typer.echo(f"{people} addresses get mail again, {rules} of their rules judge again.")
     typer.echo("What was refused meanwhile goes out with: coinwatch outbox retry --all")
 

@@ -43,7 +43,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class Bounce:
     """A mail of the outbox that came back. ``resting``: how many rules rest now; None where no address is to blame."""
 
     outbox_id: int
@@ -52,7 +52,7 @@ class Returned:
     resting: int | None
 
 
-def read_report(data: bytes) -> Report | None:
+def parse_bounce(data: bytes) -> Report | None:
     """What a mail reports of a mail of ours that came back; None for any other mail, and for reports of mere delay."""
     try:
         report = message_from_bytes(data)
@@ -75,13 +75,13 @@ def read_report(data: bytes) -> Report | None:
     return None
 
 
-def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
+def process_bounce(engine: Engine, data: bytes, now: datetime) -> Bounce | None:
     """Mark the mail that came back as failed, and disable its address where that is to blame.
 
     None, and nothing done, when ``data`` reports of no mail of ours, or of one that it was reported of before. Raises
     DatabaseError.
     """
-    report = read_report(data)
+    report = parse_bounce(data)
     if report is None:
         return None
     with transaction(engine) as connection:
@@ -93,12 +93,12 @@ def take_report(engine: Engine, data: bytes, now: datetime) -> Returned | None:
             "error": f"came back: {report.reason}",
             "now": now,
         }
-        outbox_id = connection.execute(statement("notifications/returned"), came_back).scalar_one_or_none()
+        outbox_id = connection.execute(statement("notifications/outbox/mark_bounced"), came_back).scalar_one_or_none()
         if outbox_id is None:
             return None
         resting = suppress_address(connection, report.recipient, now, report.reason) if report.to_blame else None
     log.error("mail came back", outbox_id=outbox_id, error=report.reason, rules=resting)
-    return Returned(outbox_id, report.recipient, report.reason, resting)
+    return Bounce(outbox_id, report.recipient, report.reason, resting)
 
 
 def _returned_headers(report: Message) -> Iterator[Message]:

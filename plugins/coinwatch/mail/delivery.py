@@ -36,7 +36,7 @@ from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.graceful_stop import Stop, stopping_gently
 from coinwatch.mail.messages import Mail, Writer
 from coinwatch.mail.smtp import parse_smtp_url
-from coinwatch.notifications.claims import BATCH, Claimed, Claims, Wait
+from coinwatch.notifications.claims import BATCH, ClaimedEmail, Claims, Wait
 from coinwatch.notifications.suppression import suppress_address
 from coinwatch.settings import Settings
 
@@ -64,7 +64,7 @@ class DeliveryResult:
     held: int = 0
 
 
-def deliver_mail(
+def deliver_emails(
     engine: Engine, settings: Settings, *, clock: Clock = utc_now, wait: Wait = time.sleep
 ) -> DeliveryResult:
     """Send everything that is due; a refused mail never keeps back the others.
@@ -111,10 +111,12 @@ class _Sender:
 
     def result(self) -> DeliveryResult:
         with transaction(self._engine) as database:
-            depth = database.execute(statement("notifications/outbox/depth")).one()
+            depth = database.execute(statement("notifications/outbox/select_queue_depth")).one()
             held = 0
             if self.claims.capped:
-                held = database.execute(statement("notifications/outbox/due"), {"now": self._clock()}).scalar_one()
+                held = database.execute(
+                    statement("notifications/outbox/count_due_emails"), {"now": self._clock()}
+                ).scalar_one()
         counts = {"sent": self.claims.sent, "retried": self._retried, "failed": self._failed}
         if held:
             log.warning("daily limit of mails reached, the rest waits", held=held, limit=self._settings.emails_per_day)
@@ -137,7 +139,7 @@ class _Sender:
         self.claims.give_back()
         return not self._stop()
 
-    def _mails(self) -> Iterator[tuple[Claimed, Mail]]:
+    def _mails(self) -> Iterator[tuple[ClaimedEmail, Mail]]:
         """What is claimed, built; the next batch is claimed when the one before is with the server."""
         more = True
         while more:
@@ -160,7 +162,7 @@ class _Sender:
         self.claims.mark_sent()
         self.claims.renew()
 
-    def _not_sent(self, row: Claimed, error: EmailError) -> None:
+    def _not_sent(self, row: ClaimedEmail, error: EmailError) -> None:
         """Mark a mail by what its refusal says."""
         if isinstance(error, PermanentEmailError):
             log.error("mail refused for good", outbox_id=row.id, error=str(error))
@@ -180,7 +182,7 @@ class _Sender:
             )
             self._retried += self.claims.mark_retry(row, self._clock() + pause, str(error))
 
-    def _build(self, row: Claimed) -> Mail:
+    def _build(self, row: ClaimedEmail) -> Mail:
         """The row's mail. A fault of ours in one row must not keep back the others: it is tried again, and seen."""
         try:
             return self._writer.build(

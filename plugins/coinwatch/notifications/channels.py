@@ -35,7 +35,7 @@ from coinwatch.errors import (
 from coinwatch.formatting import format_price
 from coinwatch.mail.delivery import MOST_ATTEMPTS, retry_pause
 from coinwatch.mail.formatting import news, place, unit
-from coinwatch.notifications.claims import Claimed, Claims, Wait
+from coinwatch.notifications.claims import ClaimedEmail, Claims, Wait
 from coinwatch.settings import Settings
 
 SECONDS = 15.0  # for one message, well within the lease
@@ -110,15 +110,17 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
         except PermanentEmailError as error:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
-        if not connection.execute(statement("notifications/set_channel"), {"email": email, "url": url}).rowcount:
+        if not connection.execute(
+            statement("notifications/channels/set_channel"), {"email": email, "url": url}
+        ).rowcount:
             raise NotFound(f"Nobody has the address {email}. See: coinwatch subscriptions")
 
 
-def channel_of(engine: Engine, email: str) -> str | None:
+def get_channel(engine: Engine, email: str) -> str | None:
     """A person's other channel by its apprise address, which is a secret; None where there is none. NotFound."""
     with transaction(engine) as connection:
         person = connection.execute(
-            statement("notifications/channel_of"), {"email": email, "user_id": None}
+            statement("notifications/channels/select_channel"), {"email": email, "user_id": None}
         ).one_or_none()
     if person is None:
         raise NotFound(f"Nobody has the address {email}. See: coinwatch subscriptions")
@@ -139,14 +141,14 @@ def _line(alert: Mapping[str, Any]) -> str:
     return f"{told}, {moment} UTC" + (" (told late)" if alert["late"] else "")
 
 
-def _try(engine: Engine, settings: Settings, row: Claimed) -> EmailError | None:
+def _try(engine: Engine, settings: Settings, row: ClaimedEmail) -> EmailError | None:
     """Send one row; why it was not taken."""
     try:
         if not settings.channels_enabled:
             raise ChannelRemoved("other channels than mail are switched off (COINWATCH_CHANNELS_ENABLED)")
         with transaction(engine) as connection:
             person = connection.execute(
-                statement("notifications/channel_of"), {"email": None, "user_id": row.user_id}
+                statement("notifications/channels/select_channel"), {"email": None, "user_id": row.user_id}
             ).one_or_none()
         if person is None or not person.channel_url:
             raise ChannelRemoved("the person has no other channel any more")
@@ -158,7 +160,7 @@ def _try(engine: Engine, settings: Settings, row: Claimed) -> EmailError | None:
     return None
 
 
-def _mark(claims: Claims, row: Claimed, error: EmailError | None, clock: Clock) -> str:
+def _mark(claims: Claims, row: ClaimedEmail, error: EmailError | None, clock: Clock) -> str:
     """Write down what became of a row; the name under which it is counted."""
     if error is None:
         claims.accepted(row)

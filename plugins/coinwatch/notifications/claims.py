@@ -34,8 +34,8 @@ Row = TypeVar("Row")
 log = structlog.get_logger()
 
 
-class Claimed(NamedTuple):
-    """A row of the outbox as sql/notifications/outbox/claim.sql gives it; ``attempts`` counts this one too."""
+class ClaimedEmail(NamedTuple):
+    """A row of the outbox as sql/notifications/outbox/claim_emails.sql gives it; ``attempts`` counts this one too."""
 
     id: int
     user_id: int
@@ -78,7 +78,7 @@ class Claims:
         self.capped = False
         self.sent = 0
 
-    def take(self, channel: str = "email", most: int = BATCH) -> list[Claimed]:
+    def take(self, channel: str = "email", most: int = BATCH) -> list[ClaimedEmail]:
         """Due mails, ours from now on; none when nothing is due or the daily limit is reached (``capped``)."""
         now = self._clock()
         if not self._held:
@@ -94,11 +94,11 @@ class Claims:
         if self._per_day and channel == "email":
             rows = self._stubborn(lambda: self._take_within_limit(claim, now, most))
         else:
-            rows = self._stubborn(lambda: self._fetch("notifications/outbox/claim", claim, Claimed))
+            rows = self._stubborn(lambda: self._fetch("notifications/outbox/claim_emails", claim, ClaimedEmail))
         self._held.update(row.id for row in rows)
         return sorted(rows)
 
-    def holds(self, mail: Claimed) -> bool:
+    def holds(self, mail: ClaimedEmail) -> bool:
         """Whether the mail is still ours; renews the lease when that is due."""
         self.renew()
         return mail.id in self._held
@@ -108,13 +108,13 @@ class Claims:
         now = self._clock()
         if now - self._renewed_at <= RENEWED_AFTER or not self._held:
             return
-        kept = self._mark("notifications/outbox/renew", list(self._held), leased_until=now + LEASE)
+        kept = self._mark("notifications/outbox/renew_leases", list(self._held), leased_until=now + LEASE)
         self._renewed_at = now
         if lost := self._held - kept:
             log.warning("lease ran out, another sender has these mails", mails=len(lost))
             self._held &= kept
 
-    def accepted(self, mail: Claimed) -> None:
+    def accepted(self, mail: ClaimedEmail) -> None:
         """The server has the mail; marked in groups, each while the next one is sent."""
         if not self._accepted:
             self._accepted_since = time.monotonic()
@@ -128,15 +128,15 @@ class Claims:
             self._begin_marking()
         self._end_marking()
 
-    def mark_retry(self, mail: Claimed, next_attempt_at: datetime, error: str) -> bool:
+    def mark_retry(self, mail: ClaimedEmail, next_attempt_at: datetime, error: str) -> bool:
         """To be tried again; whether the lease was still ours."""
         return self._settle(mail, "notifications/outbox/mark_retry", next_attempt_at=next_attempt_at, error=error)
 
-    def mark_failed(self, mail: Claimed, error: str) -> bool:
+    def mark_failed(self, mail: ClaimedEmail, error: str) -> bool:
         """Given up; whether the lease was still ours."""
         return self._settle(mail, "notifications/outbox/mark_failed", error=error)
 
-    def mark_dropped(self, mail: Claimed, reason: str) -> bool:
+    def mark_dropped(self, mail: ClaimedEmail, reason: str) -> bool:
         """Nobody is left to whom it could go; whether the lease was still ours."""
         return self._settle(mail, "notifications/outbox/mark_dropped", error=reason)
 
@@ -146,7 +146,7 @@ class Claims:
         if not self._held:
             return 0
         released = self._mark(
-            "notifications/outbox/release", list(self._held), next_attempt_at=next_attempt_at, error=error
+            "notifications/outbox/release_emails", list(self._held), next_attempt_at=next_attempt_at, error=error
         )
         self._held.clear()
         return len(released)
@@ -155,7 +155,7 @@ class Claims:
         """Wait for claims that nobody renews; True when there is one to take over, False when all others live."""
         suspects: dict[UUID, datetime] | None = None
         for _ in range(round(LEASE.total_seconds() / LOOK_SECONDS) + 2):
-            leases = dict(self._fetch("notifications/outbox/leases", {}, _Lease))
+            leases = dict(self._fetch("notifications/outbox/select_leases", {}, _Lease))
             ended = {(lease, until) for lease, until in leases.items() if until <= self._clock()}
             if ended - self._seen_ended:
                 self._seen_ended |= ended
@@ -168,18 +168,18 @@ class Claims:
             self._wait(LOOK_SECONDS)
         return False
 
-    def _take_within_limit(self, claim: dict[str, object], now: datetime, most: int) -> list[Claimed]:
+    def _take_within_limit(self, claim: dict[str, object], now: datetime, most: int) -> list[ClaimedEmail]:
         """Senders count and claim one after the other, so that together they keep to the limit."""
         with transaction(self._engine) as database:
-            hold(database, Lock.MAILS_PER_DAY)
+            hold(database, Lock.EMAILS_PER_DAY)
             day = {"since": now - DAY, "now": now, "most": self._per_day}
-            [counted] = fetch(database, "notifications/outbox/count_sent", day, _Id)
+            [counted] = fetch(database, "notifications/outbox/count_sent_today", day, _Id)
             left = self._per_day - counted.id
             if left <= 0:
                 self.capped = True
                 return []
             few = {"most": min(most, left), "confirmations_first": left <= max(BATCH, self._per_day // 10)}
-            rows = fetch(database, "notifications/outbox/claim", claim | few, Claimed)
+            rows = fetch(database, "notifications/outbox/claim_emails", claim | few, ClaimedEmail)
             self.capped = len(rows) == left
             return rows
 
@@ -203,7 +203,7 @@ class Claims:
         for number in set(group) - marked:
             log.warning("lease ran out while sending", outbox_id=number)
 
-    def _settle(self, mail: Claimed, name: str, **values: object) -> bool:
+    def _settle(self, mail: ClaimedEmail, name: str, **values: object) -> bool:
         ours = mail.id in self._mark(name, [mail.id], **values)
         self._held.discard(mail.id)
         if not ours:

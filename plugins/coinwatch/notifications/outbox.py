@@ -34,10 +34,10 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MailFigures:
+class OutboxStatus:
     """How mail is doing.
 
-    ``queued`` mails wait, ``to_be_tried_again`` of them after a refusal; ``queued_because`` is what was said most often
+    ``queued`` mails wait, ``awaiting_retry`` of them after a refusal; ``most_common_error`` is what was said most often
     of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
     COINWATCH_EMAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
     quiet, cap, late, disabled) for whom. ``suppressed_addresses`` take no mail any more.
@@ -45,8 +45,8 @@ class MailFigures:
 
     queued: int
     oldest_queued_at: datetime | None
-    to_be_tried_again: int
-    queued_because: str | None
+    awaiting_retry: int
+    most_common_error: str | None
     sent_24h: int
     failed_24h: int
     held_by_limit: int
@@ -55,25 +55,25 @@ class MailFigures:
     suppressed_addresses: int
 
 
-def mail_figures(engine: Engine, now: datetime, emails_per_day: int = 0) -> MailFigures:
+def get_outbox_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> OutboxStatus:
     """The figures of this moment; ``emails_per_day`` is the limit over all addresses, 0 for none."""
     with transaction(engine) as connection:
         row = connection.execute(
-            statement("notifications/outbox/figures"), {"now": now, "emails_per_day": emails_per_day}
+            statement("notifications/outbox/select_status"), {"now": now, "emails_per_day": emails_per_day}
         )
-        return MailFigures(**row.mappings().one())
+        return OutboxStatus(**row.mappings().one())
 
 
-def show_outbox(engine: Engine, *, status: str | None = None, at_most: int = 50) -> list[OutboxRow]:
+def list_emails(engine: Engine, *, status: str | None = None, at_most: int = 50) -> list[OutboxRow]:
     """The newest mails, those of one state where it is given."""
     with transaction(engine) as connection:
         rows = connection.execute(
-            statement("notifications/outbox/outbox"), {"status": status, "at_most": at_most}
+            statement("notifications/outbox/select_emails"), {"status": status, "at_most": at_most}
         ).mappings()
         return [OutboxRow(**row) for row in rows]
 
 
-def retry_mails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
+def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
     """Queue failed and dropped mails anew, due at once, with all attempts before them; their number.
 
     Without ``ids`` all that failed, but for those to addresses that are refused for good. NotFound when none of them
@@ -81,25 +81,25 @@ def retry_mails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
     """
     with transaction(engine) as connection:
         parameters = {"ids": list(ids), "everything": not ids, "now": now}
-        retried = connection.execute(statement("notifications/outbox/outbox_retry"), parameters).rowcount
+        retried = connection.execute(statement("notifications/outbox/retry_emails"), parameters).rowcount
         if ids and not retried:
             raise NotFound("None of these mails has failed. See: coinwatch outbox show --status failed")
         return retried
 
 
-def drop_mails(engine: Engine, ids: Sequence[int]) -> int:
+def drop_emails(engine: Engine, ids: Sequence[int]) -> int:
     """Give up mails that wait or failed; their number. NotFound when there is none of them.
 
     One that a sender is just sending may still arrive.
     """
     with transaction(engine) as connection:
-        dropped = connection.execute(statement("notifications/outbox/outbox_drop"), {"ids": list(ids)}).rowcount
+        dropped = connection.execute(statement("notifications/outbox/drop_emails"), {"ids": list(ids)}).rowcount
         if not dropped:
             raise NotFound("None of these mails waits or has failed. See: coinwatch outbox show")
         return dropped
 
 
-def delete_old_mails(engine: Engine, settings: Settings, now: datetime) -> int:
+def delete_old_emails(engine: Engine, settings: Settings, now: datetime) -> int:
     """Delete mails that were sent, given up or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.
 
     The alerts they told stay, and stay told. Breaking it off loses nothing. Raises DatabaseError.
@@ -110,7 +110,7 @@ def delete_old_mails(engine: Engine, settings: Settings, now: datetime) -> int:
     deleted = 0
     while True:
         with transaction(engine) as connection:
-            batch = connection.execute(statement("notifications/outbox/delete_old"), parameters).rowcount
+            batch = connection.execute(statement("notifications/outbox/delete_old_emails"), parameters).rowcount
         deleted += batch
         if batch < BATCH:
             return deleted

@@ -25,10 +25,10 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
     """
     hold(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
-    return connection.execute(statement("notifications/suppress_address"), parameters).rowcount
+    return connection.execute(statement("notifications/suppression/suppress_address"), parameters).rowcount
 
 
-def wake_refused(
+def lift_suppressions(
     engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
 ) -> tuple[int, int]:
     """Mail those again whom the server refused: one address, or all since a moment; how many people and rules.
@@ -39,7 +39,7 @@ def wake_refused(
     with transaction(engine) as connection:
         hold(connection, Lock.EVALUATION)
         whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
-        woken = connection.execute(statement("notifications/wake_refused"), whom).one()
+        woken = connection.execute(statement("notifications/suppression/lift_suppressions"), whom).one()
     if not woken.people:
         raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
     log.info("refused addresses woken", people=woken.people, rules=woken.rules)

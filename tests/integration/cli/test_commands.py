@@ -90,7 +90,7 @@ def test_a_whole_cycle_without_airflow(
     collected = coinwatch("collect")
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
     assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
-    assert "1 sent" in coinwatch("deliver-mail").stdout
+    assert "1 sent" in coinwatch("deliver-emails").stdout
     assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00%: 95.00 USD on Kraken"]
     assert "-5.00%" in (tmp_path / "alerts.txt").read_text()
     prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
@@ -98,7 +98,7 @@ def test_a_whole_cycle_without_airflow(
     history = coinwatch("history", "BTC", "--exchange", "kraken")
     assert [line.split()[-1] for line in history.stdout.splitlines()[2:]] == ["100", "95"]
     status = json.loads(coinwatch("status", "--json").stdout)
-    assert (status["mail"]["sent_24h"], status["mail"]["queued"]) == (1, 0)
+    assert (status["outbox"]["sent_24h"], status["outbox"]["queued"]) == (1, 0)
     assert status["alerts_24h"] == {"change_since_last": 1}
     assert "ended" in coinwatch("unsubscribe", str(made["id"])).stdout.lower()
     assert "unsubscribed" in coinwatch("subscriptions").stdout

@@ -14,10 +14,10 @@ from coinwatch.alerts.users import get_user_id
 from coinwatch.cli import subscribers as people_commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.claims import LEASE
-from coinwatch.notifications.outbox import drop_mails, retry_mails, show_outbox
-from coinwatch.notifications.suppression import COMPLAINED, suppress_address, wake_refused
+from coinwatch.notifications.outbox import drop_emails, list_emails, retry_emails
+from coinwatch.notifications.suppression import COMPLAINED, lift_suppressions, suppress_address
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
@@ -36,7 +36,7 @@ def mailbox() -> Iterator[Mailbox]:
 def cycle(engine: sa.Engine, mailbox: Mailbox, price: float, minute: float) -> None:
     load(engine, quote(price, minute))
     store_alerts(engine, at(minute))
-    deliver_mail(engine, make_settings(smtp_url=mailbox.url), clock=lambda: at(minute))
+    deliver_emails(engine, make_settings(smtp_url=mailbox.url), clock=lambda: at(minute))
 
 
 def wish(engine: sa.Engine, email: str, percent: float, minutes: float, *, confirmed: bool) -> int:
@@ -107,7 +107,7 @@ def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) 
         return await real(*arguments)  # type: ignore[arg-type]
 
     mailbox.handle_DATA = watch  # type: ignore[method-assign]
-    assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
+    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
     assert taken == [0] * 6, "nothing of it was there for others to take"
     assert timedelta(seconds=4 * next(ticks)) > LEASE
 
@@ -118,20 +118,20 @@ def test_operators_see_retry_and_drop_mails(catalog: sa.Engine, mailbox: Mailbox
         wish(catalog, email, 5, -1, confirmed=True)
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
-    rows = {row.recipient: row for row in show_outbox(catalog)}
+    rows = {row.recipient: row for row in list_emails(catalog)}
     assert (rows[GONE].status, rows[GONE].last_error) == ("failed", "550 5.1.1 no such user")
-    assert [row.recipient for row in show_outbox(catalog, status="queued")] == [HERE]
+    assert [row.recipient for row in list_emails(catalog, status="queued")] == [HERE]
     with pytest.raises(NotFound):
-        retry_mails(catalog, [rows[HERE].id], at(2))
-    assert drop_mails(catalog, [rows[HERE].id]) == 1
+        retry_emails(catalog, [rows[HERE].id], at(2))
+    assert drop_emails(catalog, [rows[HERE].id]) == 1
     mailbox.answers = {}
-    assert retry_mails(catalog, [], at(2)) == 0, "nothing goes to a refused address"
-    assert wake_refused(catalog, at(2), email=GONE.upper()) == (1, 1)
-    assert retry_mails(catalog, [], at(2)) == 1, "all that failed; what was dropped stays so"
-    assert deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
-    assert {row.status for row in show_outbox(catalog)} == {"sent", "dropped"}
+    assert retry_emails(catalog, [], at(2)) == 0, "nothing goes to a refused address"
+    assert lift_suppressions(catalog, at(2), email=GONE.upper()) == (1, 1)
+    assert retry_emails(catalog, [], at(2)) == 1, "all that failed; what was dropped stays so"
+    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
+    assert {row.status for row in list_emails(catalog)} == {"sent", "dropped"}
     with pytest.raises(NotFound):
-        drop_mails(catalog, [rows[GONE].id])
+        drop_emails(catalog, [rows[GONE].id])
 
 
 def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
@@ -153,10 +153,10 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     monkeypatch.setattr(people_commands, "utc_now", lambda: at(4))
     said = typer.testing.CliRunner().invoke(people_commands.app, ["person", "wake", "--last", "3m"]).stdout
     assert "2 addresses get mail again, 2 of their rules judge again." in said
-    assert retry_mails(catalog, [], at(4)) == 2
+    assert retry_emails(catalog, [], at(4)) == 2
     cycle(catalog, mailbox, 130, 5)
     assert sorted(message["To"] for message in mailbox.messages) == [HERE, HERE, GONE, GONE]
     with pytest.raises(NotFound, match="No such address is refused"):
-        wake_refused(catalog, at(6), since=at(0.5))
-    assert wake_refused(catalog, at(6), email="angry@example.org") == (1, 1), "by name, an operator may"
+        lift_suppressions(catalog, at(6), since=at(0.5))
+    assert lift_suppressions(catalog, at(6), email="angry@example.org") == (1, 1), "by name, an operator may"
     assert get_subscription(catalog, own).status == "paused", "by its person, who did not ask for it again"

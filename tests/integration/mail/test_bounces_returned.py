@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
-from coinwatch.mail.bounces import read_report, take_report
-from coinwatch.mail.delivery import deliver_mail
-from coinwatch.notifications.outbox import retry_mails, show_outbox
+from coinwatch.mail.bounces import parse_bounce, process_bounce
+from coinwatch.mail.delivery import deliver_emails
+from coinwatch.notifications.outbox import list_emails, retry_emails
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
@@ -106,7 +106,7 @@ def sent(catalog: sa.Engine) -> Iterator[str]:
         for minute, price in enumerate((100, 110)):
             load(catalog, quote(price, minute))
             store_alerts(catalog, at(minute))
-            deliver_mail(catalog, make_settings(smtp_url=mailbox.url), clock=partial(at, minute))
+            deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=partial(at, minute))
         [raw] = mailbox.raw
         yield raw.decode("ascii").replace("\r\n", "\n")
 
@@ -131,25 +131,25 @@ def person(engine: sa.Engine) -> Subscriber:
 
 
 def test_an_address_that_is_gone_gets_nothing_more(catalog: sa.Engine, sent: str) -> None:
-    returned = take_report(catalog, report(sent), at(5))
+    returned = process_bounce(catalog, report(sent), at(5))
     assert returned is not None
     assert (returned.recipient, returned.reason, returned.resting) == (ADA, GONE, 1)
     assert person(catalog) == (at(5), GONE, "paused")
-    [mail] = show_outbox(catalog)
+    [mail] = list_emails(catalog)
     assert (mail.id, mail.status, mail.last_error) == (returned.outbox_id, "failed", f"came back: {GONE}")
 
 
 def test_the_mail_is_known_by_its_headers_alone_and_under_another_message_id(catalog: sa.Engine, sent: str) -> None:
     headers = [line for line in headers_of(sent).splitlines() if not line.startswith("Message-ID")]
     rewritten = "\n".join(["Message-ID: <0102018b@eu-west-1.amazonses.com>", *headers, ""])
-    assert take_report(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
+    assert process_bounce(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
     assert person(catalog).suppressed_at == at(5)
 
 
 @pytest.mark.parametrize("feedback", ["abuse", "Opt-Out"])
 def test_who_calls_it_spam_gets_nothing_more(catalog: sa.Engine, sent: str, feedback: str) -> None:
     complaint = COMPLAINT.format(feedback=feedback, returned=headers_of(sent)).encode()
-    assert take_report(catalog, complaint, at(5)) is not None
+    assert process_bounce(catalog, complaint, at(5)) is not None
     assert person(catalog) == (at(5), "one of our mails was reported as spam", "paused")
 
 
@@ -165,11 +165,11 @@ def test_who_calls_it_spam_gets_nothing_more(catalog: sa.Engine, sent: str, feed
 def test_a_mail_that_fails_for_another_reason_leaves_its_address_alone(
     catalog: sa.Engine, sent: str, status: str, said: str, address: str
 ) -> None:
-    returned = take_report(catalog, report(sent, status=status, said=said, address=address), at(5))
+    returned = process_bounce(catalog, report(sent, status=status, said=said, address=address), at(5))
     assert returned is not None
     assert (returned.reason, returned.resting) == (said, None)
     assert person(catalog) == (None, None, "active")
-    assert [mail.status for mail in show_outbox(catalog)] == ["failed"]
+    assert [mail.status for mail in list_emails(catalog)] == ["failed"]
 
 
 def test_delays_answers_and_strangers_change_nothing(catalog: sa.Engine, sent: str) -> None:
@@ -184,33 +184,33 @@ def test_delays_answers_and_strangers_change_nothing(catalog: sa.Engine, sent: s
         holiday,
         b"",
     ):
-        assert take_report(catalog, data, at(5)) is None, data
+        assert process_bounce(catalog, data, at(5)) is None, data
     assert person(catalog) == (None, None, "active")
-    assert [mail.status for mail in show_outbox(catalog)] == ["sent"]
+    assert [mail.status for mail in list_emails(catalog)] == ["sent"]
 
 
 def test_a_report_counts_once(catalog: sa.Engine, sent: str) -> None:
-    assert take_report(catalog, report(sent), at(5)) is not None
+    assert process_bounce(catalog, report(sent), at(5)) is not None
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE users SET suppressed_at = NULL, suppression_reason = NULL"))
-    assert take_report(catalog, report(sent), at(6)) is None
+    assert process_bounce(catalog, report(sent), at(6)) is None
     assert person(catalog).suppressed_at is None
-    assert retry_mails(catalog, [], at(7)) == 1
+    assert retry_emails(catalog, [], at(7)) == 1
 
 
 @given(st.binary(max_size=2_000) | st.text(max_size=500).map(report))
 def test_no_mail_breaks_the_reader(data: bytes) -> None:
-    assert read_report(data) is None
+    assert parse_bounce(data) is None
 
 
 def test_a_mail_of_boxes_in_boxes_is_no_report() -> None:
     boxes = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5_000))
-    assert read_report(boxes.encode()) is None
+    assert parse_bounce(boxes.encode()) is None
 
 
 def test_a_pipe_reads_it_and_keeps_it_while_postgres_is_away(catalog: sa.Engine, database: Database, sent: str) -> None:
     def piped(url: str) -> subprocess.CompletedProcess[bytes]:
-        command = [str(Path(sys.executable).with_name("coinwatch")), "outbox", "returned"]
+        command = [str(Path(sys.executable).with_name("coinwatch")), "outbox", "process-bounces"]
         environment = {"COINWATCH_DATABASE_URL": url, "COINWATCH_ENV_FILE": "/dev/null", "PATH": ""}
         return subprocess.run(command, input=report(sent), env=environment, capture_output=True, check=False)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine, transaction
-from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail, retry_pause
+from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_emails, retry_pause
 from coinwatch.notifications.claims import LEASE, Claims
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
@@ -51,7 +51,7 @@ def outbox(engine: sa.Engine) -> dict[str, Any]:
 
 
 def deliver(engine: sa.Engine, settings: Settings, minutes: float = 1) -> Any:
-    return deliver_mail(engine, settings, clock=lambda: at(minutes))
+    return deliver_emails(engine, settings, clock=lambda: at(minutes))
 
 
 def test_a_mail_arrives_as_the_outbox_names_it(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
@@ -200,7 +200,7 @@ def test_what_a_dead_sender_had_claimed_is_waited_for_and_sent(
     clock = Time(1)
     assert len(claims_of(catalog, clock).take()) == 2, "and then it dies"
     clock.now += timedelta(seconds=5)
-    result = deliver_mail(catalog, settings, clock=clock, wait=clock.wait)
+    result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
     assert (result.sent, result.queued) == (2, 0)
     assert clock.now - at(1) < timedelta(seconds=30)
     assert {row.attempts for row in outbox(catalog).values()} == {2}
@@ -212,7 +212,7 @@ def test_a_sender_that_lives_is_left_alone(catalog: sa.Engine, settings: Setting
     living = claims_of(catalog, clock)
     living.take(most=2)
     clock.meanwhile = living.renew
-    result = deliver_mail(catalog, settings, clock=clock, wait=clock.wait)
+    result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
     assert (result.sent, result.queued) == (1, 2), "what the other has is not ours"
     assert 5 < clock.waited < 10
 
@@ -285,7 +285,7 @@ def test_sigterm_ends_the_sender_between_two_mails(
 
 
 def deliver_alone(database_url: str, smtp_url: str) -> None:
-    deliver_mail(create_engine(database_url), make_settings(smtp_url=smtp_url))
+    deliver_emails(create_engine(database_url), make_settings(smtp_url=smtp_url))
 
 
 def test_a_confirmation_leads_to_a_page_and_has_no_list_headers(

@@ -16,7 +16,7 @@ from PIL import Image
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine, transaction
 from coinwatch.mail.charts import Charts
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.formatting import TEXT_WIDTH
 from coinwatch.mail.links import read_confirmation, read_manage, read_unsubscribe
 from coinwatch.pipeline import store_alerts
@@ -96,7 +96,7 @@ def send(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> Callable[.
                     "now": at(1),
                 },
             )
-        assert deliver_mail(catalog, settings, clock=lambda: at(1)).sent == 1
+        assert deliver_emails(catalog, settings, clock=lambda: at(1)).sent == 1
         check_wire(mailbox.raw[-1])
         message = mailbox.messages[-1]
         check_message(message, settings, user)
@@ -272,7 +272,7 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
         )
     load(catalog, *(quote(100.0, minute) for minute in range(-15, 0)), quote(105.5, 0))
     store_alerts(catalog, at(0))
-    assert deliver_mail(catalog, settings, clock=lambda: at(0)).sent == 1
+    assert deliver_emails(catalog, settings, clock=lambda: at(0)).sent == 1
     [message] = mailbox.messages
     check_wire(mailbox.raw[0])
     assert message["Subject"].startswith("BTC ")
@@ -301,7 +301,7 @@ def test_what_is_held_says_why(
     load(catalog, quote(100.0, -1), quote(105.5, 0))
     for moment, sent in ((at(0), 0), (later, 1)):
         store_alerts(catalog, moment)
-        assert deliver_mail(catalog, settings, clock=lambda moment=moment: moment).sent == sent
+        assert deliver_emails(catalog, settings, clock=lambda moment=moment: moment).sent == sent
     check_wire(mailbox.raw[0])
     for kind in ("plain", "html"):
         assert said in content(mailbox.messages[0], kind)

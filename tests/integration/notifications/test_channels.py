@@ -19,7 +19,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.cli import channels as command
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentEmailError, TemporaryEmailError
-from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_mail
+from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_emails
 from coinwatch.notifications.channels import deliver_to_channels, send, set_channel
 from coinwatch.notifications.notify import NotificationPolicy
 from coinwatch.pipeline import store_alerts
@@ -114,7 +114,7 @@ def test_an_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hoo
     with smtp_server() as mailbox:
         settings = make_settings(channels_enabled=True, smtp_url=mailbox.url)
         alert(catalog, {ADA: hook.url, "bob@example.org": None})
-        assert deliver_mail(catalog, settings, clock=lambda: at(1)).sent == 2
+        assert deliver_emails(catalog, settings, clock=lambda: at(1)).sent == 2
         assert deliver(catalog, settings).sent == 1
         assert {message["To"] for message in mailbox.messages} == {ADA, "bob@example.org"}
     [received] = hook.received

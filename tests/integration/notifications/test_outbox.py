@@ -11,9 +11,9 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.cli import operations as operate
 from coinwatch.cli import outbox as outbox_commands
 from coinwatch.database import transaction
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications import outbox
-from coinwatch.notifications.outbox import delete_old_mails, mail_figures
+from coinwatch.notifications.outbox import delete_old_emails, get_outbox_status
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.plans import explaining_engine
@@ -68,8 +68,8 @@ def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, emails_per_da
 
 
 def test_figures_of_mail(house: sa.Engine) -> None:
-    figures = mail_figures(house, at(2))
-    assert (figures.queued, figures.oldest_queued_at, figures.to_be_tried_again) == (1, at(1), 0)
+    figures = get_outbox_status(house, at(2))
+    assert (figures.queued, figures.oldest_queued_at, figures.awaiting_retry) == (1, at(1), 0)
     assert (figures.sent_24h, figures.failed_24h, figures.held_by_limit) == (2, 1, 0)
     assert (figures.held_alerts, figures.held_users) == (3, {"quiet": 1, "digest": 1, "suppressed": 1})
     assert figures.suppressed_addresses == 1
@@ -77,14 +77,14 @@ def test_figures_of_mail(house: sa.Engine) -> None:
 
 @pytest.mark.parametrize(("limit", "held"), [(0, 0), (3, 0), (2, 1)])
 def test_the_daily_limit_holds_mails_back_once_it_is_reached(house: sa.Engine, limit: int, held: int) -> None:
-    assert mail_figures(house, at(2), limit).held_by_limit == held
+    assert get_outbox_status(house, at(2), limit).held_by_limit == held
 
 
 def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = status_said(house, monkeypatch, emails_per_day=2)
     for line in (
         "alerts in 24 h       4 change_since_last",
-        "alerts held          3, for people: 1 until their digest, 1 whose address is refused, 1 in quiet hours",
+        "alerts held          3, for people: 1 until their digest, 1 in quiet hours, 1 whose address is refused",
         "mails in 24 h        2 sent, 1 given up. See: coinwatch outbox show --status failed",
         "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_EMAILS_PER_DAY",
         "addresses refused    1 get no mail any more. Who and why: coinwatch outbox show --status failed",
@@ -96,7 +96,7 @@ def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
     house: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
-    deliver_mail(house, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"), clock=lambda: at(2))
+    deliver_emails(house, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"), clock=lambda: at(2))
     away = f"127.0.0.1:{port} cannot be reached: [Errno 111] Connection refused"
     assert f"1, the oldest queued 4 min ago; most often because: {away}" in status_said(house, monkeypatch)
 
@@ -134,7 +134,7 @@ def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, databas
     with house.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE outbox"))
     with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
-        plans = plans_of(lambda: mail_figures(engine, at(2), 2))
+        plans = plans_of(lambda: get_outbox_status(engine, at(2), 2))
     assert "outbox" in plans.executed
     assert "outbox" not in plans.read_from_end_to_end
 
@@ -145,9 +145,9 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
         connection.execute(
             sa.text("UPDATE outbox SET status = 'sent', sent_at = :now WHERE status = 'queued'"), {"now": at(1)}
         )
-    assert delete_old_mails(house, make_settings(outbox_retention_days=0), at(1) + timedelta(days=5000)) == 0
-    assert delete_old_mails(house, make_settings(outbox_retention_days=2), at(0)) == 2, "one sent and one given up"
-    assert delete_old_mails(house, make_settings(outbox_retention_days=90), at(2) + timedelta(days=90)) == 5
+    assert delete_old_emails(house, make_settings(outbox_retention_days=0), at(1) + timedelta(days=5000)) == 0
+    assert delete_old_emails(house, make_settings(outbox_retention_days=2), at(0)) == 2, "one sent and one given up"
+    assert delete_old_emails(house, make_settings(outbox_retention_days=90), at(2) + timedelta(days=90)) == 5
     with transaction(house) as connection:
         rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
     assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
@@ -156,5 +156,5 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
 
 
 def test_mails_that_wait_are_never_too_old(house: sa.Engine) -> None:
-    delete_old_mails(house, make_settings(outbox_retention_days=1), at(0) + timedelta(days=365))
-    assert [row.status for row in outbox.show_outbox(house)] == ["queued"]
+    delete_old_emails(house, make_settings(outbox_retention_days=1), at(0) + timedelta(days=365))
+    assert [row.status for row in outbox.list_emails(house)] == ["queued"]

@@ -34,7 +34,7 @@ POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "after upsert": (Moment("after", "prices/ingest/insert_batch"), 3),
     "after match": (Moment("after", "alerts/evaluation/fire"), 1),
     "after outbox commit": (Moment("committed", "alerts/evaluation/fire"), 1),
-    "after claim": (Moment("committed", "notifications/outbox/claim"), 1),
+    "after claim": (Moment("committed", "notifications/outbox/claim_emails"), 1),
     "after RCPT": (None, 20),
     "after the final dot": (None, 20),
     "after 250": (None, 20),

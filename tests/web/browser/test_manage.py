@@ -14,7 +14,7 @@ from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.alerts.users import find_user_id
-from coinwatch.mail.delivery import deliver_mail
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.links import manage_link
 from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.notifications.subscribers import get_subscriber
@@ -55,7 +55,7 @@ def mailbox() -> Iterator[Mailbox]:
 def newest_mail(engine: sa.Engine, mailbox: Mailbox) -> str:
     """Deliver what waits; the text of the newest mail that came of it."""
     before = len(mailbox.messages)
-    deliver_mail(engine, web_settings(smtp_url=mailbox.url))
+    deliver_emails(engine, web_settings(smtp_url=mailbox.url))
     assert len(mailbox.messages) > before
     body = mailbox.messages[-1].get_body(("plain",))
     assert body is not None

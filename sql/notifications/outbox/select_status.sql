@@ -3,9 +3,9 @@
 SELECT
   (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
   (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
-  (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS to_be_tried_again,
+  (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS awaiting_retry,
   (SELECT mode() WITHIN GROUP (ORDER BY regexp_replace(last_error, '[^ <]+@[^ >]+', '…', 'g'))
-   FROM (SELECT last_error FROM outbox WHERE status = 'queued' AND last_error IS NOT NULL LIMIT 1000) refused) AS queued_because,
+   FROM (SELECT last_error FROM outbox WHERE status = 'queued' AND last_error IS NOT NULL LIMIT 1000) refused) AS most_common_error,
   (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
   (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
     AS failed_24h,
