@@ -1,162 +1,222 @@
-"""An address that takes no mail gets none any more, and a living sender keeps what it claimed."""
+"""A mail that the server had taken comes back: the report is believed only when it is of a mail of ours."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-import typer.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscription_changes import pause
-from coinwatch.alerts.subscriptions import confirm, get_subscription
-from coinwatch.alerts.users import get_user_id
-from coinwatch.cli import subscribers as people_commands
 from coinwatch.database import transaction
-from coinwatch.errors import NotFound
+from coinwatch.mail.bounces import parse_bounce, process_bounce
 from coinwatch.mail.delivery import deliver_emails
-from coinwatch.notifications.claims import LEASE
-from coinwatch.notifications.outbox import drop_emails, list_emails, retry_emails
-from coinwatch.notifications.suppression import COMPLAINED, lift_suppressions, suppress_address
+from coinwatch.notifications.outbox import list_emails, retry_emails
 from coinwatch.pipeline import store_alerts
+from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import smtp_server
 from tests.support.subscriptions import subscribe
 
-GONE, HERE = "gone@example.org", "ada@example.org"
+ADA = "ada@example.org"
+GONE = "550 5.1.1 no such user here"
+# As postfix 3.7 writes them.
+REPORT = """\
+From: Mail Delivery System <MAILER-DAEMON@mail.example.net>
+Subject: Undelivered Mail Returned to Sender
+To: alerts@example.org
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+\tboundary="4AF9DA0816D.1795189650/mail.example.net"
+
+This is a MIME-encapsulated message.
+
+--4AF9DA0816D.1795189650/mail.example.net
+Content-Description: Notification
+Content-Type: text/plain; charset=utf-8
+
+<{address}>: host mx.example.net said: {said}
+
+--4AF9DA0816D.1795189650/mail.example.net
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example.net
+X-Postfix-Sender: rfc822; alerts@example.org
+
+Final-Recipient: rfc822; {address}
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; {said}
+
+--4AF9DA0816D.1795189650/mail.example.net
+Content-Description: Undelivered Message
+Content-Type: {kind}
+
+{returned}
+--4AF9DA0816D.1795189650/mail.example.net--
+"""
+COMPLAINT = """\
+From: <abuse@example.net>
+To: <alerts@example.org>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="part"
+
+--part
+Content-Type: text/plain
+
+This is a report for a mail that was marked as spam.
+
+--part
+Content-Type: message/feedback-report
+
+Feedback-Type: {feedback}
+User-Agent: SomeGenerator/1.0
+Version: 1
+
+--part
+Content-Type: text/rfc822-headers
+
+{returned}
+--part--
+"""
+
+
+class Subscriber(NamedTuple):
+    suppressed_at: datetime | None
+    suppression_reason: str | None
+    rules: str
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
+def sent(catalog: sa.Engine) -> Iterator[str]:
+    """The alert mail that ada was sent."""
+    rule = Rule(threshold=5)
+    subscribe(catalog, email=ADA, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
     with smtp_server() as mailbox:
-        yield mailbox
+        for minute, price in enumerate((100, 110)):
+            load(catalog, quote(price, minute))
+            store_alerts(catalog, at(minute))
+            deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=partial(at, minute))
+        [raw] = mailbox.raw
+        yield raw.decode("ascii").replace("\r\n", "\n")
 
 
-def cycle(engine: sa.Engine, mailbox: Mailbox, price: float, minute: float) -> None:
-    load(engine, quote(price, minute))
-    store_alerts(engine, at(minute))
-    deliver_emails(engine, make_settings(smtp_url=mailbox.url), clock=lambda: at(minute))
+def report(returned: str, *, said: str = GONE, status: str = "5.1.1", action: str = "failed", **more: str) -> bytes:
+    values = {"address": ADA, "kind": "message/rfc822", "returned": returned} | more
+    return REPORT.format(said=said, status=status, action=action, **values).encode()
 
 
-def wish(engine: sa.Engine, email: str, percent: float, minutes: float, *, confirmed: bool) -> int:
-    rule = Rule(threshold=percent)
-    return subscribe(
-        engine, email=email, coin="BTC", exchange="kraken", rule=rule, now=at(minutes), confirmed=confirmed
-    ).id
+def headers_of(mail: str) -> str:
+    return mail.partition("\n\n")[0] + "\n"
 
 
-def test_a_refused_address_is_disabled_and_its_rules_rest(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user"}
-    wish(catalog, GONE, 5, -1, confirmed=True)
-    wish(catalog, HERE, 5, -1, confirmed=True)
-    for minute, price in enumerate((100, 110, 121, 133)):
-        cycle(catalog, mailbox, price, minute)
-    assert [message["To"] for message in mailbox.messages] == [HERE] * 3
-    with transaction(catalog) as connection:
-        user = connection.execute(sa.text("SELECT * FROM users WHERE email = :gone"), {"gone": GONE}).one()
-        states = connection.execute(sa.text("SELECT status FROM subscriptions ORDER BY id")).scalars().all()
-        failed = connection.execute(sa.text("SELECT count(*) FROM outbox WHERE status = 'failed'")).scalar_one()
-    assert (user.suppressed_at, user.suppression_reason) == (at(1), "550 5.1.1 no such user")
-    assert (list(states), failed) == (["paused", "active"], 1)
+def person(engine: sa.Engine) -> Subscriber:
+    with transaction(engine) as connection:
+        row = connection.execute(
+            sa.text(
+                "SELECT suppressed_at, suppression_reason, (SELECT string_agg(status, ' ') FROM subscriptions) FROM users"
+            )
+        ).one()
+        return Subscriber(*row)
 
 
-def test_confirming_anew_wakes_the_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user"}
-    wish(catalog, GONE, 5, -1, confirmed=True)
-    for minute, price in enumerate((100, 110)):
-        cycle(catalog, mailbox, price, minute)
-    mailbox.answers = {}
-    confirm(catalog, wish(catalog, GONE, 7, 2, confirmed=False), at(2.5))
-    for minute, price in ((3, 110), (4, 121)):
-        cycle(catalog, mailbox, price, minute)
-    assert [message["Subject"][:7] for message in mailbox.messages if "BTC +" in message["Subject"]] == ["BTC +10"]
+def test_an_address_that_is_gone_gets_nothing_more(catalog: sa.Engine, sent: str) -> None:
+    returned = process_bounce(catalog, report(sent), at(5))
+    assert returned is not None
+    assert (returned.recipient, returned.reason, returned.resting) == (ADA, GONE, 1)
+    assert person(catalog) == (at(5), GONE, "paused")
+    [mail] = list_emails(catalog)
+    assert (mail.id, mail.status, mail.last_error) == (returned.outbox_id, "failed", f"came back: {GONE}")
 
 
-def test_a_temporary_refusal_disables_nobody(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "452 4.2.2 mailbox full"}
-    wish(catalog, GONE, 5, -1, confirmed=True)
-    for minute, price in enumerate((100, 110)):
-        cycle(catalog, mailbox, price, minute)
-    with transaction(catalog) as connection:
-        assert connection.execute(sa.text("SELECT suppressed_at FROM users")).scalar_one() is None
+def test_the_mail_is_known_by_its_headers_alone_and_under_another_message_id(catalog: sa.Engine, sent: str) -> None:
+    headers = [line for line in headers_of(sent).splitlines() if not line.startswith("Message-ID")]
+    rewritten = "\n".join(["Message-ID: <0102018b@eu-west-1.amazonses.com>", *headers, ""])
+    assert process_bounce(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
+    assert person(catalog).suppressed_at == at(5)
 
 
-def test_a_living_sender_renews_its_lease(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    for number in range(6):
-        wish(catalog, f"person{number}@example.org", 5, -1, confirmed=True)
-    load(catalog, quote(100, 0), quote(110, 1))
-    store_alerts(catalog, at(1))
-    ticks = iter(range(10_000))
-
-    def slow() -> datetime:
-        """Every look at the clock takes four seconds: the batch takes longer than a lease."""
-        return at(1) + timedelta(seconds=4 * next(ticks))
-
-    def another_sender() -> int:
-        moment = at(1) + timedelta(seconds=4 * next(ticks))
-        with transaction(catalog) as connection:
-            query = sa.text("SELECT count(*) FROM outbox WHERE status = 'queued' AND leased_until <= :now")
-            return int(connection.execute(query, {"now": moment}).scalar_one())
-
-    taken: list[int] = []
-    real = mailbox.handle_DATA
-
-    async def watch(*arguments: object) -> str:
-        taken.append(another_sender())
-        return await real(*arguments)  # type: ignore[arg-type]
-
-    mailbox.handle_DATA = watch  # type: ignore[method-assign]
-    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
-    assert taken == [0] * 6, "nothing of it was there for others to take"
-    assert timedelta(seconds=4 * next(ticks)) > LEASE
+@pytest.mark.parametrize("feedback", ["abuse", "Opt-Out"])
+def test_who_calls_it_spam_gets_nothing_more(catalog: sa.Engine, sent: str, feedback: str) -> None:
+    complaint = COMPLAINT.format(feedback=feedback, returned=headers_of(sent)).encode()
+    assert process_bounce(catalog, complaint, at(5)) is not None
+    assert person(catalog) == (at(5), "one of our mails was reported as spam", "paused")
 
 
-def test_operators_see_retry_and_drop_mails(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "452 4.2.2 mailbox full"}
-    for email in (GONE, HERE):
-        wish(catalog, email, 5, -1, confirmed=True)
-    for minute, price in enumerate((100, 110)):
-        cycle(catalog, mailbox, price, minute)
-    rows = {row.recipient: row for row in list_emails(catalog)}
-    assert (rows[GONE].status, rows[GONE].last_error) == ("failed", "550 5.1.1 no such user")
-    assert [row.recipient for row in list_emails(catalog, status="queued")] == [HERE]
-    with pytest.raises(NotFound):
-        retry_emails(catalog, [rows[HERE].id], at(2))
-    assert drop_emails(catalog, [rows[HERE].id]) == 1
-    mailbox.answers = {}
-    assert retry_emails(catalog, [], at(2)) == 0, "nothing goes to a refused address"
-    assert lift_suppressions(catalog, at(2), email=GONE.upper()) == (1, 1)
-    assert retry_emails(catalog, [], at(2)) == 1, "all that failed; what was dropped stays so"
-    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
-    assert {row.status for row in list_emails(catalog)} == {"sent", "dropped"}
-    with pytest.raises(NotFound):
-        drop_emails(catalog, [rows[GONE].id])
-
-
-def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
-    catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("status", "said", "address"),
+    [
+        ("5.7.1", "550 5.7.1 message looks like spam", ADA),
+        ("4.4.1", "connect to mx.example.net: Connection timed out", ADA),
+        ("5.1.1", GONE, "old@forwarded.example"),
+    ],
+    ids=["policy", "given up", "forwarded to another address"],
+)
+def test_a_mail_that_fails_for_another_reason_leaves_its_address_alone(
+    catalog: sa.Engine, sent: str, status: str, said: str, address: str
 ) -> None:
-    others = {"long-gone@example.org": (at(0), "550 5.1.1 no such user"), "angry@example.org": (at(3), COMPLAINED)}
-    for email in (GONE, HERE, *others):
-        wish(catalog, email, 5, -1, confirmed=True)
-    own = wish(catalog, HERE, 4, -1, confirmed=True)
-    pause(catalog, get_user_id(catalog, HERE), own)
-    for email, (moment, reason) in others.items():
-        with transaction(catalog) as connection:
-            suppress_address(connection, email, moment, reason)
-    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
-    for minute, price in enumerate((100, 110)):
-        cycle(catalog, mailbox, price, minute)
-    mailbox.answers = {}
-    monkeypatch.setattr(people_commands, "get_engine", lambda: catalog)
-    monkeypatch.setattr(people_commands, "utc_now", lambda: at(4))
-    said = typer.testing.CliRunner().invoke(people_commands.app, ["person", "wake", "--last", "3m"]).stdout
-    assert "2 addresses get mail again, 2 of their rules judge again." in said
-    assert retry_emails(catalog, [], at(4)) == 2
-    cycle(catalog, mailbox, 130, 5)
-    assert sorted(message["To"] for message in mailbox.messages) == [HERE, HERE, GONE, GONE]
-    with pytest.raises(NotFound, match="No such address is refused"):
-        lift_suppressions(catalog, at(6), since=at(0.5))
-    assert lift_suppressions(catalog, at(6), email="angry@example.org") == (1, 1), "by name, an operator may"
-    assert get_subscription(catalog, own).status == "paused", "by its person, who did not ask for it again"
+    returned = process_bounce(catalog, report(sent, status=status, said=said, address=address), at(5))
+    assert returned is not None
+    assert (returned.reason, returned.resting) == (said, None)
+    assert person(catalog) == (None, None, "active")
+    assert [mail.status for mail in list_emails(catalog)] == ["failed"]
+
+
+def test_delays_answers_and_strangers_change_nothing(catalog: sa.Engine, sent: str) -> None:
+    number = sent.partition('boundary="=_')[2][:32]
+    holiday = b"From: ada@example.org\nTo: alerts@example.org\nAuto-Submitted: auto-replied\n\nI am away.\n"
+    for data in (
+        report(sent, action="delayed", status="4.4.1"),
+        report(sent.replace(number, uuid4().hex)),
+        report(sent.replace(f"To: {ADA}", "To: eve@example.org")),
+        report("Subject: not ours\nTo: ada@example.org\n\nhello\n"),
+        COMPLAINT.format(feedback="not-spam", returned=headers_of(sent)).encode(),
+        holiday,
+        b"",
+    ):
+        assert process_bounce(catalog, data, at(5)) is None, data
+    assert person(catalog) == (None, None, "active")
+    assert [mail.status for mail in list_emails(catalog)] == ["sent"]
+
+
+def test_a_report_counts_once(catalog: sa.Engine, sent: str) -> None:
+    assert process_bounce(catalog, report(sent), at(5)) is not None
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE users SET suppressed_at = NULL, suppression_reason = NULL"))
+    assert process_bounce(catalog, report(sent), at(6)) is None
+    assert person(catalog).suppressed_at is None
+    assert retry_emails(catalog, [], at(7)) == 1
+
+
+@given(st.binary(max_size=2_000) | st.text(max_size=500).map(report))
+def test_no_mail_breaks_the_reader(data: bytes) -> None:
+    assert parse_bounce(data) is None
+
+
+def test_a_mail_of_boxes_in_boxes_is_no_report() -> None:
+    boxes = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5_000))
+    assert parse_bounce(boxes.encode()) is None
+
+
+def test_a_pipe_reads_it_and_keeps_it_while_postgres_is_away(catalog: sa.Engine, database: Database, sent: str) -> None:
+    def piped(url: str) -> subprocess.CompletedProcess[bytes]:
+        command = [str(Path(sys.executable).with_name("coinwatch")), "outbox", "process-bounces"]
+        environment = {"COINWATCH_DATABASE_URL": url, "COINWATCH_ENV_FILE": "/dev/null", "PATH": ""}
+        return subprocess.run(command, input=report(sent), env=environment, capture_output=True, check=False)
+
+    away = piped("postgresql://coinwatch@127.0.0.1:1/coinwatch")
+    assert (away.returncode, b"not available" in away.stderr) == (75, True)
+    taken = piped(database.url("app"))
+    assert taken.returncode == 0, taken.stderr
+    assert b"nothing more is sent there, 1 of its rules rest" in taken.stdout
+    assert person(catalog).suppressed_at is not None
