@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# Every check and test this machine can run; the summary at the end says what was left out, and why.
+# Runs every check and test that this machine can run; the summary lists what was skipped, and why.
 set -uo pipefail
 
 usage() {
   cat <<'TEXT'
 Runs coinwatch's checks and tests.
 
-  ./run_tests.sh                    all of them
-  ./run_tests.sh SUITE...           some: lint unit integration web dags docker e2e
-  ./run_tests.sh SUITE... -- ARGS   with arguments for pytest, for example: ./run_tests.sh unit -- -k quotes -x
+  ./run_tests.sh                    run everything
+  ./run_tests.sh SUITE...           run some suites: lint unit integration web dags docker e2e
+  ./run_tests.sh SUITE... -- ARGS   pass arguments to pytest, for example: ./run_tests.sh unit -- -n0 -x -k quotes
 
-lint         ruff, mypy, the one-way rule of imports, shellcheck, yamllint
-unit         pure rules
-integration  with a real Postgres, SMTP server, StatsD, carbon and graphite-web, and exchanges' far ends
-web          the pages and the API, in Chromium where there is one
+lint         ruff, mypy, import-linter, shellcheck, yamllint
+unit         rules and calculations, without any service
+integration  the library against real servers: Postgres, SMTP, StatsD, carbon, graphite-web, fake exchanges
+web          pages and API; in Chromium if there is one
 dags         the DAGs in a real Airflow
-docker       the images and the compose file; builds and starts them where COINWATCH_TEST_DOCKER=1 and an engine runs
-e2e          the whole stack as local_run.sh starts it, on ports of its own
+docker       the Dockerfiles and the Compose file; with COINWATCH_TEST_DOCKER=1, also builds and starts the images
+e2e          the whole stack, started by local_run.sh on its own ports and data
+
+Tests run in parallel, one process per core. A stack that is already running is not touched.
 TEXT
 }
 
@@ -30,7 +32,7 @@ while [ $# -gt 0 ]; do
     -h | --help) usage && exit 0 ;;
     lint | unit | integration | web | dags | docker | e2e) suites+=("$1") ;;
     --) shift && arguments=("$@") && break ;;
-    *) usage >&2 && echo "There is no suite $1." >&2 && exit 2 ;;
+    *) usage >&2 && echo "Unknown suite: $1" >&2 && exit 2 ;;
   esac
   shift
 done
@@ -39,38 +41,45 @@ done
 # shellcheck source=local/uv.sh
 . local/uv.sh
 uv=$(find_uv) || exit 1
-echo "== installing what the tests need"
+echo "== installing packages"
 sync_packages "$uv" --group dev || exit 1
 export PATH="$project/.venv/bin:$PATH"
 
 failed=()
 check() {
+  local start=$SECONDS
   printf '== %s\n' "$*"
   "$@" || failed+=("$1")
+  printf '== %s: %d s\n' "$1" $((SECONDS - start))
 }
 
+chosen() {
+  case " ${suites[*]} " in *" $1 "*) ;; *) return 1 ;; esac
+}
+
+if chosen lint; then
+  check ruff check
+  check ruff format --check
+  check mypy
+  check lint-imports
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+  check shellcheck --external-sources "${scripts[@]}"
+  check yamllint --strict .
+fi
+
+# The order in which the workers take them: first what a single worker has to do from beginning to end.
 tests=()
-for suite in "${suites[@]}"; do
-  if [ "$suite" = lint ]; then
-    check ruff check
-    check ruff format --check
-    check mypy
-    check lint-imports
-    mapfile -t scripts < <(git ls-files '*.sh' .ci/run 2>/dev/null)
-    check shellcheck --external-sources "${scripts[@]}"
-    check yamllint --strict .
-  else
-    tests+=("tests/$suite")
-  fi
+for suite in e2e dags docker integration web unit; do
+  if chosen "$suite"; then tests+=("tests/$suite"); fi
 done
 
 if [ ${#tests[@]} -gt 0 ]; then
-  plugins/coinwatch/web/build_assets.sh || failed+=(build_assets.sh)
-  check pytest "${tests[@]}" "${arguments[@]}"
+  check plugins/coinwatch/web/build_assets.sh
+  check pytest --numprocesses=logical --maxprocesses=4 --no-loadscope-reorder "${tests[@]}" "${arguments[@]}"
 fi
 
 if [ ${#failed[@]} -gt 0 ]; then
-  printf '\nFAILED: %s\n' "${failed[*]}"
+  printf '\nFailed after %d s: %s\n' "$SECONDS" "${failed[*]}"
   exit 1
 fi
-printf '\nAll checks passed: %s\n' "${suites[*]}"
+printf '\nAll checks passed in %d s: %s\n' "$SECONDS" "${suites[*]}"

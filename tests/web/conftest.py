@@ -1,5 +1,6 @@
 """The app on a real Postgres: alone as everybody sees it, and as if inside Airflow."""
 
+import fcntl
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -89,7 +90,10 @@ def operator(alone: FastAPI) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def assets() -> None:
-    subprocess.run([HERE / "build_assets.sh"], check=True)
+    script = HERE / "build_assets.sh"
+    with script.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be at it
+        subprocess.run([script], check=True)
 
 
 @pytest.fixture
