@@ -26,7 +26,7 @@ SELECT people.id, watched.instrument_id, 'change_since_last', 'either',
        CASE WHEN people.n <= %(firing)s THEN 0.5 ELSE 50 END, 'active', now(), now()
 FROM people JOIN watched ON watched.n = people.n %% (SELECT count(*) FROM watched)
 """
-WATERMARKS = "INSERT INTO evaluation_watermarks SELECT DISTINCT instrument_id, now() FROM subscriptions"
+WATERMARKS = "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) SELECT DISTINCT instrument_id, 'price', now() FROM subscriptions"
 
 
 def write_configuration(path: Path, exchange_server: ExchangeServer) -> None:

@@ -30,8 +30,8 @@ WITH candidates AS (
            WHEN suppressed_at IS NOT NULL THEN 'suppressed'
            WHEN digest <> 'none' AND utc_time(digest_time, timezone) < since THEN 'digest'
            WHEN digest <> 'none' AND utc_time(digest_time, timezone) <= digest_sent_at THEN 'digest'
-           WHEN end_of_quiet_hours IS NOT NULL THEN 'quiet'
-           WHEN o.limited_until > :now THEN 'cap'
+           WHEN end_of_quiet_hours IS NOT NULL THEN 'quiet_hours'
+           WHEN o.limited_until > :now THEN 'daily_limit'
          END AS reason
   FROM digests d
   CROSS JOIN LATERAL (
@@ -47,8 +47,8 @@ INSERT INTO users_to_notify (user_id, since, held_for, reason, recheck_at, limit
 SELECT user_id, since, held_for, reason,
        CASE reason
          WHEN 'digest' THEN utc_time(digest_time + digest_period, timezone)
-         WHEN 'quiet' THEN end_of_quiet_hours
-         WHEN 'cap' THEN limited_until
+         WHEN 'quiet_hours' THEN end_of_quiet_hours
+         WHEN 'daily_limit' THEN limited_until
          ELSE 'infinity'
        END,
        CASE WHEN emails + 1 >= CAST(:emails_per_day AS integer) THEN CAST(:emails_per_day AS integer) END

@@ -28,7 +28,7 @@ WITH unsent AS (
   SELECT user_id, email, digest, channels, min(alert_id) AS first_alert_id,
          jsonb_build_object(
            'timezone', timezone, 'limit_reached', limit_reached,
-           'held', CASE WHEN digest <> 'none' THEN 'digest' WHEN held_for IN ('digest', 'quiet', 'cap') THEN held_for END,
+           'held', CASE WHEN digest <> 'none' THEN 'digest' WHEN held_for IN ('digest', 'quiet_hours', 'daily_limit') THEN held_for END,
            'alerts', jsonb_agg(alert ORDER BY observed_at, alert_id))
          || CASE WHEN digest <> 'none' THEN jsonb_build_object('period', digest) ELSE '{}' END AS payload
   FROM unsent

@@ -114,7 +114,9 @@ def test_a_day_that_has_to_be_kept_makes_the_task_red_with_the_reason(
     load_at(engine, "kraken", 100, datetime(OLD.year, OLD.month, OLD.day, 12, tzinfo=UTC))
     with transaction(engine) as connection:
         connection.execute(
-            sa.text("INSERT INTO evaluation_watermarks SELECT instrument_id, :at FROM latest_quotes"),
+            sa.text(
+                "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) SELECT instrument_id, 'price', :at FROM latest_quotes"
+            ),
             {"at": datetime(OLD.year, OLD.month, OLD.day, 11, tzinfo=UTC)},
         )
     run = run_dag("maintain_database")

@@ -23,8 +23,8 @@ MOST_PAIRS = 3
 LARGEST_TABLES = 8  # that the status shows; --json has all
 HELD_FOR = {
     "digest": "until their digest",
-    "quiet": "in quiet hours",
-    "cap": "beyond their mails a day",
+    "quiet_hours": "in quiet hours",
+    "daily_limit": "beyond their mails a day",
     "late": "until there is news",
     "suppressed": "whose address is refused",
 }

@@ -40,7 +40,7 @@ class OutboxStatus:
     ``queued`` mails wait, ``awaiting_retry`` of them after a refusal; ``most_common_error`` is what was said most often
     of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
     COINWATCH_EMAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
-    quiet, cap, late, disabled) for whom. ``suppressed_addresses`` take no mail any more.
+    quiet_hours, daily_limit, late, suppressed) for whom. ``suppressed_addresses`` take no mail any more.
     """
 
     queued: int

@@ -80,7 +80,7 @@ def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tupl
             return "behind", f"{minutes} minutes of its quotes are in no candle, though they were made again."
         with transaction(engine) as connection:
             outcome = connection.execute(statement("prices/retention/drop_partition"), {"day": day}).scalar_one()
-        if outcome == "unjudged":
+        if outcome == "pending":
             return outcome, "alerts have not been matched that far yet. Look at the task match_alerts."
         if outcome in {"dropped", "absent"}:
             return outcome, ""

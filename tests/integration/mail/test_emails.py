@@ -178,7 +178,7 @@ def test_several_alerts_come_in_one_mail_with_the_largest_first(
 ) -> None:
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     late = {**eth, "subscription_id": 9, "late": True, "change_percent": 90.0}
-    message = send("alerts", {**TELLING, "held": "quiet", "limit_reached": 50, "alerts": [eth, late, ALERT]})
+    message = send("alerts", {**TELLING, "held": "quiet_hours", "limit_reached": 50, "alerts": [eth, late, ALERT]})
     assert message["Subject"] == "BTC +5.50% in 10 minutes: 105.50 USD on Kraken, and 1 more alert"
     assert unsubscribes(message, settings) == [7, 8, 9]
     for kind in ("plain", "html"):
@@ -192,7 +192,7 @@ def test_of_two_hundred_alerts_the_thirty_largest_are_shown(
     send: Callable[..., EmailMessage], settings: Settings
 ) -> None:
     alerts = [{**ALERT, "subscription_id": 10_000_000 + 7 * n, "change_percent": 5 + n / 10} for n in range(200)]
-    message = send("alerts", {**TELLING, "held": "cap", "alerts": alerts})
+    message = send("alerts", {**TELLING, "held": "daily_limit", "alerts": alerts})
     assert message["Subject"] == "BTC +24.90% in 10 minutes: 105.50 USD on Kraken, and 199 more alerts"
     text, html = content(message, "plain"), content(message, "html")
     for part in (text, html):

@@ -23,7 +23,7 @@ def test_alerts_in_quiet_hours_come_in_one_mail_at_their_end(catalog: sa.Engine)
     assert run(catalog, at(89)).emails == 0
     assert run(catalog, at(90)).emails == 1, "13:30, although nothing fired"
     [told, held] = ada.mails()
-    assert (told.payload["held"], held.payload["held"]) == (None, "quiet")
+    assert (told.payload["held"], held.payload["held"]) == (None, "quiet_hours")
     assert [alert["observed_at"] for alert in held.payload["alerts"]] == ["2026-03-01T13:00:00+00:00"]
     assert run(catalog, at(91)).emails == 0
 
@@ -131,7 +131,11 @@ def test_beyond_the_cap_alerts_are_held_and_told_together(catalog: sa.Engine) ->
     assert len(ada.told()) == 2
     run(catalog, start + DAY, cap=2)
     third = ada.mails()[2]
-    assert (len(third.payload["alerts"]), third.payload["held"], third.payload["limit_reached"]) == (3, "cap", 2)
+    assert (len(third.payload["alerts"]), third.payload["held"], third.payload["limit_reached"]) == (
+        3,
+        "daily_limit",
+        2,
+    )
 
 
 def test_no_cap_is_no_cap(catalog: sa.Engine) -> None:

@@ -71,7 +71,7 @@ def test_figures_of_mail(house: sa.Engine) -> None:
     figures = get_outbox_status(house, at(2))
     assert (figures.queued, figures.oldest_queued_at, figures.awaiting_retry) == (1, at(1), 0)
     assert (figures.sent_24h, figures.failed_24h, figures.held_by_limit) == (2, 1, 0)
-    assert (figures.held_alerts, figures.held_users) == (3, {"quiet": 1, "digest": 1, "suppressed": 1})
+    assert (figures.held_alerts, figures.held_users) == (3, {"quiet_hours": 1, "digest": 1, "suppressed": 1})
     assert figures.suppressed_addresses == 1
 
 
@@ -150,7 +150,7 @@ def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatc
     assert delete_old_emails(house, make_settings(outbox_retention_days=90), at(2) + timedelta(days=90)) == 5
     with transaction(house) as connection:
         rows = connection.execute(sa.text("SELECT state, outbox_id FROM alerts ORDER BY state DESC")).all()
-    assert rows == [("told", None), ("held", None), ("held", None), ("held", None)]
+    assert rows == [("notified", None), ("held", None), ("held", None), ("held", None)]
     told = store_alerts(house, at(2) + timedelta(days=90))
     assert told.emails == 1, "the digest; nothing a second time"
 

@@ -185,7 +185,9 @@ def test_times_are_told_in_the_persons_zone(
 def test_the_page_says_why_alerts_are_not_told_yet(
     client: TestClient, engine: sa.Engine, own: Subscription, page: str
 ) -> None:
-    hold = "INSERT INTO held_users SELECT id, 'quiet', :now, CAST(:now AS timestamptz) + interval '8 h' FROM users"
+    hold = (
+        "INSERT INTO held_users SELECT id, 'quiet_hours', :now, CAST(:now AS timestamptz) + interval '8 h' FROM users"
+    )
     with engine.begin() as connection:
         connection.execute(sa.text(hold), {"now": NOW})
     assert "told together, from <time" in client.get(page).text

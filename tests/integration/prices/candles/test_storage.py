@@ -137,7 +137,7 @@ def test_of_two_candles_for_one_minute_the_last_counts(catalog: sa.Engine, btc: 
 
 
 def test_a_candle_off_its_grid_is_refused_by_the_table(catalog: sa.Engine, btc: int) -> None:
-    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_aligned"):
+    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_opened_at_check"):
         store_candles(catalog, "1m", [minute(btc, 0.5, 20)])
 
 

@@ -1,4 +1,4 @@
-"""Everything the first release needs."""
+"""The schema of the first release."""
 
 from coinwatch.migrations import run_sql_file
 
@@ -7,4 +7,4 @@ down_revision = None
 
 
 def upgrade() -> None:
-    run_sql_file("0001_foundation.sql")
+    run_sql_file("0001_baseline.sql")
