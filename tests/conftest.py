@@ -19,9 +19,11 @@ from coinwatch.database import create_engine
 from coinwatch.migrations import migrate, setup_database
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
+from tests.exchange_server import ExchangeServer
 from tests.support.browser import chromium
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
+from tests.support.smtp_server import Mailbox, smtp_server
 
 # Nothing of the developer's own stack may leak into a test.
 for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
@@ -91,6 +93,27 @@ def template(postgres: PostgresServer) -> str:
     migrate(engine)
     engine.dispose()
     return name
+
+
+@pytest.fixture(scope="session")
+def shared_exchange_server() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def exchange_server(shared_exchange_server: ExchangeServer) -> Iterator[ExchangeServer]:
+    """The server of all exchanges, with its default prices and the current time."""
+    shared_exchange_server.reset()
+    yield shared_exchange_server
+    shared_exchange_server.reset()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """An SMTP server, and the emails it has received."""
+    with smtp_server() as mailbox:
+        yield mailbox
 
 
 @pytest.fixture(scope="session")

@@ -37,11 +37,15 @@ class Listing:
     ask: float | None = None
 
 
+def current_time() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass
 class Market:
     """All pairs of all exchanges; may be changed while the server is running."""
 
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = current_time
     binance_used_weight: int = 0  # in the current minute
     mixed_candles: bool = False  # send candles twice and out of order
     _listings: dict[str, dict[tuple[str, str], Listing]] = field(default_factory=dict)
@@ -53,8 +57,9 @@ class Market:
         self.reset()
 
     def reset(self) -> None:
-        """Restore the eight coins on all exchanges."""
+        """Restore the eight coins on all exchanges, and the current time."""
         with self._lock:
+            self.clock = current_time
             self._recordings = {}
             self.binance_used_weight = 0
             self.mixed_candles = False

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,6 @@ instruments = ["BTC/USD"]
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
 
 
 @pytest.fixture

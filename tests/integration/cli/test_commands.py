@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
 from tests.support.postgres import PostgresServer
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 
 CONFIGURATION = """
 [coins]
@@ -36,16 +36,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        server.market.set_price("kraken", "BTC", "USD", 100.0)
-        yield server
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
+def exchange_server(exchange_server: ExchangeServer) -> ExchangeServer:
+    exchange_server.market.set_price("kraken", "BTC", "USD", 100.0)
+    return exchange_server
 
 
 @pytest.fixture

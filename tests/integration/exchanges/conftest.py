@@ -15,19 +15,11 @@ from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 TIMEOUT_SECONDS = 5.0
 
 
-@pytest.fixture(scope="session")
-def shared_exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
-
-
 @pytest.fixture
-def exchange_server(shared_exchange_server: ExchangeServer) -> Iterator[ExchangeServer]:
+def exchange_server(exchange_server: ExchangeServer) -> ExchangeServer:
     """The exchange server with its default prices; its clock is set to NOW."""
-    shared_exchange_server.reset()
-    shared_exchange_server.market.clock = lambda: NOW
-    yield shared_exchange_server
-    shared_exchange_server.reset()
+    exchange_server.market.clock = lambda: NOW
+    return exchange_server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from email.message import EmailMessage
 from io import BytesIO
@@ -24,7 +24,7 @@ from coinwatch.settings import Settings
 from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.support.subscriptions import subscribe
 
 LINK = re.compile(r"https://coinwatch\.test/(\w+)/([\w.-]+)")
@@ -54,12 +54,6 @@ ALERT = {
     "coin_name": "Bitcoin",
 }
 TELLING = {"timezone": "Asia/Tehran", "held": None, "limit_reached": None}
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An address that takes no mail gets none any more, and a living sender keeps what it claimed."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -21,16 +20,10 @@ from coinwatch.notifications.suppression import COMPLAINED, lift_suppressions, s
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.support.subscriptions import subscribe
 
 GONE, HERE = "gone@example.org", "ada@example.org"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 def cycle(engine: sa.Engine, mailbox: Mailbox, price: float, minute: float) -> None:

@@ -1,7 +1,7 @@
 """What is known of a person is handed over and erased, also while the matcher and the senders are at work."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import time
 
 import pytest
@@ -19,14 +19,8 @@ from coinwatch.notifications.subscribers import get_subscriber
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.support.users import ADA, BOB, add, deliver, feed, person, places_of, told
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 def fill(engine: sa.Engine) -> int:

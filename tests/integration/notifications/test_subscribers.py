@@ -1,6 +1,6 @@
 """What people do to their own alerts and wishes, and what that does to the matcher at work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import time, timedelta
 
 import pytest
@@ -18,14 +18,8 @@ from coinwatch.notifications.subscribers import list_alerts
 from coinwatch.notifications.suppression import lift_suppression
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.support.users import ADA, BOB, add, deliver, feed, kinds, person, places_of, told
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 def test_a_changed_rule_judges_only_what_comes_armed_and_rested(catalog: sa.Engine) -> None:

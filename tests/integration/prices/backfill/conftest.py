@@ -1,6 +1,5 @@
 """Four venues at the far end, and a clock of the test's own."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,23 +14,15 @@ from tests.support.backfill import VENUES, Backfill, Time
 from tests.support.settings import EXCHANGES, make_settings
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
-
-
 @pytest.fixture
 def time() -> Time:
     return Time()
 
 
 @pytest.fixture
-def exchange_server(server: ExchangeServer, time: Time) -> Iterator[ExchangeServer]:
-    server.reset()
-    server.market.clock = time.clock
-    yield server
-    server.reset()
+def exchange_server(exchange_server: ExchangeServer, time: Time) -> ExchangeServer:
+    exchange_server.market.clock = time.clock
+    return exchange_server
 
 
 @pytest.fixture

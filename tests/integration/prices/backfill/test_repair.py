@@ -1,6 +1,5 @@
 """Gaps are filled from the exchanges' own candles; what those no longer have is marked with the reason."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -26,10 +25,9 @@ ID = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WH
 
 
 @pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        server.market.clock = lambda: NOW
-        yield server
+def exchange_server(exchange_server: ExchangeServer) -> ExchangeServer:
+    exchange_server.market.clock = lambda: NOW
+    return exchange_server
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Collecting from a real (test) far end: one exchange's trouble stays its own and is remembered for all workers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,19 +20,6 @@ from tests.exchange_server import ExchangeServer
 from tests.support.settings import EXCHANGES, exchange, make_settings
 
 VENUES = ("coinnews", "coingecko", "coinbase", "kraken", "binance")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def exchange_server(server: ExchangeServer) -> Iterator[ExchangeServer]:
-    server.reset()
-    yield server
-    server.reset()
 
 
 @pytest.fixture
