@@ -20,8 +20,9 @@ from coinwatch.alerts.rules import Rule, describe
 from coinwatch.database import create_engine
 from coinwatch.migrations import migrate, setup_database
 from coinwatch.prices.catalog import sync_catalog
-from tests.support.month import expected, fired, in_runs, replay, rules_for
+from tests.support.month import expected, in_runs, replay, rules_for
 from tests.support.postgres import postgres_server
+from tests.support.rules import fired
 from tests.support.settings import exchange, make_settings
 
 TIMES, PRICES = ("time", "timestamp", "observed_at", "date"), ("price", "close")

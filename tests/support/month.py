@@ -124,12 +124,6 @@ def replay(engine: sa.Engine, frame: pd.DataFrame, rules: Sequence[Rule], coin: 
     return subscriptions
 
 
-def fired(engine: sa.Engine, subscription: int) -> list[datetime]:
-    query = sa.text("SELECT observed_at FROM alerts WHERE subscription_id = :id ORDER BY observed_at")
-    with transaction(engine) as connection:
-        return list(connection.execute(query, {"id": subscription}).scalars())
-
-
 def _compared(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     """The judged values with their reference, without those about which nothing can be said."""
     column = {"price": "price", "volume_24h": "volume"}[rule.metric]

@@ -13,8 +13,8 @@ from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, QueryTimeout
 from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.storage import refresh_candles
-from tests.integration.alerts.test_rules import PRICES, RULES, add, fired
 from tests.support.quotes import at, load, quote
+from tests.support.rules import PRICES, RULES, add, fired
 
 
 def counts(engine: sa.Engine) -> list[int]:

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from benchmarks.backtest.month import read_values
 from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule
-from tests.support.month import expected, fired, in_runs, made_month, replay, rules_for
+from tests.support.month import expected, in_runs, made_month, replay, rules_for
+from tests.support.rules import fired
 
 RECORDED = os.environ.get("COINWATCH_TEST_MONTH")
 

@@ -14,7 +14,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
-from tests.support.subscriptions import subscribe
+from tests.support.rules import PRICES, RULES, add, feed, fired, minutes
 
 MINUTE = timedelta(minutes=1)
 
@@ -67,27 +67,6 @@ class Definition:
         change = 100 * (value - reference) / reference
         reach = {"up": change, "down": -change, "either": abs(change)}[self.rule.direction]
         return reach > 0 and reach * (1 + 1e-12) >= self.rule.threshold
-
-
-def add(engine: sa.Engine, rule: Rule, minutes: float = -1, email: str = "ada@example.org") -> int:
-    wish = {"email": email, "coin": "BTC", "exchange": "kraken", "rule": rule, "now": at(minutes), "confirmed": True}
-    return subscribe(engine, **wish).id  # type: ignore[arg-type]
-
-
-def fired(engine: sa.Engine, subscription: int) -> list[datetime]:
-    query = sa.text("SELECT observed_at FROM alerts WHERE subscription_id = :id ORDER BY observed_at")
-    with transaction(engine) as connection:
-        return list(connection.execute(query, {"id": subscription}).scalars())
-
-
-def feed(engine: sa.Engine, values: dict[float, float]) -> None:
-    for minute, price in values.items():
-        load(engine, quote(price, minute, volume_24h=price))
-        store_alerts(engine, at(minute))
-
-
-def minutes(moments: list[datetime]) -> list[float]:
-    return [(moment - at(0)) / MINUTE for moment in moments]
 
 
 def test_a_change_over_a_window_is_against_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
@@ -151,36 +130,6 @@ def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine
     with transaction(catalog) as connection:
         rows = connection.execute(sa.text("SELECT observed_at, late FROM alerts ORDER BY observed_at")).all()
     assert [((row.observed_at - at(0)) / MINUTE, row.late) for row in rows] == [(1, True), (2, False), (3, False)]
-
-
-PRICES = st.lists(st.sampled_from([90.0, 95.0, 99.0, 100.0, 101.0, 105.0, 110.0]), min_size=2, max_size=30)
-RULES = st.one_of(
-    st.builds(
-        Rule,
-        st.just("change_since_last"),
-        st.sampled_from([0.5, 1.0, 5.0]),
-        st.sampled_from(["up", "down", "either"]),
-        cooldown_seconds=st.sampled_from([0, 90, 300]),
-        repeat=st.booleans(),
-    ),
-    st.builds(
-        Rule,
-        st.sampled_from(["change_over_window", "deviation_from_average"]),
-        st.sampled_from([0.5, 1.0, 5.0]),
-        st.sampled_from(["up", "down", "either"]),
-        window_seconds=st.sampled_from([60, 90, 300, 600]),
-        cooldown_seconds=st.sampled_from([0, 90, 300]),
-        repeat=st.sampled_from([True, True, False]),
-    ),
-    st.builds(
-        Rule,
-        st.just("crosses"),
-        st.sampled_from([95.0, 99.5, 100.0, 104.0]),
-        st.sampled_from(["up", "down", "either"]),
-        cooldown_seconds=st.sampled_from([0, 90, 300]),
-        repeat=st.booleans(),
-    ),
-)
 
 
 @hypothesis_settings(max_examples=60)

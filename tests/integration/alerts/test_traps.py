@@ -9,8 +9,8 @@ from coinwatch.alerts.evaluation import judge, prepare
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
-from tests.integration.alerts.test_rules import add, feed, fired, minutes
 from tests.support.quotes import at, load, quote
+from tests.support.rules import add, feed, fired, minutes
 
 PERCENT_RULES = {
     "change_since_last": {},
