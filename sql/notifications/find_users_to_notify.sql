@@ -28,8 +28,8 @@ WITH candidates AS (
   SELECT d.*, o.emails, o.limited_until,
          CASE
            WHEN suppressed_at IS NOT NULL THEN 'suppressed'
-           WHEN digest <> 'none' AND utc_time(digest_time, timezone) < since THEN 'digest'
-           WHEN digest <> 'none' AND utc_time(digest_time, timezone) <= digest_sent_at THEN 'digest'
+           WHEN digest <> 'none' AND from_local_time(digest_time, timezone) < since THEN 'digest'
+           WHEN digest <> 'none' AND from_local_time(digest_time, timezone) <= digest_sent_at THEN 'digest'
            WHEN end_of_quiet_hours IS NOT NULL THEN 'quiet_hours'
            WHEN o.limited_until > :now THEN 'daily_limit'
          END AS reason
@@ -46,7 +46,7 @@ WITH candidates AS (
 INSERT INTO users_to_notify (user_id, since, held_for, reason, recheck_at, limit_reached)
 SELECT user_id, since, held_for, reason,
        CASE reason
-         WHEN 'digest' THEN utc_time(digest_time + digest_period, timezone)
+         WHEN 'digest' THEN from_local_time(digest_time + digest_period, timezone)
          WHEN 'quiet_hours' THEN end_of_quiet_hours
          WHEN 'daily_limit' THEN limited_until
          ELSE 'infinity'

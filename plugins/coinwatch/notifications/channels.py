@@ -110,9 +110,7 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
         except PermanentEmailError as error:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
-        if not connection.execute(
-            statement("notifications/channels/set_channel"), {"email": email, "url": url}
-        ).rowcount:
+        if not connection.execute(statement("alerts/users/set_channel"), {"email": email, "url": url}).rowcount:
             raise NotFound(f"Nobody has the address {email}. See: coinwatch subscriptions")
 
 

@@ -25,7 +25,7 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
     """
     hold(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
-    return connection.execute(statement("notifications/suppression/suppress_address"), parameters).rowcount
+    return connection.execute(statement("alerts/users/suppress_address"), parameters).rowcount
 
 
 def lift_suppressions(
@@ -39,11 +39,11 @@ def lift_suppressions(
     with transaction(engine) as connection:
         hold(connection, Lock.EVALUATION)
         whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
-        woken = connection.execute(statement("notifications/suppression/lift_suppressions"), whom).one()
-    if not woken.people:
+        lifted = connection.execute(statement("alerts/users/lift_suppressions"), whom).one()
+    if not lifted.users:
         raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
-    log.info("refused addresses woken", people=woken.people, rules=woken.rules)
-    return woken.people, woken.rules
+    log.info("refused addresses woken", people=lifted.users, rules=lifted.subscriptions)
+    return lifted.users, lifted.subscriptions
 
 
 def lift_suppression(engine: Engine, user_id: int) -> None:

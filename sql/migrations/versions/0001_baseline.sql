@@ -362,7 +362,7 @@ EXCEPTION WHEN invalid_parameter_value THEN
 END $$;
 
 -- The reverse of local_time.
-CREATE FUNCTION utc_time(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION from_local_time(local_moment timestamp, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN local_moment AT TIME ZONE zone;
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -385,7 +385,7 @@ BEGIN
       ends := ends + interval '1 day';
     END IF;
     RETURN least(
-      utc_time(ends, zone), utc_time(ends + interval '1 hour', zone) - interval '1 hour', moment + (ends - local_moment));
+      from_local_time(ends, zone), from_local_time(ends + interval '1 hour', zone) - interval '1 hour', moment + (ends - local_moment));
   END IF;
   RETURN NULL;
 END $$;

@@ -1,0 +1,16 @@
+-- Lifts the suppression of one address, or of all addresses suppressed since :since except after complaints, and resumes
+-- the subscriptions that it had paused, to evaluate what is observed from now on.
+WITH lifted AS (
+  UPDATE users SET suppressed_at = NULL, suppression_reason = NULL
+  WHERE CASE
+    WHEN CAST(:email AS text) IS NULL THEN suppressed_at >= CAST(:since AS timestamptz) AND suppression_reason <> :complained
+    ELSE suppressed_at IS NOT NULL AND lower(email) = lower(:email)
+  END
+  RETURNING id
+), resumed AS (
+  UPDATE subscriptions SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity'
+  FROM lifted
+  WHERE subscriptions.user_id = lifted.id AND subscriptions.status = 'paused' AND subscriptions.paused_by_suppression
+  RETURNING subscriptions.id
+)
+SELECT (SELECT count(*) FROM lifted) AS users, (SELECT count(*) FROM resumed) AS subscriptions;
