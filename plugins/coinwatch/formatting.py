@@ -17,13 +17,12 @@ DURATION_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def format_price(value: float) -> str:
-    """A price or price level: six significant digits, and always at least two decimals.
+    """A price or price level: six significant digits, at least two decimals, thousands separated by commas.
 
-    Never in scientific notation; thousands are separated by commas. Further trailing zeros are dropped; whole prices
-    from 1,000 have no decimals.
+    Never in scientific notation. Zeros after the second decimal are dropped.
 
     >>> [format_price(value) for value in (94197.123, 70000, 105.5, 2.345678, 0.00000123)]
-    ['94,197.12', '70,000', '105.50', '2.34568', '0.00000123']
+    ['94,197.12', '70,000.00', '105.50', '2.34568', '0.00000123']
     """
     return _significant(value, PRICE_DIGITS)
 
@@ -133,8 +132,7 @@ def _significant(value: float, digits: int) -> str:
     exact = Decimal(repr(float(value)))
     text = f"{exact:,.{max(2, digits - 1 - exact.adjusted())}f}"
     whole, _, decimals = text.partition(".")
-    decimals = f"{decimals.rstrip('0'):0<2}"
-    return whole if decimals == "00" and "," in whole else f"{whole}.{decimals}"
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def _without_trailing_zeros(text: str) -> str:

@@ -22,7 +22,7 @@ def short_change(alert: Mapping[str, Any]) -> str:
 
 
 def news(alert: Mapping[str, Any]) -> str:
-    """What happened: "+5.20% in 10 minutes", "rose past 70,000", "fell to 70,000", "24 h volume -60.00%"."""
+    """What happened: "+5.20% in 10 minutes", "rose past 70,000.00", "fell to 70,000.00", "24 h volume -60.00%"."""
     what = "24 h volume " if alert["metric"] == "volume_24h" else ""
     if alert["kind"] == "crosses":
         where = "to" if alert["price"] == alert["threshold"] else "past"

@@ -37,8 +37,8 @@ def backtest(database: Database, catalog: sa.Engine, tmp_path: Path) -> Command:
 def test_people_see_the_newest_alerts_a_picture_and_how_often_a_week(backtest: Command) -> None:
     shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--most", "2").stdout.splitlines()
     assert [line.split() for line in shown[1:3]] == [
-        ["2026-03-06", "17:00:00", "110", "100", "2026-03-06", "16:00:00", "+10.00", "%"],
-        ["2026-03-06", "23:00:00", "110", "100", "2026-03-06", "22:00:00", "+10.00", "%"],
+        ["2026-03-06", "17:00:00", "UTC", "110.00", "100.00", "2026-03-06", "16:00:00", "UTC", "+10.00%"],
+        ["2026-03-06", "23:00:00", "UTC", "110.00", "100.00", "2026-03-06", "22:00:00", "UTC", "+10.00%"],
     ]
     assert shown[3].startswith("The newest 2; --most 0 lists all 22")
     assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: a bar for every day, 4 at most"

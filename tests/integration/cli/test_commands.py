@@ -81,7 +81,7 @@ def test_a_whole_cycle_without_airflow(
     assert (made["status"], made["threshold"]) == ("active", 5.0)
     exchange_server.market.set_price("kraken", "BTC", "USD", 95.0)
     collected = coinwatch("collect")
-    assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 refused" in collected.stdout
+    assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 rejected" in collected.stdout
     assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
     assert "1 sent" in coinwatch("deliver-emails").stdout
     assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00%: 95.00 USD on Kraken"]
@@ -145,7 +145,7 @@ def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, ex
     coinwatch("collect")
     found = coinwatch("check")
     assert found.returncode == 1
-    assert "disagreement: 1 found\n  binance BTC/USDT at 110 (observed " in found.stdout
+    assert "disagreement: 1 found\n  binance BTC/USDT at 110.00 (observed " in found.stdout
     assert "Traceback" not in found.stderr
     assert [len(sentences) for sentences in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
 
@@ -169,7 +169,7 @@ def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("subscribe", "nobody", "BTC", "5"), "coinwatch: That is not an e-mail address"),
+        (("subscribe", "nobody", "BTC", "5"), "valid email address"),
         (
             ("subscribe", "ada@example.org", "BTC", "0"),
             "coinwatch: The change has to be between 0.01 and 1000 percent.",

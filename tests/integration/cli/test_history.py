@@ -66,16 +66,16 @@ def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -
     load(catalog, *rising, *falling, quote(90, now - 2, "coinbase"), now=datetime.now(UTC))
     refresh_candles(catalog)
     table = lines(coinwatch("movers"))
-    assert ["BTC", "+10.00", "%", "110", "100", "USD"] in table
-    assert ["ETH", "-5.00", "%", "9.5", "10", "USD"] in table
+    assert ["BTC", "+10.00%", "110.00", "100.00", "USD"] in table
+    assert ["ETH", "-5.00%", "9.50", "10.00", "USD"] in table
     assert table[0] == ["2", "coins", "compared", "in", "the", "index", "with", "24h", "ago"]
-    assert ["BTC", "110", "USD", "-", "+10.00", "%", "-", "-"] in lines(coinwatch("changes"))
+    assert ["BTC", "110.00", "USD", "-", "+10.00%", "-", "-"] in lines(coinwatch("changes"))
     assert json.loads(coinwatch("movers", "--window", "24h", "--json").stdout)["gainers"][0]["price_before"] == 100
     compared = coinwatch("compare", "BTC")
-    assert "UTC: median 100" in compared.stdout
-    assert [row[:6] for row in lines(compared)[2:]] == [
-        ["coinbase", "90", "USD", "-10.00", "%", "-"],
-        ["kraken", "110", "USD", "+10.00", "%", "-"],
+    assert "UTC: median 100.00" in compared.stdout
+    assert [row[:5] for row in lines(compared)[2:]] == [
+        ["coinbase", "90.00", "USD", "-10.00%", "-"],
+        ["kraken", "110.00", "USD", "+10.00%", "-"],
     ]
 
 

@@ -120,7 +120,7 @@ def check_message(message: EmailMessage, settings: Settings, user: int) -> None:
         assert picture.get_content_disposition() == "inline"
         with Image.open(BytesIO(picture.get_content())) as image:
             image.verify()
-        assert 'alt="BTC/USD on Kraken over the last 24 hours: lowest 100, highest 10' in html
+        assert 'alt="BTC/USD on Kraken over the last 24 hours: lowest 100.00, highest 10' in html
     else:
         assert kinds == ["multipart/alternative", "text/plain", "text/html"]
     assert all(len(line) <= TEXT_WIDTH for line in text.splitlines() if "https://" not in line)

@@ -69,7 +69,7 @@ def test_the_price_of_a_moment_says_what_told_it(client: TestClient) -> None:
     assert answer["moment"] == "2026-11-20T11:05:18Z"
     unknown = client.get("/api/v1/price/BTC?at=2026-01-01T00:00:00Z")
     assert unknown.status_code == 404
-    assert "is known of 2026-01-01 00:00:00 UTC or the hour before it" in unknown.json()["message"]
+    assert "2026-01-01 00:00:00 UTC, or up to 1 hour before" in unknown.json()["message"]
 
 
 def test_exchanges_are_compared_and_the_old_price_does_not_count(client: TestClient) -> None:

@@ -115,8 +115,8 @@ def price_at(
         told = _last_prices(connection, [instrument.instrument_id], moment, tolerance)
     if not told:
         raise NotFound(
-            f"No price of {instrument.pair} at {instrument.exchange} is known of {format_timestamp(moment)} or the"
-            f" {format_duration(tolerance)} before it."
+            f"No price of {instrument.pair} at {instrument.exchange} at {format_timestamp(moment)}, "
+            f"or up to {format_duration(tolerance)} before."
         )
     found = told[0]
     age = (moment - found.observed_at).total_seconds()

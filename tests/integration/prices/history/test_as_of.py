@@ -32,7 +32,7 @@ def test_it_is_the_last_price_at_or_before_the_moment(catalog: sa.Engine) -> Non
     refresh_candles(catalog)
     assert told(catalog, 3) == (11, 0, "prices")
     assert told(catalog, 5.5) == (11, 150, "prices")
-    with pytest.raises(NotFound, match=r"No price of BTC/USD at kraken is known of .* or the hour before it"):
+    with pytest.raises(NotFound, match=r"No price of BTC/USD at kraken .* up to 1 hour before"):
         told(catalog, -1)
     with pytest.raises(NotFound, match="the 2 minutes before it"):
         told(catalog, 9, tolerance=timedelta(minutes=2))

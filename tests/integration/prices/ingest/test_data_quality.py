@@ -62,7 +62,7 @@ def test_an_instrument_is_stale_after_three_cycles_and_not_before(catalog: sa.En
     assert stale_instruments(catalog, settings, at(60)) == []
     [sentence] = stale_instruments(catalog, settings, at(60.1))
     assert sentence == (
-        "kraken BTC/USD: no price since 12:51:00 UTC (9 min ago); one is due every 3 min, and its other instruments"
+        "kraken BTC/USD: no price since 12:51:00 UTC (9 min ago); one is due every 3 minutes, and its other instruments"
         " have theirs."
     )
 
@@ -73,7 +73,7 @@ def test_a_whole_exchange_is_one_sentence_with_its_last_error(catalog: sa.Engine
     asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
     [sentence] = stale_instruments(catalog, settings, at(DAY))
     assert sentence == (
-        "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (24 h ago); one is due every 3 min."
+        "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (24 h ago); one is due every 3 minutes."
         " The last error was: answered with status 500"
     )
 
@@ -86,7 +86,7 @@ def test_an_instrument_that_never_had_a_price_is_named_once_its_exchange_was_ask
     asked(catalog, "kraken", 0)
     load(catalog, quote(100, 0))
     [sentence] = stale_instruments(catalog, settings, at(0))
-    assert sentence.startswith("kraken ETH/USD: no price so far; one is due every 3 min")
+    assert sentence.startswith("kraken ETH/USD: no price so far; one is due every 3 minutes")
 
 
 def test_exchanges_that_are_off_or_in_a_pause_are_not_stale(catalog: sa.Engine, settings: Settings) -> None:
@@ -114,7 +114,7 @@ def test_an_exchange_with_a_minimum_interval_has_its_own_cycles(
     compute_index(engine, settings, at(0))
     assert stale_instruments(engine, settings, at(3 * due)) == []
     [sentence] = stale_instruments(engine, settings, at(3 * due + 0.1))
-    assert f"one is due every {due} min" in sentence
+    assert f"one is due every {due} minutes" in sentence
 
 
 def test_an_index_that_is_not_computed_is_stale_only_where_there_is_something_to_compute(
@@ -149,7 +149,7 @@ def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, sett
     load(catalog, quote(103.1, 1, "coinbase"), quote(0.02, 1, "coinbase", "ETH/USD"))
     btc, eth = disagreeing_exchanges(catalog, settings, at(1))
     assert btc == (
-        "coinbase BTC/USD at 103.1 (observed 12:01:00 UTC) and kraken BTC/USD at 100 (observed 12:00:00 UTC) are"
+        "coinbase BTC/USD at 103.10 (observed 12:01:00 UTC) and kraken BTC/USD at 100.00 (observed 12:00:00 UTC) are"
         " 3.1% apart; with two exchanges only, nobody can say which is wrong."
     )
     assert "199.2% apart" in eth
@@ -176,8 +176,8 @@ def test_a_price_that_stands_still_while_others_move_is_frozen(catalog: sa.Engin
     load(catalog, *frozen, *moving("coinbase"), *moving("binance", "BTC/USDT"))
     [sentence] = frozen_prices(catalog, settings, at(60))
     assert sentence == (
-        "kraken BTC/USD: 99.5 in all 20 quotes of the last 60 min (last observed 13:00:00 UTC), while 2 others moved"
-        " by 0.60%."
+        "kraken BTC/USD: 99.50 in all 20 quotes of the last 1 hour (last observed 13:00:00 UTC), while 2 others moved"
+        " by 0.6%."
     )
     load(catalog, quote(99.6, 61), now=at(61))
     assert frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
@@ -202,7 +202,7 @@ def test_a_schedule_of_an_hour_is_looked_at_for_longer(catalog: sa.Engine) -> No
         *(quote(90 + hour, 60 * hour, "coinbase") for hour in range(4)),
     )
     [sentence] = frozen_prices(catalog, hourly, at(181))
-    assert "in all 4 quotes of the last 240 min" in sentence
+    assert "in all 4 quotes of the last 4 hours" in sentence
 
 
 @pytest.mark.parametrize(("volume", "word"), [({"volume_24h": 0.0}, "zero"), ({}, "missing")])
@@ -212,7 +212,7 @@ def test_volume_that_vanishes_is_named_for_a_day(
     load(catalog, quote(100, 0, volume_24h=1234.5), quote(100, 0, "coinbase", volume_24h=5.0), quote(9, 0, "coinnews"))
     load(catalog, quote(100, 3, **volume), quote(100, 3, "coinbase", volume_24h=4.0), quote(9, 3, "coinnews"))
     assert vanished_volumes(catalog, settings, at(4)) == [
-        f"kraken BTC/USD: the 24 h volume is {word} (observed 12:03:00 UTC); at 12:00:00 UTC it was 1,234.50 BTC."
+        f"kraken BTC/USD: the 24 h volume is {word} (observed 12:03:00 UTC); at 12:00:00 UTC it was 1,234 BTC."
     ]
     assert vanished_volumes(catalog, settings, at(DAY + 1)) == []
 
