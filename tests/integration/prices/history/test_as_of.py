@@ -34,7 +34,7 @@ def test_it_is_the_last_price_at_or_before_the_moment(catalog: sa.Engine) -> Non
     assert told(catalog, 5.5) == (11, 150, "prices")
     with pytest.raises(NotFound, match=r"No price of BTC/USD at kraken .* up to 1 hour before"):
         told(catalog, -1)
-    with pytest.raises(NotFound, match="the 2 minutes before it"):
+    with pytest.raises(NotFound, match="up to 2 minutes before"):
         told(catalog, 9, tolerance=timedelta(minutes=2))
     assert told(catalog, 60, tolerance=timedelta(hours=2)) == (12, 54 * 60, "prices")
 
