@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from coinwatch.alerts import rules as library
 from coinwatch.alerts.subscriptions import unsubscribe
 from coinwatch.database import transaction
+from coinwatch.errors import QueryTimeout
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.subscriptions import subscribe
@@ -196,7 +197,7 @@ def test_a_matching_run_that_dies_leaves_nothing_behind(catalog: sa.Engine) -> N
     with catalog.connect() as blocker:
         # Whoever holds the watermarks keeps the run from finishing; it is killed there.
         blocker.execute(sa.text("SELECT * FROM evaluation_watermarks FOR UPDATE"))
-        with pytest.raises(Exception, match="timeout"):
+        with pytest.raises(QueryTimeout):
             match_with_timeout(catalog)
         blocker.rollback()
     assert alerts(catalog) == []

@@ -40,7 +40,9 @@ def test_any_value_gives_a_positive_finite_quote_or_a_rejection(
     assert math.isfinite(result.price)
     assert result.price > 0
     for number in (result.volume_24h, result.bid, result.ask):
-        assert number is None or (math.isfinite(number) and number >= 0)
+        if number is not None:
+            assert math.isfinite(number)
+            assert number >= 0
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def test_statsd_needs_its_udp_port_too() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         number = server.getsockname()[1]
-        assert str(os.getpid()) in (find_holder(number, socket.SOCK_DGRAM) or "")
+        holder = find_holder(number, socket.SOCK_DGRAM)
+        assert holder is not None
+        assert str(os.getpid()) in holder
         with pytest.raises(StackError, match=f"UDP port {number}"):
             check_free({"statsd": ("127.0.0.1", number)})
 
