@@ -68,7 +68,7 @@ def backfill_candles() -> None:
     def choose_exchanges() -> Any:
         from airflow.sdk import PokeReturnValue
 
-        from coinwatch.prices.backfill.backfill import exchanges_with_candles
+        from coinwatch.prices.backfill.runner import exchanges_with_candles
         from coinwatch.settings import get_settings
         from coinwatch_engine import get_engine
 
@@ -85,7 +85,7 @@ def backfill_candles() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from coinwatch.errors import ExchangeDenied
-        from coinwatch.prices.backfill.backfill import backfill_range
+        from coinwatch.prices.backfill.runner import backfill_range
         from coinwatch.settings import get_settings
         from coinwatch_engine import get_engine
 
