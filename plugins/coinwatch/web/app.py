@@ -1,9 +1,9 @@
-"""The web app: the same pages and API inside Airflow and alone."""
+"""The web app: the same pages and API inside Airflow and standalone."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
@@ -14,30 +14,31 @@ from starlette.staticfiles import StaticFiles
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web.api import health
-from coinwatch.web.api import history as history_api
-from coinwatch.web.api import legacy_routes as aliases
-from coinwatch.web.api import routes as api
-from coinwatch.web.api import subscribers as people_api
-from coinwatch.web.dependencies import STATIC, Site, templates
-from coinwatch.web.error_handlers import (
-    answer_coinwatch_error,
-    answer_http_error,
-    answer_validation_error,
-)
+from coinwatch.web.api import backtest, history, legacy_routes, prices, status, subscribers, subscriptions
+from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters
+from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import AccessGuard, Identify
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
-from coinwatch.web.pages import api_docs as docs
-from coinwatch.web.pages import email_links as mail_links
-from coinwatch.web.pages import manage as managing
-from coinwatch.web.pages import prices as pages
-from coinwatch.web.pages import subscribe as subscribing
+from coinwatch.web.pages import (
+    api_docs,
+    coin,
+    email_links,
+    manage,
+    manage_alerts,
+    manage_data,
+    manage_link,
+    subscribe,
+)
+from coinwatch.web.pages import prices as prices_page
+from coinwatch.web.templating import STATIC, create_templates
 
 DESCRIPTION = (
-    "Prices as coinwatch recorded them, and mails when they move. Times are UTC, percentages are percent "
-    "(2.5 is 2.5%), prices are in the quote currency. Errors are `{error, message, fields}`."
+    "Prices recorded by coinwatch, and email alerts when they move. Times are in UTC, percentages in percent (2.5 is "
+    "2.5%), prices in the quote currency. Errors have the fields `error`, `message` and `fields`."
 )
+PAGES = (prices_page, coin, subscribe, email_links, manage_link, manage, manage_alerts, manage_data, api_docs)
+API = (status, prices, history, subscriptions, backtest, subscribers, legacy_routes)
 
 
 def create_app(
@@ -48,10 +49,11 @@ def create_app(
     inside_airflow: bool,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
-    """The app. ``identify`` says who sent a request, None for a stranger.
+    """Create the app.
 
-    Engine and settings are opened at the first request that needs them: a database that is away or a missing
-    setting then shows as a named error on the page.
+    ``open_engine`` and ``open_settings`` are called by the first request that needs them: an unavailable database or
+    a missing setting then is an error on that page. ``identify`` returns who sent a request, or None. ``clock``
+    returns the current time (aware).
     """
     app = FastAPI(
         title="coinwatch",
@@ -60,27 +62,28 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(reject_nul_characters)],
     )
-    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, templates())
-    for room in (pages, subscribing, mail_links, managing, docs, health, api, people_api, history_api, aliases):
-        app.include_router(room.router)
+    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates())
+    for module in (*PAGES, *API):
+        app.include_router(module.router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
-    app.user_middleware = [  # the first sees a request first
+    app.user_middleware = [  # outermost first
         Middleware(SecurityHeaders, inside_airflow=inside_airflow),
         Middleware(RequestLog),
         Middleware(AccessGuard, routes=app.router.routes, identify=identify, inside_airflow=inside_airflow),
         Middleware(OriginCheck),
         Middleware(BodyLimit),
     ]
-    app.add_exception_handler(CoinwatchError, answer_coinwatch_error)
-    app.add_exception_handler(managing.LostLink, managing.answer_lost_link)
-    app.add_exception_handler(RequestValidationError, answer_validation_error)
-    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(InvalidManageLink, manage_link.handle_invalid_link)
+    app.add_exception_handler(CoinwatchError, handle_coinwatch_error)
+    app.add_exception_handler(RequestValidationError, handle_validation_error)
+    app.add_exception_handler(HTTPException, handle_http_error)
     return app
 
 
 class CachedFiles(StaticFiles):
-    """Our own files: links to them change with their content, so browsers may keep them for a day."""
+    """Static files that browsers may cache for a day: links to them change with their content."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]

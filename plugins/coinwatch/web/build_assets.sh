@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what the pages load from npm into static/vendor/ (git-ignored). Needs `node` on PATH, nothing else of
-# npm's but what comes with it. Safe to run again: returns at once when nothing changed.
+# Installs the front-end libraries from npm into static/vendor/ (git-ignored). Needs `node` on PATH, with the npm that
+# comes with it. Safe to run again: does nothing if nothing changed.
 set -eu
 cd "$(dirname "$0")"
 
@@ -10,11 +10,11 @@ if [ "$(cat static/vendor/.built-from 2>/dev/null || true)" = "$wanted" ]; then
 fi
 
 if ! command -v node >/dev/null 2>&1; then
-    echo "build_assets.sh: there is no 'node' on PATH. Install Node 18 or newer, or put its folder on PATH." >&2
+    echo "build_assets.sh: 'node' is not on PATH. Install Node 18 or later, or add its folder to PATH." >&2
     exit 1
 fi
 
-# Node from a wheel brings npm as a script beside it, not as a command on PATH.
+# The nodejs wheel has npm as a script next to node, not as a command on PATH.
 run_npm() {
     if command -v npm >/dev/null 2>&1; then
         npm "$@"
@@ -25,7 +25,7 @@ run_npm() {
 }
 
 run_npm ci --ignore-scripts --no-audit --no-fund --silent || {
-    echo "build_assets.sh: npm could not install what package-lock.json names; run 'npm ci' here to see why." >&2
+    echo "build_assets.sh: npm could not install the packages in package-lock.json. Run 'npm ci' here to see why." >&2
     exit 1
 }
 

@@ -1,39 +1,40 @@
-"""What every route of the app needs: the engine, the settings, the clock, the templates."""
+"""What routes depend on: the site (engine, settings, clock, templates, limits) and who is calling."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Annotated, cast
+from urllib.parse import unquote
 
 import jinja2
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
-from coinwatch.formatting import format_age, format_duration, format_timestamp
+from coinwatch.errors import InvalidRequest
+from coinwatch.mail.links import read_manage
 from coinwatch.settings import Settings
-from coinwatch.web import formatting as wording
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, CallLimit, Turns
-
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
+from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, ConcurrencyLimit, RateLimit
 
 
 @dataclass(frozen=True)
 class Site:
-    """One app's parts. Engine and settings are opened at use: a missing one breaks a page, not the server."""
+    """What all routes of one app share.
+
+    Engine and settings are opened on use, so that an unavailable database or a missing setting breaks a page, not
+    the server.
+    """
 
     open_engine: Callable[[], Engine]
     open_settings: Callable[[], Settings]
     clock: Callable[[], datetime]
     inside_airflow: bool
     templates: jinja2.Environment
-    limit: CallLimit = field(default_factory=lambda: CallLimit("subscriptions", SUBSCRIPTIONS))
-    link_limit: CallLimit = field(default_factory=lambda: CallLimit("requests for a link", SUBSCRIPTIONS))
-    backtest_limit: CallLimit = field(default_factory=lambda: CallLimit("backtests", BACKTESTS))
-    backtest_turns: Turns = field(default_factory=lambda: Turns(at_once=2, patience_seconds=2))
+    subscription_limit: RateLimit = field(default_factory=lambda: RateLimit("subscriptions", SUBSCRIPTIONS))
+    link_limit: RateLimit = field(default_factory=lambda: RateLimit("requests for a link", SUBSCRIPTIONS))
+    backtest_limit: RateLimit = field(default_factory=lambda: RateLimit("backtests", BACKTESTS))
+    backtest_slots: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(2, max_wait_seconds=2))
 
     @property
     def engine(self) -> Engine:
@@ -43,10 +44,15 @@ class Site:
     def settings(self) -> Settings:
         return self.open_settings()
 
-    def page(
+    @property
+    def max_price_age(self) -> timedelta:
+        """Age beyond which a price is stale, given how often prices are collected."""
+        return timedelta(seconds=self.settings.quote_gauge_max_age_seconds)
+
+    def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
     ) -> HTMLResponse:
-        """A page from ``templates/``; ``url`` in it puts the mount point before a path."""
+        """A page from ``templates/``. In templates, ``url(path)`` is the path below the app's mount point."""
         root = request.scope.get("root_path", "")
         text = self.templates.get_template(template).render(
             url=lambda path: f"{root}{path}",
@@ -58,50 +64,38 @@ class Site:
         return HTMLResponse(text, status_code=status)
 
 
-def templates() -> jinja2.Environment:
-    """The pages' templates with the filters of wording.py; everything printed is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        price=wording.price,
-        change=wording.change,
-        spread=wording.spread,
-        amount=wording.amount,
-        age=format_age,
-        day_and_time=wording.day_and_time,
-        duration=format_duration,
-        utc=format_timestamp,
-        local=wording.local,
-        iso=wording.iso,
-    )
-    environment.globals.update(assets=_assets_version())
-    return environment
-
-
-def _assets_version() -> str:
-    """Changes when a static file does, so that browsers may keep the files for a day."""
-    newest = max((path.stat().st_mtime_ns for path in STATIC.rglob("*") if path.is_file()), default=0)
-    return f"{newest:x}"
-
-
-def site_of(request: Request) -> Site:
+def get_site(request: Request) -> Site:
     return cast("Site", request.app.state.site)
 
 
-def visitor_of(request: Request) -> Visitor | None:
+def get_visitor(request: Request) -> Visitor | None:
     return cast("Visitor | None", request.state.visitor)
 
 
-def client_of(request: Request) -> str:
-    """The caller's address, as the rate limit counts it."""
+def get_client(request: Request) -> str:
+    """The caller's IP address, as rate limits count it."""
     return request.client.host if request.client else "unknown"
 
 
-SiteHere = Annotated[Site, Depends(site_of)]
-VisitorHere = Annotated[Visitor | None, Depends(visitor_of)]
-ClientHere = Annotated[str, Depends(client_of)]
+class InvalidManageLink(InvalidRequest):
+    """A manage link is forged, incomplete or too old. Its page offers to email a new one."""
+
+
+def get_subscriber(request: Request, token: str) -> int:
+    """Id of the subscriber whose manage link has this token. Raises InvalidManageLink."""
+    try:
+        return read_manage(get_site(request).settings, token)
+    except InvalidRequest as error:
+        raise InvalidManageLink("token", str(error)) from None
+
+
+def reject_nul_characters(request: Request) -> None:
+    """Postgres cannot store NUL characters, so no path or query may contain one. Raises InvalidRequest."""
+    if "\0" in request.url.path or "\0" in unquote(request.url.query):
+        raise InvalidRequest("", "The address contains a NUL character. Remove it and try again.")
+
+
+SiteDep = Annotated[Site, Depends(get_site)]
+VisitorDep = Annotated[Visitor | None, Depends(get_visitor)]
+SubscriberDep = Annotated[int, Depends(get_subscriber)]
+ClientDep = Annotated[str, Depends(get_client)]

@@ -1,4 +1,4 @@
-"""Errors as people and programs get them: a page for a browser, JSON for the API."""
+"""Errors as pages for browsers and as JSON for programs."""
 
 from collections.abc import Mapping
 
@@ -18,14 +18,14 @@ from coinwatch.errors import (
     QueryTimeout,
     RequestError,
 )
-from coinwatch.web.services.subscription_requests import field_messages
+from coinwatch.web.schemas.validation_messages import messages_by_field
 
 log = structlog.get_logger()
 
 CODES = {
     400: "bad_request",
-    401: "login_needed",
-    403: "not_allowed",
+    401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     409: "already_exists",
@@ -36,22 +36,21 @@ CODES = {
     503: "unavailable",
 }
 TITLES = {
-    401: "Please log in",
-    403: "Not allowed",
+    401: "Log in to continue",
+    403: "Access denied",
     404: "Not found",
-    409: "Already there",
-    413: "Too much",
-    422: "That did not work",
+    409: "Already exists",
+    413: "Request too large",
+    422: "Something went wrong",
     429: "Too many requests",
-    503: "Not available right now",
+    503: "Temporarily unavailable",
 }
-UNAVAILABLE = "The prices' database is not available right now. Please try again in a minute."
-
-TOO_LONG = "That took too long to work out. Ask for a shorter window or fewer days, or try again later."
+UNAVAILABLE = "The price database is temporarily unavailable. Try again in a minute."
+TIMED_OUT = "This took too long to compute. Try a shorter window or fewer days, or try again later."
 
 
 class TooManyRequests(RequestError):
-    """The caller asked too often; ``retry_after`` is in seconds."""
+    """The caller exceeded a rate limit; ``retry_after`` is in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -59,7 +58,7 @@ class TooManyRequests(RequestError):
 
 
 def status_of(error: CoinwatchError) -> int:
-    """The HTTP status that says the same as the error's class."""
+    """The HTTP status for an error."""
     statuses: list[tuple[type[CoinwatchError], int]] = [
         (InvalidRequest, 422),
         (NotFound, 404),
@@ -71,7 +70,7 @@ def status_of(error: CoinwatchError) -> int:
     return next((status for kind, status in statuses if isinstance(error, kind)), 500)
 
 
-def error_answer(
+def error_response(
     request: Request,
     status: int,
     message: str,
@@ -79,59 +78,60 @@ def error_answer(
     fields: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """One error, as a page where a browser asks for one, else as ``{"error", "message", "fields"}``."""
-    if wants_page(request):
-        title = TITLES.get(status, "Something went wrong")
-        values = {"title": title, "message": message, "error": CODES.get(status), "again": status >= 429}
-        page: Response = request.app.state.site.page(request, "error.html", values, status=status)
+    """An error page if the client accepts HTML, otherwise JSON with ``error``, ``message`` and ``fields``."""
+    if "text/html" in request.headers.get("accept", ""):
+        values = {
+            "title": TITLES.get(status, "Something went wrong"),
+            "message": message,
+            "code": CODES.get(status),
+            "can_retry": status >= 429,
+        }
+        page: Response = request.app.state.site.render(request, "error.html", values, status=status)
         page.headers.update(headers or {})
         return page
     body = {"error": CODES.get(status, "error"), "message": message, "fields": dict(fields or {})}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
-def wants_page(request: Request) -> bool:
-    """Whether a person looks at the answer."""
-    return "text/html" in request.headers.get("accept", "")
+def internal_error_response(request: Request) -> Response:
+    """The response to an unexpected exception; its details are in the log only."""
+    return error_response(request, 500, "Something went wrong on our side. The error has been logged.")
 
 
-async def answer_coinwatch_error(request: Request, error: Exception) -> Response:
-    """Any error of ours; what a stranger need not know (addresses, settings) goes to the log only."""
+async def handle_coinwatch_error(request: Request, error: Exception) -> Response:
+    """Respond to any CoinwatchError. Details of server errors go to the log, and to visitors who are logged in."""
     if not isinstance(error, CoinwatchError):
         raise error
     status = status_of(error)
     message = str(error)
     if status >= 500:
-        log.error("page failed", path=route_as_written(request), error_type=type(error).__name__, error=message)
+        log.error("request failed", path=route_template(request), error_type=type(error).__name__, error=message)
         if getattr(request.state, "visitor", None) is None:
-            message = TOO_LONG if isinstance(error, QueryTimeout) else UNAVAILABLE
+            message = TIMED_OUT if isinstance(error, QueryTimeout) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
-    return error_answer(request, status, message, fields=fields, headers=headers)
+    return error_response(request, status, message, fields=fields, headers=headers)
 
 
-async def answer_validation_error(request: Request, error: Exception) -> Response:
-    """Input that FastAPI refused, in plain words."""
+async def handle_validation_error(request: Request, error: Exception) -> Response:
+    """Respond to input that FastAPI rejected."""
     if not isinstance(error, RequestValidationError):
         raise error
-    fields = field_messages(error.errors())
-    message = "; ".join(f"{name}: {text}" if name else text for name, text in fields.items())
-    return error_answer(request, 422, message, fields=fields)
+    fields = messages_by_field(error.errors())
+    message = "; ".join(
+        text if not name or text.startswith(name) else f"{name}: {text}" for name, text in fields.items()
+    )
+    return error_response(request, 422, message, fields=fields)
 
 
-async def answer_http_error(request: Request, error: Exception) -> Response:
-    """404, 405 and their like."""
+async def handle_http_error(request: Request, error: Exception) -> Response:
+    """Respond to Starlette's own errors, such as 404 and 405."""
     if not isinstance(error, HTTPException):
         raise error
-    message = "There is nothing at this address." if error.status_code == 404 else str(error.detail)
-    return error_answer(request, error.status_code, message, headers=error.headers)
+    message = "This page doesn't exist." if error.status_code == 404 else str(error.detail)
+    return error_response(request, error.status_code, message, headers=error.headers)
 
 
-def apology(request: Request) -> Response:
-    """For a fault of ours: the log has the details, the person does not need them."""
-    return error_answer(request, 500, "Something went wrong on our side. It has been written to the log.")
-
-
-def route_as_written(request: Request) -> str | None:
-    """The route's path with its braces: paths as called may hold tokens, which belong in no log."""
+def route_template(request: Request) -> str | None:
+    """The route's path with its placeholders, for logs: an actual path can contain a token."""
     return request.scope.get("coinwatch.route")

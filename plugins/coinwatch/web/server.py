@@ -1,4 +1,4 @@
-"""The app served alone, by ``coinwatch web``."""
+"""The standalone server, started by ``coinwatch web``."""
 
 import uvicorn
 
@@ -10,15 +10,17 @@ from coinwatch.web.middleware.access import identify_by_token
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
-    """Serve until interrupted; ConfigurationError when a secret is missing or the port is taken.
+    """Serve the app until interrupted.
 
-    Behind a proxy, uvicorn believes the forwarded address of callers from FORWARDED_ALLOW_IPS (127.0.0.1).
+    Behind a proxy, uvicorn trusts X-Forwarded-For from the addresses in FORWARDED_ALLOW_IPS (127.0.0.1).
+
+    Raises ConfigurationError if a secret is missing or the port is taken.
     """
     settings = get_settings()
     for secret in ("database_url", "secret_key", "api_token"):
         settings.require(secret)
     app = create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
-    # No access log: it would hold the tokens in the links of mails. RequestLog writes routes instead.
+    # No access log: it would contain the tokens of links in emails. RequestLog logs route templates instead.
     config = uvicorn.Config(app, access_log=False, server_header=False, log_level="warning", lifespan="off")
     with open_port(host, port, "--port or COINWATCH_WEB_PORT") as listener:
         uvicorn.Server(config).run(sockets=[listener])

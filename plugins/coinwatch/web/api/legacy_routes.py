@@ -1,37 +1,45 @@
-"""Two routes under the names that users of Coin Price Monitoring know; each does what its route in /api/v1 does."""
+"""Two routes under the names they had in Coin Price Monitoring. Each does what its counterpart in /api/v1 does."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from coinwatch.alerts.subscriptions import Subscription
-from coinwatch.prices.history.latest import History
-from coinwatch.web.api.routes import COMMON, SUBSCRIBING, Accepted, make_subscription, read_history
-from coinwatch.web.dependencies import ClientHere, SiteHere, VisitorHere
-from coinwatch.web.services.subscription_requests import Percent, SubscriptionWish
+from coinwatch.prices.history.latest import History, price_history
+from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
+from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.forms import SubscriptionForm
+from coinwatch.web.schemas.subscriptions import (
+    CREATE_SUBSCRIPTION,
+    LegacySubscription,
+    SubscriptionPending,
+    SubscriptionResponse,
+)
+from coinwatch.web.services.subscriptions import build_request, create_subscription
 
-router = APIRouter(tags=["by their old names"], responses=COMMON)
-
-
-class OldWish(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    email: str = Field(min_length=1, max_length=254, description="Where the alerts go.")
-    coin_name: str = Field(min_length=1, max_length=60, description="Code or name of the coin.")
-    percentage: Percent = Field(description="How far the price has to move, in percent.")
+router = APIRouter(tags=["legacy"], responses=COMMON_RESPONSES)
 
 
-@router.post("/SubscribeCoin", status_code=201, summary="The same as POST /api/v1/subscriptions", responses=SUBSCRIBING)
+@router.post(
+    "/SubscribeCoin",
+    status_code=201,
+    summary="Same as POST /api/v1/subscriptions",
+    responses=CREATE_SUBSCRIPTION | NOT_FOUND,
+)
 def subscribe_coin(
-    site: SiteHere, visitor: VisitorHere, client: ClientHere, response: Response, wish: OldWish
-) -> Subscription | Accepted:
-    plain = SubscriptionWish(email=wish.email, coin=wish.coin_name, threshold_percent=wish.percentage)
-    return make_subscription(site, visitor, client, response, plain)
+    site: SiteDep, visitor: VisitorDep, client: ClientDep, response: Response, body: LegacySubscription
+) -> SubscriptionResponse | SubscriptionPending:
+    form = SubscriptionForm(email=body.email, coin=body.coin_name, threshold_percent=body.percentage)
+    created = create_subscription(site, build_request(site.engine, form, site.clock()), visitor, client)
+    if created is None:
+        response.status_code = 202
+        return SubscriptionPending()
+    return SubscriptionResponse.model_validate(created)
 
 
-@router.get("/GetPriceHistory", summary="The same as GET /api/v1/history/{coin}")
+@router.get("/GetPriceHistory", summary="Same as GET /api/v1/history/{coin}", responses=NOT_FOUND)
 def get_price_history(
-    site: SiteHere, coin_name: Annotated[str, Query(max_length=60, description="Code or name of the coin.")]
+    site: SiteDep, coin_name: Annotated[str, Query(max_length=60, description="Code or name of the coin.")]
 ) -> History:
-    return read_history(site, coin_name)
+    now = site.clock()
+    return price_history(site.engine, coin_name, start=now - timedelta(hours=24), end=now)

@@ -1,7 +1,7 @@
-"""Who may call which route. What is not on a list here demands an operator.
+"""Who may call which route. A route that is not on a list here requires an operator.
 
-The app served alone has no logins: its pages are for everybody, its operators send COINWATCH_API_TOKEN.
-Inside Airflow everything but health and static files demands Airflow's login.
+The standalone app has no login: its pages are public, and operators send COINWATCH_API_TOKEN. Inside Airflow,
+everything except the health check and static files requires a login to Airflow.
 """
 
 import hmac
@@ -15,13 +15,13 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coinwatch.settings import Settings
-from coinwatch.web.error_handlers import error_answer
+from coinwatch.web.error_handlers import error_response
 
-# Method and path as the route writes it. HEAD counts as GET. A static file and health need no login anywhere.
+# Method and route template. HEAD counts as GET.
 PUBLIC_EVERYWHERE = frozenset({("GET", "/health"), ("GET", "/static")})
 
-# Prices are no secret, and a subscription of a stranger waits for the confirmation of its address.
-PUBLIC_ALONE = PUBLIC_EVERYWHERE | {
+# Prices are not secret, and a subscription created without a login has to be confirmed by its address.
+PUBLIC_STANDALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/"),
     ("GET", "/prices"),
     ("GET", "/coins"),
@@ -45,9 +45,9 @@ PUBLIC_ALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/manage/{token}/export"),
     ("GET", "/manage/{token}/erase"),
     ("POST", "/manage/{token}/erase"),
-    ("GET", "/manage/{token}/alerts/{number}"),
-    ("POST", "/manage/{token}/alerts/{number}"),
-    ("POST", "/manage/{token}/alerts/{number}/{action}"),
+    ("GET", "/manage/{token}/alerts/{subscription_id}"),
+    ("POST", "/manage/{token}/alerts/{subscription_id}"),
+    ("POST", "/manage/{token}/alerts/{subscription_id}/{action}"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("GET", "/api/v1/prices"),
@@ -64,21 +64,21 @@ PUBLIC_ALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/GetPriceHistory"),
 }
 
-LOG_IN = "Please log in to Airflow first, then open this page again."
-FOR_OPERATORS = "This is for operators: send the token of COINWATCH_API_TOKEN as 'Authorization: Bearer …'."
+LOG_IN = "Log in to Airflow, then open this page again."
+OPERATORS_ONLY = "This requires an operator. Send the header 'Authorization: Bearer …' with COINWATCH_API_TOKEN."
 
 
-class Demand(Enum):
-    """What a caller needs: nothing, a login, or the right to change things."""
+class Requirement(Enum):
+    """What a route requires of its caller."""
 
-    NOTHING = "nothing"
+    NONE = "none"
     LOGIN = "login"
     OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who proved who they are; ``operator`` says whether they may see and change subscriptions."""
+    """An authenticated caller. An ``operator`` may see and change all subscriptions."""
 
     name: str
     operator: bool
@@ -87,27 +87,28 @@ class Visitor:
 Identify = Callable[[Request], Awaitable[Visitor | None]]
 
 
-def demand_of(method: str, path: str, inside_airflow: bool) -> Demand:
-    """What the route ``path`` (as written, with its braces) demands of a caller."""
+def requirement_of(method: str, path: str, inside_airflow: bool) -> Requirement:
+    """What a route (given by its template) requires of its caller."""
     if is_public_everywhere(method, path):
-        return Demand.NOTHING
-    if (_as_listed(method), path) in PUBLIC_ALONE:
-        return Demand.LOGIN if inside_airflow else Demand.NOTHING
-    return Demand.OPERATOR
+        return Requirement.NONE
+    if (_listed_method(method), path) in PUBLIC_STANDALONE:
+        return Requirement.LOGIN if inside_airflow else Requirement.NONE
+    return Requirement.OPERATOR
 
 
 def is_public_everywhere(method: str, path: str) -> bool:
-    return (_as_listed(method), path) in PUBLIC_EVERYWHERE
+    """Whether a route needs no login, standalone or inside Airflow."""
+    return (_listed_method(method), path) in PUBLIC_EVERYWHERE
 
 
 def identify_by_token(open_settings: Callable[[], Settings]) -> Identify:
-    """For the app served alone: whoever sends COINWATCH_API_TOKEN as bearer token is an operator."""
+    """For the standalone app: a caller with COINWATCH_API_TOKEN as bearer token is an operator."""
 
     async def identify(request: Request) -> Visitor | None:
         token = bearer_token(request)
         if token is None:
             return None
-        # The settings may be read from files.
+        # In a thread, because settings may be read from files.
         expected = (await run_in_threadpool(open_settings)).require("api_token")
         same = hmac.compare_digest(token.encode(), expected.encode())
         return Visitor("operator", operator=True) if same else None
@@ -116,13 +117,13 @@ def identify_by_token(open_settings: Callable[[], Settings]) -> Identify:
 
 
 def bearer_token(request: Request) -> str | None:
-    """The token of an ``Authorization: Bearer`` header; None without one."""
+    """The token of the ``Authorization: Bearer`` header, if there is one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 class AccessGuard:
-    """Holds every request to the lists above before its route sees it; ``request.state.visitor`` says who calls."""
+    """Enforces the lists above before a route is called, and sets ``request.state.visitor``."""
 
     def __init__(self, app: ASGIApp, *, routes: list[BaseRoute], identify: Identify, inside_airflow: bool) -> None:
         self.app = app
@@ -131,7 +132,7 @@ class AccessGuard:
         self.inside_airflow = inside_airflow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":  # there are none; one that comes needs its own lines here first
+        if scope["type"] == "websocket":  # there are none yet; a new one has to be guarded here first
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":
@@ -139,33 +140,36 @@ class AccessGuard:
             return
         request = Request(scope)
         request.state.visitor = None
-        # Without a route the app answers 404 or 405, which tells nobody anything.
+        # Without a route the app responds 404 or 405, which reveals nothing.
         path = scope["coinwatch.route"] = route_path(self.routes, scope)
         if path is None or is_public_everywhere(scope["method"], path):
             await self.app(scope, receive, send)
             return
         request.state.visitor = await self.identify(request)
-        refused = self._refusal(request, demand_of(scope["method"], path, self.inside_airflow))
-        if refused is None:
+        denied = self._denial(request, requirement_of(scope["method"], path, self.inside_airflow))
+        if denied is None:
             await self.app(scope, receive, send)
             return
-        status, message = refused
+        status, message = denied
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 and not self.inside_airflow else {}
-        await error_answer(request, status, message, headers=headers)(scope, receive, send)
+        await error_response(request, status, message, headers=headers)(scope, receive, send)
 
-    def _refusal(self, request: Request, demand: Demand) -> tuple[int, str] | None:
+    def _denial(self, request: Request, requirement: Requirement) -> tuple[int, str] | None:
         visitor: Visitor | None = request.state.visitor
         if visitor is None and bearer_token(request) is not None:
             return 401, "The bearer token is not valid."
-        if visitor is None and demand is not Demand.NOTHING:
-            return 401, LOG_IN if self.inside_airflow else FOR_OPERATORS
-        if visitor is not None and demand is Demand.OPERATOR and not visitor.operator:
-            return 403, f"{visitor.name} may look but not change things here. Ask for the right to edit the DAG."
+        if visitor is None and requirement is not Requirement.NONE:
+            return 401, LOG_IN if self.inside_airflow else OPERATORS_ONLY
+        if visitor is not None and requirement is Requirement.OPERATOR and not visitor.operator:
+            return (
+                403,
+                f"{visitor.name} has read-only access. Changes require permission to edit the DAG collect_prices.",
+            )
         return None
 
 
 def route_path(routes: list[BaseRoute], scope: Scope) -> str | None:
-    """Path of the route that will answer, as it is written; None where none will."""
+    """Template of the route that will handle the request, if there is one."""
     for route in routes:
         match, _ = route.matches(scope)
         if match is Match.FULL:
@@ -173,5 +177,5 @@ def route_path(routes: list[BaseRoute], scope: Scope) -> str | None:
     return None
 
 
-def _as_listed(method: str) -> str:
+def _listed_method(method: str) -> str:
     return "GET" if method == "HEAD" else method

@@ -1,7 +1,7 @@
-"""How often one caller may subscribe or have rules tried, and how many rules are tried at the same time.
+"""Rate limits per caller, and a limit on concurrent backtests.
 
-Counted in this process's memory: with several server processes each counts for itself, and a restart forgets.
-That is enough against a script that fills the outbox or keeps Postgres busy; the library besides limits the mails per
+Counts are kept in the memory of this process: several server processes count separately, and a restart resets them.
+That is enough to stop a script from filling the outbox or keeping Postgres busy. The library also limits emails per
 address.
 """
 
@@ -15,18 +15,15 @@ from threading import BoundedSemaphore, Lock
 
 from coinwatch.web.error_handlers import TooManyRequests
 
-# (calls, in seconds)
+# (calls, period in seconds)
 Limits = tuple[tuple[int, float], ...]
 SUBSCRIPTIONS: Limits = ((10, 60.0), (60, 86_400.0))
-BACKTESTS: Limits = ((40, 60.0), (1000, 86_400.0))  # a form asks again after each change
-MAX_CALLERS = 10_000  # the one not seen for longest is forgotten first
+BACKTESTS: Limits = ((40, 60.0), (1000, 86_400.0))  # the form sends one after each change
+MAX_CALLERS = 10_000  # the least recently seen one is dropped first
 
 
-class CallLimit:
-    """Raises TooManyRequests from :meth:`take` when a caller has asked too often for ``what``.
-
-    ``clock`` is monotonic seconds.
-    """
+class RateLimit:
+    """Limits the calls of one caller. ``what`` names them in the error; ``clock`` returns monotonic seconds."""
 
     def __init__(self, what: str, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
@@ -35,8 +32,11 @@ class CallLimit:
         self._calls: OrderedDict[str, list[float]] = OrderedDict()
         self._lock = Lock()
 
-    def take(self, client: str) -> None:
-        """Count one request of the client (an IP address; of IPv6 its /64 network, which is one household)."""
+    def check(self, client: str) -> None:
+        """Count a call of a client, given by its IP address (IPv6 addresses count per /64 network).
+
+        Raises TooManyRequests if a limit is reached; such a call is not counted.
+        """
         now, caller = self._clock(), _network(client)
         with self._lock:
             longest = max(seconds for _, seconds in self._limits)
@@ -49,30 +49,30 @@ class CallLimit:
                 self._calls.popitem(last=False)
         if max(waits) > 0:
             seconds = math.ceil(max(waits))
-            message = f"Too many {self._what} came from your network. Please try again in {_waiting(seconds)}."
+            message = f"Too many {self._what} from your network. Try again in {_wait_text(seconds)}."
             raise TooManyRequests(message, seconds)
 
 
-class Turns:
-    """Work that only so many callers may do at the same time in this process."""
+class ConcurrencyLimit:
+    """Limits how many backtests this process runs at the same time."""
 
-    def __init__(self, at_once: int, patience_seconds: float) -> None:
-        self._free = BoundedSemaphore(at_once)
-        self._patience_seconds = patience_seconds
+    def __init__(self, max_concurrent: int, max_wait_seconds: float) -> None:
+        self._slots = BoundedSemaphore(max_concurrent)
+        self._max_wait_seconds = max_wait_seconds
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Waits for a turn as long as patience lasts, then TooManyRequests."""
-        if not self._free.acquire(timeout=self._patience_seconds):
-            raise TooManyRequests("Others are trying out rules right now. Please try again in a few seconds.", 5)
+    def acquire(self) -> Iterator[None]:
+        """Wait for a free slot and hold it. Raises TooManyRequests after ``max_wait_seconds``."""
+        if not self._slots.acquire(timeout=self._max_wait_seconds):
+            raise TooManyRequests("Too many backtests are running right now. Try again in a few seconds.", 5)
         try:
             yield
         finally:
-            self._free.release()
+            self._slots.release()
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:
-    """Seconds until one more of ``count`` calls in ``seconds`` is free; 0 when one is."""
+    """Seconds until another call is allowed, with up to ``count`` calls in ``seconds``; 0 if it is allowed now."""
     recent = [moment for moment in calls if moment > now - seconds]
     return max(0.0, recent[-count] + seconds - now) if len(recent) >= count else 0.0
 
@@ -85,5 +85,5 @@ def _network(client: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else client
 
 
-def _waiting(seconds: int) -> str:
+def _wait_text(seconds: int) -> str:
     return f"{seconds} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"

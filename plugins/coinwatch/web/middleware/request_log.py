@@ -1,4 +1,4 @@
-"""One line per answered request, and the last net for surprises."""
+"""A log line per request, and the handler of last resort for exceptions."""
 
 import time
 
@@ -6,16 +6,15 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coinwatch.web.error_handlers import apology, route_as_written
+from coinwatch.web.error_handlers import internal_error_response, route_template
 
 log = structlog.get_logger()
 
 
 class RequestLog:
-    """Logs the route as it is written, never the path as called: links in mails hold tokens.
+    """Logs the route template, never the actual path: links in emails contain tokens.
 
-    An exception that nobody expected becomes an apology here, inside the security headers, and a log line with
-    its traceback.
+    An unexpected exception is logged with its traceback and becomes a 500 response, with security headers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,9 +24,9 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.monotonic(), 0
+        started, status = time.monotonic(), 0
 
-        async def watch(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -35,17 +34,17 @@ class RequestLog:
 
         request = Request(scope)
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send_and_record)
         except Exception:
-            log.exception("page broke", path=route_as_written(request))
+            log.exception("unexpected error", path=route_template(request))
             if status:
                 raise
-            await apology(request)(scope, receive, watch)
+            await internal_error_response(request)(scope, receive, send_and_record)
         finally:
             log.info(
                 "request",
                 method=scope["method"],
-                path=route_as_written(request),
+                path=route_template(request),
                 status=status,
-                seconds=round(time.monotonic() - began, 4),
+                seconds=round(time.monotonic() - started, 4),
             )

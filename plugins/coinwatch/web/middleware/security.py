@@ -1,4 +1,4 @@
-"""What guards every request and answer: headers, a limit on bodies, and the origin of changes."""
+"""Security headers, a limit on request bodies, and protection against cross-site requests."""
 
 from urllib.parse import urlsplit
 
@@ -6,14 +6,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coinwatch.web.error_handlers import error_answer
+from coinwatch.web.error_handlers import error_response
 
 MAX_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def security_headers(inside_airflow: bool) -> dict[str, str]:
-    """Headers of every answer; inside Airflow its own pages may show ours in a frame, nobody else may."""
+    """Headers of every response. Inside Airflow, Airflow's own pages may embed ours in a frame."""
     ancestors = "'self'" if inside_airflow else "'none'"
     return {
         "Content-Security-Policy": (
@@ -22,8 +22,8 @@ def security_headers(inside_airflow: bool) -> dict[str, str]:
         ),
         "X-Frame-Options": "SAMEORIGIN" if inside_airflow else "DENY",
         "X-Content-Type-Options": "nosniff",
-        # Not no-referrer: with it, browsers send 'Origin: null' for our own forms. Links in mails hold tokens in
-        # their path, and same-origin keeps those from every other site.
+        # Not no-referrer, with which browsers send "Origin: null" for our own forms. same-origin keeps the tokens in
+        # paths from other sites.
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -31,7 +31,7 @@ def security_headers(inside_airflow: bool) -> dict[str, str]:
 
 
 class SecurityHeaders:
-    """Adds :func:`security_headers` to every answer, and forbids caches to keep pages and API answers."""
+    """Adds :func:`security_headers` to every response, and disables caching of pages and API responses."""
 
     def __init__(self, app: ASGIApp, *, inside_airflow: bool) -> None:
         self.app = app
@@ -49,7 +49,7 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses request bodies over :data:`MAX_BODY_BYTES`, announced or not, before they are kept in memory."""
+    """Rejects bodies larger than :data:`MAX_BODY_BYTES`, with or without a Content-Length, while reading them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -59,8 +59,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        announced = request.headers.get("content-length", "0")
-        too_large = not announced.isdecimal() or int(announced) > MAX_BODY_BYTES
+        content_length = request.headers.get("content-length", "0")
+        too_large = not content_length.isdecimal() or int(content_length) > MAX_BODY_BYTES
         chunks: list[bytes] = []
         more = not too_large
         while more:
@@ -71,44 +71,45 @@ class BodyLimit:
             too_large = sum(map(len, chunks)) > MAX_BODY_BYTES
             more = message.get("more_body", False) and not too_large
         if too_large:
-            answer = error_answer(request, 413, f"A request may have {MAX_BODY_BYTES:,} bytes at most.")
-            await answer(scope, receive, send)
+            response = error_response(
+                request, 413, f"The request is too large; the maximum is {MAX_BODY_BYTES:,} bytes."
+            )
+            await response(scope, receive, send)
             return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
+        body: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
 
-        async def receive_whole() -> Message:
-            return whole.pop() if whole else await receive()
+        async def receive_body() -> Message:
+            return body.pop() if body else await receive()
 
-        await self.app(scope, receive_whole, send)
+        await self.app(scope, receive_body, send)
 
 
 class OriginCheck:
-    """Refuses changes that another site makes with a visitor's cookies.
+    """Rejects changes that another site makes with a visitor's cookies (CSRF).
 
-    SameSite=Lax is no help against a page on another port of the same host, so a request that carries cookies and
-    changes something has to prove that it comes from our own pages: Sec-Fetch-Site, else Origin, else refused.
-    Requests without cookies (a bearer token, a mail provider's one-click unsubscribe) have nothing to steal.
+    SameSite=Lax does not protect against a page on another port of the same host. A request that has cookies and
+    changes something must therefore come from our own pages, according to Sec-Fetch-Site or else Origin. Requests
+    without cookies (a bearer token, an email provider's one-click unsubscribe) are not at risk.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or comes_from_our_pages(Headers(scope=scope)):
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or is_same_origin(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        answer = error_answer(
-            Request(scope), 403, "This was sent from another site. Open the form here and send it again."
-        )
-        await answer(scope, receive, send)
+        message = "This request came from another site. Open the form on this site and submit it again."
+        response = error_response(Request(scope), 403, message)
+        await response(scope, receive, send)
 
 
-def comes_from_our_pages(headers: Headers) -> bool:
-    """Whether a changing request with these headers may use the cookies it carries."""
+def is_same_origin(headers: Headers) -> bool:
+    """Whether a request with these headers may use its cookies to change something."""
     if "cookie" not in headers:
         return True
     site = headers.get("sec-fetch-site")
-    if site is not None:  # set by the browser itself, and right behind proxies that change the Host header
+    if site is not None:  # set by the browser; also correct behind proxies that change the Host header
         return site == "same-origin"
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc == headers.get("host")

@@ -1,1 +1,1 @@
-"""HTML pages, one module per page."""
+"""HTML pages, one module per page or group of related pages."""

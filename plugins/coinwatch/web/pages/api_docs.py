@@ -1,34 +1,35 @@
-"""The API's description as a page of our own: the usual ones load scripts from elsewhere."""
+"""The API reference. FastAPI's own page loads scripts from a CDN."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from coinwatch.web.dependencies import SiteHere
-from coinwatch.web.middleware.access import Demand, demand_of
+from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.middleware.access import Requirement, requirement_of
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-def api_docs(site: SiteHere, request: Request) -> Response:
+def show_api_docs(site: SiteDep, request: Request) -> Response:
     schema = request.app.openapi()
     routes = [
-        _described(method.upper(), path, operation, site.inside_airflow)
+        _route(method.upper(), path, operation, site.inside_airflow)
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     ]
-    return site.page(request, "docs.html", {"routes": routes, "schemas": schema["components"]["schemas"]})
+    return site.render(request, "api_docs.html", {"routes": routes, "schemas": schema["components"]["schemas"]})
 
 
-def _described(method: str, path: str, operation: dict[str, Any], inside_airflow: bool) -> dict[str, Any]:
+def _route(method: str, path: str, operation: dict[str, Any], inside_airflow: bool) -> dict[str, Any]:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    responses = {code: response["description"] for code, response in sorted(operation["responses"].items())}
     return {
         "method": method,
         "path": path,
         "summary": operation.get("summary", ""),
         "parameters": operation.get("parameters", []),
         "body": body.get("$ref", "").rpartition("/")[2],
-        "answers": {code: answer["description"] for code, answer in sorted(operation["responses"].items())},
-        "for_operators": demand_of(method, path, inside_airflow) is Demand.OPERATOR,
+        "responses": {code: "OK" if text == "Successful Response" else text for code, text in responses.items()},
+        "for_operators": requirement_of(method, path, inside_airflow) is Requirement.OPERATOR,
     }

@@ -1,6 +1,6 @@
-"""The pages behind the links in mails: consent to an alert, and leaving it.
+"""The pages behind the links in emails: confirming an alert, and unsubscribing.
 
-A GET only asks, because mail scanners follow links; the page's button acts.
+A GET changes nothing, because email scanners follow links: the page has a button that POSTs.
 """
 
 from fastapi import APIRouter, Request, Response
@@ -9,61 +9,67 @@ from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscripti
 from coinwatch.alerts.users import find_user_id
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.mail.links import MANAGE_SECONDS, manage_link, read_confirmation, read_unsubscribe
-from coinwatch.web.dependencies import Site, SiteHere
+from coinwatch.web.dependencies import Site, SiteDep
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/confirm/{token}")
-def ask_to_confirm(site: SiteHere, request: Request, token: str) -> Response:
-    found = get_subscription(site.engine, read_confirmation(site.settings, token))
-    template = "confirm.html" if found.status == "pending" else "confirmed.html"
-    return site.page(request, template, {"subscription": found, "own_page": _own_page(site, [found])})
+def show_confirmation(site: SiteDep, request: Request, token: str) -> Response:
+    subscription = get_subscription(site.engine, read_confirmation(site.settings, token))
+    template = "confirm.html" if subscription.status == "pending" else "confirmed.html"
+    values = {"subscription": subscription, "manage_path": _manage_path(site, [subscription])}
+    return site.render(request, template, values)
 
 
 @router.post("/confirm/{token}")
-def do_confirm(site: SiteHere, request: Request, token: str) -> Response:
-    found = confirm(site.engine, read_confirmation(site.settings, token), site.clock())
-    return site.page(request, "confirmed.html", {"subscription": found, "own_page": _own_page(site, [found])})
+def confirm_subscription(site: SiteDep, request: Request, token: str) -> Response:
+    subscription = confirm(site.engine, read_confirmation(site.settings, token), site.clock())
+    values = {"subscription": subscription, "manage_path": _manage_path(site, [subscription])}
+    return site.render(request, "confirmed.html", values)
 
 
 @router.get("/unsubscribe/{token}")
-def ask_to_unsubscribe(site: SiteHere, request: Request, token: str) -> Response:
-    """A mail about several alerts has one link for all of them; what was deleted or ended since needs no ending."""
+def show_unsubscribe(site: SiteDep, request: Request, token: str) -> Response:
+    """An email about several alerts has one link for all of them. Some may have been deleted or ended since."""
     found = []
-    for number in read_unsubscribe(site.settings, token):
+    for subscription_id in read_unsubscribe(site.settings, token):
         try:
-            found.append(get_subscription(site.engine, number))
+            found.append(get_subscription(site.engine, subscription_id))
         except NotFound:
             continue
-    living = [subscription for subscription in found if subscription.status in {"pending", "active", "paused"}]
-    if living:
-        return _leaving_page(site, request, "unsubscribe.html", token, living)
-    return _leaving_page(site, request, "unsubscribed.html", token, found)
+    running = [subscription for subscription in found if subscription.status in {"pending", "active", "paused"}]
+    if running:
+        return _unsubscribe_page(site, request, "unsubscribe.html", token, running)
+    return _unsubscribe_page(site, request, "unsubscribed.html", token, found)
 
 
 @router.post("/unsubscribe/{token}")
-def do_unsubscribe(site: SiteHere, request: Request, token: str) -> Response:
-    """The page's button, and one-click by mail programs (RFC 8058): the token is all it takes."""
+def unsubscribe_all(site: SiteDep, request: Request, token: str) -> Response:
+    """The page's button, and one-click unsubscribe by email providers (RFC 8058), which only have the token."""
     ended = []
-    for number in read_unsubscribe(site.settings, token):
+    for subscription_id in read_unsubscribe(site.settings, token):
         try:
-            ended.append(unsubscribe(site.engine, number))
+            ended.append(unsubscribe(site.engine, subscription_id))
         except NotFound:
             continue
-    return _leaving_page(site, request, "unsubscribed.html", token, ended)
+    return _unsubscribe_page(site, request, "unsubscribed.html", token, ended)
 
 
-def _leaving_page(site: Site, request: Request, template: str, token: str, found: list[Subscription]) -> Response:
+def _unsubscribe_page(
+    site: Site, request: Request, template: str, token: str, subscriptions: list[Subscription]
+) -> Response:
     try:
         read_unsubscribe(site.settings, token, MANAGE_SECONDS)
-        own_page = _own_page(site, found)
-    except InvalidRequest:  # older than the manage link of its mail, and so no way to a new one
-        own_page = "/manage"
-    return site.page(request, template, {"subscriptions": found, "own_page": own_page})
+        manage_path = _manage_path(site, subscriptions)
+    except InvalidRequest:  # the manage link of this email has expired, so this link must not lead to a new one
+        manage_path = "/manage"
+    return site.render(request, template, {"subscriptions": subscriptions, "manage_path": manage_path})
 
 
-def _own_page(site: Site, found: list[Subscription]) -> str:
-    """Path of the page of the person whose these are; where none is left, of the form that mails a link to it."""
-    person = find_user_id(site.engine, found[0].email) if found else None
-    return manage_link(site.settings, person).removeprefix(site.settings.public_url) if person else "/manage"
+def _manage_path(site: Site, subscriptions: list[Subscription]) -> str:
+    """Path of the subscriber's manage page; without a subscriber, of the page that emails a link to it."""
+    subscriber_id = find_user_id(site.engine, subscriptions[0].email) if subscriptions else None
+    if subscriber_id is None:
+        return "/manage"
+    return manage_link(site.settings, subscriber_id).removeprefix(site.settings.public_url)

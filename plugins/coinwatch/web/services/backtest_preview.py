@@ -1,208 +1,221 @@
-"""How often a rule would have told somebody, shown before they ask for it: a backtest in plain words, with a chart."""
+"""How often a rule would have fired, as the form shows it before an alert is created: in words and as a chart."""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
 from coinwatch.alerts.rules import Rule, describe
-from coinwatch.formatting import format_amount, format_duration, format_percent, format_price
+from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_timestamp
 from coinwatch.prices.history.latest import PricePoint, series
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.services.chart import SMALL, Chart, draw
-from coinwatch.web.services.subscription_requests import WatchWish
+from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm
+from coinwatch.web.services.chart import SMALL, Chart, draw_chart
 
-DAYS = 30
-SHOWN = 5
+ALERTS_SHOWN = 5
 CHART_POINTS = 400
-# A person waits; and whoever asks for the dearest rule there is keeps Postgres busy for this long and no longer.
-STATEMENT_LIMIT = timedelta(seconds=5)
-FLOOD = timedelta(hours=4)
+# Somebody is waiting; this also bounds how long the most expensive rule keeps Postgres busy.
+STATEMENT_TIMEOUT = timedelta(seconds=5)
+TOO_OFTEN = timedelta(hours=4)
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
-class LookBack:
-    """What a rule would have told in the ``days`` before ``past.end``.
+class TestedRule:
+    """A rule and its backtest over the last ``days`` days.
 
-    ``values`` are the prices, or 24 h volumes, of that time, thinned, oldest first.
+    ``values`` are the prices (or 24 h volumes) of that time, downsampled, oldest first.
     """
 
     rule: Rule
-    past: Backtest
+    result: Backtest
     values: list[PricePoint]
     days: int
 
     @property
     def condition(self) -> str:
         """The rule in words."""
-        return describe(self.rule, self.past.quote, self.past.base)
+        return describe(self.rule, self.result.quote, self.result.base)
 
     @property
-    def known(self) -> timedelta:
-        """The time since the first value; zero without any."""
-        return self.past.end - (self.past.first_at or self.past.end)
+    def history(self) -> timedelta:
+        """How much history there is; zero without any."""
+        return self.result.end - (self.result.first_at or self.result.end)
 
     @property
-    def whole(self) -> bool:
-        """Whether the values cover the whole time that was asked for."""
-        return self.known >= timedelta(days=self.days) - DAY
+    def has_full_history(self) -> bool:
+        """Whether there is history for all of the days."""
+        return self.history >= timedelta(days=self.days) - DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A look back as the form shows it: an ``answer``, what to do about it, the newest alerts, and a drawing.
+    """A backtest as the form shows it.
 
-    ``condition`` is how we read the form, ``doubt`` says how little history there is, where that is so.
+    ``condition`` is the rule as we understood it, ``summary`` how often it would have fired, ``caveat`` says if there
+    is little history, and ``advice`` what to change.
     """
 
     condition: str
-    answer: str
-    doubt: str
+    summary: str
+    caveat: str
     advice: str
-    warning: bool
-    what: str
-    against: str
+    is_warning: bool
+    value_label: str
+    reference_label: str
     newest: list[PastAlert]
     chart: Chart | None
-    told: str
+    chart_description: str
     metric: str
 
 
-def look_back(site: Site, wish: WatchWish, visitor: Visitor | None, client: str, days: int = DAYS) -> LookBack:
-    """Try a rule on the last ``days`` days.
+def run_backtest(
+    site: Site, form: BacktestForm, visitor: Visitor | None, client: str, days: int = DEFAULT_DAYS
+) -> TestedRule:
+    """Test a rule on the last ``days`` days.
 
-    Raises InvalidRequest, NotFound, TooManyRequests, and QueryTimeout where Postgres needs more than seconds.
+    Raises InvalidRequest, NotFound, TooManyRequests, and QueryTimeout if it takes more than a few seconds.
     """
-    rule, end = wish.rule(), site.clock()
+    rule, end = form.rule(), site.clock()
     start = end - timedelta(days=days)
-    market = (wish.coin, wish.exchange, wish.quote)
-    with _turn(site, visitor, client):
-        past = backtest(site.engine, rule, *market, start=start, end=end, statement_limit=STATEMENT_LIMIT)
-        found = series(site.engine, *market, start=start, end=end, points=CHART_POINTS)
-    values = found.points
+    market = (form.coin, form.exchange, form.quote)
+    with _slot(site, visitor, client):
+        result = backtest(site.engine, rule, *market, start=start, end=end, statement_limit=STATEMENT_TIMEOUT)
+        values = series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points
     if rule.metric == "volume_24h":
         values = [replace(point, price=point.volume_24h) for point in values if point.volume_24h]
-    return LookBack(rule, past, values, days)
+    return TestedRule(rule, result, values, days)
 
 
-def preview(found: LookBack) -> Preview:
-    """The look back in words and as a drawing."""
-    past, rule = found.past, found.rule
-    advice, warning = _advice(found)
-    marks = [(alert.observed_at, alert.price) for alert in past.alerts]
-    level = rule.threshold if rule.kind == "crosses" else None
-    answer, doubt = _answer(found)
-    start = past.start if found.whole else past.first_at or past.start
-    what = "24 h volume" if rule.metric == "volume_24h" else "price"
+def build_preview(tested: TestedRule) -> Preview:
+    """The backtest in words and as a chart."""
+    result, rule = tested.result, tested.rule
+    advice, is_warning = _advice(tested)
+    summary, caveat = _summary(tested)
+    start = result.start if tested.has_full_history else result.first_at or result.start
+    chart = draw_chart(
+        tested.values,
+        start,
+        result.end,
+        markers=[(alert.observed_at, alert.price) for alert in result.alerts],
+        level=rule.threshold if rule.kind == "crosses" else None,
+        frame=SMALL,
+    )
+    is_volume = rule.metric == "volume_24h"
     return Preview(
-        condition=f"{past.base}: {found.condition}",
-        answer=answer,
-        doubt=doubt,
+        condition=f"{result.base}: {tested.condition}",
+        summary=summary,
+        caveat=caveat,
         advice=advice,
-        warning=warning,
-        what=f"Volume ({past.base})" if rule.metric == "volume_24h" else f"Price ({past.quote})",
-        against="mean" if rule.kind == "deviation_from_average" else "from",
-        newest=past.alerts[: -SHOWN - 1 : -1],
-        chart=draw(found.values, start, past.end, marks=marks, level=level, frame=SMALL),
-        told=f"The {what} of {past.base} in that time, with a dot at each alert. {answer}",
+        is_warning=is_warning,
+        value_label=f"Volume ({result.base})" if is_volume else f"Price ({result.quote})",
+        reference_label="average" if rule.kind == "deviation_from_average" else "from",
+        newest=result.alerts[: -ALERTS_SHOWN - 1 : -1],
+        chart=chart,
+        chart_description=f"{'24 h volume' if is_volume else 'Price'} of {result.base}, with a dot at each alert. "
+        + summary,
         metric=rule.metric,
     )
 
 
 @contextmanager
-def _turn(site: Site, visitor: Visitor | None, client: str) -> Iterator[None]:
-    """Everybody waits for a turn; strangers besides may not ask too often."""
+def _slot(site: Site, visitor: Visitor | None, client: str) -> Iterator[None]:
+    """Limit concurrent backtests for everyone, and the rate for everyone but operators."""
     if visitor is None or not visitor.operator:
-        site.backtest_limit.take(client)
-    with site.backtest_turns.take():
+        site.backtest_limit.check(client)
+    with site.backtest_slots.acquire():
         yield
 
 
-def _answer(found: LookBack) -> tuple[str, str]:
-    """How often it would have told, and how little history says so where it is short."""
-    count, rule = len(found.past.alerts), found.rule
-    if found.past.first_at is None:
-        return "Nobody can say how often.", ""
-    when = f"In the last {found.days} days" if found.whole else f"In the last {_span(found.known)}"
-    doubt = "" if found.whole else f"There are no older prices yet; {found.days} days would tell more."
+def _summary(tested: TestedRule) -> tuple[str, str]:
+    """How often it would have fired, and a caveat if there is little history."""
+    count = len(tested.result.alerts)
+    if tested.result.first_at is None:
+        return "Not enough history to estimate.", ""
+    period = f"{tested.days} days" if tested.has_full_history else _rounded_duration(tested.history)
+    caveat = "" if tested.has_full_history else "There are no older prices yet, so this is only a rough estimate."
     if count == 0:
-        return f"{when} this would not have told you anything.", doubt
-    if not rule.repeat:
-        first = found.past.alerts[0].observed_at
-        return f"This would have told you on {first.day} {first:%B at %H:%M} UTC, and then ended.", doubt
+        return f"In the last {period}, this alert would not have fired.", caveat
+    if not tested.rule.repeat:
+        first = format_timestamp(tested.result.alerts[0].observed_at, UTC, "minutes")
+        return f"This alert would have fired on {first}, then ended.", caveat
     times = {1: "once", 2: "twice"}.get(count, f"{count:,} times")
-    return f"{when} this would have alerted you {times}{_rate(found)}.", doubt
+    return f"In the last {period}, this alert would have fired {times}{_rate(tested)}.", caveat
 
 
-def _rate(found: LookBack) -> str:
-    """How often that is, where there is a week of history to say so."""
-    per_week = found.past.per_week
-    if found.known < WEEK or len(found.past.alerts) < 2:
+def _rate(tested: TestedRule) -> str:
+    """The average per week or day, if there is at least a week of history."""
+    per_week = tested.result.per_week
+    if tested.history < WEEK or len(tested.result.alerts) < 2:
         return ""
     if per_week >= 14:
         return f", about {per_week / 7:.0f} a day"
     return f", about {per_week:.0f} a week" if per_week >= 0.95 else ""
 
 
-def _advice(found: LookBack) -> tuple[str, bool]:
-    """What to do about it, and whether that is a warning."""
-    past, rule = found.past, found.rule
-    count = len(past.alerts)
-    if found.past.first_at is None:
+def _advice(tested: TestedRule) -> tuple[str, bool]:
+    """What to change, and whether that is a warning."""
+    result, rule = tested.result, tested.rule
+    count = len(result.alerts)
+    if result.first_at is None:
         if rule.metric == "price":
-            return "There are no prices here yet. The alert can be made all the same and starts with them.", False
-        where = "All exchanges together have" if past.exchange == "index" else "This exchange gives"
-        return f"{where} no 24 h volume, so this would never tell you anything. Choose another exchange.", True
+            return "There are no prices here yet. You can create the alert now; it starts with the first price.", False
+        if result.exchange == "index":
+            return "24 h volume is tracked per exchange, so this alert would never fire. Choose an exchange.", True
+        return "This exchange doesn't report 24 h volume, so this alert would never fire. Choose another one.", True
     if count == 0:
-        if rule.kind == "crosses" and found.values:
-            lowest, highest = (_shown(found, pick(value.price for value in found.values)) for pick in (min, max))
-            return f"It stayed between {lowest} and {highest}.", False
-        between = found.known / max(1, past.quotes)
-        if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * between:
-            return f"Values come about every {_span(between)}: choose an average over a longer time.", True
-        return "" if rule.kind == "crosses" else "A smaller change would tell you more often.", False
-    every = found.known / count
-    if rule.repeat and count >= 6 and every < FLOOD:
-        return f"That is an alert every {_span(every)}. {_instead(found)}", True
+        if rule.kind == "crosses" and tested.values:
+            subject = "24 h volume" if rule.metric == "volume_24h" else "price"
+            values = [value.price for value in tested.values]
+            lowest, highest = _with_unit(tested, min(values)), _with_unit(tested, max(values))
+            return f"The {subject} stayed between {lowest} and {highest}.", False
+        interval = tested.history / max(1, result.quotes)
+        if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * interval:
+            return f"There is a new value about every {_rounded_duration(interval)}. Choose a longer average.", True
+        return "" if rule.kind == "crosses" else "A smaller change would fire more often.", False
+    interval = tested.history / count
+    if rule.repeat and count >= 6 and interval < TOO_OFTEN:
+        return f"That is an alert every {_rounded_duration(interval)}. {_how_to_reduce(tested)}", True
     return "", False
 
 
-def _instead(found: LookBack) -> str:
-    """What would make it about one alert a day."""
-    rule, days = found.rule, max(1, round(found.known / DAY))
-    rest = "let it be quiet for longer: with 1 day it is one a day at most."
+def _how_to_reduce(tested: TestedRule) -> str:
+    """What would reduce it to about one alert a day."""
+    rule, days = tested.rule, max(1, round(tested.history / DAY))
+    longer_cooldown = "a longer cooldown: with 1 day, you'd get at most one alert a day."
     if rule.kind == "crosses":
-        return rest.capitalize()
+        return f"Choose {longer_cooldown}"
     if rule.kind == "change_since_last" and rule.cooldown_seconds == 0:
-        # Each of these alerts stands for itself, so the largest ones tell how often a higher threshold is reached.
-        largest = sorted((abs(alert.change_percent) for alert in found.past.alerts), reverse=True)
+        # Alerts don't affect each other here, so their sizes tell how often a higher threshold would be reached.
+        largest = sorted((abs(alert.change_percent) for alert in tested.result.alerts), reverse=True)
         threshold = _rounded_up(largest[min(days, len(largest)) - 1])
         if threshold > rule.threshold:
             return (
-                f"Raise the change (from {format_percent(threshold)} on it would have been about one a day), or {rest}"
+                f"Choose a larger change ({format_percent(threshold)} would have fired about once a day), "
+                f"or {longer_cooldown}"
             )
-    return f"Raise the change, or {rest}"
+    return f"Choose a larger change, or {longer_cooldown}"
 
 
 def _rounded_up(value: float) -> float:
-    """To two digits that matter, never down."""
+    """Rounded up to two significant digits."""
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     return float(f"{math.ceil(value / step - 1e-9) * step:.6g}")
 
 
-def _shown(found: LookBack, value: float) -> str:
-    if found.rule.metric == "volume_24h":
-        return f"{format_amount(value)} {found.past.base}"
-    return f"{format_price(value)} {found.past.quote}"
+def _with_unit(tested: TestedRule, value: float) -> str:
+    if tested.rule.metric == "volume_24h":
+        return f"{format_amount(value)} {tested.result.base}"
+    return f"{format_price(value)} {tested.result.quote}"
 
 
-def _span(length: timedelta) -> str:
-    """A length in its largest fitting unit, rounded: 20 minutes, 3 hours, 12 days."""
+def _rounded_duration(duration: timedelta) -> str:
+    """Rounded to the largest unit that fits: 20 minutes, 3 hours, 12 days."""
+    seconds = duration.total_seconds()
     for unit in (86400, 3600, 60):
-        if length.total_seconds() >= 1.5 * unit:
-            return format_duration(round(length.total_seconds() / unit) * unit)
+        if seconds >= 1.5 * unit:
+            return format_duration(round(seconds / unit) * unit)
     return format_duration(60)

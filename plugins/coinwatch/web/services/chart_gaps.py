@@ -1,4 +1,4 @@
-"""Where a chart's line breaks: stretches without prices, shown as such instead of being drawn over."""
+"""Gaps in a chart: where prices are missing, the line is interrupted."""
 
 import json
 from collections.abc import Sequence
@@ -10,60 +10,60 @@ from statistics import median
 from coinwatch.prices.backfill.gaps import InstrumentGap
 from coinwatch.prices.history.latest import PricePoint
 
-SMALLEST_SEEN = 1 / 300  # of the chart's width
-# Points that lie closer than this part of the width may have had others between them that were thinned away.
-FARTHEST_THINNED = 1 / 50
-USUAL_DISTANCES = 3
-LISTED_AT_MOST = 5
+MIN_VISIBLE = 1 / 300  # of the chart's width
+# Between points that are closer than this part of the width, others may have been removed by downsampling.
+MAX_DOWNSAMPLED = 1 / 50
+MAX_TYPICAL_INTERVALS = 3
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Holes:
-    """``breaks``: where no line may be drawn, oldest first. ``told``: known holes for people to read about, newest
-    first, and how many ``more`` there are."""
+class ChartGaps:
+    """``breaks`` are where no line is drawn, oldest first; ``listed`` are known gaps to list below the chart, newest
+    first, of which there are ``more``."""
 
     breaks: list[tuple[datetime, datetime]]
-    told: list[InstrumentGap]
+    listed: list[InstrumentGap]
     more: int
 
     @property
-    def as_json(self) -> str:
+    def breaks_json(self) -> str:
         """The breaks in Unix seconds, for the chart's script."""
         return json.dumps([[start.timestamp(), end.timestamp()] for start, end in self.breaks])
 
 
-def find_holes(
+def find_chart_gaps(
     points: Sequence[PricePoint],
     known: Sequence[InstrumentGap],
     start: datetime,
     end: datetime,
     expected_within: timedelta,
-) -> Holes:
-    """Where the line over [start, end] breaks: in known holes, and where points are missing that no look found yet.
+) -> ChartGaps:
+    """Gaps in the line over [start, end]: known ones, and missing points that gap detection has not found yet.
 
-    ``expected_within`` is how long prices may stay out without that being a hole. A known hole in which there are
-    points after all, from candles of hours, is told but breaks no line.
+    ``expected_within`` is the longest interval between prices that is not a gap. A known gap that contains points,
+    because coarser candles cover it, is listed but does not interrupt the line.
     """
     moments = [point.observed_at for point in points]
-    seen = [hole for hole in known if hole.ended_at - hole.started_at >= (end - start) * SMALLEST_SEEN]
+    visible = [gap for gap in known if gap.ended_at - gap.started_at >= (end - start) * MIN_VISIBLE]
     breaks = [
-        (hole.started_at, hole.ended_at)
-        for hole in seen
-        if not any(hole.started_at <= moment < hole.ended_at for moment in moments)
+        (gap.started_at, gap.ended_at)
+        for gap in visible
+        if not any(gap.started_at <= moment < gap.ended_at for moment in moments)
     ]
-    distances = [(after - before).total_seconds() for before, after in pairwise(moments)]
-    usual = timedelta(seconds=median(distances or [0.0]))
-    longest = max(expected_within, (end - start) * FARTHEST_THINNED, USUAL_DISTANCES * usual)
+    intervals = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    typical = timedelta(seconds=median(intervals or [0.0]))
+    longest = max(expected_within, (end - start) * MAX_DOWNSAMPLED, MAX_TYPICAL_INTERVALS * typical)
     for before, after in pairwise(moments):
-        known_there = any(first < after and last > before for first, last in breaks)
-        if after - before > longest and not known_there:
+        is_known = any(first < after and last > before for first, last in breaks)
+        if after - before > longest and not is_known:
             breaks.append((before, after))
-    newest_first = sorted(seen, key=lambda hole: hole.started_at, reverse=True)
-    return Holes(sorted(breaks), newest_first[:LISTED_AT_MOST], max(0, len(seen) - LISTED_AT_MOST))
+    newest_first = sorted(visible, key=lambda gap: gap.started_at, reverse=True)
+    return ChartGaps(sorted(breaks), newest_first[:MAX_LISTED], max(0, len(visible) - MAX_LISTED))
 
 
-def segments(points: Sequence[PricePoint], breaks: Sequence[tuple[datetime, datetime]]) -> list[list[PricePoint]]:
-    """The points in runs between which no line may be drawn."""
+def split_at_gaps(points: Sequence[PricePoint], breaks: Sequence[tuple[datetime, datetime]]) -> list[list[PricePoint]]:
+    """The points, split where no line is drawn."""
     runs: list[list[PricePoint]] = []
     for point in points:
         last = runs[-1][-1].observed_at if runs else None

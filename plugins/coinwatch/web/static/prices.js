@@ -1,12 +1,12 @@
-// Fetches the table of prices again and again, and says so when it cannot.
+// Reloads the price table periodically, and says so if that fails.
 "use strict";
 
 const table = document.getElementById("prices");
-const note = document.getElementById("freshness");
-const every = Number(table.dataset.every) * 1000;
+const note = document.getElementById("updated-at");
+const interval = Number(table.dataset.interval) * 1000;
 let updated = serverTime();
 
-function serverTime() { // skew comes from times.js
+function serverTime() { // skew is set by times.js
   return new Date(Date.now() + skew);
 }
 
@@ -14,43 +14,43 @@ function clockTime(moment) {
   return moment.toLocaleTimeString(undefined, { timeStyle: "long" });
 }
 
-function show(html) {
+function showTable(html) {
   const before = new Map([...table.querySelectorAll("[data-instrument]")].map(
     (row) => [row.dataset.instrument, row.querySelector(".price").textContent]));
   const focused = document.activeElement?.closest("#prices a")?.getAttribute("href");
   table.innerHTML = html;
   for (const row of table.querySelectorAll("[data-instrument]")) {
     const price = before.get(row.dataset.instrument);
-    if (price !== undefined && price !== row.querySelector(".price").textContent) row.classList.add("fresh");
+    if (price !== undefined && price !== row.querySelector(".price").textContent) row.classList.add("changed");
   }
   if (focused) [...table.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
 }
 
-function report(problem) {
-  note.classList.toggle("late", Boolean(problem));
-  note.ariaLive = problem ? "polite" : "off"; // nobody wants to hear every few seconds that all is well
-  const told = problem
-    ? `Not updated since ${clockTime(updated)}: ${problem}. Trying again every ${every / 1000} s.`
-    : `As of ${updated.toISOString().slice(0, 19).replace("T", " ")} UTC, updates by itself`;
-  if (note.textContent !== told) note.textContent = told;
+function showStatus(problem) {
+  note.classList.toggle("warning", Boolean(problem));
+  note.ariaLive = problem ? "polite" : "off"; // screen readers announce problems, not every update
+  const text = problem
+    ? `Not updated since ${clockTime(updated)}: ${problem}. Retrying every ${interval / 1000} s.`
+    : `As of ${updated.toISOString().slice(0, 19).replace("T", " ")} UTC, updates automatically`;
+  if (note.textContent !== text) note.textContent = text;
 }
 
 async function update() {
   if (document.hidden) return;
   try {
-    const answer = await fetch(table.dataset.source, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(10000) });
-    if (!answer.ok) {
-      report(answer.status === 401 ? "the login has ended, please reload" : "the server cannot reach its prices");
+    const response = await fetch(table.dataset.source, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(10000) });
+    if (!response.ok) {
+      showStatus(response.status === 401 ? "you're logged out, reload the page" : "the server can't read its prices");
       return;
     }
-    show(await answer.text());
+    showTable(await response.text());
     updated = serverTime();
-    report("");
+    showStatus("");
   } catch {
-    report("the server does not answer");
+    showStatus("the server isn't responding");
   }
 }
 
-report("");
-setInterval(update, every);
+showStatus("");
+setInterval(update, interval);
 document.addEventListener("visibilitychange", update);

@@ -1,9 +1,9 @@
-// Ages count on, and every time says on hover what it is where the reader lives.
+// Updates ages every second, and adds the local time to the tooltip of every time.
 "use strict";
 
-const skew = Date.parse(document.body.dataset.now) - Date.now(); // the server's clock, not the reader's
+const skew = Date.parse(document.body.dataset.now) - Date.now(); // of the server's clock against the device's
 
-function ageInWords(seconds) { // the same words as wording.py
+function formatAge(seconds) { // the format of format_age in formatting.py
   const age = Math.max(0, Math.floor(seconds));
   if (age < 60) return `${age} s ago`;
   if (age < 3600) return `${Math.floor(age / 60)} min ago`;
@@ -11,17 +11,17 @@ function ageInWords(seconds) { // the same words as wording.py
   return `${Math.floor(age / 86400)} d ago`;
 }
 
-function tellTimes() {
+function updateTimes() {
   const now = Date.now() + skew;
   for (const time of document.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
-    if ("age" in time.dataset) time.textContent = ageInWords((now - moment) / 1000);
-    if (!time.dataset.told) {
-      time.dataset.told = "yes";
+    if ("age" in time.dataset) time.textContent = formatAge((now - moment) / 1000);
+    if (!time.dataset.localized) {
+      time.dataset.localized = "true";
       time.title += `\n${moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}`;
     }
   }
 }
 
-tellTimes();
-setInterval(tellTimes, 1000);
+updateTimes();
+setInterval(updateTimes, 1000);

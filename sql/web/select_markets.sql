@@ -1,4 +1,4 @@
--- Where which coin is priced, for the choices in forms: by coin, the index before the exchanges.
+-- Where each coin has prices, for the choices in forms: by coin, the index before the exchanges.
 SELECT exchange, exchange_name, base, coin_name, quote
 FROM watched_instruments
 WHERE CAST(:coin AS text) IS NULL OR lower(:coin) IN (lower(base), lower(coin_name))

@@ -1,0 +1,72 @@
+"""Prices now, and at one point in time."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from coinwatch.errors import NotFound
+from coinwatch.prices.history import as_of
+from coinwatch.prices.history.as_of import Comparison, PriceAt
+from coinwatch.prices.history.latest import LatestPrice, latest_prices
+from coinwatch.web.dependencies import Site, SiteDep
+from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.parameters import Exchange, ExchangeFilter, Quote
+from coinwatch.web.services.choices import watched_choices
+
+router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
+
+
+@router.get("/prices", summary="Latest prices of all coins")
+def list_prices(site: SiteDep, exchange: ExchangeFilter = None) -> list[LatestPrice]:
+    return latest_prices(site.engine, site.clock(), exchange=exchange)
+
+
+@router.get("/prices/{coin}", summary="Latest prices of one coin, by code or name", responses=NOT_FOUND)
+def get_prices_of_coin(site: SiteDep, coin: str, exchange: ExchangeFilter = None) -> list[LatestPrice]:
+    prices = latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
+    if not prices:
+        _require_tracked(site, coin)
+    return prices
+
+
+@router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
+def get_price_at(
+    site: SiteDep,
+    coin: str,
+    at: Annotated[AwareDatetime, Query(description="Returns the last price at or before this time.")],
+    exchange: Exchange = None,
+    quote: Quote = None,
+    tolerance_seconds: Annotated[
+        float,
+        Query(
+            ge=1,
+            le=as_of.LONGEST_TOLERANCE.total_seconds(),
+            allow_inf_nan=False,
+            description="Maximum age of the price at that time.",
+        ),
+    ] = as_of.TOLERANCE.total_seconds(),
+) -> PriceAt:
+    tolerance = timedelta(seconds=tolerance_seconds)
+    return as_of.price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
+
+
+@router.get("/compare/{coin}", summary="Prices of one coin on all exchanges and their median", responses=NOT_FOUND)
+def compare_prices(
+    site: SiteDep,
+    coin: str,
+    quote: Annotated[
+        str | None, Query(max_length=20, description="Quote currency. Default: USD, USDT and USDC together.")
+    ] = None,
+    at: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
+) -> Comparison:
+    fresh = max(as_of.FRESH, site.max_price_age)
+    return as_of.compare_exchanges(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
+
+
+def _require_tracked(site: Site, coin: str) -> None:
+    """Raise NotFound unless the coin is tracked and only has no price yet."""
+    coins = watched_choices(site.engine).coins
+    if coin.lower() not in {word.lower() for item in coins.items() for word in item}:
+        raise NotFound(f"We don't track {coin!r}. Available: {', '.join(coins) or 'none yet'}.")

@@ -1,0 +1,50 @@
+"""Health check for load balancers, and the state of the pipeline for operators."""
+
+import structlog
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from coinwatch.errors import ConfigurationError, DatabaseError
+from coinwatch.prices.history.latest import latest_prices
+from coinwatch.status import Status, pipeline_status
+from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.schemas.errors import COMMON_RESPONSES
+from coinwatch.web.schemas.status import HealthResponse
+
+log = structlog.get_logger()
+router = APIRouter()
+
+
+@router.get(
+    "/health",
+    tags=["health"],
+    summary="Whether the database is reachable, and the age of the newest price",
+    responses={503: {"model": HealthResponse, "description": "Database unavailable, or a setting is invalid"}},
+)
+def get_health(site: SiteDep) -> Response:
+    """Old prices do not make it unhealthy: the pipeline writes them, and restarting this app would not help."""
+    try:
+        prices = latest_prices(site.engine, site.clock(), with_change=False)
+    except (DatabaseError, ConfigurationError) as error:
+        # The route is public: details such as the database host go to the log only.
+        log.error("health check failed", error_type=type(error).__name__, error=str(error))
+        reason = (
+            "Postgres is unreachable or not migrated."
+            if isinstance(error, DatabaseError)
+            else "A setting is missing or invalid."
+        )
+        return _response(503, HealthResponse(status="unavailable", reason=f"{reason} See the log for details."))
+    if not prices:
+        return _response(200, HealthResponse(status="ok", reason="No prices yet."))
+    newest = min(prices, key=lambda price: price.age_seconds)
+    age = round(newest.age_seconds, 1)
+    return _response(200, HealthResponse(status="ok", newest_price_at=newest.observed_at, newest_price_age_seconds=age))
+
+
+@router.get("/api/v1/status", tags=["operators"], summary="State of the pipeline", responses=COMMON_RESPONSES)
+def get_status(site: SiteDep) -> Status:
+    return pipeline_status(site.engine, site.clock(), site.settings.emails_per_day)
+
+
+def _response(status: int, body: HealthResponse) -> Response:
+    return JSONResponse(body.model_dump(mode="json"), status_code=status)

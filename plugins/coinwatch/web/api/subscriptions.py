@@ -1,0 +1,107 @@
+"""Creating subscriptions, and for operators: listing, changing and ending them."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from coinwatch.alerts import subscription_changes as changes
+from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
+from coinwatch.errors import InvalidRequest
+from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
+from coinwatch.web.schemas.errors import ALREADY_EXISTS, COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.forms import SubscriptionForm
+from coinwatch.web.schemas.subscriptions import (
+    CREATE_SUBSCRIPTION,
+    SubscriptionChange,
+    SubscriptionPending,
+    SubscriptionResponse,
+)
+from coinwatch.web.services.subscriptions import build_request, create_subscription
+
+router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
+
+SubscriptionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@router.post(
+    "/subscriptions",
+    tags=["subscriptions"],
+    summary="Create a price alert",
+    status_code=201,
+    responses=CREATE_SUBSCRIPTION | NOT_FOUND,
+)
+def post_subscription(
+    site: SiteDep, visitor: VisitorDep, client: ClientDep, response: Response, form: SubscriptionForm
+) -> SubscriptionResponse | SubscriptionPending:
+    created = create_subscription(site, build_request(site.engine, form, site.clock()), visitor, client)
+    if created is None:
+        response.status_code = 202
+        return SubscriptionPending()
+    return SubscriptionResponse.model_validate(created)
+
+
+@router.get("/subscriptions", tags=["operators"], summary="List subscriptions")
+def get_subscriptions(
+    site: SiteDep,
+    email: Annotated[str | None, Query(max_length=254, description="Only those of this address. Default: all.")] = None,
+) -> list[SubscriptionResponse]:
+    return [SubscriptionResponse.model_validate(found) for found in list_subscriptions(site.engine, email)]
+
+
+@router.delete(
+    "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND
+)
+def delete_subscription(site: SiteDep, subscription_id: int) -> SubscriptionResponse:
+    return SubscriptionResponse.model_validate(unsubscribe(site.engine, subscription_id))
+
+
+@router.patch(
+    "/subscriptions/{subscription_id}",
+    tags=["operators"],
+    summary="Change, pause, resume or snooze a subscription",
+    responses=NOT_FOUND | ALREADY_EXISTS,
+)
+def patch_subscription(
+    site: SiteDep, subscription_id: SubscriptionId, change: SubscriptionChange
+) -> SubscriptionResponse:
+    """A changed rule applies to prices from now on."""
+    given = {name: getattr(change, name) for name in change.model_fields_set}
+    owner = changes.owner_of(site.engine, subscription_id)
+    if not given or len({_group(name) for name in given}) > 1:
+        raise InvalidRequest(
+            "status", "Change either fields of the rule, or status, or snoozed_until: one of them per request."
+        )
+    if "status" in given:
+        _set_status(site, owner, subscription_id, given["status"])
+    elif "snoozed_until" in given:
+        changes.snooze(site.engine, owner, subscription_id, given["snoozed_until"], site.clock())
+    else:
+        current = changes.own_subscription(site.engine, owner, subscription_id)
+        rule = replace(current.rule, **_rule_fields(current, given))
+        changes.change_rule(site.engine, owner, subscription_id, rule, site.clock())
+    return SubscriptionResponse.model_validate(get_subscription(site.engine, subscription_id))
+
+
+def _group(field: str) -> str:
+    return field if field in {"status", "snoozed_until"} else "rule"
+
+
+def _set_status(site: Site, owner: int, subscription_id: int, status: str | None) -> None:
+    if status == "paused":
+        changes.pause(site.engine, owner, subscription_id)
+    elif status == "active":
+        changes.resume(site.engine, owner, subscription_id, site.clock(), only_paused=True)
+    else:
+        raise InvalidRequest("status", "status is null; it must be active or paused.")
+
+
+def _rule_fields(current: Subscription, given: dict[str, Any]) -> dict[str, Any]:
+    """The fields as ``Rule`` names them. Raises InvalidRequest for a field this kind of rule does not have."""
+    number, other = ("level", "threshold_percent") if current.kind == "crosses" else ("threshold_percent", "level")
+    for name, value in given.items():
+        if name == other:
+            raise InvalidRequest(name, f"A rule of kind {current.kind} has no {name}; use {number}.")
+        if value is None and name != "expires_at":
+            raise InvalidRequest(name, f"{name} is null. Leave it out to keep its value.")
+    return {"threshold" if name == number else name: value for name, value in given.items()}

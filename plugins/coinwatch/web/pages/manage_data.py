@@ -1,0 +1,31 @@
+"""Downloading and erasing a subscriber's data."""
+
+import json
+
+from fastapi import APIRouter, Request, Response
+
+from coinwatch.notifications.data_export import export
+from coinwatch.notifications.erasure import erase
+from coinwatch.notifications.subscribers import get_subscriber
+from coinwatch.web.dependencies import SiteDep, SubscriberDep
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/manage/{token}/export")
+def download_data(site: SiteDep, subscriber: SubscriberDep) -> Response:
+    text = json.dumps(export(site.engine, subscriber, site.clock()), ensure_ascii=False)
+    headers = {"Content-Disposition": 'attachment; filename="coinwatch.json"'}
+    return Response(text + "\n", media_type="application/json", headers=headers)
+
+
+@router.get("/manage/{token}/erase")
+def show_erase(site: SiteDep, request: Request, token: str, subscriber: SubscriberDep) -> Response:
+    values = {"token": token, "subscriber": get_subscriber(site.engine, subscriber)}
+    return site.render(request, "manage_erase.html", values)
+
+
+@router.post("/manage/{token}/erase")
+def erase_data(site: SiteDep, request: Request, subscriber: SubscriberDep) -> Response:
+    erase(site.engine, subscriber)
+    return site.render(request, "manage_erased.html")

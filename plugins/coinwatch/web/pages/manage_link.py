@@ -1,0 +1,49 @@
+"""Emailing a subscriber the link to their manage page."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from starlette.background import BackgroundTask
+
+from coinwatch.alerts.subscriptions import check_address
+from coinwatch.alerts.users import find_user_id
+from coinwatch.errors import InvalidRequest
+from coinwatch.notifications.requested_emails import request_manage_link
+from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep, get_site
+from coinwatch.web.error_handlers import TooManyRequests, status_of
+from coinwatch.web.schemas.forms import Text
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/manage")
+def show_link_form(site: SiteDep, request: Request) -> Response:
+    return site.render(request, "manage_link.html", {"email": "", "errors": {}, "link_error": None})
+
+
+@router.post("/manage")
+def request_link(
+    site: SiteDep,
+    visitor: VisitorDep,
+    client: ClientDep,
+    request: Request,
+    email: Annotated[Text, Form(max_length=300)] = "",
+) -> Response:
+    """The response and its time are the same for an unknown address: the email is queued after responding."""
+    try:
+        address = check_address(email)
+        if visitor is None or not visitor.operator:
+            site.link_limit.check(client)
+    except (InvalidRequest, TooManyRequests) as error:
+        values = {"email": email, "errors": {"email": str(error)}, "link_error": None}
+        return site.render(request, "manage_link.html", values, status=status_of(error))
+    find_user_id(site.engine, address)  # so that an unavailable database is reported right away
+    response = site.render(request, "manage_link_sent.html", {"email": address})
+    response.background = BackgroundTask(request_manage_link, site.engine, address, site.clock())
+    return response
+
+
+async def handle_invalid_link(request: Request, error: Exception) -> Response:
+    """The form that emails a new link, with what is wrong with this one."""
+    values = {"email": "", "errors": {}, "link_error": str(error)}
+    return get_site(request).render(request, "manage_link.html", values, status=422)

@@ -1,0 +1,23 @@
+"""The error response, and the status codes that several routes document."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class ErrorResponse(BaseModel):
+    """``error`` is a code for programs, ``message`` is for people, ``fields`` has a message per invalid field."""
+
+    error: str = Field(examples=["invalid_request"])
+    message: str = Field(examples=["days is 91; the maximum is 90."])
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+COMMON_RESPONSES: Responses = {
+    422: {"model": ErrorResponse, "description": "Invalid request; `fields` names each invalid field"},
+    503: {"model": ErrorResponse, "description": "Database unavailable"},
+}
+NOT_FOUND: Responses = {404: {"model": ErrorResponse, "description": "Not found; the message lists what is available"}}
+ALREADY_EXISTS: Responses = {409: {"model": ErrorResponse, "description": "The same alert already exists"}}

@@ -1,0 +1,106 @@
+"""Requests and responses about subscriptions, and backtests of their rules."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from coinwatch.alerts.backtest import PastAlert
+from coinwatch.alerts.rules import Direction, Kind, Metric
+from coinwatch.web.schemas.errors import ErrorResponse, Responses
+from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm, Percent, Text
+
+MAX_DAYS = 90
+MAX_ALERTS = 100
+
+
+class SubscriptionResponse(BaseModel):
+    """One subscription. ``threshold`` is in percent; for kind crosses it is a price or volume."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    email: str
+    exchange: str
+    exchange_name: str
+    base: str
+    quote: str
+    kind: Kind
+    metric: Metric
+    direction: Direction
+    threshold: float
+    window_seconds: int
+    cooldown_seconds: int
+    repeat: bool
+    expires_at: datetime | None
+    snoozed_until: datetime | None
+    status: str
+    created_at: datetime
+
+
+class SubscriptionPending(BaseModel):
+    """The address has to confirm the subscription first."""
+
+    status: Literal["pending"] = "pending"
+    message: str = "Open the link in the email we sent to confirm the alert."
+
+
+CREATE_SUBSCRIPTION: Responses = {
+    201: {"description": "Created and active (operators)"},
+    202: {
+        "model": SubscriptionPending,
+        "description": "We emailed the address a link to confirm. The response is the same if the alert exists",
+    },
+    409: {"model": ErrorResponse, "description": "The same alert already exists (operators)"},
+    429: {"model": ErrorResponse, "description": "Too many requests; see the Retry-After header"},
+}
+BACKTEST: Responses = {
+    429: {"model": ErrorResponse, "description": "Too many requests; see the Retry-After header"},
+    503: {"model": ErrorResponse, "description": "Database unavailable, or the backtest timed out"},
+}
+
+
+class SubscriptionChange(BaseModel):
+    """Fields of the rule, or ``status``, or ``snoozed_until``. Fields that are left out keep their value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    threshold_percent: float | None = Field(None, description="Change that triggers the alert, in percent.")
+    level: float | None = Field(None, description="Price (or volume) that triggers the alert; for kind crosses.")
+    direction: Direction | None = Field(None, description="up, down or either.")
+    window_seconds: int | None = Field(None, description="Length of the window.")
+    cooldown_seconds: int | None = Field(None, description="Minimum pause after an alert; 0 for none.")
+    repeat: bool | None = Field(None, description="False ends the subscription after its first alert.")
+    expires_at: AwareDatetime | None = Field(None, description="When it expires; null for never.")
+    status: Literal["active", "paused"] | None = Field(None, description="Pause it, or resume a paused one.")
+    snoozed_until: AwareDatetime | None = Field(None, description="No alerts until then; null to unsnooze.")
+
+
+class BacktestQuery(BacktestForm):
+    days: int = Field(DEFAULT_DAYS, ge=1, le=MAX_DAYS, description=f"Days to test, up to {MAX_DAYS}.")
+
+
+class BacktestResponse(BaseModel):
+    """How often a rule would have fired."""
+
+    exchange: str
+    base: str
+    quote: str
+    condition: str = Field(examples=["the price moves by 5% or more within 1 hour"])
+    start: datetime
+    end: datetime
+    known_since: datetime | None = Field(description="Time of the first stored value; null if there is none.")
+    values: int = Field(description="Number of values evaluated.")
+    alerts: int = Field(description="Number of alerts.")
+    per_week: float = Field(description="Alerts per week since `known_since`; less than a day counts as a day.")
+    newest: list[PastAlert] = Field(description=f"Newest first, up to {MAX_ALERTS}.")
+
+
+class LegacySubscription(BaseModel):
+    """The body of POST /SubscribeCoin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Text = Field(min_length=1, max_length=254, description="Address to send the alerts to.")
+    coin_name: Text = Field(min_length=1, max_length=60, description="Code or name of the coin.")
+    percentage: Percent = Field(description="Change that triggers the alert, in percent.")

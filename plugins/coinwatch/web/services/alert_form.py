@@ -1,0 +1,183 @@
+"""The alert form: the values it shows, and what was submitted with it as a typed form."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import ValidationError
+from sqlalchemy import Engine
+
+from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT, Rule
+from coinwatch.alerts.subscriptions import SubscriptionRequest
+from coinwatch.database import transaction
+from coinwatch.errors import InvalidRequest, NotFound, RequestError
+from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.history.latest import latest_prices
+from coinwatch.web.schemas.forms import REQUIRED, BacktestForm, RuleForm, SubscriptionForm
+from coinwatch.web.schemas.validation_messages import messages_by_field
+from coinwatch.web.services.number_parsing import format_plain, parse_number
+from coinwatch.web.services.subscriptions import build_request
+
+# The initial values of the form, in the order of its fields. There is a cooldown, so that nobody floods themselves.
+EMPTY_RULE = {
+    "kind": "change_over_window",
+    "threshold_percent": "5",
+    "level": "",
+    "change_window_seconds": "3600",
+    "average_window_seconds": "300",
+    "direction": "either",
+    "cooldown_seconds": "3600",
+    "metric": "price",
+    "repeat": "always",
+    "expires_on": "",
+}
+EMPTY_FORM = {"coin": "", "exchange": "", "quote": "", **EMPTY_RULE, "email": ""}
+MAX_FIELD_LENGTH = 300  # no field needs as much: a value that is cut is too long all the same
+LIKELY_FACTOR = 5  # a level that can be read in two ways is assumed to be within this factor of the latest value
+WINDOW_FIELDS = {"change_over_window": "change_window_seconds", "deviation_from_average": "average_window_seconds"}
+
+Submitted = Mapping[str, str]
+Form = TypeVar("Form", bound=RuleForm)
+
+
+class InvalidForm(RequestError):
+    """Fields of the form are invalid: ``errors`` has a message per field, in the order of the form."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("; ".join(errors.values()))
+        self.errors = errors
+
+
+async def read_submitted_form(request: Request) -> dict[str, str]:
+    """The submitted values as text, for parsing and for showing the form again. Missing fields have initial values."""
+    form = await request.form(max_files=0)
+    values = {name: form.get(name, initial) for name, initial in EMPTY_FORM.items()}
+    return {
+        name: value[:MAX_FIELD_LENGTH] if isinstance(value, str) else EMPTY_FORM[name] for name, value in values.items()
+    }
+
+
+SubmittedForm = Annotated[dict[str, str], Depends(read_submitted_form)]
+
+
+def parse_subscription_form(engine: Engine, submitted: Submitted, now: datetime) -> SubscriptionRequest:
+    """Parse and validate the whole form. Only fields of the chosen kind of rule are read.
+
+    Numbers may be written as in any language. A level that can be read in two ways is taken to be the one near the
+    latest value. Raises InvalidForm, InvalidRequest and NotFound.
+    """
+    return build_request(engine, _parse(SubscriptionForm, engine, submitted, now), now)
+
+
+def parse_backtest_form(engine: Engine, submitted: Submitted, now: datetime) -> BacktestForm:
+    """Parse the form without the email address. Raises InvalidForm."""
+    return _parse(BacktestForm, engine, submitted, now)
+
+
+def parse_rule_form(engine: Engine, submitted: Submitted, now: datetime) -> Rule:
+    """Parse the fields of the rule only. Raises InvalidForm."""
+    return _parse(RuleForm, engine, submitted, now).rule()
+
+
+def rule_to_form(rule: Rule) -> dict[str, str]:
+    """The values with which the form shows a rule. Its end is shown as the last whole day it is active, in UTC."""
+    values = EMPTY_RULE | {
+        "kind": rule.kind,
+        "metric": rule.metric,
+        "direction": rule.direction,
+        "cooldown_seconds": str(rule.cooldown_seconds),
+        "repeat": "always" if rule.repeat else "once",
+        form_field("threshold", rule.kind): format_plain(rule.threshold),
+    }
+    if rule.kind in WINDOW_FIELDS:
+        values[WINDOW_FIELDS[rule.kind]] = str(rule.window_seconds)
+    if rule.expires_at:
+        last_day = rule.expires_at.astimezone(UTC) - timedelta(microseconds=1)
+        values["expires_on"] = last_day.date().isoformat()
+    return values
+
+
+def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
+    """Where the form shows an error of a library call. The empty name is the form as a whole."""
+    if isinstance(error, InvalidForm):
+        return error.errors
+    if isinstance(error, InvalidRequest):
+        return {form_field(error.field, submitted["kind"]): str(error)}
+    if isinstance(error, NotFound):
+        field = "exchange" if submitted["exchange"] else "quote" if submitted["quote"] else "coin"
+        return {field: str(error)}
+    return {"": str(error)}
+
+
+def form_field(name: str, kind: str) -> str:
+    """The form's field for a field of a rule: the form has one for each kind of threshold and of window."""
+    if name == "threshold":
+        return "level" if kind == "crosses" else "threshold_percent"
+    return {"window_seconds": WINDOW_FIELDS.get(kind, "kind"), "expires_at": "expires_on"}.get(name, name)
+
+
+def _parse(model: type[Form], engine: Engine, submitted: Submitted, now: datetime) -> Form:
+    submitted = {name: value.strip() for name, value in submitted.items()}
+    values, errors = _typed_values(engine, submitted, now)
+    try:
+        form = model.model_validate({name: values[name] for name in model.model_fields if name in values})
+        if not errors:
+            return form
+    except ValidationError as error:
+        invalid = messages_by_field(error.errors(include_url=False))
+        errors = {form_field(name, submitted["kind"]): message for name, message in invalid.items()} | errors
+    raise InvalidForm({name: errors[name] for name in sorted(errors, key=list(EMPTY_FORM).index)})
+
+
+def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> tuple[dict[str, object], dict[str, str]]:
+    """The model's values, and errors in fields that are entered differently in the form: numbers and dates."""
+    kind = submitted["kind"]
+    values: dict[str, object] = dict(submitted) | {"level": None, "threshold_percent": None}
+    values["window_seconds"] = submitted[WINDOW_FIELDS[kind]] if kind in WINDOW_FIELDS else None
+    values["repeat"] = submitted["repeat"] == "always"
+    errors = {}
+    number = form_field("threshold", kind)
+    is_likely = _near_latest_value(engine, submitted, now) if kind == "crosses" else _is_possible_percent
+    try:
+        values[number] = parse_number(submitted[number], is_likely)
+    except ValueError as error:
+        errors[number] = str(error) if submitted[number] else REQUIRED
+    if submitted["repeat"] not in {"always", "once"}:
+        errors["repeat"] = f"repeat is {submitted['repeat']!r}; it must be always or once."
+    try:
+        if submitted["expires_on"]:
+            last_day = min(date.fromisoformat(submitted["expires_on"]), date.max - timedelta(days=1))
+            values["expires_at"] = datetime.combine(last_day, time(), UTC) + timedelta(days=1)
+    except ValueError:
+        errors["expires_on"] = f"{submitted['expires_on']!r} is not a date. Use the format 2026-01-31."
+    return values, errors
+
+
+def _is_possible_percent(number: float) -> bool:
+    return LOWEST_PERCENT <= number <= HIGHEST_PERCENT
+
+
+def _near_latest_value(engine: Engine, submitted: Submitted, now: datetime) -> Callable[[float], bool]:
+    """The two readings of a number differ by a factor of 1000, so at most one is near the latest value."""
+
+    def is_near(number: float) -> bool:
+        latest = _latest_value(engine, submitted, now)
+        return latest is not None and latest / LIKELY_FACTOR < number < latest * LIKELY_FACTOR
+
+    return is_near
+
+
+def _latest_value(engine: Engine, submitted: Submitted, now: datetime) -> float | None:
+    """The latest price (or 24 h volume) of the submitted instrument; None if there is none."""
+    try:
+        with transaction(engine) as connection:
+            found = find_instrument(
+                connection, submitted["coin"], submitted["exchange"] or None, submitted["quote"] or None
+            )
+    except NotFound:
+        return None
+    for row in latest_prices(engine, now, found.base, found.exchange, with_change=False):
+        if row.quote == found.quote:
+            return row.volume_24h if submitted["metric"] == "volume_24h" else row.price
+    return None
