@@ -1,7 +1,4 @@
-"""Fixtures shared by all suites.
-
-Each pytest-xdist worker has its own servers and browser. Each test has its own database, cloned from a migrated template.
-"""
+"""Shared parts: a real Postgres per session, a migrated template, and one clone of it per test."""
 
 import itertools
 import os
@@ -28,12 +25,12 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
 
-# Tests must not use the settings of the developer's own stack.
+# Nothing of the developer's own stack may leak into a test.
 for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
     del os.environ[name]
 os.environ["COINWATCH_ENV_FILE"] = os.devnull
 
-# A slow machine is not a failure. Tests that reuse a fixture for many examples clean up between them.
+# A slow machine is no failure, and each example makes room in the fixtures it shares with the others.
 hypothesis.settings.register_profile(
     "coinwatch",
     deadline=None,
@@ -72,13 +69,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass(frozen=True)
 class Database:
-    """A test's own database."""
+    """One test's own database with the URLs of the three roles and of the superuser."""
 
     name: str
     server: PostgresServer
 
     def url(self, role: str = "app") -> str:
-        """The URL for a role: owner, app, reader, or admin for the superuser."""
         return self.server.url(self.name, ROLES[role]) if role != "admin" else self.server.url(self.name)
 
 
@@ -90,7 +86,6 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def template(postgres: PostgresServer) -> str:
-    """The name of a database with all migrations applied."""
     name = "coinwatch_template"
     owner, app, reader = (postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader"))
     setup_database(postgres.url("postgres"), owner, app, reader)
@@ -123,7 +118,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests: Playwright's sync API allows one instance per process."""
+    """One for all tests: a second one beside it would not start."""
     with chromium() as browser:
         yield browser
 
@@ -144,7 +139,7 @@ def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(database: Database) -> Iterator[sa.Engine]:
-    """An engine for the test's database, in the application's role."""
+    """An engine of the application role on the test's own database."""
     engine = create_engine(database.url("app"))
     yield engine
     engine.dispose()
@@ -152,12 +147,12 @@ def engine(database: Database) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """Settings with two coins on four exchanges."""
+    """Two coins on four exchanges."""
     return make_settings()
 
 
 @pytest.fixture
 def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
-    """The engine, after the catalog of ``settings`` was written to the database."""
+    """The test's database with that configuration written to it."""
     sync_catalog(engine, settings)
     return engine

@@ -43,8 +43,8 @@ def test_subscription_made_in_airflow_is_active_at_once(page: Page, stack: Stack
     address = f"airflow-{uuid.uuid4().hex[:12]}@example.org"
     frame = coinwatch_frame(page)
     frame.get_by_label("Coin").select_option("BTC")
-    frame.get_by_label("By at least (%)").fill("2.5")
-    frame.get_by_label("Mail to").fill(address)
+    frame.get_by_label("Change (at least, %)").fill("2.5")
+    frame.get_by_label("Email").fill(address)
     frame.get_by_role("button", name="Create alert").click()
     expect(frame.get_by_role("heading", name="Alert created")).to_be_visible()
     expect(frame.get_by_text(address)).to_be_visible()
@@ -63,12 +63,12 @@ def test_subscription_made_in_airflow_is_active_at_once(page: Page, stack: Stack
 
 def test_mistake_is_shown_next_to_its_field_and_nothing_typed_is_lost(page: Page) -> None:
     frame = coinwatch_frame(page)
-    frame.get_by_label("By at least (%)").fill("a lot")
-    frame.get_by_label("Mail to").fill("ada@example.org")
+    frame.get_by_label("Change (at least, %)").fill("a lot")
+    frame.get_by_label("Email").fill("ada@example.org")
     frame.get_by_role("button", name="Create alert").click()
     expect(frame.locator("#threshold_percent-problem")).to_contain_text("not a number")
-    expect(frame.get_by_label("By at least (%)")).to_have_value("a lot")
-    expect(frame.get_by_label("Mail to")).to_have_value("ada@example.org")
+    expect(frame.get_by_label("Change (at least, %)")).to_have_value("a lot")
+    expect(frame.get_by_label("Email")).to_have_value("ada@example.org")
 
 
 def test_without_a_login_nothing_is_shown(browser: Browser, stack: Stack) -> None:

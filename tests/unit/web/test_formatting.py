@@ -10,7 +10,8 @@ def test_missing_values_show_a_dash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "text"), [(43215.1, 43223.74, "8.64"), (43215.12, 43215.121, "0.001"), (1.0, 1.0, "0.00")]
+    ("bid", "ask", "text"),
+    [(43215.1, 43223.74389, "8.64"), (43215.12, 43215.121, "0.001"), (1.0, 1.0, "0.00"), (0.5, 0.50005, "0.00005")],
 )
-def test_spread_has_no_floating_point_error(bid: float, ask: float, text: str) -> None:
+def test_spread_has_the_decimals_of_the_price_or_more(bid: float, ask: float, text: str) -> None:
     assert spread((bid, ask)) == text

@@ -1,4 +1,4 @@
-"""A subscriber's whole life in a real browser, by the links of real mails; the own page for every screen and hand."""
+"""A subscriber in a real browser, following the links of real emails; layout and accessibility of the manage pages."""
 
 import json
 import re
@@ -10,31 +10,20 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
-from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.alerts.users import find_user_id
 from coinwatch.mail.delivery import deliver_emails
-from coinwatch.mail.links import manage_link
-from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.notifications.subscribers import get_subscriber
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.support.smtp_server import Mailbox, smtp_server
-from tests.support.subscriptions import subscribe
-from tests.web.browsing import CONTRASTS, DESKTOP, PHONE, opened
-from tests.web.seed import INSERT, REMEMBER_LATEST, web_settings
+from tests.web.browsing import DESKTOP, PHONE, is_wider_than_screen, low_contrasts, opened
+from tests.web.seed import INSERT, UPSERT_LATEST, web_settings
+from tests.web.subscribing import ADA, add_subscription, manage_path, subscriber_with_alerts
 
 pytestmark = pytest.mark.browser
 
-ADA = "ada@example.org"
-FIRED = sa.text("""
-  INSERT INTO alerts (subscription_id, observed_at, price, reference, change_percent, late, state, created_at)
-  SELECT :id, CAST(:newest AS timestamptz) - make_interval(mins => step), 43210.5 + step, 43000, 1.5 - step, step = 2,
-         CASE step WHEN 1 THEN 'held' ELSE 'notified' END, :newest
-  FROM generate_series(1, :count) step ORDER BY step DESC
-""")
-# Marks what has the focus, and whether that can be seen; false once the focus has left the page's content.
+# Marks the focused control with its outline. Returns false when the focus has left the content.
 MARK = """() => {
   const at = document.activeElement;
   if (!at.closest("main")) return false;
@@ -52,8 +41,8 @@ def mailbox() -> Iterator[Mailbox]:
         yield mailbox
 
 
-def newest_mail(engine: sa.Engine, mailbox: Mailbox) -> str:
-    """Deliver what waits; the text of the newest mail that came of it."""
+def newest_email(engine: sa.Engine, mailbox: Mailbox) -> str:
+    """Deliver the queued emails and return the text of the newest."""
     before = len(mailbox.messages)
     deliver_emails(engine, web_settings(smtp_url=mailbox.url))
     assert len(mailbox.messages) > before
@@ -62,9 +51,9 @@ def newest_mail(engine: sa.Engine, mailbox: Mailbox) -> str:
     return str(body.get_content())
 
 
-def follow(page: Page, site: str, settings: Settings, mail: str, kind: str) -> None:
-    """Open the link of this kind in a mail, on the app under test."""
-    [link] = set(re.findall(rf"{re.escape(settings.public_url)}/{kind}/\S+", mail))
+def follow(page: Page, site: str, settings: Settings, email: str, kind: str) -> None:
+    """Open the link of this kind in an email, on the app under test."""
+    [link] = set(re.findall(rf"{re.escape(settings.public_url)}/{kind}/\S+", email))
     page.goto(link.replace(settings.public_url, site))
 
 
@@ -73,12 +62,12 @@ def quote(engine: sa.Engine, price: float) -> None:
     with engine.begin() as connection:
         values = {"exchange": "coinbase", "base": "BTC", "observed_at": now, "price": price}
         connection.execute(INSERT, values | {"volume": None, "bid": None, "ask": None})
-        connection.execute(REMEMBER_LATEST)
+        connection.execute(UPSERT_LATEST)
     store_alerts(engine, now)
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_subscribers_whole_life(
+def test_life_of_a_subscriber(
     browser: Browser,
     site: str,
     engine: sa.Engine,
@@ -89,35 +78,35 @@ def test_a_subscribers_whole_life(
 ) -> None:
     with opened(browser, f"{site}/subscribe", viewport=viewport, java_script_enabled=False) as page:
         page.get_by_label("Coin", exact=True).select_option("BTC")
-        page.get_by_label("Price at").select_option("coinbase")
-        page.get_by_label("crosses a level").check()
+        page.get_by_label("Exchange").select_option("coinbase")
+        page.get_by_label("reaches a price").check()
         page.get_by_role("textbox", name="Level").fill("50,000")
-        page.get_by_label("Then be quiet for").select_option("0")
-        page.get_by_label("Mail to").fill(ADA)
+        page.get_by_label("Cooldown").select_option("0")
+        page.get_by_label("Email").fill(ADA)
         page.get_by_role("button", name="Create alert").click()
-        expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+        expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
 
-        follow(page, site, settings, newest_mail(engine, mailbox), "confirm")
+        follow(page, site, settings, newest_email(engine, mailbox), "confirm")
         page.get_by_role("button", name="Confirm").click()
-        page.get_by_role("link", name="Your alerts").click()
+        page.get_by_role("link", name="My alerts").click()
         expect(page.get_by_role("article")).to_contain_text("crosses 50,000 USD")
-        expect(page.get_by_role("article")).to_contain_text("No alert yet")
+        expect(page.get_by_role("article")).to_contain_text("Hasn't fired yet")
 
         quote(engine, 50_001)
-        follow(page, site, settings, newest_mail(engine, mailbox), "manage")
+        follow(page, site, settings, newest_email(engine, mailbox), "manage")
         expect(page.locator("#history")).to_contain_text("50,001.00 USD")
         expect(page.locator("#history")).to_contain_text("the price crosses 50,000 USD")
         card = page.get_by_role("article")
-        expect(card).to_contain_text("1 alert, the last")
+        expect(card).to_contain_text("Fired 1 time,")
 
         card.get_by_role("link", name="Edit").click()
         expect(page.get_by_role("textbox", name="Level")).to_have_value("50000")
         page.get_by_role("textbox", name="Level").fill("60000 or so")
         page.get_by_role("button", name="Save").click()
-        expect(page.locator("#level-problem")).to_contain_text("is not a number")
+        expect(page.locator("#level-error")).to_contain_text("is not a number")
         page.get_by_role("textbox", name="Level").fill("60.000")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("status")).to_contain_text("The alert is changed")
+        expect(page.get_by_role("status")).to_contain_text("Alert changed")
         expect(card).to_contain_text("crosses 60,000 USD")
 
         card.get_by_role("button", name="Pause").click()
@@ -127,92 +116,90 @@ def test_a_subscribers_whole_life(
         expect(card).to_contain_text("Active")
         card.locator("summary", has_text="Snooze").click()
         card.get_by_role("button", name="8 hours").click()
-        expect(card).to_contain_text("Asleep until")
+        expect(card).to_contain_text("Snoozed until")
         quote(engine, 59_000)
-        expect(card).to_contain_text("1 alert, the last")
-        card.get_by_role("button", name="Wake").click()
+        expect(card).to_contain_text("Fired 1 time,")
+        card.get_by_role("button", name="Unsnooze").click()
         quote(engine, 60_500)
         page.reload()
-        expect(card).to_contain_text("2 alerts, the last")
+        expect(card).to_contain_text("Fired 2 times,")
 
-        page.get_by_label("Your time zone").fill("Asia/Tokyo")
-        page.get_by_label("Quiet from").fill("22:00")
+        page.get_by_label("Time zone").fill("Asia/Tokyo")
+        page.get_by_label("Quiet hours from").fill("22:00")
         page.get_by_label("until").fill("07:00")
-        page.get_by_label("Mails").select_option("daily")
+        page.get_by_label("Emails").select_option("daily")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("status")).to_contain_text("Your wishes are saved")
+        expect(page.get_by_role("status")).to_contain_text("Settings saved")
         expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
         [own] = get_subscriber(engine, find_user_id(engine, ADA) or 0).subscriptions
         assert own.last_alert_at is not None
         expect(page.locator("#history")).to_contain_text(f"{own.last_alert_at + timedelta(hours=9):%H:%M}")
 
         with page.expect_download() as download:
-            page.get_by_role("link", name="Download all of it").click()
-        download.value.save_as(tmp_path / "mine.json")
-        mine = json.loads((tmp_path / "mine.json").read_text())
-        assert (mine["email"], mine["digest"], len(mine["subscriptions"][0]["alerts"])) == (ADA, "daily", 2)
+            page.get_by_role("link", name="Download my data").click()
+        download.value.save_as(tmp_path / "data.json")
+        data = json.loads((tmp_path / "data.json").read_text())
+        assert (data["email"], data["digest"], len(data["subscriptions"][0]["alerts"])) == (ADA, "daily", 2)
 
         card.locator("summary", has_text="Delete").click()
-        card.get_by_role("button", name="Delete it").click()
+        card.get_by_role("button", name="Delete alert").click()
         expect(page.get_by_role("heading", name="No alerts yet")).to_be_visible()
         assert list_subscriptions(engine) == []
 
-        own_page = page.url
+        manage_url = page.url
         page.get_by_role("link", name="Erase everything").click()
         page.get_by_role("button", name="Erase everything").click()
-        expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+        expect(page.get_by_role("heading", name="Your data has been erased")).to_be_visible()
         assert find_user_id(engine, ADA) is None
-        page.goto(own_page)
-        expect(page.get_by_role("alert")).to_contain_text("has been erased")
+        page.goto(manage_url)
+        expect(page.get_by_role("alert")).to_contain_text("erased")
     with engine.connect() as connection:
         for table in ("users", "subscriptions", "alerts", "outbox", "held_users"):
             assert connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() == 0, table
 
 
-def test_a_lost_link_is_mailed_again(
+def test_new_link_can_be_requested(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    lively(engine)
-    with opened(browser, f"{site}/manage/an-old-one") as page:
-        expect(page.get_by_role("alert")).to_contain_text("This link does not work")
-        page.get_by_label("Your address").fill(ADA)
-        page.get_by_role("button", name="Mail me the link").click()
-        expect(page.get_by_role("status")).to_contain_text("is on its way")
-        follow(page, site, settings, newest_mail(engine, mailbox), "manage")
-        expect(page.get_by_role("heading", name="Your alerts")).to_be_visible()
+    subscriber_with_alerts(engine)
+    with opened(browser, f"{site}/manage/expired") as page:
+        expect(page.get_by_role("alert")).to_contain_text("This link doesn't work")
+        page.get_by_label("Email").fill(ADA)
+        page.get_by_role("button", name="Email me the link").click()
+        expect(page.get_by_role("status")).to_contain_text("within a few minutes")
+        follow(page, site, settings, newest_email(engine, mailbox), "manage")
+        expect(page.get_by_role("heading", name="My alerts")).to_be_visible()
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_of_a_person_fits_its_screen_and_can_be_read(
+def test_manage_pages_fit_the_screen_and_have_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
-    own = lively(engine)
+    own = subscriber_with_alerts(engine)
     pages = {ADA: ["", "?done=saved", "/history", "/erase", *(f"/alerts/{number}" for number in own)]}
     long = "somebody.with.a.rather.long.name@mail.of.a.subdomain.example.org"
-    subscribe(engine, email=long, coin="BTC", rule=Rule(threshold=5.0), now=datetime.now(UTC), confirmed=True)
-    refuse = sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = :why WHERE email = :long")
+    add_subscription(engine, long)
+    suppress = sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = :why WHERE email = :long")
     with engine.begin() as connection:
-        connection.execute(refuse, {"now": datetime.now(UTC), "why": f"550 5.1.1 <{long}>: no such user", "long": long})
+        connection.execute(
+            suppress, {"now": datetime.now(UTC), "why": f"550 5.1.1 <{long}>: no such user", "long": long}
+        )
     pages[long] = [""]
     with opened(browser, site, viewport=viewport, color_scheme=scheme) as page:
         for email, tails in pages.items():
-            link = manage_link(settings, find_user_id(engine, email) or 0).replace(settings.public_url, site)
+            link = site + manage_path(engine, settings, email)
             for path in [link + tail for tail in tails] + [f"{site}/manage", f"{site}/manage/x"]:
                 page.goto(path)
                 for summary in page.locator("summary").all():
                     summary.click()
-                assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
-                texts = page.evaluate(CONTRASTS)
-                assert len(texts) > 5
-                assert [text for text in texts if text[0] < 4.5] == [], path
+                assert not is_wider_than_screen(page), path
+                assert low_contrasts(page) == [], path
 
 
-def test_the_own_page_is_worked_by_the_keyboard_alone(
-    browser: Browser, site: str, engine: sa.Engine, settings: Settings
-) -> None:
-    lively(engine)
-    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
+def test_manage_page_is_keyboard_accessible(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+    subscriber_with_alerts(engine)
+    link = site + manage_path(engine, settings)
     with opened(browser, link) as page:
         page.locator("nav a").last.focus()
         page.keyboard.press("Tab")
@@ -224,52 +211,25 @@ def test_the_own_page_is_worked_by_the_keyboard_alone(
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("1 hour")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("status")).to_contain_text("sleeps")
-        expect(page.locator("article").first).to_contain_text("Asleep until")
+        expect(page.get_by_role("status")).to_contain_text("Alert snoozed")
+        expect(page.locator("article").first).to_contain_text("Snoozed until")
 
 
-def test_the_zone_of_the_readers_device_is_offered_until_it_is_used(
-    browser: Browser, site: str, engine: sa.Engine, settings: Settings
-) -> None:
-    lively(engine)
-    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
+def test_time_zone_of_the_device_is_offered(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+    subscriber_with_alerts(engine)
+    link = site + manage_path(engine, settings)
     with opened(browser, link, timezone_id="Asia/Tokyo") as page:
         page.get_by_role("button", name="Asia/Tokyo").click()
         page.get_by_role("button", name="Save").click()
         expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
-        expect(page.locator("#zone-here")).to_be_hidden()
+        expect(page.locator("#device-timezone")).to_be_hidden()
 
 
-def test_what_each_button_is_for_is_heard_too(
-    browser: Browser, site: str, engine: sa.Engine, settings: Settings
-) -> None:
-    lively(engine)
-    link = manage_link(settings, find_user_id(engine, ADA) or 0).replace(settings.public_url, site)
+def test_buttons_have_accessible_names(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+    subscriber_with_alerts(engine)
+    link = site + manage_path(engine, settings)
     with opened(browser, link) as page:
         name = "Pause the alert for Bitcoin: the price moves by 5% or more within 1 hour"
         expect(page.get_by_role("button", name=name)).to_have_count(1)
-        for field in ("Your time zone", "Quiet from", "until", "Mails"):
+        for field in ("Time zone", "Quiet hours from", "until", "Emails"):
             expect(page.get_by_label(field)).to_be_visible()
-
-
-def lively(engine: sa.Engine) -> list[int]:
-    """A person with an alert in every state, and some that fired; the alerts' numbers."""
-    now = datetime.now(UTC)
-
-    def add(coin: str, *, confirmed: bool = True, **rule: object) -> int:
-        wanted = Rule(**({"threshold": 5.0} | rule))  # type: ignore[arg-type]
-        return subscribe(engine, email=ADA, coin=coin, rule=wanted, now=now, confirmed=confirmed).id
-
-    first = add("BTC", kind="change_over_window", window_seconds=3600, cooldown_seconds=3600)
-    level = add("ETH", kind="crosses", threshold=2500.0, direction="up", repeat=False)
-    mean = add("SOL", kind="deviation_from_average", window_seconds=300, expires_at=now + timedelta(days=9))
-    waiting = add("XRP", metric="volume_24h", threshold=50.0, confirmed=False)
-    over = add("DOGE")
-    person = find_user_id(engine, ADA) or 0
-    with engine.begin() as connection:
-        connection.execute(FIRED, {"id": first, "newest": now, "count": 12})
-        connection.execute(sa.text("UPDATE subscriptions SET status = 'ended' WHERE id = :id"), {"id": over})
-    changes.pause(engine, person, level)
-    changes.snooze(engine, person, mean, now + timedelta(hours=8), now)
-    set_preferences(engine, person, Preferences("Europe/Berlin"), now)
-    return [first, level, mean, waiting, over]

@@ -1,4 +1,4 @@
-"""Nothing is public by accident: every route of both apps is held to the lists in access.py."""
+"""Every route is compared with the access lists, so that nothing is public by accident."""
 
 import re
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
-from coinwatch.web.middleware.access import PUBLIC_ALONE, PUBLIC_EVERYWHERE, Demand, demand_of
+from coinwatch.web.middleware.access import PUBLIC_EVERYWHERE, PUBLIC_STANDALONE, Requirement, requirement_of
 
 OPERATORS_ONLY = {
     ("GET", "/api/v1/subscriptions"),
     ("DELETE", "/api/v1/subscriptions/{subscription_id}"),
     ("PATCH", "/api/v1/subscriptions/{subscription_id}"),
-    ("GET", "/api/v1/people"),
-    ("DELETE", "/api/v1/people"),
+    ("GET", "/api/v1/subscribers"),
+    ("DELETE", "/api/v1/subscribers"),
     ("GET", "/api/v1/status"),
 }
 
 
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
-    """Method and path of everything the app can answer, static files included."""
+    """Method and path of everything the app can response, static files included."""
     found = []
     for route in app.routes:
         if isinstance(route, Mount):
@@ -42,10 +42,10 @@ def mounted(app: FastAPI) -> FastAPI:
 
 
 @pytest.mark.usefixtures("market")
-def test_strangers_reach_the_public_routes_and_no_other(alone: FastAPI, client: TestClient) -> None:
-    for method, path in routes_of(alone):
-        refused = call(client, method, path) == 401
-        assert refused is ((method, path) not in PUBLIC_ALONE), (method, path)
+def test_only_public_routes_are_accessible_without_login(standalone: FastAPI, client: TestClient) -> None:
+    for method, path in routes_of(standalone):
+        denied = call(client, method, path) == 401
+        assert denied is ((method, path) not in PUBLIC_STANDALONE), (method, path)
 
 
 @pytest.mark.usefixtures("market")
@@ -54,57 +54,57 @@ def test_inside_airflow_only_health_and_static_files_need_no_login(
 ) -> None:
     assert {("GET", "/health"), ("GET", "/static")} == PUBLIC_EVERYWHERE
     for method, path in routes_of(mounted(inside)):
-        refused = call(inside_as(None), method, path, "/coinwatch") == 401
-        assert refused is ((method, path) not in PUBLIC_EVERYWHERE), (method, path)
+        denied = call(inside_as(None), method, path, "/coinwatch") == 401
+        assert denied is ((method, path) not in PUBLIC_EVERYWHERE), (method, path)
 
 
 @pytest.mark.usefixtures("market")
-def test_viewers_of_airflow_look_and_operators_change(inside: FastAPI, inside_as: Callable[..., TestClient]) -> None:
+def test_airflow_viewers_read_and_operators_change(inside: FastAPI, inside_as: Callable[..., TestClient]) -> None:
     for method, path in routes_of(mounted(inside)):
-        refused = call(inside_as("viewer"), method, path, "/coinwatch") == 403
-        assert refused is ((method, path) in OPERATORS_ONLY), (method, path)
+        denied = call(inside_as("viewer"), method, path, "/coinwatch") == 403
+        assert denied is ((method, path) in OPERATORS_ONLY), (method, path)
         assert call(inside_as("admin"), method, path, "/coinwatch") not in {401, 403}, (method, path)
 
 
 @pytest.mark.usefixtures("market")
-def test_the_token_opens_the_operators_routes(operator: TestClient) -> None:
+def test_token_gives_access_to_operator_routes(operator: TestClient) -> None:
     for method, path in OPERATORS_ONLY:
         assert call(operator, method, path) not in {401, 403}, (method, path)
 
 
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Bearer operators-token-of-this-tes", "bearer x y"])
-def test_a_wrong_token_is_refused_everywhere_but_in_health(client: TestClient, header: str) -> None:
+def test_invalid_token_is_rejected_everywhere_except_health(client: TestClient, header: str) -> None:
     assert client.get("/api/v1/status", headers={"Authorization": header}).status_code == 401
     assert client.get("/api/v1/prices", headers={"Authorization": header}).status_code == 401
     assert client.get("/health", headers={"Authorization": header}).status_code == 200
 
 
-def test_another_scheme_of_a_proxy_is_not_our_business(client: TestClient) -> None:
+def test_other_authorization_schemes_are_ignored(client: TestClient) -> None:
     assert client.get("/api/v1/prices", headers={"Authorization": "Basic dXNlcjpwYXNz"}).status_code == 200
 
 
-def test_the_lists_name_only_routes_that_exist(alone: FastAPI) -> None:
-    assert set(routes_of(alone)) >= PUBLIC_ALONE
-    assert set(routes_of(alone)) - PUBLIC_ALONE == OPERATORS_ONLY
+def test_access_lists_match_the_routes(standalone: FastAPI) -> None:
+    assert set(routes_of(standalone)) >= PUBLIC_STANDALONE
+    assert set(routes_of(standalone)) - PUBLIC_STANDALONE == OPERATORS_ONLY
 
 
-def test_a_route_that_nobody_listed_demands_an_operator() -> None:
-    assert demand_of("GET", "/new/route", inside_airflow=False) is Demand.OPERATOR
-    assert demand_of("POST", "/", inside_airflow=True) is Demand.OPERATOR
+def test_unlisted_route_requires_operator() -> None:
+    assert requirement_of("GET", "/new/route", inside_airflow=False) is Requirement.OPERATOR
+    assert requirement_of("POST", "/", inside_airflow=True) is Requirement.OPERATOR
 
 
-def test_websockets_are_refused_until_somebody_guards_them(alone: FastAPI, client: TestClient) -> None:
-    alone.add_api_websocket_route("/live", lambda websocket: websocket.accept())
-    with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/live"):
+def test_websockets_are_rejected(standalone: FastAPI, client: TestClient) -> None:
+    standalone.add_api_websocket_route("/live", lambda websocket: websocket.accept())
+    with pytest.raises(WebSocketDisconnect) as denied, client.websocket_connect("/live"):
         pass
-    assert refused.value.code == 1008
+    assert denied.value.code == 1008
 
 
-def test_what_to_do_is_said_to_programs_and_to_people(client: TestClient) -> None:
-    answer = client.get("/api/v1/status")
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.json()["error"] == "login_needed"
-    assert "COINWATCH_API_TOKEN" in answer.json()["message"]
+def test_missing_login_explains_how_to_authenticate(client: TestClient) -> None:
+    response = client.get("/api/v1/status")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.json()["error"] == "unauthorized"
+    assert "COINWATCH_API_TOKEN" in response.json()["message"]
     page = client.get("/api/v1/status", headers={"Accept": "text/html"})
     assert page.status_code == 401
-    assert "Please log in" in page.text
+    assert "Log in to continue" in page.text

@@ -1,4 +1,4 @@
-"""Headers, origins, limits, and what is said when something is broken."""
+"""Security headers, cross-site requests, limits, and error responses."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from coinwatch.errors import ConfigurationError
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.dependencies import HERE
 from coinwatch.web.middleware.access import Visitor, identify_by_token
+from coinwatch.web.templating import WEB_ROOT
 from tests.support.ports import free_port
 
 HTML = {"Accept": "text/html"}
@@ -24,7 +24,7 @@ FORM = {"email": "ada@example.org", "coin": "BTC", "threshold_percent": "2.5"}
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/health", "/static/coinwatch.css", "/api/v1/status", "/confirm/x"])
-def test_every_answer_carries_the_security_headers(client: TestClient, path: str) -> None:
+def test_every_response_has_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path, headers=HTML).headers
     policy = headers["content-security-policy"]
     assert "script-src 'self';" in policy
@@ -35,14 +35,14 @@ def test_every_answer_carries_the_security_headers(client: TestClient, path: str
     assert headers["cache-control"] == ("public, max-age=86400" if "static" in path else "no-store")
 
 
-def test_airflow_may_frame_the_page_and_nobody_else(inside_as: Callable[..., TestClient]) -> None:
+def test_only_airflow_may_embed_the_pages(inside_as: Callable[..., TestClient]) -> None:
     headers = inside_as("viewer").get("/coinwatch/").headers
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
     assert headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_templates_hold_nothing_that_the_policy_forbids() -> None:
-    for template in (HERE / "templates").glob("*.html"):
+def test_templates_comply_with_the_content_security_policy() -> None:
+    for template in (WEB_ROOT / "templates").glob("*.html"):
         text = template.read_text(encoding="utf-8")
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), template
         assert not re.search(r"\s(style|on[a-z]+)=", text), template
@@ -52,7 +52,7 @@ def test_templates_hold_nothing_that_the_policy_forbids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "taken"),
+    ("headers", "accepted"),
     [
         ({"Origin": "http://airflow.test"}, True),
         ({"Origin": "http://airflow.test", "Sec-Fetch-Site": "same-origin"}, True),
@@ -66,35 +66,35 @@ def test_templates_hold_nothing_that_the_policy_forbids() -> None:
     ],
 )
 @pytest.mark.usefixtures("market")
-def test_a_change_with_cookies_has_to_come_from_our_own_pages(
-    inside: FastAPI, engine: sa.Engine, headers: dict[str, str], taken: bool
+def test_cross_site_requests_with_cookies_are_rejected(
+    inside: FastAPI, engine: sa.Engine, headers: dict[str, str], accepted: bool
 ) -> None:
     browser = TestClient(inside, base_url="http://airflow.test", cookies={"as": "admin"}, headers=headers)
-    answer = browser.post("/coinwatch/subscribe", data=FORM, headers=HTML)
-    assert answer.status_code == (201 if taken else 403)
-    assert len(list_subscriptions(engine)) == (1 if taken else 0)
-    assert browser.delete("/coinwatch/api/v1/subscriptions/1").status_code == (200 if taken else 403)
+    response = browser.post("/coinwatch/subscribe", data=FORM, headers=HTML)
+    assert response.status_code == (201 if accepted else 403)
+    assert len(list_subscriptions(engine)) == (1 if accepted else 0)
+    assert browser.delete("/coinwatch/api/v1/subscriptions/1").status_code == (200 if accepted else 403)
     assert browser.get("/coinwatch/").status_code == 200
 
 
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_large_body_is_refused_announced_or_not(client: TestClient, announced: bool) -> None:
+@pytest.mark.parametrize("has_length", [True, False])
+def test_large_body_is_rejected_with_or_without_content_length(client: TestClient, has_length: bool) -> None:
     body = b"x" * 70_000
-    content = body if announced else (body[start : start + 1000] for start in range(0, len(body), 1000))
-    answer = client.post("/subscribe", content=content)
-    assert answer.status_code == 413
-    assert answer.json()["error"] == "too_large"
+    content = body if has_length else (body[start : start + 1000] for start in range(0, len(body), 1000))
+    response = client.post("/subscribe", content=content)
+    assert response.status_code == 413
+    assert response.json()["error"] == "too_large"
 
 
-def test_what_a_person_typed_is_escaped(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
+def test_submitted_values_are_escaped(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
     sync_catalog(engine, settings)
-    answer = client.post("/subscribe", data=FORM | {"coin": "<script>alert(1)</script>", "email": '"><img src=x>'})
-    assert "<script>alert" not in answer.text
-    assert "<img" not in answer.text
+    response = client.post("/subscribe", data=FORM | {"coin": "<script>alert(1)</script>", "email": '"><img src=x>'})
+    assert "<script>alert" not in response.text
+    assert "<img" not in response.text
 
 
 def broken_app(settings: Settings, visitor: Visitor | None = None) -> FastAPI:
-    """With a database that nobody serves."""
+    """An app whose database is not reachable."""
     engine = create_engine(f"postgresql://coinwatch_app:hunter2@127.0.0.1:{free_port()}/coinwatch")
 
     async def identify(request: object) -> Visitor | None:
@@ -103,47 +103,49 @@ def broken_app(settings: Settings, visitor: Visitor | None = None) -> FastAPI:
     return create_app(lambda: engine, lambda: settings, identify=identify, inside_airflow=visitor is not None)
 
 
-def test_a_character_that_postgres_cannot_store_is_named_and_no_fault_of_ours(
-    client: TestClient, engine: sa.Engine, settings: Settings
-) -> None:
+def test_nul_character_is_rejected(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
     sync_catalog(engine, settings)
-    wish = {"email": "ada@example.org", "coin": "B\0TC", "threshold_percent": 2.5}
-    for answer in (
+    request = {"email": "ada@example.org", "coin": "B\0TC", "threshold_percent": 2.5}
+    for response in (
         client.get("/coins/%00"),
         client.get("/api/v1/candles/BTC?exchange=%00"),
-        client.post("/subscribe", data=wish),
-        client.post("/api/v1/subscriptions", json=wish),
+        client.post("/subscribe", data=request),
+        client.post("/subscribe/preview", data=request),
+        client.post("/api/v1/subscriptions", json=request),
+        client.get("/api/v1/backtest", params={"coin": "B\0TC", "threshold_percent": 5}),
+        client.post("/SubscribeCoin", json={"email": "ada@example.org", "coin_name": "B\0TC", "percentage": 2}),
+        client.post("/manage", data={"email": "ada\0@example.org"}),
     ):
-        assert answer.status_code == 422
-        assert "NUL character" in answer.text
+        assert response.status_code == 422
+        assert "NUL character" in response.text
 
 
-def test_without_postgres_strangers_get_an_apology_and_no_address(settings: Settings) -> None:
+def test_unavailable_database_is_reported_without_details(settings: Settings) -> None:
     client = TestClient(broken_app(settings))
     with capture_logs() as logs:
         page = client.get("/", headers=HTML)
-        answer = client.get("/api/v1/prices")
+        response = client.get("/api/v1/prices")
         health = client.get("/health")
-    assert (page.status_code, answer.status_code, health.status_code) == (503, 503, 503)
-    assert "Not available right now" in page.text
-    assert answer.json()["error"] == "unavailable"
+    assert (page.status_code, response.status_code, health.status_code) == (503, 503, 503)
+    assert "Temporarily unavailable" in page.text
+    assert response.json()["error"] == "unavailable"
     assert health.json()["status"] == "unavailable"
-    assert "Postgres cannot be reached" in health.json()["reason"]
-    for text in (page.text, answer.text, health.text):
+    assert "unreachable" in health.json()["reason"]
+    for text in (page.text, response.text, health.text):
         assert "127.0.0.1" not in text
         assert "hunter2" not in text
     assert any("127.0.0.1" in str(line.get("error")) for line in logs), "the log says which server"
     assert "hunter2" not in str(logs)
 
 
-def test_without_postgres_operators_read_the_named_error(settings: Settings) -> None:
+def test_unavailable_database_is_reported_to_operators_with_details(settings: Settings) -> None:
     page = TestClient(broken_app(settings, Visitor("admin", operator=True))).get("/", headers=HTML)
     assert page.status_code == 503
-    assert "Postgres at 127.0.0.1:" in page.text
+    assert "127.0.0.1:" in page.text
     assert "hunter2" not in page.text
 
 
-def test_a_missing_setting_is_named_on_the_page_inside_airflow(settings: Settings) -> None:
+def test_missing_setting_is_named_inside_airflow(settings: Settings) -> None:
     def missing() -> sa.Engine:
         raise ConfigurationError("COINWATCH_DATABASE_URL is not set.")
 
@@ -157,7 +159,7 @@ def test_a_missing_setting_is_named_on_the_page_inside_airflow(settings: Setting
     assert TestClient(app).get("/health").status_code == 503
 
 
-def test_a_database_without_our_tables_says_how_to_make_them(postgres: object, settings: Settings) -> None:
+def test_database_without_tables_says_to_migrate(postgres: object, settings: Settings) -> None:
     engine = create_engine(postgres.url("postgres"))  # type: ignore[attr-defined]
 
     async def identify(request: object) -> Visitor | None:
@@ -169,7 +171,7 @@ def test_a_database_without_our_tables_says_how_to_make_them(postgres: object, s
     engine.dispose()
 
 
-def test_a_fault_of_ours_is_an_apology_with_headers_and_a_log_line(settings: Settings) -> None:
+def test_unexpected_error_is_logged_and_has_security_headers(settings: Settings) -> None:
     def surprise() -> sa.Engine:
         raise RuntimeError("a secret detail")
 
@@ -179,10 +181,10 @@ def test_a_fault_of_ours_is_an_apology_with_headers_and_a_log_line(settings: Set
     assert page.status_code == 500
     assert "a secret detail" not in page.text
     assert "content-security-policy" in page.headers
-    assert [line["event"] for line in logs] == ["page broke", "request"]
+    assert [line["event"] for line in logs] == ["unexpected error", "request"]
 
 
-def test_tokens_in_links_reach_no_log(client: TestClient) -> None:
+def test_tokens_in_links_are_not_logged(client: TestClient) -> None:
     with capture_logs() as logs:
         client.get("/confirm/a-very-secret-token")
     assert logs[-1]["path"] == "/confirm/{token}"

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  a dash is what the page shows
-"""The pages of prices and history, as a browser without JavaScript gets them."""
+"""The pages of prices and of a coin, without JavaScript."""
 
 import re
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from fastapi.testclient import TestClient
 from coinwatch.alerts.rules import Rule
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
-from coinwatch.web.middleware.access import PUBLIC_ALONE
+from coinwatch.web.middleware.access import PUBLIC_STANDALONE
 from tests.support.subscriptions import subscribe
-from tests.web.conftest import NOW
+from tests.web.seed import NOW
 
 HTML = {"Accept": "text/html"}
 
 
 def row(page: str, instrument: str) -> str:
-    """The text of one row of the table of prices."""
+    """The text of one row of the price table."""
     found = re.search(rf'data-instrument="{re.escape(instrument)}".*?</tr>', page, re.DOTALL)
     assert found, instrument
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", found[0]))
@@ -34,72 +34,74 @@ def test_latest_prices_show_price_currency_change_spread_and_age(client: TestCli
     assert "▲ +1.82%" in row(page, "coinbase:BTC/USD")
     assert "8.64" in row(page, "coinbase:BTC/USD")
     assert "12 s ago" in row(page, "coinbase:BTC/USD")
-    assert "0.5235 USD" in row(page, "index:XRP/USD")
+    assert "0.523456 USD" in row(page, "index:XRP/USD")
     assert 'title="2026-11-20 12:00:18 UTC"' in page
 
 
 @pytest.mark.usefixtures("market")
-def test_old_prices_are_marked_and_missing_values_are_dashes(client: TestClient) -> None:
+def test_old_prices_are_stale_and_missing_values_are_dashes(client: TestClient) -> None:
     page = client.get("/").text
     assert "stale 30 min ago" in row(page, "kraken:BTC/USD")
     assert "stale" not in row(page, "coinbase:BTC/USD")
-    assert "– –" in row(page, "coinnews:DOGE/USD"), "no price of yesterday, no bid and ask"
+    assert "– –" in row(page, "coinnews:DOGE/USD"), "no price from yesterday, no bid and ask"
 
 
-def test_without_prices_the_page_says_when_they_come(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
-    assert "There are no coins to choose yet" in client.get("/").text
+def test_without_prices_the_page_says_when_they_arrive(
+    client: TestClient, engine: sa.Engine, settings: Settings
+) -> None:
+    assert "There are no coins yet" in client.get("/").text
     sync_catalog(engine, settings)
     page = client.get("/").text
     assert "No prices yet" in page
     assert "within 3 minutes" in page
-    assert "Bitcoin (BTC)" in page, "one can subscribe already"
+    assert "Bitcoin (BTC)" in page, "alerts can be created already"
 
 
 @pytest.mark.usefixtures("market")
-def test_the_table_alone_is_what_the_page_shows(client: TestClient) -> None:
+def test_reloaded_table_is_the_one_on_the_page(client: TestClient) -> None:
     assert client.get("/prices").text.strip() in client.get("/").text
 
 
 @pytest.mark.usefixtures("market")
-def test_history_has_a_drawn_chart_a_table_and_the_range_in_figures(client: TestClient) -> None:
+def test_coin_page_has_chart_table_and_range(client: TestClient) -> None:
     page = client.get("/coins/BTC?exchange=coinbase&range=24h").text
     points = re.search(r'<polyline class="line" points="([^"]+)"', page)
     assert points
     assert len(points[1].split()) == 144
-    assert "The newest 25 of 144" in page
+    assert "Newest 25 of the 144" in page
     assert "2026-11-20 12:00:18" in page
     assert '<option value="coinbase:USD" selected>' in page
     assert 'aria-current="true">24 hours' in page
 
 
 @pytest.mark.usefixtures("market")
-def test_a_coin_is_found_by_code_and_name_in_any_case(client: TestClient) -> None:
+def test_coin_is_found_by_code_or_name_in_any_case(client: TestClient) -> None:
     assert client.get("/coins?coin=bitcoin").headers["location"] == "/coins/BTC"
     assert client.get("/coins?coin=%20eth ").headers["location"] == "/coins/ETH"
     assert "Bitcoin" in client.get("/coins/bitCOIN").text
 
 
 @pytest.mark.usefixtures("market")
-def test_an_unknown_coin_or_exchange_says_so_and_what_there_is(client: TestClient) -> None:
-    answer = client.get("/coins?coin=<b>nothing</b>")
-    assert answer.status_code == 404
-    assert "No coin called “&lt;b&gt;nothing&lt;/b&gt;”" in answer.text
-    assert "Ethereum" in answer.text
+def test_unknown_coin_or_exchange_lists_what_is_available(client: TestClient) -> None:
+    response = client.get("/coins?coin=<b>nothing</b>")
+    assert response.status_code == 404
+    assert "“&lt;b&gt;nothing&lt;/b&gt;”" in response.text
+    assert "Ethereum" in response.text
     assert client.get("/coins/NOPE", headers=HTML).status_code == 404
     elsewhere = client.get("/coins/BTC?exchange=mtgox", headers=HTML)
     assert elsewhere.status_code == 404
-    assert "at index, coinbase" in elsewhere.text
+    assert "Available on: Index" in elsewhere.text
 
 
 @pytest.mark.usefixtures("market")
-def test_a_currency_is_chosen_where_an_exchange_has_several(client: TestClient) -> None:
+def test_currency_of_an_exchange_can_be_chosen(client: TestClient) -> None:
     page = client.get("/coins/BTC?exchange=kraken:EUR").text
     assert '<option value="kraken:EUR" selected>' in page
-    assert "No prices in this range" in page
+    assert "No prices in this time range" in page
 
 
 @pytest.mark.usefixtures("market")
-def test_no_page_for_everybody_shows_an_address(client: TestClient, engine: sa.Engine) -> None:
+def test_public_pages_show_no_email_address(client: TestClient, engine: sa.Engine) -> None:
     subscribe(
         engine,
         email="secret@example.org",
@@ -109,14 +111,14 @@ def test_no_page_for_everybody_shows_an_address(client: TestClient, engine: sa.E
         confirmed=True,
         exchange="kraken",
     )
-    for method, path in PUBLIC_ALONE:
+    for method, path in PUBLIC_STANDALONE:
         if method == "GET":
-            answer = client.get(path.replace("{coin}", "BTC"), headers=HTML)
-            assert "secret@example.org" not in answer.text, path
+            response = client.get(path.replace("{coin}", "BTC"), headers=HTML)
+            assert "secret@example.org" not in response.text, path
 
 
 @pytest.mark.usefixtures("market")
-def test_every_link_inside_airflow_stays_below_the_mount(inside_as: Callable[..., TestClient]) -> None:
+def test_links_inside_airflow_stay_below_the_mount_point(inside_as: Callable[..., TestClient]) -> None:
     browser = inside_as("admin")
     for path in ("/", "/coins", "/coins/BTC", "/subscribe", "/docs", "/nothing"):
         page = browser.get(f"/coinwatch{path}", headers=HTML).text
@@ -127,15 +129,15 @@ def test_every_link_inside_airflow_stays_below_the_mount(inside_as: Callable[...
     assert browser.get("/coinwatch/coins?coin=btc").headers["location"] == "/coinwatch/coins/BTC"
 
 
-def test_every_route_of_the_api_is_described(client: TestClient, alone: FastAPI) -> None:
+def test_every_api_route_is_documented(client: TestClient, standalone: FastAPI) -> None:
     page = client.get("/docs").text
-    for path in alone.openapi()["paths"]:
+    for path in standalone.openapi()["paths"]:
         assert f"<code>{path}</code>" in page
     assert page.count('<span class="badge">operators</span>') == 6
 
 
 @pytest.mark.usefixtures("market")
-def test_a_hole_is_no_line_and_is_told_in_words(client: TestClient, engine: sa.Engine) -> None:
+def test_gap_interrupts_the_line_and_is_listed(client: TestClient, engine: sa.Engine) -> None:
     insert = """
       INSERT INTO gaps (instrument_id, day, started_at, ended_at, status, reason, detected_at)
       SELECT i.id, CAST(:start AS date), :start, :end, :status, :reason, :end
@@ -158,14 +160,15 @@ def test_a_hole_is_no_line_and_is_told_in_words(client: TestClient, engine: sa.E
         )
     page = client.get("/coins/BTC?exchange=coinbase&range=24h").text
     assert page.count('<polyline class="line"') == 2
-    assert page.count('<rect class="hole"') == 1
-    told = [
+    assert page.count('<rect class="gap"') == 1
+    listed = [
         re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", item))
         for item in re.findall(r"<li>(No prices.*?)</li>", page, re.DOTALL)
     ]
-    assert told == [
-        "No prices from 2026-11-20 11:00 to 11:20 UTC: the exchange will be asked for them.",
-        "No prices from 2026-11-20 08:00 to 10:00 UTC: Coinbase has no candles there &lt;yet&gt;.",
-        "No prices from 2026-11-19 23:30 to 2026-11-20 00:20 UTC: gone.",
-    ], "newest first, over midnight as one, and what was repaired is no hole"
+    assert [item.partition(": ")[0] for item in listed] == [
+        "No prices from 2026-11-20 11:00 to 11:20 UTC",
+        "No prices from 2026-11-20 08:00 to 10:00 UTC",
+        "No prices from 2026-11-19 23:30 to 2026-11-20 00:20 UTC",
+    ], "newest first; gaps that meet at midnight are one; repaired gaps are omitted"
+    assert "Coinbase has no candles there &lt;yet&gt;." in listed[1]
     assert "No prices from" not in client.get("/coins/BTC?exchange=kraken").text

@@ -1,10 +1,10 @@
-"""What people type as a number, and what is asked back."""
+"""Numbers as people write them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.web.services.number_parsing import plain, read_number, readings
+from coinwatch.web.services.number_parsing import format_plain, parse_number, readings
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,31 @@ from coinwatch.web.services.number_parsing import plain, read_number, readings
         ("￥７０，０００．５", 70_000.5),  # noqa: RUF001
     ],
 )
-def test_what_has_one_meaning_is_read_so(text: str, number: float) -> None:
+def test_unambiguous_number_has_one_reading(text: str, number: float) -> None:
     assert readings(text) == [number]
 
 
 @pytest.mark.parametrize("text", ["", "%", "a lot", "nan", "1e5", "1,00,000", "12,34,5", "1.2.3", "70k", "5.", "1 2"])
-def test_what_is_no_number_is_said_to_be_none(text: str) -> None:
+def test_text_that_is_not_a_number_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a number"):
-        read_number(text, lambda number: True)
+        parse_number(text, lambda number: True)
 
 
 @pytest.mark.parametrize("text", ["70,000", "70.000"])
-def test_what_has_two_meanings_is_the_likely_one_or_asked_about(text: str) -> None:
+def test_ambiguous_number_is_the_likely_one_or_rejected(text: str) -> None:
     assert readings(text) == [70_000, 70]
-    assert read_number(text, lambda number: number > 1000) == 70_000
-    assert read_number(text, lambda number: number < 1000) == 70
+    assert parse_number(text, lambda number: number > 1000) == 70_000
+    assert parse_number(text, lambda number: number < 1000) == 70
     for undecided in (lambda number: True, lambda number: False):
-        with pytest.raises(ValueError, match="Please write 70000 or 70\\."):
-            read_number(text, undecided)
+        with pytest.raises(ValueError, match="70000 or 70\\."):
+            parse_number(text, undecided)
 
 
 @given(st.floats(min_value=1e-9, max_value=1e15))
-def test_what_a_form_shows_is_read_as_the_same_number(number: float) -> None:
-    assert readings(plain(number)) == [number]
+def test_plain_format_parses_to_the_same_number(number: float) -> None:
+    assert readings(format_plain(number)) == [number]
 
 
 @given(st.integers(min_value=0, max_value=10**12), st.integers(min_value=0, max_value=99))
-def test_prices_as_the_pages_write_them_are_read_right(whole: int, cents: int) -> None:
+def test_formatted_prices_parse_to_the_same_number(whole: int, cents: int) -> None:
     assert readings(f"{whole:,}.{cents:02}") == [float(f"{whole}.{cents:02}")]

@@ -1,0 +1,119 @@
+"""WCAG 2.2 AA of every page and email, checked by axe; focus, descriptions and announcements."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.mail.links import confirmation_link, unsubscribe_link
+from coinwatch.settings import Settings
+from tests.unit.mail.test_messages import ALERT, parsed
+from tests.web.browsing import PHONE, fill_in_form, is_wider_than_screen, opened, preview_summary
+from tests.web.subscribing import manage_path, path_of, subscriber_with_alerts
+
+pytestmark = pytest.mark.browser
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def violations(page: Page, rules: list[str] = RULES) -> str:
+    found = Axe().run(page, options={"runOnly": rules})
+    return found.generate_report() if found.violations_count else ""
+
+
+@pytest.fixture
+def manage_url(site: str, engine: sa.Engine, settings: Settings) -> str:
+    subscriber_with_alerts(engine)
+    return site + manage_path(engine, settings)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_no_axe_violations(
+    browser: Browser, site: str, engine: sa.Engine, settings: Settings, manage_url: str, scheme: str
+) -> None:
+    pending = next(subscription.id for subscription in list_subscriptions(engine) if subscription.status == "pending")
+    links = [confirmation_link(settings, pending), unsubscribe_link(settings, [pending])]
+    pages = [
+        "/",
+        "/coins",
+        "/coins?coin=nope",
+        "/coins/BTC?exchange=coinbase",
+        "/subscribe",
+        "/manage",
+        "/manage/invalid",
+    ]
+    pages += ["/docs", "/nothing", *(path_of(link) for link in links)]
+    manage = manage_url.removeprefix(site)
+    pages += [manage, f"{manage}?done=saved", f"{manage}/history", f"{manage}/erase", f"{manage}/alerts/{pending}"]
+    titles = set()
+    with opened(browser, site, viewport=PHONE, color_scheme=scheme) as page:
+        for path in pages:
+            page.goto(site + path)
+            for summary in page.locator("summary").all():
+                summary.click()
+            assert violations(page) == "", path
+            titles.add(page.title())
+        page.goto(f"{site}/subscribe")
+        fill_in_form(page, percent="a lot")
+        assert violations(page) == "", "form with an error"
+        page.get_by_label("Change (at least, %)").fill("0.5")
+        preview_summary(page)
+        assert violations(page) == "", "form with a preview"
+    assert len(titles) >= len(pages) - 4, "pages have different titles"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_emails_have_no_axe_violations(browser: Browser, scheme: str) -> None:
+    confirmation = {"subscription_id": 7, "pair": "BTC/USD", "exchange": "kraken", "condition": "the price falls"}
+    emails = [
+        parsed("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"late": True}]}),
+        parsed("digest", {"alerts": [ALERT], "period": "daily"}),
+        parsed("confirmation", confirmation),
+        parsed("manage", {"reason": "asked", "condition": None, "pair": None}),
+        parsed("expired", ALERT),
+    ]
+    with opened(browser, "about:blank", viewport=PHONE, color_scheme=scheme) as page:
+        for email in emails:
+            part = email.get_body(("html",))
+            assert part is not None
+            page.set_content(part.get_content())
+            assert violations(page, [rule for rule in RULES if rule != "best-practice"]) == "", email["Subject"]
+            assert not is_wider_than_screen(page), email["Subject"]
+
+
+def test_hints_describe_their_fields(browser: Browser, site: str, manage_url: str) -> None:
+    with opened(browser, f"{site}/subscribe") as page:
+        within = page.locator("#change_window_seconds")
+        expect(within).to_have_accessible_description(re.compile("Compared with the price"))
+    with opened(browser, manage_url) as page:
+        expect(page.get_by_label("Quiet hours from")).to_have_accessible_description(
+            re.compile("one email when they end")
+        )
+
+
+def test_confirmation_and_errors_get_the_focus(browser: Browser, manage_url: str) -> None:
+    with opened(browser, manage_url, viewport=PHONE) as page:
+        page.get_by_label("Time zone").fill("Tokyo")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_label("Time zone")).to_be_focused()
+        expect(page.get_by_label("Time zone")).to_have_accessible_description(re.compile("Asia/Tokyo"))
+        page.get_by_label("Time zone").fill("Asia/Tokyo")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("status")).to_be_focused()
+        expect(page.get_by_role("status")).to_be_in_viewport()
+
+
+def test_only_problems_with_prices_are_announced(browser: Browser, site: str) -> None:
+    with opened(browser, "about:blank") as page:
+        page.clock.install(time=datetime.now(UTC))
+        page.goto(site)
+        note = page.locator("#updated-at")
+        expect(note).to_contain_text("updates automatically")
+        expect(note).to_have_attribute("aria-live", "off")
+        page.route("**/prices", lambda route: route.abort())
+        page.clock.run_for(60_000)
+        expect(note).to_contain_text("the server does not response")
+        expect(note).to_have_attribute("aria-live", "polite")
