@@ -1,7 +1,7 @@
-"""Candles of the past as a DAG: wiring only, each task is one call of the library.
+"""Historical candles as a DAG. Each task is one library call.
 
-Schedule: every six hours, because Kraken keeps twelve hours of minutes: a run that fails can still be repeated before
-they are gone. A run fetches exactly its data interval, so `airflow backfill create` fills any stretch of the past.
+Runs every six hours, because Kraken keeps only twelve hours of one-minute candles: a failed run can be repeated before
+they are gone. A run fetches exactly its data interval, so `airflow backfill create` fills any time range of the past.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,39 +9,40 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag, get_current_context, task
 
-INTERVAL = timedelta(hours=6)  # of a run that was started by hand without a date
-# An exchange shows the last minutes a little late; Kraken only after the next one has begun.
+INTERVAL = timedelta(hours=6)  # for runs triggered manually, which have no data interval
+# Exchanges publish the last minutes with a delay; Kraken commits a candle only after the next one has begun.
 SETTLING = timedelta(minutes=2)
 
 DOC = """
-### Fetches the exchanges' own candles
+### Backfills the exchanges' own candles
 
-Every six hours: asks every enabled exchange that has candles for those of the last six hours, stores them, and makes
-the hours and days over them. The exchange's candles replace those made of our own quotes.
+Every six hours: fetches the last six hours of candles from every enabled exchange that offers them, stores them, and
+updates the hourly and daily candles. Exchange candles override those built from our own quotes.
 
-**A month of the past:** `airflow backfill create --dag-id backfill_candles --from-date 2022-01-01 --to-date 2022-02-01`
-(`./local_run.sh airflow backfill …` on a local stack); the page *Backfills* of this DAG shows its progress, `coinwatch
-backfill` does the same without Airflow and in fewer calls. Where an exchange no longer keeps minutes, hours are
-fetched, then days; what it has nothing of is remembered and not asked for again (`docs/backfill.md`).
+**Backfill a month:** `airflow backfill create --dag-id backfill_candles --from-date 2022-01-01 --to-date 2022-02-01`
+(`./local_run.sh airflow backfill …` on a local stack). The *Backfills* tab of this DAG shows the progress. `coinwatch
+backfill` does the same without Airflow and with fewer requests. Where an exchange no longer keeps one-minute candles,
+hourly and then daily candles are fetched; time ranges an exchange has no data for are remembered and not requested
+again (`docs/backfill.md`).
 
-**When a task is red**
+**When a task fails**
 
-- `choose_exchanges`: Postgres is away or has no tables, or the configuration is wrong. The last line of its log says
-  which; `coinwatch migrate` brings the tables.
-- `fetch_candles`: one exchange failed, its name is the map index; the others go on. What came before is stored. Clear
-  the task when the exchange answers again; Kraken's minutes are gone after twelve hours. `coinwatch exchanges disable
-  NAME` leaves the exchange out.
-- `refresh_candles`: Postgres went away. Nothing is lost, the next cycle of `collect_prices` goes on.
-- `report_failures`: names the exchanges that failed and makes the run red, so that nobody misses it.
+- `choose_exchanges`: Postgres is unreachable or not migrated, or the configuration is invalid. The last line of the
+  log says which. `coinwatch migrate` creates missing tables.
+- `fetch_candles`: one exchange failed; the map index shows which. The others are not affected, and candles fetched
+  before the failure are stored. Clear the task when the exchange answers again; Kraken's one-minute candles are gone
+  after twelve hours. `coinwatch exchanges disable NAME` skips the exchange.
+- `refresh_candles`: Postgres is unreachable. Nothing is lost; the next run of `collect_prices` continues.
+- `report_failures`: fails on purpose and names the failed exchanges, so that the run is marked as failed.
 
-Running it again, for any interval and in any order, leaves the same tables.
+Runs are idempotent: repeating them, for any interval and in any order, leaves the same tables.
 """
 
 
 @dag(
     dag_id="backfill_candles",
     dag_display_name="Backfill candles",
-    description="Fetch the exchanges' own candles of an interval and store them",
+    description="Fetch the exchanges' own candles for an interval and store them",
     doc_md=DOC,
     schedule=CronDataIntervalTimetable("0 */6 * * *", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
@@ -61,15 +62,15 @@ def backfill_candles() -> None:
         poke_interval=30,
         timeout=600,
         mode="reschedule",
-        doc_md="Waits two minutes after the interval's end, without taking a worker's place, until its last candles "
-        "can be had; then lists the enabled exchanges that have candles.",
+        doc_md="Waits until two minutes after the interval, without occupying a worker slot, so that its last candles "
+        "are available; then lists the enabled exchanges that offer candles.",
     )
     def choose_exchanges() -> Any:
         from airflow.sdk import PokeReturnValue
 
-        from coinwatch.database import get_engine
-        from coinwatch.prices.backfill.backfill import exchanges_with_candles
+        from coinwatch.prices.backfill.runner import exchanges_with_candles
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         run = get_current_context()["dag_run"]
         if datetime.now(UTC) < (run.data_interval_end or run.run_after) + SETTLING:
@@ -78,15 +79,15 @@ def backfill_candles() -> None:
 
     @task(
         map_index_template="{{ exchange_name }}",
-        doc_md="Fetches and stores one exchange's candles of the interval. A failure here never stops the others.",
+        doc_md="Fetches and stores one exchange's candles for the interval. A failure does not affect other exchanges.",
     )
     def fetch_candles(exchange: str) -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from coinwatch.database import get_engine
         from coinwatch.errors import ExchangeDenied
-        from coinwatch.prices.backfill.backfill import backfill_range
+        from coinwatch.prices.backfill.runner import backfill_range
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         context = get_current_context()
         context["exchange_name"] = exchange
@@ -100,26 +101,26 @@ def backfill_candles() -> None:
             raise AirflowFailException(str(error)) from error
         return {"exchange": exchange, **result.as_dict()}
 
-    @task(trigger_rule=TriggerRule.ALL_DONE, doc_md="Makes the hours and days over everything new.")
+    @task(trigger_rule=TriggerRule.ALL_DONE, doc_md="Updates the hourly and daily candles.")
     def refresh_candles() -> int:
-        from coinwatch.database import get_engine
         from coinwatch.prices.candles.storage import refresh_candles
+        from coinwatch_engine import get_engine
 
         return refresh_candles(get_engine()).stretches
 
     @task(
         trigger_rule=TriggerRule.ONE_FAILED,
         retries=0,
-        doc_md="Runs only when a task before it failed, and makes the run red with a sentence that names the exchange.",
+        doc_md="Runs only if an earlier task failed: marks the run as failed and names the failed exchanges.",
     )
     def report_failures(exchanges: list[str] | None, fetched: list[dict[str, Any]]) -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         failed = sorted(set(exchanges or []) - {result["exchange"] for result in fetched[:] if result})
         raise AirflowFailException(
-            f"Candles of {', '.join(failed)} are missing; the log of fetch_candles says why."
+            f"Candles are missing for {', '.join(failed)}. See the log of fetch_candles."
             if failed
-            else "A task failed; its own log says why."
+            else "A task failed; see its log."
         )
 
     exchanges = choose_exchanges()

@@ -1,7 +1,7 @@
-"""The database's upkeep as a DAG: wiring only, each task is one call of the library.
+"""Database maintenance as a DAG. Each task is one library call.
 
-Schedule: once a day at 02:17 UTC, when the day before is over, late quotes have come in and no other round hour's work
-is due. Partitions are also made by every cycle; this makes sure of them when nothing is collected.
+Runs once a day at 02:17 UTC, after late quotes of the previous day have arrived and away from the full hour, when other
+jobs start. Every collection cycle creates partitions as well; this run covers days when nothing is collected.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,40 +9,39 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import TriggerRule, dag, task
 
 DOC = """
-### Keeps the database in shape
+### Maintains the database
 
-Once a day: makes the partitions of `prices` for a week ahead, makes all candles that are behind, drops the prices that
-are older than `COINWATCH_PRICE_RETENTION_DAYS` (90 days; candles stay), joins the rows that remember which history was
-asked for, deletes mails that were done with more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, erases addresses that nobody
-confirmed for a week. `coinwatch maintain` does the same without Airflow, `coinwatch status` shows what the tables take
-on disk.
+Once a day: creates the partitions of `prices` for the next week, brings all candles up to date, drops prices older than
+`COINWATCH_PRICE_RETENTION_DAYS` (90 days; candles are kept), merges the records of fetched history, deletes emails
+finished more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, and erases addresses that were not confirmed within a week.
+`coinwatch maintain` does the same without Airflow; `coinwatch status` shows the size of the tables.
 
-**When a task is red**
+**When a task fails**
 
-- `make_partitions`: Postgres is away or has no tables; `coinwatch migrate` brings them. There are partitions for a week
-  ahead, so nothing is lost before that.
-- `refresh_candles`: Postgres went away, or the disk is full. What was made is kept, the next run or cycle goes on.
-- `drop_old_prices`: its last line names each day that was kept and why. *Others use the table*: a backup or a long
-  query was running; the next run tries again. *Alerts have not been matched that far*: look at `match_alerts` in
-  `collect_prices`. *In no candle*: nothing was dropped, look at the log of `refresh_candles`.
-- `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`: Postgres went away. Nothing is lost, the next run catches
-  up.
+- `make_partitions`: Postgres is unreachable or not migrated; `coinwatch migrate` creates missing tables. Partitions
+  exist for a week ahead, so nothing is lost before then.
+- `refresh_candles`: Postgres is unreachable, or the disk is full. Progress is kept; the next run or cycle continues.
+- `drop_old_prices`: the last line of the log names each day that was kept, and why. *In use*: a backup or a long query
+  was running; the next run tries again. *Not evaluated yet*: see `match_alerts` in `collect_prices`. *Not in candles*:
+  nothing was dropped; see the log of `refresh_candles`.
+- `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`: Postgres is unreachable. Nothing is lost; the next run
+  catches up.
 
-Running it twice, or two at once, changes nothing more.
+Tasks are idempotent and may run concurrently.
 """
 
 
 @dag(
     dag_id="maintain_database",
-    dag_display_name="Maintain the database",
-    description="Make partitions ahead, make candles that are behind, drop old prices and mails",
+    dag_display_name="Maintain database",
+    description="Create partitions, update candles, drop old prices and emails",
     doc_md=DOC,
     schedule="17 2 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
-    tags=["coinwatch", "prices", "upkeep"],
+    tags=["coinwatch", "prices", "maintenance"],
     default_args={
         "owner": "coinwatch",
         "retries": 2,
@@ -51,35 +50,35 @@ Running it twice, or two at once, changes nothing more.
     },
 )
 def maintain_database() -> None:
-    @task(doc_md="Makes the daily partitions of prices for a week ahead; the number that were missing.")
+    @task(doc_md="Creates the daily partitions of prices for the next week; returns how many were missing.")
     def make_partitions() -> int:
-        from coinwatch.database import get_engine
         from coinwatch.prices.ingest.partitions import prepare_partitions
+        from coinwatch_engine import get_engine
 
         return prepare_partitions(get_engine(), datetime.now(UTC).date())
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
         execution_timeout=timedelta(hours=6),
-        doc_md="Makes all candles that are behind, however many an import left; the number of stretches.",
+        doc_md="Updates all stale candles, however many an import left; returns the number of time ranges.",
     )
     def refresh_candles() -> int:
-        from coinwatch.database import get_engine
-        from coinwatch.prices.candles import storage as candles
+        from coinwatch.prices.candles import storage
+        from coinwatch_engine import get_engine
 
-        return candles.refresh_candles(get_engine()).stretches
+        return storage.refresh_candles(get_engine()).stretches
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
         execution_timeout=timedelta(hours=3),
-        doc_md="Drops the days of prices that are older than COINWATCH_PRICE_RETENTION_DAYS, in the candles and judged.",
+        doc_md="Drops days of prices older than COINWATCH_PRICE_RETENTION_DAYS that are in candles and evaluated.",
     )
     def drop_old_prices() -> list[str]:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from coinwatch.database import get_engine
         from coinwatch.prices import retention
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         result = retention.drop_old_prices(get_engine(), get_settings(), datetime.now(UTC))
         if result.kept:
@@ -88,34 +87,34 @@ def maintain_database() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Joins the rows that remember which history was asked for, where they touch; the rows saved.",
+        doc_md="Merges adjacent records of fetched history; returns how many rows that saved.",
     )
     def merge_fetches() -> int:
-        from coinwatch.database import get_engine
         from coinwatch.prices import retention
+        from coinwatch_engine import get_engine
 
         return retention.merge_fetches(get_engine(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Deletes mails that were done with more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.",
+        doc_md="Deletes emails finished more than COINWATCH_OUTBOX_RETENTION_DAYS ago; returns how many.",
     )
     def delete_old_emails() -> int:
-        from coinwatch.database import get_engine
         from coinwatch.notifications import outbox
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         return outbox.delete_old_emails(get_engine(), get_settings(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Erases addresses that nobody confirmed within a week; their number.",
+        doc_md="Erases addresses that were not confirmed within a week; returns how many.",
     )
     def erase_unconfirmed() -> int:
-        from coinwatch.database import get_engine
-        from coinwatch.notifications import subscribers as people
+        from coinwatch.notifications import subscribers
+        from coinwatch_engine import get_engine
 
-        return people.erase_unconfirmed(get_engine(), datetime.now(UTC))
+        return subscribers.erase_unconfirmed(get_engine(), datetime.now(UTC))
 
     (
         make_partitions()

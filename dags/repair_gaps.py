@@ -1,7 +1,7 @@
-"""Gaps as a DAG: wiring only, each task is one call of the library.
+"""Gap detection and repair as a DAG. Each task is one library call.
 
-Schedule: every hour at 7 minutes past. An exchange that keeps its minutes for half a day (Kraken) is asked long before
-that, and a gap of the last quarter of an hour is left for the next run, because the exchange's own candles may be late.
+Runs every hour at minute 7, long before an exchange that keeps minutes for half a day (Kraken) drops them. Gaps in the
+last quarter of an hour are left to the next run, because the exchange's own candles may be late.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,30 +10,31 @@ from typing import Any
 from airflow.sdk import TriggerRule, dag, get_current_context, task
 
 DOC = """
-### Finds holes in the stored prices and fills them
+### Finds and fills gaps in the stored prices
 
-Every hour: looks at yesterday and today, and again at every gap that is open, asks each exchange for its own candles of
-the stretches that are missing, and pushes the gauges `gaps.*`. What an exchange no longer has is marked with the reason
-and not asked for again; charts show it as a hole. `coinwatch gaps` lists them, `coinwatch gaps find` looks at other
-days, `coinwatch gaps retry` has given-up ones asked for once more.
+Every hour: looks for gaps yesterday and today, checks open gaps again, fills them with the exchanges' own candles, and
+pushes the gauges `gaps.*`. Gaps that an exchange can no longer fill are marked with the reason and not requested again;
+charts show them as gaps. `coinwatch gaps` lists gaps, `coinwatch gaps find` searches other days, and `coinwatch gaps
+retry` requests given-up gaps once more.
 
-**When a task is red**
+**When a task fails**
 
-- `find_gaps`: Postgres is away or has no tables, or the configuration is wrong. The last line of its log says which.
-- `repair`: an exchange did not answer, its name is the map index; or it rejected some pairs, which its last line names.
-  What it gave is stored. The gaps stay open, and the next run asks again, for a week. A pair that the exchange no
-  longer trades: take it out of the configuration.
-- `push_gauges`: Postgres went away. StatsD being away is a warning in its log.
-- `report_failures`: names the exchanges whose gaps stay open and makes the run red, so that nobody misses it.
+- `find_gaps`: Postgres is unreachable or not migrated, or the configuration is invalid. The last line of the log says
+  which.
+- `repair`: an exchange did not answer (the map index shows which), or it rejected some pairs, listed in the last line
+  of the log. Candles received so far are stored. The gaps stay open, and the next runs retry them for a week. Remove
+  pairs that the exchange no longer trades from the configuration.
+- `push_gauges`: Postgres is unreachable. An unreachable StatsD is only logged as a warning.
+- `report_failures`: fails on purpose and names the exchanges whose gaps stay open, so that the run is marked as failed.
 
-Running it twice, or by hand at any time, changes nothing more.
+Tasks are idempotent and may be run manually at any time.
 """
 
 
 @dag(
     dag_id="repair_gaps",
     dag_display_name="Repair gaps",
-    description="Find stretches without prices, fill them from the exchanges' candles, mark what is lost",
+    description="Find gaps in the prices, fill them with the exchanges' candles, mark those that cannot be filled",
     doc_md=DOC,
     schedule="7 * * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -49,28 +50,28 @@ Running it twice, or by hand at any time, changes nothing more.
     },
 )
 def repair_gaps() -> None:
-    @task(doc_md="Looks for gaps yesterday and today, and again at the open ones; the exchanges that are to be asked.")
+    @task(doc_md="Looks for gaps yesterday and today and checks open ones again; returns the exchanges to ask.")
     def find_gaps() -> list[str]:
-        from coinwatch.database import get_engine
-        from coinwatch.prices.backfill import gaps
-        from coinwatch.prices.backfill import repair as repairing
+        from coinwatch.prices.backfill.gaps import find_gaps
+        from coinwatch.prices.backfill.repair import exchanges_with_open_gaps
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         now = datetime.now(UTC)
-        gaps.find_gaps(get_engine(), get_settings(), now.date() - timedelta(days=1), now.date(), now)
-        return repairing.exchanges_with_open_gaps(get_engine(), now)
+        find_gaps(get_engine(), get_settings(), now.date() - timedelta(days=1), now.date(), now)
+        return exchanges_with_open_gaps(get_engine(), now)
 
     @task(
         map_index_template="{{ exchange_name }}",
-        doc_md="Asks one exchange for the candles of its open gaps, and marks what it no longer has.",
+        doc_md="Fetches the candles of one exchange's open gaps, and marks gaps that it can no longer fill.",
     )
     def repair(exchange: str) -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from coinwatch.database import get_engine
         from coinwatch.errors import ExchangeDenied, RateLimited
         from coinwatch.prices.backfill.repair import repair_exchange
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         get_current_context()["exchange_name"] = exchange
         try:
@@ -83,28 +84,28 @@ def repair_gaps() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Pushes how many gaps each exchange has to Graphite. StatsD being away is a warning only.",
+        doc_md="Pushes the number of gaps per exchange to Graphite. An unreachable StatsD is only a warning.",
     )
     def push_gauges() -> int:
-        from coinwatch.database import get_engine
         from coinwatch.gauges import send_gap_gauges
         from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
 
         return send_gap_gauges(get_engine(), get_settings(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ONE_FAILED,
         retries=0,
-        doc_md="Runs only when a task before it failed, and names the exchanges and makes the run red.",
+        doc_md="Runs only if an earlier task failed: marks the run as failed and names the exchanges.",
     )
     def report_failures() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from coinwatch.database import get_engine
         from coinwatch.prices.backfill.repair import exchanges_with_open_gaps
+        from coinwatch_engine import get_engine
 
-        waiting = ", ".join(exchanges_with_open_gaps(get_engine(), datetime.now(UTC)))
-        raise AirflowFailException(f"Gaps stay open at {waiting or 'no exchange'}; the red task's own log says why.")
+        exchanges = ", ".join(exchanges_with_open_gaps(get_engine(), datetime.now(UTC)))
+        raise AirflowFailException(f"Gaps are still open on {exchanges or 'no exchange'}. See the failed task's log.")
 
     found = find_gaps()
     repaired = repair.expand(exchange=found)

@@ -164,7 +164,7 @@ interrupted() {
 
 wait_for_dag() {
   local reason deadline=$((SECONDS + 90))
-  until reason=$(compose exec -T airflow-dag-processor python3 docker/healthy.py dag "$dag" 2>&1); do
+  until reason=$(compose exec -T airflow-dag-processor python3 -m local.healthcheck dag "$dag" 2>&1); do
     if [ "$SECONDS" -gt "$deadline" ] || [ "${reason#*does not import}" != "$reason" ]; then
       give_up airflow-dag-processor "Airflow runs, but $reason"
     fi
@@ -177,8 +177,8 @@ wait_for_dag() {
 show_probe() {
   local container
   container=$(docker ps -a -q --filter "label=$label=$stack" --filter "label=$service_label=setup")
-  docker logs --since "$((SECONDS + 1))s" "$container" 2>/dev/null | sed -n '/^public exchanges/,/^Everything is prepared/p' |
-    grep -v '^Everything is prepared' | cut -c1-150 | sed 's/^o/  o/' || true
+  docker logs --since "$((SECONDS + 1))s" "$container" 2>/dev/null | sed -n '/^reachable exchanges/,/^Setup is complete/p' |
+    grep -v '^Setup is complete' | cut -c1-150 | sed 's/^o/  o/' || true
 }
 
 # Aligns lines of fields that | separates.

@@ -1,11 +1,11 @@
 """Airflow: its settings as environment variables, its database and its first user."""
 
-import json
 import os
 import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from local.airflow_database import AirflowSetup
 from local.commands import run_command
 from local.configuration import LOOPBACK, Configuration, application_environment
 
@@ -30,6 +30,8 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "8",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        # Admin > Connections can test the connection coinwatch.
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__API__BASE_URL": configuration.http("airflow"),
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
@@ -41,6 +43,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD": "30",
         # A task of 0.1 s otherwise waits a second for the scheduler and another for its worker.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
@@ -78,22 +81,23 @@ def dag_processor_command(configuration: Configuration) -> list[str]:
 
 
 def prepare_airflow(configuration: Configuration) -> None:
-    """Migrate the metadata database and create the first user; a second start finds both done by two queries."""
+    """Migrate the metadata database, create the first user and the connection ``coinwatch``, unless that is done."""
     layout = configuration.layout
-    (layout.home / "airflow").mkdir(mode=0o700, exist_ok=True)
-    _remove_old_logs(layout.home / "airflow" / "logs")
-    stamp = layout.home / "airflow" / "prepared.json"
-    current = _database_state(configuration)
-    if current and stamp.is_file() and stamp.read_text() == json.dumps(current):
+    home = layout.home / "airflow"
+    home.mkdir(mode=0o700, exist_ok=True)
+    _remove_old_logs(home / "logs")
+    metadata_url = sqlalchemy_url(configuration.airflow_database)
+    setup = AirflowSetup(home / "prepared.json", metadata_url, configuration.addresses["COINWATCH_DATABASE_URL"], ADMIN)
+    if setup.is_done():
         return
     environment = {
         **airflow_environment(configuration),
+        **setup.environment(),
         "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
-        "COINWATCH_AIRFLOW_ADMIN": ADMIN,
     }
-    script = layout.project / "local" / "airflow_first_start.py"
-    run_command(layout, "airflow-prepare", [layout.python, "-P", script], environment)
-    stamp.write_text(json.dumps(_database_state(configuration)))
+    script = layout.project / "local" / "airflow_setup.py"
+    run_command(layout, "airflow-setup", [layout.python, "-P", script], environment)
+    setup.save()
 
 
 def _remove_old_logs(folder: Path) -> None:
@@ -105,27 +109,6 @@ def _remove_old_logs(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-def _database_state(configuration: Configuration) -> dict[str, str] | None:
-    """What identifies a prepared database: versions of Airflow and of the tables, the first user. None: not yet."""
-    from importlib.metadata import version
-
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(sqlalchemy_url(configuration.airflow_database))
-    try:
-        with engine.connect() as connection:
-            state = {"airflow": version("apache-airflow-core"), "fab": version("apache-airflow-providers-fab")}
-            for table in ("alembic_version", "alembic_version_fab"):
-                state[table] = str(connection.execute(sqlalchemy.text(f"SELECT version_num FROM {table}")).scalar_one())
-            user = sqlalchemy.text("SELECT username FROM ab_user WHERE username = :name")
-            state["user"] = str(connection.execute(user, {"name": ADMIN}).scalar_one())
-            return state
-    except sqlalchemy.exc.SQLAlchemyError:
-        return None
-    finally:
-        engine.dispose()
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from grafana.place import place
+from grafana.copy_dashboards import copy_dashboards
 from local.configuration import Configuration, child_environment
 from local.errors import StackError
 
@@ -72,11 +72,11 @@ def grafana_command(configuration: Configuration, grafana: Grafana) -> list[str]
 def prepare_grafana(configuration: Configuration) -> None:
     """Copy the boards, so that their links lead to this stack's ports."""
     addresses = {"airflow_url": configuration.http("airflow"), "web_url": configuration.http("web")}
-    boards_folder(configuration).parent.mkdir(mode=0o700, exist_ok=True)
-    place(boards_folder(configuration), addresses)
+    dashboards_folder(configuration).parent.mkdir(mode=0o700, exist_ok=True)
+    copy_dashboards(dashboards_folder(configuration), addresses)
 
 
-def boards_folder(configuration: Configuration) -> Path:
+def dashboards_folder(configuration: Configuration) -> Path:
     return configuration.layout.home / "grafana" / "dashboards"
 
 
@@ -95,7 +95,7 @@ def grafana_environment(configuration: Configuration) -> dict[str, str]:
         "GF_PATHS_PROVISIONING": str(layout.project / "grafana" / "provisioning"),
         "COINWATCH_GRAFANA_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
         "COINWATCH_GRAFANA_SECRET_KEY": chosen["COINWATCH_GRAFANA_SECRET_KEY"],
-        "COINWATCH_DASHBOARDS": str(boards_folder(configuration)),
+        "COINWATCH_DASHBOARDS": str(dashboards_folder(configuration)),
         "COINWATCH_GRAPHITE_URL": configuration.addresses.get("COINWATCH_GRAPHITE_URL", ""),
         "COINWATCH_DATABASE_READER_HOST": host,
         "COINWATCH_DATABASE_READER_NAME": reader.path.lstrip("/"),

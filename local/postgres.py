@@ -181,18 +181,3 @@ def _write_settings(configuration: Configuration, postgres: Postgres) -> None:
             file.write(f"\n{include}\n")
     if postgres.user:
         os.chown(path, pwd.getpwnam(postgres.user).pw_uid, -1)
-
-
-def create_airflow_database(configuration: Configuration) -> None:
-    """The role and database of Airflow's metadata in our Postgres; the role's password follows .env."""
-    import psycopg
-    from psycopg import sql
-
-    password = configuration.chosen["COINWATCH_AIRFLOW_DATABASE_PASSWORD"]
-    with psycopg.connect(configuration.superuser_url("postgres"), autocommit=True, connect_timeout=10) as connection:
-        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'airflow'").fetchone()
-        verb = sql.SQL("ALTER" if known else "CREATE")
-        connection.execute(sql.SQL("{} ROLE airflow LOGIN PASSWORD {}").format(verb, sql.Literal(password)))
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'airflow'").fetchone():
-            connection.execute("CREATE DATABASE airflow OWNER airflow")
-        connection.execute("REVOKE ALL ON DATABASE airflow FROM PUBLIC")

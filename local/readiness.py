@@ -147,7 +147,7 @@ def _get(url: str) -> tuple[str | None, bytes]:
     # No proxy: these are our own services on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=10) as response:
+        with opener.open(url, timeout=7) as response:
             return None, response.read()
     except urllib.error.HTTPError as error:
         return f"answers {error.code}", b""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import airflow, grafana, graphite, supervisor
+from local.airflow_database import create_airflow_database
 from local.commands import REFUSED_LOGIN, explain_failure, run_command
 from local.configuration import Configuration, application_environment, child_environment, make_configuration
 from local.environment_file import ensure_secrets, read_environment, write_addresses
@@ -16,7 +17,7 @@ from local.errors import DiskFull, StackError
 from local.layout import Layout, make_folders
 from local.node import build_web_assets, find_node, install_packages
 from local.ports import check_free
-from local.postgres import create_airflow_database, prepare_postgres
+from local.postgres import prepare_postgres
 from local.readiness import check_dag, run_check
 from local.services import Service, Stack, Tools, plan_stack, save_stack, wanted_ports, write_specification
 from local.stop import stop_stack
@@ -161,7 +162,10 @@ def _prepare_prices_database(run: _Run) -> None:
 
 def _prepare_airflow_database(run: _Run) -> None:
     if _has(run, "postgres") and "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in run.configuration.chosen:
-        create_airflow_database(run.configuration)
+        configuration = run.configuration
+        create_airflow_database(
+            configuration.superuser_url("postgres"), configuration.chosen["COINWATCH_AIRFLOW_DATABASE_PASSWORD"]
+        )
     airflow.prepare_airflow(run.configuration)
     _progress(run, "database", "Airflow's tables are up to date")
 

@@ -1,8 +1,7 @@
-"""coinwatch inside Airflow: its pages and API under /coinwatch, and an entry in the navigation.
+"""The Airflow plugin: mounts the web app under /coinwatch and adds it to the navigation bar.
 
-Airflow imports this module in every process it starts, so it imports nothing heavy and opens nothing: the app is
-made when its first request comes. A missing setting or an absent database then shows on coinwatch's page and
-leaves Airflow alone.
+Airflow imports this module in every process it starts, so it imports nothing heavy. The app is created on its first
+request: a missing setting or an unreachable database then shows an error on coinwatch's pages only.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ DAG_ID = "collect_prices"
 
 @cache
 def build_app() -> FastAPI:
-    """The app behind Airflow's login."""
+    """The web app, accessible after logging in to Airflow."""
     from coinwatch.database import get_engine
     from coinwatch.settings import get_settings
     from coinwatch.web.app import create_app
@@ -35,7 +34,7 @@ def build_app() -> FastAPI:
 
 
 async def identify(request: Request) -> Visitor | None:
-    """Who is logged in to Airflow; whoever may edit the DAG that collects prices is an operator of coinwatch."""
+    """The user logged in to Airflow, or None. Users who may edit the DAG ``collect_prices`` are coinwatch operators."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
     from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
@@ -56,31 +55,37 @@ async def identify(request: Request) -> Visitor | None:
     return Visitor(user.get_name(), operator=may_edit)
 
 
-class AppOnDemand:
-    """Stands in for the app until a request comes: only the api-server ever needs it."""
+class LazyApp:
+    """Creates the app on the first request; only the api-server ever gets one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await build_app()(scope, receive, send)
 
 
+PRELOADED = ("requests", "coinwatch.pipeline", "airflow.providers.postgres.hooks.postgres")
+
+
 class Preload:
-    """Imports the library when the scheduler starts, whose LocalExecutor forks a process for every task: a task then
-    finds it in memory instead of spending a quarter of a second of processor time on importing it."""
+    """Imports what tasks need when the scheduler starts.
+
+    LocalExecutor forks a process per task, which finds the modules in memory instead of spending half a second of
+    processor time on importing them.
+    """
 
     @hookimpl  # type: ignore[untyped-decorator]  # mypy does not read Airflow
     def on_starting(self, component: object) -> None:
-        # Airflow calls this with the half-made Job of a scheduler or DAG processor, which does not say yet which of
-        # the two it is, and in every task with something else.
+        # Airflow passes a Job in the scheduler and the DAG processor, without saying which of the two, and other
+        # objects in tasks.
         if type(component).__name__ == "Job":
-            for module in ("requests", "coinwatch.pipeline"):
+            for module in PRELOADED:
                 import_module(module)
 
 
 class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not read Airflow
     name = "coinwatch"
     listeners: ClassVar[list[object]] = [Preload()]
-    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": AppOnDemand(), "url_prefix": PREFIX, "name": "coinwatch"}]
-    # With url_route Airflow shows the page in its own frame.
+    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "coinwatch"}]
+    # With url_route, Airflow shows the page in an iframe.
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "coinwatch",

@@ -1,4 +1,7 @@
-"""Shared parts: a real Postgres per session, a migrated template, and one clone of it per test."""
+"""Fixtures shared by all suites.
+
+Each pytest-xdist worker has its own servers and browser. Each test has its own database, cloned from a migrated template.
+"""
 
 import itertools
 import os
@@ -25,12 +28,12 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox, smtp_server
 
-# Nothing of the developer's own stack may leak into a test.
+# Tests must not use the settings of the developer's own stack.
 for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
     del os.environ[name]
 os.environ["COINWATCH_ENV_FILE"] = os.devnull
 
-# A slow machine is no failure, and each example makes room in the fixtures it shares with the others.
+# A slow machine is not a failure. Tests that reuse a fixture for many examples clean up between them.
 hypothesis.settings.register_profile(
     "coinwatch",
     deadline=None,
@@ -69,12 +72,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass(frozen=True)
 class Database:
-    """One test's own database with the URLs of the three roles and of the superuser."""
+    """A test's own database."""
 
     name: str
     server: PostgresServer
 
     def url(self, role: str = "app") -> str:
+        """The URL for a role: owner, app, reader, or admin for the superuser."""
         return self.server.url(self.name, ROLES[role]) if role != "admin" else self.server.url(self.name)
 
 
@@ -86,6 +90,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def template(postgres: PostgresServer) -> str:
+    """The name of a database with all migrations applied."""
     name = "coinwatch_template"
     owner, app, reader = (postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader"))
     setup_database(postgres.url("postgres"), owner, app, reader)
@@ -118,7 +123,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One for all tests: a second one beside it would not start."""
+    """One Chromium for all tests: Playwright's sync API allows one instance per process."""
     with chromium() as browser:
         yield browser
 
@@ -139,7 +144,7 @@ def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(database: Database) -> Iterator[sa.Engine]:
-    """An engine of the application role on the test's own database."""
+    """An engine for the test's database, in the application's role."""
     engine = create_engine(database.url("app"))
     yield engine
     engine.dispose()
@@ -147,12 +152,12 @@ def engine(database: Database) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """Two coins on four exchanges."""
+    """Settings with two coins on four exchanges."""
     return make_settings()
 
 
 @pytest.fixture
 def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
-    """The test's database with that configuration written to it."""
+    """The engine, after the catalog of ``settings`` was written to the database."""
     sync_catalog(engine, settings)
     return engine

@@ -29,7 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
     home = make_home()
     shutil.copytree(PROJECT / "benchmarks" / "cycle" / "dags", home / "dags")
-    shutil.copy(PROJECT / "dags" / "collect_prices.py", home / "dags")
+    for name in ("collect_prices.py", "coinwatch_engine.py", ".airflowignore"):
+        shutil.copy(PROJECT / "dags" / name, home / "dags")
     with ExchangeServer() as exchange_server, smtp_sink() as sink:
         write_configuration(home / "coinwatch.toml", exchange_server)
         settings = {

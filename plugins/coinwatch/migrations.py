@@ -5,10 +5,6 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command, op
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Engine
 
@@ -25,6 +21,12 @@ def migrate(engine: Engine) -> list[str]:
 
     Safe when several run at once. Ends with the grants, so that a new role gets its rights by running it again.
     """
+    # Imported here: Alembic would make every start of the command line slower by a sixth.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     with transaction(engine) as connection:
         hold(connection, Lock.MIGRATING)
         before = MigrationContext.configure(connection).get_current_revision()
@@ -41,6 +43,8 @@ def migrate(engine: Engine) -> list[str]:
 
 def run_sql_file(name: str) -> None:
     """Run a migration's SQL file (many statements, no parameters) on Alembic's connection."""
+    from alembic import op
+
     driver_connection(op.get_bind()).execute((MIGRATIONS / "versions" / name).read_bytes())
 
 

@@ -1,18 +1,26 @@
-"""Airflow as the tests use it: its own home with a migrated SQLite, our dags/ and plugins/."""
+"""Airflow for the tests: a home of its own with a migrated SQLite database, our dags/ and plugins/."""
 
+import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+
+from coinwatch.settings import get_settings
+from local.airflow_setup import CONNECTION_ID, connection_fields, run_airflow
+from tests.conftest import Database
+from tests.exchange_server import ExchangeServer
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="coinwatch-airflow-"))
 
-# Airflow reads these when it is imported, so they stand before any fixture.
+# Airflow reads these when it is imported, so they are set before any fixture runs.
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -21,17 +29,106 @@ os.environ |= {
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
 }
+# Airflow's task runner and DAG processor add the DAG folder to sys.path; DagBag does not.
+sys.path.append(str(ROOT / "dags"))
+
+SetConnection = Callable[[dict[str, Any] | None], None]
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> Iterator[None]:
-    """Airflow's own tables, for tests that run a DAG."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-    return
+def airflow_database() -> None:
+    """Airflow's own tables."""
+    run_airflow("db", "migrate")
+
+
+@pytest.fixture
+def exchange_server() -> Iterator[ExchangeServer]:
+    with ExchangeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def set_connection(airflow_database: None) -> Iterator[SetConnection]:
+    """Replace the Airflow connection ``coinwatch`` in the metadata database, or delete it (None)."""
+    exists = False
+
+    def set_connection(fields: dict[str, Any] | None) -> None:
+        nonlocal exists
+        if exists:
+            run_airflow("connections", "delete", CONNECTION_ID)
+        if fields:
+            run_airflow("connections", "add", CONNECTION_ID, "--conn-json", json.dumps(fields))
+        exists = bool(fields)
+
+    yield set_connection
+    set_connection(None)
+
+
+class DagRunner:
+    """Runs DAGs in this process, with Airflow's own task runner. ``engines`` are those that tasks created."""
+
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
+        self.engines: list[sa.Engine] = []
+        self._folder = folder
+        self._environment = environment
+
+    def configure(self, configuration: str | None = None, **settings: str) -> None:
+        """Set the text of coinwatch.toml and COINWATCH_* settings (names in upper case, without the prefix)."""
+        if configuration is not None:
+            path = self._folder / "coinwatch.toml"
+            path.write_text(configuration)
+            settings["CONFIG"] = str(path)
+        for name, value in settings.items():
+            self._environment.setenv(f"COINWATCH_{name}", value)
+        get_settings.cache_clear()
+
+    def run(self, dag_id: str, retries: int | None = None, **when: datetime | None) -> Any:
+        """Run a DAG for the logical date now, or for ``when`` (arguments of ``DAG.test``); returns the DagRun.
+
+        ``retries`` overrides that of all tasks.
+        """
+        from airflow.dag_processing.dagbag import DagBag
+
+        dag = DagBag(str(ROOT / "dags")).dags[dag_id]
+        for task in dag.tasks if retries is not None else []:
+            task.retries = retries
+        return dag.test(**when or {"logical_date": datetime.now(UTC)})
+
+
+@pytest.fixture
+def dag_runner(
+    database: Database, set_connection: SetConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagRunner]:
+    """A runner whose tasks reach the test's database through the Airflow connection, and in no other way."""
+    import coinwatch_engine
+
+    runner = DagRunner(tmp_path, monkeypatch)
+    create_engine = coinwatch_engine.create_engine
+
+    def create_recorded_engine(url: str) -> sa.Engine:
+        runner.engines.append(create_engine(url))
+        return runner.engines[-1]
+
+    monkeypatch.setattr(coinwatch_engine, "create_engine", create_recorded_engine)
+    monkeypatch.delenv("COINWATCH_DATABASE_URL", raising=False)
+    set_connection(connection_fields(database.url("app")))
+    runner.configure(SECRET_KEY="for-this-test-run-only", STATSD_PORT="1")
+    yield runner
+    for engine in runner.engines:
+        engine.dispose()
+    coinwatch_engine._engine.cache_clear()
+    get_settings.cache_clear()
+
+
+def task_states(run: Any) -> dict[str, str]:
+    """The state of each task instance, by task id and, for mapped tasks, the rendered map index."""
+    return {
+        f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state) for task in run.get_task_instances()
+    }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Airflow and its libraries warn about themselves; that is theirs to mend, so here it is no error."""
+    """Airflow and its libraries emit warnings that we cannot fix: they are no errors here."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:

@@ -1,8 +1,7 @@
-"""The DAG run for real against the exchanges' far ends: it fetches its data interval, no more and no less."""
+"""The DAG backfill_candles, run against the exchange server: it fetches exactly its data interval."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +10,10 @@ import sqlalchemy as sa
 from coinwatch.database import transaction
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
-from tests.conftest import Database
+from tests.dags.conftest import DagRunner, task_states
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.recorded import RecordedCandle
 
-ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
 [coins]
 BTC = {{ name = "Bitcoin", coingecko_id = "bitcoin" }}
@@ -40,58 +38,19 @@ instruments = ["BTC/USD"]
 
 Run = Callable[[datetime], Any]
 
-
-@pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def run_dag(
-    airflow_database: None,
-    database: Database,
-    engine: sa.Engine,
-    exchange_server: ExchangeServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Run]:
-    """Run the DAG for the interval before a moment; gives its run."""
-    from coinwatch.database import get_engine
-    from coinwatch.settings import get_settings
-
-    configuration = tmp_path / "coinwatch.toml"
-    addresses = {code: exchange_server.base_url(code) for code in ("coinbase", "binance", "coingecko")}
-    configuration.write_text(CONFIGURATION.format(**addresses))
-    for name, value in {
-        "CONFIG": str(configuration),
-        "DATABASE_URL": database.url("app"),
-        "SECRET_KEY": "for-this-test-run-only",
-        "STATSD_PORT": "1",
-    }.items():
-        monkeypatch.setenv(f"COINWATCH_{name}", value)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+def run_dag(dag_runner: DagRunner, engine: sa.Engine, exchange_server: ExchangeServer) -> Run:
+    """Runs the DAG for the interval that ends at a logical date."""
+    addresses = {exchange: exchange_server.base_url(exchange) for exchange in ("coinbase", "binance", "coingecko")}
+    dag_runner.configure(CONFIGURATION.format(**addresses))
     sync_catalog(engine, load_settings())
-
-    def run(moment: datetime) -> Any:
-        from airflow.dag_processing.dagbag import DagBag
-
-        return DagBag(str(ROOT / "dags")).dags["backfill_candles"].test(logical_date=moment)
-
-    yield run
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+    return lambda moment: dag_runner.run("backfill_candles", logical_date=moment)
 
 
-def states(run: Any) -> dict[str, str]:
-    return {
-        f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state) for task in run.get_task_instances()
-    }
-
-
-def stored(engine: sa.Engine) -> list[tuple[str, str, int, datetime, datetime]]:
+def stored_candles(engine: sa.Engine) -> list[tuple[str, str, int, datetime, datetime]]:
     query = (
         "SELECT exchange, resolution::text, count(*), min(opened_at), max(opened_at) FROM candle_history"
         " WHERE source = 'exchange' GROUP BY 1, 2 ORDER BY 1, 2"
@@ -100,8 +59,7 @@ def stored(engine: sa.Engine) -> list[tuple[str, str, int, datetime, datetime]]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-@pytest.mark.timeout(240)
-def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing(
+def test_run_fetches_exactly_its_interval_and_is_idempotent(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -112,7 +70,7 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
     recorded = (RecordedCandle(int(opened.timestamp()), 1.0, 1.0, 1.0, 1.0, 1.0) for opened in minutes)
     exchange_server.market.record("coinbase", "BTC", "USD", recorded)
     first = run_dag(newest)
-    assert states(first) == {
+    assert task_states(first) == {
         "choose_exchanges": "success",
         "fetch_candles binance": "success",
         "fetch_candles coinbase": "success",
@@ -121,28 +79,25 @@ def test_a_run_fetches_exactly_its_interval_and_running_it_again_changes_nothing
     }
     start, last = newest - timedelta(hours=6), newest - timedelta(minutes=1)
     expected = [("binance", "1m", 360, start, last), ("coinbase", "1m", 360, start, last)]
-    assert stored(engine) == expected
+    assert stored_candles(engine) == expected
     with transaction(engine) as connection:
         before = connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all()
     assert len(before) == 2 * (360 + 6 + len({start.date(), last.date()}))
-    asked = len(exchange_server.requests())
+    requests = len(exchange_server.requests())
     run_dag(newest)
-    assert len(exchange_server.requests()) == 2 * asked, (
-        "the exchanges are asked again, in case they corrected something"
-    )
+    assert len(exchange_server.requests()) == 2 * requests, "corrected candles must be picked up"
     with transaction(engine) as connection:
         assert connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all() == before
     run_dag(newest - timedelta(hours=6))
-    assert stored(engine)[0] == ("binance", "1m", 720, start - timedelta(hours=6), last)
+    assert stored_candles(engine)[0] == ("binance", "1m", 720, start - timedelta(hours=6), last)
 
 
-@pytest.mark.timeout(240)
-def test_an_exchange_that_fails_is_red_and_named_and_stops_nothing_else(
+def test_failing_exchange_is_named_and_does_not_affect_others(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     exchange_server.fail("coinbase", "status", status=451)
     run = run_dag(datetime(2026, 3, 2, 6, tzinfo=UTC))
-    found = states(run)
+    found = task_states(run)
     assert found == {
         "choose_exchanges": "success",
         "fetch_candles binance": "success",
@@ -150,6 +105,6 @@ def test_an_exchange_that_fails_is_red_and_named_and_stops_nothing_else(
         "refresh_candles": "success",
         "report_failures": "failed",
     }
-    assert [row[0] for row in stored(engine)] == ["binance"]
-    said = capfd.readouterr()
-    assert "Candles of coinbase are missing" in said.out + said.err
+    assert [row[0] for row in stored_candles(engine)] == ["binance"]
+    output = capfd.readouterr()
+    assert "Candles are missing for coinbase" in output.out + output.err

@@ -1,4 +1,4 @@
-"""The DAG run for real: exchanges' far ends, Postgres and SMTP, through Airflow's own task runner."""
+"""The DAG collect_prices, run with the exchange server, Postgres and an SMTP server."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,12 +12,11 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.history.latest import latest_prices
 from coinwatch.settings import load_settings
-from tests.conftest import Database
+from tests.dags.conftest import DagRunner, task_states
 from tests.exchange_server import ExchangeServer
 from tests.support.smtp_server import Mailbox, smtp_server
 from tests.support.subscriptions import subscribe
 
-ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
 [coins]
 BTC = {{ name = "Bitcoin", coingecko_id = "bitcoin" }}
@@ -37,11 +36,7 @@ instruments = ["BTC/USDT"]
 
 Run = Callable[[], Any]
 
-
-@pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -51,54 +46,16 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def run_dag(
-    airflow_database: None,
-    database: Database,
-    exchange_server: ExchangeServer,
-    mailbox: Mailbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Run]:
-    """Run the DAG once; gives its run."""
-    from coinwatch.database import get_engine
-    from coinwatch.settings import get_settings
-
-    configuration = tmp_path / "coinwatch.toml"
-    configuration.write_text(
-        CONFIGURATION.format(kraken=exchange_server.base_url("kraken"), binance=exchange_server.base_url("binance"))
+def run_dag(dag_runner: DagRunner, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Run:
+    dag_runner.configure(
+        CONFIGURATION.format(kraken=exchange_server.base_url("kraken"), binance=exchange_server.base_url("binance")),
+        SMTP_URL=mailbox.url,
+        ALERTS_FILE=str(tmp_path / "alerts.txt"),
     )
-    for name, value in {
-        "CONFIG": str(configuration),
-        "DATABASE_URL": database.url("app"),
-        "SECRET_KEY": "for-this-test-run-only",
-        "SMTP_URL": mailbox.url,
-        "ALERTS_FILE": str(tmp_path / "alerts.txt"),
-        "STATSD_PORT": "1",
-    }.items():
-        monkeypatch.setenv(f"COINWATCH_{name}", value)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-
-    def run() -> Any:
-        from airflow.dag_processing.dagbag import DagBag
-
-        dag = DagBag(str(ROOT / "dags")).dags["collect_prices"]
-        return dag.test(logical_date=datetime.now(UTC))
-
-    yield run
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+    return lambda: dag_runner.run("collect_prices")
 
 
-def states(run: Any) -> dict[str, str]:
-    return {
-        f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state) for task in run.get_task_instances()
-    }
-
-
-@pytest.mark.timeout(240)
-def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
+def test_two_cycles_store_prices_and_an_index_and_send_an_alert(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     sync_catalog(engine, load_settings())
@@ -114,7 +71,7 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
     )
     first = run_dag()
     assert str(first.state) == "success"
-    assert states(first) == {
+    assert task_states(first) == {
         "choose_exchanges": "success",
         "fetch_and_load binance": "success",
         "fetch_and_load kraken": "success",
@@ -135,13 +92,12 @@ def test_two_cycles_bring_prices_an_index_an_alert_and_a_mail(
     assert "BTC/USD kraken 106.0 +6.00%" in (tmp_path / "alerts.txt").read_text()
 
 
-@pytest.mark.timeout(240)
-def test_a_failing_exchange_is_red_and_named_and_stops_nothing_else(
+def test_failing_exchange_is_reported_and_does_not_affect_others(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "status", status=451)
     run = run_dag()
-    found = states(run)
+    found = task_states(run)
     assert found.pop("fetch_and_load kraken") == "failed"
     assert found.pop("report_failures") == "failed"
     assert set(found.values()) == {"success"}

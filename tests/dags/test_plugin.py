@@ -1,4 +1,4 @@
-"""The plugin as Airflow loads it: one module, cheap, behind a login, and harmless without a database."""
+"""The plugin as Airflow loads it: one module, cheap to import, behind a login, harmless without a database."""
 
 import re
 import subprocess
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-STRANGER = """
+FRESH_AIRFLOW = """
 import os, sys
 os.environ.update(AIRFLOW__CORE__PLUGINS_FOLDER=sys.argv[1], AIRFLOW_HOME=sys.argv[2], COINWATCH_ENV_FILE=os.devnull)
 """
 LOAD = (
-    STRANGER
+    FRESH_AIRFLOW
     + """
 before = dict(sys.modules)
 from airflow import plugins_manager
@@ -33,7 +33,7 @@ print("heavy", sorted(
 """
 )
 CALL = (
-    STRANGER
+    FRESH_AIRFLOW
     + """
 from airflow import plugins_manager
 from starlette.applications import Starlette
@@ -57,7 +57,7 @@ print("health", browser.get("/coinwatch/health").json()["reason"])
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a fresh process with Airflow's plugin loader says."""
+    """The output of a fresh process with Airflow's plugin loader."""
     return dict(line.split(" ", 1) for line in run(LOAD, tmp_path_factory.mktemp("airflow")) if " " in line)
 
 
@@ -73,23 +73,23 @@ def run(script: str, home: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_plugin_loads_without_errors(loaded: dict[str, str]) -> None:
+def test_plugin_loads_without_errors(loaded: dict[str, str]) -> None:
     assert loaded["errors"] == "{}"
     assert loaded["ours"] == "['coinwatch']"
 
 
-def test_no_module_of_the_library_is_imported_by_its_bare_name(loaded: dict[str, str]) -> None:
+def test_no_library_module_is_imported_by_its_bare_name(loaded: dict[str, str]) -> None:
     assert loaded["stems"] in {"['coinwatch_plugin']", "['coinwatch', 'coinwatch_plugin']"}
     assert loaded["replaced"] == "[]", "the loader overwrote a module"
 
 
-def test_the_library_is_on_the_ignore_list() -> None:
+def test_library_is_on_the_ignore_list() -> None:
     lines = (PLUGINS / ".airflowignore").read_text().splitlines()
     assert "coinwatch/" in lines
 
 
-def test_without_the_ignore_list_the_loader_would_import_the_library(tmp_path: Path) -> None:
-    """The reason for the list, so that nobody tidies it away; a failure means Airflow has changed its ways."""
+def test_ignore_list_keeps_the_loader_from_importing_the_library(tmp_path: Path) -> None:
+    """Documents why the list exists; a failure means that Airflow's loader has changed."""
     copy = tmp_path / "plugins"
     package = copy / "coinwatch"
     package.mkdir(parents=True)
@@ -103,11 +103,11 @@ def test_without_the_ignore_list_the_loader_would_import_the_library(tmp_path: P
     assert "stems []" in seen
 
 
-def test_loading_it_imports_nothing_heavy(loaded: dict[str, str]) -> None:
-    assert loaded["heavy"] == "[]", "every Airflow process pays for this at its start"
+def test_loading_the_plugin_imports_nothing_heavy(loaded: dict[str, str]) -> None:
+    assert loaded["heavy"] == "[]", "every Airflow process would import these at its start"
 
 
-def test_strangers_get_nothing_from_the_mounted_app_and_a_missing_database_breaks_only_its_pages(
+def test_mounted_app_denies_anonymous_requests_and_survives_without_a_database(
     tmp_path: Path,
 ) -> None:
     lines = run(CALL, tmp_path)

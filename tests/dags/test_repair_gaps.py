@@ -1,8 +1,7 @@
-"""repair_gaps run for real: exchanges' far ends and Postgres, through Airflow's own task runner."""
+"""The DAG repair_gaps, run with the exchange server and Postgres."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
-from tests.conftest import Database
+from tests.dags.conftest import DagRunner, task_states
 from tests.exchange_server import ExchangeServer
 
-ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
 [coins]
 BTC = {{ name = "Bitcoin" }}
@@ -34,56 +32,16 @@ MINUTE = timedelta(minutes=1)
 
 Run = Callable[[], Any]
 
-
-@pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def run_dag(
-    airflow_database: None,
-    database: Database,
-    exchange_server: ExchangeServer,
-    engine: sa.Engine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Run]:
-    """Run the DAG once; gives its run."""
-    from coinwatch.database import get_engine
-    from coinwatch.settings import get_settings
-
-    configuration = tmp_path / "coinwatch.toml"
-    configuration.write_text(
+def run_dag(dag_runner: DagRunner, exchange_server: ExchangeServer, engine: sa.Engine) -> Run:
+    dag_runner.configure(
         CONFIGURATION.format(kraken=exchange_server.base_url("kraken"), binance=exchange_server.base_url("binance"))
     )
-    for name, value in {
-        "CONFIG": str(configuration),
-        "DATABASE_URL": database.url("app"),
-        "SECRET_KEY": "for-this-test-run-only",
-        "STATSD_PORT": "1",
-    }.items():
-        monkeypatch.setenv(f"COINWATCH_{name}", value)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
     sync_catalog(engine, load_settings())
-
-    def run() -> Any:
-        from airflow.dag_processing.dagbag import DagBag
-
-        return DagBag(str(ROOT / "dags")).dags["repair_gaps"].test(logical_date=datetime.now(UTC))
-
-    yield run
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-
-
-def states(run: Any) -> dict[str, str]:
-    return {
-        f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state) for task in run.get_task_instances()
-    }
+    return lambda: dag_runner.run("repair_gaps")
 
 
 def store_two_hours(engine: sa.Engine, exchange: str) -> None:
@@ -105,8 +63,7 @@ def statuses(engine: sa.Engine) -> dict[str, str]:
         }
 
 
-@pytest.mark.timeout(240)
-def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again(
+def test_gap_is_filled_and_an_unreachable_exchange_is_retried(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for exchange in ("kraken", "binance"):
@@ -114,7 +71,7 @@ def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again
     exchange_server.fail("kraken", "status", status=451)
     first = run_dag()
     assert str(first.state) == "failed"
-    assert states(first) == {
+    assert task_states(first) == {
         "find_gaps": "success",
         "repair binance": "success",
         "repair kraken": "failed",
@@ -122,11 +79,11 @@ def test_an_outage_is_filled_and_an_exchange_that_is_away_is_red_and_tried_again
         "report_failures": "failed",
     }
     assert statuses(engine) == {"binance": "repaired", "kraken": "open"}
-    said = capfd.readouterr().out
-    assert "AirflowFailException: kraken: not available in this country" in said
-    assert "Gaps stay open at kraken" in said
+    output = capfd.readouterr().out
+    assert "AirflowFailException: kraken: not available in this country" in output
+    assert "Gaps are still open on kraken" in output
     exchange_server.faults.clear()
     second = run_dag()
     assert str(second.state) == "success"
     assert statuses(engine) == {"binance": "repaired", "kraken": "repaired"}
-    assert states(run_dag())["repair"] == "skipped", "nothing is left to do"
+    assert task_states(run_dag())["repair"] == "skipped", "no gap must be left"

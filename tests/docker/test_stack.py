@@ -65,7 +65,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) 
 
 
 def test_the_first_start_shows_addresses_and_the_new_password(stack: DockerStack) -> None:
-    for port in ("AIRFLOW", "WEB", "MAIL", "GRAPHITE"):
+    for port in ("AIRFLOW", "WEB", "MAIL_CATCHER", "GRAPHITE"):
         assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.said
     assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.said
     assert "on  coinnews" in stack.said
@@ -90,7 +90,7 @@ def test_prices_come_by_the_schedule_and_stand_in_graphite(stack: DockerStack) -
 def test_a_subscription_from_the_command_line_becomes_a_mail(stack: DockerStack) -> None:
     made = stack.run("coinwatch", "subscribe", "reader@example.org", "BTC", "0.01", "--json")
     assert made.returncode == 0, made.stderr
-    mails = eventually(lambda: stack.get("MAIL", "/api/v1/messages")["messages"])
+    mails = eventually(lambda: stack.get("MAIL_CATCHER", "/api/v1/messages")["messages"])
     assert mails[0]["To"][0]["Address"] == "reader@example.org"
     assert "BTC" in mails[0]["Subject"]
     lines = (stack.folder / "data" / "coinwatch" / "alerts.txt").read_text()

@@ -1,4 +1,4 @@
-"""Parts that several rooms' integration tests share."""
+"""Fixtures shared by the integration tests."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.support.graphite import GraphiteServer, graphite_server
 
 @pytest.fixture(scope="session")
 def graphite() -> Iterator[GraphiteServer]:
-    """Real StatsD, carbon and graphite-web with an empty store."""
+    """StatsD, carbon and graphite-web with an empty store."""
     with graphite_server() as server:
         yield server

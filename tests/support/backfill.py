@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.prices.backfill.backfill import BackfillResult
+from coinwatch.prices.backfill.runner import BackfillResult
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.recorded import RecordedCandle
 

@@ -1,4 +1,4 @@
-"""The plans by which Postgres really executed what the library asked, told by auto_explain as notices."""
+"""The plans that Postgres executed for the library's queries, as reported by auto_explain."""
 
 import json
 from collections import Counter
@@ -24,12 +24,16 @@ SETTINGS = {
 
 @dataclass
 class Plans:
-    """Names of tables (of partitions, where there are some) in the plans of one call, and how many rows they gave."""
+    """The tables (or partitions) in the plans of one call, by how they were read.
+
+    ``executed`` leaves out the parts of a plan that were never run; ``rows`` counts the rows that scans returned;
+    ``index_only_scanned`` holds the tables whose index-only scans never had to visit the heap.
+    """
 
     planned: set[str] = field(default_factory=set)
     executed: set[str] = field(default_factory=set)
-    read_from_end_to_end: set[str] = field(default_factory=set)
-    read_from_the_index_alone: set[str] = field(default_factory=set)
+    sequentially_scanned: set[str] = field(default_factory=set)
+    index_only_scanned: set[str] = field(default_factory=set)
     rows: Counter[str] = field(default_factory=Counter)
 
     def add(self, node: dict[str, Any]) -> None:
@@ -39,16 +43,16 @@ class Plans:
                 self.executed.add(name)
                 self.rows[name] += round(node["Actual Rows"] * node["Actual Loops"])
                 if node["Node Type"] == "Seq Scan":
-                    self.read_from_end_to_end.add(name)
+                    self.sequentially_scanned.add(name)
                 if node["Node Type"] == "Index Only Scan" and not node["Heap Fetches"]:
-                    self.read_from_the_index_alone.add(name)
-        for below in node.get("Plans", []):
-            self.add(below)
+                    self.index_only_scanned.add(name)
+        for child in node.get("Plans", []):
+            self.add(child)
 
 
 @contextmanager
-def explaining_engine(admin_url: str, url: str) -> Iterator[tuple[sa.Engine, Callable[[Callable[[], object]], Plans]]]:
-    """An engine, and a function that makes a call and returns the plans it led to."""
+def explain_engine(admin_url: str, url: str) -> Iterator[tuple[sa.Engine, Callable[[Callable[[], object]], Plans]]]:
+    """An engine, and a function that runs a call and returns the plans of its queries."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("LOAD 'auto_explain'")
         name = sql.Identifier(admin.info.dbname)
@@ -56,18 +60,18 @@ def explaining_engine(admin_url: str, url: str) -> Iterator[tuple[sa.Engine, Cal
         for key, value in SETTINGS.items():
             setting = sql.Identifier("auto_explain", key)
             admin.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(name, setting, sql.Literal(value)))
-    told: list[str] = []
+    messages: list[str] = []
     engine = create_engine(url)
 
     @sa.event.listens_for(engine, "connect")
     def listen(connection: psycopg.Connection[Any], _: object) -> None:
-        connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+        connection.add_notice_handler(lambda notice: messages.append(notice.message_primary or ""))
 
     def plans_of(call: Callable[[], object]) -> Plans:
-        told.clear()
+        messages.clear()
         call()
         plans = Plans()
-        for text in told:
+        for text in messages:
             if "plan:" in text:
                 plans.add(json.loads(text.partition("plan:")[2])["Plan"])
         return plans

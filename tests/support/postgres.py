@@ -33,6 +33,8 @@ FAST = {
 
 @dataclass
 class PostgresServer:
+    """A server that can be stopped and started again; its data stays."""
+
     host: str
     port: int
     command: Sequence[str | Path]
@@ -44,7 +46,7 @@ class PostgresServer:
         _wait_until_ready(self)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT ends the sessions and writes everything (fast); SIGQUIT leaves it to the next start (immediate)."""
+        """Stop the server: SIGINT is a fast shutdown, SIGQUIT an immediate one, after which the next start recovers."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""Quotes as tests write them: a price per minute."""
+"""Quotes for tests: observed at whole minutes after START."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ def quote(price: float, minutes: float, exchange: str = "kraken", pair: str = "B
 
 
 def load(engine: sa.Engine, *quotes: Quote, now: datetime | None = None) -> LoadResult:
-    """Load quotes of any exchanges through the real loader, by pair, whatever symbol the adapter uses."""
+    """Load quotes of any exchange through the library's loader; instruments are found by pair."""
     with transaction(engine) as connection:
         exchanges = {quote.instrument.exchange for quote in quotes}
         ids = {

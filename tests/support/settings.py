@@ -1,4 +1,4 @@
-"""Settings for tests: a small configuration of their own, nothing from the machine."""
+"""Settings for tests: a small fixed configuration, independent of the machine."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ EXCHANGES = {
 
 
 class FixedSettings(Settings):
-    """Settings that read neither environment nor files."""
+    """Settings that read neither the environment nor files."""
 
     @classmethod
     def settings_customise_sources(cls, *args: Any, **sources: Any) -> Any:
@@ -28,7 +28,7 @@ class FixedSettings(Settings):
 
 
 def make_settings(**overrides: object) -> Settings:
-    """Two coins on four exchanges; ``overrides`` replace whole fields."""
+    """Settings with two coins on four exchanges; ``overrides`` replace whole fields."""
     values: dict[str, object] = {
         "coins": COINS,
         "exchanges": EXCHANGES,

@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 PORTS = (
-    "POSTGRES", "STATSD", "STATSD_ADMIN", "CARBON", "GRAPHITE", "SMTP", "MAIL", "COINNEWS", "AIRFLOW", "WEB", "GRAFANA",
+    "POSTGRES", "STATSD", "STATSD_ADMIN", "CARBON", "GRAPHITE", "SMTP", "MAIL_CATCHER", "COINNEWS", "AIRFLOW", "WEB", "GRAFANA",
 )  # fmt: skip
 COINWATCH = PROJECT / ".venv" / "bin" / "coinwatch"
 
@@ -51,7 +51,7 @@ class Stack:
 
     @property
     def mail_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['MAIL']}"
+        return f"http://127.0.0.1:{self.ports['MAIL_CATCHER']}"
 
     def run(self, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         """``./local_run.sh ARGUMENTS``."""

@@ -11,9 +11,9 @@ from coinwatch.cli.parsing import moment
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
-from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
 from coinwatch.prices.backfill.planning import delete_unavailable
 from coinwatch.prices.backfill.run import Progress
+from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
 from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import watched_pairs
 from coinwatch.settings import get_settings
@@ -56,7 +56,7 @@ def backfill(
         def report(done: Progress) -> None:
             nonlocal refreshed_at, candles
             candles += done.candles
-            text = f"{done.pair} {done.resolution} {done.started_at:%Y-%m-%d}, {candles:,} candles"
+            text = f"{done.pair} {done.resolution} {done.time_range.start:%Y-%m-%d}, {candles:,} candles"
             show(text, done.done / done.total)
             if time.monotonic() - refreshed_at >= SECONDS_BETWEEN_REFRESHES:
                 refresh_candles(engine)

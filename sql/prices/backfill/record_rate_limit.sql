@@ -1,4 +1,4 @@
--- The exchange asked for a pause, of whichever worker: it holds for all of them, and is no failed fetch of prices.
+-- The exchange rate limited a worker: the limit applies to all workers, and is not a failed fetch of prices.
 INSERT INTO exchange_status (exchange_id, blocked_until, last_error)
 VALUES (:exchange_id, :blocked_until, :error)
 ON CONFLICT (exchange_id) DO UPDATE

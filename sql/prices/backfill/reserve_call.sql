@@ -1,5 +1,5 @@
--- Reserve the next call for history at an exchange, for one worker of many: `free_at` less the spacing is when it may be
--- made. While a live fetch or a pause is on nothing is reserved, and `held_until` says until when.
+-- Reserve the next call for history, for one of any number of workers: it may be made at history_free_at minus :spacing.
+-- During a live fetch or a rate limit nothing is reserved; live_until and blocked_until say how long to wait.
 INSERT INTO exchange_status AS status (exchange_id, history_free_at)
 VALUES (:exchange_id, greatest(CAST(:now AS timestamptz), CAST(:not_before AS timestamptz)) + CAST(:spacing AS interval))
 ON CONFLICT (exchange_id) DO UPDATE
@@ -7,4 +7,4 @@ SET history_free_at = CASE
   WHEN greatest(status.live_until, status.blocked_until) > :now THEN status.history_free_at
   ELSE greatest(status.history_free_at, CAST(:now AS timestamptz), CAST(:not_before AS timestamptz)) + CAST(:spacing AS interval)
 END
-RETURNING history_free_at AS free_at, live_until, blocked_until, last_error;
+RETURNING history_free_at, live_until, blocked_until, last_error;

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
-from tests.support.plans import Plans, explaining_engine
+from tests.support.plans import Plans, explain_engine
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 INSTRUMENTS, SUBSCRIPTIONS = 100, 100_000
@@ -53,7 +53,7 @@ def run(database: Database) -> Run:
             for command in FILL.split(";\n"):
                 if command.strip():
                     psycopg.ClientCursor(filling).execute(command, parameters if "%(" in command else None)
-        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
             return plans_of(lambda: matched(engine))
 
     return filled_and_matched

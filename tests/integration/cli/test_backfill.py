@@ -115,7 +115,7 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
     exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"})
     banned = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-07", "--to", "2026-01-07")
     assert banned.returncode == 1
-    assert "pause until" in banned.stderr
+    assert "rate limited until" in banned.stderr
     assert "the same command goes on then" in banned.stderr
 
 
@@ -127,9 +127,9 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
             ["--exchange", "coinbase", "--instrument", "ETH/USD"],
             "ETH/USD is not watched at coinbase. Watched there: BTC/USD.",
         ),
-        (["--exchange", "coinnews"], "coinnews: has no candles of a minute, an hour or a day"),
+        (["--exchange", "coinnews"], "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
         (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a moment such as"),
-        (["--exchange", "coinbase", "--to", "2020-01-01"], "has to lie before the end"),
+        (["--exchange", "coinbase", "--to", "2020-01-01"], "must be before the end"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence(coinwatch: Command, arguments: list[str], sentence: str) -> None:

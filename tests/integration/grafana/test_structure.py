@@ -13,8 +13,8 @@ import yaml
 
 from coinwatch.prices.backfill.gaps import gap_tolerances
 from coinwatch.settings import load_settings
+from grafana.copy_dashboards import copy_dashboards
 from grafana.generate import lacks
-from grafana.place import place
 from local.configuration import make_configuration
 from local.environment_file import ensure_secrets, read_environment
 from local.grafana import grafana_environment, prepare_grafana
@@ -138,7 +138,7 @@ def test_links_lead_to_the_dag_and_to_the_web_page() -> None:
 
 
 def test_a_placed_copy_differs_in_its_addresses_only(tmp_path: Path) -> None:
-    place(tmp_path / "boards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"})
+    copy_dashboards(tmp_path / "boards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"})
     placed = json.loads((tmp_path / "boards" / "coinwatch.json").read_text())
     constants = {v["name"]: v for v in placed["templating"]["list"]}
     assert constants["airflow_url"]["query"] == "http://localhost:9"
@@ -150,8 +150,8 @@ def test_a_placed_copy_differs_in_its_addresses_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("addresses", [{"web_url": "javascript:alert(1)"}, {"elsewhere": "http://localhost"}])
 def test_a_copy_with_a_wrong_address_is_refused(tmp_path: Path, addresses: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"must begin with|no constant"):
-        place(tmp_path, addresses)
+    with pytest.raises(ValueError, match=r"must start with|no constant"):
+        copy_dashboards(tmp_path, addresses)
 
 
 def test_grafana_starts_closed() -> None:

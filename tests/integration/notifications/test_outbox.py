@@ -16,7 +16,7 @@ from coinwatch.notifications import outbox
 from coinwatch.notifications.outbox import delete_old_emails, get_outbox_status
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
-from tests.support.plans import explaining_engine
+from tests.support.plans import explain_engine
 from tests.support.ports import free_port
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
@@ -133,10 +133,10 @@ def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, databas
         )
     with house.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE outbox"))
-    with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+    with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
         plans = plans_of(lambda: get_outbox_status(engine, at(2), 2))
     assert "outbox" in plans.executed
-    assert "outbox" not in plans.read_from_end_to_end
+    assert "outbox" not in plans.sequentially_scanned
 
 
 def test_old_mails_go_and_what_they_told_stays_told(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,23 @@
-"""What the exchanges were asked for already (table ``candle_fetches``), and what is left to ask."""
+"""Which candles have been requested from the exchanges (table ``candle_fetches``), and which are still to be fetched."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.prices.candles.resolutions import Resolution
-from coinwatch.time_range import TimeRange, merge
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
+from coinwatch.time_range import DAY, HOUR, TimeRange, ceil_to, find_uncovered, floor_to, merge, subtract
+
+# Candles may be published late: that recent ones are missing does not mean they are unavailable.
+MAX_DELAY = 6 * HOUR
+# A gap in a response from this length on is unavailable, and coarser candles are fetched; in a shorter one, nobody
+# traded.
+SHORTEST_UNAVAILABLE: Mapping[Resolution, timedelta] = {"1m": HOUR, "1h": 6 * HOUR, "1d": DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,57 +30,92 @@ class InstrumentRange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``ask``: still to be fetched. ``gone``: never fetched, and older than the exchange keeps. ``unavailable``: known
-    to be missing there."""
+    """The requested ranges, by what is known about them.
 
-    ask: list[InstrumentRange] = field(default_factory=list)
-    gone: list[InstrumentRange] = field(default_factory=list)
+    - ``to_fetch``: not fetched yet.
+    - ``expired``: never fetched, and older than the exchange keeps.
+    - ``unavailable``: known not to be available from the exchange.
+    """
+
+    to_fetch: list[InstrumentRange] = field(default_factory=list)
+    expired: list[InstrumentRange] = field(default_factory=list)
     unavailable: list[InstrumentRange] = field(default_factory=list)
 
 
-def plan(
+def plan_fetches(
     engine: Engine, resolution: Resolution, wanted: Sequence[InstrumentRange], kept_from: datetime | None, again: bool
 ) -> Plan:
-    """Sort what is wanted by what is known; ranges of one instrument may overlap, those of the plan do not.
+    """Compare ``wanted`` with what has been fetched; ranges of one instrument may overlap, those of the plan do not.
 
-    ``kept_from`` is when the oldest candle that the exchange still keeps was opened, None where it keeps all.
-    ``again`` asks also for what is stored.
+    ``kept_from`` is when the oldest candle opened that the exchange still keeps; None if it keeps all of them.
+    ``again`` also fetches candles that are stored.
     """
     with transaction(engine) as connection:
         rows = connection.execute(
-            statement("prices/backfill/plan"),
+            statement("prices/backfill/plan_fetches"),
             {"resolution": resolution, "kept_from": kept_from, "again": again, **_columns(wanted)},
         ).all()
-    found = Plan()
+    plan = Plan()
     for row in rows:
-        getattr(found, row.kind).append(InstrumentRange(row.instrument_id, TimeRange(row.started_at, row.ended_at)))
-    return found
+        getattr(plan, row.kind).append(InstrumentRange(row.instrument_id, TimeRange(row.started_at, row.ended_at)))
+    return plan
 
 
-def record_stored(
-    engine: Engine, resolution: Resolution, ranges: Sequence[InstrumentRange], opened: Sequence[datetime], now: datetime
-) -> None:
-    """Remember ranges that the exchange answered for; its candles in them, now stored, were opened at ``opened``."""
-    counts = [sum(moment in part.time_range for moment in opened) for part in ranges]
-    _record(engine, resolution, ranges, "stored", counts, now)
+def record_response(
+    engine: Engine,
+    resolution: Resolution,
+    page: InstrumentRange,
+    candles: Sequence[Candle],
+    kept_from: datetime | None,
+    now: datetime,
+) -> list[InstrumentRange]:
+    """Record that the exchange responded with ``candles``, which are stored, for ``page``.
+
+    Returns the ranges without candles that are recorded as unavailable.
+    """
+    width = WIDTHS[resolution]
+    start, end = page.time_range.start, page.time_range.end
+    if kept_from is not None:  # older candles may have expired while we waited for the rate limiter
+        start = max(start, kept_from)
+    if end > now - MAX_DELAY:
+        end = candles[-1].opened_at + width if candles else start
+    if start >= end:
+        return []
+    fetched = TimeRange(start, end)
+    opened = [candle.opened_at for candle in candles]
+    missing = [
+        InstrumentRange(page.instrument_id, gap)
+        for gap in find_uncovered(fetched, opened, width, SHORTEST_UNAVAILABLE[resolution])
+        if gap.end <= now - MAX_DELAY
+    ]
+    # An exchange that no longer returns what it once did takes nothing from us.
+    unavailable = [each for each in missing if not has_exchange_candles(engine, resolution, each)]
+    record_unavailable(engine, resolution, unavailable, now)
+    stored = [
+        InstrumentRange(page.instrument_id, part)
+        for part in subtract(fetched, [each.time_range for each in unavailable])
+    ]
+    counts = [sum(moment in part.time_range for moment in opened) for part in stored]
+    _record(engine, resolution, stored, "stored", counts, now)
+    return unavailable
 
 
 def record_unavailable(
     engine: Engine, resolution: Resolution, ranges: Sequence[InstrumentRange], now: datetime
 ) -> None:
-    """Remember ranges that the exchange has no candles of."""
+    """Record that the exchange has no candles in these ranges, so that they are not requested again."""
     _record(engine, resolution, ranges, "unavailable", [0] * len(ranges), now)
 
 
 def delete_unavailable(engine: Engine, instruments: Sequence[int], start: datetime, end: datetime) -> int:
-    """Forget that ranges touching [start, end) are unavailable, so that they are asked for once more."""
+    """Delete the records of unavailable ranges that touch [start, end), so that they are requested again."""
     with transaction(engine) as connection:
         parameters = {"instrument_ids": list(instruments), "start": start, "end": end}
         return connection.execute(statement("prices/backfill/delete_unavailable"), parameters).rowcount
 
 
-def has_candles(engine: Engine, resolution: Resolution, wanted: InstrumentRange) -> bool:
-    """Whether we hold candles of the exchange's own in a time range."""
+def has_exchange_candles(engine: Engine, resolution: Resolution, wanted: InstrumentRange) -> bool:
+    """Whether candles fetched from the exchange are stored in a range."""
     parameters = {
         "instrument_id": wanted.instrument_id,
         "resolution": resolution,
@@ -81,11 +123,25 @@ def has_candles(engine: Engine, resolution: Resolution, wanted: InstrumentRange)
         "end": wanted.time_range.end,
     }
     with transaction(engine) as connection:
-        return bool(connection.execute(statement("prices/backfill/any_candle"), parameters).scalar_one())
+        return bool(connection.execute(statement("prices/backfill/has_exchange_candles"), parameters).scalar_one())
+
+
+def expand_to_candles(
+    wanted: Sequence[InstrumentRange], resolution: Resolution, now: datetime
+) -> list[InstrumentRange]:
+    """The ranges extended to whole candles, up to the last candle that is complete."""
+    width = WIDTHS[resolution]
+    expanded = []
+    for each in wanted:
+        start = floor_to(each.time_range.start, width)
+        end = min(ceil_to(each.time_range.end, width), floor_to(now, width))
+        if start < end:
+            expanded.append(InstrumentRange(each.instrument_id, TimeRange(start, end)))
+    return expanded
 
 
 def merge_ranges(ranges: Iterable[InstrumentRange]) -> list[InstrumentRange]:
-    """Ranges of one instrument that touch or overlap as one, ordered by instrument and start."""
+    """The ranges by instrument and start, with those that touch or overlap combined."""
     by_instrument: dict[int, list[TimeRange]] = defaultdict(list)
     for each in ranges:
         by_instrument[each.instrument_id].append(each.time_range)
@@ -107,7 +163,7 @@ def _record(
     if ranges:
         parameters = {"resolution": resolution, "outcome": outcome, "candles": candles, "now": now}
         with transaction(engine) as connection:
-            connection.execute(statement("prices/backfill/record_answer"), {**parameters, **_columns(ranges)})
+            connection.execute(statement("prices/backfill/upsert_fetches"), {**parameters, **_columns(ranges)})
 
 
 def _columns(ranges: Sequence[InstrumentRange]) -> dict[str, list[object]]:

@@ -1,7 +1,7 @@
-"""The gate before every call for history: all workers together keep to the exchange's pace, live collection goes first.
+"""The rate limiter for requests for past candles: all workers share one limit, and live collection has priority.
 
-Slots are reserved in ``exchange_status``, by one statement each, so that any number of processes and machines share
-them. A worker that dies leaves an unused slot behind and nothing else.
+Calls are reserved in ``exchange_status``, with one statement each, so any number of processes and machines can share
+the limit. A worker that dies leaves one unused reservation behind and nothing else.
 """
 
 import threading
@@ -15,25 +15,26 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock
 from coinwatch.database import statement, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
+from coinwatch.formatting import format_timestamp
 
-# A pause up to this long is waited for; a longer one is for the next run.
-PATIENCE = timedelta(minutes=2)
-LOOK_AGAIN_SECONDS = 0.25  # at a live fetch, which is over long before the moment it names
-NAP_SECONDS = 1.0  # how long a worker that shall stop may sleep on
+# Wait for a rate limit up to this long; a longer one is left to the next run.
+LONGEST_WAIT = timedelta(minutes=2)
+LIVE_POLL_SECONDS = 0.25  # how often to check whether a live fetch has ended; it rarely takes until live_until
+STOP_POLL_SECONDS = 1.0  # how often a sleeping thread checks whether to stop
 
 log = structlog.get_logger()
 
 
 class Stopped(CoinwatchError):
-    """This worker shall not make any more calls."""
+    """The rate limiter was stopped; make no further calls."""
 
 
 class LongRateLimit(RateLimited):
-    """The exchange wants a longer pause than we wait for."""
+    """The exchange's rate limit lasts longer than LONGEST_WAIT."""
 
 
 class HistoryRateLimiter:
-    """One process's way through the gate; its threads may share it. ``calls`` were let through so far."""
+    """The rate limiter of one exchange, for the threads of one process. ``calls`` is how many calls it allowed."""
 
     def __init__(
         self,
@@ -54,30 +55,36 @@ class HistoryRateLimiter:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
-    def acquire(self, not_before: datetime | None = None) -> None:
-        """Return when the next call may be made; with ``not_before`` neither this nor any later one before it.
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
 
-        Raises LongRateLimit where the exchange wants more than PATIENCE, Stopped after ``stop``.
+    def acquire(self, not_before: datetime | None = None) -> None:
+        """Wait until the next call may be made; neither it nor any later call is made before ``not_before``.
+
+        Raises LongRateLimit if the exchange's rate limit lasts longer than LONGEST_WAIT, Stopped after ``stop``.
         """
         while True:
             now = self._clock()
-            slot = self._look("prices/backfill/reserve_call", now=now, not_before=not_before, spacing=self._spacing)
-            if self._held(slot, now):
+            reserved = self._execute(
+                "prices/backfill/reserve_call", now=now, not_before=not_before, spacing=self._spacing
+            )
+            if self._wait_while_blocked(reserved, now):
                 continue
-            made_at = slot.free_at - self._spacing
-            if made_at > now:
-                self._nap((made_at - now).total_seconds())
-                if self._held(self._look("prices/backfill/held_until"), self._clock()):
+            call_at = reserved.history_free_at - self._spacing
+            if call_at > now:
+                self._wait((call_at - now).total_seconds())
+                if self._wait_while_blocked(self._execute("prices/backfill/select_rate_limit"), self._clock()):
                     continue
-            if self._stopped.is_set():
+            if self.is_stopped:
                 raise Stopped("stopped")
             with self._lock:
                 self.calls += 1
             return
 
-    def pause(self, error: RateLimited) -> None:
-        """Remember for all workers that the exchange wants a pause."""
-        log.info("exchange wants a pause", exchange=self._exchange, until=error.blocked_until.isoformat())
+    def record_rate_limit(self, error: RateLimited) -> None:
+        """Tell all workers that the exchange must not be called before ``error.blocked_until``."""
+        log.info("exchange rate limited", exchange=self._exchange, blocked_until=error.blocked_until.isoformat())
         with transaction(self._engine) as connection:
             connection.execute(
                 statement("prices/backfill/record_rate_limit"),
@@ -85,31 +92,34 @@ class HistoryRateLimiter:
             )
 
     def stop(self) -> None:
-        """Let nobody through any more and wake who waits."""
+        """Allow no further calls and wake up the threads that are waiting."""
         self._stopped.set()
 
-    def _held(self, status: Any, now: datetime) -> bool:
-        """Wait for a pause to pass, or a little for a live fetch; whether there was one."""
+    def _wait_while_blocked(self, status: Any, now: datetime) -> bool:
+        """Wait for a rate limit to end, or briefly for a live fetch; returns whether there was one."""
         if status.blocked_until and status.blocked_until > now:
-            if status.blocked_until - now > PATIENCE:
-                until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
-                raise LongRateLimit(
-                    self._exchange, f"wants a pause until {until}: {status.last_error}", status.blocked_until
-                )
-            self._nap((status.blocked_until - now).total_seconds())
+            if status.blocked_until - now > LONGEST_WAIT:
+                raise LongRateLimit(self._exchange, _reason(status), status.blocked_until)
+            self._wait((status.blocked_until - now).total_seconds())
             return True
         if status.live_until and status.live_until > now:
-            self._nap(min((status.live_until - now).total_seconds(), LOOK_AGAIN_SECONDS))
+            self._wait(min((status.live_until - now).total_seconds(), LIVE_POLL_SECONDS))
             return True
         return False
 
-    def _nap(self, seconds: float) -> None:
-        while seconds > 0 and not self._stopped.is_set():
-            self._sleep(min(seconds, NAP_SECONDS))
-            seconds -= NAP_SECONDS
-        if self._stopped.is_set():
+    def _wait(self, seconds: float) -> None:
+        while seconds > 0 and not self.is_stopped:
+            self._sleep(min(seconds, STOP_POLL_SECONDS))
+            seconds -= STOP_POLL_SECONDS
+        if self.is_stopped:
             raise Stopped("stopped")
 
-    def _look(self, name: str, **parameters: object) -> Any:
+    def _execute(self, name: str, **parameters: object) -> Any:
         with transaction(self._engine) as connection:
             return connection.execute(statement(name), {"exchange_id": self._exchange_id, **parameters}).one()
+
+
+def _reason(status: Any) -> str:
+    until = format_timestamp(status.blocked_until)
+    last_error = status.last_error or "no reason given"
+    return last_error if until in last_error else f"rate limited until {until} ({last_error})"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.backfill.backfill import BackfillResult, backfill_range
+from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer

@@ -144,14 +144,14 @@ def test_a_live_worker_that_died_holds_nobody_up_for_long(gate: Gate, time: Time
 
 
 def test_a_short_pause_is_waited_for_by_everybody(gate: Gate, time: Time) -> None:
-    gate().pause(RateLimited("kraken", "asks for a pause", NOW + timedelta(seconds=70)))
+    gate().record_rate_limit(RateLimited("kraken", "asks for a pause", NOW + timedelta(seconds=70)))
     gate().acquire()
     assert time.passed == 70
 
 
 def test_a_long_pause_is_told_with_its_reason(gate: Gate, time: Time) -> None:
-    gate().pause(RateLimited("kraken", "Temporary lockout", NOW + timedelta(minutes=15)))
-    with pytest.raises(LongRateLimit, match="until 2026-03-02 18:15:30 UTC: Temporary lockout") as caught:
+    gate().record_rate_limit(RateLimited("kraken", "Temporary lockout", NOW + timedelta(minutes=15)))
+    with pytest.raises(LongRateLimit, match=r"rate limited until 2026-03-02 18:15:30 UTC .Temporary lockout") as caught:
         gate().acquire()
     assert caught.value.blocked_until == NOW + timedelta(minutes=15)
     assert time.passed == 0
@@ -159,7 +159,7 @@ def test_a_long_pause_is_told_with_its_reason(gate: Gate, time: Time) -> None:
 
 def test_a_shorter_pause_does_not_shorten_a_longer_one(gate: Gate) -> None:
     for minutes in (15, 1):
-        gate().pause(RateLimited("kraken", "slow down", NOW + timedelta(minutes=minutes)))
+        gate().record_rate_limit(RateLimited("kraken", "slow down", NOW + timedelta(minutes=minutes)))
     with pytest.raises(LongRateLimit, match="18:15:30"):
         gate().acquire()
 
@@ -173,7 +173,7 @@ def test_what_an_exchange_counts_by_the_minute_holds_all_workers_until_the_next(
 
 def test_who_is_stopped_wakes_up_and_is_not_let_through(gate: Gate, time: Time) -> None:
     worker = gate()
-    worker.pause(RateLimited("kraken", "slow down", NOW + timedelta(seconds=100)))
+    worker.record_rate_limit(RateLimited("kraken", "slow down", NOW + timedelta(seconds=100)))
     time.then = worker.stop
     with pytest.raises(Stopped):
         worker.acquire()

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.backfill.backfill import backfill_range
 from coinwatch.prices.backfill.gaps import find_gaps, instrument_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, exchanges_with_open_gaps, repair_exchange, repair_gaps
+from coinwatch.prices.backfill.runner import backfill_range
 from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer

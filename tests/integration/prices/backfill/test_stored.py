@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
-from coinwatch.prices.backfill.backfill import BackfillResult
+from coinwatch.prices.backfill.runner import BackfillResult
 from coinwatch.prices.candles.storage import StoreResult, refresh_candles
 from tests.exchange_server import ExchangeServer
 from tests.support.backfill import (

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, InvalidRequest, RateLimited
-from coinwatch.prices.backfill.backfill import backfill_range, exchanges_with_candles
 from coinwatch.prices.backfill.run import Progress
+from coinwatch.prices.backfill.runner import backfill_range, exchanges_with_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
@@ -78,7 +78,7 @@ def test_a_long_pause_ends_it_with_what_came_before_stored(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
-    with pytest.raises(RateLimited, match="wants a pause until 2026-03-02 19:00:30 UTC"):
+    with pytest.raises(RateLimited, match="rate limited until 2026-03-02 19:00:30 UTC"):
         backfill("binance", DAY, DAY + timedelta(days=1))
     stored = len(candles(catalog, "1m", "binance")) + len(candles(catalog, "1m", "binance", "ETH"))
     asked = len(exchange_server.requests("binance"))
@@ -119,7 +119,7 @@ def test_which_exchanges_have_candles_is_known_without_asking_them(
 ) -> None:
     assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
     assert not exchange_server.requests()
-    with pytest.raises(ExchangeDenied, match="no candles"):
+    with pytest.raises(ExchangeDenied, match="does not offer candles"):
         backfill("coinnews", DAY, NOW)
 
 
@@ -128,6 +128,6 @@ def test_nonsense_is_told(engine: sa.Engine, settings: Settings, backfill: Backf
         backfill("kraken", NOW, NOW)
     with pytest.raises(InvalidRequest, match="time zone"):
         backfill("kraken", NOW.replace(tzinfo=None), NOW)
-    assert backfill("kraken", DAY, NOW, instruments=[4711]).failed == {"instrument 4711": "is not watched at kraken"}
+    assert backfill("kraken", DAY, NOW, instruments=[4711]).failed == {"instrument 4711": "not watched on kraken"}
     with pytest.raises(ConfigurationError, match="coinwatch migrate"):
         backfill("bitmex", DAY, NOW)

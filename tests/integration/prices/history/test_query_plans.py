@@ -15,7 +15,7 @@ from coinwatch.prices.history.as_of import compare_exchanges, price_at
 from coinwatch.prices.history.latest import latest_prices, price_history, series
 from coinwatch.prices.history.movers import changes, movers
 from tests.conftest import Database
-from tests.support.plans import Plans, explaining_engine
+from tests.support.plans import Plans, explain_engine
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ def explained(postgres: PostgresServer, template: str) -> Iterator[tuple[sa.Engi
             for command in FILL.split(";\n"):
                 if command.strip():
                     filling.execute(command)
-        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
             yield engine, plans_of
         connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
@@ -149,14 +149,14 @@ def test_only_the_partitions_that_are_needed_are_touched(explained: tuple[sa.Eng
     assert plans.planned, "Postgres told its plans"
     assert stored(plans.planned) == planned
     assert stored(plans.executed) == read
-    assert not stored(plans.read_from_end_to_end)
+    assert not stored(plans.sequentially_scanned)
 
 
 def test_candles_are_read_from_the_index_alone(explained: tuple[sa.Engine, Explain]) -> None:
     engine, plans_of = explained
     for question in ("hours", "weeks", "five minutes", "days by a clock that was changed", "a year", "movers of a day"):
         ask, _, read = QUESTIONS[question]
-        assert stored(plans_of(lambda ask=ask: ask(engine)).read_from_the_index_alone) >= stored(read) & CANDLES
+        assert stored(plans_of(lambda ask=ask: ask(engine)).index_only_scanned) >= stored(read) & CANDLES
 
 
 def test_a_statement_is_planned_for_its_own_values_however_often_it_ran(

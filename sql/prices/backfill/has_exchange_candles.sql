@@ -1,4 +1,4 @@
--- Whether the exchange gave candles for a stretch before.
+-- Whether candles fetched from the exchange are stored in a time range.
 SELECT EXISTS (
   SELECT FROM candles
   WHERE instrument_id = :instrument_id AND resolution = CAST(:resolution AS candle_resolution)
