@@ -1,1 +1,1 @@
-"""What Grafana shows of coinwatch, written down as code."""
+"""The Grafana dashboard of coinwatch as code."""

@@ -1,4 +1,4 @@
-"""The shapes of our panels: a chart, a table, a number. Each says what it shows and what to do when it looks wrong."""
+"""Panel types: chart, table, number. Each has a description and advice for when it looks wrong."""
 
 import tomllib
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshol
 POSTGRES = DataSourceRef(type_val="grafana-postgresql-datasource", uid="coinwatch-postgres")
 GRAPHITE = DataSourceRef(type_val="graphite", uid="coinwatch-graphite")
 FOLDER = Path(__file__).parent
-REACTION = "**When it looks wrong:** "
+ADVICE = "**If it looks wrong:** "
 
-# Prices have 15 significant digits: grouped thousands, and no digit of a small price cut away.
+# Prices have up to 15 significant digits: group thousands, and keep all digits of small prices.
 NUMBER, DIGITS = "locale", 8
-# A line breaks where a gap begins to count for the exchange that is asked least often (CoinGecko, docs/gaps.md).
+# Lines break where a gap is recorded for the exchange that is fetched least often (CoinGecko, see docs/gaps.md).
 BRIDGED_GAP_MILLISECONDS = 15 * 60 * 1000
 
 
 @dataclass(frozen=True)
-class About:
-    """What stands above a panel: a title in plain words, what it shows, and what to do when it looks wrong."""
+class PanelText:
+    """A panel's title, description, and advice for when it looks wrong."""
 
     title: str
     shows: str
@@ -45,12 +45,12 @@ class About:
 
     @property
     def description(self) -> str:
-        return f"{self.shows}\n\n{REACTION}{self.when_wrong}"
+        return f"{self.shows}\n\n{ADVICE}{self.when_wrong}"
 
 
-def about(name: str) -> About:
-    """The texts of the table ``name`` in texts.toml, each in one line."""
-    return About(**{field: " ".join(text.split()) for field, text in _texts()[name].items()})
+def about(name: str) -> PanelText:
+    """The texts in table ``name`` of texts.toml, each joined to one line."""
+    return PanelText(**{field: " ".join(text.split()) for field, text in _texts()[name].items()})
 
 
 @cache
@@ -60,7 +60,7 @@ def _texts() -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Query(Builder[Dataquery], Dataquery):
-    """One target of a panel. The SDK has no builders for PostgreSQL and Graphite."""
+    """One target of a panel. The SDK has no builders for PostgreSQL and Graphite queries."""
 
     source: DataSourceRef
     fields: dict[str, object]
@@ -73,27 +73,27 @@ class Query(Builder[Dataquery], Dataquery):
 
 
 def sql(name: str, *, series: bool = False) -> Query:
-    """The statement of ``queries/<name>.sql``; ``series`` makes charts of it (columns time, metric, value)."""
+    """The statement in ``queries/<name>.sql``; ``series``: as a time series (columns time, metric, value)."""
     fields = {"format": "time_series" if series else "table", "editorMode": "code", "rawQuery": True}
     return Query(POSTGRES, {"refId": "A", **fields, "rawSql": statement(name)})
 
 
 def statement(name: str) -> str:
-    """The text of ``queries/<name>.sql`` without the comment that explains it to the reader of the file."""
+    """The text of ``queries/<name>.sql`` without comments."""
     lines = (FOLDER / "queries" / f"{name}.sql").read_text().splitlines()
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 def graphite(*targets: str) -> list[Query]:
-    """One query for each expression in Graphite's own language."""
+    """One query per Graphite target expression."""
     return [
         Query(GRAPHITE, {"refId": chr(ord("A") + number), "target": target, "textEditor": True})
         for number, target in enumerate(targets)
     ]
 
 
-def chart(texts: About, queries: Sequence[Query], *, unit: str, span: int = 12, axis: str = "") -> timeseries.Panel:
-    """Lines over time; where nothing was measured nothing is drawn."""
+def chart(texts: PanelText, queries: Sequence[Query], *, unit: str, span: int = 12, axis: str = "") -> timeseries.Panel:
+    """Lines over time, with gaps where there is no data."""
     panel = (
         timeseries.Panel()
         .title(texts.title)
@@ -122,23 +122,23 @@ def chart(texts: About, queries: Sequence[Query], *, unit: str, span: int = 12, 
     return panel
 
 
-def steps(texts: About, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
-    """A gauge over time: it holds until the next cycle says otherwise, and ends where the pipeline ends."""
+def steps(texts: PanelText, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
+    """A gauge over time: constant until the next cycle; ends when the pipeline stops."""
     return chart(texts, queries, unit=unit, span=span).line_interpolation(LineInterpolation.STEP_AFTER).min(0)
 
 
-def bars(texts: About, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
-    """Things counted per interval; no bar means none."""
+def bars(texts: PanelText, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
+    """Counts per interval; no bar means zero."""
     return chart(texts, queries, unit=unit, span=span).draw_style(GraphDrawStyle.BARS).fill_opacity(60).min(0)
 
 
-def dots(texts: About, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
-    """Single events with a size, such as runs and how long they took."""
+def dots(texts: PanelText, queries: Sequence[Query], *, unit: str, span: int = 8) -> timeseries.Panel:
+    """Single events with a value, such as runs and their durations."""
     return chart(texts, queries, unit=unit, span=span).draw_style(GraphDrawStyle.POINTS).point_size(6).min(0)
 
 
 def number(
-    texts: About,
+    texts: PanelText,
     queries: Sequence[Query],
     *,
     unit: str,
@@ -146,9 +146,9 @@ def number(
     warn: float | None = None,
     all_rows: bool = False,
 ) -> stat.Panel:
-    """The last value, green below ``warn`` and red from it on; ``all_rows`` shows one value per row.
+    """The latest value, green below ``warn`` and red from there; ``all_rows`` shows one value per row.
 
-    Of Graphite only the last five minutes count: what stood there before the pipeline stopped is not the state now.
+    Graphite panels show values of the last five minutes only: older ones are not the current state.
     """
     limits = [Threshold(value=None, color="green")] + ([] if warn is None else [Threshold(value=warn, color="red")])
     panel = (
@@ -173,9 +173,9 @@ def number(
 
 
 def rows(
-    texts: About, query: Query, *, units: dict[str, tuple[str, int | None]], span: int = 24, height: int = 10
+    texts: PanelText, query: Query, *, units: dict[str, tuple[str, int | None]], span: int = 24, height: int = 10
 ) -> table.Panel:
-    """A table. ``units`` gives unit and most decimals of each column that holds numbers or times."""
+    """A table. ``units``: unit and maximum decimals of each column with numbers or timestamps."""
     panel = (
         table.Panel()
         .title(texts.title)

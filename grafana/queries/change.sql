@@ -1,4 +1,4 @@
--- Change of the coin against 24 h before the end of the time range, in percent, one value per exchange and pair.
+-- Change of the coin over the 24 hours before the end of the time range, in percent, one value per exchange and pair.
 SELECT w.exchange_name || ' ' || w.pair AS metric, 100 * (p.price - before.price) / before.price AS value
 FROM watched_instruments w
 CROSS JOIN LATERAL (

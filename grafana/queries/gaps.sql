@@ -1,7 +1,7 @@
--- Stretches of the time range without prices that are not repaired, the newest first.
+-- Gaps in the time range that are not repaired, newest first.
 SELECT started_at AS "From", ended_at AS "To", extract(epoch FROM ended_at - started_at)::double precision AS "Length",
   exchange AS "Exchange", pair AS "Pair",
-  CASE status WHEN 'open' THEN 'will be asked for' ELSE coalesce(reason, 'cannot be filled') END AS "State"
+  CASE status WHEN 'open' THEN 'will be requested' ELSE coalesce(reason, 'cannot be filled') END AS "State"
 FROM gap_history
 WHERE started_at < $__timeTo() AND ended_at > $__timeFrom()
   AND status <> 'repaired'

@@ -1,8 +1,8 @@
--- The last price of every watched instrument at the end of the time range, with its change against 24 h before.
--- A reference more than an hour away from that moment is none.
+-- The latest price of every instrument at the end of the time range, and its change since 24 hours earlier.
+-- No change if there is no price within the hour before that.
 SELECT w.coin_name AS "Coin", w.pair AS "Pair", w.exchange_name AS "Exchange", p.price AS "Price",
-  100 * (p.price - before.price) / before.price AS "Change in 24 h",
-  p.volume_24h AS "Volume in 24 h",
+  100 * (p.price - before.price) / before.price AS "24h change",
+  p.volume_24h AS "24h volume",
   200 * (p.ask - p.bid) / (p.ask + p.bid) AS "Spread",
   extract(epoch FROM $__timeTo()::timestamptz - p.observed_at)::double precision AS "Age"
 FROM watched_instruments w

@@ -1,4 +1,4 @@
--- Seconds from the newest price of any exchange to the end of the time range; the index has no prices of its own.
+-- Seconds from the newest price of any real exchange to the end of the time range.
 SELECT extract(epoch FROM $__timeTo()::timestamptz - max(p.observed_at))::double precision AS "Age"
 FROM watched_instruments w
 CROSS JOIN LATERAL (

@@ -1,5 +1,5 @@
--- The last price of every interval, one series per exchange and pair; an interval without one is a NULL. From candles of
--- the resolution that fits, so that five years are read as fast as a day.
+-- The last price in each interval, one series per exchange and pair; NULL for an interval without a price. Reads candles
+-- of a matching resolution, so that five years are as fast as a day.
 SELECT DISTINCT ON (1, 2)
   $__timeGroupAlias(opened_at, $__interval, NULL), exchange || ' ' || pair AS metric, close AS value
 FROM candle_history

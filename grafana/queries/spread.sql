@@ -1,4 +1,4 @@
--- Distance of the best offer from the best bid in percent of their middle: the mean of every interval.
+-- Difference between best ask and best bid in percent of their midpoint: the mean of each interval.
 SELECT $__timeGroupAlias(observed_at, $__interval, NULL), exchange || ' ' || pair AS metric,
   avg(200 * (ask - bid) / (ask + bid)) AS value
 FROM price_history

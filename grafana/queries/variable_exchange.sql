@@ -1,4 +1,4 @@
--- Choices of "Exchange"; the index is one of them.
+-- Options of "Exchange", including the index.
 SELECT DISTINCT exchange_name AS __text, exchange AS __value
 FROM watched_instruments
 ORDER BY 1

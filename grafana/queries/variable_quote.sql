@@ -1,4 +1,4 @@
--- Choices of "Quoted in": the currencies in which the chosen exchanges price the coin.
+-- Options of "Quote currency": those in which the selected exchanges quote the coin.
 SELECT DISTINCT quote
 FROM watched_instruments
 WHERE base = ${coin:sqlstring}

@@ -1,4 +1,4 @@
--- The last rolling 24 h volume of every interval, in the coin itself; exchanges that tell none are left out.
+-- The last rolling 24-hour volume in each interval, in units of the coin. Exchanges that report none are left out.
 SELECT DISTINCT ON (1, 2)
   $__timeGroupAlias(observed_at, $__interval, NULL), exchange || ' ' || pair AS metric, volume_24h AS value
 FROM price_history

@@ -1,12 +1,12 @@
-"""What Grafana does to a PostgreSQL query before it sends it, as far as our boards use it.
+"""The expansion of macros and variables in PostgreSQL queries by Grafana, as far as our dashboard uses it.
 
 In this order, as documented under "Variable syntax" and "PostgreSQL query editor, Macros" for Grafana 13.1:
 
 ``${name:sqlstring}``
-    The variable's value in single quotes, quotes inside it doubled; several values joined by commas. "All" stands for
-    every option the variable has: for a variable without options that is nothing at all.
+    The variable's value in single quotes, with quotes inside doubled; multiple values are joined by commas. "All"
+    stands for every option; for a variable without options, it is empty.
 ``$__interval``
-    The width of one point on the screen, such as ``30s`` or ``5m``, never below the panel's own minimum.
+    The width of one point on the screen, such as ``30s`` or ``5m``, at least the panel's minimum.
 ``$__interval_ms``
     The same in milliseconds.
 ``$__from``, ``$__to``
@@ -16,10 +16,10 @@ In this order, as documented under "Variable syntax" and "PostgreSQL query edito
 ``$__timeFrom()``, ``$__timeTo()``
     One of those bounds as a quoted string.
 ``$__timeGroup(column, interval[, fill])``
-    The column in seconds since 1970, rounded down to the interval. ``fill`` says what Grafana puts afterwards into an
-    interval without a row, and does not reach Postgres. ``$__timeGroupAlias`` names the result ``"time"``.
+    The column in seconds since 1970, rounded down to the interval. ``fill`` is what Grafana later shows for an interval
+    without a row; Postgres does not see it. ``$__timeGroupAlias`` names the result ``"time"``.
 
-A macro's arguments end at the first closing parenthesis, so none may contain one.
+A macro's arguments end at the first closing parenthesis, so they cannot contain one.
 """
 
 import re
@@ -40,7 +40,7 @@ def expand(
     interval: str = "1m",
     variables: Mapping[str, str | Sequence[str]],
 ) -> str:
-    """The statement that reaches Postgres; ValueError for a variable or macro that Grafana would not know."""
+    """The statement that Postgres receives. Raises ValueError for an unknown variable or macro."""
     milliseconds = str(1000 * int(interval[:-1]) * SECONDS[interval[-1]])
     values = {
         "__interval_ms": milliseconds,
@@ -59,7 +59,7 @@ def expand(
 
 def _formatted(name: str, form: str, variables: Mapping[str, str | Sequence[str]]) -> str:
     if name not in variables:
-        raise ValueError(f"the board has no variable {name!r}")
+        raise ValueError(f"the dashboard has no variable {name!r}")
     if form != "sqlstring":
         raise ValueError(f"${{{name}:{form}}}: only sqlstring is safe inside a statement")
     value = variables[name]
@@ -79,15 +79,15 @@ def _macro(name: str, text: str, start: datetime, end: datetime) -> str:
             return _group(column, width, fill)
         case "__timeGroupAlias", [column, width, *fill]:
             return _group(column, width, fill) + ' AS "time"'
-    raise ValueError(f"Grafana knows no macro ${name}({text})")
+    raise ValueError(f"Grafana has no macro ${name}({text})")
 
 
 def _group(column: str, width: str, fill: Sequence[str]) -> str:
     match = re.fullmatch(r"'?(\d+)([smhd])'?", width)
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{width!r} is no interval such as 5m")
+        raise ValueError(f"{width!r} is not an interval such as 5m")
     if fill and (len(fill) > 1 or fill[0] not in FILLS):
-        raise ValueError(f"{', '.join(fill)!r} is nothing to fill an interval with")
+        raise ValueError(f"{', '.join(fill)!r} is not a valid fill value")
     seconds = int(match[1]) * SECONDS[match[2]]
     return f"floor(extract(epoch from {column})/{seconds})*{seconds}"
 

@@ -21,7 +21,8 @@ from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 PORTS = (
-    "POSTGRES", "STATSD", "STATSD_ADMIN", "CARBON", "GRAPHITE", "SMTP", "MAIL_CATCHER", "COINNEWS", "AIRFLOW", "WEB", "GRAFANA",
+    "POSTGRES", "STATSD", "STATSD_ADMIN", "CARBON", "GRAPHITE", "SMTP", "MAIL_CATCHER", "COINNEWS", "AIRFLOW", "WEB",
+    "GRAFANA",
 )  # fmt: skip
 COINWATCH = PROJECT / ".venv" / "bin" / "coinwatch"
 

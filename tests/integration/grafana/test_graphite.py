@@ -1,4 +1,4 @@
-"""Every Graphite target of the board draws what the code and Airflow really send."""
+"""Every Graphite target of the dashboard matches what the code and Airflow really send."""
 
 import re
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from statsd import TCPStatsClient
 
 from coinwatch import gauges
 from coinwatch.settings import load_settings
-from tests.integration.grafana.board import PANELS, graphite_targets, metrics
+from tests.integration.grafana.dashboard import PANELS, graphite_targets, metrics
 from tests.support.graphite import GraphiteServer, graphite_server
 
 OURS = "stats.gauges.coinwatch."
 FROM_AIRFLOW = {"stats.gauges.airflow.": "gauge", "stats.timers.airflow.": "timer", "stats_counts.airflow.": "counter"}
-# The board takes these from Postgres, where they are whole; the gauges are for boards of people's own.
+# The dashboard reads these from Postgres; the gauges are for users' own dashboards.
 FROM_POSTGRES = {"prices.{exchange}.{base}.{quote}.volume_24h", "prices.{exchange}.{base}.{quote}.spread"}
 
 
 def airflow_metrics() -> dict[str, str]:
-    """Airflow's own list of what it measures: name (with {variables}) to type."""
+    """Airflow's own list of metrics: name (with {variables}) to type."""
     package = find_spec("airflow")
     assert package is not None, "Airflow is not installed. Run: uv sync --extra airflow --group dev"
     assert package.origin is not None
@@ -33,7 +33,7 @@ def airflow_metrics() -> dict[str, str]:
 
 
 def template_of(name: str, templates: set[str]) -> str | None:
-    """The template that a metric's name was made from; a ``*`` may stand for a variable only, never for a word."""
+    """The template of a metric name; ``*`` matches variables only, never a literal word."""
     for template in sorted(templates):
         parts = (r"[\w-]+|\*" if part.startswith("{") else re.escape(part) for part in template.split("."))
         if re.fullmatch(r"\.".join(f"(?:{part})" for part in parts), name):
@@ -46,7 +46,7 @@ def our_metrics() -> list[str]:
 
 
 def airflow_names() -> list[tuple[str, str]]:
-    """Name without Graphite's prefix and suffix, and the type that the prefix tells, of each Airflow metric."""
+    """The name without Graphite's prefix and suffix, and the type implied by the prefix, of each Airflow metric."""
     found = []
     for name in sorted(metrics()):
         for prefix, kind in FROM_AIRFLOW.items():
@@ -58,7 +58,7 @@ def airflow_names() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def graphite() -> Iterator[GraphiteServer]:
-    """Graphite a flush after two exchanges, one cycle and Airflow have sent everything they send."""
+    """Graphite after two exchanges, one cycle and Airflow have sent all their metrics."""
     with graphite_server() as server:
         values = {
             name.format(
@@ -74,7 +74,7 @@ def graphite() -> Iterator[GraphiteServer]:
         for name, _ in airflow_names():
             template = template_of(name, set(types))
             if template is None:
-                continue  # a test of its own names it
+                continue  # reported by a separate test
             send[types[template]](name.replace("*", "fetch_prices"), 7)
         client.close()
         server.wait_for("stats_counts.airflow.ti_successes")
@@ -83,22 +83,22 @@ def graphite() -> Iterator[GraphiteServer]:
         yield server
 
 
-def test_every_metric_is_ours_or_airflows() -> None:
+def test_every_metric_is_from_coinwatch_or_airflow() -> None:
     assert len(our_metrics()) + len(airflow_names()) == len(metrics()) > 20
 
 
 @pytest.mark.parametrize("name", our_metrics())
-def test_gauge_on_the_board_is_one_that_the_code_sends(name: str) -> None:
+def test_gauge_on_the_dashboard_is_sent_by_the_code(name: str) -> None:
     assert template_of(name, set(gauges.NAMES)) is not None
 
 
-def test_every_gauge_the_code_sends_is_on_the_board() -> None:
+def test_every_gauge_sent_by_the_code_is_on_the_dashboard() -> None:
     shown = {template_of(name, set(gauges.NAMES)) for name in our_metrics()}
     assert shown == gauges.NAMES.keys() - FROM_POSTGRES
 
 
 @pytest.mark.parametrize(("name", "kind"), airflow_names())
-def test_airflow_metric_on_the_board_is_one_that_airflow_sends(name: str, kind: str) -> None:
+def test_airflow_metric_on_the_dashboard_is_sent_by_airflow(name: str, kind: str) -> None:
     types = airflow_metrics()
     template = template_of(name, set(types))
     assert template is not None
@@ -111,21 +111,21 @@ def test_target_has_points(graphite: GraphiteServer, target: str) -> None:
 
 
 @pytest.mark.parametrize("panel", [p for p in PANELS if p["type"] == "timeseries"], ids=lambda panel: panel["title"])
-def test_legend_of_a_chart_has_names_that_people_read(graphite: GraphiteServer, panel: dict[str, Any]) -> None:
+def test_chart_legend_has_readable_names(graphite: GraphiteServer, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         if "target" in target:
             assert not [name for name in graphite.values(target["target"]) if {".", "("} & set(name)]
 
 
-def test_a_series_per_exchange(graphite: GraphiteServer) -> None:
+def test_fetch_duration_has_a_series_per_exchange(graphite: GraphiteServer) -> None:
     target = next(t for t in graphite_targets() if "fetch_seconds" in t)
     assert graphite.values(target).keys() == {"index", "kraken"}
 
 
-def test_pairs_with_a_live_gauge_are_counted_not_added_up(graphite: GraphiteServer) -> None:
+def test_live_pairs_are_counted(graphite: GraphiteServer) -> None:
     target = next(t for t in graphite_targets() if "sumSeries" in t)
     assert set(graphite.values(target)["pairs"]) == {2.0}
 
 
-def test_a_metric_that_nobody_sends_gives_nothing(graphite: GraphiteServer) -> None:
+def test_unknown_metric_has_no_values(graphite: GraphiteServer) -> None:
     assert graphite.values("stats.gauges.coinwatch.cycle.nothing") == {}

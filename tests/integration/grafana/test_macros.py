@@ -1,4 +1,4 @@
-"""Our stand-in for Grafana's macros gives what Grafana's documentation and source say."""
+"""Our implementation of Grafana's macros matches Grafana's documentation and source."""
 
 from datetime import UTC, datetime
 
@@ -42,6 +42,6 @@ def test_expansion(sql: str, sent: str) -> None:
         "$coin",
     ],
 )
-def test_what_grafana_would_not_know_is_an_error(sql: str) -> None:
+def test_unknown_macro_or_variable_is_an_error(sql: str) -> None:
     with pytest.raises(ValueError, match=r"Grafana|variable|interval|fill|sqlstring"):
         expand(sql, start=START, end=END, variables=CHOSEN)

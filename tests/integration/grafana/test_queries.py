@@ -1,4 +1,4 @@
-"""Every statement of the board runs on the real schema, as the role that Grafana gets."""
+"""Every query of the dashboard runs on the real schema, with the role that Grafana uses."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import load_settings
 from tests.conftest import Database
-from tests.integration.grafana.board import VARIABLES, SqlQuery, column_units, sql_queries
+from tests.integration.grafana.dashboard import VARIABLES, SqlQuery, column_units, sql_queries
 from tests.support.grafana_macros import expand
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ def reader(database: Database) -> Iterator[psycopg.Connection[tuple[object, ...]
 
 @pytest.fixture
 def seeded(engine: sa.Engine) -> None:
-    """26 hours of a price every 10 minutes for each configured pair; two alerts; one exchange in trouble."""
+    """26 hours of a price every 10 minutes for each configured pair; two alerts; one failing exchange."""
     sync_catalog(engine, load_settings())
     with engine.begin() as connection:
         for statement in SEED.split(";\n"):
@@ -62,8 +62,8 @@ FROM subscriptions s CROSS JOIN (VALUES (:now - interval '1 hour'), (:now - inte
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_query_gives_rows_on_filled_tables(query: SqlQuery, reader: psycopg.Connection) -> None:
-    rows = ask(reader, query.sql, choices(reader))
+def test_query_returns_rows(query: SqlQuery, reader: psycopg.Connection) -> None:
+    rows = run_query(reader, query.sql, default_variables(reader))
     assert rows
     if query.is_series:
         assert rows[0].keys() == {"time", "metric", "value"}
@@ -74,23 +74,23 @@ def test_query_gives_rows_on_filled_tables(query: SqlQuery, reader: psycopg.Conn
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
 def test_query_runs_on_an_empty_database(query: SqlQuery, reader: psycopg.Connection) -> None:
-    options = choices(reader)
+    options = default_variables(reader)
     assert options == {"coin": "", "exchange": [], "quote": []}
-    assert ask(reader, query.sql, options) == []
+    assert run_query(reader, query.sql, options) == []
 
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_a_choice_with_a_quote_in_it_stays_a_value(query: SqlQuery, reader: psycopg.Connection) -> None:
-    nasty = "x'); DROP TABLE prices; --"
-    ask(reader, query.sql, {"coin": nasty, "exchange": [nasty, "index"], "quote": [nasty]})
-    assert ask(reader, "SELECT 1 AS one FROM price_history LIMIT 1", {})
+def test_option_with_a_quote_character_is_escaped(query: SqlQuery, reader: psycopg.Connection) -> None:
+    injection = "x'); DROP TABLE prices; --"
+    run_query(reader, query.sql, {"coin": injection, "exchange": [injection, "index"], "quote": [injection]})
+    assert run_query(reader, "SELECT 1 AS one FROM price_history LIMIT 1", {})
 
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("query", [query for query in QUERIES if query.panel["type"] == "table"], ids=str)
-def test_columns_of_numbers_and_times_have_a_unit(query: SqlQuery, reader: psycopg.Connection) -> None:
-    rows = ask(reader, query.sql, choices(reader))
+def test_number_and_timestamp_columns_have_a_unit(query: SqlQuery, reader: psycopg.Connection) -> None:
+    rows = run_query(reader, query.sql, default_variables(reader))
     measured = {name for row in rows for name, value in row.items() if isinstance(value, float | int | datetime)}
     units = column_units(query.panel)
     assert measured <= units.keys()
@@ -98,51 +98,51 @@ def test_columns_of_numbers_and_times_have_a_unit(query: SqlQuery, reader: psyco
 
 
 @pytest.mark.usefixtures("seeded")
-def test_variables_offer_what_is_watched(reader: psycopg.Connection) -> None:
-    options = choices(reader)
+def test_variables_offer_enabled_exchanges(reader: psycopg.Connection) -> None:
+    options = default_variables(reader)
     assert {"coinnews", "kraken", "index"} <= set(options["exchange"])
     assert "bitstamp" not in options["exchange"]
     assert set(options["quote"]) == {"USD", "USDT"}
-    coins = ask(reader, VARIABLES["coin"]["query"], {})
+    coins = run_query(reader, VARIABLES["coin"]["query"], {})
     assert {"__text": "Bitcoin (BTC)", "__value": "BTC"} in coins
     assert VARIABLES["coin"]["current"]["value"] == "BTC"
 
 
 @pytest.mark.usefixtures("seeded")
-def test_quotes_follow_the_chosen_exchange(reader: psycopg.Connection) -> None:
-    rows = ask(reader, VARIABLES["quote"]["query"], {"coin": "BTC", "exchange": ["binance"]})
+def test_quote_currencies_depend_on_the_exchange(reader: psycopg.Connection) -> None:
+    rows = run_query(reader, VARIABLES["quote"]["query"], {"coin": "BTC", "exchange": ["binance"]})
     assert rows == [{"quote": "USDT"}]
 
 
 @pytest.mark.usefixtures("seeded")
-def test_figures_of_the_latest_table_are_right(reader: psycopg.Connection) -> None:
-    rows = ask(reader, by_title("Latest prices").sql, choices(reader))
+def test_latest_prices_are_correct(reader: psycopg.Connection) -> None:
+    rows = run_query(reader, by_title("Latest prices").sql, default_variables(reader))
     kraken = next(row for row in rows if row["Exchange"] == "Kraken" and row["Pair"] == "BTC/USD")
     assert kraken["Price"] == pytest.approx(100)
-    assert kraken["Change in 24 h"] == pytest.approx(100 * (100 - 76) / 76)
+    assert kraken["24h change"] == pytest.approx(100 * (100 - 76) / 76)
     assert kraken["Spread"] == pytest.approx(2.0)
     assert kraken["Age"] == 0.0
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_past_time_range_shows_the_prices_of_that_time(reader: psycopg.Connection) -> None:
+def test_past_time_range_shows_prices_of_that_time(reader: psycopg.Connection) -> None:
     end = NOW - timedelta(hours=5, minutes=5)
-    rows = ask(reader, by_title("Latest prices").sql, choices(reader), end=end)
+    rows = run_query(reader, by_title("Latest prices").sql, default_variables(reader), end=end)
     assert {row["Age"] for row in rows} == {300.0}
-    assert {row["Change in 24 h"] for row in rows} == {None}
+    assert {row["24h change"] for row in rows} == {None}
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_troubled_exchange_comes_first_and_says_why(reader: psycopg.Connection) -> None:
-    first = ask(reader, by_title("Exchanges and how they are").sql, {})[0]
+def test_failing_exchange_comes_first_with_its_error(reader: psycopg.Connection) -> None:
+    first = run_query(reader, by_title("Exchange status").sql, {})[0]
     assert first["Exchange"] == "Kraken"
-    assert first["State"] == "told us to wait"
+    assert first["State"] == "rate limited"
     assert first["Last error"] == "HTTP 429"
 
 
 @pytest.mark.usefixtures("seeded")
-def test_alerts_show_no_address(reader: psycopg.Connection) -> None:
-    rows = ask(reader, by_title("Alerts in the time range").sql, {})
+def test_alerts_contain_no_address(reader: psycopg.Connection) -> None:
+    rows = run_query(reader, by_title("Alerts in the time range").sql, {})
     assert len(rows) == 1
     assert "@" not in str(rows)
 
@@ -151,19 +151,19 @@ def by_title(title: str) -> SqlQuery:
     return next(query for query in QUERIES if query.panel["title"] == title)
 
 
-def choices(reader: psycopg.Connection) -> dict[str, str | list[str]]:
-    """The variables as Grafana sets them at first: BTC where it is watched, and all exchanges and quotes."""
+def default_variables(reader: psycopg.Connection) -> dict[str, str | list[str]]:
+    """The initial variables in Grafana: BTC if present, all exchanges and quote currencies."""
     values: dict[str, str | list[str]] = {}
     for name, variable in VARIABLES.items():
         if variable["type"] != "query":
             continue
-        options = [str(list(row.values())[-1]) for row in ask(reader, variable["query"], values)]
+        options = [str(list(row.values())[-1]) for row in run_query(reader, variable["query"], values)]
         first = variable["current"]["value"]
         values[name] = options if variable["includeAll"] else first if first in options else "".join(options[:1])
     return values
 
 
-def ask(reader: psycopg.Connection, sql: str, variables: dict[str, str | list[str]], end: datetime = NOW) -> Rows:
+def run_query(reader: psycopg.Connection, sql: str, variables: dict[str, str | list[str]], end: datetime = NOW) -> Rows:
     cursor = reader.execute(expand(sql, start=RANGE[0], end=end, variables=variables).encode())
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""The committed board is what the generator makes, and every panel helps its reader."""
+"""The committed dashboard is up to date, valid, and every panel is documented."""
 
 import copy
 import json
@@ -14,48 +14,48 @@ import yaml
 from coinwatch.prices.backfill.gaps import gap_tolerances
 from coinwatch.settings import load_settings
 from grafana.copy_dashboards import copy_dashboards
-from grafana.generate import lacks
+from grafana.generate import find_problems
 from local.configuration import make_configuration
 from local.environment_file import ensure_secrets, read_environment
 from local.grafana import grafana_environment, prepare_grafana
 from local.layout import Layout
-from tests.integration.grafana.board import BOARD, GRAFANA, PANELS, PROJECT, VARIABLES, column_units
+from tests.integration.grafana.dashboard import DASHBOARD, GRAFANA, PANELS, PROJECT, VARIABLES, column_units
 
 pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
 
-# Ids looked up in @grafana/data 13; Grafana draws a unit that it does not know as a suffix.
+# Ids from @grafana/data 13. Grafana shows unknown units as a suffix.
 UNITS = {"bytes", "locale", "percent", "s", "ms", "short", "string", "dateTimeFromNow", "dateTimeAsLocal"}
 BUILT_IN = {"__interval", "__from", "__to"}
 
 
-def test_the_committed_board_is_what_the_generator_writes() -> None:
+def test_committed_dashboard_is_up_to_date() -> None:
     check = subprocess.run(
         [sys.executable, "-m", "grafana.generate", "--check"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def test_format_is_the_classic_one_that_file_provisioning_wants() -> None:
-    assert BOARD["schemaVersion"] == 42
-    assert BOARD["uid"] == "coinwatch"
+def test_format_is_classic_as_file_provisioning_requires() -> None:
+    assert DASHBOARD["schemaVersion"] == 42
+    assert DASHBOARD["uid"] == "coinwatch"
     assert not any(field.startswith("auto") for variable in VARIABLES.values() for field in variable)
     assert not any("footer" in panel["options"] for panel in PANELS)
 
 
-def test_defaults_suit_someone_who_just_opens_it() -> None:
-    assert BOARD["timezone"] == "browser"
-    assert BOARD["refresh"] == "30s"
-    assert BOARD["time"] == {"from": "now-6h", "to": "now"}
+def test_default_time_range_and_refresh() -> None:
+    assert DASHBOARD["timezone"] == "browser"
+    assert DASHBOARD["refresh"] == "30s"
+    assert DASHBOARD["time"] == {"from": "now-6h", "to": "now"}
 
 
 def test_panel_ids_are_unique() -> None:
-    ids = [panel["id"] for panel in BOARD["panels"]]
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids)) > 20
 
 
 def test_panels_neither_overlap_nor_leave_the_grid() -> None:
     taken: dict[tuple[int, int], str] = {}
-    for panel in BOARD["panels"]:
+    for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
         for cell in (
@@ -63,15 +63,15 @@ def test_panels_neither_overlap_nor_leave_the_grid() -> None:
             for x in range(place["x"], place["x"] + place["w"])
             for y in range(place["y"], place["y"] + place["h"])
         ):
-            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
+            assert cell not in taken, f"{panel['title']} overlaps {taken[cell]}"
             taken[cell] = panel["title"]
 
 
-def test_every_panel_is_explained() -> None:
-    assert lacks(BOARD) == []
+def test_every_panel_has_a_description_and_advice() -> None:
+    assert find_problems(DASHBOARD) == []
 
 
-def test_every_unit_is_one_that_grafana_knows() -> None:
+def test_every_unit_is_known_to_grafana() -> None:
     used = {panel["fieldConfig"]["defaults"]["unit"] for panel in PANELS}
     used |= {unit for panel in PANELS for unit in column_units(panel).values()}
     assert used <= UNITS
@@ -82,17 +82,17 @@ def test_every_unit_is_one_that_grafana_knows() -> None:
     [
         ({"title": " "}, "no title"),
         ({"description": ""}, "what it shows"),
-        ({"description": "Prices over time."}, "when it looks wrong"),
+        ({"description": "Prices over time."}, "if it looks wrong"),
         ({"fieldConfig": {"defaults": {}}}, "no unit"),
     ],
 )
-def test_generator_refuses_a_panel_that_leaves_its_reader_alone(change: dict[str, object], complaint: str) -> None:
-    board = copy.deepcopy(BOARD)
-    board["panels"][1].update(change)
-    assert any(complaint in problem for problem in lacks(board))
+def test_generator_rejects_an_incomplete_panel(change: dict[str, object], complaint: str) -> None:
+    dashboard = copy.deepcopy(DASHBOARD)
+    dashboard["panels"][1].update(change)
+    assert any(complaint in problem for problem in find_problems(dashboard))
 
 
-def test_data_sources_are_those_that_are_provisioned() -> None:
+def test_data_sources_are_provisioned() -> None:
     provisioned = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "coinwatch.yaml").read_text())
     known = {(source["type"], source["uid"]) for source in provisioned["datasources"]}
     used = [panel["datasource"] for panel in PANELS]
@@ -101,60 +101,62 @@ def test_data_sources_are_those_that_are_provisioned() -> None:
     assert {(source["type"], source["uid"]) for source in used} == known
 
 
-def test_every_variable_that_is_used_is_defined_and_the_other_way_round() -> None:
-    text = json.dumps(BOARD, ensure_ascii=False)
+def test_every_variable_is_defined_and_used() -> None:
+    text = json.dumps(DASHBOARD, ensure_ascii=False)
     used = set(re.findall(r"\$\{?(\w+)", text)) - BUILT_IN
     used = {name for name in used if not name.startswith("__")}
     assert used == VARIABLES.keys()
 
 
-def test_a_variable_uses_only_those_before_it() -> None:
+def test_variable_uses_only_earlier_variables() -> None:
     known: set[str] = set()
     for name, variable in VARIABLES.items():
         assert set(re.findall(r"\$\{(\w+)", variable["query"])) <= known
         known.add(name)
 
 
-def test_holes_are_drawn_as_holes() -> None:
+def test_gaps_are_not_bridged() -> None:
     for panel in PANELS:
         if panel["type"] == "timeseries":
             assert panel["fieldConfig"]["defaults"]["custom"].get("spanNulls", False) is not True, panel["title"]
 
 
-def test_a_line_of_prices_breaks_where_a_gap_begins_to_count() -> None:
+def test_price_line_breaks_where_a_gap_is_recorded() -> None:
     [prices] = [panel for panel in PANELS if panel.get("title") == "Price of ${coin}"]
     bridged = timedelta(milliseconds=prices["fieldConfig"]["defaults"]["custom"]["spanNulls"])
     assert bridged == max(gap_tolerances(load_settings()).values())
 
 
-def test_values_of_graphite_from_before_the_pipeline_stopped_are_not_shown_as_now() -> None:
+def test_graphite_stat_panels_show_recent_values_only() -> None:
     numbers = [panel for panel in PANELS if panel["type"] == "stat" and panel["datasource"]["type"] == "graphite"]
     assert numbers
     assert {panel["timeFrom"] for panel in numbers} == {"5m"}
 
 
-def test_links_lead_to_the_dag_and_to_the_web_page() -> None:
-    assert [link["url"] for link in BOARD["links"]] == ["${airflow_url}/dags/collect_prices", "${web_url}/"]
+def test_links_lead_to_the_dag_and_the_web_app() -> None:
+    assert [link["url"] for link in DASHBOARD["links"]] == ["${airflow_url}/dags/collect_prices", "${web_url}/"]
 
 
-def test_a_placed_copy_differs_in_its_addresses_only(tmp_path: Path) -> None:
-    copy_dashboards(tmp_path / "boards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"})
-    placed = json.loads((tmp_path / "boards" / "coinwatch.json").read_text())
-    constants = {v["name"]: v for v in placed["templating"]["list"]}
+def test_copied_dashboard_differs_only_in_its_addresses(tmp_path: Path) -> None:
+    copy_dashboards(
+        tmp_path / "dashboards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"}
+    )
+    copied = json.loads((tmp_path / "dashboards" / "coinwatch.json").read_text())
+    constants = {v["name"]: v for v in copied["templating"]["list"]}
     assert constants["airflow_url"]["query"] == "http://localhost:9"
     assert constants["web_url"]["query"] == "https://prices.example"
     for name in ("airflow_url", "web_url"):
         constants[name]["query"] = VARIABLES[name]["query"]
-    assert placed == BOARD
+    assert copied == DASHBOARD
 
 
 @pytest.mark.parametrize("addresses", [{"web_url": "javascript:alert(1)"}, {"elsewhere": "http://localhost"}])
-def test_a_copy_with_a_wrong_address_is_refused(tmp_path: Path, addresses: dict[str, str]) -> None:
+def test_copy_with_an_invalid_address_is_rejected(tmp_path: Path, addresses: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"must start with|no constant"):
         copy_dashboards(tmp_path, addresses)
 
 
-def test_grafana_starts_closed() -> None:
+def test_grafana_has_no_sign_up_and_no_phoning_home() -> None:
     lines = {line.strip() for line in (GRAFANA / "grafana.ini").read_text().splitlines()}
     assert {"allow_sign_up = false", "reporting_enabled = false", "check_for_updates = false"} <= lines
     assert "admin_password = $__env{COINWATCH_GRAFANA_ADMIN_PASSWORD}" in lines
@@ -163,7 +165,7 @@ def test_grafana_starts_closed() -> None:
     assert "enabled = false" in anonymous
 
 
-def test_variables_that_provisioning_needs_are_named_in_the_comment() -> None:
+def test_provisioning_variables_are_documented_in_the_comment() -> None:
     for path in (GRAFANA / "provisioning").rglob("*.yaml"):
         text = path.read_text()
         comment = "\n".join(line for line in text.splitlines() if line.startswith("#"))
@@ -172,7 +174,7 @@ def test_variables_that_provisioning_needs_are_named_in_the_comment() -> None:
         assert all(name in comment for name in used), path
 
 
-def test_local_run_sets_every_variable_that_grafana_fills_in(tmp_path: Path) -> None:
+def test_local_run_sets_every_provisioning_variable(tmp_path: Path) -> None:
     layout = Layout(PROJECT, tmp_path, tmp_path / ".env")
     configuration = make_configuration(layout, ensure_secrets(read_environment(layout.env_file, {})))
     prepare_grafana(configuration)

@@ -1,4 +1,4 @@
-"""The committed board, taken apart for the tests."""
+"""The committed dashboard, parsed for the tests."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from typing import Any
 
 PROJECT = Path(__file__).parents[3]
 GRAFANA = PROJECT / "grafana"
-BOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "coinwatch.json").read_text())
-PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
-VARIABLES: dict[str, dict[str, Any]] = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
+DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "coinwatch.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+VARIABLES: dict[str, dict[str, Any]] = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
 
-# A metric's name inside a target: letters, digits and the wildcards we use, at least one dot.
+# A metric name inside a target: letters, digits and wildcards, at least one dot.
 METRIC = re.compile(r"stats(?:_counts|\.gauges|\.timers)\.[\w.*-]+")
 
 
@@ -40,12 +40,12 @@ def graphite_targets() -> list[str]:
 
 
 def metrics() -> set[str]:
-    """Every metric's name, with its wildcards, that some target reads."""
+    """All metric names in targets, with wildcards."""
     return {name for target in graphite_targets() for name in METRIC.findall(target)}
 
 
 def column_units(panel: dict[str, Any]) -> dict[str, str]:
-    """Unit of each column of a table that has one of its own."""
+    """The unit of each table column that has its own."""
     return {
         override["matcher"]["options"]: entry["value"]
         for override in panel["fieldConfig"]["overrides"]

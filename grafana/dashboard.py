@@ -1,4 +1,4 @@
-"""The board "coinwatch: prices and pipeline": what people look at, from top to bottom."""
+"""The dashboard "coinwatch: prices and pipeline", from top to bottom."""
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models.dashboard import (
@@ -30,30 +30,30 @@ OURS = "stats.gauges.coinwatch"
 AIRFLOW_GAUGE, AIRFLOW_TIMER, AIRFLOW_COUNT = "stats.gauges.airflow", "stats.timers.airflow", "stats_counts.airflow"
 DAG = "collect_prices"
 
-# Grafana expands no environment variables in dashboards; place.py puts other addresses into a copy.
+# Grafana expands no environment variables in dashboards; copy_dashboards.py writes copies with other addresses.
 AIRFLOW_URL = "http://localhost:8080"
 WEB_URL = "http://localhost:18000"
 
 
-def make_board() -> build.Dashboard:
-    """The whole board; the texts are checked and the ids given by generate.py."""
-    board = (
+def make_dashboard() -> build.Dashboard:
+    """The whole dashboard; generate.py validates the texts and assigns panel ids."""
+    dashboard = (
         build.Dashboard("coinwatch: prices and pipeline")
         .uid("coinwatch")
-        .description("Prices from Postgres; how the pipeline and Airflow do from Graphite.")
+        .description("Prices from Postgres; health of the pipeline and Airflow from Graphite.")
         .tags(["coinwatch"])
         .timezone("browser")
         .refresh("30s")
         .time("now-6h", "now")
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .link(_link("Airflow: the DAG", "${airflow_url}/dags/" + DAG, "external link"))
-        .link(_link("coinwatch: subscribe and look up", "${web_url}/", "external link"))
+        .link(_link("Airflow: collect_prices", "${airflow_url}/dags/" + DAG, "external link"))
+        .link(_link("coinwatch: prices and alerts", "${web_url}/", "external link"))
     )
     for variable in _variables():
-        board = board.with_variable(variable)
+        dashboard = dashboard.with_variable(variable)
     for add in (_prices, _pipeline, _history, _airflow):
-        board = add(board)
-    return board
+        dashboard = add(dashboard)
+    return dashboard
 
 
 def _link(title: str, url: str, icon: str) -> build.DashboardLink:
@@ -64,7 +64,7 @@ def _variables() -> list[build.QueryVariable | build.ConstantVariable]:
     everything = VariableOption(text=["All"], value=["$__all"])
     coin = _query_variable("coin", "Coin").current(VariableOption(text="Bitcoin (BTC)", value="BTC"))
     exchange = _query_variable("exchange", "Exchange").multi(True).include_all(True).current(everything)
-    quote = _query_variable("quote", "Quoted in").multi(True).include_all(True).current(everything)
+    quote = _query_variable("quote", "Quote currency").multi(True).include_all(True).current(everything)
     addresses = [
         build.ConstantVariable(name).value(url) for name, url in (("airflow_url", AIRFLOW_URL), ("web_url", WEB_URL))
     ]
@@ -82,11 +82,11 @@ def _query_variable(name: str, label: str) -> build.QueryVariable:
     )
 
 
-def _prices(board: build.Dashboard) -> build.Dashboard:
+def _prices(dashboard: build.Dashboard) -> build.Dashboard:
     thick = [DynamicConfigValue(id_val="custom.lineWidth", value=3)]
     signs = [Threshold(value=None, color="red"), Threshold(value=0, color="green")]
     return (
-        board.with_row(build.Row("Prices"))
+        dashboard.with_row(build.Row("Prices"))
         .with_panel(
             chart(about("price"), [sql("price", series=True)], unit=NUMBER, span=18, axis="quote currency")
             .decimals(DIGITS)
@@ -104,8 +104,8 @@ def _prices(board: build.Dashboard) -> build.Dashboard:
                 sql("latest"),
                 units={
                     "Price": (NUMBER, DIGITS),
-                    "Change in 24 h": ("percent", 2),
-                    "Volume in 24 h": (NUMBER, 2),
+                    "24h change": ("percent", 2),
+                    "24h volume": (NUMBER, 2),
                     "Spread": ("percent", 3),
                     "Age": ("s", 0),
                 },
@@ -116,28 +116,28 @@ def _prices(board: build.Dashboard) -> build.Dashboard:
     )
 
 
-def _pipeline(board: build.Dashboard) -> build.Dashboard:
+def _pipeline(dashboard: build.Dashboard) -> build.Dashboard:
     each = f"{OURS}.exchanges.*"
     ages = f"{OURS}.prices.*.*.*.age_seconds"
-    # countSeries would count files, also those of series that ended: so a 1 for each point, and their sum.
+    # countSeries counts files, including those of series that have ended. Instead, sum a 1 per series with a value.
     alive = f"sumSeries(offset(scale(keepLastValue({OURS}.prices.*.*.*.price, 2), 0), 1))"
     return (
-        board.with_row(build.Row("Pipeline"))
+        dashboard.with_row(build.Row("Pipeline"))
         .with_panel(number(about("age"), [sql("newest_age")], unit="s", warn=600))
         .with_panel(number(about("failed"), graphite(f"{OURS}.cycle.exchanges_failed"), unit="short", warn=1))
         .with_panel(number(about("live"), graphite(f"alias({alive}, 'pairs')"), unit="short"))
-        .with_panel(number(about("waiting"), graphite(f"{OURS}.cycle.outbox_queued"), unit="short", warn=50))
-        .with_panel(number(about("oldest_mail"), graphite(f"{OURS}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
+        .with_panel(number(about("queued"), graphite(f"{OURS}.cycle.outbox_queued"), unit="short", warn=50))
+        .with_panel(number(about("oldest_email"), graphite(f"{OURS}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
         .with_panel(number(about("failed_emails"), graphite(f"{OURS}.cycle.emails_failed"), unit="short", warn=1))
         .with_panel(
             rows(
                 about("exchanges"),
                 sql("exchanges"),
                 units={
-                    "Last answer": ("dateTimeFromNow", None),
-                    "Failures in a row": ("short", 0),
-                    "Not before": ("dateTimeAsLocal", None),
-                    "Fetch time": ("s", 2),
+                    "Last success": ("dateTimeFromNow", None),
+                    "Consecutive failures": ("short", 0),
+                    "Rate limited until": ("dateTimeAsLocal", None),
+                    "Fetch duration": ("s", 2),
                 },
                 height=8,
             )
@@ -168,7 +168,7 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
                 units={
                     "Fired": ("dateTimeAsLocal", None),
                     "Price": (NUMBER, DIGITS),
-                    "Against": (NUMBER, DIGITS),
+                    "Compared with": (NUMBER, DIGITS),
                     "Change": ("percent", 2),
                 },
                 span=16,
@@ -184,10 +184,10 @@ def _pipeline(board: build.Dashboard) -> build.Dashboard:
     )
 
 
-def _history(board: build.Dashboard) -> build.Dashboard:
+def _history(dashboard: build.Dashboard) -> build.Dashboard:
     tables = f"{OURS}.database.*.bytes"
     return (
-        board.with_row(build.Row("History"))
+        dashboard.with_row(build.Row("History"))
         .with_panel(
             rows(
                 about("gaps"),
@@ -204,7 +204,7 @@ def _history(board: build.Dashboard) -> build.Dashboard:
                 about("disk"),
                 graphite(
                     f"aliasByNode(keepLastValue({tables}), 4)",
-                    f"alias(keepLastValue({OURS}.database.bytes), 'everything')",
+                    f"alias(keepLastValue({OURS}.database.bytes), 'total')",
                 ),
                 unit="bytes",
             )
@@ -212,10 +212,10 @@ def _history(board: build.Dashboard) -> build.Dashboard:
     )
 
 
-def _airflow(board: build.Dashboard) -> build.Dashboard:
+def _airflow(dashboard: build.Dashboard) -> build.Dashboard:
     runs = f"{AIRFLOW_TIMER}.dagrun"
     return (
-        board.with_row(build.Row("Airflow"))
+        dashboard.with_row(build.Row("Airflow"))
         .with_panel(
             dots(
                 about("duration"),
@@ -261,7 +261,7 @@ def _airflow(board: build.Dashboard) -> build.Dashboard:
                 about("slots"),
                 graphite(
                     f"alias({AIRFLOW_GAUGE}.executor.running_tasks, 'running')",
-                    f"alias({AIRFLOW_GAUGE}.executor.queued_tasks, 'waiting')",
+                    f"alias({AIRFLOW_GAUGE}.executor.queued_tasks, 'queued')",
                     f"alias({AIRFLOW_GAUGE}.executor.open_slots, 'free')",
                 ),
                 unit="short",
