@@ -1,44 +1,44 @@
 #!/usr/bin/env bash
-# coinwatch with Docker: builds the images, starts docker/compose.yaml and waits until every part is healthy.
-# Needs bash 3.2 (macOS has that), docker with compose, and nothing else.
+# Runs coinwatch with Docker: builds the images, starts docker/compose.yaml and waits until every service is healthy.
+# Needs only bash 3.2 (as on macOS) and Docker with the compose plugin.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-coinwatch with Docker.
+Run coinwatch with Docker.
 
-  ./docker_run.sh [start] [PATH]    build, start everything and return when all is ready
-  ./docker_run.sh stop              stop everything; data stays
-  ./docker_run.sh status            what runs and whether it is ready
-  ./docker_run.sh logs [PART] [-f]  the last lines of every part, or of one
-  ./docker_run.sh reset [--yes]     stop and delete all data; .env stays
-  ./docker_run.sh coinwatch ...     a command of coinwatch, for example: coinwatch prices
+  ./docker_run.sh [start] [PATH]       build and start everything, and return when it is ready
+  ./docker_run.sh stop                 stop everything; data is kept
+  ./docker_run.sh status               show the state of all services
+  ./docker_run.sh logs [SERVICE] [-f]  show the last log lines of all services, or of one
+  ./docker_run.sh reset [--yes]        stop and delete all data; .env is kept
+  ./docker_run.sh coinwatch ...        run a coinwatch command, for example: coinwatch prices
 
-PATH is a folder for .env and, in PATH/data, all data. Without it .env is in .docker and the data in Docker's volumes.
-The first start builds the images, about 1 GB in all. Passwords are made at the first start and stand in .env.
+PATH is a folder for .env, with all data in PATH/data. Without it, .env is in .docker and the data in Docker volumes.
+The first start builds the images (about 1 GB in total), generates passwords and writes them to .env.
 
 Settings (environment or .env; all optional; docker/.env.example has more):
   COINWATCH_AIRFLOW_PORT 8080       COINWATCH_WEB_PORT 18000          COINWATCH_MAIL_CATCHER_PORT 11080
   COINWATCH_GRAPHITE_PORT 18080     COINWATCH_GRAFANA_PORT 13000      COINWATCH_POSTGRES_PORT 15432
   COINWATCH_STATSD_PORT 18125       COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600
-  COINWATCH_BIND_HOST 127.0.0.1     who may reach Airflow and the web page: 0.0.0.0 is everybody
+  COINWATCH_BIND_HOST 127.0.0.1     the address of Airflow and the web app; 0.0.0.0 makes them public
   COINWATCH_COLLECT_SCHEDULE_MINUTES 3
-  COINWATCH_COINNEWS_REPLAY, COINWATCH_COINNEWS_SPEED   a CSV of recorded minutes to play as the market, and how fast
-  COINWATCH_SMTP_URL                a mail server of yours instead of the mail catcher
+  COINWATCH_COINNEWS_REPLAY, COINWATCH_COINNEWS_SPEED   a CSV of recorded minutes to replay, and its speed
+  COINWATCH_SMTP_URL                a mail server to use instead of the mail catcher
 
 Only in the environment:
-  COINWATCH_DOCKER_WITHOUT          parts to leave out: grafana, mail, or both
-  COINWATCH_DOCKER_PROJECT          another name than coinwatch: a second stack beside the first, on other ports
-  COINWATCH_DOCKER_BUILD=no         use the images that are there
-  PYTHON_IMAGE, POSTGRES_IMAGE, GRAPHITE_IMAGE, MAIL_IMAGE, GRAFANA_IMAGE   images of a mirror, or other versions
+  COINWATCH_DOCKER_WITHOUT          services to leave out: grafana, mail, or both
+  COINWATCH_DOCKER_PROJECT          the project name (coinwatch); set it, and other ports, for a second stack
+  COINWATCH_DOCKER_BUILD=no         use existing images
+  PYTHON_IMAGE, POSTGRES_IMAGE, GRAPHITE_IMAGE, MAIL_IMAGE, GRAFANA_IMAGE   images from a mirror, or other versions
 
-A compose.override.yaml in the folder of .env is added to docker/compose.yaml.
+A compose.override.yaml next to .env is merged with docker/compose.yaml.
 TEXT
 }
 
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 stack=${COINWATCH_DOCKER_PROJECT:-coinwatch}
-# Set by the functions of the two files below.
+# Set by functions in the two files below.
 folder='' env_file='' new_password='' starting='' expected=''
 
 # shellcheck source=docker/settings.sh
@@ -57,7 +57,7 @@ main() {
       ;;
     -*)
       usage >&2
-      fail "There is no option ${1}."
+      fail "Unknown option: ${1}"
       ;;
   esac
   check_docker
@@ -78,18 +78,18 @@ say() {
 
 check_docker() {
   command -v docker >/dev/null ||
-    fail "docker is missing; install Docker (https://docs.docker.com/engine/install/), or use ./local_run.sh."
+    fail "Docker is not installed. Install it (https://docs.docker.com/engine/install/), or use ./local_run.sh."
   docker compose version >/dev/null 2>&1 ||
-    fail "Docker's compose plugin is missing; install it (Debian, Ubuntu: apt install docker-compose-plugin)."
-  local said
-  said=$(docker version --format '{{.Server.Version}}' 2>&1) || case "$said" in
-    *"permission denied"*) fail "You may not use Docker: add yourself to the group docker, or run this as root." ;;
-    *) fail "Docker does not run; start it (systemctl start docker, or Docker Desktop)." ;;
+    fail "Docker's compose plugin is not installed. Install it (Debian, Ubuntu: apt install docker-compose-plugin)."
+  local output
+  output=$(docker version --format '{{.Server.Version}}' 2>&1) || case "$output" in
+    *"permission denied"*) fail "You have no permission to use Docker. Add yourself to the group docker, or run this as root." ;;
+    *) fail "Docker is not running. Start it (systemctl start docker, or Docker Desktop)." ;;
   esac
 }
 
 start_stack() {
-  [ $# -le 1 ] || fail "start takes one PATH, not $#: $*"
+  [ $# -le 1 ] || fail "start takes at most one PATH, not $#: $*"
   choose_folder "${1:-}"
   prepare_secrets
   check_settings
@@ -106,58 +106,58 @@ start_stack() {
 }
 
 stop_stack() {
-  recall_folder
+  find_folder
   if [ -z "$(running)" ]; then
     echo "Nothing was running."
     return
   fi
-  stop_containers || fail "Some containers do not stop; see: docker ps --filter label=$label=$stack"
-  echo "Stopped; data stays. Start again with ./docker_run.sh"
+  stop_containers || fail "Some containers did not stop; see: docker ps --filter label=$label=$stack"
+  echo "Stopped; data is kept. Start again with ./docker_run.sh"
 }
 
-# Exit code 0 only when every part is ready.
+# Exit code 0 if every service is ready.
 status_stack() {
   if [ -z "$(running)" ]; then
-    echo "Nothing runs. Start it with ./docker_run.sh"
+    echo "Nothing is running. Start with ./docker_run.sh"
     return 1
   fi
-  { echo "part|state|address" && part_states | awk -F'|' '{ print $2 "|" $3 "|" $4 }'; } | columns
-  part_states | awk -F'|' '$3 != "ready" { bad = 1 } END { exit bad }'
+  { echo "service|state|address" && service_states | awk -F'|' '{ print $2 "|" $3 "|" $4 }'; } | columns
+  service_states | awk -F'|' '$3 != "ready" { bad = 1 } END { exit bad }'
 }
 
 logs_stack() {
-  local part='' follow='' word
-  for word in "$@"; do
-    case "$word" in
+  local service='' follow='' argument
+  for argument in "$@"; do
+    case "$argument" in
       -f | --follow) follow=--follow ;;
-      -*) fail "There is no option $word." ;;
-      *) part=$word ;;
+      -*) fail "Unknown option: $argument" ;;
+      *) service=$argument ;;
     esac
   done
-  recall_folder
-  case " $parts setup  " in *" $part "*) ;; *) fail "There is no part '$part'. There are: $parts setup" ;; esac
+  find_folder
+  case " $services setup  " in *" $service "*) ;; *) fail "Unknown service: $service. Available: $services setup" ;; esac
   # shellcheck disable=SC2086
-  compose logs --tail "$([ -n "$part" ] && echo 100 || echo 5)" $follow $part
+  compose logs --tail "$([ -n "$service" ] && echo 100 || echo 5)" $follow $service
 }
 
 reset_stack() {
   local answer=''
-  case "$*" in '' | --yes) ;; *) fail "reset takes no argument but --yes, not: $*" ;; esac
-  recall_folder
+  case "$*" in '' | --yes) ;; *) fail "reset takes no argument except --yes, not: $*" ;; esac
+  find_folder
   if [ "${1:-}" != --yes ]; then
-    [ -t 0 ] || fail "reset deletes all data; say so with ./docker_run.sh reset --yes"
-    printf "This deletes all prices, alerts, mails and Airflow's history of %s. Type yes: " "$stack"
+    [ -t 0 ] || fail "reset deletes all data. To confirm, run ./docker_run.sh reset --yes"
+    printf "This deletes all prices, alerts, emails and Airflow's history of %s. Type yes: " "$stack"
     read -r answer
     [ "$answer" = yes ] || fail "Nothing was deleted."
   fi
   delete_data
-  echo "All data is deleted. $env_file with its secrets is kept."
+  echo "All data is deleted. $env_file and its secrets are kept."
 }
 
 run_coinwatch() {
   local container terminal=()
   container=$(docker ps -q --filter "label=$label=$stack" --filter "label=$service_label=airflow-scheduler")
-  [ -n "$container" ] || fail "Nothing runs. Start it with ./docker_run.sh"
+  [ -n "$container" ] || fail "Nothing is running. Start with ./docker_run.sh"
   if [ -t 0 ] && [ -t 1 ]; then terminal=(-it); fi
   exec docker exec -i ${terminal[@]+"${terminal[@]}"} "$container" coinwatch "$@"
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154  # the variables are docker_run.sh's
-# Part of docker_run.sh: building, starting, waiting, the tables, deleting.
+# Part of docker_run.sh: building images, starting and stopping containers, waiting, tables, deleting data.
 
-# In the order of the table; `setup` and `folders` run at every start and end.
-parts="postgres graphite coinnews airflow-api-server airflow-scheduler airflow-dag-processor web mail grafana"
+# In the order of the table. `setup` and `folders` run once at every start.
+services="postgres graphite coinnews airflow-api-server airflow-scheduler airflow-dag-processor web mail grafana"
 label=com.docker.compose.project
 service_label=com.docker.compose.service
 ready_seconds=300
@@ -16,25 +16,25 @@ compose() {
     --env-file "$env_file" --progress plain "$@"
 }
 
-# Names of the containers that run now.
+# The ids of running containers.
 running() {
   docker ps -q --filter "label=$label=$stack"
 }
 
-# The folder that the containers were started with stands in a label that compose gives them.
-recall_folder() {
+# Compose stores the folder of .env in a label of the containers.
+find_folder() {
   env_file=$(docker ps -a --filter "label=$label=$stack" --format "{{.Label \"$label.environment_file\"}}" | head -n 1)
   [ -n "$env_file" ] || env_file=$project/.docker/.env
   folder=$(dirname -- "$env_file")
-  [ -f "$env_file" ] || fail "There is no $env_file: nothing was started here yet. Begin with ./docker_run.sh"
+  [ -f "$env_file" ] || fail "$env_file does not exist: nothing has been started here yet. Run ./docker_run.sh"
   if [ -d "$folder/data" ]; then export COINWATCH_DOCKER_DATA="$folder/data"; fi
 }
 
-# `docker build` rather than `docker compose build`, which asks for a newer buildx than some distributions have.
+# `docker build` instead of `docker compose build`, which needs a newer buildx than some distributions have.
 build_images() {
   local log="$folder/build.log" process line=''
   if [ "${COINWATCH_DOCKER_BUILD:-yes}" = no ]; then return; fi
-  say "building the images (some minutes the first time)"
+  say "building the images (takes a few minutes the first time)"
   {
     build_image coinwatch "$(setting COINWATCH_IMAGE coinwatch:local)" &&
       build_image coinwatch-airflow "$(setting COINWATCH_AIRFLOW_IMAGE coinwatch-airflow:local)"
@@ -49,7 +49,7 @@ build_images() {
   done
   wait "$process" || {
     tail -n 15 "$log" >&2
-    fail "The images could not be built; the reason is above, all of it in $log"
+    fail "The images could not be built; see the error above, and the whole log in $log"
   }
   say "the images are built"
 }
@@ -63,11 +63,11 @@ build_image() {
     "${arguments[@]}" "$project"
 }
 
-# Compose itself waits for what must be there first; we wait for the rest.
+# Compose waits for dependencies; wait_for_containers waits for everything.
 start_containers() {
-  local wanted=' ' part
-  for part in $parts; do
-    case " ${COINWATCH_DOCKER_WITHOUT:-} " in *" $part "*) ;; *) wanted="$wanted$part " ;; esac
+  local wanted=' ' service
+  for service in $services; do
+    case " ${COINWATCH_DOCKER_WITHOUT:-} " in *" $service "*) ;; *) wanted="$wanted$service " ;; esac
   done
   say "starting"
   # shellcheck disable=SC2086
@@ -76,48 +76,48 @@ start_containers() {
   expected=$wanted
 }
 
-# Until compose has done its part and all are ready: it may replace a container that was ready a moment ago.
+# Waits until compose has finished and all services are ready: it may replace a container that was ready before.
 wait_for_containers() {
-  local told=' ' left=all part name title state address deadline=$((SECONDS + ready_seconds))
+  local shown=' ' left=all service name title state address deadline=$((SECONDS + ready_seconds))
   while [ -n "$left" ] || kill -0 "$starting" 2>/dev/null; do
     sleep 1
     kill -0 "$starting" 2>/dev/null || wait "$starting" || start_failed
     left=$expected
     while IFS='|' read -r name title state address; do
       case "$expected $state" in
-        *" $name "*" keeps ending") give_up "$name" "$title keeps ending" ;;
+        *" $name "*" keeps crashing") give_up "$name" "$title keeps crashing" ;;
         *" $name "*" ready")
           left=${left/ $name / }
-          case "$told" in *" $name "*) continue ;; esac
+          case "$shown" in *" $name "*) continue ;; esac
           say "$(printf '%-22s ready  %s' "$title" "$address")"
-          told="$told$name "
+          shown="$shown$name "
           ;;
       esac
     done <<TEXT
-$(part_states)
+$(service_states)
 TEXT
     left=${left// /}
     if [ "$SECONDS" -gt "$deadline" ]; then
-      for part in $expected; do
-        case "$told" in *" $part "*) ;; *) give_up "$part" "$part is not ready after $ready_seconds s" ;; esac
+      for service in $expected; do
+        case "$shown" in *" $service "*) ;; *) give_up "$service" "$service is not ready after $ready_seconds s" ;; esac
       done
-      give_up postgres "Some part does not stay ready"
+      give_up postgres "A service does not stay ready"
     fi
   done
   wait "$starting" || start_failed
 }
 
-# name|title|state|address of every part that has a container, in the order of $parts.
-part_states() {
-  local format part all
+# name|title|state|address of every service that has a container, in the order of $services.
+service_states() {
+  local format service all
   format="{{.Label \"$service_label\"}}|{{.Label \"coinwatch.title\"}}|{{.State}} {{.Status}}|{{.Label \"coinwatch.address\"}}"
   all=$(docker ps -a --filter "label=$label=$stack" --format "$format")
-  for part in $parts; do
-    printf '%s\n' "$all" | awk -F'|' -v part="$part" '
-      $1 == part {
+  for service in $services; do
+    printf '%s\n' "$all" | awk -F'|' -v service="$service" '
+      $1 == service {
         state = $3
         if (state ~ /\(healthy\)/) state = "ready"
-        else if (state ~ /^restarting/) state = "keeps ending"
+        else if (state ~ /^restarting/) state = "keeps crashing"
         else if (state ~ /\(unhealthy\)/) state = "not healthy"
         else if (state ~ /^running/) state = "starting"
         else state = "stopped"
@@ -126,7 +126,7 @@ part_states() {
   done
 }
 
-# The scheduler first: its tasks need the others to end well.
+# The scheduler first: its running tasks need the other services to finish.
 stop_containers() {
   compose stop airflow-scheduler >/dev/null 2>&1 && compose stop >/dev/null 2>&1
 }
@@ -136,44 +136,44 @@ start_failed() {
   if grep -q 'service "setup" didn.t complete' "$log"; then give_up setup "The databases could not be set up"; fi
   tail -n 5 "$log" >&2
   stop_containers || true
-  fail "The containers could not be started; the reason is above. Nothing is left running."
+  fail "The containers could not be started; see the error above. Nothing is left running."
 }
 
 give_up() {
   compose logs --no-log-prefix --tail 15 "$1" >&2 || true
-  health_says "$1" >&2 || true
+  show_health "$1" >&2 || true
   kill "$starting" 2>/dev/null || true
   stop_containers || true
-  fail "$2; its last lines are above, more with ./docker_run.sh logs $1. Nothing is left running."
+  fail "$2; its last log lines are above. For more, run ./docker_run.sh logs $1. Nothing is left running."
 }
 
-# What the part's own health check said last.
-health_says() {
-  local container said
+# The last output of the service's health check.
+show_health() {
+  local container output
   container=$(docker ps -a -q --filter "label=$label=$stack" --filter "label=$service_label=$1")
-  said=$(docker inspect --format '{{with .State.Health}}{{range .Log}}{{.Output}}{{end}}{{end}}' "$container" | grep . | tail -n 1)
-  [ -z "$said" ] || printf 'Its health check says: %s\n' "$said"
+  output=$(docker inspect --format '{{with .State.Health}}{{range .Log}}{{.Output}}{{end}}{{end}}' "$container" | grep . | tail -n 1)
+  [ -z "$output" ] || printf 'Its health check reports: %s\n' "$output"
 }
 
 interrupted() {
   trap '' INT TERM
   [ -z "$starting" ] || kill "$starting" 2>/dev/null || true
   stop_containers || true
-  fail "Interrupted; nothing is left running." 130
+  fail "Interrupted. Nothing is left running." 130
 }
 
 wait_for_dag() {
   local reason deadline=$((SECONDS + 90))
   until reason=$(compose exec -T airflow-dag-processor python3 -m local.healthcheck dag "$dag" 2>&1); do
-    if [ "$SECONDS" -gt "$deadline" ] || [ "${reason#*does not import}" != "$reason" ]; then
-      give_up airflow-dag-processor "Airflow runs, but $reason"
+    if [ "$SECONDS" -gt "$deadline" ] || [ "${reason#*cannot be imported}" != "$reason" ]; then
+      give_up airflow-dag-processor "Airflow is running, but $reason"
     fi
     sleep 1
   done
-  say "$(printf '%-22s %s' DAG "$dag is known and switched on")"
+  say "$(printf '%-22s %s' DAG "$dag is parsed and active")"
 }
 
-# Once, at the first start: which public exchanges answer from here.
+# Shows which public exchanges are reachable, at the first start only.
 show_probe() {
   local container
   container=$(docker ps -a -q --filter "label=$label=$stack" --filter "label=$service_label=setup")
@@ -181,7 +181,7 @@ show_probe() {
     grep -v '^Setup is complete' | cut -c1-150 | sed 's/^o/  o/' || true
 }
 
-# Aligns lines of fields that | separates.
+# Aligns |-separated fields in columns.
 columns() {
   awk -F'|' '
     { for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } fields[NR] = NF }
@@ -200,30 +200,30 @@ show_started() {
   addresses=$(docker ps --filter "label=$label=$stack" --format "$format")
   echo
   {
-    echo "running|address|login"
-    for part in $parts; do
-      printf '%s\n' "$addresses" | awk -F'|' -v part="$part" -v new="$new_password" '
-        $1 == part && $3 != "" {
-          if (part == "airflow-api-server" && new != "") $4 = "admin / " new
+    echo "service|address|login"
+    for service in $services; do
+      printf '%s\n' "$addresses" | awk -F'|' -v service="$service" -v new="$new_password" '
+        $1 == service && $3 != "" {
+          if (service == "airflow-api-server" && new != "") $4 = "admin / " new
           print $2 "|" $3 "|" $4
         }'
     done
   } | columns | sed "s|password in .env|password in $env_file|"
-  [ -z "$missing" ] || echo "Left out by COINWATCH_DOCKER_WITHOUT: $missing."
+  [ -z "$missing" ] || echo "Not started (COINWATCH_DOCKER_WITHOUT): $missing."
   cat <<TEXT
 
-What to try next:
-  http://127.0.0.1:$(setting COINWATCH_WEB_PORT 18000)  prices, history, and a form to subscribe
-  http://127.0.0.1:$(setting COINWATCH_AIRFLOW_PORT 8080)  the DAG $dag, started every few minutes
-  http://127.0.0.1:$(setting COINWATCH_MAIL_CATCHER_PORT 11080)  the mails that subscribers get
+Next steps:
+  http://127.0.0.1:$(setting COINWATCH_WEB_PORT 18000)  prices, history, and price alerts
+  http://127.0.0.1:$(setting COINWATCH_AIRFLOW_PORT 8080)  the DAG $dag, which runs every few minutes
+  http://127.0.0.1:$(setting COINWATCH_MAIL_CATCHER_PORT 11080)  emails to subscribers
   ./docker_run.sh coinwatch prices
   ./docker_run.sh coinwatch subscribe --help
-  ./docker_run.sh status | logs [part] | stop
+  ./docker_run.sh status | logs [service] | stop
 
 TEXT
 }
 
-# Folders belong to the containers' users, so a container deletes what is in them.
+# Data folders belong to the containers' users, so a container deletes their contents.
 delete_data() {
   if [ -n "${COINWATCH_DOCKER_DATA:-}" ]; then
     stop_containers

@@ -1,4 +1,4 @@
-"""Health check of the container graphite: a render answers with a list, and StatsD calls itself up."""
+"""Health check of the container graphite: graphite-web renders, and StatsD reports that it is up."""
 
 import json
 import socket
@@ -9,18 +9,18 @@ RENDER = "http://127.0.0.1/render?target=carbon.agents.*.metricsReceived&from=-5
 
 
 def main() -> str:
-    """Why it is not healthy, or ''."""
+    """Why the container is not healthy, or ''."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(RENDER, timeout=4) as response:
             if not isinstance(json.loads(response.read()), list):
-                return "the render's answer is no list of series"
+                return "the render response is not a list of series"
         with socket.create_connection(("127.0.0.1", 8126), timeout=2) as connection:
             connection.sendall(b"health\n")
             answer = connection.recv(100)
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
-    return "" if b"up" in answer else f"StatsD says {answer!r}"
+    return "" if b"up" in answer else f"StatsD reports {answer!r}"
 
 
 if __name__ == "__main__":

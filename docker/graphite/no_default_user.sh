@@ -1,3 +1,3 @@
 #!/bin/sh
-# In place of the image's own script, which makes a superuser of graphite-web with a password that everybody knows.
+# Replaces the image's script that creates a graphite-web superuser with a well-known password.
 exit 0

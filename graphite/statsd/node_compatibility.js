@@ -1,4 +1,4 @@
-// StatsD 0.9.0 logs with util.log, which Node 23 took away. Preloaded with `node --require`.
+// StatsD 0.9.0 logs with util.log, which Node 23 removed. Preloaded with `node --require`.
 "use strict";
 const util = require("util");
 

@@ -1,9 +1,9 @@
-// StatsD's TCP server with two holes closed: its own has no error listener, so that one client that resets its connection
-// ends the whole process, and it buffers a line without an end for ever.
+// StatsD's TCP server with two bugs fixed: the original has no error listener, so a client that resets its connection
+// crashes the process, and it buffers an endless line without limit.
 "use strict";
 const net = require("net");
 
-const LONGEST_LINE = 64 * 1024;
+const MAX_LINE_LENGTH = 64 * 1024;
 
 exports.start = function (config, handlePacket) {
   const server = net.createServer((stream) => {
@@ -18,12 +18,12 @@ exports.start = function (config, handlePacket) {
         buffer = buffer.slice(end + 1);
         handlePacket(packet, { address: stream.remoteAddress, port: stream.remotePort, family: "IPv4", size: packet.length });
       }
-      if (buffer.length > LONGEST_LINE) {
+      if (buffer.length > MAX_LINE_LENGTH) {
         stream.destroy();
       }
     });
   });
-  // Without its port StatsD is of no use: end, so that the supervisor tries again and says so.
+  // StatsD is useless without its port: exit, so that the supervisor retries and reports it.
   server.on("error", (error) => {
     console.error(`StatsD cannot listen on TCP ${config.address}:${config.port}: ${error.message}`);
     process.exit(1);

@@ -1,7 +1,7 @@
-"""Brings back what graphite-web 1.1.10 and django-tagging 0.5 import and newer Pythons and Djangos no longer have.
+"""Restores names that graphite-web 1.1.10 and django-tagging 0.5 import and that newer Python and Django removed.
 
-``install()`` must run before Django starts. graphite-web is in maintenance and says Django < 4; each name below is one
-it uses and nothing more. ``imp`` (gone in Python 3.12) and ``cgi`` (3.13) come from PyPI, see pyproject.toml.
+``install()`` must run before Django starts. graphite-web is in maintenance mode and supports Django < 4; only names
+that it uses are restored. ``imp`` (removed in Python 3.12) and ``cgi`` (3.13) come from PyPI, see pyproject.toml.
 """
 
 # mypy: disable-error-code="import-untyped,import-not-found"
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 
 def install() -> None:
-    """Patch ``inspect``, ``configparser``, Django and, where libcairo is missing, ``cairocffi``. Safe to call twice."""
+    """Patch ``inspect``, ``configparser``, Django and, without libcairo, ``cairocffi``. Idempotent."""
     _restore_argspec()
-    _add_missing(configparser, SafeConfigParser=configparser.ConfigParser)  # gone in Python 3.12
+    _add_missing(configparser, SafeConfigParser=configparser.ConfigParser)  # removed in Python 3.12
     _restore_django_names()
-    _stand_in_for_cairo()
+    _replace_missing_cairo()
 
 
 class ArgSpec(NamedTuple):
@@ -66,8 +66,8 @@ def _restore_django_names() -> None:
     _add_missing(django.conf.urls, url=django.urls.re_path)
 
 
-def _stand_in_for_cairo() -> None:
-    """PNG charts need libcairo and PyPI's cairocffi; JSON, which is all that coinwatch reads, does not."""
+def _replace_missing_cairo() -> None:
+    """Only PNG charts need libcairo and cairocffi; coinwatch reads JSON."""
     try:
         import cairocffi  # noqa: F401
     except (ImportError, OSError):
@@ -79,10 +79,8 @@ class _NoCairo(types.ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         if name.isupper() or "_" in name:
-            return name  # the constants that graphite's module level lists
-        raise RuntimeError(
-            "PNG and SVG charts need libcairo and cairocffi, which are not installed; ask for format=json."
-        )
+            return name  # constants used at module level in graphite
+        raise RuntimeError("PNG and SVG charts need libcairo and cairocffi, which are not installed. Use format=json.")
 
 
 def _add_missing(module: types.ModuleType, **names: Any) -> None:

@@ -1,6 +1,6 @@
-"""graphite-web's settings: read from the environment, so that no secret stands in a file.
+"""graphite-web's settings, from the environment, so that no file contains secrets.
 
-GRAPHITE_SECRET_KEY is required. GRAPHITE_STORAGE_DIR holds whisper/ and the small SQLite file of users and events.
+GRAPHITE_SECRET_KEY is required. GRAPHITE_STORAGE_DIR contains whisper/ and a small SQLite database of users and events.
 """
 
 import os
@@ -18,12 +18,12 @@ TIME_ZONE = "UTC"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(STORAGE_DIR) / "graphite.db")}}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 
-# The whisper files are read directly; carbon's query port would only add what is younger than a second or two.
+# Whisper files are read directly; carbon's query port would only add the last second or two.
 CARBONLINK_HOSTS: list[str] = []
-# A new metric must be found at once, not after the stock five minutes.
+# New metrics must appear immediately, not after the default five minutes.
 FIND_CACHE_DURATION = 0
 DEFAULT_CACHE_DURATION = 0
-# Nobody needs to send a body of any size to draw a chart.
+# Rendering needs no large request bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
 LOG_ROTATION = True

@@ -1,7 +1,7 @@
 """graphite-web as a WSGI application for Python 3.11 to 3.13 and Django 5.2.
 
-``graphite.wsgi`` cannot be used: it dies where WhiteNoise is installed. ``python graphite_wsgi.py`` prepares the
-storage folder (directories, tables) and ends; gunicorn serves ``graphite_wsgi:application``.
+``graphite.wsgi`` crashes if WhiteNoise is installed. ``python graphite_wsgi.py`` prepares the storage (folders, tables)
+and exits; gunicorn serves ``graphite_wsgi:application``.
 """
 
 # mypy: disable-error-code="import-untyped,import-not-found"
@@ -18,7 +18,7 @@ os.environ.setdefault("GRAPHITE_SETTINGS_MODULE", "graphite_settings")
 
 
 def prepare_storage() -> None:
-    """Create the folders and SQLite tables of graphite-web; does nothing where they exist."""
+    """Create the folders and SQLite tables of graphite-web, unless they exist."""
     storage = Path(os.environ["GRAPHITE_STORAGE_DIR"])
     for name in ("whisper", "log", "conf"):
         (storage / name).mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def prepare_storage() -> None:
 
 
 def make_application() -> Any:
-    """The WSGI application, with the pages' scripts and pictures served by WhiteNoise in front of it."""
+    """The WSGI application, with static files served by WhiteNoise."""
     _start_django()
     from django.core.wsgi import get_wsgi_application
     from whitenoise import WhiteNoise
@@ -38,7 +38,7 @@ def make_application() -> Any:
 
 
 def _static_folder() -> str | None:
-    """Where the wheel put them: beside the virtual environment's packages, not inside."""
+    """The wheel installs static files outside the site-packages folder."""
     folder = Path(sys.prefix) / "webapp" / "content"
     return str(folder) if folder.is_dir() else None
 

@@ -1,4 +1,4 @@
-"""docker/compose.yaml as data, with its anchors resolved and its variables left as they are written."""
+"""docker/compose.yaml as data: anchors resolved, variables not expanded."""
 
 import re
 from functools import cache
@@ -23,6 +23,6 @@ def environment(service: str) -> dict[str, str]:
 
 
 def defaults() -> dict[str, str]:
-    """Every variable of the file that has a default -> that default."""
+    """The default of every variable that has one."""
     text = (DOCKER / "compose.yaml").read_text()
     return {found["name"]: found["rest"] for found in VARIABLE.finditer(text) if found["kind"] == "-" and found["rest"]}

@@ -1,4 +1,4 @@
-"""Ports for stacks that must not meet another."""
+"""Ports for tests of a second stack."""
 
 import socket
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.ports import free_port
 
 @pytest.fixture(scope="session")
 def free_ports() -> dict[str, str]:
-    """Every COINWATCH_*_PORT with a port that is free."""
+    """A free port for every COINWATCH_*_PORT."""
     return {port.setting: str(free_port()) for port in PORTS.values()}
 
 

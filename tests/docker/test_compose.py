@@ -1,4 +1,4 @@
-"""What docker/compose.yaml promises, read from the file: no engine needed."""
+"""docker/compose.yaml, read as a file: no engine needed."""
 
 import re
 
@@ -18,7 +18,7 @@ OFFICIAL = {
     "COINWATCH_IMAGE": "coinwatch:local",
     "COINWATCH_AIRFLOW_IMAGE": "coinwatch-airflow:local",
 }
-# Who may hold which secret; the application's role is every part's that runs our code with a database.
+# The services that get each secret.
 HOLDERS = {
     "COINWATCH_POSTGRES_PASSWORD": {"postgres", "setup"},
     "COINWATCH_DATABASE_OWNER_PASSWORD": {"setup"},
@@ -43,7 +43,7 @@ def test_every_image_is_a_variable_with_the_official_name_as_default() -> None:
     assert images == {f"${{{name}:-{default}}}" for name, default in OFFICIAL.items()}
 
 
-def test_only_our_own_images_are_built_and_from_a_base_that_is_a_variable() -> None:
+def test_only_our_images_are_built_from_a_variable_base_image() -> None:
     for name, service in services().items():
         assert ("build" in service) == (name in OURS), name
         if name in OURS:
@@ -51,7 +51,7 @@ def test_only_our_own_images_are_built_and_from_a_base_that_is_a_variable() -> N
 
 
 @pytest.mark.parametrize("name", services())
-def test_a_part_that_stays_is_restarted_checked_and_limited(name: str) -> None:
+def test_long_running_service_is_restarted_checked_and_limited(name: str) -> None:
     service = services()[name]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     if name in ONE_SHOT:
@@ -65,39 +65,39 @@ def test_a_part_that_stays_is_restarted_checked_and_limited(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OURS | {"mail", "grafana"}))
-def test_what_needs_no_right_of_root_has_none(name: str) -> None:
+def test_service_has_no_root_capabilities(name: str) -> None:
     service = services()[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
-    if name != "folders":  # it hands folders over, without a network
+    if name != "folders":  # it changes the owner of folders, without a network
         assert "cap_add" not in service
         assert str(service.get("user", "50000")) != "0"
 
 
-def test_the_part_that_runs_as_root_has_no_network() -> None:
+def test_service_running_as_root_has_no_network() -> None:
     assert services()["folders"]["network_mode"] == "none"
 
 
-def test_everything_is_published_to_this_machine_only() -> None:
-    wide = set()
+def test_only_web_and_airflow_can_be_published_beyond_this_machine() -> None:
+    public = set()
     for name, service in services().items():
         for published in service.get("ports", []):
             address = str(published).split(":${")[0].split(":1")[0]
             if str(published).startswith("${COINWATCH_BIND_HOST:-127.0.0.1}:"):
-                wide.add(name)
+                public.add(name)
             else:
                 assert address == "127.0.0.1", published
-    assert wide == {"web", "airflow-api-server"}
+    assert public == {"web", "airflow-api-server"}
 
 
-def test_ports_are_those_of_the_stack_without_docker() -> None:
-    inner = {"COINWATCH_STATSD_ADMIN_PORT", "COINWATCH_CARBON_PORT"}  # nobody outside the container needs these two
+def test_ports_equal_those_of_the_local_stack() -> None:
+    inner = {"COINWATCH_STATSD_ADMIN_PORT", "COINWATCH_CARBON_PORT"}  # used inside the container only
     ports = {name: value for name, value in defaults().items() if name.endswith("_PORT")}
     assert ports == {port.setting: str(port.default) for port in PORTS.values() if port.setting not in inner}
 
 
-def test_no_secret_has_a_default_and_an_empty_one_stops_the_start() -> None:
+def test_no_secret_has_a_default() -> None:
     secret = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET_KEY")
     found = [use for use in VARIABLE.finditer((DOCKER / "compose.yaml").read_text()) if secret.search(use["name"])]
     assert len({use["name"] for use in found}) == 14
@@ -107,18 +107,18 @@ def test_no_secret_has_a_default_and_an_empty_one_stops_the_start() -> None:
 
 
 @pytest.mark.parametrize("secret", HOLDERS)
-def test_a_secret_reaches_only_the_parts_that_need_it(secret: str) -> None:
+def test_secret_reaches_only_services_that_need_it(secret: str) -> None:
     holders = {name for name in services() if any(secret in value for value in environment(name).values())}
     assert holders == HOLDERS[secret]
 
 
-def test_no_secret_stands_in_a_command_or_a_label() -> None:
+def test_no_secret_is_in_a_command_or_label() -> None:
     for name, service in services().items():
         shown = f"{service.get('command')} {service['healthcheck']} {service.get('labels', {}).values()}"
         assert not re.search(r"\$\{\w*(PASSWORD|SECRET|TOKEN|KEY)", shown), name
 
 
-def test_files_that_containers_read_exist_and_cannot_be_changed_by_them() -> None:
+def test_mounted_files_exist_and_are_read_only() -> None:
     mounted = 0
     for service in services().values():
         for volume in service.get("volumes", []):
@@ -131,13 +131,13 @@ def test_files_that_containers_read_exist_and_cannot_be_changed_by_them() -> Non
     assert mounted == 9
 
 
-def test_setup_goes_before_every_part_that_uses_a_database() -> None:
+def test_services_with_a_database_start_after_setup() -> None:
     for name in ("web", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "grafana"):
         assert services()[name]["depends_on"]["setup"]["condition"] == "service_completed_successfully"
     assert services()["setup"]["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
-def test_graphite_gets_its_configuration_where_the_official_image_reads_it() -> None:
+def test_graphite_configuration_is_mounted_where_the_image_reads_it() -> None:
     targets = {str(volume).split(":")[-2] for volume in services()["graphite"]["volumes"] if ":ro" in str(volume)}
     assert targets >= {
         "/opt/graphite/conf/carbon.conf",
@@ -149,7 +149,7 @@ def test_graphite_gets_its_configuration_where_the_official_image_reads_it() -> 
     assert environment("graphite")["STATSD_FOLDER"] == "/opt/coinwatch/statsd"
 
 
-def test_carbon_differs_from_the_one_without_docker_only_where_it_must() -> None:
+def test_carbon_configuration_differs_only_where_necessary() -> None:
     def settings(path: str) -> dict[str, str]:
         lines = (PROJECT / path).read_text().splitlines()
         pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""Rules of docker/Dockerfile that keep it building on older engines and running without root."""
+"""docker/Dockerfile builds on older engines, and its images run without root."""
 
 import re
 import subprocess
@@ -19,13 +19,13 @@ def test_hadolint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_builds_with_the_engines_own_frontend() -> None:
+def test_builds_with_the_default_frontend() -> None:
     assert "# syntax=" not in TEXT
     assert "--link" not in TEXT
     assert "<<" not in TEXT
 
 
-def test_the_only_base_image_is_a_variable() -> None:
+def test_only_base_image_is_a_variable() -> None:
     bases = [line.split()[1] for line in TEXT.splitlines() if line.startswith("FROM ")]
     stages = {line.split()[3] for line in TEXT.splitlines() if line.startswith("FROM ")}
     assert set(bases) - stages == {"${PYTHON_IMAGE}"}
@@ -33,14 +33,14 @@ def test_the_only_base_image_is_a_variable() -> None:
 
 
 @pytest.mark.parametrize("target", ["coinwatch", "coinwatch-airflow"])
-def test_a_final_image_runs_as_a_user_with_a_health_check(target: str) -> None:
+def test_image_runs_as_a_user_with_a_health_check(target: str) -> None:
     stage = next(text for text in STAGES if text.splitlines()[0].endswith(f" AS {target}"))
     assert "USER 50000" in stage
     assert "HEALTHCHECK" in stage
     assert "FROM runtime" in stage
 
 
-def test_the_images_carry_labels_but_nothing_of_this_machine() -> None:
+def test_build_context_is_limited_to_listed_files() -> None:
     assert 'org.opencontainers.image.licenses="Apache-2.0"' in TEXT
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in ignored
@@ -50,7 +50,7 @@ def test_the_images_carry_labels_but_nothing_of_this_machine() -> None:
     assert {"**/.env", "**/node_modules", "**/__pycache__"} <= set(ignored)
 
 
-def test_packages_come_from_the_lock_file_alone() -> None:
+def test_packages_come_from_the_lock_file() -> None:
     assert all("--frozen" in line for line in TEXT.splitlines() if re.search(r"\buv sync\b", line))
     assert "pip install" in TEXT
     assert TEXT.count("pip install") == 1  # uv itself, pinned

@@ -1,4 +1,4 @@
-"""docker/settings.sh: secrets made and refused, settings checked; and that both ways to start agree."""
+"""docker/settings.sh: generated and rejected secrets, validated settings; and agreement with the local stack."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from coinwatch.settings import Settings
 from local.airflow import airflow_environment
 from local.configuration import make_configuration
 from local.environment_file import EXAMPLE, SECRETS, ensure_secrets, read_environment
-from local.layout import Layout
+from local.paths import Paths
 from tests.docker.compose_file import DOCKER, PROJECT, environment
 
 EXAMPLES = ["change-me", "CHANGE_ME", "changeit", "example", "secret", "password", "admin", "your-password", "<secret>"]
@@ -20,7 +20,7 @@ EXAMPLES += ["xxxx", "....", "replace-this", "insert here", "12345678", "todo", 
 
 
 def shell(folder: Path, command: str, settings: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run functions of settings.sh as docker_run.sh does, with ``folder`` as the chosen one."""
+    """Run functions of settings.sh as docker_run.sh does, with ``folder`` as its PATH."""
     script = f"""
     set -euo pipefail
     project={PROJECT} folder={folder} env_file={folder}/.env new_password=
@@ -35,7 +35,7 @@ def shell(folder: Path, command: str, settings: dict[str, str] | None = None) ->
     )
 
 
-def test_secrets_are_made_once_random_and_for_the_owner_only(tmp_path: Path) -> None:
+def test_secrets_are_generated_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
     assert shell(tmp_path, "prepare_secrets").returncode == 0
     first = (tmp_path / ".env").read_text()
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
@@ -45,7 +45,7 @@ def test_secrets_are_made_once_random_and_for_the_owner_only(tmp_path: Path) -> 
     assert (tmp_path / ".env").read_text() == first
 
 
-def test_both_ways_to_start_know_the_same_secrets(tmp_path: Path) -> None:
+def test_both_stacks_have_the_same_secrets(tmp_path: Path) -> None:
     shell(tmp_path, "prepare_secrets")
     made = (tmp_path / ".env").read_text()
     file = ensure_secrets(read_environment(tmp_path / ".env", {}))
@@ -55,77 +55,75 @@ def test_both_ways_to_start_know_the_same_secrets(tmp_path: Path) -> None:
     assert len(file.chosen["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
 
 
-def test_the_example_file_is_refused_with_the_name_of_an_empty_secret(tmp_path: Path) -> None:
+def test_example_file_is_rejected_with_the_name_of_an_empty_secret(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text((DOCKER / ".env.example").read_text())
     done = shell(tmp_path, "prepare_secrets")
     assert done.returncode == 1
     assert done.stderr.startswith("COINWATCH_SECRET_KEY is empty. ")
 
 
-def test_the_example_file_names_every_secret_without_a_value() -> None:
+def test_example_file_lists_every_secret_without_a_value() -> None:
     text = (DOCKER / ".env.example").read_text()
     assert set(re.findall(r"^(\w+)=$", text, flags=re.MULTILINE)) == SECRETS.keys()
     assert not re.findall(r"^\w+=.+$", text, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("value", EXAMPLES)
-def test_an_example_value_is_refused_by_both(tmp_path: Path, value: str) -> None:
+def test_example_value_is_rejected_by_both_stacks(tmp_path: Path, value: str) -> None:
     assert EXAMPLE.fullmatch(value)
     done = shell(tmp_path, "prepare_secrets", {"COINWATCH_API_TOKEN": value})
-    assert "COINWATCH_API_TOKEN holds an example value" in done.stderr
+    assert "COINWATCH_API_TOKEN is an example value" in done.stderr
     assert not (tmp_path / ".env").read_text()
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [("", "is empty"), ("abc1234", "has 7 characters"), ("slash/and:colon@8", "may hold letters")]
+    ("value", "reason"), [("", "is empty"), ("abc1234", "has 7 characters"), ("slash/and:colon@8", "may contain only")]
 )
-def test_a_secret_that_cannot_work_is_refused(tmp_path: Path, value: str, reason: str) -> None:
+def test_unusable_secret_is_rejected(tmp_path: Path, value: str, reason: str) -> None:
     (tmp_path / ".env").write_text(f"COINWATCH_POSTGRES_PASSWORD={value}\n")
     assert f"COINWATCH_POSTGRES_PASSWORD {reason}" in shell(tmp_path, "prepare_secrets").stderr
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+    ("name", "value", "problem"),
     [
-        ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "soon", "is 'soon'; it must be minutes"),
-        ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "0", "is '0'; it must be minutes"),
-        ("COINWATCH_COINNEWS_REPLAY", "/no/such.csv", "there is no such file"),
+        ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "soon", "is 'soon'; it must be"),
+        ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "0", "is '0'; it must be"),
+        ("COINWATCH_COINNEWS_REPLAY", "/no/such.csv", "does not exist"),
         ("COINWATCH_DOCKER_WITHOUT", "postgres", "only grafana and mail can be left out"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+def test_invalid_setting_is_named(tmp_path: Path, name: str, value: str, problem: str) -> None:
     (tmp_path / ".env").touch()
     done = shell(tmp_path, "check_settings", {name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(name)
-    assert sentence in done.stderr
+    assert problem in done.stderr
 
 
 @pytest.mark.parametrize("value", ["abc", "0", "70000", "-1"])
-def test_a_wrong_port_is_named(tmp_path: Path, value: str) -> None:
+def test_invalid_port_is_named(tmp_path: Path, value: str) -> None:
     (tmp_path / ".env").write_text(f"COINWATCH_WEB_PORT={value}\n")
     assert f"COINWATCH_WEB_PORT is '{value}'" in shell(tmp_path, "check_ports").stderr
 
 
-def test_a_port_that_another_program_holds_is_named(
-    tmp_path: Path, free_ports: dict[str, str], taken_port: int
-) -> None:
+def test_port_in_use_is_named(tmp_path: Path, free_ports: dict[str, str], taken_port: int) -> None:
     (tmp_path / ".env").touch()
     done = shell(tmp_path, "check_ports", {**free_ports, "COINWATCH_WEB_PORT": str(taken_port)})
-    assert done.stderr.startswith(f"Port {taken_port} is taken")
+    assert done.stderr.startswith(f"Port {taken_port} is already in use")
     assert "COINWATCH_WEB_PORT" in done.stderr
     assert shell(tmp_path, "check_ports", free_ports).returncode == 0
 
 
-def test_the_environment_wins_over_the_file_and_quotes_and_comments_do_not_count(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("export COINWATCH_EMAIL_FROM=\"a <a@b.c>\"  # whose\nCOINWATCH_WEB_PORT='1234'\n")
+def test_environment_overrides_the_file_and_quotes_and_comments_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("export COINWATCH_EMAIL_FROM=\"a <a@b.c>\"  # sender\nCOINWATCH_WEB_PORT='1234'\n")
     assert shell(tmp_path, "setting COINWATCH_EMAIL_FROM").stdout == "a <a@b.c>"
     assert shell(tmp_path, "setting COINWATCH_WEB_PORT").stdout == "1234"
     assert shell(tmp_path, "setting COINWATCH_WEB_PORT", {"COINWATCH_WEB_PORT": "99"}).stdout == "99"
     assert shell(tmp_path, "setting COINWATCH_OTHER default").stdout == "default"
 
 
-def test_exchanges_of_the_users_reach_the_containers_and_secrets_of_the_stack_do_not(tmp_path: Path) -> None:
+def test_user_settings_reach_the_containers_and_secrets_do_not(tmp_path: Path) -> None:
     shell(tmp_path, "prepare_secrets")
     with (tmp_path / ".env").open("a") as file:
         file.write("COINWATCH_EXCHANGES__KRAKEN__TIMEOUT_SECONDS=7\n")
@@ -148,21 +146,21 @@ def test_every_setting_reaches_the_containers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("minutes", ["0.25", "0.5", "1", "3", "7.7"])
-def test_a_gauge_outlives_its_last_value_as_long_in_both(tmp_path: Path, minutes: str) -> None:
+def test_gauges_expire_after_the_same_time_in_both_stacks(tmp_path: Path, minutes: str) -> None:
     (tmp_path / ".env").touch()
     chosen = {"COINWATCH_COLLECT_SCHEDULE_MINUTES": minutes}
     file = ensure_secrets(read_environment(tmp_path / "other.env", chosen))
-    expected = make_configuration(Layout(PROJECT, tmp_path, tmp_path / "other.env"), file).gauge_flushes
+    expected = make_configuration(Paths(PROJECT, tmp_path, tmp_path / "other.env"), file).gauge_flushes
     assert shell(tmp_path, "gauge_flushes", chosen).stdout.strip() == str(expected)
 
 
-def test_airflow_is_set_up_alike_in_both(tmp_path: Path) -> None:
+def test_airflow_settings_are_the_same_in_both_stacks(tmp_path: Path) -> None:
     file = ensure_secrets(read_environment(tmp_path / ".env", {}))
-    there = airflow_environment(make_configuration(Layout(PROJECT, tmp_path, tmp_path / ".env"), file))
+    there = airflow_environment(make_configuration(Paths(PROJECT, tmp_path, tmp_path / ".env"), file))
     ours = environment("airflow-scheduler").items()
     here = {name: re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value) for name, value in ours}
-    # Addresses and folders differ; the secrets are interpolated.
-    places = ("_URL", "_CONN", "_FOLDER", "STATSD_HOST", "STATSD_PORT", "_KEY", "_SECRET", "AIRFLOW_HOME")
-    alike = {name for name in there if name.startswith("AIRFLOW_") and not name.endswith(places)}
+    # Addresses and folders differ; secrets are interpolated.
+    excluded = ("_URL", "_CONN", "_FOLDER", "STATSD_HOST", "STATSD_PORT", "_KEY", "_SECRET", "AIRFLOW_HOME")
+    alike = {name for name in there if name.startswith("AIRFLOW_") and not name.endswith(excluded)}
     assert {name: here.get(name) for name in alike} == {name: there[name] for name in alike}
     assert len(alike) > 12

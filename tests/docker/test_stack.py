@@ -1,7 +1,7 @@
-"""The whole stack as docker_run.sh starts it: built, used, hurt, stopped and started again.
+"""The whole stack, run by docker_run.sh: built, used, crashed, stopped and started again.
 
-Runs where COINWATCH_TEST_DOCKER=1 and an engine answers. COINWATCH_TEST_DOCKER_WITHOUT leaves parts out, and the image
-variables (PYTHON_IMAGE, POSTGRES_IMAGE, ...) are handed on, for machines that reach no registry.
+Runs if COINWATCH_TEST_DOCKER=1 and Docker is available. COINWATCH_TEST_DOCKER_WITHOUT leaves services out, and image
+variables (PYTHON_IMAGE, POSTGRES_IMAGE, ...) are passed on, for machines without access to a registry.
 """
 
 import json
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.timeout(1200)
 
 @dataclass(frozen=True)
 class DockerStack:
-    """A started stack; its settings are the environment of every command."""
+    """A running stack; ``environment`` has its settings, ``output`` is that of the first start."""
 
     environment: dict[str, str]
     folder: Path
-    said: str
+    output: str
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(PROJECT / "docker_run.sh"), *arguments]
@@ -44,9 +44,9 @@ class DockerStack:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) -> Iterator[DockerStack]:
     if os.environ.get("COINWATCH_TEST_DOCKER") != "1":
-        pytest.skip("builds images and starts containers for minutes: set COINWATCH_TEST_DOCKER=1 to run it")
+        pytest.skip("takes minutes to build images and start containers: set COINWATCH_TEST_DOCKER=1 to run it")
     if docker("version").returncode:
-        pytest.skip("no Docker engine answers on this machine")
+        pytest.skip("Docker is not available")
     folder = tmp_path_factory.mktemp("docker")
     environment = {
         **os.environ,
@@ -64,64 +64,64 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) 
         stack.run("reset", "--yes")
 
 
-def test_the_first_start_shows_addresses_and_the_new_password(stack: DockerStack) -> None:
+def test_first_start_shows_addresses_and_the_new_password(stack: DockerStack) -> None:
     for port in ("AIRFLOW", "WEB", "MAIL_CATCHER", "GRAPHITE"):
-        assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.said
-    assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.said
-    assert "on  coinnews" in stack.said
+        assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.output
+    assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.output
+    assert "on  coinnews" in stack.output
 
 
-def test_every_part_says_that_it_is_ready(stack: DockerStack) -> None:
+def test_every_service_is_ready(stack: DockerStack) -> None:
     status = stack.run("status")
     assert status.returncode == 0, status.stdout
     assert "not healthy" not in status.stdout
 
 
-def test_prices_come_by_the_schedule_and_stand_in_graphite(stack: DockerStack) -> None:
+def test_prices_are_collected_on_schedule_and_sent_to_graphite(stack: DockerStack) -> None:
     first = eventually(lambda: newest_bitcoin(stack))
     eventually(lambda: newest_bitcoin(stack) != first)
     target = "stats.gauges.coinwatch.prices.coinnews.btc.usd.price"
     points = eventually(lambda: known_points(stack.get("GRAPHITE", f"/render?target={target}&from=-10min&format=json")))
     assert all(value > 0 for value in points)
-    scheduler = "stats_counts.airflow.scheduler_heartbeat"  # by UDP, which is all that Airflow's client speaks
+    scheduler = "stats_counts.airflow.scheduler_heartbeat"  # over UDP, the only protocol of Airflow's client
     assert eventually(lambda: known_points(stack.get("GRAPHITE", f"/render?target={scheduler}&format=json")))
 
 
-def test_a_subscription_from_the_command_line_becomes_a_mail(stack: DockerStack) -> None:
+def test_subscription_from_the_command_line_leads_to_an_email(stack: DockerStack) -> None:
     made = stack.run("coinwatch", "subscribe", "reader@example.org", "BTC", "0.01", "--json")
     assert made.returncode == 0, made.stderr
-    mails = eventually(lambda: stack.get("MAIL_CATCHER", "/api/v1/messages")["messages"])
-    assert mails[0]["To"][0]["Address"] == "reader@example.org"
-    assert "BTC" in mails[0]["Subject"]
+    emails = eventually(lambda: stack.get("MAIL_CATCHER", "/api/v1/messages")["messages"])
+    assert emails[0]["To"][0]["Address"] == "reader@example.org"
+    assert "BTC" in emails[0]["Subject"]
     lines = (stack.folder / "data" / "coinwatch" / "alerts.txt").read_text()
     assert "BTC/USD index" in lines
 
 
-def test_no_containers_own_folder_is_open_to_it_as_root(stack: DockerStack) -> None:
+def test_containers_cannot_write_their_code(stack: DockerStack) -> None:
     assert inside("web", "id", "-u").stdout.strip() == "50000"
     assert inside("web", "touch", "/opt/coinwatch/x").returncode
     assert inside("airflow-scheduler", "touch", "/opt/coinwatch/x").returncode
 
 
-def test_graphites_web_page_has_no_user_with_a_known_password(stack: DockerStack) -> None:
+def test_graphite_has_no_user_with_a_known_password(stack: DockerStack) -> None:
     count = "import sqlite3; print(*sqlite3.connect('/opt/graphite/storage/graphite.db').execute("
     count += "\"SELECT count(*) FROM auth_user WHERE username = 'root'\").fetchone())"
     assert inside("graphite", "python3", "-c", count).stdout.strip() == "0"
 
 
-def test_postgres_comes_back_when_it_crashes_and_cycles_go_on(stack: DockerStack) -> None:
+def test_postgres_is_restarted_after_a_crash_and_cycles_continue(stack: DockerStack) -> None:
     before = restarts("postgres")
-    inside("postgres", "sh", "-c", "kill -QUIT 1")  # ends at once, without the engine being told
+    inside("postgres", "sh", "-c", "kill -QUIT 1")  # a crash, not a stop by the engine
     eventually(lambda: restarts("postgres") > before and stack.run("status").returncode == 0)
     then = newest_bitcoin(stack)
     eventually(lambda: newest_bitcoin(stack) != then)
 
 
-def test_after_stop_and_start_everything_is_still_there(stack: DockerStack) -> None:
+def test_data_survives_a_stop_and_start(stack: DockerStack) -> None:
     prices = stack.get("WEB", "/api/v1/history/BTC")["points"]
     assert stack.run("stop").returncode == 0
     assert not docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").stdout
-    assert stack.run("status").stdout.startswith("Nothing runs.")
+    assert stack.run("status").stdout.startswith("Nothing is running.")
     started = stack.run("start", str(stack.folder))
     assert started.returncode == 0, started.stdout + started.stderr
     assert secret(stack, "COINWATCH_AIRFLOW_ADMIN_PASSWORD") not in started.stdout
@@ -129,12 +129,12 @@ def test_after_stop_and_start_everything_is_still_there(stack: DockerStack) -> N
     assert stack.get("WEB", "/api/v1/history/BTC")["points"][0] == prices[0]
 
 
-def test_another_superuser_password_is_explained_and_nothing_is_left_running(stack: DockerStack) -> None:
+def test_changed_superuser_password_is_explained_and_nothing_is_left_running(stack: DockerStack) -> None:
     assert stack.run("stop").returncode == 0
     changed = {**stack.environment, "COINWATCH_POSTGRES_PASSWORD": "quite-another-value"}
     failed = DockerStack(changed, stack.folder, "").run("start", str(stack.folder))
     assert failed.returncode == 1
-    assert "is not the password this database was made with" in failed.stderr
+    assert "differs from the password the database was created with" in failed.stderr
     assert failed.stderr.rstrip().endswith("Nothing is left running.")
     assert not docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").stdout
 
@@ -146,12 +146,12 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(arguments, 127, "", "")
 
 
-def inside(part: str, *command: str) -> subprocess.CompletedProcess[str]:
-    return docker("exec", f"{NAME}-{part}-1", *command)
+def inside(service: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return docker("exec", f"{NAME}-{service}-1", *command)
 
 
-def restarts(part: str) -> int:
-    return int(docker("inspect", "--format", "{{.RestartCount}}", f"{NAME}-{part}-1").stdout)
+def restarts(service: str) -> int:
+    return int(docker("inspect", "--format", "{{.RestartCount}}", f"{NAME}-{service}-1").stdout)
 
 
 def secret(stack: DockerStack, name: str) -> str:
@@ -160,7 +160,7 @@ def secret(stack: DockerStack, name: str) -> str:
 
 
 def newest_bitcoin(stack: DockerStack) -> Any:
-    """None before the first cycle is through."""
+    """None before the first cycle is finished."""
     prices = stack.get("WEB", "/api/v1/prices/BTC?exchange=coinnews")
     return prices[0]["observed_at"] if prices else None
 
@@ -170,7 +170,7 @@ def known_points(series: Any) -> list[float]:
 
 
 def eventually(look: Callable[[], Any], seconds: float = 180) -> Any:
-    """What ``look`` returns as soon as that is true; an address that does not answer yet counts as not yet."""
+    """The first truthy result of ``look``; connection errors are retried."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -18,7 +18,7 @@ from grafana.generate import find_problems
 from local.configuration import make_configuration
 from local.environment_file import ensure_secrets, read_environment
 from local.grafana import grafana_environment, prepare_grafana
-from local.layout import Layout
+from local.paths import Paths
 from tests.integration.grafana.dashboard import DASHBOARD, GRAFANA, PANELS, PROJECT, VARIABLES, column_units
 
 pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
@@ -175,8 +175,8 @@ def test_provisioning_variables_are_documented_in_the_comment() -> None:
 
 
 def test_local_run_sets_every_provisioning_variable(tmp_path: Path) -> None:
-    layout = Layout(PROJECT, tmp_path, tmp_path / ".env")
-    configuration = make_configuration(layout, ensure_secrets(read_environment(layout.env_file, {})))
+    paths = Paths(PROJECT, tmp_path, tmp_path / ".env")
+    configuration = make_configuration(paths, ensure_secrets(read_environment(paths.env_file, {})))
     prepare_grafana(configuration)
     given = grafana_environment(configuration)
     for path in GRAFANA.rglob("*.*"):
