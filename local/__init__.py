@@ -1,5 +1,6 @@
-"""What local_run.sh starts on a machine without Docker, and how: ``python -m local start|stop|status|logs|reset``.
+"""Runs the stack on a machine without Docker: ``python -m local start|stop|status|logs|reset``; see local_run.sh.
 
-supervisord starts each part again when it dies; the modules here decide what runs (services.py), in which order
-(start.py), whether it is really ready (readiness.py) and how nothing is left behind (stop.py, processes.py).
+supervisord restarts services that exit. The modules here decide what runs (services.py), in which order (start.py),
+when a service is ready (readiness.py), and how to leave no process behind (stop.py, processes.py). Docker uses
+airflow_database.py, airflow_setup.py, readiness.py and healthcheck.py, too.
 """

@@ -1,6 +1,6 @@
-"""``python -m local``; local_run.sh calls it with the project's virtual environment."""
+"""``python -m local``, run by local_run.sh with the project's virtual environment."""
 
-from local.command_line import main
+from local.cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

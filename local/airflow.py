@@ -1,4 +1,4 @@
-"""Airflow: its settings as environment variables, its database and its first user."""
+"""Airflow: its settings as environment variables, its commands, and its setup."""
 
 import os
 import time
@@ -15,18 +15,18 @@ LOG_DAYS = 7
 
 
 def airflow_environment(configuration: Configuration) -> dict[str, str]:
-    """Settings for all of Airflow's processes; AIRFLOW__* variables of the user's win over ours."""
-    layout, chosen = configuration.layout, configuration.chosen
-    home = layout.home / "airflow"
+    """The environment of all Airflow processes. The user's AIRFLOW__* variables override ours."""
+    paths, chosen = configuration.paths, configuration.chosen
+    home = paths.home / "airflow"
     address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
     settings = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(layout.project / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(layout.project / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(paths.project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(paths.project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        # The scheduler starts this many workers at once; a cycle has one task an exchange.
+        # The scheduler starts this many workers; a cycle has one task per exchange.
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "8",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -39,16 +39,16 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlalchemy_url(configuration.airflow_database),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        # Seconds between two looks at the DAG folder, and between two readings of an unchanged file.
+        # Seconds between scans of the DAG folder, and between parses of an unchanged file.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD": "30",
-        # A task of 0.1 s otherwise waits a second for the scheduler and another for its worker.
+        # With the defaults, a task of 0.1 s waits a second for the scheduler and another one for its worker.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        # After a scheduler was killed with its workers, its tasks are taken up again within half a minute; after a
-        # worker alone within 75 s. Less would take living tasks for dead while the api-server restarts (ADR 0008).
+        # Tasks of a killed scheduler are rescheduled within half a minute, those of a killed worker within 75 s. With
+        # lower values, running tasks would be considered dead while the api-server restarts (ADR 0008).
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
@@ -57,7 +57,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__METRICS__STATSD_PORT": configuration.addresses["COINWATCH_STATSD_PORT"],
         "AIRFLOW__METRICS__STATSD_PREFIX": "airflow",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        # Behind a proxy for the outside world, this machine is still reached directly.
+        # Requests to this machine bypass the proxy.
         "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY") or os.environ.get("no_proxy", "")),
     }
     settings["no_proxy"] = settings["NO_PROXY"]
@@ -72,7 +72,7 @@ def api_server_command(configuration: Configuration) -> list[str]:
 
 
 def scheduler_command(configuration: Configuration) -> list[str]:
-    # The api-server reads the tasks' logs from the same disk; a log server would only take one port more.
+    # The api-server reads task logs from disk; a log server would only need another port.
     return [*airflow_command(configuration), "scheduler", "--skip-serve-logs"]
 
 
@@ -82,8 +82,8 @@ def dag_processor_command(configuration: Configuration) -> list[str]:
 
 def prepare_airflow(configuration: Configuration) -> None:
     """Migrate the metadata database, create the first user and the connection ``coinwatch``, unless that is done."""
-    layout = configuration.layout
-    home = layout.home / "airflow"
+    paths = configuration.paths
+    home = paths.home / "airflow"
     home.mkdir(mode=0o700, exist_ok=True)
     _remove_old_logs(home / "logs")
     metadata_url = sqlalchemy_url(configuration.airflow_database)
@@ -95,13 +95,13 @@ def prepare_airflow(configuration: Configuration) -> None:
         **setup.environment(),
         "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
     }
-    script = layout.project / "local" / "airflow_setup.py"
-    run_command(layout, "airflow-setup", [layout.python, "-P", script], environment)
+    script = paths.project / "local" / "airflow_setup.py"
+    run_command(paths, "airflow-setup", [paths.python, "-P", script], environment)
     setup.save()
 
 
 def _remove_old_logs(folder: Path) -> None:
-    """A cycle every three minutes leaves some 4,000 log files of tasks a day, and Airflow itself removes none."""
+    """Cycles every three minutes write about 4,000 task logs a day, and Airflow never deletes any."""
     oldest = time.time() - LOG_DAYS * 86_400
     for path in folder.rglob("*.log"):
         if path.is_file() and path.stat().st_mtime < oldest:
@@ -112,7 +112,7 @@ def _remove_old_logs(folder: Path) -> None:
 
 
 def sqlalchemy_url(url: str) -> str:
-    """``postgresql://…`` with the driver that Airflow's Postgres provider brings; other URLs stay as they are."""
+    """``postgresql://…`` with the driver that Airflow uses for its metadata; other URLs are returned unchanged."""
     parts = urlsplit(url)
     if parts.scheme in ("postgresql", "postgres"):
         return urlunsplit(parts._replace(scheme="postgresql+psycopg2"))
@@ -120,8 +120,8 @@ def sqlalchemy_url(url: str) -> str:
 
 
 def airflow_command(configuration: Configuration) -> list[str]:
-    """How Airflow's command line is called."""
-    return [str(configuration.layout.python), "-P", "-m", "airflow"]
+    """The command that runs Airflow's command line."""
+    return [str(configuration.paths.python), "-P", "-m", "airflow"]
 
 
 def _with_loopback(hosts: str) -> str:

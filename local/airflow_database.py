@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.layout import write_private
+from local.paths import write_private
 
 if TYPE_CHECKING:
     import sqlalchemy

@@ -1,18 +1,18 @@
-"""Running a command to its end: its output goes to a log, a failure becomes one sentence."""
+"""Running commands: output goes to a log file, a failure becomes one sentence."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.errors import DiskFull, StackError
-from local.layout import Layout
+from local.paths import Paths
 
-REFUSED_LOGIN = "password authentication failed"
+LOGIN_REJECTED = "password authentication failed"
 NO_SPACE = ("No space left on device", "ENOSPC", "Disk quota exceeded", "DiskFull", "database or disk is full")
 
 
 def run_command(
-    layout: Layout,
+    paths: Paths,
     name: str,
     command: Sequence[str | Path],
     environment: Mapping[str, str],
@@ -21,17 +21,17 @@ def run_command(
     user: str | None = None,
     seconds: float = 600,
 ) -> str:
-    """Run ``command``, write what it says to ``logs/<name>.log`` and return it. ``user`` drops root's rights.
+    """Run ``command``, append its output to ``logs/<name>.log`` and return it. ``user``: run it as that user.
 
-    StackError gives the last line it said and where the rest is; DiskFull when that was the reason.
+    Raises StackError with the last line of its output and the path of the log; DiskFull if the disk is full.
     """
-    log = layout.logs / f"{name}.log"
+    log = paths.logs / f"{name}.log"
     account: dict[str, object] = {"user": user, "group": _group(user), "extra_groups": []} if user else {}
     try:
         finished = subprocess.run(  # type: ignore[call-overload]
             [str(word) for word in command],
             env=dict(environment),
-            cwd=directory or layout.project,
+            cwd=directory or paths.project,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -44,7 +44,7 @@ def run_command(
     except subprocess.TimeoutExpired:
         raise StackError(f"{name} did not finish within {seconds:.0f} seconds.") from None
     except FileNotFoundError as error:
-        raise StackError(f"{name} cannot run: there is no {error.filename}.") from None
+        raise StackError(f"{name} cannot run: {error.filename} does not exist.") from None
     with log.open("a") as file:
         file.write(finished.stdout)
     if finished.returncode:
@@ -53,17 +53,17 @@ def run_command(
 
 
 def explain_failure(name: str, output: str, log: Path, outcome: str) -> StackError:
-    """The error for a part or command that failed: full disk, or its own last words."""
+    """The error for a failed service or command: a full disk, wrong passwords, or the last line of its output."""
     for line in output.splitlines():
         if any(text in line for text in NO_SPACE):
-            return DiskFull(f"The disk is full: {name} could not write. Free some room and start again. ({log})")
-    if REFUSED_LOGIN in outcome:
+            return DiskFull(f"The disk is full: {name} could not write. Free some space and start again. ({log})")
+    if LOGIN_REJECTED in outcome:
         return StackError(
-            f"{name} holds data from before this .env was made, and refuses its passwords. "
-            "Bring back the .env of that time, or delete the data: ./local_run.sh reset"
+            f"{name} rejects the passwords in .env: its data is older than this file. "
+            "Restore the original .env, or delete the data with ./local_run.sh reset"
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return StackError(f"{name} failed ({outcome}): {lines[-1][:300] if lines else 'it said nothing'}. More in {log}")
+    return StackError(f"{name} failed ({outcome}): {lines[-1][:300] if lines else 'no output'}. See {log}")
 
 
 def _group(user: str) -> int:

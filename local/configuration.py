@@ -1,4 +1,4 @@
-"""What this stack consists of: the settings read, our own services told from the user's, all addresses worked out."""
+"""The configuration of the stack: settings, which services are ours and which external, and all addresses."""
 
 import math
 import os
@@ -9,20 +9,20 @@ from urllib.parse import quote, urlsplit
 
 from local.environment_file import EnvironmentFile
 from local.errors import StackError
-from local.layout import Layout
+from local.paths import Paths
 from local.ports import read_ports
 
 FLUSH_SECONDS = 10  # StatsD's flush interval, in graphite/statsd/config.js
-INTERVALS_BEFORE_A_SERIES_ENDS = 3
+GAUGE_TTL_INTERVALS = 3
 LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that the other modules need to know. ``addresses`` are the COINWATCH_* values that describe the services in
-    use, ours or the user's; ``chosen`` is what the user (or the first start) wrote."""
+    """``chosen``: settings of the user, and secrets. ``addresses``: COINWATCH_* values for the services in use.
+    ``own_*``: whether the stack runs that service itself."""
 
-    layout: Layout
+    paths: Paths
     chosen: Mapping[str, str]
     ports: Mapping[str, int]
     bind_host: str
@@ -40,13 +40,13 @@ class Configuration:
 
     @property
     def gauge_flushes(self) -> int:
-        """How many StatsD flushes a gauge outlives its last value: three collection intervals, at least a minute."""
-        seconds = max(60.0, INTERVALS_BEFORE_A_SERIES_ENDS * self.collect_minutes * 60)
+        """The number of StatsD flushes until a gauge expires: three collection intervals, at least a minute."""
+        seconds = max(60.0, GAUGE_TTL_INTERVALS * self.collect_minutes * 60)
         return math.ceil(seconds / FLUSH_SECONDS)
 
     @property
     def admin_url(self) -> str:
-        """The superuser's URL of our Postgres, or the one the user gave for theirs ('' when there is none)."""
+        """The superuser's URL of our Postgres or of the external one ('' if unknown)."""
         if not self.own_database:
             return self.chosen.get("COINWATCH_DATABASE_ADMIN_URL", "")
         return self.superuser_url("postgres")
@@ -55,13 +55,13 @@ class Configuration:
         return _postgres_url("postgres", self.chosen["COINWATCH_POSTGRES_PASSWORD"], self.ports["postgres"], database)
 
     def http(self, port: str) -> str:
-        """Address of one of our web pages as a browser on this machine opens it."""
+        """The URL of one of our web pages, for a browser on this machine."""
         host = LOOPBACK if self.bind_host in ("0.0.0.0", "::", LOOPBACK) else self.bind_host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.ports[port]}"
 
 
-def make_configuration(layout: Layout, file: EnvironmentFile) -> Configuration:
-    """Work everything out; StackError names the variable that is wrong or missing. Secrets must be there already."""
+def make_configuration(paths: Paths, file: EnvironmentFile) -> Configuration:
+    """Build the configuration. Raises StackError for an invalid or missing setting. Secrets must exist."""
     chosen = file.chosen
     _minutes(chosen)
     ports = read_ports(chosen)
@@ -74,11 +74,11 @@ def make_configuration(layout: Layout, file: EnvironmentFile) -> Configuration:
         _require_all_database_urls(file)
     if own_statsd and not own_graphite and not file.get("COINWATCH_CARBON_HOST"):
         raise StackError(
-            "COINWATCH_GRAPHITE_URL is set, so our Graphite is not started, but gauges would not reach yours: set "
-            "COINWATCH_STATSD_HOST (your StatsD), or COINWATCH_CARBON_HOST and COINWATCH_CARBON_PORT (your carbon)."
+            "COINWATCH_GRAPHITE_URL is set, but gauges would not reach that Graphite. Also set COINWATCH_STATSD_HOST "
+            "(your StatsD), or COINWATCH_CARBON_HOST and COINWATCH_CARBON_PORT (your carbon)."
         )
     configuration = Configuration(
-        layout=layout,
+        paths=paths,
         chosen=chosen,
         ports=ports,
         bind_host=file.get("COINWATCH_BIND_HOST", LOOPBACK),
@@ -102,7 +102,7 @@ def _with_addresses(configuration: Configuration) -> Configuration:
         "COINWATCH_SMTP_URL": f"smtp://{LOOPBACK}:{ports['smtp']}?tls=none",
         "COINWATCH_EMAIL_FROM": "coinwatch <coinwatch@localhost>",
         "COINWATCH_PUBLIC_URL": configuration.http("web"),
-        "COINWATCH_ALERTS_FILE": str(configuration.layout.home / "alerts.txt"),
+        "COINWATCH_ALERTS_FILE": str(configuration.paths.home / "alerts.txt"),
         "COINWATCH_EXCHANGES__COINNEWS__BASE_URL": f"http://{LOOPBACK}:{ports['coinnews']}",
     }
     for role in ("app", "owner", "reader"):
@@ -123,12 +123,12 @@ def _require_all_database_urls(file: EnvironmentFile) -> None:
         value = file.get(name)
         if not value:
             raise StackError(
-                f"COINWATCH_DATABASE_URL points to your own database, so {name} is needed too: "
-                "the owner's URL is for migrations, the reader's for Grafana."
+                f"COINWATCH_DATABASE_URL is set, so {name} is required too: "
+                "the owner runs migrations, the reader is for Grafana."
             )
         parts = urlsplit(value)
         if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
-            raise StackError(f"{name} is not of the form postgresql://user:password@host:port/database.")
+            raise StackError(f"{name} must have the form postgresql://user:password@host:port/database.")
 
 
 def _minutes(chosen: Mapping[str, str]) -> float:
@@ -138,7 +138,7 @@ def _minutes(chosen: Mapping[str, str]) -> float:
     except ValueError:
         minutes = math.nan
     if not 0 < minutes <= 1440:
-        raise StackError(f"COINWATCH_COLLECT_SCHEDULE_MINUTES is {text!r}; it must be minutes between 0 and 1440.")
+        raise StackError(f"COINWATCH_COLLECT_SCHEDULE_MINUTES is {text!r}; it must be a number above 0, up to 1440.")
     return minutes
 
 
@@ -147,14 +147,13 @@ def _postgres_url(user: str, password: str, port: int, database: str) -> str:
 
 
 def child_environment(configuration: Configuration, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What every process of the stack gets: the user's environment without anybody's settings and secrets, the marker,
-    and ``extra``."""
+    """The environment of every process: the user's, without settings and secrets, plus the marker and ``extra``."""
     dropped = ("COINWATCH_", "AIRFLOW_", "GF_", "PG", "GRAPHITE_", "STATSD_", "MAILDEV_", "PYTHON", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    layout = configuration.layout
-    environment["PATH"] = f"{layout.bin}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    environment["COINWATCH_STACK"] = layout.marker
-    # setproctitle would otherwise overwrite the memory in which /proc shows the marker.
+    paths = configuration.paths
+    environment["PATH"] = f"{paths.bin}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    environment["COINWATCH_STACK"] = paths.marker
+    # Keeps setproctitle from overwriting the memory in which /proc shows the marker.
     environment["SPT_NOENV"] = "1"
     environment["TZ"] = "UTC"
     environment["PYTHONUNBUFFERED"] = "1"
@@ -162,16 +161,16 @@ def child_environment(configuration: Configuration, extra: Mapping[str, str] | N
 
 
 def application_environment(configuration: Configuration) -> dict[str, str]:
-    """For our own code: every COINWATCH_* setting the user made, and the addresses. Passwords of the superuser and of
-    the pages are left out, the code has no use for them."""
+    """The environment of our own code: the user's COINWATCH_* settings and the addresses, without the superuser's
+    and the web pages' passwords."""
     hidden = ("_PASSWORD", "_GRAFANA_SECRET_KEY", "_GRAPHITE_SECRET_KEY", "_LOCAL_DIR", "_ADMIN_URL")
     chosen = {
         name: value
         for name, value in configuration.chosen.items()
         if name.startswith("COINWATCH_") and not name.endswith(hidden)
     }
-    layout = configuration.layout
+    paths = configuration.paths
     if "COINWATCH_CONFIG" in chosen:
         chosen["COINWATCH_CONFIG"] = str(Path(chosen["COINWATCH_CONFIG"]).absolute())
-    places = {"COINWATCH_HOME": str(layout.project), "COINWATCH_ENV_FILE": str(layout.env_file)}
-    return child_environment(configuration, {**chosen, **places, **configuration.addresses})
+    locations = {"COINWATCH_HOME": str(paths.project), "COINWATCH_ENV_FILE": str(paths.env_file)}
+    return child_environment(configuration, {**chosen, **locations, **configuration.addresses})

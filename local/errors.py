@@ -1,9 +1,9 @@
-"""What goes wrong with the local stack, as one sentence that says what to do."""
+"""Errors of the local stack. Their text is one sentence that says what to do."""
 
 
 class StackError(Exception):
-    """Stops a command; its text is shown to the person as it is, without a traceback."""
+    """Ends a command; its text is shown to the user without a traceback."""
 
 
 class DiskFull(StackError):
-    """There is too little room, or a write failed for want of it."""
+    """There is too little disk space."""

@@ -1,7 +1,7 @@
-"""Puts uv into a folder with nothing but Python: ``python3 fetch_uv.py FOLDER``.
+"""Downloads uv into a folder, using only the standard library: ``python3 fetch_uv.py FOLDER``.
 
-For machines without uv, pip and venv, such as a bare Debian. It takes the wheel from PyPI and checks it against the
-SHA-256 that stands here. Written so that an old Python can read it and say that it is too old.
+For machines without uv, pip and venv, such as a minimal Debian. The wheel comes from PyPI and is verified against the
+SHA-256 below. Uses no syntax that an old Python cannot parse.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 VERSION = "0.13.8"
 HOST = "https://files.pythonhosted.org/packages/"
-# machine -> the wheel's place on PyPI's file host (these never change) and its SHA-256
+# machine -> the URL of the wheel (these never change) and its SHA-256
 WHEELS = {
     "x86_64": (
         HOST + "c5/32/52ee34636aea1ab3f8baeeae1c3599461b8cddfb379862cc72ac61b8d91c/"
@@ -32,32 +32,32 @@ WHEELS = {
 def main(folder: str) -> None:
     machine = platform.machine()
     if machine not in WHEELS:
-        sys.exit(f"There is no pinned uv for {machine}; install uv yourself: https://docs.astral.sh/uv/")
-    place, digest = WHEELS[machine]
+        sys.exit(f"No uv is pinned for {machine}. Install uv: https://docs.astral.sh/uv/")
+    url, digest = WHEELS[machine]
     try:
-        with urllib.request.urlopen(place, timeout=120) as response:  # noqa: S310 - an https address that stands above
+        with urllib.request.urlopen(url, timeout=120) as response:  # noqa: S310 - an https URL from above
             wheel = response.read()
     except OSError as error:
         sys.exit(
-            f"uv could not be downloaded from PyPI ({error}). Install uv yourself, or let pip fetch it "
-            "(Debian, Ubuntu: apt install python3-pip), which knows your mirrors."
+            f"uv could not be downloaded from PyPI ({error}). Install uv, or install pip, which uses your mirrors "
+            "(Debian, Ubuntu: apt install python3-pip)."
         )
     if hashlib.sha256(wheel).hexdigest() != digest:
-        sys.exit(f"What PyPI sent for uv {VERSION} is not what was pinned; it was thrown away.")
+        sys.exit(f"The download of uv {VERSION} does not match the pinned SHA-256 and was discarded.")
     unpack(wheel, folder)
 
 
 def unpack(wheel: bytes, folder: str) -> None:
-    """Only the program itself; written beside and renamed, so that a full disk leaves no half of it."""
+    """Extract the program. It is written under another name and renamed, so that a full disk leaves no partial file."""
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
         program = archive.read(name)
     target = Path(folder) / "uv"
     target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name("uv.half")
-    half.write_bytes(program)
-    half.chmod(0o700)
-    half.replace(target)
+    partial = target.with_name("uv.partial")
+    partial.write_bytes(program)
+    partial.chmod(0o700)
+    partial.replace(target)
 
 
 if __name__ == "__main__":

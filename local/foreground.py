@@ -1,4 +1,4 @@
-"""The foreground's short log: parts that died and came back, the cycles of the DAG, alerts."""
+"""Events shown while the stack runs in the foreground: restarts of services, DAG runs, alerts."""
 
 import time
 from collections.abc import Callable
@@ -8,27 +8,26 @@ from pathlib import Path
 from local import supervisor
 from local.airflow import DAG_ID, sqlalchemy_url
 from local.configuration import Configuration
-from local.layout import Layout
-from local.postgres_places import possible_homes
+from local.paths import Paths
 from local.processes import find_processes
 
-LOOK_SECONDS = 1.0
-CYCLES_SECONDS = 5.0
+POLL_SECONDS = 1.0
+DAG_POLL_SECONDS = 5.0
 RUNNING = ("RUNNING", "STARTING")
 
 
-def follow(configuration: Configuration, say: Callable[[str], None]) -> bool:
-    """Report until the supervisor is gone. True when somebody stopped the stack, False when parts are left over."""
-    layout = configuration.layout
-    cycles, alerts = _Cycles(configuration), _NewLines(Path(configuration.addresses["COINWATCH_ALERTS_FILE"]))
-    known = {state.name: state for state in supervisor.read_states(layout).values()}
-    next_cycles = 0.0
+def report_events(configuration: Configuration, say: Callable[[str], None]) -> bool:
+    """Report events until the supervisor exits. True if the stack was stopped, False if processes are left over."""
+    paths = configuration.paths
+    dag_runs, alerts = _DagRuns(configuration), _NewLines(Path(configuration.addresses["COINWATCH_ALERTS_FILE"]))
+    known = {state.name: state for state in supervisor.read_states(paths).values()}
+    next_dag_poll = 0.0
     while True:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         try:
-            states = supervisor.read_states(layout)
+            states = supervisor.read_states(paths)
         except OSError:
-            return _is_stopped(layout)
+            return _is_stopped(paths)
         for name, state in states.items():
             text = _change(known[name], state)
             if text:
@@ -36,34 +35,34 @@ def follow(configuration: Configuration, say: Callable[[str], None]) -> bool:
         known = states
         for line in alerts.read():
             say(f"{_clock()}  alert: {line}")
-        if time.monotonic() >= next_cycles:
-            next_cycles = time.monotonic() + CYCLES_SECONDS
-            for line in cycles.read():
+        if time.monotonic() >= next_dag_poll:
+            next_dag_poll = time.monotonic() + DAG_POLL_SECONDS
+            for line in dag_runs.read():
                 say(f"{_clock()}  {line}")
 
 
 def _change(before: supervisor.ProgramState, now: supervisor.ProgramState) -> str:
     if before.state in RUNNING and now.state in RUNNING and before.pid != now.pid:
-        return "died and was started again"
+        return "crashed and was restarted"
     if before.state in RUNNING and now.state not in RUNNING:
-        return "stopped" if now.state in ("STOPPED", "STOPPING") else "died; it is started again"
+        return "stopped" if now.state in ("STOPPED", "STOPPING") else "crashed; restarting"
     if before.state not in RUNNING and now.state in RUNNING:
-        return "runs again"
+        return "is running again"
     if before.state != "FATAL" and now.state == "FATAL":
-        return "keeps ending and was given up; see ./local_run.sh logs " + now.name
+        return "keeps crashing and is not restarted anymore; see ./local_run.sh logs " + now.name
     return ""
 
 
-def _is_stopped(layout: Layout) -> bool:
-    for _ in range(100):  # a stop takes a moment to end the last process
-        if not find_processes(layout.marker, [home / "data" for home in possible_homes(layout)]):
+def _is_stopped(paths: Paths) -> bool:
+    for _ in range(100):  # the last processes take a moment to exit
+        if not find_processes(paths.marker, paths.postgres_data):
             return True
         time.sleep(0.1)
     return False
 
 
-class _Cycles:
-    """Runs of the DAG that ended since the last look."""
+class _DagRuns:
+    """Runs of the DAG that ended since the last call."""
 
     def __init__(self, configuration: Configuration) -> None:
         import sqlalchemy
@@ -82,7 +81,7 @@ class _Cycles:
             with self._engine.connect() as connection:
                 rows = connection.execute(self._query, {"dag": DAG_ID, "since": self._since}).all()
         except sqlalchemy.exc.SQLAlchemyError:
-            return []  # the database is being restarted; that is reported by its name
+            return []  # the database is restarting, which is reported separately
         lines = []
         for _run_id, state, started, ended in rows:
             self._since = max(self._since, ended)
@@ -91,7 +90,7 @@ class _Cycles:
 
 
 class _NewLines:
-    """Lines added to a file since the last look; the file may come later."""
+    """Lines added to a file since the last call; the file may not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

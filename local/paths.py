@@ -10,12 +10,14 @@ from pathlib import Path
 from local.errors import StackError
 
 MARKER = "COINWATCH_STACK"
-LONGEST_SOCKET_PATH = 90  # the kernel takes 107 bytes, and supervisord binds a longer name first
+# Data of a Postgres that runs as another user, who cannot enter the project's folder.
+OUTSIDE = Path("/var/lib/coinwatch")
+MAX_SOCKET_PATH = 90  # the kernel allows 107 bytes, and supervisord first binds a longer name
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The folders of one stack. ``home`` is .local of the project, or COINWATCH_LOCAL_DIR for a stack beside it."""
+class Paths:
+    """The folders of one stack. ``home`` is the project's .local, or COINWATCH_LOCAL_DIR for a second stack."""
 
     project: Path
     home: Path
@@ -23,7 +25,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Generated configuration and pid files; nothing here has to survive a stop."""
+        """Generated configuration and pid files, written again at every start."""
         return self.home / "run"
 
     @property
@@ -32,7 +34,7 @@ class Layout:
 
     @property
     def python(self) -> Path:
-        """The interpreter that runs this: the project's virtual environment's, links not followed."""
+        """The interpreter running this code, in the project's virtual environment; links are not resolved."""
         return Path(sys.executable)
 
     @property
@@ -41,56 +43,66 @@ class Layout:
 
     @property
     def marker(self) -> str:
-        """Value of COINWATCH_STACK in the environment of every process of this stack: how ``stop`` finds them all."""
+        """The value of COINWATCH_STACK in the environment of all processes of this stack; ``stop`` finds them by it."""
         return str(self.home)
 
     @property
     def tag(self) -> str:
-        """Twelve characters that name this stack where its path is too long or out of reach."""
+        """Twelve characters that identify this stack where its path would be too long or not accessible."""
         return hashlib.sha256(self.marker.encode()).hexdigest()[:12]
 
     @property
     def supervisor_socket(self) -> Path:
         path = self.run / "supervisor.sock"
-        if len(str(path)) <= LONGEST_SOCKET_PATH:
+        if len(str(path)) <= MAX_SOCKET_PATH:
             return path
         return Path(tempfile.gettempdir()) / f"coinwatch-{os.getuid()}-{self.tag}" / "supervisor.sock"
 
+    @property
+    def postgres_homes(self) -> tuple[Path, Path]:
+        """Where Postgres may keep its files: inside ``home``, or outside (see postgres.py). Links are resolved."""
+        return Path(os.path.realpath(self.home / "postgres")), Path(os.path.realpath(OUTSIDE / self.tag))
 
-def find_layout(project: Path) -> Layout:
-    """The stack that COINWATCH_LOCAL_DIR names, otherwise the project's own."""
+    @property
+    def postgres_data(self) -> list[Path]:
+        """The possible data directories of Postgres."""
+        return [home / "data" for home in self.postgres_homes]
+
+
+def find_paths(project: Path) -> Paths:
+    """The paths of the stack in COINWATCH_LOCAL_DIR, or of the project's own stack."""
     chosen = os.environ.get("COINWATCH_LOCAL_DIR", "").strip()
     if not chosen:
-        return Layout(project, project / ".local", project / ".env")
+        return Paths(project, project / ".local", project / ".env")
     home = Path(chosen).expanduser().absolute()
-    return Layout(project, home, home / ".env")
+    return Paths(project, home, home / ".env")
 
 
-def make_folders(layout: Layout) -> None:
-    """Create the folders that others must not read, with mode 0700.
+def make_folders(paths: Paths) -> None:
+    """Create the folders with mode 0700, so that other users cannot read them.
 
-    ``home`` itself is 0711 when root starts the stack: the unprivileged user that runs Postgres must pass through it.
+    ``home`` itself has mode 0711 if root starts the stack: the unprivileged user that runs Postgres must enter it.
     """
     is_root = os.getuid() == 0
-    layout.home.mkdir(parents=True, exist_ok=True)
-    layout.home.chmod(0o711 if is_root else 0o700)
-    for folder in (layout.run, layout.logs):
+    paths.home.mkdir(parents=True, exist_ok=True)
+    paths.home.chmod(0o711 if is_root else 0o700)
+    for folder in (paths.run, paths.logs):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o700)
-    _make_private(layout.supervisor_socket.parent)
+    _make_private(paths.supervisor_socket.parent)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, with mode 0600 from the first byte on."""
+    """Write a file that only its owner can read; it has mode 0600 before anything is written."""
     path.touch(mode=0o600)
     path.chmod(0o600)
     path.write_text(text)
 
 
 def _make_private(folder: Path) -> None:
-    """0700 and ours: a folder in /tmp may have been put there by somebody else."""
+    """Create the folder with mode 0700 and check its owner: in /tmp, another user may have created it."""
     folder.mkdir(mode=0o700, exist_ok=True)
     state = folder.lstat()
     if folder.is_symlink() or state.st_uid != os.getuid():
-        raise StackError(f"{folder} belongs to somebody else; remove it, or set COINWATCH_LOCAL_DIR to a shorter path.")
+        raise StackError(f"{folder} belongs to another user. Remove it, or set COINWATCH_LOCAL_DIR to a shorter path.")
     folder.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The ports of the stack: which setting names each, whether it is free, and who holds it if not."""
+"""The ports of the stack: their settings, whether they are free, and which process uses them if not."""
 
 import socket
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from local.errors import StackError
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the stack; ``setting`` is the variable that moves it. ``udp``: the same number is needed there too."""
+    """A port of the stack. ``setting``: the variable that changes it. ``udp``: used for UDP as well as TCP."""
 
     setting: str
     default: int
@@ -33,7 +33,7 @@ PORTS: dict[str, Port] = {
 
 
 def read_ports(chosen: Mapping[str, str]) -> dict[str, int]:
-    """Every port's number; StackError names a setting that is no port, or two that hold the same one."""
+    """The number of every port. Raises StackError for an invalid number, or one used twice."""
     numbers: dict[str, int] = {}
     for name, port in PORTS.items():
         text = chosen.get(port.setting) or str(port.default)
@@ -49,7 +49,7 @@ def read_ports(chosen: Mapping[str, str]) -> dict[str, int]:
 
 
 def check_free(wanted: Mapping[str, tuple[str, int]]) -> None:
-    """StackError for the first port that is taken. ``wanted``: name in PORTS -> (address to bind, number)."""
+    """Raise StackError for the first port that is in use. ``wanted``: name in PORTS -> (address to bind, number)."""
     for name, (host, number) in wanted.items():
         kinds = [socket.SOCK_STREAM] + ([socket.SOCK_DGRAM] if PORTS[name].udp else [])
         for kind in kinds:
@@ -57,13 +57,13 @@ def check_free(wanted: Mapping[str, tuple[str, int]]) -> None:
                 _bind(host, number, kind)
             except PermissionError:
                 raise StackError(
-                    f"Port {number} for {name} needs root; set {PORTS[name].setting} to a number above 1023."
+                    f"Port {number} for {name} needs root. Set {PORTS[name].setting} to a number above 1023."
                 ) from None
             except OSError as error:
                 protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
                 raise StackError(
                     f"{protocol} port {number} for {name} cannot be used: {_reason(number, kind, error)}. "
-                    f"Stop what holds it, or set {PORTS[name].setting} to a free port."
+                    f"Stop that process, or set {PORTS[name].setting} to a free port."
                 ) from None
 
 
@@ -71,7 +71,7 @@ def _bind(host: str, number: int, kind: socket.SocketKind) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:
-            # As the servers do: connections of the last run that are still closing are no hindrance.
+            # As the servers do: closing connections of the last run do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, number))
         if kind == socket.SOCK_STREAM:
@@ -81,12 +81,12 @@ def _bind(host: str, number: int, kind: socket.SocketKind) -> None:
 def _reason(number: int, kind: socket.SocketKind, error: OSError) -> str:
     holder = find_holder(number, kind)
     if holder:
-        return f"it is taken by {holder}"
-    return f"{(error.strerror or str(error)).lower()} (the process that holds it is not yours to see)"
+        return f"it is used by {holder}"
+    return f"{(error.strerror or str(error)).lower()} (by a process that is not visible to you)"
 
 
 def find_holder(number: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str | None:
-    """``name (pid)`` of the process that holds a port, where /proc lets us see it."""
+    """``name (process id)`` of the process that uses a port, if /proc shows it."""
     inodes = _listening_inodes(number, kind)
     if not inodes:
         return None

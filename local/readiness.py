@@ -1,6 +1,6 @@
-"""Whether a part is really ready: each check does what its users do. Returns None when ready, otherwise the reason.
+"""Whether a service is ready: each check uses it as its clients do, and returns None or the reason why it is not.
 
-A check is plain data (kind and arguments), so that ``status`` can repeat what ``start`` waited for.
+A check is plain data (kind and arguments), so that ``status`` can repeat the checks of ``start``.
 """
 
 import json
@@ -16,14 +16,14 @@ PROBE_GAUGE = "coinwatch.local.ready"
 
 @dataclass(frozen=True)
 class Check:
-    """A kind from KINDS and what that function is called with."""
+    """A key of KINDS, and the arguments of that function."""
 
     kind: str
     arguments: tuple[str | int, ...]
 
 
 def run_check(check: Check, started: float) -> str | None:
-    """Run it. ``started`` is when the process started (seconds since 1970): an older sign of life does not count."""
+    """Run a check. ``started``: start time of the process (Unix seconds); older heartbeats do not count."""
     if check.kind == "airflow":
         return KINDS["airflow"](*check.arguments, started)
     return KINDS[check.kind](*check.arguments)
@@ -42,7 +42,7 @@ def check_query(url: str) -> str | None:
 
 
 def check_line_receiver(host: str, port: int) -> str | None:
-    """carbon takes connections."""
+    """carbon accepts connections."""
     try:
         socket.create_connection((host, port), timeout=2).close()
     except OSError as error:
@@ -51,7 +51,7 @@ def check_line_receiver(host: str, port: int) -> str | None:
 
 
 def check_gauge(host: str, port: int, admin_port: int) -> str | None:
-    """StatsD takes a gauge by TCP and shows it at its admin port; the gauge is deleted again."""
+    """StatsD accepts a gauge over TCP and shows it on its admin port; the gauge is deleted again."""
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(f"{PROBE_GAUGE}:1|g\n".encode())
@@ -61,7 +61,7 @@ def check_gauge(host: str, port: int, admin_port: int) -> str | None:
                 return None
     except OSError as error:
         return _short(error)
-    return "a gauge sent by TCP does not appear at the admin port"
+    return "a gauge sent over TCP does not appear on the admin port"
 
 
 def check_render(url: str) -> str | None:
@@ -69,7 +69,7 @@ def check_render(url: str) -> str | None:
     reason, body = _get(f"{url}/render?target=carbon.agents.*.metricsReceived&from=-5min&format=json")
     if reason:
         return reason
-    return None if isinstance(_json(body), list) else "the answer is no list of series"
+    return None if isinstance(_json(body), list) else "the response is not a list of series"
 
 
 def check_http(url: str) -> str | None:
@@ -78,13 +78,13 @@ def check_http(url: str) -> str | None:
 
 
 def check_mail(host: str, smtp_port: int, page: str) -> str | None:
-    """The catcher greets as an SMTP server, and its page answers."""
+    """The mail catcher sends an SMTP greeting, and its web page answers."""
     try:
         with socket.create_connection((host, smtp_port), timeout=2) as connection:
             connection.settimeout(2)
             banner = connection.recv(200)
             if not banner.startswith(b"220"):
-                return f"greets with {banner[:40]!r}"
+                return f"unexpected greeting {banner[:40]!r}"
             connection.sendall(b"QUIT\r\n")
     except OSError as error:
         return _short(error)
@@ -92,25 +92,25 @@ def check_mail(host: str, smtp_port: int, page: str) -> str | None:
 
 
 def check_airflow(url: str, component: str, started: float) -> str | None:
-    """A component (scheduler, dag_processor, metadatabase) calls itself healthy in Airflow's own report.
+    """Airflow reports a component (scheduler, dag_processor, metadatabase) as healthy.
 
-    The report trusts a heartbeat for half a minute, also that of a process killed since.
+    The report accepts heartbeats up to half a minute old, including those of a process that was killed since.
     """
     reason, body = _get(f"{url}/api/v2/monitor/health")
     if reason:
         return reason
     report = _json(body)
-    part = report.get(component) if isinstance(report, dict) else None
-    if not isinstance(part, dict) or part.get("status") != "healthy":
-        return f"{component} is {part.get('status') if isinstance(part, dict) else 'not reported'}"
-    heartbeat = part.get(f"latest_{component}_heartbeat")
+    state = report.get(component) if isinstance(report, dict) else None
+    if not isinstance(state, dict) or state.get("status") != "healthy":
+        return f"{component} is {state.get('status') if isinstance(state, dict) else 'not reported'}"
+    heartbeat = state.get(f"latest_{component}_heartbeat")
     if heartbeat and datetime.fromisoformat(heartbeat).timestamp() < started:
-        return f"{component} has not reported since it was started"
+        return f"{component} has sent no heartbeat since it was started"
     return None
 
 
 def check_dag(database_url: str, dag_id: str) -> str | None:
-    """The DAG is parsed and known; if it is not, an import error is the likely reason."""
+    """The DAG is parsed; if it is not, an import error is the likely reason."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(database_url)
@@ -121,7 +121,7 @@ def check_dag(database_url: str, dag_id: str) -> str | None:
                 return None
             problem = connection.execute(sqlalchemy.text("SELECT filename, stacktrace FROM import_error")).first()
             if problem:
-                return f"{problem[0]} does not import: {str(problem[1]).strip().splitlines()[-1]}"
+                return f"{problem[0]} cannot be imported: {str(problem[1]).strip().splitlines()[-1]}"
             return f"the DAG {dag_id} is not parsed yet"
     except sqlalchemy.exc.SQLAlchemyError as error:
         return _short(error)
@@ -130,7 +130,7 @@ def check_dag(database_url: str, dag_id: str) -> str | None:
 
 
 def _ask(host: str, port: int, command: str) -> str:
-    """One command to StatsD's admin port; its answer ends with END and an empty line."""
+    """Send a command to StatsD's admin port; the response ends with END and an empty line."""
     with socket.create_connection((host, port), timeout=2) as connection:
         connection.settimeout(2)
         connection.sendall(f"{command}\n".encode())
@@ -144,13 +144,13 @@ def _ask(host: str, port: int, command: str) -> str:
 
 
 def _get(url: str) -> tuple[str | None, bytes]:
-    # No proxy: these are our own services on this machine.
+    # Requests to this machine bypass the proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=7) as response:
             return None, response.read()
     except urllib.error.HTTPError as error:
-        return f"answers {error.code}", b""
+        return f"HTTP status {error.code}", b""
     except OSError as error:
         return _short(error), b""
 

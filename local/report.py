@@ -1,62 +1,62 @@
-"""What a person reads: the table of what runs, and what to try next."""
+"""The output of ``status`` and ``start``: tables of services, and next steps."""
 
 from collections.abc import Sequence
 
 from local.airflow import ADMIN
-from local.layout import Layout
+from local.paths import Paths
 from local.status import Status
 
 
 def status_text(status: Status) -> str:
-    """The table of ``status``."""
+    """The output of ``status``."""
     if status.state == "stopped":
-        return "Nothing runs. Start it with ./local_run.sh start"
+        return "Nothing is running. Start with ./local_run.sh start"
     if status.state == "unsupervised":
         return (
-            f"The supervisor is gone; {status.processes} processes still run and nobody restarts them. "
-            "./local_run.sh start ends them and starts anew, ./local_run.sh stop only ends them."
+            f"The supervisor is not running, but {status.processes} of its processes are. Restart the stack with "
+            "./local_run.sh start, or end them with ./local_run.sh stop."
         )
-    rows = [("part", "state", "address", "process")]
-    rows += [(p.title, p.state, p.address, str(p.pid or "")) for p in status.parts]
+    rows = [("service", "state", "address", "process")]
+    rows += [(s.title, s.state, s.address, str(s.pid or "")) for s in status.services]
     lines = _columns(rows)
-    lines += [f"{part.title}: {part.reason}" for part in status.parts if part.reason]
+    lines += [f"{service.title}: {service.reason}" for service in status.services if service.reason]
     return "\n".join([*lines, *status.missing])
 
 
-def started_text(layout: Layout, status: Status, new_password: str) -> str:
-    """The table after a start. ``new_password`` is Airflow's, at the first start; otherwise the table
-    says where it stands."""
-    password = new_password or f"password in {_shown(layout)} (COINWATCH_AIRFLOW_ADMIN_PASSWORD)"
-    rows = [("running", "address", "login")]
-    for part in status.parts:
-        if part.address:
-            login = f"{ADMIN} / {password}" if part.name == "airflow-api-server" else part.login
-            rows.append((part.title + (" (yours)" if part.state == "yours" else ""), part.address, login))
-    return "\n".join(["", *_columns(rows), *status.missing, "", *_next_steps(layout, status), ""])
+def started_text(paths: Paths, status: Status, new_password: str) -> str:
+    """The output of ``start``. ``new_password``: Airflow's, at the first start; otherwise the table names its file."""
+    password = new_password or f"password in {_shown(paths)} (COINWATCH_AIRFLOW_ADMIN_PASSWORD)"
+    rows = [("service", "address", "login")]
+    for service in status.services:
+        if service.address:
+            login = f"{ADMIN} / {password}" if service.name == "airflow-api-server" else service.login
+            title = f"{service.title} (external)" if service.state == "external" else service.title
+            rows.append((title, service.address, login))
+    return "\n".join(["", *_columns(rows), *status.missing, "", *_next_steps(paths, status), ""])
 
 
-def _next_steps(layout: Layout, status: Status) -> list[str]:
+def _next_steps(paths: Paths, status: Status) -> list[str]:
     command = "./local_run.sh coinwatch"
-    if layout.env_file.parent != layout.project:
-        command = f"COINWATCH_LOCAL_DIR={layout.home} {command}"
-    addresses = {part.name: part.address for part in status.parts}
+    if paths.env_file.parent != paths.project:
+        command = f"COINWATCH_LOCAL_DIR={paths.home} {command}"
+    addresses = {service.name: service.address for service in status.services}
     lines = [
-        "What to try next:",
-        f"  {addresses['web']}  prices, history, and a form to subscribe",
-        f"  {addresses['airflow-api-server']}  the DAG collect_prices, started every few minutes",
+        "Next steps:",
+        f"  {addresses['web']}  prices, history, and price alerts",
+        f"  {addresses['airflow-api-server']}  the DAG collect_prices, which runs every few minutes",
     ]
     if "mail" in addresses:
-        lines.append(f"  {addresses['mail']}  the mails that subscribers get")
+        lines.append(f"  {addresses['mail']}  emails to subscribers")
     lines += [
         f"  {command} prices",
         f"  {command} subscribe you@example.org BTC 0.05",
-        "  ./local_run.sh status | logs [part] | stop",
+        "  ./local_run.sh status | logs [service] | stop",
     ]
     return lines
 
 
-def _shown(layout: Layout) -> str:
-    return ".env" if layout.env_file.parent == layout.project else str(layout.env_file)
+def _shown(paths: Paths) -> str:
+    return ".env" if paths.env_file.parent == paths.project else str(paths.env_file)
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

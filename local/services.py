@@ -1,4 +1,4 @@
-"""The parts of the stack: how each runs, where it answers and how one knows that it is ready."""
+"""The services of the stack: their commands, addresses and readiness checks."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 from local import airflow, graphite
 from local import grafana as grafana_server
 from local.configuration import LOOPBACK, Configuration, application_environment, child_environment
-from local.layout import Layout, write_private
 from local.node import Node
+from local.paths import Paths, write_private
 from local.postgres import Postgres, server_command, server_environment
 from local.readiness import Check
 from local.supervisor import Program
@@ -18,10 +18,10 @@ from local.supervisor import Program
 
 @dataclass(frozen=True)
 class Service:
-    """One part. ``address`` is what a person or a client uses; ``ports`` names the entries of ports.PORTS it binds.
+    """One service. ``address``: for users and clients. ``ports``: the entries of ports.PORTS that it binds.
 
-    ``seconds`` is how long it may take until it is ready; ``patience`` how many seconds the children of a process that
-    was killed may go on with what they do.
+    ``ready_seconds``: the time limit until it is ready. ``grace_seconds``: how long children of a killed process may
+    continue their work.
     """
 
     name: str
@@ -35,16 +35,16 @@ class Service:
     user: str | None = None
     postgres_data: Path | None = None
     remove: tuple[Path, ...] = ()
-    patience: float = 0
+    grace_seconds: float = 0
     stop_signal: str = "TERM"
     stop_seconds: int = 12
-    seconds: float = 120
+    ready_seconds: float = 120
     login: str = ""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What was found on this machine for the parts that need more than Python."""
+    """Programs found on this machine, for services that need more than Python."""
 
     postgres: Postgres | None = None
     node: Node | None = None
@@ -53,8 +53,8 @@ class Tools:
 
 
 @dataclass(frozen=True)
-class Used:
-    """A service of the user's own that is used instead of ours."""
+class External:
+    """An external service, used instead of ours; ``setting`` configures it."""
 
     title: str
     address: str
@@ -64,49 +64,52 @@ class Used:
 @dataclass(frozen=True)
 class Stack:
     services: dict[str, Service] = field(default_factory=dict)
-    used: tuple[Used, ...] = ()
+    external: tuple[External, ...] = ()
 
 
-def write_specification(layout: Layout, service: Service) -> Program:
-    """Write what launch.py needs to become this part (0600, for it holds secrets); returns supervisord's side."""
-    path = layout.run / f"{service.name}.json"
+def write_specification(paths: Paths, service: Service) -> Program:
+    """Write the file for launch.py (mode 0600, because it has secrets); returns the program for supervisord."""
+    path = paths.run / f"{service.name}.json"
     specification = {
         "command": service.command,
-        "environment": {**service.environment, "COINWATCH_PART": service.name},
+        "environment": {**service.environment, "COINWATCH_SERVICE": service.name},
         "directory": str(service.directory),
         "user": service.user,
         "remove": [str(path) for path in service.remove],
         "postgres_data": os.path.realpath(service.postgres_data) if service.postgres_data else None,
-        "patience": service.patience,
+        "grace_seconds": service.grace_seconds,
     }
     write_private(path, json.dumps(specification))
     return Program(service.name, path, service.stop_signal, service.stop_seconds)
 
 
-def save_stack(layout: Layout, stack: Stack, missing: tuple[str, ...]) -> None:
-    """Write what ``status`` and the final table show (0600: checks may hold a password)."""
-    parts = [
+def save_stack(paths: Paths, stack: Stack, missing: tuple[str, ...]) -> None:
+    """Write what ``status`` and the final table show (mode 0600, because checks may have a password)."""
+    services = [
         {"name": s.name, "title": s.title, "address": s.address, "login": s.login, "check": asdict(s.check)}
         for s in stack.services.values()
     ]
-    text = json.dumps({"parts": parts, "used": [asdict(used) for used in stack.used], "missing": missing})
-    write_private(layout.run / "stack.json", text)
+    external = [asdict(service) for service in stack.external]
+    text = json.dumps({"services": services, "external": external, "missing": missing})
+    write_private(paths.run / "stack.json", text)
 
 
 def wanted_ports(configuration: Configuration, *, with_grafana: bool) -> dict[str, tuple[str, int]]:
-    """The ports that our own parts will bind: name -> (address, number)."""
+    """The ports that our own services will bind: name -> (address, number)."""
     names = ["coinnews", "airflow", "web"]
     names += ["postgres"] if configuration.own_postgres else []
     names += ["statsd", "statsd admin"] if configuration.own_statsd else []
     names += ["carbon", "graphite"] if configuration.own_graphite else []
     names += ["smtp", "mail"] if configuration.own_mail else []
     names += ["grafana"] if with_grafana else []
-    wide = ("airflow", "web")
-    return {name: (configuration.bind_host if name in wide else LOOPBACK, configuration.ports[name]) for name in names}
+    public = ("airflow", "web")
+    return {
+        name: (configuration.bind_host if name in public else LOOPBACK, configuration.ports[name]) for name in names
+    }
 
 
 def plan_stack(configuration: Configuration, tools: Tools) -> Stack:
-    """Every part that this machine will run, in the order of the final table."""
+    """All services that this machine will run, in the order of the final table."""
     services = [_coinnews(configuration), *_airflow(configuration), _web(configuration)]
     if configuration.own_statsd:
         services.insert(0, _statsd(configuration, tools))
@@ -118,7 +121,7 @@ def plan_stack(configuration: Configuration, tools: Tools) -> Stack:
         services.append(_mail(configuration, tools))
     if tools.grafana:
         services.append(_grafana(configuration, tools.grafana))
-    return Stack({service.name: service for service in services}, tuple(_used(configuration)))
+    return Stack({service.name: service for service in services}, tuple(_external(configuration)))
 
 
 def _postgres(configuration: Configuration, postgres: Postgres) -> Service:
@@ -176,7 +179,7 @@ def _statsd(configuration: Configuration, tools: Tools) -> Service:
         title="StatsD",
         command=graphite.statsd_command(configuration, node, modules),
         environment=graphite.statsd_environment(configuration),
-        directory=configuration.layout.run,
+        directory=configuration.paths.run,
         check=Check("gauge", (LOOPBACK, port, admin)),
         address=f"{LOOPBACK}:{port} (TCP and UDP)",
         ports=("statsd", "statsd admin"),
@@ -187,15 +190,15 @@ def _mail(configuration: Configuration, tools: Tools) -> Service:
     node, modules = _node(tools)
     smtp, page = configuration.ports["smtp"], configuration.ports["mail"]
     url = f"http://{LOOPBACK}:{page}"
-    kept = configuration.layout.home / "mail"
+    mailbox = configuration.paths.home / "mail"
     program = modules / "maildev" / "bin" / "maildev"
     options = ["--ip", LOOPBACK, "--smtp", str(smtp), "--web-ip", LOOPBACK, "--web", str(page)]
     return Service(
         name="mail",
         title="Mail catcher",
-        command=[str(node.node), str(program), *options, "--mail-directory", str(kept)],
+        command=[str(node.node), str(program), *options, "--mail-directory", str(mailbox)],
         environment=child_environment(configuration),
-        directory=configuration.layout.run,
+        directory=configuration.paths.run,
         check=Check("mail", (LOOPBACK, smtp, url)),
         address=url,
         ports=("smtp", "mail"),
@@ -205,7 +208,7 @@ def _mail(configuration: Configuration, tools: Tools) -> Service:
 def _coinnews(configuration: Configuration) -> Service:
     port = configuration.ports["coinnews"]
     url = f"http://{LOOPBACK}:{port}"
-    options = ["--host", LOOPBACK, "--port", str(port), "--data-dir", str(configuration.layout.home / "coinnews")]
+    options = ["--host", LOOPBACK, "--port", str(port), "--data-dir", str(configuration.paths.home / "coinnews")]
     replay = configuration.chosen.get("COINWATCH_COINNEWS_REPLAY", "")
     if replay:
         speed = configuration.chosen.get("COINWATCH_COINNEWS_SPEED") or "1"
@@ -215,7 +218,7 @@ def _coinnews(configuration: Configuration) -> Service:
         title="coinnews API",
         command=[*_coinwatch(configuration), "coinnews", *options],
         environment=application_environment(configuration),
-        directory=configuration.layout.run,
+        directory=configuration.paths.run,
         check=Check("http", (f"{url}/api/data",)),
         address=url,
         ports=("coinnews",),
@@ -230,7 +233,7 @@ def _web(configuration: Configuration) -> Service:
         title="coinwatch",
         command=[*_coinwatch(configuration), "web", *options],
         environment=application_environment(configuration),
-        directory=configuration.layout.run,
+        directory=configuration.paths.run,
         check=Check("http", (f"{url}/health",)),
         address=url,
         ports=("web",),
@@ -239,15 +242,15 @@ def _web(configuration: Configuration) -> Service:
 
 def _airflow(configuration: Configuration) -> list[Service]:
     environment = airflow.airflow_environment(configuration)
-    directory = configuration.layout.home / "airflow"
+    directory = configuration.paths.home / "airflow"
     url = configuration.http("airflow")
 
-    def part(name: str, title: str, command: list[str], component: str, **more: object) -> Service:
+    def service(name: str, title: str, command: list[str], component: str, **more: object) -> Service:
         check = Check("airflow", (url, component))
-        return Service(name, title, command, environment, directory, check, seconds=240, **more)  # type: ignore[arg-type]
+        return Service(name, title, command, environment, directory, check, ready_seconds=240, **more)  # type: ignore[arg-type]
 
     return [
-        part(
+        service(
             "airflow-api-server",
             "Airflow",
             airflow.api_server_command(configuration),
@@ -255,16 +258,16 @@ def _airflow(configuration: Configuration) -> list[Service]:
             address=url,
             ports=("airflow",),
         ),
-        part(
+        service(
             "airflow-scheduler",
             "Airflow scheduler",
             airflow.scheduler_command(configuration),
             "scheduler",
             address="",
-            patience=60,
+            grace_seconds=60,
             stop_seconds=30,
         ),
-        part(
+        service(
             "airflow-dag-processor",
             "Airflow DAG processor",
             airflow.dag_processor_command(configuration),
@@ -281,31 +284,30 @@ def _grafana(configuration: Configuration, found: grafana_server.Grafana) -> Ser
         title="Grafana",
         command=grafana_server.grafana_command(configuration, found),
         environment=grafana_server.grafana_environment(configuration),
-        directory=configuration.layout.run,
+        directory=configuration.paths.run,
         check=Check("http", (f"{url}/api/health",)),
         address=url,
         ports=("grafana",),
-        seconds=120,
         login=f"{grafana_server.ADMIN}, password in .env",
     )
 
 
-def _used(configuration: Configuration) -> list[Used]:
-    """Addresses without their passwords."""
-    used = []
+def _external(configuration: Configuration) -> list[External]:
+    """External services, with addresses without passwords."""
+    found = []
     if not configuration.own_database:
-        used.append(("Postgres", "COINWATCH_DATABASE_URL"))
+        found.append(("Postgres", "COINWATCH_DATABASE_URL"))
     if not configuration.own_statsd:
-        used.append(("StatsD", "COINWATCH_STATSD_HOST"))
+        found.append(("StatsD", "COINWATCH_STATSD_HOST"))
     if configuration.chosen.get("COINWATCH_GRAPHITE_URL"):
-        used.append(("Graphite", "COINWATCH_GRAPHITE_URL"))
+        found.append(("Graphite", "COINWATCH_GRAPHITE_URL"))
     if not configuration.own_mail:
-        used.append(("Mail server", "COINWATCH_SMTP_URL"))
-    return [Used(title, without_password(configuration.addresses[name]), name) for title, name in used]
+        found.append(("Mail server", "COINWATCH_SMTP_URL"))
+    return [External(title, without_password(configuration.addresses[name]), name) for title, name in found]
 
 
 def without_password(url: str) -> str:
-    """``scheme://user:***@host`` for a URL that holds a password."""
+    """The URL with its password, if any, replaced by ``***``."""
     head, at, tail = url.rpartition("@")
     if not at or "://" not in head:
         return url
@@ -316,9 +318,9 @@ def without_password(url: str) -> str:
 
 def _node(tools: Tools) -> tuple[Node, Path]:
     if tools.node is None or tools.node_modules is None:
-        raise AssertionError("a part that runs on Node was planned without one")
+        raise AssertionError("a service that needs Node was planned without it")
     return tools.node, tools.node_modules
 
 
 def _coinwatch(configuration: Configuration) -> list[str]:
-    return [str(configuration.layout.bin / "coinwatch")]
+    return [str(configuration.paths.bin / "coinwatch")]

@@ -1,4 +1,4 @@
-"""Starting the stack: what is checked first, what waits for what, and what is said meanwhile."""
+"""Starting the stack: checks, the order of services, and progress messages."""
 
 import shutil
 import threading
@@ -10,28 +10,28 @@ from pathlib import Path
 
 from local import airflow, grafana, graphite, supervisor
 from local.airflow_database import create_airflow_database
-from local.commands import REFUSED_LOGIN, explain_failure, run_command
+from local.commands import LOGIN_REJECTED, explain_failure, run_command
 from local.configuration import Configuration, application_environment, child_environment, make_configuration
 from local.environment_file import ensure_secrets, read_environment, write_addresses
 from local.errors import DiskFull, StackError
-from local.layout import Layout, make_folders
 from local.node import build_web_assets, find_node, install_packages
+from local.paths import Paths, make_folders
 from local.ports import check_free
 from local.postgres import prepare_postgres
 from local.readiness import check_dag, run_check
 from local.services import Service, Stack, Tools, plan_stack, save_stack, wanted_ports, write_specification
 from local.stop import stop_stack
 
-FIRST_START_MEGABYTES = 700  # Postgres 100, its write-ahead log 100, Airflow's database, npm 50, logs: with a margin
+FIRST_START_MEGABYTES = 700  # Postgres 100, its write-ahead log 100, Airflow's database, npm 50, logs, and a margin
 LATER_START_MEGABYTES = 200
-DIED_TOO_OFTEN = 4
+MAX_CRASHES = 4
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class _Run:
-    """The state that the parallel steps of one start share."""
+    """The state shared by the parallel steps of one start."""
 
     configuration: Configuration
     stack: Stack
@@ -40,51 +40,51 @@ class _Run:
     abandoned: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def layout(self) -> Layout:
-        return self.configuration.layout
+    def paths(self) -> Paths:
+        return self.configuration.paths
 
 
-def read_configuration(layout: Layout, environment: dict[str, str]) -> Configuration:
-    """Settings checked, secrets made, addresses written to .env."""
-    file = ensure_secrets(read_environment(layout.env_file, environment))
-    configuration = make_configuration(layout, file)
+def read_configuration(paths: Paths, environment: dict[str, str]) -> Configuration:
+    """Validate settings, generate missing secrets, and write addresses to .env."""
+    file = ensure_secrets(read_environment(paths.env_file, environment))
+    configuration = make_configuration(paths, file)
     write_addresses(file, configuration.addresses)
     return configuration
 
 
-def start_stack(layout: Layout, environment: dict[str, str], say: Say) -> Configuration:
-    """Start all parts and wait until each is really ready. On any failure nothing keeps running."""
-    check_room(layout)
-    make_folders(layout)
-    configuration = read_configuration(layout, environment)
-    left_over = stop_stack(layout)
+def start_stack(paths: Paths, environment: dict[str, str], say: Say) -> Configuration:
+    """Start all services and wait until each is ready. After a failure, nothing is left running."""
+    check_disk_space(paths)
+    make_folders(paths)
+    configuration = read_configuration(paths, environment)
+    left_over = stop_stack(paths)
     if left_over:
-        say(f"ended {left_over} processes that an earlier run had left behind")
+        say(f"ended {left_over} processes left over from an earlier run")
     missing: list[str] = []
     found = _find_grafana(configuration, say, missing)
     check_free(wanted_ports(configuration, with_grafana=found is not None))
     try:
         tools = _prepare_tools(configuration, found, say)
         stack = plan_stack(configuration, tools)
-        save_stack(layout, stack, tuple(missing))
+        save_stack(paths, stack, tuple(missing))
         _start_all(_Run(configuration, stack, say))
     except BaseException:
-        stop_stack(layout)
+        stop_stack(paths)
         raise
     return configuration
 
 
-def check_room(layout: Layout) -> None:
-    """DiskFull when the disk that holds the stack's folder has too little left for a start."""
-    folder = layout.home
+def check_disk_space(paths: Paths) -> None:
+    """Raise DiskFull if the disk of the stack's folder has too little free space for a start."""
+    folder = paths.home
     needed = LATER_START_MEGABYTES if (folder / "airflow" / "prepared.json").exists() else FIRST_START_MEGABYTES
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free // 1_000_000
     if free < needed:
         raise DiskFull(
-            f"Only {free} MB are free on the disk of {layout.home}; a start needs {needed} MB. "
-            "Free some room, or set COINWATCH_LOCAL_DIR to a folder on another disk."
+            f"Only {free} MB are free on the disk of {paths.home}; starting needs {needed} MB. "
+            "Free some space, or set COINWATCH_LOCAL_DIR to a folder on another disk."
         )
 
 
@@ -92,7 +92,7 @@ def _find_grafana(configuration: Configuration, say: Say, missing: list[str]) ->
     try:
         return grafana.find_grafana(configuration, say)
     except grafana.NoGrafana as reason:
-        missing.append(f"Grafana is left out: {reason}.")
+        missing.append(f"Grafana is not started: {reason}.")
         say(missing[-1])
         return None
 
@@ -115,22 +115,22 @@ def _prepare_tools(configuration: Configuration, found: grafana.Grafana | None, 
 
 
 def _has_asset_script(configuration: Configuration) -> bool:
-    return (configuration.layout.project / "plugins" / "coinwatch" / "web" / "build_assets.sh").is_file()
+    return (configuration.paths.project / "plugins" / "coinwatch" / "web" / "build_assets.sh").is_file()
 
 
 def _start_all(run: _Run) -> None:
-    """Steps that do not need one another run side by side; the first failure ends them all."""
-    layout = run.layout
+    """Run independent steps in parallel; the first failure ends all of them."""
+    paths = run.paths
     for folder in ("graphite", "mail", "coinnews", "airflow", "grafana"):
-        (layout.home / folder).mkdir(mode=0o700, exist_ok=True)
-    programs = [write_specification(layout, service) for service in run.stack.services.values()]
-    configuration_file = supervisor.write_configuration(layout, programs)
-    supervisor.start_supervisor(layout, configuration_file, child_environment(run.configuration))
+        (paths.home / folder).mkdir(mode=0o700, exist_ok=True)
+    programs = [write_specification(paths, service) for service in run.stack.services.values()]
+    configuration_file = supervisor.write_configuration(paths, programs)
+    supervisor.start_supervisor(paths, configuration_file, child_environment(run.configuration))
 
     with ThreadPoolExecutor(max_workers=16, thread_name_prefix="start") as pool:
         try:
-            database = pool.submit(_bring_up_databases, run, pool)
-            metrics = pool.submit(_bring_up_metrics, run)
+            database = pool.submit(_start_databases, run, pool)
+            metrics = pool.submit(_start_metrics, run)
             others = [pool.submit(_start_and_wait, run, name) for name in ("mail", "coinnews") if _has(run, name)]
             _all_of([database, metrics, *others])
             rest = [pool.submit(_start_and_wait, run, name) for name in _rest(run)]
@@ -138,26 +138,26 @@ def _start_all(run: _Run) -> None:
             _wait_for_dag(run)
         except BaseException:
             run.abandoned.set()
-            stop_stack(layout)  # also ends the commands that the other steps still wait for
+            stop_stack(paths)  # also ends the commands that other steps are waiting for
             raise
 
 
-def _bring_up_databases(run: _Run, pool: ThreadPoolExecutor) -> None:
+def _start_databases(run: _Run, pool: ThreadPoolExecutor) -> None:
     if _has(run, "postgres"):
         _start_and_wait(run, "postgres")
-    steps = [pool.submit(_prepare_prices_database, run), pool.submit(_prepare_airflow_database, run)]
+    steps = [pool.submit(_prepare_coinwatch_database, run), pool.submit(_prepare_airflow_database, run)]
     _all_of(steps)
 
 
-def _prepare_prices_database(run: _Run) -> None:
+def _prepare_coinwatch_database(run: _Run) -> None:
     configuration = run.configuration
-    command = configuration.layout.bin / "coinwatch"
+    command = configuration.paths.bin / "coinwatch"
     environment = application_environment(configuration)
     if configuration.admin_url:
         admin = {**environment, "COINWATCH_DATABASE_ADMIN_URL": configuration.admin_url}
-        run_command(run.layout, "setup-database", [command, "setup-database"], admin)
-    run_command(run.layout, "migrate", [command, "migrate"], environment)
-    _progress(run, "database", "coinwatch's tables are up to date")
+        run_command(run.paths, "setup-database", [command, "setup-database"], admin)
+    run_command(run.paths, "migrate", [command, "migrate"], environment)
+    _progress(run, "Database", "coinwatch schema is up to date")
 
 
 def _prepare_airflow_database(run: _Run) -> None:
@@ -167,10 +167,10 @@ def _prepare_airflow_database(run: _Run) -> None:
             configuration.superuser_url("postgres"), configuration.chosen["COINWATCH_AIRFLOW_DATABASE_PASSWORD"]
         )
     airflow.prepare_airflow(run.configuration)
-    _progress(run, "database", "Airflow's tables are up to date")
+    _progress(run, "Database", "Airflow schema is up to date")
 
 
-def _bring_up_metrics(run: _Run) -> None:
+def _start_metrics(run: _Run) -> None:
     if run.configuration.own_graphite:
         graphite.prepare_graphite(run.configuration)
     for name in ("carbon", "graphite", "statsd"):
@@ -179,19 +179,19 @@ def _bring_up_metrics(run: _Run) -> None:
 
 
 def _start_scheduler(run: _Run) -> None:
-    """After the api-server, which its tasks talk to: a task that finds nobody there waits for seconds, then fails."""
+    """Start it after the api-server, which tasks need: without it, they wait for seconds and then fail."""
     _start_and_wait(run, "airflow-api-server")
     _start_and_wait(run, "airflow-scheduler")
 
 
 def _probe_exchanges(run: _Run) -> None:
-    """Once, at the first start: which public exchanges answer from here."""
-    done = run.layout.home / "exchanges-probed"
+    """Show which public exchanges are reachable, at the first start only."""
+    done = run.paths.home / "exchanges-probed"
     if done.exists():
         return
-    command: list[str | Path] = [run.layout.bin / "coinwatch", "exchanges", "probe"]
-    output = run_command(run.layout, "probe", command, application_environment(run.configuration), seconds=120)
-    run.say("public exchanges, asked once (again with: coinwatch exchanges probe):")
+    command: list[str | Path] = [run.paths.bin / "coinwatch", "exchanges", "probe"]
+    output = run_command(run.paths, "probe", command, application_environment(run.configuration), seconds=120)
+    run.say("reachable exchanges (check again with: coinwatch exchanges probe):")
     for line in output.splitlines():
         run.say(f"  {line}")
     done.touch()
@@ -199,29 +199,29 @@ def _probe_exchanges(run: _Run) -> None:
 
 def _start_and_wait(run: _Run, name: str) -> None:
     service = run.stack.services[name]
-    supervisor.start_program(run.layout, name)
+    supervisor.start_program(run.paths, name)
     _wait_until_ready(run, service)
     _progress(run, service.title, f"ready  {service.address}".rstrip())
 
 
 def _wait_until_ready(run: _Run, service: Service) -> None:
-    deadline = time.monotonic() + service.seconds
-    deaths, last_pid = 0, 0
+    deadline = time.monotonic() + service.ready_seconds
+    crashes, last_pid = 0, 0
     while True:
-        state = supervisor.read_states(run.layout)[service.name]
+        state = supervisor.read_states(run.paths)[service.name]
         reason = run_check(service.check, state.started)
         if reason is None and state.state in ("RUNNING", "STARTING"):
             return
         if run.abandoned.is_set():
-            raise StackError(f"{service.title} was not waited for, another part failed.")
+            raise StackError(f"{service.title} was interrupted because another service failed.")
         if state.pid and state.pid != last_pid:
-            deaths, last_pid = deaths + 1, state.pid
-        if reason and REFUSED_LOGIN in reason:  # waiting does not help
-            raise _failure(run.layout, service, reason)
-        if state.state == "FATAL" or deaths > DIED_TOO_OFTEN:
-            raise _failure(run.layout, service, "it keeps ending")
+            crashes, last_pid = crashes + 1, state.pid
+        if reason and LOGIN_REJECTED in reason:  # retrying does not help
+            raise _failure(run.paths, service, reason)
+        if state.state == "FATAL" or crashes > MAX_CRASHES:
+            raise _failure(run.paths, service, "it keeps crashing")
         if time.monotonic() > deadline:
-            raise _failure(run.layout, service, f"not ready after {service.seconds:.0f} s: {reason}")
+            raise _failure(run.paths, service, f"not ready after {service.ready_seconds:.0f} s: {reason}")
         run.abandoned.wait(0.25)
 
 
@@ -229,14 +229,14 @@ def _wait_for_dag(run: _Run) -> None:
     url = airflow.sqlalchemy_url(run.configuration.airflow_database)
     deadline = time.monotonic() + 90
     while reason := check_dag(url, airflow.DAG_ID):
-        if "does not import" in reason or time.monotonic() > deadline:
-            raise StackError(f"Airflow runs, but {reason}. More in {run.layout.logs / 'airflow-dag-processor.log'}")
+        if "cannot be imported" in reason or time.monotonic() > deadline:
+            raise StackError(f"Airflow is running, but {reason}. See {run.paths.logs / 'airflow-dag-processor.log'}")
         time.sleep(0.5)
-    _progress(run, "DAG", f"{airflow.DAG_ID} is known and switched on")
+    _progress(run, "DAG", f"{airflow.DAG_ID} is parsed and active")
 
 
-def _failure(layout: Layout, service: Service, outcome: str) -> StackError:
-    log = layout.logs / f"{service.name}.log"
+def _failure(paths: Paths, service: Service, outcome: str) -> StackError:
+    log = paths.logs / f"{service.name}.log"
     return explain_failure(service.title, _tail(log), log, outcome)
 
 
@@ -248,7 +248,7 @@ def _tail(path: Path, size: int = 4000) -> str:
 
 
 def _all_of(futures: list[Future[None]]) -> None:
-    """Wait for all, or for the first that fails, and raise what it raised."""
+    """Wait for all, or for the first failure, which is raised again."""
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     for future in done:
         future.result()

@@ -1,4 +1,4 @@
-"""What runs and whether it is ready: for ``status``, the table after a start, and the foreground's short log."""
+"""Which services run and whether they are ready, for ``status`` and the table after a start."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from local import supervisor
-from local.layout import Layout
-from local.postgres_places import possible_homes
+from local.paths import Paths
 from local.processes import find_processes
 from local.readiness import Check, run_check
 
-WORDS = {"BACKOFF": "restarting", "FATAL": "gave up", "EXITED": "restarting", "STOPPED": "stopped"}
+WORDS = {"BACKOFF": "restarting", "FATAL": "failed", "EXITED": "restarting", "STOPPED": "stopped"}
 
 
 @dataclass(frozen=True)
-class Part:
-    """``state``: ready, starting (runs, does not answer yet), restarting, gave up, stopped, or yours. ``reason`` says
-    why it is not ready."""
+class ServiceStatus:
+    """``state``: ready, starting (runs but does not answer yet), restarting, failed, stopped, or external (not ours).
+    ``reason``: why it is not ready."""
 
     name: str
     title: str
@@ -30,50 +29,53 @@ class Part:
 
 @dataclass(frozen=True)
 class Status:
-    """``state``: ready (every part), not ready, unsupervised (parts run, their supervisor is gone), stopped."""
+    """``state``: ready (all services), not ready, unsupervised (services run without their supervisor), stopped."""
 
     state: str
-    parts: tuple[Part, ...] = ()
+    services: tuple[ServiceStatus, ...] = ()
     missing: tuple[str, ...] = ()
     processes: int = 0
 
     def as_json(self) -> str:
         services = {
-            part.name: {
-                "title": part.title,
-                "state": part.state,
-                "address": part.address,
-                "pid": part.pid or None,
-                "reason": part.reason or None,
+            service.name: {
+                "title": service.title,
+                "state": service.state,
+                "address": service.address,
+                "pid": service.pid or None,
+                "reason": service.reason or None,
             }
-            for part in self.parts
+            for service in self.services
         }
         return json.dumps({"state": self.state, "services": services, "missing": self.missing}, indent=2)
 
 
-def read_status(layout: Layout) -> Status:
-    """Ask supervisord for the processes and every part itself whether it is ready."""
+def read_status(paths: Paths) -> Status:
+    """Ask supervisord for its processes, and each service whether it is ready."""
     try:
-        states = supervisor.read_states(layout)
-        saved = json.loads((layout.run / "stack.json").read_text())
+        states = supervisor.read_states(paths)
+        saved = json.loads((paths.run / "stack.json").read_text())
     except OSError:
-        left = find_processes(layout.marker, [home / "data" for home in possible_homes(layout)])
+        left = find_processes(paths.marker, paths.postgres_data)
         return Status("unsupervised" if left else "stopped", processes=len(left))
     with ThreadPoolExecutor(max_workers=8) as pool:
-        parts = list(pool.map(lambda part: _look_at(part, states.get(part["name"])), saved["parts"]))
-    used = [Part(_name(row["setting"]), row["title"], "yours", row["address"]) for row in saved["used"]]
-    ready = all(part.state == "ready" for part in parts)
-    return Status("ready" if ready else "not ready", (*parts, *used), tuple(saved["missing"]))
+        services = list(pool.map(lambda row: _check(row, states.get(row["name"])), saved["services"]))
+    external = [
+        ServiceStatus(_name(row["setting"]), row["title"], "external", row["address"]) for row in saved["external"]
+    ]
+    ready = all(service.state == "ready" for service in services)
+    return Status("ready" if ready else "not ready", (*services, *external), tuple(saved["missing"]))
 
 
-def _look_at(saved: dict[str, object], state: supervisor.ProgramState | None) -> Part:
+def _check(saved: dict[str, object], state: supervisor.ProgramState | None) -> ServiceStatus:
     name, title, address, login = (str(saved[key]) for key in ("name", "title", "address", "login"))
     if state is None or state.state not in ("RUNNING", "STARTING"):
         word = WORDS.get(state.state, "stopped") if state else "stopped"
-        return Part(name, title, word, address, login, 0, f"ended with exit code {state.exit_status}" if state else "")
+        reason = f"exited with code {state.exit_status}" if state else ""
+        return ServiceStatus(name, title, word, address, login, 0, reason)
     check = cast("dict[str, Any]", saved["check"])
-    reason = run_check(Check(check["kind"], tuple(check["arguments"])), state.started)
-    return Part(name, title, "starting" if reason else "ready", address, login, state.pid, reason or "")
+    problem = run_check(Check(check["kind"], tuple(check["arguments"])), state.started)
+    return ServiceStatus(name, title, "starting" if problem else "ready", address, login, state.pid, problem or "")
 
 
 def _name(setting: str) -> str:

@@ -1,4 +1,4 @@
-"""Stopping the stack so that no process is left, whatever state it is in. Standard library only."""
+"""Stopping the stack from any state, without leaving a process behind. Standard library only."""
 
 import time
 import xmlrpc.client
@@ -6,48 +6,47 @@ from contextlib import suppress
 
 from local import supervisor
 from local.errors import StackError
-from local.layout import Layout
-from local.postgres_places import possible_homes
+from local.paths import Paths
 from local.processes import end_processes, find_processes
 
-FIRST = ("airflow-scheduler",)  # its tasks at work need the api-server, the database and the mail server to end
-LAST = ("carbon", "postgres")  # others still write to them while they stop
+FIRST = ("airflow-scheduler",)  # its running tasks need the other services to finish
+LAST = ("carbon", "postgres")  # others write to them while stopping
 
 
-def stop_stack(layout: Layout) -> int:
-    """Stop everything; returns how many processes there were. StackError names what could not be stopped."""
-    folders = [home / "data" for home in possible_homes(layout)]
-    count = len(find_processes(layout.marker, folders))
-    if supervisor.is_running(layout):
-        # When it dies meanwhile, what it leaves is found below.
+def stop_stack(paths: Paths) -> int:
+    """Stop everything; returns the number of processes. Raises StackError with those that could not be stopped."""
+    folders = paths.postgres_data
+    count = len(find_processes(paths.marker, folders))
+    if supervisor.is_running(paths):
+        # If the supervisor dies meanwhile, its processes are ended below.
         with suppress(OSError, xmlrpc.client.Error):
-            _stop_in_order(layout)
-    end_processes(layout.marker, folders)
-    left = find_processes(layout.marker, folders)
+            _stop_in_order(paths)
+    end_processes(paths.marker, folders)
+    left = find_processes(paths.marker, folders)
     if left:
         names = ", ".join(f"{process.name} ({process.pid})" for process in left)
-        raise StackError(f"These processes could not be stopped, they may belong to another user: {names}.")
-    layout.supervisor_socket.unlink(missing_ok=True)
+        raise StackError(f"These processes could not be stopped; they may belong to another user: {names}.")
+    paths.supervisor_socket.unlink(missing_ok=True)
     return count
 
 
-def _stop_in_order(layout: Layout) -> None:
-    names = list(supervisor.read_states(layout))
+def _stop_in_order(paths: Paths) -> None:
+    names = list(supervisor.read_states(paths))
     middle = [name for name in names if name not in FIRST + LAST]
     for group in ([name for name in names if name in FIRST], middle, [name for name in names if name in LAST]):
         for name in group:
-            supervisor.stop_program(layout, name)
-        _wait_for(layout, group, 45)
-    supervisor.shut_down(layout)
+            supervisor.stop_program(paths, name)
+        _wait_for(paths, group, 45)
+    supervisor.shut_down(paths)
     deadline = time.monotonic() + 10
-    while supervisor.is_running(layout) and time.monotonic() < deadline:
+    while supervisor.is_running(paths) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
-def _wait_for(layout: Layout, names: list[str], seconds: float) -> None:
+def _wait_for(paths: Paths, names: list[str], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        states = supervisor.read_states(layout)
+        states = supervisor.read_states(paths)
         if all(states[name].state in ("STOPPED", "EXITED", "FATAL") for name in names):
             return
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""supervisord: its configuration, and talking to it over a socket for its owner only. Standard library only."""
+"""supervisord: its configuration, and control over a socket that only its owner can use. Standard library only."""
 
 import http.client
 import socket
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from local.errors import StackError
-from local.layout import Layout, write_private
+from local.paths import Paths, write_private
 
-ATTEMPTS = 60  # supervisord waits one second more before each: about half an hour, then it gives a part up
+START_RETRIES = 60  # each after one second more than the last: supervisord gives up after about half an hour
 
 
 @dataclass(frozen=True)
 class Program:
-    """What supervisord has to know of a part; ``specification`` is the file for launch.py."""
+    """A service as supervisord sees it; ``specification`` is the file for launch.py."""
 
     name: str
     specification: Path
@@ -35,21 +35,21 @@ class ProgramState:
     exit_status: int
 
 
-def write_configuration(layout: Layout, programs: Iterable[Program]) -> Path:
-    """Write supervisord.conf (0600); nothing starts by itself, start.py decides the order."""
-    launcher = layout.project / "local" / "launch.py"
+def write_configuration(paths: Paths, programs: Iterable[Program]) -> Path:
+    """Write supervisord.conf (mode 0600). Nothing starts automatically; start.py decides the order."""
+    launcher = paths.project / "local" / "launch.py"
     lines = [
         "[supervisord]",
-        f"logfile={_escaped(layout.logs / 'supervisord.log')}",
+        f"logfile={_escaped(paths.logs / 'supervisord.log')}",
         "logfile_maxbytes=2MB",
         "logfile_backups=1",
-        f"pidfile={_escaped(layout.run / 'supervisord.pid')}",
-        f"childlogdir={_escaped(layout.logs)}",
+        f"pidfile={_escaped(paths.run / 'supervisord.pid')}",
+        f"childlogdir={_escaped(paths.logs)}",
         "nodaemon=true",
         "silent=true",
         "umask=077",
         "[unix_http_server]",
-        f"file={_escaped(layout.supervisor_socket)}",
+        f"file={_escaped(paths.supervisor_socket)}",
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
@@ -57,33 +57,33 @@ def write_configuration(layout: Layout, programs: Iterable[Program]) -> Path:
     for program in programs:
         lines += [
             f"[program:{program.name}]",
-            f"command={_command([layout.python, '-I', launcher, program.specification])}",
+            f"command={_command([paths.python, '-I', launcher, program.specification])}",
             "autostart=false",
             "autorestart=true",
             "startsecs=2",
-            f"startretries={ATTEMPTS}",
+            f"startretries={START_RETRIES}",
             f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={program.stop_seconds}",
-            # Each part ends its own children, in its own order: Airflow's scheduler waits for the tasks at work.
+            # Services end their own children: Airflow's scheduler waits for running tasks.
             "killasgroup=true",
-            # From its working directory, run/: of all settings, supervisord expands % twice in this one.
+            # Relative to the working directory run/, because supervisord expands % twice in this setting.
             f"stdout_logfile=../logs/{program.name}.log",
             "redirect_stderr=true",
             "stdout_logfile_maxbytes=5MB",
             "stdout_logfile_backups=2",
         ]
-    path = layout.run / "supervisord.conf"
+    path = paths.run / "supervisord.conf"
     write_private(path, "\n".join(lines) + "\n")
     return path
 
 
-def start_supervisor(layout: Layout, configuration: Path, environment: dict[str, str]) -> None:
-    """Start supervisord in a session of its own, so that Ctrl-C and a closed terminal do not reach it."""
-    layout.supervisor_socket.unlink(missing_ok=True)
-    with (layout.logs / "supervisord.out").open("w") as output:
+def start_supervisor(paths: Paths, configuration: Path, environment: dict[str, str]) -> None:
+    """Start supervisord in its own session, so that Ctrl-C and closing the terminal do not affect it."""
+    paths.supervisor_socket.unlink(missing_ok=True)
+    with (paths.logs / "supervisord.out").open("w") as output:
         process = subprocess.Popen(
-            [layout.python, "-m", "supervisor.supervisord", "-n", "-c", configuration],
-            cwd=layout.run,
+            [paths.python, "-m", "supervisor.supervisord", "-n", "-c", configuration],
+            cwd=paths.run,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -91,43 +91,43 @@ def start_supervisor(layout: Layout, configuration: Path, environment: dict[str,
             start_new_session=True,
         )
     deadline = time.monotonic() + 20
-    while not is_running(layout):
+    while not is_running(paths):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = (layout.logs / "supervisord.out").read_text().strip() or "it said nothing"
+            said = (paths.logs / "supervisord.out").read_text().strip() or "no output"
             raise StackError(f"supervisord did not start: {said.splitlines()[0]}")
         time.sleep(0.1)
 
 
-def is_running(layout: Layout) -> bool:
-    """Whether a supervisord of this stack answers."""
+def is_running(paths: Paths) -> bool:
+    """Whether this stack's supervisord answers."""
     try:
-        return bool(_call(layout, "getState")["statecode"] == 1)
+        return bool(_call(paths, "getState")["statecode"] == 1)
     except OSError:
         return False
 
 
-def start_program(layout: Layout, name: str) -> None:
-    _call(layout, "startProcess", name, False)
+def start_program(paths: Paths, name: str) -> None:
+    _call(paths, "startProcess", name, False)
 
 
-def stop_program(layout: Layout, name: str) -> None:
-    """Ask a part to stop without waiting for it; does nothing when it does not run."""
+def stop_program(paths: Paths, name: str) -> None:
+    """Ask a service to stop, without waiting for it. Does nothing if it is not running."""
     try:
-        _call(layout, "stopProcess", name, False)
+        _call(paths, "stopProcess", name, False)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode != 70:  # NOT_RUNNING
             raise
 
 
-def shut_down(layout: Layout) -> None:
-    _call(layout, "shutdown")
+def shut_down(paths: Paths) -> None:
+    _call(paths, "shutdown")
 
 
-def read_states(layout: Layout) -> dict[str, ProgramState]:
-    """State of every part by name; states are supervisord's (RUNNING, STARTING, BACKOFF, FATAL, STOPPED, EXITED)."""
+def read_states(paths: Paths) -> dict[str, ProgramState]:
+    """The state of every service by name: RUNNING, STARTING, BACKOFF, FATAL, STOPPED or EXITED."""
     return {
         row["name"]: ProgramState(row["name"], row["statename"], row["pid"], float(row["start"]), row["exitstatus"])
-        for row in _call(layout, "getAllProcessInfo")
+        for row in _call(paths, "getAllProcessInfo")
     }
 
 
@@ -151,8 +151,8 @@ class _SocketTransport(xmlrpc.client.Transport):
         return _SocketConnection(self._path)
 
 
-def _call(layout: Layout, method: str, *arguments: Any) -> Any:
-    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(layout.supervisor_socket))
+def _call(paths: Paths, method: str, *arguments: Any) -> Any:
+    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(paths.supervisor_socket))
     with proxy:
         return getattr(proxy.supervisor, method)(*arguments)
 

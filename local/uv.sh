@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Finding or fetching uv, and bringing .venv to what uv.lock says. Sourced with $project set.
+# Finds or downloads uv, and installs .venv from uv.lock. Sourced with $project set.
 
 tools="${project:?}/.local/tools"
 
@@ -9,11 +9,11 @@ fail() {
 }
 
 check_python() {
-  command -v python3 >/dev/null || fail "python3 is missing; install Python 3.11, 3.12 or 3.13 (apt install python3)."
+  command -v python3 >/dev/null || fail "python3 is not installed. Install Python 3.11, 3.12 or 3.13 (apt install python3)."
 }
 
-# The uv on PATH, the one fetched before, or a fetched one: by pip where there is pip (it knows your mirrors), otherwise
-# straight from PyPI.
+# uv on PATH, or one downloaded earlier, or a new download: with pip if available (it uses your mirrors), otherwise
+# directly from PyPI.
 find_uv() {
   if uv --version >/dev/null 2>&1; then
     command -v uv
@@ -21,7 +21,7 @@ find_uv() {
   fi
   if ! "$tools/uv" --version >/dev/null 2>&1; then
     check_python
-    echo "fetching uv, which installs the Python packages" >&2
+    echo "downloading uv, which installs the Python packages" >&2
     mkdir -p "$tools"
     if python3 -m pip --version >/dev/null 2>&1 &&
       python3 -m pip install --quiet --no-deps --disable-pip-version-check --target "$tools/uv-package" uv >&2; then
@@ -33,15 +33,15 @@ find_uv() {
   printf '%s\n' "$tools/uv"
 }
 
-# sync_packages UV [OPTION...]: --inexact keeps packages that a developer added.
+# sync_packages UV [OPTION...]: --inexact keeps additional packages installed by a developer.
 sync_packages() {
   local uv=$1
   shift
-  # A private certificate authority is known to the system, not to uv.
+  # uv does not use the system's certificate authorities by default.
   if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
     export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"
   fi
   export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
   (unset VIRTUAL_ENV && cd "$project" && "$uv" sync --quiet --frozen --extra airflow --extra channels --inexact "$@") ||
-    fail "The Python packages could not be installed; uv says why above. Needed: Python 3.11 to 3.13 and a way to PyPI."
+    fail "The Python packages could not be installed; see the message of uv above. Python 3.11 to 3.13 and access to PyPI are required."
 }

@@ -1,4 +1,4 @@
-"""Real StatsD, carbon and graphite-web on free ports, started as local_run.sh starts them."""
+"""Real StatsD, carbon and graphite-web on free ports, started as in local_run.sh."""
 
 import json
 import shutil
@@ -24,8 +24,8 @@ from local.graphite import (
     statsd_environment,
     web_command,
 )
-from local.layout import Layout, make_folders
 from local.node import find_node, install_packages
+from local.paths import Paths, make_folders
 from local.ports import PORTS
 from tests.support.ports import free_port
 
@@ -35,21 +35,21 @@ READY_SECONDS = 60
 
 @dataclass(frozen=True)
 class GraphiteServer:
-    """``url`` is graphite-web's address; StatsD takes lines on ``statsd_port`` by TCP and UDP."""
+    """``url``: graphite-web. ``statsd_port``: StatsD, TCP and UDP."""
 
     url: str
     statsd_port: int
     carbon_port: int
 
     def render(self, target: str, start: str = "-10min", until: str = "now") -> list[dict[str, Any]]:
-        """The series of a target as graphite-web's render API gives them; HTTPError when it rejects the target."""
+        """The series of a target from the render API. Raises HTTPError for an invalid target."""
         query = urlencode({"target": target, "from": start, "until": until, "format": "json"})
         with urllib.request.urlopen(f"{self.url}/render?{query}", timeout=20) as answer:
             series: list[dict[str, Any]] = json.load(answer)
         return series
 
     def values(self, target: str) -> dict[str, list[float]]:
-        """The points of a target that are not null, by the series' name; without the series that have none yet."""
+        """The non-null points of a target by series name, without empty series."""
         points = {
             series["target"]: [value for value, _ in series["datapoints"] if value is not None]
             for series in self.render(target)
@@ -57,19 +57,17 @@ class GraphiteServer:
         return {name: values for name, values in points.items() if values}
 
     def wait_for(self, target: str, series: int = 1) -> dict[str, list[float]]:
-        """The target's values as soon as so many series have some: StatsD hands on every ten seconds, and carbon writes
-        what came together one after the other.
-        """
+        """The target's values, once that many series have some: StatsD flushes every ten seconds."""
         _wait(f"points of {series} series {target}", lambda: len(self.values(target)) >= series, READY_SECONDS)
         return self.values(target)
 
 
 @contextmanager
 def graphite_server() -> Iterator[GraphiteServer]:
-    """The three servers with an empty store, gone at the end."""
+    """The three servers with empty storage, stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="coinwatch-graphite-"))
     configuration = _configuration(folder)
-    make_folders(configuration.layout)
+    make_folders(configuration.paths)
     node = find_node()
     modules = install_packages(configuration, node)
     prepare_graphite(configuration)
@@ -96,7 +94,7 @@ def graphite_server() -> Iterator[GraphiteServer]:
 
 def _configuration(folder: Path) -> Configuration:
     return Configuration(
-        layout=Layout(PROJECT, folder, folder / ".env"),
+        paths=Paths(PROJECT, folder, folder / ".env"),
         chosen={"COINWATCH_GRAPHITE_SECRET_KEY": "for-this-test-run-only"},
         ports={name: free_port() for name in PORTS},
         bind_host="127.0.0.1",
@@ -133,7 +131,7 @@ def _wait_for_port(port: int, log: Path) -> None:
     try:
         _wait(log.stem, listens, READY_SECONDS)
     except TimeoutError as error:
-        raise RuntimeError(f"{error}; its last words:\n{log.read_text()[-2000:]}") from None
+        raise RuntimeError(f"{error}; its log:\n{log.read_text()[-2000:]}") from None
 
 
 def _wait(what: str, ready: Callable[[], bool], seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""StatsD, carbon and graphite-web as local_run.sh runs them: what gauges go through on their way to a chart."""
+"""StatsD, carbon and graphite-web, started as in local_run.sh: the path of a gauge to a chart."""
 
 import socket
 import struct
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 10
 
 
 class ShortLivedStatsd:
-    """A second StatsD before the same carbon, whose gauges end after two flushes."""
+    """A second StatsD that sends to the same carbon and whose gauges expire after two flushes."""
 
     def __init__(self, graphite: GraphiteServer) -> None:
         self.port, self.admin_port = free_port(), free_port()
@@ -54,9 +54,7 @@ def statsd(graphite: GraphiteServer) -> Iterator[ShortLivedStatsd]:
     server.process.wait()
 
 
-def test_a_thousand_gauges_arrive_whole_and_end_after_their_time(
-    graphite: GraphiteServer, statsd: ShortLivedStatsd
-) -> None:
+def test_thousand_gauges_arrive_and_expire(graphite: GraphiteServer, statsd: ShortLivedStatsd) -> None:
     statsd.send("".join(f"burst.number_{number}:{number + 0.5}|g\n" for number in range(1000)))
     sent = time.time()
     shown = graphite.wait_for("stats.gauges.burst.*", series=1000)
@@ -71,11 +69,11 @@ def test_a_thousand_gauges_arrive_whole_and_end_after_their_time(
     assert max(live) < sent + 4 * FLUSH_SECONDS
 
 
-def test_a_client_that_resets_its_connection_does_not_end_statsd(statsd: ShortLivedStatsd) -> None:
+def test_statsd_survives_a_reset_connection(statsd: ShortLivedStatsd) -> None:
     for _ in range(20):
         connection = socket.create_connection(("127.0.0.1", statsd.port), timeout=5)
         connection.sendall(b"half.a.line")
-        time.sleep(0.05)  # StatsD must be reading when the reset comes; its own TCP server ends at the first one
+        time.sleep(0.05)  # StatsD must be reading during the reset, which crashes its original TCP server
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
     statsd.send("still.here:1|g\n")
@@ -83,7 +81,7 @@ def test_a_client_that_resets_its_connection_does_not_end_statsd(statsd: ShortLi
     assert statsd.process.poll() is None
 
 
-def test_a_line_without_end_is_cut_off(statsd: ShortLivedStatsd) -> None:
+def test_endless_line_is_cut_off(statsd: ShortLivedStatsd) -> None:
     with socket.create_connection(("127.0.0.1", statsd.port), timeout=5) as connection:
         connection.sendall(b"x" * 200_000)
         with suppress(ConnectionResetError):
@@ -91,8 +89,8 @@ def test_a_line_without_end_is_cut_off(statsd: ShortLivedStatsd) -> None:
     assert check_gauge("127.0.0.1", statsd.port, statsd.admin_port) is None
 
 
-def test_graphite_renders_an_empty_list_for_what_nobody_sent(graphite: GraphiteServer) -> None:
-    assert graphite.render("nobody.sent.this") == []
+def test_unknown_metric_renders_as_an_empty_list(graphite: GraphiteServer) -> None:
+    assert graphite.render("no.such.metric") == []
     assert check_render(graphite.url) is None
 
 

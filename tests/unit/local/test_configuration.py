@@ -1,4 +1,4 @@
-"""What the stack consists of: our own parts, the user's instead, and the sentences when settings do not fit."""
+"""The stack's configuration: local and external services, and errors in settings."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from local.airflow import airflow_environment, sqlalchemy_url
 from local.configuration import Configuration, application_environment, make_configuration
 from local.environment_file import SECRETS, EnvironmentFile
 from local.errors import StackError
-from local.layout import Layout
+from local.paths import Paths
 from local.services import wanted_ports, without_password
 
 DATABASES = {
@@ -19,12 +19,12 @@ DATABASES = {
 
 
 def configure(**settings: str) -> Configuration:
-    layout = Layout(Path("/project"), Path("/project/.local"), Path("/project/.env"))
+    paths = Paths(Path("/project"), Path("/project/.local"), Path("/project/.env"))
     secrets = {name: f"secret-value-{number}/@" for number, name in enumerate(SECRETS)}
-    return make_configuration(layout, EnvironmentFile(layout.env_file, {**secrets, **settings}, {}))
+    return make_configuration(paths, EnvironmentFile(paths.env_file, {**secrets, **settings}, {}))
 
 
-def test_without_settings_everything_is_ours_and_on_loopback() -> None:
+def test_defaults_run_every_service_on_loopback() -> None:
     configuration = configure()
     ports = wanted_ports(configuration, with_grafana=True)
     assert len(ports) == 11
@@ -32,16 +32,16 @@ def test_without_settings_everything_is_ours_and_on_loopback() -> None:
     assert configuration.addresses["COINWATCH_STATSD_PORT"] == "18125"
 
 
-def test_passwords_with_signs_stay_whole_in_urls() -> None:
+def test_special_characters_in_passwords_are_escaped_in_urls() -> None:
     assert "secret-value-4%2F%40@127.0.0.1:15432/coinwatch" in configure().addresses["COINWATCH_DATABASE_URL"]
 
 
-def test_the_bind_host_opens_airflow_and_the_web_page_only() -> None:
+def test_bind_host_applies_to_airflow_and_the_web_app_only() -> None:
     ports = wanted_ports(configure(COINWATCH_BIND_HOST="0.0.0.0"), with_grafana=True)
     assert {name for name, (host, _) in ports.items() if host == "0.0.0.0"} == {"airflow", "web"}
 
 
-def test_a_database_of_the_users_is_used_and_ours_serves_airflow() -> None:
+def test_external_database_is_used_and_ours_serves_airflow() -> None:
     configuration = configure(**DATABASES)
     assert configuration.addresses["COINWATCH_DATABASE_URL"] == DATABASES["COINWATCH_DATABASE_URL"]
     assert configuration.admin_url == ""
@@ -55,12 +55,12 @@ def test_a_database_of_the_users_is_used_and_ours_serves_airflow() -> None:
 
 
 @pytest.mark.parametrize("missing", ["COINWATCH_DATABASE_OWNER_URL", "COINWATCH_DATABASE_READER_URL"])
-def test_a_database_of_the_users_needs_all_three_urls(missing: str) -> None:
+def test_external_database_requires_all_three_urls(missing: str) -> None:
     with pytest.raises(StackError, match=missing):
         configure(**{**DATABASES, missing: ""})
 
 
-def test_a_statsd_of_the_users_replaces_statsd_carbon_and_graphite() -> None:
+def test_external_statsd_replaces_statsd_carbon_and_graphite() -> None:
     configuration = configure(COINWATCH_STATSD_HOST="metrics.example.org", COINWATCH_STATSD_PORT="8125")
     assert not {"statsd", "statsd admin", "carbon", "graphite"} & wanted_ports(configuration, with_grafana=False).keys()
     environment = airflow_environment(configuration)
@@ -69,7 +69,7 @@ def test_a_statsd_of_the_users_replaces_statsd_carbon_and_graphite() -> None:
     assert "COINWATCH_GRAPHITE_URL" not in configuration.addresses
 
 
-def test_a_graphite_alone_would_get_no_gauges_and_is_refused() -> None:
+def test_external_graphite_without_statsd_or_carbon_is_rejected() -> None:
     with pytest.raises(StackError, match="COINWATCH_STATSD_HOST"):
         configure(COINWATCH_GRAPHITE_URL="http://graphite.example.org")
     ours = configure(COINWATCH_GRAPHITE_URL="http://graphite.example.org", COINWATCH_CARBON_HOST="graphite.example.org")
@@ -77,30 +77,30 @@ def test_a_graphite_alone_would_get_no_gauges_and_is_refused() -> None:
     assert "graphite" not in wanted_ports(ours, with_grafana=False)
 
 
-def test_a_mail_server_of_the_users_is_used() -> None:
+def test_external_mail_server_is_used() -> None:
     configuration = configure(COINWATCH_SMTP_URL="smtps://me:pw@mail.example.org")
     assert "smtp" not in wanted_ports(configuration, with_grafana=False)
     assert application_environment(configuration)["COINWATCH_SMTP_URL"] == "smtps://me:pw@mail.example.org"
 
 
 @pytest.mark.parametrize(("minutes", "flushes"), [("3", 54), ("0.25", 6), ("60", 1080)])
-def test_gauges_outlive_three_intervals_and_at_least_a_minute(minutes: str, flushes: int) -> None:
+def test_gauges_expire_after_three_intervals_and_at_least_a_minute(minutes: str, flushes: int) -> None:
     assert configure(COINWATCH_COLLECT_SCHEDULE_MINUTES=minutes).gauge_flushes == flushes
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "often", "nan", "1e9"])
-def test_a_nonsense_interval_is_named(minutes: str) -> None:
+def test_invalid_interval_is_named(minutes: str) -> None:
     with pytest.raises(StackError, match="COINWATCH_COLLECT_SCHEDULE_MINUTES"):
         configure(COINWATCH_COLLECT_SCHEDULE_MINUTES=minutes)
 
 
-def test_our_code_gets_neither_the_superusers_nor_the_pages_passwords() -> None:
+def test_application_gets_no_passwords_of_the_superuser_or_the_pages() -> None:
     names = application_environment(configure()).keys()
     assert not [name for name in names if name.endswith("_PASSWORD")]
     assert {"COINWATCH_SECRET_KEY", "COINWATCH_DATABASE_URL", "COINWATCH_STACK"} <= names
 
 
-def test_a_setting_of_the_developers_shell_reaches_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_shell_do_not_reach_services(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "mine")
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "Mine")
@@ -109,7 +109,7 @@ def test_a_setting_of_the_developers_shell_reaches_no_part(monkeypatch: pytest.M
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
 
 
-def test_shown_addresses_hold_no_password() -> None:
+def test_displayed_addresses_contain_no_password() -> None:
     assert without_password("postgresql://me:p@w@host/db") == "postgresql://me:***@host/db"
     assert without_password("smtp://127.0.0.1:25?tls=none") == "smtp://127.0.0.1:25?tls=none"
     assert without_password("metrics.example.org") == "metrics.example.org"

@@ -1,4 +1,4 @@
-"""The stack's .env: secrets are made once and checked, and our own addresses are never taken for the user's."""
+"""The stack's .env: secrets are generated once and validated; generated addresses are not user settings."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ from local.environment_file import SECRETS, ensure_secrets, read_environment, wr
 from local.errors import StackError
 
 
-def test_the_first_start_makes_every_secret_and_a_second_keeps_them(tmp_path: Path) -> None:
+def test_secrets_are_generated_once(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     first = ensure_secrets(read_environment(path, {}))
     again = ensure_secrets(read_environment(path, {}))
@@ -18,7 +18,7 @@ def test_the_first_start_makes_every_secret_and_a_second_keeps_them(tmp_path: Pa
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_file_that_others_could_read_is_closed(tmp_path: Path) -> None:
+def test_permissions_of_a_readable_file_are_restricted(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     ensure_secrets(read_environment(path, {}))
     path.chmod(0o644)
@@ -28,11 +28,9 @@ def test_a_file_that_others_could_read_is_closed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize(
-    ("value", "problem"), [("", "is empty"), ("  ", "is empty"), ("change-me", "example"), ("Abc", "at least")]
+    ("value", "problem"), [("", "is empty"), ("  ", "is empty"), ("change-me", "example"), ("Abc", "minimum")]
 )
-def test_an_empty_example_or_short_secret_is_refused_by_name(
-    tmp_path: Path, name: str, value: str, problem: str
-) -> None:
+def test_empty_example_or_short_secret_is_rejected_by_name(tmp_path: Path, name: str, value: str, problem: str) -> None:
     path = tmp_path / ".env"
     path.write_text(f"{name}={value}\n")
     with pytest.raises(StackError, match=rf"{name} .*{problem}"):
@@ -41,7 +39,7 @@ def test_an_empty_example_or_short_secret_is_refused_by_name(
         ensure_secrets(read_environment(tmp_path / "none", {name: value}))
 
 
-def test_what_the_user_wrote_stays_as_it_is(tmp_path: Path) -> None:
+def test_lines_of_the_user_are_kept(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     mine = "# my notes\nexport COINWATCH_WEB_PORT=18001  # moved\nCOINWATCH_EMAIL_FROM='me <me@example.org>'\n"
     path.write_text(mine)
@@ -52,18 +50,18 @@ def test_what_the_user_wrote_stays_as_it_is(tmp_path: Path) -> None:
     assert file.get("COINWATCH_EMAIL_FROM") == "me <me@example.org>"
 
 
-def test_our_own_address_is_not_taken_for_the_users(tmp_path: Path) -> None:
+def test_generated_address_is_not_a_user_setting(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     ours = {"COINWATCH_DATABASE_URL": "postgresql://a:b@127.0.0.1:15432/coinwatch"}
     write_addresses(ensure_secrets(read_environment(path, {})), ours)
     assert read_environment(path, {}).get("COINWATCH_DATABASE_URL") == ""
-    sourced = read_environment(path, ours)  # somebody ran: set -a; . ./.env
+    sourced = read_environment(path, ours)  # as after: set -a; . ./.env
     assert sourced.get("COINWATCH_DATABASE_URL") == ""
     theirs = {"COINWATCH_DATABASE_URL": "postgresql://me@db.example.org/prices"}
     assert read_environment(path, theirs).get("COINWATCH_DATABASE_URL") == theirs["COINWATCH_DATABASE_URL"]
 
 
-def test_the_block_of_addresses_is_written_anew_and_leaves_the_users_settings_out(tmp_path: Path) -> None:
+def test_address_block_is_rewritten_without_user_settings(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("COINWATCH_SMTP_URL=smtps://mail.example.org\n")
     for port in ("1", "2"):
@@ -75,8 +73,8 @@ def test_the_block_of_addresses_is_written_anew_and_leaves_the_users_settings_ou
     assert text.count("COINWATCH_SMTP_URL=") == 1
 
 
-def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
+def test_invalid_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.write_text("COINWATCH_WEB_PORT=1\nthis is no setting\n")
+    path.write_text("COINWATCH_WEB_PORT=1\nnot a setting\n")
     with pytest.raises(StackError, match="Line 2"):
         read_environment(path, {})

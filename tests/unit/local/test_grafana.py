@@ -1,4 +1,4 @@
-"""Which Grafana runs: the user's, one with the pinned digest, or none, with the reason."""
+"""Which Grafana runs: an installed one, a download with the pinned digest, or none, with the reason."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from local import grafana
 from local.configuration import Configuration, make_configuration
 from local.environment_file import SECRETS, EnvironmentFile
 from local.errors import StackError
-from local.layout import Layout
+from local.paths import Paths
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> bytes:
-    """A release in miniature."""
+    """A minimal release archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         member = tarfile.TarInfo("grafana-13/bin/grafana")
@@ -37,7 +37,7 @@ def archive(tmp_path: Path) -> bytes:
 
 @pytest.fixture
 def mirror(tmp_path: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The download's address leads to a server on this machine."""
+    """A local server that replaces the download server."""
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "grafana.tar.gz").write_bytes(archive)
     handler = partial(_Quiet, directory=str(tmp_path / "mirror"))
@@ -54,9 +54,9 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def configure(tmp_path: Path, **settings: str) -> Configuration:
-    layout = Layout(tmp_path / "project", tmp_path / "home", tmp_path / ".env")
+    paths = Paths(tmp_path / "project", tmp_path / "home", tmp_path / ".env")
     secrets = dict.fromkeys(SECRETS, "a-long-enough-secret-value-for-all-of-them")
-    return make_configuration(layout, EnvironmentFile(layout.env_file, {**secrets, **settings}, {}))
+    return make_configuration(paths, EnvironmentFile(paths.env_file, {**secrets, **settings}, {}))
 
 
 def make_home(folder: Path) -> Path:
@@ -69,43 +69,43 @@ def silent(_: str) -> None:
     pass
 
 
-def test_the_folder_that_the_user_names_is_used(tmp_path: Path) -> None:
+def test_grafana_home_is_used(tmp_path: Path) -> None:
     home = make_home(tmp_path / "mine")
     assert grafana.find_grafana(configure(tmp_path, GRAFANA_HOME=str(home)), silent).home == home
 
 
-def test_a_named_folder_without_a_server_is_told(tmp_path: Path) -> None:
+def test_grafana_home_without_grafana_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(grafana.NoGrafana, match="GRAFANA_HOME"):
         grafana.find_grafana(configure(tmp_path, GRAFANA_HOME=str(tmp_path)), silent)
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_download_with_the_pinned_digest_is_kept_and_used_again(
+def test_download_with_the_pinned_digest_is_reused(
     tmp_path: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = hashlib.sha256(archive).hexdigest()
     monkeypatch.setattr(grafana, "DIGESTS", dict.fromkeys(grafana.DIGESTS, digest))
-    said: list[str] = []
-    found = grafana.find_grafana(configure(tmp_path), said.append)
+    messages: list[str] = []
+    found = grafana.find_grafana(configure(tmp_path), messages.append)
     assert found.binary.is_file()
-    assert grafana.find_grafana(configure(tmp_path), said.append) == found
-    assert len([line for line in said if "downloading" in line]) == 1
+    assert grafana.find_grafana(configure(tmp_path), messages.append) == found
+    assert len([line for line in messages if "downloading" in line]) == 1
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_download_with_another_digest_is_thrown_away(tmp_path: Path) -> None:
+def test_download_with_another_digest_is_discarded(tmp_path: Path) -> None:
     with pytest.raises(grafana.NoGrafana, match="SHA-256"):
         grafana.find_grafana(configure(tmp_path), silent)
     assert not list((tmp_path / "project").rglob("*grafana*"))
 
 
-def test_a_host_out_of_reach_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_host_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grafana, "BUILD", "http://127.0.0.1:1/{}")
-    with pytest.raises(grafana.NoGrafana, match=r"127\.0\.0\.1 is out of reach"):
+    with pytest.raises(grafana.NoGrafana, match=r"127\.0\.0\.1 is unreachable"):
         grafana.find_grafana(configure(tmp_path), silent)
 
 
 @pytest.mark.parametrize("name", ["COINWATCH_GRAFANA_URL", "COINWATCH_GRAFANA_SHA256"])
-def test_an_address_needs_its_digest(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StackError, match="go together"):
+def test_url_requires_its_digest(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StackError, match="Set both"):
         grafana.find_grafana(configure(tmp_path, **{name: "https://mirror.example.org/grafana.tar.gz"}), silent)

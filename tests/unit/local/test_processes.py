@@ -1,4 +1,4 @@
-"""No process stays behind: a stack's processes are found by their mark, also without their supervisor, and ended."""
+"""No process is left behind: processes of a stack are found by their marker, even without a supervisor, and ended."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from local.commands import explain_failure
-from local.layout import Layout, find_layout, make_folders
+from local.paths import Paths, find_paths, make_folders
 from local.processes import end_processes, find_processes
 from local.supervisor import Program, write_configuration
 
 PROJECT = Path(__file__).parents[3]
-# A parent that starts a child and prints its number; both sleep, and the child does not care for SIGTERM.
+# A parent that starts a child and prints its process id; both sleep, and the child ignores SIGTERM.
 FAMILY = """
 import signal, subprocess, sys, time
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
@@ -32,7 +32,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a Python program with the stack's mark in its environment."""
+    """Start a Python program with the stack's marker in its environment."""
     started = []
 
     def run(program: str, **environment: str) -> "subprocess.Popen[str]":
@@ -55,7 +55,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_children_of_a_killed_parent_are_found_and_ended(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.processes.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("local.processes.GRACE_SECONDS", 0.5)
     parent = start(FAMILY)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
@@ -66,13 +66,13 @@ def test_children_of_a_killed_parent_are_found_and_ended(
     assert find_processes(str(tmp_path)) == []
 
 
-def test_another_stacks_processes_are_left_alone(start: Start, tmp_path: Path) -> None:
+def test_processes_of_another_stack_are_not_affected(start: Start, tmp_path: Path) -> None:
     other = start("import time; time.sleep(600)", COINWATCH_STACK=f"{tmp_path}-other")
     assert end_processes(str(tmp_path)) == 0
     assert other.poll() is None
 
 
-def test_who_asks_is_not_counted(start: Start, tmp_path: Path) -> None:
+def test_calling_process_is_not_counted(start: Start, tmp_path: Path) -> None:
     asking = start(
         f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
         "from local.processes import find_processes\n"
@@ -81,68 +81,68 @@ def test_who_asks_is_not_counted(start: Start, tmp_path: Path) -> None:
     assert asking.communicate()[0].strip() == "[]"
 
 
-def test_a_part_that_starts_anew_ends_what_its_killed_process_left(start: Start, tmp_path: Path) -> None:
-    left = start("import time; time.sleep(600)", COINWATCH_PART="web")
-    other = start("import time; time.sleep(600)", COINWATCH_PART="coinnews")
+def test_restarted_service_ends_leftover_processes(start: Start, tmp_path: Path) -> None:
+    left = start("import time; time.sleep(600)", COINWATCH_SERVICE="web")
+    other = start("import time; time.sleep(600)", COINWATCH_SERVICE="coinnews")
     wait_until(lambda: len(find_processes(str(tmp_path))) == 2)
-    assert launch(tmp_path, part="web") == "launched\n"
+    assert launch(tmp_path, service="web") == "launched\n"
     assert left.wait(20) == -signal.SIGKILL
     assert other.poll() is None
 
 
-def test_a_busy_worker_may_finish_and_an_idle_one_is_ended_at_once(start: Start, tmp_path: Path) -> None:
+def test_busy_worker_may_finish_and_an_idle_one_is_ended(start: Start, tmp_path: Path) -> None:
     busy = "import setproctitle; setproctitle.setproctitle('worker: at work'); print(1, flush=True); input()"
-    names = {"COINWATCH_PART": "airflow-scheduler", "SPT_NOENV": "1"}
+    names = {"COINWATCH_SERVICE": "airflow-scheduler", "SPT_NOENV": "1"}
     worker, idle = start(busy, **names), start(busy.replace("at work", "<idle>"), **names)
     for process in (worker, idle):
         assert process.stdout is not None
         process.stdout.readline()
-    assert launch(tmp_path, part="airflow-scheduler", patience=60) == "launched\n"
+    assert launch(tmp_path, service="airflow-scheduler", grace_seconds=60) == "launched\n"
     assert idle.wait(20) == -signal.SIGKILL
     assert worker.poll() is None
     worker.communicate("done\n", timeout=20)
     assert worker.returncode == 0
 
 
-def test_a_lock_of_a_postgres_that_is_gone_is_removed(tmp_path: Path) -> None:
+def test_stale_postgres_lock_is_removed(tmp_path: Path) -> None:
     lock = tmp_path / "postmaster.pid"
     lock.write_text("1\n/somewhere\n")
-    assert launch(tmp_path, part="postgres", postgres_data=str(tmp_path)) == "launched\n"
+    assert launch(tmp_path, service="postgres", postgres_data=str(tmp_path)) == "launched\n"
     assert not lock.exists()
 
 
-def test_secrets_stand_in_files_that_only_the_owner_can_read(tmp_path: Path) -> None:
-    layout = Layout(PROJECT, tmp_path / "with space", tmp_path / ".env")
-    make_folders(layout)
-    assert oct((layout.run).stat().st_mode)[-3:] == "700"
-    path = write_configuration(layout, [Program("web", layout.run / "100%.json")])
+def test_generated_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
+    paths = Paths(PROJECT, tmp_path / "with space", tmp_path / ".env")
+    make_folders(paths)
+    assert oct((paths.run).stat().st_mode)[-3:] == "700"
+    path = write_configuration(paths, [Program("web", paths.run / "100%.json")])
     assert oct(path.stat().st_mode)[-3:] == "600"
     assert "100%%.json" in path.read_text()
 
 
-def test_a_long_path_gets_a_socket_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_of_a_long_path_is_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COINWATCH_LOCAL_DIR", str(tmp_path / ("long" * 25)))
-    layout = find_layout(PROJECT)
-    assert len(str(layout.supervisor_socket)) < 100
-    assert layout.env_file == tmp_path / ("long" * 25) / ".env"
-    make_folders(layout)
-    assert oct(layout.supervisor_socket.parent.stat().st_mode)[-3:] == "700"
-    layout.supervisor_socket.parent.rmdir()
+    paths = find_paths(PROJECT)
+    assert len(str(paths.supervisor_socket)) < 100
+    assert paths.env_file == tmp_path / ("long" * 25) / ".env"
+    make_folders(paths)
+    assert oct(paths.supervisor_socket.parent.stat().st_mode)[-3:] == "700"
+    paths.supervisor_socket.parent.rmdir()
 
 
-def launch(home: Path, part: str, patience: float = 0, postgres_data: str | None = None) -> str:
-    """Run launch.py as supervisord does, with a program that says so when it runs."""
+def launch(home: Path, service: str, grace_seconds: float = 0, postgres_data: str | None = None) -> str:
+    """Run launch.py as supervisord does; returns the output of the launched program."""
     specification = home / "specification.json"
     specification.write_text(
         json.dumps(
             {
                 "command": [sys.executable, "-c", "print('launched')"],
-                "environment": {"COINWATCH_STACK": str(home), "COINWATCH_PART": part},
+                "environment": {"COINWATCH_STACK": str(home), "COINWATCH_SERVICE": service},
                 "directory": str(home),
                 "user": None,
                 "remove": [],
                 "postgres_data": postgres_data,
-                "patience": patience,
+                "grace_seconds": grace_seconds,
             }
         )
     )
@@ -160,6 +160,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_data_whose_passwords_are_gone_say_what_to_do() -> None:
+def test_rejected_password_is_explained() -> None:
     outcome = 'not ready: FATAL:  password authentication failed for user "postgres"'
     assert "./local_run.sh reset" in str(explain_failure("Postgres", "some log line", Path("postgres.log"), outcome))
