@@ -1,9 +1,9 @@
-"""Gaps: stretches of minutes without a candle, longer than a feed that works leaves.
+"""Gaps: time ranges without 1-minute candles, longer than a working feed leaves.
 
-Found per instrument and UTC day by comparing the candles of minutes that are stored with the cadence they are expected
-in; a gap stays where it is until candles fill it. What a look writes follows from the candles alone, so that looking
-twice, in any order, or from two places at once leaves the same rows. The index is no exchange that could be asked for
-the past: its gaps are marked as found.
+They are found per instrument and UTC day by comparing the stored 1-minute candles with the expected cadence, and stay
+recorded until candles fill them. What a check records follows from the candles alone, so checking twice, in any order,
+or from two processes at once gives the same rows. The index cannot be fetched from an exchange: its gaps are recorded
+as unavailable at once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,14 +23,14 @@ from coinwatch.time_range import TimeRange, utc_day
 
 Status = Literal["open", "repaired", "unavailable"]
 
-# A system that was away is looked after as far back; what lies further back is found by naming the days.
-FOLLOWED_BACK = timedelta(days=31)
-INDEX_ANSWER = "the index is made of live prices and not filled afterwards"
+# How far back a gap is followed that began before the first day checked.
+MAX_LOOKBACK = timedelta(days=31)
+INDEX_REASON = "the index is computed from live prices and cannot be backfilled"
 
 
 @dataclass(frozen=True, slots=True)
 class FindResult:
-    """Gaps that are new or grew, gaps or parts of them that turned out filled, and all that are open now."""
+    """Number of gaps that are new or longer (``found``), filled since the last check, and ``open`` now."""
 
     found: int
     filled: int
@@ -41,7 +41,7 @@ class FindResult:
 class Gap:
     """Minutes of one instrument and UTC day without candles: ``[started_at, ended_at)``.
 
-    ``reason`` says why nothing can fill it, when ``status`` is unavailable.
+    ``reason`` says why it cannot be filled if ``status`` is unavailable.
     """
 
     exchange: str
@@ -58,7 +58,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentGap:
-    """A stretch ``[started_at, ended_at)`` of one instrument's past without prices, also across midnight."""
+    """A time range ``[started_at, ended_at)`` without prices of one instrument; may span several UTC days."""
 
     started_at: datetime
     ended_at: datetime
@@ -68,64 +68,66 @@ class InstrumentGap:
 
 @dataclass(frozen=True, slots=True)
 class RangeToCheck:
-    """Minutes of one instrument to look at; ``answer``: why what is still empty there will stay so."""
+    """A time range of one instrument to check for gaps longer than ``tolerance``.
+
+    ``reason`` is why the exchange cannot fill those that are still there; None if it may yet do so.
+    """
 
     instrument_id: int
     time_range: TimeRange
     tolerance: timedelta
-    answer: str | None = None
+    reason: str | None = None
 
 
 def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: date, now: datetime) -> FindResult:
-    """Look for gaps in the UTC days from ``first_day`` to ``last_day`` (both included), and again at all open ones.
+    """Check the UTC days from ``first_day`` to ``last_day`` (inclusive) and all open gaps, and record what is missing.
 
-    Reads the minutes of those days and of the open gaps, and no others. Only instruments that are watched now, from
-    their first candle to ``now`` minus what a working feed may take. A gap that reaches back over ``first_day`` is
-    recorded from its beginning, at most a month. Raises DatabaseError.
+    Reads only the minutes of those days and gaps. Covers the instruments that are watched now, from their first candle
+    to ``now`` minus the tolerance. A gap that began before ``first_day`` is recorded from its start, up to 31 days
+    back. Raises DatabaseError.
     """
     tolerances = gap_tolerances(settings)
     start = utc_day(first_day).start
     parameters = {
         "start": start,
         "end": utc_day(last_day).end,
-        "oldest": start - FOLLOWED_BACK,
+        "oldest": start - MAX_LOOKBACK,
         "now": now,
-        "index_answer": INDEX_ANSWER,
+        "index_reason": INDEX_REASON,
         "exchanges": list(tolerances),
         "seconds": [tolerance.total_seconds() for tolerance in tolerances.values()],
     }
     with transaction(engine) as connection:
-        _begin(connection)
-        connection.execute(statement("prices/backfill/gaps/look_at_days"), parameters)
-        connection.execute(statement("prices/backfill/gaps/look_at_open"), parameters)
-        found, filled, _ = _judge(connection, now)
-        still_open = connection.execute(statement("prices/backfill/gaps/count_open")).scalar_one()
+        _begin_check(connection)
+        connection.execute(statement("prices/backfill/gaps/insert_ranges_to_check"), parameters)
+        found, filled, _ = _update_gaps(connection, now)
+        still_open = connection.execute(statement("prices/backfill/gaps/count_open_gaps")).scalar_one()
     return FindResult(found, filled, still_open)
 
 
 def resolve_gaps(engine: Engine, ranges: Iterable[RangeToCheck], now: datetime) -> tuple[int, int]:
-    """Look again at stretches an exchange has answered for; how many gaps are filled, and how many stay holes."""
+    """Check ranges that were requested from the exchange; returns how many gaps are filled and how many unavailable."""
     rows = [
         {
             "instrument_id": each.instrument_id,
             "started_at": each.time_range.start,
             "ended_at": each.time_range.end,
             "tolerance": each.tolerance,
-            "answer": each.answer,
+            "reason": each.reason,
         }
         for each in ranges
     ]
     if not rows:
         return 0, 0
     with transaction(engine) as connection:
-        _begin(connection)
-        connection.execute(statement("prices/backfill/gaps/look_at"), rows)
-        _, filled, unavailable = _judge(connection, now)
+        _begin_check(connection)
+        connection.execute(statement("prices/backfill/gaps/insert_checked_range"), rows)
+        _, filled, unavailable = _update_gaps(connection, now)
     return filled, unavailable
 
 
 def gap_tolerances(settings: Settings) -> Mapping[str, timedelta]:
-    """For each configured exchange and the index, how long its quotes may stay out before that is a gap."""
+    """For each configured exchange and the index, the longest time without quotes that is not a gap."""
     tolerances = {INDEX: gap_tolerance(settings, 0)}
     for code in settings.exchanges:
         with closing(open_exchange(code, settings)) as adapter:
@@ -134,7 +136,7 @@ def gap_tolerances(settings: Settings) -> Mapping[str, timedelta]:
 
 
 def gap_tolerance(settings: Settings, minimum_interval_seconds: float) -> timedelta:
-    """How long quotes may stay out that are fetched every cycle, or as seldom as the exchange demands."""
+    """The longest time without quotes that is not a gap, for an exchange with this minimum interval."""
     cadence = max(60.0, settings.collect_schedule_minutes * 60, minimum_interval_seconds)
     return timedelta(seconds=settings.gap_after_cycles * cadence)
 
@@ -150,42 +152,41 @@ def list_gaps(
     """Gaps that end after ``since``, newest first; ``exchange`` is a code, ``coin`` a code or name."""
     parameters = {"since": since, "exchange": exchange, "coin": coin, "status": status}
     with transaction(engine) as connection:
-        return [Gap(**row) for row in connection.execute(statement("prices/backfill/gaps/list"), parameters).mappings()]
+        rows = connection.execute(statement("prices/backfill/gaps/select_gaps"), parameters).mappings()
+        return [Gap(**row) for row in rows]
 
 
 def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, coin: str | None = None) -> int:
-    """Open the unavailable gaps that end after ``since`` again, for the next repair to ask once more; their number."""
+    """Reopen the unavailable gaps that end after ``since``, so that the next repair requests them; returns how many."""
     parameters = {"since": since, "exchange": exchange, "coin": coin, "index": INDEX}
     with transaction(engine) as connection:
-        return int(connection.execute(statement("prices/backfill/gaps/retry"), parameters).scalar_one())
+        return int(connection.execute(statement("prices/backfill/gaps/reopen_gaps"), parameters).scalar_one())
 
 
 def instrument_gaps(connection: Connection, instrument_id: int, start: datetime, end: datetime) -> list[InstrumentGap]:
-    """Where one instrument has no prices within ``[start, end)``, oldest first, cut off at those bounds.
+    """The recorded gaps of one instrument within ``[start, end)``, oldest first, cut at those bounds.
 
-    Gaps that touch and have the same status and reason are one hole. Not in it is what the hourly look has yet to find.
+    Adjacent gaps with the same status and reason are combined.
     """
     parameters = {"instrument_id": instrument_id, "start": start, "end": end}
-    return [
-        InstrumentGap(**row)
-        for row in connection.execute(statement("prices/backfill/gaps/holes"), parameters).mappings()
-    ]
+    rows = connection.execute(statement("prices/backfill/gaps/select_instrument_gaps"), parameters).mappings()
+    return [InstrumentGap(**row) for row in rows]
 
 
-def _begin(connection: Connection) -> None:
+def _begin_check(connection: Connection) -> None:
     hold(connection, Lock.GAPS)
-    connection.execute(statement("prices/backfill/gaps/create_looked"))
-    connection.execute(statement("prices/backfill/gaps/create_judged"))
+    connection.execute(statement("prices/backfill/gaps/create_checked_ranges"))
+    connection.execute(statement("prices/backfill/gaps/create_computed_gaps"))
 
 
-def _judge(connection: Connection, now: datetime) -> tuple[int, int, int]:
-    """Bring the gaps over the stretches looked at in line with the candles.
+def _update_gaps(connection: Connection, now: datetime) -> tuple[int, int, int]:
+    """Make the recorded gaps of the checked ranges match the candles.
 
-    Rows written as open, as repaired and as unavailable.
+    Returns the number of rows written as open, repaired and unavailable.
     """
-    # A temporary table has no statistics of its own: without them the planner reads whole tables.
-    connection.execute(sa.text("ANALYZE looked_stretches"))
-    connection.execute(statement("prices/backfill/gaps/judge"), {"now": now})
-    connection.execute(statement("prices/backfill/gaps/remove_gone"))
-    written = list(connection.execute(statement("prices/backfill/gaps/keep_judged")).scalars())
+    # A temporary table has no statistics until it is analyzed; without them, the planner scans whole tables.
+    connection.execute(sa.text("ANALYZE checked_ranges"))
+    connection.execute(statement("prices/backfill/gaps/compute_gaps"), {"now": now})
+    connection.execute(statement("prices/backfill/gaps/delete_replaced_gaps"))
+    written = list(connection.execute(statement("prices/backfill/gaps/upsert_gaps")).scalars())
     return written.count("open"), written.count("repaired"), written.count("unavailable")

@@ -1,7 +1,8 @@
-"""Filling gaps with the exchange's own candles.
+"""Repair: filling gaps with the exchange's own candles.
 
-An open gap ends in one of two ways: candles fill it, or the exchange answered and has none, and then it is marked with
-the reason and not asked for again. An exchange that does not answer leaves its gaps open for the next run, for a week.
+An open gap is resolved in one of two ways: candles fill it, or the exchange responded without any, and it becomes
+unavailable, with the reason, and is not requested again. If the exchange does not respond, its gaps stay open for the
+next run, for up to a week.
 """
 
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine
@@ -27,21 +28,21 @@ from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
 from coinwatch.time_range import HOUR, MINUTE, TimeRange, ceil_to, floor_to
 
-# The exchange's own candles of the last minutes may not be there yet.
-YOUNG = timedelta(minutes=15)
-# Gaps of one instrument and day that lie closer than a page of candles are asked for in one stretch.
-JOINED_WITHIN = timedelta(hours=5)
-GIVEN_UP_AFTER = timedelta(days=7)
-SECONDS_AT_MOST = 15 * 60.0  # after which no further stretch is begun; the next run goes on
+# The exchange may not have published the candles of the last minutes yet.
+MIN_AGE = timedelta(minutes=15)
+# Gaps of one instrument and day that are closer than this are requested together, as one page covers both.
+MAX_DISTANCE = timedelta(hours=5)
+GIVE_UP_AFTER = timedelta(days=7)
+MAX_SECONDS = 15 * 60.0  # after which nothing more is requested; the next run continues
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class RepairResult:
-    """What became of one exchange's gaps: parts that were filled, parts that stay holes, calls made.
+    """The result for one exchange: gaps (or parts) filled and found unavailable, and ``requests`` to the exchange.
 
-    ``failed`` says for a pair why the exchange gave no candles of it; its gaps are still open.
+    ``failed`` maps the pairs whose candles could not be fetched to the reason; their gaps are still open.
     """
 
     exchange: str
@@ -51,53 +52,49 @@ class RepairResult:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON and so for Airflow's XCom."""
+        """Plain values for JSON, and so for Airflow's XCom."""
         return asdict(self)
 
 
-class OpenGap(NamedTuple):
-    """The part of an open gap that is old enough to be asked for."""
+@dataclass(frozen=True, slots=True)
+class OpenGap:
+    """The part of an open gap that is old enough to be requested."""
 
     instrument_id: int
+    exchange: str
     pair: str
-    started_at: datetime
-    ended_at: datetime
+    time_range: TimeRange
     detected_at: datetime
 
 
-class Part(NamedTuple):
-    """A part of a gap, and why it stays empty if it is; None where the exchange may yet fill it."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a gap, and the ``reason`` why the exchange cannot fill it; None if it may yet do so."""
 
     instrument_id: int
-    started_at: datetime
-    ended_at: datetime
-    answer: str | None
+    time_range: TimeRange
+    reason: str | None
 
 
 @dataclass
-class _Asked:
-    """How far the asking came: gaps the exchange was asked for without trouble, and why not the others."""
+class _Fetched:
+    """What was fetched: the ``gaps`` the exchange responded for, the pairs that failed, and the error that ended it."""
 
     gaps: list[OpenGap] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     requests: int = 0
-    trouble: ExchangeError | None = None
+    error: ExchangeError | None = None
 
 
 def exchanges_with_open_gaps(engine: Engine, now: datetime) -> list[str]:
-    """Codes of the enabled exchanges that have an open gap older than a few minutes, sorted."""
-    with transaction(engine) as connection:
-        return list(
-            connection.execute(
-                statement("prices/backfill/gaps/exchanges_with_open_gaps"), {"until": _until(now)}
-            ).scalars()
-        )
+    """Codes of the enabled exchanges that have an open gap old enough to be requested, sorted."""
+    return sorted({gap.exchange for gap in _open_gaps(engine, None, now)})
 
 
 def repair_gaps(
     engine: Engine, settings: Settings, *, clock: Clock = utc_now, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[list[RepairResult], dict[str, str]]:
-    """Repair the gaps of all exchanges, one after the other: what became of them, and why some exchanges failed."""
+    """Repair the gaps of all exchanges, one after the other; returns the results, and the errors by exchange."""
     results, failed = [], {}
     for code in exchanges_with_open_gaps(engine, clock()):
         try:
@@ -115,154 +112,155 @@ def repair_exchange(
     *,
     clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
-    seconds_at_most: float = SECONDS_AT_MOST,
+    max_seconds: float = MAX_SECONDS,
 ) -> RepairResult:
-    """Fill one exchange's open gaps, the newest first, and mark what stays empty.
+    """Fill one exchange's open gaps, newest first, and mark those it cannot fill as unavailable.
 
-    1. ask for the candles over the gaps, near ones in one stretch;
-    2. make the coarser candles;
-    3. look again: what is filled is repaired, what the exchange answered for and is still empty is unavailable.
+    1. Fetch the candles of the gaps.
+    2. Roll up the coarser candles.
+    3. Check again: filled gaps are repaired; those the exchange has no candles for are unavailable.
 
-    Raises the ExchangeError after what came before it was settled, ConfigurationError or DatabaseError.
+    Raises the ExchangeError after resolving the gaps fetched before it, ConfigurationError or DatabaseError.
     """
     gaps = _open_gaps(engine, code, clock())
     with closing(open_exchange(code, settings, clock)) as adapter:
         name = settings.exchanges[code].name
-        asked = _Asked(gaps)
+        fetched = _Fetched(gaps)
         if adapter.candle_intervals:
-            asked = _ask(engine, settings, code, gaps, clock, sleep, seconds_at_most)
+            fetched = _fetch(engine, settings, code, gaps, clock, sleep, max_seconds)
             refresh_candles(engine)
-        answers = _answers(engine, name, adapter, asked.gaps, clock())
-        allowed = gap_tolerance(settings, adapter.minimum_interval_seconds)
+        parts = _split_by_reason(engine, name, adapter, fetched.gaps, clock())
+        tolerance = gap_tolerance(settings, adapter.minimum_interval_seconds)
     given_up = [
-        Part(gap.instrument_id, gap.started_at, gap.ended_at, f"not filled within a week: {name} {words}")
-        for gap, words in _unanswered(gaps, asked)
-        if gap.detected_at <= clock() - GIVEN_UP_AFTER
+        _Part(gap.instrument_id, gap.time_range, f"not filled within a week; last error: {error}")
+        for gap, error in _failed_gaps(gaps, fetched)
+        if gap.detected_at <= clock() - GIVE_UP_AFTER
     ]
-    ranges = [
-        RangeToCheck(part.instrument_id, TimeRange(part.started_at, part.ended_at), allowed, part.answer)
-        for part in [*answers, *given_up]
-    ]
+    ranges = [RangeToCheck(part.instrument_id, part.time_range, tolerance, part.reason) for part in [*parts, *given_up]]
     filled, unavailable = resolve_gaps(engine, ranges, clock())
-    result = RepairResult(code, filled, unavailable, asked.requests, asked.failed)
+    result = RepairResult(code, filled, unavailable, fetched.requests, fetched.failed)
     log.info("gaps repaired", **result.as_dict())
-    if asked.trouble is not None:
-        raise asked.trouble
+    if fetched.error is not None:
+        raise fetched.error
     return result
 
 
-def _open_gaps(engine: Engine, code: str, now: datetime) -> list[OpenGap]:
-    parameters = {"exchange": code, "until": _until(now)}
+def _open_gaps(engine: Engine, code: str | None, now: datetime) -> list[OpenGap]:
+    parameters = {"exchange": code, "until": floor_to(now - MIN_AGE, MINUTE)}
     with transaction(engine) as connection:
-        return [OpenGap(*row) for row in connection.execute(statement("prices/backfill/gaps/open_of"), parameters)]
+        rows = connection.execute(statement("prices/backfill/gaps/select_open_gaps"), parameters).all()
+    return [
+        OpenGap(row.instrument_id, row.exchange, row.pair, TimeRange(row.started_at, row.ended_at), row.detected_at)
+        for row in rows
+    ]
 
 
-def _until(now: datetime) -> datetime:
-    return floor_to(now - YOUNG, MINUTE)
-
-
-def _ask(
+def _fetch(
     engine: Engine,
     settings: Settings,
     code: str,
     gaps: Sequence[OpenGap],
     clock: Clock,
     sleep: Callable[[float], None],
-    seconds_at_most: float,
-) -> _Asked:
-    """Ask for the candles over the gaps, one stretch after the other, until the exchange or the time says stop."""
-    began = time.monotonic()
-    asked = _Asked()
-    for (start, end), part in _requests(gaps).items():
-        if time.monotonic() - began > seconds_at_most:
-            log.warning("not all gaps asked for, the next run goes on", exchange=code, gaps=len(gaps) - len(asked.gaps))
+    max_seconds: float,
+) -> _Fetched:
+    """Fetch the candles of the gaps until all are done, the exchange fails, or the time is up."""
+    started = time.monotonic()
+    fetched = _Fetched()
+    for time_range, group in _group_gaps(gaps).items():
+        if time.monotonic() - started > max_seconds:
+            log.warning("repair ran out of time", exchange=code, gaps_left=len(gaps) - len(fetched.gaps))
             break
         try:
-            fetched = backfill_range(
+            result = backfill_range(
                 engine,
                 settings,
                 code,
-                start,
-                end,
-                instruments={gap.instrument_id for gap in part},
+                time_range.start,
+                time_range.end,
+                instruments={gap.instrument_id for gap in group},
                 again=True,
                 clock=clock,
                 sleep=sleep,
             )
         except ExchangeError as error:
-            asked.trouble = error
+            fetched.error = error
             break
-        asked.requests += fetched.requests
-        asked.failed.update(fetched.failed)
-        asked.gaps += [gap for gap in part if gap.pair not in fetched.failed]
-    return asked
+        fetched.requests += result.requests
+        fetched.failed.update(result.failed)
+        fetched.gaps += [gap for gap in group if gap.pair not in result.failed]
+    return fetched
 
 
-def _requests(gaps: Sequence[OpenGap]) -> dict[tuple[datetime, datetime], list[OpenGap]]:
-    """The stretches to ask for with the gaps in each, the newest first.
+def _group_gaps(gaps: Sequence[OpenGap]) -> dict[TimeRange, list[OpenGap]]:
+    """The time ranges to request and the gaps in each, newest first.
 
-    Whole hours, so that an outage is one stretch for all instruments; within a UTC day, as gaps are.
+    Gaps of one instrument and UTC day that are close are grouped. The ranges are whole hours, so an outage gives one
+    range for all instruments.
     """
-    requests: dict[tuple[datetime, datetime], list[OpenGap]] = defaultdict(list)
-    joined: dict[int, list[OpenGap]] = {}
-
-    def close(near: list[OpenGap]) -> None:
-        start, end = floor_to(near[-1].started_at, HOUR), ceil_to(near[0].ended_at, HOUR)
-        requests[start, end] += near
-
-    for gap in gaps:
-        near = joined.setdefault(gap.instrument_id, [])
-        last = near[-1] if near else gap
-        if last.started_at - gap.ended_at > JOINED_WITHIN or last.started_at.date() != gap.started_at.date():
-            close(near)
-            near = joined[gap.instrument_id] = []
-        near.append(gap)
-    for near in joined.values():
-        close(near)
-    return dict(sorted(requests.items(), reverse=True))
+    by_instrument: dict[int, list[list[OpenGap]]] = defaultdict(list)
+    for gap in gaps:  # newest first
+        groups = by_instrument[gap.instrument_id]
+        if groups and _are_close(gap, groups[-1][-1]):
+            groups[-1].append(gap)
+        else:
+            groups.append([gap])
+    by_range: dict[TimeRange, list[OpenGap]] = defaultdict(list)
+    for groups in by_instrument.values():
+        for group in groups:
+            start, end = floor_to(group[-1].time_range.start, HOUR), ceil_to(group[0].time_range.end, HOUR)
+            by_range[TimeRange(start, end)] += group
+    return dict(sorted(by_range.items(), reverse=True))
 
 
-def _unanswered(gaps: Sequence[OpenGap], asked: _Asked) -> Iterator[tuple[OpenGap, str]]:
-    """Gaps the exchange gave nothing for this time, with its words."""
-    done = set(asked.gaps)
+def _are_close(older: OpenGap, newer: OpenGap) -> bool:
+    first, second = older.time_range, newer.time_range
+    return second.start - first.end <= MAX_DISTANCE and second.start.date() == first.start.date()
+
+
+def _failed_gaps(gaps: Sequence[OpenGap], fetched: _Fetched) -> Iterator[tuple[OpenGap, str]]:
+    """The gaps that could not be fetched, with the error."""
+    done = set(fetched.gaps)
     for gap in gaps:
         if gap in done:
             continue
-        if gap.pair in asked.failed:
-            yield gap, asked.failed[gap.pair]
-        elif asked.trouble is not None:
-            yield gap, asked.trouble.reason
+        if gap.pair in fetched.failed:
+            yield gap, fetched.failed[gap.pair]
+        elif fetched.error is not None:
+            yield gap, fetched.error.reason
 
 
-def _answers(engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGap], now: datetime) -> list[Part]:
-    """The gaps in parts, each with the reason why it stays a hole if it is still empty now."""
-    if not adapter.candle_intervals:
-        return [Part(gap.instrument_id, gap.started_at, gap.ended_at, f"{name} offers no candles") for gap in gaps]
+def _split_by_reason(
+    engine: Engine, name: str, adapter: Exchange, gaps: Sequence[OpenGap], now: datetime
+) -> list[_Part]:
+    """The gaps in parts, each with the reason why the exchange cannot fill it if it is still missing."""
     if width_seconds("1m") not in adapter.candle_intervals:
-        sentence = f"{name} offers no candles of minutes"
-        return [Part(gap.instrument_id, gap.started_at, gap.ended_at, sentence) for gap in gaps]
-    none_there = f"{name} has no candles there: nobody traded, or they were not kept"
-    horizon = adapter.candle_retention(width_seconds("1m"))
+        reason = f"{name} does not offer {'1-minute ' if adapter.candle_intervals else ''}candles"
+        return [_Part(gap.instrument_id, gap.time_range, reason) for gap in gaps]
     parameters = {
         "instrument_ids": [gap.instrument_id for gap in gaps],
-        "starts": [gap.started_at for gap in gaps],
-        "ends": [gap.ended_at for gap in gaps],
+        "starts": [gap.time_range.start for gap in gaps],
+        "ends": [gap.time_range.end for gap in gaps],
     }
     with transaction(engine) as connection:
-        rows = connection.execute(statement("prices/backfill/gaps/answered"), parameters).all()
+        rows = connection.execute(statement("prices/backfill/gaps/split_by_fetched"), parameters).all()
+    no_candles = f"{name} has no candles for this time (no trades, or no longer available)"
     parts = [
-        Part(row.instrument_id, row.started_at, row.ended_at, none_there if row.answered else None) for row in rows
+        _Part(row.instrument_id, TimeRange(row.started_at, row.ended_at), no_candles if row.fetched else None)
+        for row in rows
     ]
-    if horizon is None:
+    retention = adapter.candle_retention(width_seconds("1m"))
+    if retention is None:
         return parts
-    kept_from = ceil_to(now - horizon, MINUTE)
-    gone = f"{name} keeps minutes for {round(horizon / timedelta(hours=1))} hours only"
-    return [piece for part in parts for piece in _split(part, kept_from, gone)]
+    expired = f"{name} keeps 1-minute candles for only {round(retention / HOUR)} hours"
+    kept_from = ceil_to(now - retention, MINUTE)
+    return [piece for part in parts for piece in _split_at(part, kept_from, expired)]
 
 
-def _split(part: Part, kept_from: datetime, gone: str) -> Iterator[Part]:
-    """A part before and after the moment up to which the exchange has dropped its candles."""
-    if part.started_at < kept_from:
-        yield part._replace(ended_at=min(part.ended_at, kept_from), answer=gone)
-    if part.ended_at > kept_from:
-        yield part._replace(started_at=max(part.started_at, kept_from))
+def _split_at(part: _Part, kept_from: datetime, expired: str) -> Iterator[_Part]:
+    """The part before ``kept_from``, with the reason ``expired``, and the part after it."""
+    start, end = part.time_range.start, part.time_range.end
+    if start < kept_from:
+        yield _Part(part.instrument_id, TimeRange(start, min(end, kept_from)), expired)
+    if end > kept_from:
+        yield _Part(part.instrument_id, TimeRange(max(start, kept_from), end), part.reason)

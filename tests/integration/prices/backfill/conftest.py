@@ -1,4 +1,4 @@
-"""Four venues at the far end, and a clock of the test's own."""
+"""Four exchanges on the exchange server, and a fake clock."""
 
 from datetime import datetime
 from typing import Any
@@ -10,17 +10,17 @@ from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
-from tests.support.backfill import VENUES, Backfill, Time
+from tests.support.backfill import EXCHANGE_CODES, Backfill, FakeTime
 from tests.support.settings import EXCHANGES, make_settings
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def exchange_server(exchange_server: ExchangeServer, time: Time) -> ExchangeServer:
+def exchange_server(exchange_server: ExchangeServer, time: FakeTime) -> ExchangeServer:
     exchange_server.market.clock = time.clock
     return exchange_server
 
@@ -34,7 +34,7 @@ def settings(exchange_server: ExchangeServer) -> Settings:
             "timeout_seconds": 2,
             "history_calls_per_second": 1000,
         }
-        for code in VENUES
+        for code in EXCHANGE_CODES
     }
     return make_settings(exchanges=exchanges)
 
@@ -46,8 +46,8 @@ def catalog(engine: sa.Engine, settings: Settings) -> sa.Engine:
 
 
 @pytest.fixture
-def backfill(catalog: sa.Engine, settings: Settings, time: Time) -> Backfill:
-    """``backfill(code, start, end, ...)`` at the test's time."""
+def backfill(catalog: sa.Engine, settings: Settings, time: FakeTime) -> Backfill:
+    """``backfill(code, start, end, ...)`` with the fake clock."""
 
     def run(code: str, start: datetime, end: datetime, **more: Any) -> BackfillResult:
         return backfill_range(catalog, settings, code, start, end, clock=time.clock, sleep=time.sleep, **more)

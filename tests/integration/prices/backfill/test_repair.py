@@ -1,4 +1,4 @@
-"""Gaps are filled from the exchanges' own candles; what those no longer have is marked with the reason."""
+"""Gaps are filled with the exchanges' own candles; what those do not have becomes unavailable, with the reason."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,21 +7,20 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
-from coinwatch.exchanges.models import Candle
 from coinwatch.prices.backfill.gaps import find_gaps, instrument_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, exchanges_with_open_gaps, repair_exchange, repair_gaps
 from coinwatch.prices.backfill.runner import backfill_range
-from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
+from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import candles as made_up
+from tests.exchange_server.market import candles as generated
 from tests.exchange_server.recorded import RecordedCandle
+from tests.support.backfill import gap_rows, instrument_id, march, store_minutes
 from tests.support.settings import exchange, make_settings
 
 NOW = datetime(2026, 3, 5, 12, 7, 20, tzinfo=UTC)
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 5)
 NAMES = {"binance": "BTC/USDT", "coinbase": "BTC/USD", "kraken": "BTC/USD", "coinnews": "BTC/USD"}
-ID = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = :code AND base = 'BTC'"
 
 
 @pytest.fixture
@@ -39,28 +38,9 @@ def settings(exchange_server: ExchangeServer) -> Settings:
     return make_settings(exchanges=exchanges)
 
 
-def moment(text: str) -> datetime:
-    """``02 11:30`` of March 2026."""
-    return datetime.strptime(f"2026-03-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
-
-
-def bitcoin(engine: sa.Engine, code: str) -> int:
+def delete_minutes(engine: sa.Engine, first: str, last: str) -> None:
     with transaction(engine) as connection:
-        return int(connection.execute(sa.text(ID), {"code": code}).scalar_one())
-
-
-def store_minutes(engine: sa.Engine, code: str, first: str, last: str, every: int = 3) -> None:
-    """What live collection leaves: a candle every three minutes, made of quotes."""
-    number, opened, rows = bitcoin(engine, code), moment(first), []
-    while opened <= moment(last):
-        rows.append(StoredCandle(number, Candle(opened, 1, 1, 1, 1), samples=1, source="quotes"))
-        opened += timedelta(minutes=every)
-    store_candles(engine, "1m", rows)
-
-
-def cut(engine: sa.Engine, first: str, last: str) -> None:
-    with transaction(engine) as connection:
-        bounds = {"first": moment(first), "last": moment(last)}
+        bounds = {"first": march(first), "last": march(last)}
         for table, column in (("candles", "opened_at"), ("prices", "observed_at")):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"), bounds)
 
@@ -72,14 +52,7 @@ def stored(engine: sa.Engine) -> list[tuple[object, ...]]:
 
 
 def gaps(engine: sa.Engine, code: str) -> list[tuple[str, str, str]]:
-    """Start, end, status and reason, oldest first."""
-    query = "SELECT started_at, ended_at, status, reason FROM gaps WHERE instrument_id = :id ORDER BY started_at"
-    with transaction(engine) as connection:
-        found = connection.execute(sa.text(query), {"id": bitcoin(engine, code)}).all()
-    return [
-        (f"{row.started_at:%d %H:%M}", f"{row.ended_at:%d %H:%M}", f"{row.status} {row.reason or ''}".strip())
-        for row in found
-    ]
+    return gap_rows(engine, instrument_id(engine, code))
 
 
 def find(engine: sa.Engine, settings: Settings, now: datetime = NOW) -> None:
@@ -90,15 +63,15 @@ def repair(engine: sa.Engine, settings: Settings, code: str, now: datetime = NOW
     return repair_exchange(engine, settings, code, clock=lambda: now, sleep=lambda _: None)
 
 
-def test_a_day_cut_out_by_hand_is_found_and_repaired_to_what_it_was(
+def test_deleted_day_is_found_and_restored(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    backfill_range(catalog, settings, "binance", moment("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
+    backfill_range(catalog, settings, "binance", march("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
     refresh_candles(catalog)
     before = stored(catalog)
     find(catalog, settings)
     assert gaps(catalog, "binance") == []
-    cut(catalog, "03 00:00", "04 00:00")
+    delete_minutes(catalog, "03 00:00", "04 00:00")
     find(catalog, settings)
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "open")]
     assert exchanges_with_open_gaps(catalog, NOW) == ["binance"]
@@ -109,108 +82,108 @@ def test_a_day_cut_out_by_hand_is_found_and_repaired_to_what_it_was(
     assert exchanges_with_open_gaps(catalog, NOW) == []
 
 
-def test_a_day_that_the_exchange_no_longer_has_is_marked_and_not_asked_for_again(
+def test_day_the_exchange_no_longer_has_becomes_unavailable_and_is_not_requested_again(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    backfill_range(catalog, settings, "binance", moment("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
-    cut(catalog, "03 00:00", "04 00:00")
-    later = made_up(int(moment("04 00:00").timestamp()), int(NOW.timestamp()), 60)
+    backfill_range(catalog, settings, "binance", march("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
+    delete_minutes(catalog, "03 00:00", "04 00:00")
+    later = generated(int(march("04 00:00").timestamp()), int(NOW.timestamp()), 60)
     kept = [RecordedCandle(c.opened_at, c.open, c.high, c.low, c.close, c.volume) for c in later]
     exchange_server.market.record("binance", "BTC", "USDT", kept)
     find(catalog, settings)
     assert repair(catalog, settings, "binance").unavailable == 1
-    reason = "Binance has no candles there: nobody traded, or they were not kept"
+    reason = "Binance has no candles for this time (no trades, or no longer available)"
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", f"unavailable {reason}")]
     with transaction(catalog) as connection:
-        [hole] = instrument_gaps(connection, bitcoin(catalog, "binance"), moment("02 00:00"), NOW)
-    assert (hole.started_at, hole.ended_at, hole.reason) == (moment("03 00:00"), moment("04 00:00"), reason)
+        [gap] = instrument_gaps(connection, instrument_id(catalog, "binance"), march("02 00:00"), NOW)
+    assert (gap.started_at, gap.ended_at, gap.reason) == (march("03 00:00"), march("04 00:00"), reason)
     find(catalog, settings)
-    asked = len(exchange_server.requests("binance"))
+    requests = len(exchange_server.requests("binance"))
     assert repair_gaps(catalog, settings, clock=lambda: NOW) == ([], {})
-    assert len(exchange_server.requests("binance")) == asked
+    assert len(exchange_server.requests("binance")) == requests
 
     exchange_server.market.reset()
-    assert retry_gaps(catalog, since=moment("02 00:00")) == 1
+    assert retry_gaps(catalog, since=march("02 00:00")) == 1
     repair(catalog, settings, "binance")
-    assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "repaired")], "asked again by hand, and it had them"
+    assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "repaired")], "requested again after retry_gaps"
 
 
-def test_krakens_minutes_end_after_twelve_hours_and_its_hours_are_what_is_left(
-    catalog: sa.Engine, settings: Settings
-) -> None:
-    store_minutes(catalog, "kraken", "04 00:00", "04 16:00")
-    store_minutes(catalog, "kraken", "05 11:00", "05 12:06")
+def test_hours_are_fetched_for_minutes_kraken_no_longer_keeps(catalog: sa.Engine, settings: Settings) -> None:
+    store_minutes(catalog, instrument_id(catalog, "kraken"), "04 00:00", "04 16:00")
+    store_minutes(catalog, instrument_id(catalog, "kraken"), "05 11:00", "05 12:06")
     find(catalog, settings)
     assert gaps(catalog, "kraken") == [("04 16:01", "05 00:00", "open"), ("05 00:00", "05 11:00", "open")]
     repair(catalog, settings, "kraken")
-    reason = "unavailable Kraken keeps minutes for 12 hours only; only candles of hours are there"
+    reason = "unavailable Kraken keeps 1-minute candles for only 12 hours; only 1-hour candles are available"
     assert gaps(catalog, "kraken") == [
         ("04 16:01", "05 00:00", reason),
-        ("05 00:00", "05 00:10", "unavailable Kraken keeps minutes for 12 hours only"),
+        ("05 00:00", "05 00:10", "unavailable Kraken keeps 1-minute candles for only 12 hours"),
         ("05 00:10", "05 11:00", "repaired"),
     ]
     hours = "SELECT count(*) FROM candles WHERE resolution = '1h' AND source = 'exchange' AND opened_at < :until"
     with transaction(catalog) as connection:
-        assert connection.execute(sa.text(hours), {"until": moment("05 00:00")}).scalar_one() == 8
+        assert connection.execute(sa.text(hours), {"until": march("05 00:00")}).scalar_one() == 8
 
 
-def test_an_exchange_without_candles_is_not_asked(
+def test_exchange_without_candles_is_not_called(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    store_minutes(catalog, "coinnews", "05 08:00", "05 09:00")
-    store_minutes(catalog, "coinnews", "05 10:00", "05 12:06")
+    store_minutes(catalog, instrument_id(catalog, "coinnews"), "05 08:00", "05 09:00")
+    store_minutes(catalog, instrument_id(catalog, "coinnews"), "05 10:00", "05 12:06")
     find(catalog, settings)
     assert repair(catalog, settings, "coinnews") == RepairResult("coinnews", unavailable=1)
-    assert gaps(catalog, "coinnews") == [("05 09:01", "05 10:00", "unavailable Coinnews offers no candles")]
+    assert gaps(catalog, "coinnews") == [("05 09:01", "05 10:00", "unavailable Coinnews does not offer candles")]
     assert exchange_server.requests("coinnews") == []
 
 
-def test_a_day_of_many_small_gaps_is_asked_for_in_a_few_calls(
+def test_close_gaps_are_requested_together(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for hour in range(4, 10):
         for minutes in (0, 20, 40):
-            store_minutes(catalog, "binance", f"05 0{hour}:{minutes:02}", f"05 0{hour}:{minutes:02}")
-    store_minutes(catalog, "binance", "05 10:00", "05 12:06")
+            store_minutes(
+                catalog, instrument_id(catalog, "binance"), f"05 0{hour}:{minutes:02}", f"05 0{hour}:{minutes:02}"
+            )
+    store_minutes(catalog, instrument_id(catalog, "binance"), "05 10:00", "05 12:06")
     find(catalog, settings)
     assert len(gaps(catalog, "binance")) == 18
     result = repair(catalog, settings, "binance")
     assert (result.filled, result.requests) == (18, 1)
 
 
-def test_minutes_that_may_only_be_late_stay_open(
+def test_minutes_that_may_be_late_stay_open(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    store_minutes(catalog, "binance", "05 08:00", "05 09:00")
+    store_minutes(catalog, instrument_id(catalog, "binance"), "05 08:00", "05 09:00")
     exchange_server.market.record("binance", "BTC", "USDT", [])
     find(catalog, settings)
     repair(catalog, settings, "binance")
     assert gaps(catalog, "binance") == [("05 09:01", "05 11:58", "open")]
-    store_minutes(catalog, "coinbase", "05 11:00", "05 11:40")
+    store_minutes(catalog, instrument_id(catalog, "coinbase"), "05 11:00", "05 11:40")
     find(catalog, settings)
     repair(catalog, settings, "coinbase")
-    assert gaps(catalog, "coinbase")[-1] == ("05 11:52", "05 11:58", "open"), "too young to be asked for"
+    assert gaps(catalog, "coinbase")[-1] == ("05 11:52", "05 11:58", "open"), "too recent to be requested"
 
 
-def test_an_exchange_that_is_away_leaves_its_gaps_open_for_a_week(
+def test_gaps_of_an_unreachable_exchange_stay_open_for_a_week(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for code in ("binance", "coinbase", "kraken"):
-        store_minutes(catalog, code, "05 08:00", "05 09:00")
-        store_minutes(catalog, code, "05 10:00", "05 12:06")
+        store_minutes(catalog, instrument_id(catalog, code), "05 08:00", "05 09:00")
+        store_minutes(catalog, instrument_id(catalog, code), "05 10:00", "05 12:06")
     find(catalog, settings)
     exchange_server.market.delist("binance", "BTC", "USDT")
-    pause = sa.text("""
+    rate_limit = sa.text("""
       INSERT INTO exchange_status (exchange_id, blocked_until, last_error)
       SELECT id, :until, 'too many requests' FROM exchanges WHERE code = 'coinbase'
     """)
     with transaction(catalog) as connection:
-        connection.execute(pause, {"until": NOW + timedelta(days=8)})
+        connection.execute(rate_limit, {"until": NOW + timedelta(days=8)})
     results, failed = repair_gaps(catalog, settings, clock=lambda: NOW, sleep=lambda _: None)
     assert [(result.exchange, result.filled, list(result.failed)) for result in results] == [
         ("binance", 0, ["BTC/USDT"]),
         ("kraken", 1, []),
-    ], "the others go on"
+    ], "other exchanges are still repaired"
     assert "too many requests" in failed["coinbase"]
     for code in ("binance", "coinbase"):
         assert gaps(catalog, code) == [("05 09:01", "05 10:00", "open")]
@@ -218,7 +191,7 @@ def test_an_exchange_that_is_away_leaves_its_gaps_open_for_a_week(
     repair(catalog, settings, "binance", later)
     with pytest.raises(RateLimited, match="too many requests"):
         repair(catalog, settings, "coinbase", later)
-    for code, words in (("binance", "Binance unknown symbol BTCUSDT"), ("coinbase", "too many requests")):
-        [(_, _, state)] = gaps(catalog, code)
-        assert state.startswith("unavailable not filled within a week: ")
-        assert words in state
+    for code, error in (("binance", "unknown symbol BTCUSDT"), ("coinbase", "too many requests")):
+        [(_, _, status)] = gaps(catalog, code)
+        assert status.startswith("unavailable not filled within a week")
+        assert error in status

@@ -1,4 +1,4 @@
-"""A backfill gives the same tables whatever the order, and remembers what the exchange has not."""
+"""A backfill gives the same tables in any order, and records what the exchange does not have."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,22 +18,22 @@ from tests.support.backfill import (
     MINUTE,
     NOW,
     Backfill,
-    Time,
+    FakeTime,
+    all_candles,
     candles,
-    everything,
     fetches,
+    generate_minutes,
     instrument_id,
-    minutes,
     record,
 )
 from tests.support.quotes import load, quote
 
 
 @pytest.mark.parametrize(("code", "calls"), [("binance", 2 * 2), ("coinbase", 2 * 5)])
-def test_a_day_is_stored_whole_and_asked_for_once(
+def test_day_is_stored_completely_and_requested_once(
     code: str, calls: int, catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    rows = minutes(DAY - HOUR, 26 * 60, missing=frozenset(range(400, 420)))
+    rows = generate_minutes(DAY - HOUR, 26 * 60, missing=frozenset(range(400, 420)))
     for base in ("BTC", "ETH"):
         record(exchange_server, code, rows, base)
 
@@ -45,33 +45,37 @@ def test_a_day_is_stored_whole_and_asked_for_once(
         (row.opened_at.timestamp(), row.open, row.high, row.low, row.close, row.volume, row.source)
         for row in candles(catalog, "1m", code)
     ] == [(row.opened_at, row.open, row.high, row.low, row.close, row.volume, "exchange") for row in wanted]
-    assert backfill(code, DAY, DAY + timedelta(days=1)) == BackfillResult(), "what is known is not asked again"
+    assert backfill(code, DAY, DAY + timedelta(days=1)) == BackfillResult(), "what was fetched is not requested again"
     assert len(exchange_server.requests(code)) == calls
     again = backfill(code, DAY, DAY + timedelta(days=1), again=True)
     assert again == BackfillResult(StoreResult(unchanged=2 * 1420), requests=calls)
 
 
-def test_the_hours_and_days_made_of_it_are_those_the_exchange_would_tell(
+def test_rolled_up_hours_and_days_equal_the_exchanges(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    record(exchange_server, "binance", minutes(DAY, 1440, missing=frozenset(range(100, 200))))
+    record(exchange_server, "binance", generate_minutes(DAY, 1440, missing=frozenset(range(100, 200))))
     backfill("binance", DAY, DAY + timedelta(days=1), instruments=[instrument_id(catalog, "binance")])
     refresh_candles(catalog)
     listing = next(each for each in exchange_server.market.listings("binance") if each.base == "BTC")
     for resolution, seconds in (("1h", 3600), ("1d", 86400)):
-        told = exchange_server.market.candles("binance", listing, 0, 2**40, seconds)
+        expected = exchange_server.market.candles("binance", listing, 0, 2**40, seconds)
         assert [
             (row.opened_at.timestamp(), row.open, row.high, row.low, row.close, row.volume)
             for row in candles(catalog, resolution, "binance")
-        ] == [(row.opened_at, row.open, row.high, row.low, row.close, row.volume) for row in told]
+        ] == [(row.opened_at, row.open, row.high, row.low, row.close, row.volume) for row in expected]
 
 
-def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_the_last_bit(
+def test_any_order_and_live_collection_give_identical_tables(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     start = DAY + 12 * HOUR
     for code in ("binance", "coinbase", "kraken"):
-        record(exchange_server, code, minutes(DAY - timedelta(days=2), 5 * 1440, missing=frozenset(range(3700, 3800))))
+        record(
+            exchange_server,
+            code,
+            generate_minutes(DAY - timedelta(days=2), 5 * 1440, missing=frozenset(range(3700, 3800))),
+        )
     intervals = [(start + number * 6 * HOUR, start + (number + 1) * 6 * HOUR) for number in range(4)]
     quotes = [
         quote(2000 + number, 7 * number, exchange=code, pair="BTC/USDT" if code == "binance" else "BTC/USD")
@@ -85,28 +89,28 @@ def test_any_order_thrice_and_beside_live_collection_the_tables_are_the_same_to_
             connection.execute(sa.text("DELETE FROM stale_candles"))
             connection.execute(sa.text("DELETE FROM prices"))
             connection.execute(sa.text("DELETE FROM candle_fetches"))
-        random, waiting = Random(seed), list(quotes)
-        random.shuffle(waiting)
+        random, pending = Random(seed), list(quotes)
+        random.shuffle(pending)
         for interval in [intervals[number] for number in order] * 3:
             for code in random.sample(["binance", "coinbase", "kraken"], 3):
-                load(catalog, *[waiting.pop() for _ in range(min(20, len(waiting)))], now=NOW)
+                load(catalog, *[pending.pop() for _ in range(min(20, len(pending)))], now=NOW)
                 backfill(code, *interval, again=True)
                 if random.random() < 0.5:
                     refresh_candles(catalog)
-        load(catalog, *waiting, now=NOW)
+        load(catalog, *pending, now=NOW)
         refresh_candles(catalog)
-        tables.append(everything(catalog))
+        tables.append(all_candles(catalog))
     assert len(tables) == 3
     assert tables[0] == tables[1] == tables[2]
     sources = {row.source for code in ("binance", "kraken") for row in candles(catalog, "1m", code)}
-    assert sources == {"exchange", "quotes"}, "both had their say"
+    assert sources == {"exchange", "quotes"}, "both sources are used"
 
 
-def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_tables(
+def test_concurrent_backfills_and_live_collection_give_identical_tables(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     for base in ("BTC", "ETH"):
-        record(exchange_server, "binance", minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
+        record(exchange_server, "binance", generate_minutes(DAY, 2 * 1440, missing=frozenset(range(900, 950))), base)
     quotes = [
         quote(2000 + number, 3 * number, exchange="binance", pair=pair)
         for number in range(300)
@@ -122,23 +126,23 @@ def test_three_backfills_at_once_beside_loading_and_refreshing_leave_the_same_ta
         backfill("binance", DAY, NOW, again=True)
 
     tables = []
-    for side_by_side in (False, True):
+    for concurrent in (False, True):
         with transaction(catalog) as connection:
             for table in ("candles", "stale_candles", "prices", "candle_fetches"):
                 connection.execute(sa.text(f"DELETE FROM {table}"))
-        with ThreadPoolExecutor(4 if side_by_side else 1) as pool:
+        with ThreadPoolExecutor(4 if concurrent else 1) as pool:
             for future in [pool.submit(work) for work in (fetch, live, fetch, fetch)]:
                 future.result()
         refresh_candles(catalog)
-        tables.append(everything(catalog))
+        tables.append(all_candles(catalog))
     assert tables[0] == tables[1]
     assert len(tables[0]) > 2 * (2520 - 50)
 
 
-def test_only_what_is_over_is_stored_and_remembered(
-    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
+def test_only_complete_candles_are_stored(
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: FakeTime
 ) -> None:
-    record(exchange_server, "binance", minutes(NOW.replace(second=0) - HOUR, 120))
+    record(exchange_server, "binance", generate_minutes(NOW.replace(second=0) - HOUR, 120))
     end = NOW + timedelta(days=1)
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
     assert backfill("binance", NOW - HOUR, end, **only_btc).stored == StoreResult(60)
@@ -147,10 +151,10 @@ def test_only_what_is_over_is_stored_and_remembered(
     assert backfill("binance", NOW - HOUR, end, **only_btc) == BackfillResult(StoreResult(3), requests=1)
 
 
-def test_candles_that_are_late_are_asked_for_again(
-    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
+def test_late_candles_are_requested_again(
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: FakeTime
 ) -> None:
-    rows = minutes(NOW.replace(second=0) - 2 * HOUR, 120)
+    rows = generate_minutes(NOW.replace(second=0) - 2 * HOUR, 120)
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
     for known in ([], rows[:100], rows[:118]):
         record(exchange_server, "binance", known)
@@ -160,11 +164,11 @@ def test_candles_that_are_late_are_asked_for_again(
     assert [outcome for _, _, _, outcome, _ in fetches(catalog, "binance")] == ["stored"] * 3
 
 
-def test_where_minutes_are_gone_come_hours_and_where_these_are_gone_days(
+def test_expired_minutes_are_replaced_by_hours_and_expired_hours_by_days(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     first = DAY - timedelta(days=40)
-    record(exchange_server, "kraken", minutes(first, 42 * 1440))
+    record(exchange_server, "kraken", generate_minutes(first, 42 * 1440))
     only_btc = {"instruments": [instrument_id(catalog, "kraken")]}
 
     result = backfill("kraken", first, NOW, **only_btc)
@@ -179,48 +183,50 @@ def test_where_minutes_are_gone_come_hours_and_where_these_are_gone_days(
     ]
     assert {row.source for row in candles(catalog, "1h", "kraken")} == {"exchange"}
     again = backfill("kraken", first, NOW, **only_btc)
-    assert (again.requests, again.unavailable) == (0, 0), "what is gone is not asked for again"
+    assert (again.requests, again.unavailable) == (0, 0), "expired candles are not requested again"
 
 
-def test_minutes_that_we_have_stay_though_the_exchange_no_longer_keeps_them(
-    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
+def test_stored_minutes_are_kept_after_they_expire_at_the_exchange(
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: FakeTime
 ) -> None:
-    record(exchange_server, "kraken", minutes(DAY, 3 * 1440))
+    record(exchange_server, "kraken", generate_minutes(DAY, 3 * 1440))
     interval = (NOW.replace(minute=0) - 6 * HOUR, NOW.replace(minute=0, second=0))
     backfill("kraken", *interval, instruments=[instrument_id(catalog, "kraken")])
     refresh_candles(catalog)
-    before = everything(catalog)
+    before = all_candles(catalog)
     time.now += timedelta(days=3)
     assert backfill("kraken", *interval, instruments=[instrument_id(catalog, "kraken")], again=True).requests == 0
     refresh_candles(catalog)
-    assert everything(catalog) == before
+    assert all_candles(catalog) == before
 
 
-def test_a_stretch_without_any_candle_is_unavailable_and_never_asked_for_again(
+def test_range_without_candles_is_unavailable_and_not_requested_again(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, "coinbase")]}
-    record(exchange_server, "coinbase", minutes(DAY, 12 * 60))
+    record(exchange_server, "coinbase", generate_minutes(DAY, 12 * 60))
     result = backfill("coinbase", DAY - timedelta(days=1), DAY + timedelta(days=1), **only_btc)
-    assert result.stored.inserted == 720, "the minutes; the day that has some of them is made of those"
+    assert result.stored.inserted == 720, "only minutes; the day that has some of them is rolled up"
     unavailable = [
-        (resolution, start, end) for resolution, start, end, what, _ in fetches(catalog, "coinbase") if what != "stored"
+        (resolution, start, end)
+        for resolution, start, end, outcome, _ in fetches(catalog, "coinbase")
+        if outcome != "stored"
     ]
     assert {resolution for resolution, _, _ in unavailable} == {"1m", "1h", "1d"}
     assert ("1d", DAY - timedelta(days=1), DAY) in unavailable
-    asked = len(exchange_server.requests("coinbase"))
+    requests = len(exchange_server.requests("coinbase"))
     backfill("coinbase", DAY - timedelta(days=1), DAY, again=True, **only_btc)
-    assert len(exchange_server.requests("coinbase")) == asked
+    assert len(exchange_server.requests("coinbase")) == requests
 
 
 @pytest.mark.parametrize("code", ["binance", "coinbase"])
-def test_years_before_an_instrument_was_listed_take_a_call_or_two(
+def test_years_before_a_listing_take_few_requests(
     code: str, catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, code)]}
-    record(exchange_server, code, minutes(DAY + 6 * HOUR, 12 * 60))
+    record(exchange_server, code, generate_minutes(DAY + 6 * HOUR, 12 * 60))
     result = backfill(code, DAY - timedelta(days=500), DAY + timedelta(days=1), **only_btc)
-    assert result.stored == StoreResult(720), "its minutes; the first day, which is not whole, is made of them"
+    assert result.stored == StoreResult(720), "only minutes; the first day, which is incomplete, is rolled up"
     assert result.requests < 15, "not one for each of 2,400 pages"
     first = DAY - timedelta(days=500)
     found = fetches(catalog, code)
@@ -228,17 +234,17 @@ def test_years_before_an_instrument_was_listed_take_a_call_or_two(
         (resolution, first, DAY, "unavailable", 0) for resolution in ("1d", "1h", "1m")
     ]
     again = backfill(code, DAY - timedelta(days=500), DAY, **only_btc, again=True)
-    assert again == BackfillResult(), "nothing is asked for again"
+    assert again == BackfillResult(), "nothing is requested again"
 
 
-def test_what_an_exchange_dropped_silently_is_not_taken_from_us(
+def test_candles_the_exchange_no_longer_returns_are_kept(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}
-    record(exchange_server, "binance", minutes(DAY, 300))
+    record(exchange_server, "binance", generate_minutes(DAY, 300))
     backfill("binance", DAY, DAY + 5 * HOUR, **only_btc)
-    before = everything(catalog)
+    before = all_candles(catalog)
     record(exchange_server, "binance", [])
     assert backfill("binance", DAY, DAY + 5 * HOUR, again=True, **only_btc) == BackfillResult(requests=1)
-    assert everything(catalog) == before
+    assert all_candles(catalog) == before
     assert {outcome for _, _, _, outcome, _ in fetches(catalog, "binance")} == {"stored"}

@@ -1,5 +1,5 @@
--- What the gaps over those stretches have to be; empty again after the transaction.
-CREATE TEMPORARY TABLE IF NOT EXISTS judged_gaps (
+-- The gaps that should be recorded for the checked ranges; emptied at the end of the transaction.
+CREATE TEMPORARY TABLE IF NOT EXISTS computed_gaps (
   instrument_id integer NOT NULL,
   day date NOT NULL,
   started_at timestamptz NOT NULL,

@@ -1,4 +1,4 @@
-"""Trouble at the exchange costs nothing that was fetched, and is named."""
+"""When an exchange fails, what was fetched is kept and the error is reported."""
 
 from datetime import timedelta
 
@@ -12,11 +12,11 @@ from coinwatch.prices.backfill.runner import backfill_range, exchanges_with_cand
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
-from tests.support.backfill import DAY, HOUR, NOW, Backfill, Time, candles
+from tests.support.backfill import DAY, HOUR, NOW, Backfill, FakeTime, candles
 from tests.support.settings import exchange, make_settings
 
 
-def test_an_unknown_symbol_is_named_and_costs_the_others_nothing(
+def test_unknown_symbol_is_reported_and_does_not_affect_others(
     exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     for code, quote_currency in (("binance", "USDT"), ("coinbase", "USD"), ("kraken", "USD")):
@@ -27,7 +27,7 @@ def test_an_unknown_symbol_is_named_and_costs_the_others_nothing(
         assert result.stored.inserted > 50
 
 
-def test_passing_trouble_is_tried_again_once(exchange_server: ExchangeServer, backfill: Backfill) -> None:
+def test_unavailable_exchange_is_retried_once(exchange_server: ExchangeServer, backfill: Backfill) -> None:
     exchange_server.fail("binance", "cut_off", times=1)
     assert backfill("binance", DAY, DAY + HOUR).failed == {}
     exchange_server.fail("binance", "status", status=500)
@@ -35,7 +35,7 @@ def test_passing_trouble_is_tried_again_once(exchange_server: ExchangeServer, ba
         backfill("binance", DAY, DAY + 2 * HOUR)
 
 
-def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
+def test_unavailable_instrument_is_reported_and_others_are_complete(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     exchange_server.fail("coinbase", "html", path="/products/ETH-USD")
@@ -46,8 +46,8 @@ def test_one_instrument_in_passing_trouble_is_named_and_the_others_are_complete(
         result.raise_for_failed("coinbase")
 
 
-def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(
-    exchange_server: ExchangeServer, engine: sa.Engine, time: Time
+def test_failing_exchange_is_not_called_for_every_instrument(
+    exchange_server: ExchangeServer, engine: sa.Engine, time: FakeTime
 ) -> None:
     pairs = exchange_server.market.generate("binance", 30)
     coins = {pair.split("/")[0]: {"name": pair} for pair in pairs}
@@ -61,8 +61,8 @@ def test_an_exchange_that_answers_nobody_is_not_asked_for_every_instrument(
     assert len(exchange_server.requests("binance")) < 10
 
 
-def test_a_short_pause_is_waited_for_and_remembered_for_all(
-    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: Time
+def test_short_rate_limit_is_waited_for_and_recorded_for_all_workers(
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill, time: FakeTime
 ) -> None:
     exchange_server.fail("kraken", "status", status=429, headers={"Retry-After": "90"}, times=1)
     result = backfill("kraken", NOW - HOUR, NOW)
@@ -71,50 +71,50 @@ def test_a_short_pause_is_waited_for_and_remembered_for_all(
     with transaction(catalog) as connection:
         status = connection.execute(sa.text("SELECT blocked_until, failures FROM exchange_status")).one()
     assert NOW + timedelta(seconds=90) <= status.blocked_until < NOW + timedelta(seconds=95)
-    assert status.failures == 0, "live collection did not fail"
+    assert status.failures == 0, "it is not a failure of live collection"
 
 
-def test_a_long_pause_ends_it_with_what_came_before_stored(
+def test_long_rate_limit_ends_the_backfill_and_keeps_what_was_fetched(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     exchange_server.fail("binance", "status", status=418, headers={"Retry-After": "3600"}, after=2)
     with pytest.raises(RateLimited, match="rate limited until 2026-03-02 19:00:30 UTC"):
         backfill("binance", DAY, DAY + timedelta(days=1))
     stored = len(candles(catalog, "1m", "binance")) + len(candles(catalog, "1m", "binance", "ETH"))
-    asked = len(exchange_server.requests("binance"))
+    requests = len(exchange_server.requests("binance"))
     assert stored >= 1440
     with pytest.raises(RateLimited):
         backfill("binance", DAY, DAY + timedelta(days=1))
-    assert len(exchange_server.requests("binance")) == asked, "nobody asks during the pause"
+    assert len(exchange_server.requests("binance")) == requests, "no calls are made while rate limited"
 
 
-def test_pauses_without_end_are_not_waited_for_without_end(exchange_server: ExchangeServer, backfill: Backfill) -> None:
+def test_repeated_rate_limits_end_the_backfill(exchange_server: ExchangeServer, backfill: Backfill) -> None:
     exchange_server.fail("kraken", "status", status=429, headers={"Retry-After": "5"})
     with pytest.raises(RateLimited):
         backfill("kraken", NOW - HOUR, NOW)
     assert len(exchange_server.requests("kraken")) < 20
 
 
-def test_interrupted_work_goes_on_where_it_was(exchange_server: ExchangeServer, backfill: Backfill) -> None:
-    told: list[Progress] = []
+def test_interrupted_backfill_continues_where_it_stopped(exchange_server: ExchangeServer, backfill: Backfill) -> None:
+    updates: list[Progress] = []
 
     def interrupt(progress: Progress) -> None:
-        told.append(progress)
+        updates.append(progress)
         if progress.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         backfill("coinbase", DAY, DAY + timedelta(days=1), progress=interrupt)
-    asked = len(exchange_server.requests("coinbase"))
-    assert asked < 10
-    assert [progress.total for progress in told] == [10, 10, 10]
+    requests = len(exchange_server.requests("coinbase"))
+    assert requests < 10
+    assert [progress.total for progress in updates] == [10, 10, 10]
     result = backfill("coinbase", DAY, DAY + timedelta(days=1))
-    assert result.requests == len(exchange_server.requests("coinbase")) - asked
+    assert result.requests == len(exchange_server.requests("coinbase")) - requests
     assert 1 <= result.requests <= 7
     assert backfill("coinbase", DAY, DAY + timedelta(days=1)).requests == 0
 
 
-def test_which_exchanges_have_candles_is_known_without_asking_them(
+def test_exchanges_with_candles_are_known_without_a_request(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
@@ -123,7 +123,7 @@ def test_which_exchanges_have_candles_is_known_without_asking_them(
         backfill("coinnews", DAY, NOW)
 
 
-def test_nonsense_is_told(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:
+def test_invalid_request_names_the_problem(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:
     with pytest.raises(InvalidRequest, match="before the end"):
         backfill("kraken", NOW, NOW)
     with pytest.raises(InvalidRequest, match="time zone"):

@@ -1,2 +1,2 @@
--- Gaps that wait for a repair.
+-- How many gaps are open.
 SELECT count(*) FROM gaps WHERE status = 'open';

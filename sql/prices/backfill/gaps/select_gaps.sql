@@ -1,4 +1,4 @@
--- Gaps that end after :since, newest first; exchange, coin and status narrow it down, null means all.
+-- Gaps that end after :since, newest first; exchange, coin and status are optional filters.
 SELECT e.code AS exchange, i.base, i.quote, g.day, g.started_at, g.ended_at, g.status, g.reason, g.detected_at, g.resolved_at
 FROM gaps g
 JOIN instruments i ON i.id = g.instrument_id

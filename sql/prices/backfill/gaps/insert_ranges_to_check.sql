@@ -1,0 +1,36 @@
+-- Check [:start, :end) of every watched instrument, up to the latest minute that can be expected by :now, and all other
+-- open gaps. If candles are missing right before :start, the check starts where they end, but not before :oldest.
+WITH watched AS (
+  SELECT w.instrument_id, w.exchange, t.seconds * interval '1 second' AS tolerance
+  FROM watched_instruments w
+  JOIN unnest(CAST(:exchanges AS text[]), CAST(:seconds AS double precision[])) AS t (exchange, seconds)
+    ON t.exchange = w.exchange
+), days AS (
+  SELECT w.instrument_id, r.started_at, r.ended_at, w.tolerance,
+         CASE WHEN w.exchange = 'index' THEN :index_reason END AS reason
+  FROM watched w
+  LEFT JOIN LATERAL (
+    SELECT opened_at FROM candles
+    WHERE candles.instrument_id = w.instrument_id AND resolution = '1m' AND opened_at < CAST(:start AS timestamptz)
+    ORDER BY opened_at DESC LIMIT 1
+  ) before ON true
+  CROSS JOIN LATERAL (
+    SELECT least(CAST(:start AS timestamptz), greatest(before.opened_at + interval '1 minute', :oldest)) AS started_at,
+           least(CAST(:end AS timestamptz),
+                 date_bin('1 minute', CAST(:now AS timestamptz) - w.tolerance, '2000-01-01 00:00+00')) AS ended_at
+  ) r
+  WHERE r.started_at < r.ended_at
+), open_gaps AS (
+  SELECT g.instrument_id, w.tolerance,
+         unnest(multirange(tstzrange(g.started_at, g.ended_at)) - coalesce(
+           (SELECT range_agg(tstzrange(d.started_at, d.ended_at)) FROM days d
+            WHERE d.instrument_id = g.instrument_id AND d.started_at < g.ended_at AND d.ended_at > g.started_at),
+           CAST('{}' AS tstzmultirange))) AS range
+  FROM gaps g
+  JOIN watched w ON w.instrument_id = g.instrument_id
+  WHERE g.status = 'open'
+)
+INSERT INTO checked_ranges (instrument_id, started_at, ended_at, tolerance, reason)
+SELECT instrument_id, started_at, ended_at, tolerance, reason FROM days
+UNION ALL
+SELECT instrument_id, lower(range), upper(range), tolerance, NULL FROM open_gaps;
