@@ -107,5 +107,5 @@ def test_finding_fails_its_check_and_no_other(
     run = run_dag("check_data")
     assert str(run.state) == "failed"
     assert task_states(run) == {"stale": "success", "disagreement": "failed", "frozen": "success", "volume": "success"}
-    said = [line for line in capfd.readouterr().out.splitlines() if "AirflowFailException" in line]
-    assert any("kraken BTC/USD at 100.00 (observed" in line and "are 18.18% apart" in line for line in said)
+    errors = [line for line in capfd.readouterr().out.splitlines() if "AirflowFailException" in line]
+    assert any("kraken BTC/USD at 100.00 (observed" in line and "are 18.18% apart" in line for line in errors)

@@ -1,4 +1,4 @@
-"""The coinwatch page inside Airflow's own user interface, in a browser, on the running stack."""
+"""coinwatch's pages in Airflow's user interface, in a browser, on a running stack."""
 
 import re
 import uuid
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """Logged in to Airflow."""
+    """A page that is logged in to Airflow."""
     page = browser.new_page(viewport={"width": 1360, "height": 850})
     page.goto(f"{stack.airflow_url}/")
     page.locator("input[name=username]").fill(stack.admin_user)
@@ -29,17 +29,17 @@ def coinwatch_frame(page: Page) -> FrameLocator:
     return page.frame_locator("iframe[title=coinwatch]")
 
 
-def test_navigation_leads_to_the_prices_in_airflows_frame(page: Page) -> None:
+def test_navigation_leads_to_the_prices(page: Page) -> None:
     frame = coinwatch_frame(page)
     expect(frame.get_by_role("heading", name="Latest prices")).to_be_visible()
     expect(frame.locator("[data-instrument='index:BTC/USD'] .price")).to_contain_text("USD")
     frame.get_by_role("link", name="Bitcoin").first.click()
     expect(frame.get_by_role("heading", name="Bitcoin")).to_be_visible()
-    # Drawn by the server while there is one price, by the script from two on.
+    # Rendered by the server for a single price, by the script for more.
     expect(frame.locator("#chart svg, #chart .u-over").first).to_be_visible()
 
 
-def test_subscription_made_in_airflow_is_active_at_once(page: Page, stack: Stack) -> None:
+def test_subscription_created_in_airflow_is_active_immediately(page: Page, stack: Stack) -> None:
     address = f"airflow-{uuid.uuid4().hex[:12]}@example.org"
     frame = coinwatch_frame(page)
     frame.get_by_label("Coin").select_option("BTC")
@@ -49,19 +49,19 @@ def test_subscription_made_in_airflow_is_active_at_once(page: Page, stack: Stack
     expect(frame.get_by_role("heading", name="Alert created")).to_be_visible()
     expect(frame.get_by_text(address)).to_be_visible()
 
-    listed = page.request.get(f"{stack.airflow_url}/coinwatch/api/v1/subscriptions", params={"email": address})
-    assert listed.status == 200
-    [subscription] = listed.json()
+    response = page.request.get(f"{stack.airflow_url}/coinwatch/api/v1/subscriptions", params={"email": address})
+    assert response.status == 200
+    [subscription] = response.json()
     assert (subscription["status"], subscription["base"], subscription["threshold"]) == ("active", "BTC", 2.5)
 
-    ended = page.request.delete(
+    response = page.request.delete(
         f"{stack.airflow_url}/coinwatch/api/v1/subscriptions/{subscription['id']}",
         headers={"Origin": stack.airflow_url},
     )
-    assert ended.json()["status"] == "unsubscribed"
+    assert response.json()["status"] == "unsubscribed"
 
 
-def test_mistake_is_shown_next_to_its_field_and_nothing_typed_is_lost(page: Page) -> None:
+def test_invalid_input_is_shown_next_to_its_field_and_kept(page: Page) -> None:
     frame = coinwatch_frame(page)
     frame.get_by_label("Change (at least, %)").fill("a lot")
     frame.get_by_label("Email").fill("ada@example.org")
@@ -71,10 +71,10 @@ def test_mistake_is_shown_next_to_its_field_and_nothing_typed_is_lost(page: Page
     expect(frame.get_by_label("Email")).to_have_value("ada@example.org")
 
 
-def test_without_a_login_nothing_is_shown(browser: Browser, stack: Stack) -> None:
+def test_pages_require_a_login(browser: Browser, stack: Stack) -> None:
     page = browser.new_page()
-    answer = page.goto(f"{stack.airflow_url}/coinwatch/")
-    assert answer is not None
-    assert answer.status == 401
+    response = page.goto(f"{stack.airflow_url}/coinwatch/")
+    assert response is not None
+    assert response.status == 401
     expect(page.get_by_role("heading")).to_have_text(re.compile("Please log in"))
     page.close()

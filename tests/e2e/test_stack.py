@@ -1,4 +1,4 @@
-"""The story of the first hour: it starts, prices flow, alerts arrive, parts die and come back, nothing is lost.
+"""The first hour of a stack: it starts, collects prices and sends alerts; services crash and restart; nothing is lost.
 
 The tests run in this order on one stack.
 """
@@ -22,14 +22,15 @@ pytestmark = pytest.mark.timeout(900)
 
 THRESHOLD = 0.5
 ADDRESS = "ada@example.org"
-PARTS = {
+EDITED_CONNECTION = {"connection_id": "coinwatch", "conn_type": "postgres", "description": "edited"}
+SERVICES = {
     "postgres", "carbon", "graphite", "statsd", "mail", "coinnews", "web",
     "airflow-api-server", "airflow-scheduler", "airflow-dag-processor",
 }  # fmt: skip
 
 
 def prices(stack: Stack) -> list[dict[str, Any]]:
-    """All BTC prices from the replayed market, oldest first."""
+    """All BTC prices of the replayed market, oldest first."""
     return stack.rows(
         "SELECT observed_at, received_at, price FROM price_history "
         "WHERE exchange = 'coinnews' AND pair = 'BTC/USD' ORDER BY observed_at"
@@ -44,13 +45,13 @@ def alerts(stack: Stack) -> list[datetime]:
     return [row["observed_at"] for row in stack.rows(query, address=ADDRESS)]
 
 
-def mails(stack: Stack) -> list[dict[str, Any]]:
-    """What the catcher has for our subscriber."""
-    return [mail for mail in stack.mails() if mail["to"][0]["address"] == ADDRESS]
+def emails(stack: Stack) -> list[dict[str, Any]]:
+    """The emails to our subscriber in the mail catcher."""
+    return [email for email in stack.emails() if email["to"][0]["address"] == ADDRESS]
 
 
 def implied_alerts(stack: Stack, since: datetime) -> list[datetime]:
-    """Moments at which the price had moved by the threshold since the one recorded before."""
+    """Times of prices that differ from the previously recorded price by at least the threshold."""
     recorded = prices(stack)
     return [
         new["observed_at"]
@@ -59,38 +60,52 @@ def implied_alerts(stack: Stack, since: datetime) -> list[datetime]:
     ]
 
 
-def mailed_alerts(stack: Stack) -> list[datetime]:
-    """The moment of every alert in every mail, to the second, as the mails tell it."""
+def emailed_alerts(stack: Stack) -> list[datetime]:
+    """The time of every alert in every email, in seconds."""
     return sorted(
         datetime.strptime(line.split("USD, ", 1)[1].strip(), "%d %b %Y, %H:%M:%S UTC").replace(tzinfo=UTC)
-        for mail in mails(stack)
-        for line in mail["text"].splitlines()
+        for email in emails(stack)
+        for line in email["text"].splitlines()
         if line.strip().startswith("Now")
     )
 
 
 @pytest.fixture(scope="module")
 def subscribed_at(stack: Stack) -> datetime:
-    made = json.loads(stack.coinwatch("subscribe", ADDRESS, "BTC", str(THRESHOLD), "--exchange", "coinnews", "--json"))
-    assert made["status"] == "active"
-    return datetime.fromisoformat(made["created_at"])
+    created = json.loads(
+        stack.coinwatch("subscribe", ADDRESS, "BTC", str(THRESHOLD), "--exchange", "coinnews", "--json")
+    )
+    assert created["status"] == "active"
+    return datetime.fromisoformat(created["created_at"])
 
 
-def test_every_part_is_ready(stack: Stack) -> None:
+def test_every_service_is_ready(stack: Stack) -> None:
     status = stack.status()
     assert status["state"] == "ready"
-    assert set(status["services"]) == PARTS
-    assert {part["state"] for part in status["services"].values()} == {"ready"}
+    assert set(status["services"]) == SERVICES
+    assert {service["state"] for service in status["services"].values()} == {"ready"}
 
 
-def test_airflows_own_commands_know_the_stack(stack: Stack) -> None:
+def test_airflow_commands_use_the_settings_of_the_stack(stack: Stack) -> None:
     month = ["--from-date", "2022-01-01", "--to-date", "2022-02-01"]
     done = stack.run("airflow", "backfill", "create", "--dag-id", "backfill_candles", *month, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2022-01-") >= 4 * 31, "a run for every six hours"
 
 
-def test_secrets_are_in_a_file_for_the_owner_only_and_in_no_process_list(stack: Stack) -> None:
+def test_airflow_connection_is_visible_and_works(stack: Stack) -> None:
+    """Operators see it under Admin > Connections, and can test it there."""
+    connection = stack.airflow("connections/coinwatch")
+    assert (connection["conn_type"], connection["login"]) == ("postgres", "coinwatch_app")
+    assert (connection["port"], connection["schema"]) == (stack.ports["POSTGRES"], "coinwatch")
+    fields = {name: connection[name] for name in ("connection_id", "conn_type", "host", "port", "login", "schema")}
+    tested = stack.airflow("connections/test", {**fields, "password": stack.secrets["COINWATCH_DATABASE_APP_PASSWORD"]})
+    assert tested["status"] is True, tested["message"]
+    listed = stack.run("airflow", "connections", "get", "coinwatch", "--output", "json")
+    assert json.loads(listed.stdout)[0]["schema"] == "coinwatch"
+
+
+def test_secrets_are_readable_by_the_owner_only_and_in_no_process_list(stack: Stack) -> None:
     assert (stack.home / ".env").stat().st_mode & 0o777 == 0o600
     secrets = [value for name, value in stack.secrets.items() if "PASSWORD" in name or "KEY" in name or "TOKEN" in name]
     assert len(secrets) >= 6
@@ -100,9 +115,7 @@ def test_secrets_are_in_a_file_for_the_owner_only_and_in_no_process_list(stack: 
         assert not any(secret.encode() in command for command in commands)
 
 
-def test_the_dag_runs_by_its_schedule_and_the_prices_are_those_of_the_file(
-    stack: Stack, subscribed_at: datetime
-) -> None:
+def test_dag_runs_on_schedule_and_stores_the_replayed_prices(stack: Stack, subscribed_at: datetime) -> None:
     stack.wait_for_cycles(3, subscribed_at)
     replay = stack.get(f"http://127.0.0.1:{stack.ports['COINNEWS']}/api/replay")
     start = datetime.fromisoformat(replay["started_at"])
@@ -126,11 +139,11 @@ def test_graphite_renders_the_same_prices(stack: Stack) -> None:
     assert rendered <= known | {row["price"] for row in prices(stack)}
 
 
-def test_exactly_the_implied_alerts_are_mailed(stack: Stack, subscribed_at: datetime) -> None:
+def test_exactly_the_implied_alerts_are_emailed(stack: Stack, subscribed_at: datetime) -> None:
     stack.wait("an alert", lambda: alerts(stack))
     stack.wait_for_cycles(1, datetime.now(UTC))
     check_alerts(stack, subscribed_at)
-    [first, *_] = mails(stack)
+    [first, *_] = emails(stack)
     assert first["subject"].startswith("BTC ")
     assert "coinnews" in first["subject"]
     assert first["to"][0]["address"] == ADDRESS
@@ -138,35 +151,34 @@ def test_exactly_the_implied_alerts_are_mailed(stack: Stack, subscribed_at: date
 
 
 def check_alerts(stack: Stack, since: datetime) -> None:
-    """The alerts are those the prices imply; each is in exactly one mail; no mail came twice."""
+    """Alerts are those implied by the prices; each is in exactly one email; no email is duplicated."""
 
     def equal() -> bool:
         fired = alerts(stack)
-        return fired == implied_alerts(stack, since) and len(mailed_alerts(stack)) == len(fired)
+        return fired == implied_alerts(stack, since) and len(emailed_alerts(stack)) == len(fired)
 
-    stack.wait("alerts and mails to agree with the prices", equal, seconds=60)
-    told = mailed_alerts(stack)
-    assert told == sorted(moment.replace(microsecond=0) for moment in alerts(stack))
-    ids = [mail["headers"]["message-id"] for mail in mails(stack)]
+    stack.wait("alerts and emails to match the prices", equal, seconds=60)
+    assert emailed_alerts(stack) == sorted(moment.replace(microsecond=0) for moment in alerts(stack))
+    ids = [email["headers"]["message-id"] for email in emails(stack)]
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.parametrize("part", ["postgres", "statsd", "mail", "airflow-scheduler"])
-def test_a_killed_part_comes_back_and_nothing_is_lost_or_doubled(
-    stack: Stack, subscribed_at: datetime, part: str
+@pytest.mark.parametrize("service", ["postgres", "statsd", "mail", "airflow-scheduler"])
+def test_killed_service_is_restarted_and_nothing_is_lost_or_duplicated(
+    stack: Stack, subscribed_at: datetime, service: str
 ) -> None:
-    before = stack.status()["services"][part]["pid"]
+    before = stack.status()["services"][service]["pid"]
     os.kill(before, signal.SIGKILL)
     killed = time.monotonic()
 
-    def back() -> bool:
+    def is_restarted() -> bool:
         found = stack.status()
-        return bool(found["state"] == "ready" and found["services"][part]["pid"] != before)
+        return bool(found["state"] == "ready" and found["services"][service]["pid"] != before)
 
-    stack.wait(f"{part} to come back", back, seconds=120)
-    print(f"{part} was back after {time.monotonic() - killed:.1f} s")
-    back_at = datetime.now(UTC)
-    runs = [run for run in stack.wait_for_cycles(3, back_at) if run["run_type"] == "scheduled"]
+    stack.wait(f"{service} to restart", is_restarted, seconds=120)
+    print(f"{service} was ready again after {time.monotonic() - killed:.1f} s")
+    ready_at = datetime.now(UTC)
+    runs = [run for run in stack.wait_for_cycles(3, ready_at) if run["run_type"] == "scheduled"]
     assert {run["state"] for run in runs} == {"success"}
     received = [row["received_at"] for row in prices(stack)]
     for run in runs:
@@ -175,23 +187,25 @@ def test_a_killed_part_comes_back_and_nothing_is_lost_or_doubled(
     check_alerts(stack, subscribed_at)
 
 
-def test_stop_leaves_no_process_and_start_brings_everything_back(stack: Stack, subscribed_at: datetime) -> None:
-    kept = [(row["observed_at"], row["price"]) for row in prices(stack)]
-    told = mailed_alerts(stack)
+def test_stop_leaves_no_process_and_a_restart_loses_nothing(stack: Stack, subscribed_at: datetime) -> None:
+    before = [(row["observed_at"], row["price"]) for row in prices(stack)]
+    emailed = emailed_alerts(stack)
+    stack.airflow("connections/coinwatch?update_mask=description", EDITED_CONNECTION, method="PATCH")
     done = stack.run("stop")
     assert done.returncode == 0, done.stderr
     assert processes_of(stack) == []
     began = time.monotonic()
     stack.start()
-    print(f"the second start took {time.monotonic() - began:.1f} s")
-    assert [(row["observed_at"], row["price"]) for row in prices(stack)][: len(kept)] == kept
-    assert mailed_alerts(stack)[: len(told)] == told
+    assert stack.airflow("connections/coinwatch")["description"] == "edited", "edits must survive a restart"
+    print(f"restarting took {time.monotonic() - began:.1f} s")
+    assert [(row["observed_at"], row["price"]) for row in prices(stack)][: len(before)] == before
+    assert emailed_alerts(stack)[: len(emailed)] == emailed
     stack.wait_for_cycles(1, datetime.now(UTC))
     check_alerts(stack, subscribed_at)
 
 
 def processes_of(stack: Stack) -> list[str]:
-    """Command lines of processes that carry the stack's folder in their environment."""
+    """Command lines of processes with the stack's folder in their environment."""
     marker, found = str(stack.home).encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         try:

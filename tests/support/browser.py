@@ -16,18 +16,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Far more than a page needs, so that a busy machine fails no test; what is there is seen at once.
-PATIENCE_MILLISECONDS = 30_000
+# Far more than a page needs, so that tests do not fail on a busy machine.
+TIMEOUT_MILLISECONDS = 30_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser of this machine; the test is skipped where there is none."""
+    """The browser of this machine; skips the test if there is none."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip(f"needs a Chromium on PATH ({', '.join(NAMES)})")
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

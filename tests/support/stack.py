@@ -1,4 +1,4 @@
-"""A whole stack as ``local_run.sh`` starts it, on free ports and in a folder of its own."""
+"""A whole stack, started by ``local_run.sh`` on free ports and in its own folder."""
 
 import json
 import os
@@ -29,14 +29,14 @@ COINWATCH = PROJECT / ".venv" / "bin" / "coinwatch"
 
 @dataclass
 class Stack:
-    """A started stack. ``home`` is its COINWATCH_LOCAL_DIR."""
+    """A running stack. ``home`` is its COINWATCH_LOCAL_DIR."""
 
     home: Path
     ports: dict[str, int]
     environment: dict[str, str]
     secrets: dict[str, str] = field(default_factory=dict)
     admin_user: str = "admin"
-    _kept_token: str = ""
+    _cached_token: str = ""
 
     @property
     def admin_password(self) -> str:
@@ -81,7 +81,7 @@ class Stack:
         return answer
 
     def coinwatch(self, *arguments: str) -> str:
-        """A ``coinwatch`` command with the stack's addresses."""
+        """Run a ``coinwatch`` command on the stack; returns its output."""
         database = f"postgresql://coinwatch_app:{self.secrets['COINWATCH_DATABASE_APP_PASSWORD']}"
         environment = {
             **self.environment,
@@ -101,15 +101,15 @@ class Stack:
         with psycopg.connect(url, row_factory=dict_row, options="-c timezone=UTC") as connection:
             return connection.execute(query, parameters).fetchall()
 
-    def airflow(self, path: str, body: object = None) -> Any:
-        """GET from Airflow's REST API as the admin, or POST where there is a body."""
-        return self.get(f"{self.airflow_url}/api/v2/{path}", self._token(), body)
+    def airflow(self, path: str, body: object = None, method: str | None = None) -> Any:
+        """Call Airflow's REST API as the admin: GET, or POST with a body, unless ``method`` is given."""
+        return self.get(f"{self.airflow_url}/api/v2/{path}", self._token(), body, method)
 
     def _token(self) -> str:
-        """One login serves all calls: checking the password costs Airflow a tenth of a second."""
-        if not self._kept_token:
-            self._kept_token = self._login()
-        return self._kept_token
+        """One login for all calls: Airflow needs a tenth of a second to check the password."""
+        if not self._cached_token:
+            self._cached_token = self._login()
+        return self._cached_token
 
     def _login(self) -> str:
         login = json.dumps({"username": self.admin_user, "password": self.admin_password}).encode()
@@ -120,32 +120,32 @@ class Stack:
             token: str = json.load(answer)["access_token"]
         return token
 
-    def get(self, url: str, token: str = "", body: object = None) -> Any:
-        """JSON from an address; POST where there is a body."""
+    def get(self, url: str, token: str = "", body: object = None, method: str | None = None) -> Any:
+        """The JSON response of a URL: GET, or POST with a body, unless ``method`` is given."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=20) as answer:
             return json.load(answer)
 
-    def mails(self) -> list[dict[str, Any]]:
-        """What the catcher shows."""
+    def emails(self) -> list[dict[str, Any]]:
+        """All emails in the mail catcher."""
         found: list[dict[str, Any]] = self.get(f"{self.mail_url}/email")
         return found
 
     def wait(self, what: str, condition: Callable[[], Any], seconds: float = 90) -> Any:
-        """The condition's first true value; trouble on the way (a part that restarts) is waited out."""
-        deadline, trouble = time.monotonic() + seconds, None
+        """The condition's first truthy value; errors, as of a restarting service, are ignored until the timeout."""
+        deadline, last_error = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
             try:
                 if value := condition():
                     return value
             except (OSError, psycopg.Error, AssertionError, ValueError, KeyError) as error:
-                trouble = error
+                last_error = error
             time.sleep(0.5)
-        raise AssertionError(f"waited {seconds:.0f} s in vain for {what} (last trouble: {trouble!r})")
+        raise AssertionError(f"timed out after {seconds:.0f} s waiting for {what} (last error: {last_error!r})")
 
     def wait_for_cycles(self, number: int, after: datetime, seconds: float = 240) -> list[dict[str, Any]]:
-        """Runs of the DAG that began after a moment, once there are so many that ended."""
+        """Finished runs of the DAG started after a time, once there are at least ``number``."""
 
         def ended() -> list[dict[str, Any]]:
             runs = self.airflow("dags/collect_prices/dagRuns?order_by=-start_date&limit=50")["dag_runs"]
@@ -158,7 +158,7 @@ class Stack:
 
 @contextmanager
 def running_stack(home: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """A started stack with these variables set besides its ports; stopped and removed at the end."""
+    """A running stack with additional settings; stopped and removed at the end."""
     home = home or make_home()
     ports = {name: free_port() for name in PORTS}
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COINWATCH_", "AIRFLOW_"))}
@@ -174,7 +174,7 @@ def running_stack(home: Path | None = None, settings: Mapping[str, str] | None =
 
 
 def make_home() -> Path:
-    """An empty folder that Postgres' own user can reach."""
+    """An empty folder that the user running Postgres can enter."""
     home = Path(tempfile.mkdtemp(prefix="coinwatch-stack-"))
     home.chmod(0o755)
     return home
