@@ -16,7 +16,7 @@ LOG_DAYS = 7
 
 def airflow_environment(configuration: Configuration) -> dict[str, str]:
     """The environment of all Airflow processes. The user's AIRFLOW__* variables override ours."""
-    paths, chosen = configuration.paths, configuration.chosen
+    paths, user_settings = configuration.paths, configuration.user_settings
     home = paths.home / "airflow"
     address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
     settings = {
@@ -61,7 +61,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY") or os.environ.get("no_proxy", "")),
     }
     settings["no_proxy"] = settings["NO_PROXY"]
-    own = {name: value for name, value in chosen.items() if name.startswith("AIRFLOW_") and value}
+    own = {name: value for name, value in user_settings.items() if name.startswith("AIRFLOW_") and value}
     own.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)
     return {**application_environment(configuration), **settings, **own}
 
@@ -93,7 +93,7 @@ def prepare_airflow(configuration: Configuration) -> None:
     environment = {
         **airflow_environment(configuration),
         **setup.environment(),
-        "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
+        "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.user_settings["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
     }
     script = paths.project / "local" / "airflow_setup.py"
     run_command(paths, "airflow-setup", [paths.python, "-P", script], environment)

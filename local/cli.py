@@ -131,7 +131,7 @@ def _password_to_show(paths: Paths, configuration: "Configuration") -> str:
     if shown.exists():
         return ""
     shown.touch()
-    return configuration.chosen["COINWATCH_AIRFLOW_ADMIN_PASSWORD"]
+    return configuration.user_settings["COINWATCH_AIRFLOW_ADMIN_PASSWORD"]
 
 
 def _stay_in_foreground(paths: Paths, configuration: "Configuration") -> int:

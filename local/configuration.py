@@ -19,24 +19,28 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Configuration:
-    """``chosen``: settings of the user, and secrets. ``addresses``: COINWATCH_* values for the services in use.
-    ``own_*``: whether the stack runs that service itself."""
+    """Everything the other modules need to know.
+
+    ``user_settings``: what the user has set, and secrets. ``addresses``: COINWATCH_* values for the services in use.
+    ``runs_*``: whether the stack runs that service itself. ``local_database``: whether coinwatch's database is in its
+    Postgres.
+    """
 
     paths: Paths
-    chosen: Mapping[str, str]
+    user_settings: Mapping[str, str]
     ports: Mapping[str, int]
     bind_host: str
     addresses: Mapping[str, str]
     airflow_database: str
-    own_postgres: bool
-    own_database: bool
-    own_statsd: bool
-    own_graphite: bool
-    own_mail: bool
+    runs_postgres: bool
+    local_database: bool
+    runs_statsd: bool
+    runs_graphite: bool
+    runs_mail_catcher: bool
 
     @property
     def collect_minutes(self) -> float:
-        return _minutes(self.chosen)
+        return _minutes(self.user_settings)
 
     @property
     def gauge_flushes(self) -> int:
@@ -47,12 +51,14 @@ class Configuration:
     @property
     def admin_url(self) -> str:
         """The superuser's URL of our Postgres or of the external one ('' if unknown)."""
-        if not self.own_database:
-            return self.chosen.get("COINWATCH_DATABASE_ADMIN_URL", "")
+        if not self.local_database:
+            return self.user_settings.get("COINWATCH_DATABASE_ADMIN_URL", "")
         return self.superuser_url("postgres")
 
     def superuser_url(self, database: str) -> str:
-        return _postgres_url("postgres", self.chosen["COINWATCH_POSTGRES_PASSWORD"], self.ports["postgres"], database)
+        return _postgres_url(
+            "postgres", self.user_settings["COINWATCH_POSTGRES_PASSWORD"], self.ports["postgres"], database
+        )
 
     def http(self, port: str) -> str:
         """The URL of one of our web pages, for a browser on this machine."""
@@ -62,40 +68,40 @@ class Configuration:
 
 def make_configuration(paths: Paths, file: EnvironmentFile) -> Configuration:
     """Build the configuration. Raises StackError for an invalid or missing setting. Secrets must exist."""
-    chosen = file.chosen
-    _minutes(chosen)
-    ports = read_ports(chosen)
-    own_database = not file.get("COINWATCH_DATABASE_URL")
-    own_statsd = not file.get("COINWATCH_STATSD_HOST")
-    own_graphite = own_statsd and not file.get("COINWATCH_GRAPHITE_URL")
-    own_mail = not file.get("COINWATCH_SMTP_URL")
+    user_settings = file.user_settings
+    _minutes(user_settings)
+    ports = read_ports(user_settings)
+    local_database = not file.get("COINWATCH_DATABASE_URL")
+    runs_statsd = not file.get("COINWATCH_STATSD_HOST")
+    runs_graphite = runs_statsd and not file.get("COINWATCH_GRAPHITE_URL")
+    runs_mail_catcher = not file.get("COINWATCH_SMTP_URL")
     airflow_database = file.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
-    if not own_database:
+    if not local_database:
         _require_all_database_urls(file)
-    if own_statsd and not own_graphite and not file.get("COINWATCH_CARBON_HOST"):
+    if runs_statsd and not runs_graphite and not file.get("COINWATCH_CARBON_HOST"):
         raise StackError(
             "COINWATCH_GRAPHITE_URL is set, but gauges would not reach that Graphite. Also set COINWATCH_STATSD_HOST "
             "(your StatsD), or COINWATCH_CARBON_HOST and COINWATCH_CARBON_PORT (your carbon)."
         )
     configuration = Configuration(
         paths=paths,
-        chosen=chosen,
+        user_settings=user_settings,
         ports=ports,
         bind_host=file.get("COINWATCH_BIND_HOST", LOOPBACK),
         addresses={},
         airflow_database=airflow_database
-        or _postgres_url("airflow", chosen["COINWATCH_AIRFLOW_DATABASE_PASSWORD"], ports["postgres"], "airflow"),
-        own_postgres=own_database or not airflow_database,
-        own_database=own_database,
-        own_statsd=own_statsd,
-        own_graphite=own_graphite,
-        own_mail=own_mail,
+        or _postgres_url("airflow", user_settings["COINWATCH_AIRFLOW_DATABASE_PASSWORD"], ports["postgres"], "airflow"),
+        runs_postgres=local_database or not airflow_database,
+        local_database=local_database,
+        runs_statsd=runs_statsd,
+        runs_graphite=runs_graphite,
+        runs_mail_catcher=runs_mail_catcher,
     )
     return _with_addresses(configuration)
 
 
 def _with_addresses(configuration: Configuration) -> Configuration:
-    chosen, ports = configuration.chosen, configuration.ports
+    user_settings, ports = configuration.user_settings, configuration.ports
     generated = {
         "COINWATCH_STATSD_HOST": LOOPBACK,
         "COINWATCH_STATSD_PORT": str(ports["statsd"]),
@@ -107,13 +113,13 @@ def _with_addresses(configuration: Configuration) -> Configuration:
     }
     for role in ("app", "owner", "reader"):
         variable = "COINWATCH_DATABASE_URL" if role == "app" else f"COINWATCH_DATABASE_{role.upper()}_URL"
-        password = chosen[f"COINWATCH_DATABASE_{role.upper()}_PASSWORD"]
+        password = user_settings[f"COINWATCH_DATABASE_{role.upper()}_PASSWORD"]
         generated[variable] = _postgres_url(f"coinwatch_{role}", password, ports["postgres"], "coinwatch")
-    if configuration.own_graphite:
+    if configuration.runs_graphite:
         generated["COINWATCH_GRAPHITE_URL"] = f"http://{LOOPBACK}:{ports['graphite']}"
-    addresses = {name: chosen.get(name) or value for name, value in generated.items()}
-    if not configuration.own_graphite and chosen.get("COINWATCH_GRAPHITE_URL"):
-        addresses["COINWATCH_GRAPHITE_URL"] = chosen["COINWATCH_GRAPHITE_URL"]
+    addresses = {name: user_settings.get(name) or value for name, value in generated.items()}
+    if not configuration.runs_graphite and user_settings.get("COINWATCH_GRAPHITE_URL"):
+        addresses["COINWATCH_GRAPHITE_URL"] = user_settings["COINWATCH_GRAPHITE_URL"]
     return Configuration(**{**configuration.__dict__, "addresses": addresses})
 
 
@@ -131,8 +137,8 @@ def _require_all_database_urls(file: EnvironmentFile) -> None:
             raise StackError(f"{name} must have the form postgresql://user:password@host:port/database.")
 
 
-def _minutes(chosen: Mapping[str, str]) -> float:
-    text = chosen.get("COINWATCH_COLLECT_SCHEDULE_MINUTES") or "3"
+def _minutes(user_settings: Mapping[str, str]) -> float:
+    text = user_settings.get("COINWATCH_COLLECT_SCHEDULE_MINUTES") or "3"
     try:
         minutes = float(text)
     except ValueError:
@@ -164,13 +170,13 @@ def application_environment(configuration: Configuration) -> dict[str, str]:
     """The environment of our own code: the user's COINWATCH_* settings and the addresses, without the superuser's
     and the web pages' passwords."""
     hidden = ("_PASSWORD", "_GRAFANA_SECRET_KEY", "_GRAPHITE_SECRET_KEY", "_LOCAL_DIR", "_ADMIN_URL")
-    chosen = {
+    user_settings = {
         name: value
-        for name, value in configuration.chosen.items()
+        for name, value in configuration.user_settings.items()
         if name.startswith("COINWATCH_") and not name.endswith(hidden)
     }
     paths = configuration.paths
-    if "COINWATCH_CONFIG" in chosen:
-        chosen["COINWATCH_CONFIG"] = str(Path(chosen["COINWATCH_CONFIG"]).absolute())
+    if "COINWATCH_CONFIG" in user_settings:
+        user_settings["COINWATCH_CONFIG"] = str(Path(user_settings["COINWATCH_CONFIG"]).absolute())
     locations = {"COINWATCH_HOME": str(paths.project), "COINWATCH_ENV_FILE": str(paths.env_file)}
-    return child_environment(configuration, {**chosen, **locations, **configuration.addresses})
+    return child_environment(configuration, {**user_settings, **locations, **configuration.addresses})

@@ -75,34 +75,34 @@ SECRETS: dict[str, Secret] = {
 class EnvironmentFile:
     """The file and the process environment.
 
-    ``chosen``: settings of the user (the environment overrides the file), and secrets. ``generated``: the addresses
-    written by the last start.
+    ``user_settings``: what the user has set (the environment overrides the file), and secrets. ``generated``: the
+    addresses written by the last start.
     """
 
     path: Path
-    chosen: Mapping[str, str]
+    user_settings: Mapping[str, str]
     generated: Mapping[str, str]
 
     def get(self, name: str, default: str = "") -> str:
         """The user's value of a setting, or ``default`` if it is not set or empty."""
-        return self.chosen.get(name) or default
+        return self.user_settings.get(name) or default
 
 
 def read_environment(path: Path, environment: Mapping[str, str]) -> EnvironmentFile:
     """Read ``path`` (which may not exist). A variable equal to its generated address is not a user setting."""
     own, generated = _parse(_text(path), path)
     prefixes = ("COINWATCH_", "AIRFLOW_", "GF_")
-    chosen = {name: value for name, value in environment.items() if name.startswith(prefixes)}
-    chosen = {name: value for name, value in chosen.items() if value != generated.get(name)}
-    return EnvironmentFile(path, {**own, **chosen}, generated)
+    user_settings = {name: value for name, value in environment.items() if name.startswith(prefixes)}
+    user_settings = {name: value for name, value in user_settings.items() if value != generated.get(name)}
+    return EnvironmentFile(path, {**own, **user_settings}, generated)
 
 
 def ensure_secrets(file: EnvironmentFile) -> EnvironmentFile:
     """Add missing secrets to the file (mode 0600). Raises StackError for an empty, short or example secret."""
     for name, secret in SECRETS.items():
-        if name in file.chosen:
-            _check(name, file.chosen[name], secret, file.path)
-    new = {name: secret.generate() for name, secret in SECRETS.items() if name not in file.chosen}
+        if name in file.user_settings:
+            _check(name, file.user_settings[name], secret, file.path)
+    new = {name: secret.generate() for name, secret in SECRETS.items() if name not in file.user_settings}
     if new:
         lines = [f"{name}={value}" for name, value in new.items()]
         text = _without_block(_text(file.path))
@@ -111,14 +111,14 @@ def ensure_secrets(file: EnvironmentFile) -> EnvironmentFile:
         _write(file.path, "\n".join(([before, ""] if before else []) + heading + lines) + "\n")
     elif file.path.exists():
         file.path.chmod(0o600)
-    return EnvironmentFile(file.path, {**file.chosen, **new}, file.generated)
+    return EnvironmentFile(file.path, {**file.user_settings, **new}, file.generated)
 
 
 def write_addresses(file: EnvironmentFile, addresses: Mapping[str, str]) -> None:
     """Rewrite the block of addresses, leaving out names that the user has set."""
     text = _without_block(_text(file.path)).rstrip("\n")
     block = [BLOCK_BEGIN]
-    block += [f"{name}={_quoted(value)}" for name, value in addresses.items() if name not in file.chosen]
+    block += [f"{name}={_quoted(value)}" for name, value in addresses.items() if name not in file.user_settings]
     block += [BLOCK_END]
     _write(file.path, text + "\n\n" + "\n".join(block) + "\n")
 

@@ -47,10 +47,10 @@ class NoGrafana(Exception):
 
 def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Grafana:
     """Use GRAFANA_HOME, ``grafana`` on PATH, an earlier download, or download it. Raises NoGrafana."""
-    chosen = configuration.chosen
-    if chosen.get("COINWATCH_GRAFANA", "").lower() in ("no", "off", "false", "0"):
+    user_settings = configuration.user_settings
+    if user_settings.get("COINWATCH_GRAFANA", "").lower() in ("no", "off", "false", "0"):
         raise NoGrafana("disabled by COINWATCH_GRAFANA")
-    home = os.environ.get("GRAFANA_HOME") or chosen.get("GRAFANA_HOME", "")
+    home = os.environ.get("GRAFANA_HOME") or user_settings.get("GRAFANA_HOME", "")
     if home:
         return _in_home(Path(home)) or _fail(f"GRAFANA_HOME is {home}, which has no bin/grafana")
     on_path = shutil.which("grafana")
@@ -61,7 +61,7 @@ def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Gr
                 return Grafana(binary, candidate)
         raise NoGrafana(f"no conf/defaults.ini was found for {binary}; set GRAFANA_HOME to the folder that contains it")
     target = configuration.paths.project / ".local" / "tools" / f"grafana-{VERSION}"
-    return _in_home(target) or _download(chosen, target, say)
+    return _in_home(target) or _download(user_settings, target, say)
 
 
 def grafana_command(configuration: Configuration, grafana: Grafana) -> list[str]:
@@ -82,7 +82,7 @@ def dashboards_folder(configuration: Configuration) -> Path:
 
 def grafana_environment(configuration: Configuration) -> dict[str, str]:
     """Grafana's settings, and the variables used in grafana/: the reader's database and the URL of Graphite."""
-    paths, chosen = configuration.paths, configuration.chosen
+    paths, user_settings = configuration.paths, configuration.user_settings
     data = paths.home / "grafana"
     reader = urlsplit(configuration.addresses["COINWATCH_DATABASE_READER_URL"])
     host = f"{reader.hostname}:{reader.port or 5432}"
@@ -93,17 +93,17 @@ def grafana_environment(configuration: Configuration) -> dict[str, str]:
         "GF_PATHS_LOGS": str(data / "log"),
         "GF_PATHS_PLUGINS": str(data / "plugins"),
         "GF_PATHS_PROVISIONING": str(paths.project / "grafana" / "provisioning"),
-        "COINWATCH_GRAFANA_ADMIN_PASSWORD": chosen["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
-        "COINWATCH_GRAFANA_SECRET_KEY": chosen["COINWATCH_GRAFANA_SECRET_KEY"],
+        "COINWATCH_GRAFANA_ADMIN_PASSWORD": user_settings["COINWATCH_GRAFANA_ADMIN_PASSWORD"],
+        "COINWATCH_GRAFANA_SECRET_KEY": user_settings["COINWATCH_GRAFANA_SECRET_KEY"],
         "COINWATCH_DASHBOARDS": str(dashboards_folder(configuration)),
         "COINWATCH_GRAPHITE_URL": configuration.addresses.get("COINWATCH_GRAPHITE_URL", ""),
         "COINWATCH_DATABASE_READER_HOST": host,
         "COINWATCH_DATABASE_READER_NAME": reader.path.lstrip("/"),
         "COINWATCH_DATABASE_READER_USER": unquote(reader.username or ""),
         "COINWATCH_DATABASE_READER_PASSWORD": unquote(reader.password or ""),
-        "COINWATCH_DATABASE_READER_SSLMODE": "disable" if configuration.own_database else "prefer",
+        "COINWATCH_DATABASE_READER_SSLMODE": "disable" if configuration.local_database else "prefer",
     }
-    own = {name: value for name, value in chosen.items() if name.startswith("GF_")}
+    own = {name: value for name, value in user_settings.items() if name.startswith("GF_")}
     return child_environment(configuration, {**settings, **own})
 
 
@@ -112,8 +112,8 @@ def _in_home(home: Path) -> Grafana | None:
     return Grafana(binary, home) if os.access(binary, os.X_OK) else None
 
 
-def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None]) -> Grafana:
-    url, digest = _source(chosen)
+def _download(user_settings: Mapping[str, str], target: Path, say: Callable[[str], None]) -> Grafana:
+    url, digest = _source(user_settings)
     archive = target.with_suffix(".tar.gz.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -139,9 +139,9 @@ def _download(chosen: Mapping[str, str], target: Path, say: Callable[[str], None
         archive.unlink(missing_ok=True)
 
 
-def _source(chosen: Mapping[str, str]) -> tuple[str, str]:
+def _source(user_settings: Mapping[str, str]) -> tuple[str, str]:
     """COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256 (a mirror or another version), or the pinned build."""
-    url, digest = chosen.get("COINWATCH_GRAFANA_URL", ""), chosen.get("COINWATCH_GRAFANA_SHA256", "")
+    url, digest = user_settings.get("COINWATCH_GRAFANA_URL", ""), user_settings.get("COINWATCH_GRAFANA_SHA256", "")
     if bool(url) != bool(digest):
         raise StackError("Set both COINWATCH_GRAFANA_URL and COINWATCH_GRAFANA_SHA256, or neither.")
     if url and not url.startswith("https://"):

@@ -71,10 +71,10 @@ class Paths:
 
 def find_paths(project: Path) -> Paths:
     """The paths of the stack in COINWATCH_LOCAL_DIR, or of the project's own stack."""
-    chosen = os.environ.get("COINWATCH_LOCAL_DIR", "").strip()
-    if not chosen:
+    folder = os.environ.get("COINWATCH_LOCAL_DIR", "").strip()
+    if not folder:
         return Paths(project, project / ".local", project / ".env")
-    home = Path(chosen).expanduser().absolute()
+    home = Path(folder).expanduser().absolute()
     return Paths(project, home, home / ".env")
 
 

@@ -32,11 +32,11 @@ PORTS: dict[str, Port] = {
 }
 
 
-def read_ports(chosen: Mapping[str, str]) -> dict[str, int]:
+def read_ports(user_settings: Mapping[str, str]) -> dict[str, int]:
     """The number of every port. Raises StackError for an invalid number, or one used twice."""
     numbers: dict[str, int] = {}
     for name, port in PORTS.items():
-        text = chosen.get(port.setting) or str(port.default)
+        text = user_settings.get(port.setting) or str(port.default)
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
             raise StackError(f"{port.setting} is {text!r}; it must be a port number from 1 to 65535.")
         for other, number in numbers.items():

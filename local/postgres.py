@@ -62,7 +62,7 @@ def _choose_location(configuration: Configuration) -> Postgres:
         inside.mkdir(mode=0o700, exist_ok=True)
         return Postgres(inside, packaged, None)
 
-    user = _unprivileged_user(configuration.chosen, inside, outside)
+    user = _unprivileged_user(configuration.user_settings, inside, outside)
     reachable = _can_reach(user, paths.home)
     if not reachable and (inside / "data").exists():
         raise StackError(
@@ -89,11 +89,11 @@ def _packaged_binaries() -> Path:
     return Path(os.path.realpath(package.submodule_search_locations[0])) / "pginstall"
 
 
-def _unprivileged_user(chosen: Mapping[str, str], *homes: Path) -> str:
+def _unprivileged_user(user_settings: Mapping[str, str], *homes: Path) -> str:
     for home in homes:
         if (home / "data").exists():
             return pwd.getpwuid((home / "data").stat().st_uid).pw_name
-    wanted = chosen.get("COINWATCH_POSTGRES_USER")
+    wanted = user_settings.get("COINWATCH_POSTGRES_USER")
     for name in [wanted] if wanted else ["postgres", "nobody"]:
         try:
             if pwd.getpwnam(name).pw_uid != 0:
@@ -141,7 +141,7 @@ def _copy_binaries(packaged: Path, home: Path, user: str) -> Path:
 def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:
     shutil.rmtree(postgres.data, ignore_errors=True)  # left over from an interrupted initdb
     with tempfile.NamedTemporaryFile("w", dir=postgres.home, prefix="password-") as file:
-        file.write(configuration.chosen["COINWATCH_POSTGRES_PASSWORD"] + "\n")
+        file.write(configuration.user_settings["COINWATCH_POSTGRES_PASSWORD"] + "\n")
         file.flush()
         if postgres.user:
             os.chown(file.name, pwd.getpwnam(postgres.user).pw_uid, -1)

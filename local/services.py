@@ -97,10 +97,10 @@ def save_stack(paths: Paths, stack: Stack, missing: tuple[str, ...]) -> None:
 def wanted_ports(configuration: Configuration, *, with_grafana: bool) -> dict[str, tuple[str, int]]:
     """The ports that our own services will bind: name -> (address, number)."""
     names = ["coinnews", "airflow", "web"]
-    names += ["postgres"] if configuration.own_postgres else []
-    names += ["statsd", "statsd admin"] if configuration.own_statsd else []
-    names += ["carbon", "graphite"] if configuration.own_graphite else []
-    names += ["smtp", "mail"] if configuration.own_mail else []
+    names += ["postgres"] if configuration.runs_postgres else []
+    names += ["statsd", "statsd admin"] if configuration.runs_statsd else []
+    names += ["carbon", "graphite"] if configuration.runs_graphite else []
+    names += ["smtp", "mail"] if configuration.runs_mail_catcher else []
     names += ["grafana"] if with_grafana else []
     public = ("airflow", "web")
     return {
@@ -111,13 +111,13 @@ def wanted_ports(configuration: Configuration, *, with_grafana: bool) -> dict[st
 def plan_stack(configuration: Configuration, tools: Tools) -> Stack:
     """All services that this machine will run, in the order of the final table."""
     services = [_coinnews(configuration), *_airflow(configuration), _web(configuration)]
-    if configuration.own_statsd:
+    if configuration.runs_statsd:
         services.insert(0, _statsd(configuration, tools))
-    if configuration.own_graphite:
+    if configuration.runs_graphite:
         services[:0] = [_carbon(configuration), _graphite(configuration)]
     if tools.postgres:
         services.insert(0, _postgres(configuration, tools.postgres))
-    if configuration.own_mail:
+    if configuration.runs_mail_catcher:
         services.append(_mail(configuration, tools))
     if tools.grafana:
         services.append(_grafana(configuration, tools.grafana))
@@ -209,9 +209,9 @@ def _coinnews(configuration: Configuration) -> Service:
     port = configuration.ports["coinnews"]
     url = f"http://{LOOPBACK}:{port}"
     options = ["--host", LOOPBACK, "--port", str(port), "--data-dir", str(configuration.paths.home / "coinnews")]
-    replay = configuration.chosen.get("COINWATCH_COINNEWS_REPLAY", "")
+    replay = configuration.user_settings.get("COINWATCH_COINNEWS_REPLAY", "")
     if replay:
-        speed = configuration.chosen.get("COINWATCH_COINNEWS_SPEED") or "1"
+        speed = configuration.user_settings.get("COINWATCH_COINNEWS_SPEED") or "1"
         options += ["--replay", str(Path(replay).absolute()), "--speed", speed]
     return Service(
         name="coinnews",
@@ -295,13 +295,13 @@ def _grafana(configuration: Configuration, found: grafana_server.Grafana) -> Ser
 def _external(configuration: Configuration) -> list[External]:
     """External services, with addresses without passwords."""
     found = []
-    if not configuration.own_database:
+    if not configuration.local_database:
         found.append(("Postgres", "COINWATCH_DATABASE_URL"))
-    if not configuration.own_statsd:
+    if not configuration.runs_statsd:
         found.append(("StatsD", "COINWATCH_STATSD_HOST"))
-    if configuration.chosen.get("COINWATCH_GRAPHITE_URL"):
+    if configuration.user_settings.get("COINWATCH_GRAPHITE_URL"):
         found.append(("Graphite", "COINWATCH_GRAPHITE_URL"))
-    if not configuration.own_mail:
+    if not configuration.runs_mail_catcher:
         found.append(("Mail server", "COINWATCH_SMTP_URL"))
     return [External(title, without_password(configuration.addresses[name]), name) for title, name in found]
 

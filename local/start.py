@@ -101,13 +101,13 @@ def _prepare_tools(configuration: Configuration, found: grafana.Grafana | None, 
     if found:
         grafana.prepare_grafana(configuration)
     node = modules = None
-    if configuration.own_statsd or configuration.own_mail or _has_asset_script(configuration):
+    if configuration.runs_statsd or configuration.runs_mail_catcher or _has_asset_script(configuration):
         node = find_node()
         say("checking the npm packages")
         modules = install_packages(configuration, node)
         build_web_assets(configuration, node)
     return Tools(
-        postgres=prepare_postgres(configuration) if configuration.own_postgres else None,
+        postgres=prepare_postgres(configuration) if configuration.runs_postgres else None,
         node=node,
         node_modules=modules,
         grafana=found,
@@ -161,17 +161,17 @@ def _prepare_coinwatch_database(run: _Run) -> None:
 
 
 def _prepare_airflow_database(run: _Run) -> None:
-    if _has(run, "postgres") and "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in run.configuration.chosen:
+    if _has(run, "postgres") and "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in run.configuration.user_settings:
         configuration = run.configuration
         create_airflow_database(
-            configuration.superuser_url("postgres"), configuration.chosen["COINWATCH_AIRFLOW_DATABASE_PASSWORD"]
+            configuration.superuser_url("postgres"), configuration.user_settings["COINWATCH_AIRFLOW_DATABASE_PASSWORD"]
         )
     airflow.prepare_airflow(run.configuration)
     _progress(run, "Database", "Airflow schema is up to date")
 
 
 def _start_metrics(run: _Run) -> None:
-    if run.configuration.own_graphite:
+    if run.configuration.runs_graphite:
         graphite.prepare_graphite(run.configuration)
     for name in ("carbon", "graphite", "statsd"):
         if _has(run, name):

@@ -93,8 +93,8 @@ def start_supervisor(paths: Paths, configuration: Path, environment: dict[str, s
     deadline = time.monotonic() + 20
     while not is_running(paths):
         if process.poll() is not None or time.monotonic() > deadline:
-            output = (paths.logs / "supervisord.out").read_text().strip() or "no output"
-            raise StackError(f"supervisord did not start: {output.splitlines()[0]}")
+            text = (paths.logs / "supervisord.out").read_text().strip() or "no output"
+            raise StackError(f"supervisord did not start: {text.splitlines()[0]}")
         time.sleep(0.1)
 
 

@@ -50,9 +50,9 @@ def test_both_stacks_have_the_same_secrets(tmp_path: Path) -> None:
     made = (tmp_path / ".env").read_text()
     file = ensure_secrets(read_environment(tmp_path / ".env", {}))
     assert (tmp_path / ".env").read_text() == made
-    assert file.chosen.keys() == SECRETS.keys()
-    assert len(urlsafe_b64decode(file.chosen["AIRFLOW__CORE__FERNET_KEY"])) == 32
-    assert len(file.chosen["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
+    assert file.user_settings.keys() == SECRETS.keys()
+    assert len(urlsafe_b64decode(file.user_settings["AIRFLOW__CORE__FERNET_KEY"])) == 32
+    assert len(file.user_settings["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
 
 
 def test_example_file_is_rejected_with_the_name_of_an_empty_secret(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def test_every_setting_reaches_the_containers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("minutes", ["0.25", "0.5", "1", "3", "7.7"])
 def test_gauges_expire_after_the_same_time_in_both_stacks(tmp_path: Path, minutes: str) -> None:
     (tmp_path / ".env").touch()
-    chosen = {"COINWATCH_COLLECT_SCHEDULE_MINUTES": minutes}
-    file = ensure_secrets(read_environment(tmp_path / "other.env", chosen))
+    user_settings = {"COINWATCH_COLLECT_SCHEDULE_MINUTES": minutes}
+    file = ensure_secrets(read_environment(tmp_path / "other.env", user_settings))
     expected = make_configuration(Paths(PROJECT, tmp_path, tmp_path / "other.env"), file).gauge_flushes
-    assert shell(tmp_path, "gauge_flushes", chosen).stdout.strip() == str(expected)
+    assert shell(tmp_path, "gauge_flushes", user_settings).stdout.strip() == str(expected)
 
 
 def test_airflow_settings_are_the_same_in_both_stacks(tmp_path: Path) -> None:

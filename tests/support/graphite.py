@@ -95,16 +95,16 @@ def graphite_server() -> Iterator[GraphiteServer]:
 def _configuration(folder: Path) -> Configuration:
     return Configuration(
         paths=Paths(PROJECT, folder, folder / ".env"),
-        chosen={"COINWATCH_GRAPHITE_SECRET_KEY": "for-this-test-run-only"},
+        user_settings={"COINWATCH_GRAPHITE_SECRET_KEY": "for-this-test-run-only"},
         ports={name: free_port() for name in PORTS},
         bind_host="127.0.0.1",
         addresses={},
         airflow_database="",
-        own_postgres=False,
-        own_database=False,
-        own_statsd=True,
-        own_graphite=True,
-        own_mail=False,
+        runs_postgres=False,
+        local_database=False,
+        runs_statsd=True,
+        runs_graphite=True,
+        runs_mail_catcher=False,
     )
 
 

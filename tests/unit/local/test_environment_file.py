@@ -13,8 +13,10 @@ def test_secrets_are_generated_once(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     first = ensure_secrets(read_environment(path, {}))
     again = ensure_secrets(read_environment(path, {}))
-    assert {name: first.chosen[name] for name in SECRETS} == {name: again.chosen[name] for name in SECRETS}
-    assert len({first.chosen[name] for name in SECRETS}) == len(SECRETS)
+    assert {name: first.user_settings[name] for name in SECRETS} == {
+        name: again.user_settings[name] for name in SECRETS
+    }
+    assert len({first.user_settings[name] for name in SECRETS}) == len(SECRETS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
