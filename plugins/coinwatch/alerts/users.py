@@ -9,7 +9,7 @@ from coinwatch.database import Lock, hold, statement, transaction
 from coinwatch.errors import NotFound
 
 LOCK_TIMEOUT_MILLISECONDS = 15_000
-ERASED = "This user doesn't exist. All of their data may have been erased."
+ERASED = "This subscriber's data has been erased."
 
 
 def find_user_id(engine: Engine, email: str) -> int | None:

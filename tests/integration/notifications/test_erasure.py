@@ -143,7 +143,7 @@ def test_who_waits_too_long_for_the_matcher_is_told(
 ) -> None:
     add(catalog)
     me, other = person(catalog).id, create_engine(database.url())
-    monkeypatch.setattr("coinwatch.notifications.subscribers.LONGEST_WAIT_MILLISECONDS", 50)
+    monkeypatch.setattr("coinwatch.alerts.users.LOCK_TIMEOUT_MILLISECONDS", 50)
     with transaction(catalog) as connection:
         hold(connection, Lock.EVALUATION)
         with pytest.raises(DatabaseError, match="lock timeout"):

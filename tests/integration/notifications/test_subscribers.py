@@ -161,9 +161,9 @@ def test_alerts_are_told_a_page_at_a_time(catalog: sa.Engine) -> None:
     [
         (Preferences("Europe/Berln"), "timezone", "Did you mean Europe/Berlin"),
         (Preferences("Factory'; DROP"), "timezone", "There is no time zone"),
-        (Preferences(quiet_from=time(22)), "quiet_until", "both a beginning and an end"),
-        (Preferences(quiet_until=time(22)), "quiet_from", "both a beginning and an end"),
-        (Preferences(quiet_from=time(22), quiet_until=time(22)), "quiet_until", "every mail for ever"),
+        (Preferences(quiet_from=time(22)), "quiet_until", "both a start and an end"),
+        (Preferences(quiet_until=time(22)), "quiet_from", "both a start and an end"),
+        (Preferences(quiet_from=time(22), quiet_until=time(22)), "quiet_until", "can't end when they start"),
         (Preferences(digest="hourly"), "digest", "none, daily, weekly"),  # type: ignore[arg-type]
     ],
 )
