@@ -1,7 +1,6 @@
-"""``alerts.txt``: a line per alert, for people who follow it with tail and for scripts.
+"""``alerts.txt``: one line per alert, for ``tail -f`` and scripts.
 
-The file itself says how far it got: its last line carries the newest alert's id. A run that died before
-writing is made up for by the next one.
+The last line holds the id of the newest alert written. Alerts that a failed run did not write are appended by the next.
 """
 
 import fcntl
@@ -21,10 +20,10 @@ ALERT_ID = re.compile(rb"alert (\d+)$")
 
 
 def append_alerts(engine: Engine, path: Path) -> int:
-    """Append all alerts that the file lacks; the number of lines written.
+    """Append all alerts that the file lacks; return the number of lines written.
 
-    A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00% since 100.0 (limit 5% either) alert 17``.
-    Raises OSError when the file cannot be written.
+    A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00% since 100.0 (threshold 5% either) alert 17``.
+    Raises OSError if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
@@ -32,14 +31,15 @@ def append_alerts(engine: Engine, path: Path) -> int:
         last, written = _last_alert(file), 0
         while True:
             with transaction(engine) as connection:
-                rows = connection.execute(statement("alerts/alerts_after"), {"alert_id": last, "most": BATCH}).all()
+                query = statement("alerts/select_alerts_after")
+                rows = connection.execute(query, {"alert_id": last, "most": BATCH}).all()
             for row in rows:
-                limit = f"limit {format_percent(row.threshold, decimals=6)}"
+                condition = f"threshold {format_percent(row.threshold, decimals=6)}"
                 if row.kind == "crosses":
-                    limit = f"level {plain_number(row.threshold)}"
+                    condition = f"level {plain_number(row.threshold)}"
                 line = (
                     f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {plain_number(row.price)} "
-                    f"{row.change_percent:+.2f}% since {plain_number(row.reference)} ({limit} {row.direction}) "
+                    f"{row.change_percent:+.2f}% since {plain_number(row.reference)} ({condition} {row.direction}) "
                     f"alert {row.id}\n"
                 )
                 file.write(line.encode())
@@ -50,14 +50,14 @@ def append_alerts(engine: Engine, path: Path) -> int:
 
 
 def _last_alert(file: BinaryIO) -> int:
-    """The id in the last whole line; a line cut off by a crash is removed."""
+    """Return the alert id of the last complete line (0 if there is none); remove a line that a crash cut off."""
     size = file.seek(0, os.SEEK_END)
     start = file.seek(max(0, size - TAIL_BYTES))
     tail = file.read()
-    whole = tail[: tail.rfind(b"\n") + 1]
-    if len(whole) < len(tail):
-        file.truncate(start + len(whole))
-    for line in reversed(whole.splitlines()):
+    complete = tail[: tail.rfind(b"\n") + 1]
+    if len(complete) < len(tail):
+        file.truncate(start + len(complete))
+    for line in reversed(complete.splitlines()):
         if found := ALERT_ID.search(line):
             return int(found.group(1))
     return 0

@@ -1,34 +1,33 @@
-"""What a rule would have told: the matcher's own statements over stored history.
+"""How often a rule would have fired: the evaluation's own statements on stored history.
 
-Temporary tables named like the real ones stand before them in a session of its own: one subscription with the rule,
-a watermark at the start, an empty table of alerts; where the question reaches beyond the prices that are kept, a view
-named ``prices`` that continues them with the minutes before. The judging runs in a read-only transaction, in which
-Postgres lets nobody write to anything but temporary tables.
+The backtest runs in a session of its own, in which temporary tables hide the real ones: one subscription with the rule, a
+watermark at the start, and an empty table of alerts. If the time range starts before the first stored price, a view named
+``prices`` adds the closes of minute candles. The evaluation itself runs in a read-only transaction, in which Postgres only
+allows writes to temporary tables.
 """
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.alerts.evaluation import SLACK, evaluate_range, prepare
+from coinwatch.alerts.evaluation import SLACK, create_temporary_tables, evaluate_range
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import create_engine, named_errors, statement, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
-from coinwatch.time_range import utc_day
 
-LONGEST = timedelta(days=5 * 366)
+MAX_RANGE = timedelta(days=5 * 366)
 WEEK, SHORTEST_SAMPLE = timedelta(weeks=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class PastAlert:
-    """A value that would have been told, and what it was compared with; units as in ``Rule``."""
+    """An alert that would have fired: the value and what it was compared with, in the units of ``Rule``."""
 
     observed_at: datetime
     price: float
@@ -39,10 +38,10 @@ class PastAlert:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a rule would have told between two moments, oldest first.
+    """The alerts a rule would have fired in (``start``, ``end``], oldest first.
 
-    ``quotes`` values were judged, the first one observed at ``first_at``; none means no history there.
-    ``minutes_before`` is the moment before which only the closes of minutes are kept, None where all were prices.
+    ``quotes`` is the number of values evaluated, the first of them observed at ``first_at`` (None if there is no history).
+    Before ``minutes_before`` the values are closes of minute candles; None means that all are prices.
     """
 
     exchange: str
@@ -57,9 +56,9 @@ class Backtest:
 
     @property
     def per_week(self) -> float:
-        """Alerts per week since the first value judged; less than a day of them says nothing about a week."""
-        judged = self.end - (self.first_at or self.start)
-        return len(self.alerts) / (max(judged, SHORTEST_SAMPLE) / WEEK)
+        """Alerts per week since the first value; less than a day counts as one day."""
+        evaluated = self.end - (self.first_at or self.start)
+        return len(self.alerts) / (max(evaluated, SHORTEST_SAMPLE) / WEEK)
 
 
 def backtest(
@@ -73,69 +72,83 @@ def backtest(
     end: datetime,
     statement_limit: timedelta = timedelta(0),
 ) -> Backtest:
-    """Judge the stored values in (``start``, ``end``] by a rule as the live matcher would have done.
+    """Evaluate a rule on the values observed in (``start``, ``end``].
 
-    Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for a nonsensical rule or range, and
-    QueryTimeout where one of its statements takes longer than ``statement_limit`` (0: no limit).
+    The instrument is chosen as by ``find_instrument``. Raises NotFound, InvalidRequest for an invalid rule or time range, and
+    QueryTimeout if a statement takes longer than ``statement_limit`` (0: no limit).
     """
     check_rule(rule, start)
-    for name, moment in (("start", start), ("end", end)):
-        if moment.tzinfo is None:
-            raise InvalidRequest(name, f"The {name} needs a time zone, for example 2026-01-31T12:00:00Z.")
-    if start >= end:
-        raise InvalidRequest(
-            "start", f"The start, {start:%Y-%m-%d %H:%M}, has to lie before the end, {end:%Y-%m-%d %H:%M}."
-        )
-    if end - start > LONGEST:
-        raise InvalidRequest("start", f"A backtest reaches over {LONGEST.days} days at most: ask for a later start.")
+    _check_range(start, end)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-        prices = connection.execute(
-            statement("alerts/backtest/oldest_prices"), {"instrument_id": instrument.instrument_id}
-        )
-        kept_since = _kept_since(prices.one_or_none(), end)
+        query = statement("alerts/backtest/select_first_price_day")
+        row = connection.execute(query, {"instrument_id": instrument.instrument_id}).one_or_none()
+    first_price_at = _first_price_at(row, end)
     oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
-    subject = {"instrument_id": instrument.instrument_id, "start": start, "known_from": start - SLACK, **asdict(rule)}
+    subject = {
+        "instrument_id": instrument.instrument_id,
+        "start": start,
+        "oldest_reference": start - SLACK,
+        **asdict(rule),
+    }
+    price_range = {
+        "instrument_id": instrument.instrument_id,
+        "oldest": oldest,
+        "first_price_at": first_price_at,
+    }
     with _session(engine, statement_limit) as connection:
         with connection.begin():
-            prepare(connection)
+            create_temporary_tables(connection)
             for table in ("subscriptions", "alerts", "watermarks"):
                 connection.execute(statement(f"alerts/backtest/create_{table}"))
-            if oldest < kept_since:
-                span = subject | {"oldest": oldest, "kept_since": kept_since}
-                connection.execute(statement("alerts/backtest/span"), span | {"newest": start})
+            if oldest < first_price_at:
+                connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": start})
                 connection.execute(statement("alerts/backtest/create_prices"))
-            connection.execute(statement("alerts/backtest/add_rule"), subject)
-            connection.execute(statement("alerts/backtest/start"), subject)
-            if oldest < kept_since:
-                connection.execute(statement("alerts/backtest/span"), span | {"newest": end})
+            connection.execute(statement("alerts/backtest/add_subscription"), subject)
+            connection.execute(statement("alerts/backtest/add_watermark"), subject)
+            if oldest < first_price_at:
+                connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": end})
         with connection.begin():
             connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            quotes, _ = evaluate_range(connection, start, end, end, start, sweep=True)
-            first_at = connection.execute(statement("alerts/backtest/first_quote")).scalar_one()
-            rows = connection.execute(statement("alerts/backtest/alerts"))
-            alerts = [PastAlert(**row) for row in rows.mappings()]
-    minutes_before = min(kept_since, end) if start < kept_since else None
+            quotes, _ = evaluate_range(connection, start, end, end, start, scan=True)
+            first_at = connection.execute(statement("alerts/backtest/select_first_observed")).scalar_one()
+            rows = connection.execute(statement("alerts/backtest/select_alerts")).mappings()
+            alerts = [PastAlert(**row) for row in rows]
+    minutes_before = min(first_price_at, end) if start < first_price_at else None
     market = (instrument.exchange, instrument.base, instrument.quote)
     return Backtest(*market, start, end, quotes, alerts, minutes_before, first_at)
 
 
+def _check_range(start: datetime, end: datetime) -> None:
+    for name, moment in (("start", start), ("end", end)):
+        if moment.tzinfo is None:
+            raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
+    if start >= end:
+        raise InvalidRequest("start", f"start ({start:%Y-%m-%d %H:%M}) must be before end ({end:%Y-%m-%d %H:%M}).")
+    if end - start > MAX_RANGE:
+        raise InvalidRequest("start", f"A backtest covers up to {MAX_RANGE.days} days. Choose a later start.")
+
+
 @contextmanager
 def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]:
-    """A session that nobody used before: what it prepared earlier would mean the real tables."""
+    """A new session: statements prepared in a used one would refer to the real tables."""
     own = create_engine(engine.url.render_as_string(hide_password=False))
     try:
         with named_errors(engine), closing(own.connect()) as connection:
             with connection.begin():
                 milliseconds = int(statement_limit / timedelta(milliseconds=1))
-                connection.execute(statement("alerts/backtest/room"), {"milliseconds": milliseconds})
+                query = statement("alerts/backtest/set_session_limits")
+                connection.execute(query, {"milliseconds": milliseconds})
             yield connection
     finally:
         own.dispose()
 
 
-def _kept_since(row: sa.Row[Any] | None, end: datetime) -> datetime:
-    """From when on prices stand in for minutes: always without a row, never without a partition of prices."""
+def _first_price_at(row: sa.Row[Any] | None, end: datetime) -> datetime:
+    """From when on prices are used instead of minute candles.
+
+    Always if there is no row (no older minutes); never if no prices are stored.
+    """
     if row is None:
         return datetime.min.replace(tzinfo=UTC)
-    return utc_day(row.since).start if row.since else end + timedelta(days=1)
+    return datetime.combine(row.first_day, time(), UTC) if row.first_day else end + timedelta(days=1)

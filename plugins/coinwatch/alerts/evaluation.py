@@ -1,11 +1,8 @@
-"""Every new quote meets every subscription once; what fires is mailed.
+"""Evaluates pending quotes: each is compared with every subscription's rule, exactly once.
 
-Invariant: alerts, the mail that tells them and the watermark commit together. A run that dies leaves nothing
-behind, the next one judges the same quotes, and no quote is judged twice.
-
-A run takes the values beyond the watermarks, sets each against its reference for every kind of rule that somebody
-has (sql/alerts/moves_*), finds the conditions these moves meet along the index of thresholds, and lets those fire
-that are armed and rested. The cost follows the values and the alerts, not the number of subscriptions.
+An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of rule
+in use (find_changes_*.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are armed
+and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the number of subscriptions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,21 +15,21 @@ from sqlalchemy import Connection
 
 from coinwatch.database import statement
 
-TEMPORARY_TABLES = ("judged_quotes", "moves", "hits")
-MOVES = {
-    "change_since_last": "alerts/evaluation/moves_since_last",
-    "crosses": "alerts/evaluation/moves_across",
-    "change_over_window": "alerts/evaluation/moves_over_window",
-    "deviation_from_average": "alerts/evaluation/moves_from_average",
+TEMPORARY_TABLES = ("pending_quotes", "changes", "candidates")
+FIND_CHANGES = {
+    "change_since_last": "alerts/evaluation/find_changes_since_last",
+    "crosses": "alerts/evaluation/find_changes_across_levels",
+    "change_over_window": "alerts/evaluation/find_changes_over_window",
+    "deviation_from_average": "alerts/evaluation/find_changes_from_average",
 }
-# The same moves of a batch that is longer than what each of its values looks back upon.
-SWEEPS = {
-    "change_over_window": "alerts/evaluation/sweep_over_window",
-    "deviation_from_average": "alerts/evaluation/sweep_from_average",
+# The same changes in one pass over all values, for a batch longer than the rule's window.
+SCAN_CHANGES = {
+    "change_over_window": "alerts/evaluation/scan_changes_over_window",
+    "deviation_from_average": "alerts/evaluation/scan_changes_from_average",
 }
-# Of a kind and window with fewer subscriptions it pays to know on which instruments, and what a move has to reach.
-FEW = 1000
-# A reference may be this much older than the window: beyond that the last value before it is no reference any more.
+# Up to this many subscriptions of one kind and window, their instruments and thresholds narrow down the changes.
+MAX_RULES = 1000
+# A reference may be older than the window by this much; beyond that there is none.
 SLACK = timedelta(days=1)
 
 
@@ -57,9 +54,9 @@ def evaluate(connection: Connection, now: datetime, max_age: timedelta = timedel
     observed more than ``max_age`` before ``now`` is stored as late.
     """
     quotes = alerts = 0
-    pending = connection.execute(statement("alerts/evaluation/news")).one_or_none()
+    pending = connection.execute(statement("alerts/evaluation/select_pending_range")).one_or_none()
     if pending is not None:
-        prepare(connection)
+        create_temporary_tables(connection)
         quotes, alerts = evaluate_range(connection, pending.oldest, pending.newest, now, now - max_age)
         connection.execute(statement("alerts/evaluation/advance_watermarks"))
     expired = connection.execute(statement("alerts/evaluation/expire_subscriptions"), {"now": now}).scalars().all()
@@ -67,8 +64,8 @@ def evaluate(connection: Connection, now: datetime, max_age: timedelta = timedel
     return Evaluation(quotes, alerts, kinds, expired)
 
 
-def prepare(connection: Connection) -> None:
-    """Make the session's temporary tables; they are empty again after every transaction."""
+def create_temporary_tables(connection: Connection) -> None:
+    """Create the session's temporary tables; they are emptied at the end of every transaction."""
     for table in TEMPORARY_TABLES:
         connection.execute(statement(f"alerts/evaluation/create_{table}"))
 
@@ -80,41 +77,51 @@ def evaluate_range(
     now: datetime,
     late_before: datetime,
     *,
-    sweep: bool = False,
+    scan: bool = False,
 ) -> tuple[int, int]:
-    """Judge the values in (``oldest``, ``newest``] that lie beyond their watermarks; their number, and the alerts'.
+    """Evaluate the values in (``oldest``, ``newest``] that lie after their watermarks.
 
-    Needs ``prepare`` once in the session. Runs on whatever tables of these names the session sees first: the backtest
-    puts temporary ones before them. ``sweep`` looks back in one pass over all values also where few are judged. The
-    watermarks stay where they are.
+    Returns the numbers of values and of alerts. Does not advance the watermarks. Needs :func:`create_temporary_tables`
+    once per session. The statements use the tables that the session sees first: the backtest creates temporary ones that
+    hide the real ones. With ``scan``, changes are always found in one pass over all values, however few are pending.
     """
-    between = {"oldest": oldest, "newest": newest}
-    quotes = connection.execute(statement("alerts/evaluation/take_new_quotes"), between).rowcount
+    pending_range = {"oldest": oldest, "newest": newest}
+    quotes = connection.execute(statement("alerts/evaluation/copy_pending_quotes"), pending_range).rowcount
     if not quotes:
         return 0, 0
-    in_use = connection.execute(statement("alerts/evaluation/rules_in_use"), {"few": FEW}).all()
+    in_use = connection.execute(statement("alerts/evaluation/select_rules_in_use"), {"max_rules": MAX_RULES}).all()
     for rules in in_use:
-        bounds = _bounds(rules)
-        if rules.kind in SWEEPS and (sweep or rules.newest - rules.oldest > _look_back(rules)):
-            rule = {"kind": rules.kind, "seconds": rules.window_seconds, "first_at": rules.oldest, "few": FEW}
-            bounds |= connection.execute(statement("alerts/evaluation/sweep_bounds"), rule).mappings().one()
-            connection.execute(statement(SWEEPS[rules.kind]), bounds)
-        else:
-            connection.execute(statement(MOVES[rules.kind]), bounds)
-    connection.execute(statement("alerts/evaluation/find_hits"))
+        _find_changes(connection, rules, scan=scan)
+    connection.execute(statement("alerts/evaluation/find_candidates"))
     if any(rules.kind == "crosses" for rules in in_use):
-        connection.execute(statement("alerts/evaluation/find_crossed"))
-    if any(rules.any_disarmed for rules in in_use):  # after those that were armed, so that none is met twice
-        connection.execute(statement("alerts/evaluation/arm_again"))
-    alerts = connection.execute(
-        statement("alerts/evaluation/fire"), {"now": now, "late_before": late_before}
-    ).scalar_one()
+        connection.execute(statement("alerts/evaluation/find_crossed_levels"))
+    if any(rules.any_disarmed for rules in in_use):  # after find_candidates, which would find the rearmed ones again
+        connection.execute(statement("alerts/evaluation/rearm_subscriptions"))
+    lateness = {"now": now, "late_before": late_before}
+    alerts = connection.execute(statement("alerts/evaluation/fire_alerts"), lateness).scalar_one()
     return quotes, alerts
 
 
+def _find_changes(connection: Connection, rules: sa.Row[Any], *, scan: bool) -> None:
+    """Insert the changes that rules of one kind and window are compared with."""
+    bounds = _bounds(rules)
+    if rules.kind in SCAN_CHANGES and (scan or rules.newest - rules.oldest > _max_reference_age(rules)):
+        subject = {
+            "kind": rules.kind,
+            "seconds": rules.window_seconds,
+            "first_at": rules.oldest,
+            "max_rules": MAX_RULES,
+        }
+        bounds |= connection.execute(statement("alerts/evaluation/select_scan_bounds"), subject).mappings().one()
+        connection.execute(statement(SCAN_CHANGES[rules.kind]), bounds)
+    else:
+        connection.execute(statement(FIND_CHANGES[rules.kind]), bounds)
+
+
 def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
-    """What moves of one kind and window have to reach, on which instruments, and between which moments their references
-    lie, so that no other partition is planned for.
+    """Parameters that narrow down the changes: instruments, thresholds, and the time range of the references.
+
+    The time range keeps the planner from planning for every partition of prices.
     """
     bounds = {"instruments": rules.instruments, "lowest": rules.lowest, "kind": rules.kind}
     if rules.kind == "crosses":
@@ -122,12 +129,16 @@ def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
     if not rules.window_seconds:
         return bounds
     window = timedelta(seconds=rules.window_seconds)
-    bounds |= {"seconds": rules.window_seconds, "window": window, "oldest": rules.oldest - _look_back(rules)}
+    bounds |= {
+        "seconds": rules.window_seconds,
+        "window": window,
+        "oldest": rules.oldest - _max_reference_age(rules),
+    }
     if rules.kind == "deviation_from_average":
         return bounds | {"newest": rules.newest}
     return bounds | {"newest": rules.newest - window, "slack": SLACK}
 
 
-def _look_back(rules: sa.Row[Any]) -> timedelta:
+def _max_reference_age(rules: sa.Row[Any]) -> timedelta:
     window = timedelta(seconds=rules.window_seconds)
     return window if rules.kind == "deviation_from_average" else window + SLACK

@@ -1,2 +1,2 @@
--- Before the real table in this session's sight: takes the alerts that would have been.
+-- Hides the real table in this session and receives the alerts that would have fired.
 CREATE TEMPORARY TABLE alerts (LIKE public.alerts INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING INDEXES);

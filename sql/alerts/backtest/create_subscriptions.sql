@@ -1,2 +1,2 @@
--- Before the real table in this session's sight: holds the one rule that is tried.
+-- Hides the real table in this session and holds the rule to test.
 CREATE TEMPORARY TABLE subscriptions (LIKE public.subscriptions INCLUDING DEFAULTS INCLUDING INDEXES);

@@ -1,2 +1,2 @@
--- Before the real table in this session's sight: judging begins where the question does.
+-- Hides the real table in this session: the evaluation begins at the start of the backtest.
 CREATE TEMPORARY TABLE evaluation_watermarks (LIKE public.evaluation_watermarks INCLUDING DEFAULTS INCLUDING INDEXES);

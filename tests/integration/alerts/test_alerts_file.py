@@ -39,7 +39,7 @@ def test_a_line_tells_what_happened(fired: sa.Engine, tmp_path: Path) -> None:
     path = tmp_path / "new" / "alerts.txt"
     assert append_alerts(fired, path) == 3
     assert path.read_text().splitlines()[0] == (
-        "2026-03-01T12:01:00+00:00 BTC/USD kraken 110.0 +10.00% since 100.0 (limit 5% either) alert 1"
+        "2026-03-01T12:01:00+00:00 BTC/USD kraken 110.0 +10.00% since 100.0 (threshold 5% either) alert 1"
     )
 
 

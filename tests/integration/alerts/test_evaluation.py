@@ -1,4 +1,4 @@
-"""change_since_last: fires exactly when it should, once, also after an outage, on repeats and on late quotes."""
+"""change_since_last fires exactly once per change, also after an outage, for repeated and for late quotes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,7 @@ def alerts(engine: sa.Engine, subscription: int | None = None) -> list[tuple[flo
 
 
 def feed(engine: sa.Engine, *prices: float, first: int = 0, each: bool = True) -> None:
-    """A price a minute; matched after each, or once at the end as after an outage."""
+    """A price per minute, evaluated after each one, or once at the end as after an outage."""
     for minute, price in enumerate(prices, first):
         load(engine, quote(price, minute))
         if each:
@@ -76,7 +76,7 @@ def feed(engine: sa.Engine, *prices: float, first: int = 0, each: bool = True) -
     ],
 )
 @pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
-def test_it_fires_on_changes_that_reach_the_threshold(
+def test_fires_on_changes_that_reach_the_threshold(
     catalog: sa.Engine, rule: Rule, expected: list[tuple[float, float]], each: bool
 ) -> None:
     add(catalog, rule)
@@ -84,26 +84,26 @@ def test_it_fires_on_changes_that_reach_the_threshold(
     assert alerts(catalog) == expected
 
 
-def test_a_move_of_exactly_the_threshold_fires_although_binary_fractions_say_a_little_less(catalog: sa.Engine) -> None:
+def test_change_of_exactly_the_threshold_fires_despite_floating_point(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 0.1, 0.105)
     assert alerts(catalog) == [(1, 5.0)]
 
 
-def test_the_first_price_ever_fires_nothing(catalog: sa.Engine) -> None:
+def test_first_price_does_not_fire(catalog: sa.Engine) -> None:
     add(catalog, Rule(0.01))
     feed(catalog, 100.0)
     assert alerts(catalog) == []
 
 
-def test_a_subscription_is_not_judged_by_what_was_before_it(catalog: sa.Engine) -> None:
+def test_subscription_ignores_quotes_from_before_it(catalog: sa.Engine) -> None:
     feed(catalog, 100.0, 200.0)
     add(catalog, Rule(5), minutes=1.5)
     feed(catalog, 200.0, 220.0, first=2)
     assert alerts(catalog) == [(3, 10.0)]
 
 
-def test_a_late_subscription_on_a_judged_instrument_waits_for_news(catalog: sa.Engine) -> None:
+def test_second_subscription_ignores_quotes_pending_from_before_it(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     load(catalog, quote(100.0, 0), quote(150.0, 1))
     second = add(catalog, Rule(5), email="bob@example.org", minutes=1.5)
@@ -112,14 +112,14 @@ def test_a_late_subscription_on_a_judged_instrument_waits_for_news(catalog: sa.E
 
 
 @pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
-def test_the_cooldown_counts_from_the_last_alert(catalog: sa.Engine, each: bool) -> None:
+def test_cooldown_starts_at_the_last_alert(catalog: sa.Engine, each: bool) -> None:
     add(catalog, Rule(5, cooldown_seconds=120))
     feed(catalog, 100.0, 110.0, 121.0, 133.1, 146.41, 161.051, 100.0, each=each)
     assert [minute for minute, _ in alerts(catalog)] == [1, 3, 5]
 
 
 @pytest.mark.parametrize("each", [True, False], ids=["cycle by cycle", "after an outage"])
-def test_a_rule_that_fires_once_ends(catalog: sa.Engine, each: bool) -> None:
+def test_subscription_without_repeat_ends_after_one_alert(catalog: sa.Engine, each: bool) -> None:
     subscription = add(catalog, Rule(5))
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE subscriptions SET repeat = false"))
@@ -130,7 +130,7 @@ def test_a_rule_that_fires_once_ends(catalog: sa.Engine, each: bool) -> None:
         assert status.scalar_one() == "ended"
 
 
-def test_matching_again_fires_nothing_again(catalog: sa.Engine) -> None:
+def test_evaluating_again_fires_nothing(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0, 110.0)
     for _ in range(3):
@@ -140,7 +140,7 @@ def test_matching_again_fires_nothing_again(catalog: sa.Engine) -> None:
     assert len(alerts(catalog)) == 1
 
 
-def test_a_late_quote_is_stored_and_never_fires(catalog: sa.Engine) -> None:
+def test_late_quote_never_fires(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0)
     feed(catalog, 101.0, first=5)
@@ -148,10 +148,10 @@ def test_a_late_quote_is_stored_and_never_fires(catalog: sa.Engine) -> None:
     store_alerts(catalog, at(6))
     assert alerts(catalog) == []
     feed(catalog, 101.0, first=7)
-    assert alerts(catalog) == [], "the price before 7 is that of 5, not the late one of 3"
+    assert alerts(catalog) == [], "minute 7 is compared with 5, not with the late quote of 3"
 
 
-def test_ended_paused_expired_and_pending_rules_stay_silent(catalog: sa.Engine) -> None:
+def test_only_active_subscriptions_fire(catalog: sa.Engine) -> None:
     add(catalog, Rule(5), email="active@example.org")
     unsubscribe(catalog, add(catalog, Rule(5), email="gone@example.org"))
     for status in ("paused", "pending", "ended"):
@@ -172,7 +172,7 @@ def test_ended_paused_expired_and_pending_rules_stay_silent(catalog: sa.Engine) 
     assert list(recipients) == ["active@example.org"]
 
 
-def test_all_alerts_of_a_cycle_for_one_person_go_in_one_mail(catalog: sa.Engine) -> None:
+def test_alerts_of_one_cycle_for_one_user_share_an_email(catalog: sa.Engine) -> None:
     for percent in (1, 2, 3):
         add(catalog, Rule(percent))
     add(catalog, Rule(1), email="bob@example.org")
@@ -181,31 +181,31 @@ def test_all_alerts_of_a_cycle_for_one_person_go_in_one_mail(catalog: sa.Engine)
     result = store_alerts(catalog, at(1))
     assert (result.alerts, result.emails) == (4, 2)
     with transaction(catalog) as connection:
-        mails = connection.execute(sa.text("SELECT recipient, payload FROM outbox ORDER BY recipient")).all()
-    assert [(row.recipient, len(row.payload["alerts"])) for row in mails] == [
+        emails = connection.execute(sa.text("SELECT recipient, payload FROM outbox ORDER BY recipient")).all()
+    assert [(row.recipient, len(row.payload["alerts"])) for row in emails] == [
         ("ada@example.org", 3),
         ("bob@example.org", 1),
     ]
-    assert mails[0].payload["alerts"][0]["price"] == 110.0
-    assert mails[0].payload["alerts"][0]["reference"] == 100.0
+    assert emails[0].payload["alerts"][0]["price"] == 110.0
+    assert emails[0].payload["alerts"][0]["reference"] == 100.0
 
 
-def test_a_matching_run_that_dies_leaves_nothing_behind(catalog: sa.Engine) -> None:
+def test_failed_evaluation_leaves_nothing_behind(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0)
     load(catalog, quote(110.0, 1))
     with catalog.connect() as blocker:
-        # Whoever holds the watermarks keeps the run from finishing; it is killed there.
+        # The run waits for this lock on the watermarks until its statement times out.
         blocker.execute(sa.text("SELECT * FROM evaluation_watermarks FOR UPDATE"))
         with pytest.raises(QueryTimeout):
-            match_with_timeout(catalog)
+            evaluate_with_timeout(catalog)
         blocker.rollback()
     assert alerts(catalog) == []
     store_alerts(catalog, at(2))
     assert alerts(catalog) == [(1, 10.0)]
 
 
-def match_with_timeout(engine: sa.Engine) -> None:
+def evaluate_with_timeout(engine: sa.Engine) -> None:
     impatient = engine.execution_options()
 
     @sa.event.listens_for(impatient, "begin")
@@ -229,7 +229,7 @@ rules = st.builds(
 
 @hypothesis_settings(max_examples=40)
 @given(prices=prices, rule=rules, cuts=st.sets(st.integers(0, 24)))
-def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
+def test_alerts_match_the_definition_however_quotes_are_split_into_cycles(
     catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]
 ) -> None:
     with transaction(catalog) as connection:
@@ -250,7 +250,7 @@ def expected_minutes(prices: list[float], rule: Rule) -> list[int]:
     for minute in range(1, len(prices)):
         change = 100 * (prices[minute] - prices[minute - 1]) / prices[minute - 1]
         wanted = {"up": change > 0, "down": change < 0, "either": True}[rule.direction]
-        rested = not fired or (minute - fired[-1]) * 60 >= rule.cooldown_seconds
-        if wanted and rested and abs(change) * (1 + 1e-12) >= rule.percent:
+        ready = not fired or (minute - fired[-1]) * 60 >= rule.cooldown_seconds
+        if wanted and ready and abs(change) * (1 + 1e-12) >= rule.percent:
             fired.append(minute)
     return fired

@@ -1,6 +1,6 @@
-"""A run of the matcher reads what is new and what it concerns, however many subscriptions and prices there are.
+"""An evaluation reads pending quotes and the subscriptions they concern, however many subscriptions and prices there are.
 
-40 days of prices of a hundred instruments, every ten minutes, and 100,000 subscriptions of which a hundred fire.
+The data: 40 days of prices of 100 instruments, every ten minutes, and 100,000 subscriptions, 100 of which fire.
 """
 
 from collections.abc import Callable
@@ -45,38 +45,38 @@ Run = Callable[[str, timedelta], Plans]
 
 @pytest.fixture
 def run(database: Database) -> Run:
-    """Fills the database with subscriptions of one kind and window; the plans of the run that judges a rise."""
+    """Fill the database with subscriptions of one kind and window; return the plans of an evaluation in which 100 fire."""
 
-    def filled_and_matched(kind: str, window: timedelta) -> Plans:
+    def fill_and_evaluate(kind: str, window: timedelta) -> Plans:
         parameters = {"kind": kind, "window": round(window.total_seconds())}
         with psycopg.connect(database.url("admin"), autocommit=True) as filling:
             for command in FILL.split(";\n"):
                 if command.strip():
                     psycopg.ClientCursor(filling).execute(command, parameters if "%(" in command else None)
         with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
-            return plans_of(lambda: matched(engine))
+            return plans_of(lambda: evaluate(engine))
 
-    return filled_and_matched
+    return fill_and_evaluate
 
 
-def matched(engine: sa.Engine) -> None:
+def evaluate(engine: sa.Engine) -> None:
     result = store_alerts(engine, NOW)
     assert (result.quotes, result.alerts) == (INSTRUMENTS, INSTRUMENTS)
 
 
 @pytest.mark.parametrize(
-    ("kind", "window", "days", "values_looked_at"),
+    ("kind", "window", "days", "reference_values"),
     [
         ("change_since_last", timedelta(), {"20260310"}, 0),
         ("change_over_window", timedelta(hours=6), {"20260309", "20260310"}, 1),
         ("deviation_from_average", timedelta(hours=1), {"20260310"}, 6),
     ],
 )
-def test_it_reads_new_values_their_references_and_what_fires(
-    run: Run, kind: str, window: timedelta, days: set[str], values_looked_at: int
+def test_evaluation_reads_pending_values_references_and_firing_subscriptions(
+    run: Run, kind: str, window: timedelta, days: set[str], reference_values: int
 ) -> None:
     plans = run(kind, window)
     partitions = {name for name in plans.planned if name.startswith("prices_2")}
     assert partitions <= {f"prices_{day}" for day in days}
-    assert sum(plans.rows[name] for name in partitions) == INSTRUMENTS * (1 + values_looked_at)
+    assert sum(plans.rows[name] for name in partitions) == INSTRUMENTS * (1 + reference_values)
     assert plans.rows["subscriptions"] < SUBSCRIPTIONS / 20

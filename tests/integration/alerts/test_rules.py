@@ -1,4 +1,4 @@
-"""Every kind of rule fires where its definition, applied quote by quote in plain Python, says; whatever the cycles."""
+"""Every kind of rule fires exactly where its definition in plain Python does, however quotes are split into cycles."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from coinwatch.alerts import evaluation as matching
+from coinwatch.alerts import evaluation
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass
 class Definition:
-    """DESIGN's words about rules, as a fold over the quotes of one instrument in order of time."""
+    """The definition of a rule, applied to the quotes of one instrument in order of time."""
 
     rule: Rule
     since: datetime
@@ -31,24 +31,24 @@ class Definition:
     over: bool = False
     fired: list[datetime] = field(default_factory=list)
 
-    def judge(self, moment: datetime, value: float) -> None:
-        met = self._met(moment, value)
+    def evaluate(self, moment: datetime, value: float) -> None:
+        holds = self._holds(moment, value)
         self.seen.append((moment, value))
-        if met is None or self.over or moment <= self.since:
+        if holds is None or self.over or moment <= self.since:
             return
         if self.rule.expires_at and moment >= self.rule.expires_at:
             return
-        standing = self.rule.window_seconds > 0
-        if not met:
+        rearms = self.rule.window_seconds > 0
+        if not holds:
             self.armed = True
-        elif (self.armed or not standing) and (self.cooldown_until is None or moment >= self.cooldown_until):
+        elif (self.armed or not rearms) and (self.cooldown_until is None or moment >= self.cooldown_until):
             self.fired.append(moment)
             self.armed = False
             self.cooldown_until = moment + timedelta(seconds=self.rule.cooldown_seconds)
             self.over = not self.rule.repeat
 
-    def _met(self, moment: datetime, value: float) -> bool | None:
-        """Whether the condition holds; None where nothing can be said."""
+    def _holds(self, moment: datetime, value: float) -> bool | None:
+        """Whether the condition holds; None without a reference."""
         window = timedelta(seconds=self.rule.window_seconds)
         if self.rule.kind == "change_over_window":
             before = [known for then, known in self.seen if then <= moment - window]
@@ -69,19 +69,19 @@ class Definition:
         return reach > 0 and reach * (1 + 1e-12) >= self.rule.threshold
 
 
-def test_a_change_over_a_window_is_against_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
+def test_change_over_window_compares_with_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 10, "up", window_seconds=300))
     feed(catalog, {0: 100, 1: 109, 4.9: 109.9, 5: 110, 6: 119.8, 6.5: 100, 7: 130})
-    assert minutes(fired(catalog, rule)) == [5, 7], "6.5 was false and armed it again"
+    assert minutes(fired(catalog, rule)) == [5, 7], "false at 6.5, which rearms it"
 
 
-def test_a_standing_condition_tells_once_until_it_was_false(catalog: sa.Engine) -> None:
+def test_window_rule_fires_once_until_its_condition_was_false(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 5, "up", window_seconds=60))
     feed(catalog, dict(enumerate([100, 106, 113, 120, 121, 130, 138], 0)))
     assert minutes(fired(catalog, rule)) == [1, 5], "120 to 121 is less than 5%"
 
 
-def test_the_average_leaves_the_new_value_out(catalog: sa.Engine) -> None:
+def test_average_excludes_the_new_value(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300))
     feed(catalog, {0: 100, 1: 100, 2: 100, 3: 100, 4: 102})
     assert minutes(fired(catalog, rule)) == [4], "with 102 in the mean it would be 1.6%"
@@ -90,19 +90,19 @@ def test_the_average_leaves_the_new_value_out(catalog: sa.Engine) -> None:
 @pytest.mark.parametrize(
     ("direction", "expected"), [("up", [1, 5]), ("down", [3]), ("either", [1, 3, 5])], ids=["up", "down", "either"]
 )
-def test_crossing_a_level_is_no_state(catalog: sa.Engine, direction: str, expected: list[float]) -> None:
+def test_crosses_fires_on_the_crossing_only(catalog: sa.Engine, direction: str, expected: list[float]) -> None:
     rule = add(catalog, Rule("crosses", 105, direction))  # type: ignore[arg-type]
     feed(catalog, dict(enumerate([104.9, 105, 110, 105, 100, 106, 107], 0)))
     assert minutes(fired(catalog, rule)) == expected
 
 
-def test_starting_at_the_level_is_no_crossing(catalog: sa.Engine) -> None:
+def test_leaving_a_level_does_not_cross_it(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("crosses", 105))
     feed(catalog, {0: 105, 1: 110, 2: 105.0})
     assert minutes(fired(catalog, rule)) == [2]
 
 
-def test_volume_has_rules_of_its_own(catalog: sa.Engine) -> None:
+def test_volume_rules_ignore_prices(catalog: sa.Engine) -> None:
     price = add(catalog, Rule("change_since_last", 5))
     volume = add(catalog, Rule("change_since_last", 50, metric="volume_24h"))
     for minute, amount in enumerate([1000.0, 1100.0, None, 2000.0, 0.0, 2000.0]):
@@ -110,11 +110,11 @@ def test_volume_has_rules_of_its_own(catalog: sa.Engine) -> None:
         store_alerts(catalog, at(minute))
     assert fired(catalog, price) == []
     assert minutes(fired(catalog, volume)) == [3, 4], (
-        "a quote without volume says nothing, and nothing is a percentage of zero"
+        "quotes without a volume are skipped, and nothing is compared with zero"
     )
 
 
-def test_a_snoozed_rule_stays_silent_and_wakes_up(catalog: sa.Engine) -> None:
+def test_snoozed_subscription_fires_again_afterwards(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_since_last", 5))
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE subscriptions SET snoozed_until = :until"), {"until": at(2)})
@@ -122,7 +122,7 @@ def test_a_snoozed_rule_stays_silent_and_wakes_up(catalog: sa.Engine) -> None:
     assert minutes(fired(catalog, rule)) == [2]
 
 
-def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine) -> None:
+def test_old_alerts_after_an_outage_are_late(catalog: sa.Engine) -> None:
     add(catalog, Rule("change_since_last", 5))
     for minute, price in enumerate([100, 110, 121, 133]):
         load(catalog, quote(price, minute))
@@ -137,17 +137,17 @@ def test_after_an_outage_alerts_too_old_to_be_news_are_missed(catalog: sa.Engine
     prices=PRICES,
     rules=st.lists(RULES, min_size=1, max_size=4, unique=True),
     cuts=st.sets(st.integers(0, 30)),
-    few=st.sampled_from([1, matching.FEW]),
+    max_rules=st.sampled_from([1, evaluation.MAX_RULES]),
 )
-def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
+def test_alerts_match_the_definition_however_quotes_are_split_into_cycles(
     catalog: sa.Engine,
     monkeypatch: pytest.MonkeyPatch,
     prices: list[float],
     rules: list[Rule],
     cuts: set[int],
-    few: int,
+    max_rules: int,
 ) -> None:
-    monkeypatch.setattr(matching, "FEW", few)  # with 1 everything counts as many, of which no bounds are asked
+    monkeypatch.setattr(evaluation, "MAX_RULES", max_rules)  # 1: no bounds are used
     with transaction(catalog) as connection:
         for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
@@ -156,7 +156,7 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
     for minute, price in enumerate(prices):
         load(catalog, quote(price, minute))
         for definition in definitions:
-            definition.judge(at(minute), price)
+            definition.evaluate(at(minute), price)
         if minute in cuts:
             store_alerts(catalog, at(minute))
     store_alerts(catalog, at(len(prices)))
@@ -164,8 +164,8 @@ def test_however_the_cycles_fall_the_alerts_are_those_of_the_definition(
         assert fired(catalog, subscription) == definition.fired, definition.rule
 
 
-def mails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
-    """Recipient and, of each alert in it, whether it was late."""
+def alert_emails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
+    """The recipient of each email and, for each of its alerts, whether it is late."""
     with transaction(engine) as connection:
         rows = connection.execute(
             sa.text("SELECT recipient, payload FROM outbox WHERE kind = 'alerts' ORDER BY id")
@@ -173,24 +173,24 @@ def mails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
     return [(row.recipient, [alert["late"] for alert in row.payload["alerts"]]) for row in rows]
 
 
-def test_what_was_missed_waits_for_the_next_news_and_is_told_beside_it(catalog: sa.Engine) -> None:
+def test_late_alert_is_sent_with_the_next_one(catalog: sa.Engine) -> None:
     add(catalog, Rule("change_since_last", 5))
     load(catalog, quote(100, 0), quote(110, 1), now=at(5))
     store_alerts(catalog, at(120), max_age=timedelta(hours=1))
-    assert mails(catalog) == [], "two hours late is no news"
+    assert alert_emails(catalog) == []
     load(catalog, quote(121, 119), now=at(121))
     store_alerts(catalog, at(121), max_age=timedelta(hours=1))
-    assert mails(catalog) == [("ada@example.org", [True, False])]
+    assert alert_emails(catalog) == [("ada@example.org", [True, False])]
     store_alerts(catalog, at(122), max_age=timedelta(hours=1))
-    assert len(mails(catalog)) == 1
+    assert len(alert_emails(catalog)) == 1
 
 
-def test_a_rule_ends_at_its_date_and_its_owner_is_told_once(catalog: sa.Engine) -> None:
+def test_expired_subscription_stops_and_its_owner_gets_one_email(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_since_last", 5, expires_at=at(1.5)))
     feed(catalog, {0: 100, 1: 110, 2: 121})
     store_alerts(catalog, at(3))
     assert minutes(fired(catalog, rule)) == [1]
     with transaction(catalog) as connection:
         status = connection.execute(sa.text("SELECT status FROM subscriptions")).scalar_one()
-        told = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'expired'")).scalars().all()
-    assert (status, list(told)) == ("expired", ["ada@example.org"])
+        recipients = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'expired'")).scalars().all()
+    assert (status, list(recipients)) == ("expired", ["ada@example.org"])

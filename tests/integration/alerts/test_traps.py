@@ -1,11 +1,11 @@
-"""What others got wrong, each by name; and that both ways of looking back find the same, to the last bit."""
+"""Mistakes that other price alerts make, and that both ways of finding references give the same results, to the last bit."""
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts import evaluation as matching
-from coinwatch.alerts.evaluation import judge, prepare
+from coinwatch.alerts import evaluation
+from coinwatch.alerts.evaluation import create_temporary_tables, evaluate_range
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
@@ -20,15 +20,15 @@ PERCENT_RULES = {
 percent_rules = pytest.mark.parametrize(("kind", "window"), PERCENT_RULES.items(), ids=PERCENT_RULES)
 
 
-def told(engine: sa.Engine, rule: Rule, *prices: float) -> list[float]:
-    """The minutes at which a rule tells of these prices, one a minute."""
+def fired_minutes(engine: sa.Engine, rule: Rule, *prices: float) -> list[float]:
+    """The minutes at which a rule fires for these prices, one per minute."""
     subscription = add(engine, rule)
     feed(engine, dict(enumerate(prices)))
     return minutes(fired(engine, subscription))
 
 
 @percent_rules
-def test_the_new_value_is_stored_before_it_is_judged_and_yet_not_compared_with_itself(
+def test_value_is_stored_before_evaluation_but_not_compared_with_itself(
     catalog: sa.Engine, kind: str, window: dict[str, int]
 ) -> None:
     rule = Rule(kind, 5, **window)  # type: ignore[arg-type]
@@ -43,33 +43,33 @@ def test_the_new_value_is_stored_before_it_is_judged_and_yet_not_compared_with_i
 
 
 @percent_rules
-def test_half_a_percent_is_neither_fifty_nor_nothing(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
-    assert told(catalog, Rule(kind, 0.5, **window), 100, 100.4, 100.95) == [2]  # type: ignore[arg-type]
+def test_threshold_below_one_percent(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
+    assert fired_minutes(catalog, Rule(kind, 0.5, **window), 100, 100.4, 100.95) == [2]  # type: ignore[arg-type]
 
 
 @percent_rules
-def test_nothing_is_cut_down_to_whole_numbers(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
+def test_values_are_not_truncated(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
     coin = 0.00001234  # worth less than any cent
     prices = (coin, coin * 1.0149, coin * 1.0149 * 1.0151)
-    assert told(catalog, Rule(kind, 1.5, **window), *prices) == [2]  # type: ignore[arg-type]
+    assert fired_minutes(catalog, Rule(kind, 1.5, **window), *prices) == [2]  # type: ignore[arg-type]
 
 
 @percent_rules
-def test_drops_are_told_like_rises(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
+def test_drops_fire_like_rises(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
     either, down = (add(catalog, Rule(kind, 5, direction, **window)) for direction in ("either", "down"))  # type: ignore[arg-type]
     feed(catalog, dict(enumerate([100, 94, 94, 100])))
     assert (minutes(fired(catalog, either)), minutes(fired(catalog, down))) == ([1, 3], [1])
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(59.999999, False), (60, True)])
-def test_moments_are_not_cut_to_seconds(catalog: sa.Engine, seconds: float, expected: bool) -> None:
+def test_times_are_not_truncated_to_seconds(catalog: sa.Engine, seconds: float, expected: bool) -> None:
     rule = add(catalog, Rule("change_over_window", 5, window_seconds=60))
     feed(catalog, {0.01: 100, 0.01 + seconds / 60: 110})
     assert (fired(catalog, rule) == [at(0.01 + seconds / 60)]) is expected
 
 
 @pytest.mark.parametrize("scale", [3e-11, 0.7, 41_234.5, 8e11], ids=str)
-def test_a_sweep_finds_what_look_ups_find_to_the_last_bit(
+def test_scan_finds_the_same_changes_to_the_last_bit(
     catalog: sa.Engine, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = np.random.default_rng(5)
@@ -90,14 +90,14 @@ def test_a_sweep_finds_what_look_ups_find_to_the_last_bit(
             for kind in ("change_over_window", "deviation_from_average"):
                 rule = Rule(kind, 0.01, metric=metric, window_seconds=window, cooldown_seconds=1)
                 add(catalog, rule, minutes=moments[100])
-    swept = moves(catalog, at(moments[-1]), sweep=True)
-    monkeypatch.setattr(matching, "SWEEPS", {})
-    assert moves(catalog, at(moments[-1]), sweep=False) == swept
-    assert len(swept) > 1000
+    scanned = changes(catalog, at(moments[-1]), scan=True)
+    monkeypatch.setattr(evaluation, "SCAN_CHANGES", {})
+    assert changes(catalog, at(moments[-1]), scan=False) == scanned
+    assert len(scanned) > 1000
 
 
 @pytest.mark.parametrize("cooldown", [0, 600])
-def test_what_a_sweep_leaves_out_would_have_fired_nothing(
+def test_changes_left_out_by_a_scan_would_not_have_fired(
     catalog: sa.Engine, cooldown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = np.random.default_rng(6)
@@ -110,25 +110,27 @@ def test_what_a_sweep_leaves_out_would_have_fired_nothing(
                 add(catalog, rule, minutes=-1)
     state = "SELECT id, armed, cooldown_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
     counts, outcomes = [], []
-    for sweeps in (matching.SWEEPS, {}):
-        monkeypatch.setattr(matching, "SWEEPS", sweeps)
-        counts.append(len(moves(catalog, at(600), sweep=True)))
-        outcomes.append(left(catalog, at(600), f"{state} FROM subscriptions s ORDER BY id", sweep=True))
+    for scans in (evaluation.SCAN_CHANGES, {}):
+        monkeypatch.setattr(evaluation, "SCAN_CHANGES", scans)
+        counts.append(len(changes(catalog, at(600), scan=True)))
+        outcomes.append(rows_after(catalog, at(600), f"{state} FROM subscriptions s ORDER BY id", scan=True))
     assert outcomes[0] == outcomes[1]
     assert all(len(row[3]) > 3 for row in outcomes[0])  # type: ignore[arg-type]
     assert (counts[0] < counts[1]) is (cooldown == 0)
 
 
-def moves(engine: sa.Engine, now: object, *, sweep: bool) -> list[tuple[object, ...]]:
-    """What one run sets values against, all of it."""
-    return left(engine, now, "SELECT * FROM moves ORDER BY kind, window_seconds, metric, observed_at", sweep=sweep)
+def changes(engine: sa.Engine, now: object, *, scan: bool) -> list[tuple[object, ...]]:
+    """All changes that an evaluation finds."""
+    return rows_after(
+        engine, now, "SELECT * FROM changes ORDER BY kind, window_seconds, metric, observed_at", scan=scan
+    )
 
 
-def left(engine: sa.Engine, now: object, question: str, *, sweep: bool) -> list[tuple[object, ...]]:
-    """What a run would leave behind; nothing is kept."""
+def rows_after(engine: sa.Engine, now: object, query: str, *, scan: bool) -> list[tuple[object, ...]]:
+    """Rows of a query after an evaluation that is rolled back."""
     with engine.connect() as connection:
-        prepare(connection)
-        judge(connection, at(-1), now, now, now, sweep=sweep)  # type: ignore[arg-type]
-        rows = [tuple(row) for row in connection.execute(sa.text(question))]
+        create_temporary_tables(connection)
+        evaluate_range(connection, at(-1), now, now, now, scan=scan)  # type: ignore[arg-type]
+        rows = [tuple(row) for row in connection.execute(sa.text(query))]
         connection.rollback()
     return rows

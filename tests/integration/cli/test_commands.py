@@ -104,7 +104,7 @@ def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
     assert "Paused subscription" in coinwatch("pause", str(made["id"])).stdout
     shown = coinwatch("person", "show", "Ada@example.org").stdout
     assert "Time zone: UTC; quiet hours: none; digest: none" in shown
-    assert "BTC/USD at index: the price moves by 5% or more from one value to the next" in shown
+    assert "BTC/USD at index: the price moves by 5% or more between two updates" in shown
     assert "paused" in shown
     assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
     mine = json.loads(coinwatch("person", "export", "ada@example.org").stdout)

@@ -67,7 +67,7 @@ def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) 
     assert data["exported_at"] == "2026-03-01T12:09:00Z"
     assert data["alerts_held"]["reason"] == "digest"
     assert (first["condition"], first["status"]) == (
-        "the price moves by 5% or more from one value to the next",
+        "the price moves by 5% or more between two updates",
         "active",
     )
     assert [(alert["observed_at"], alert["value"], alert["email_status"]) for alert in first["alerts"]] == [

@@ -42,7 +42,7 @@ def test_a_changed_rule_judges_only_what_comes_armed_and_rested(catalog: sa.Engi
 def test_a_rule_that_the_person_has_already_is_refused(catalog: sa.Engine) -> None:
     first, second = add(catalog), add(catalog, threshold=6.0)
     me = person(catalog).id
-    with pytest.raises(AlreadyExists, match=f"moves by 5% or more from one value to the next: number {first}"):
+    with pytest.raises(AlreadyExists, match=f"moves by 5% or more between two updates: number {first}"):
         changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))
     unsubscribe(catalog, first)
     changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))

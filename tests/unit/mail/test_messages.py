@@ -214,7 +214,7 @@ def test_the_end_of_a_rule_is_told_in_words() -> None:
     text = message.get_body(("plain",))
     assert text is not None
     words = " ".join(text.get_content().split())
-    assert "the price moves by 5% or more from one value to the next" in words
+    assert "the price moves by 5% or more between two updates" in words
 
 
 PEOPLE = st.lists(

@@ -1,16 +1,16 @@
-"""Matching a million subscriptions, beside sequential scans of the table: ``python -m benchmarks.matching``.
+"""Evaluating up to a million subscriptions, compared with sequential scans: ``python -m benchmarks.evaluation``.
 
 10,000, 100,000 and 1,000,000 active subscriptions on 1,000 instruments; every minute a new quote of each, and every
-second minute 1,000 alerts, whatever the number of subscriptions. Ours is ``match_alerts``, as the pipeline calls it:
+second minute 1,000 alerts, whatever the number of subscriptions. Ours is ``store_alerts``, as the pipeline calls it:
 
-  look-up   from the moves to the subscriptions they concern (find_hits, find_crossed, arm_again)
-  finding   all that comes before an alert is written: taking the quotes, asking which kinds there are, looking windows
-            back, the look-up; each with its way to the server and back
-  all       the whole call: alerts, what rests and is armed again, mails in the outbox, watermarks, all committed
-  quiet     the whole call in the minutes in which nothing fires, and standing conditions are armed again
+  lookup    from the changes to the subscriptions they concern (find_candidates, find_crossed_levels, rearm_subscriptions)
+  finding   everything before an alert is written: copying the quotes, selecting the rules in use, finding the changes, the
+            lookup; each including its round trip to the server
+  all       the whole call: alerts, cooldowns, emails in the outbox and watermarks, committed
+  idle      the whole call in the minutes in which nothing fires and subscriptions are rearmed
 
-The scans, in one process and with warm caches, in turns with ours: the table read once (count), and each subscription
-compared with its instrument's move, handed over ready-made (compare).
+The scans run in one process with warm caches, in turns with ours: the table read once (count), and each subscription
+compared with its instrument's change, which the scan gets precomputed (compare).
 """
 
 import argparse
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from benchmarks.matching.measuring import Measured, measure
-from benchmarks.matching.subscribers import HITS, PARTITIONS, SCENARIOS, fill
+from benchmarks.evaluation.measuring import Measured, measure
+from benchmarks.evaluation.subscribers import FIRING, PARTITIONS, SCENARIOS, fill
 from benchmarks.shared.market import INSTRUMENTS
 from benchmarks.shared.postgres import benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
@@ -35,9 +35,9 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="multiples of 10,000"
     )
     parser.add_argument("--rounds", type=int, default=9, help="measured rounds that fire, and as many that do not")
-    parser.add_argument("--rules", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="some of them")
+    parser.add_argument("--rules", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="scenarios to run")
     parser.add_argument("--small", action="store_true", help="10,000 subscriptions, 2 rounds")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     if arguments.small:
         arguments.sizes, arguments.rounds = [10_000], 2
@@ -57,22 +57,22 @@ def run(server: PostgresServer, scenarios: Sequence[str], sizes: Sequence[int], 
         measured: dict[int, Measured] = {}
         for size in sizes:
             say(f"{scenario}, {size:,} subscriptions")
-            database = make_database(server, "matching")
+            database = make_database(server, "evaluation")
             fill(database, scenario, size)
             measured[size] = measure(database, rounds)
             rows.append(row_of(scenario, size, measured))
             details[f"{scenario}, {size}"] = vars(measured[size])
         goals += goals_of(scenario, sizes, measured)
         planning = measured[sizes[-1]].planning
-    plans = ", ".join(f"{name.removeprefix('alerts/')} {spent:.1f}" for name, spent in planning.items())
+    plans = ", ".join(f"{name.removeprefix('alerts/evaluation/')} {spent:.1f}" for name, spent in planning.items())
     return Report(
-        "matching",
-        f"Matching: {INSTRUMENTS:,} new quotes, {HITS:,} alerts and as many mails; medians of {rounds} rounds, in ms",
+        "evaluation",
+        f"Evaluation: {INSTRUMENTS:,} new quotes, {FIRING:,} alerts and as many emails; medians of {rounds} rounds, in ms",
         rows,
         goals,
         [
-            "scans: one process, indexes forbidden, warm; compare gets the moves ready-made, finding makes them itself",
-            f"planning is within ours; of those that look at prices, with {PARTITIONS} partitions, in ms: {plans}",
+            "scans: one process, without indexes, warm; compare gets the changes precomputed, finding computes them",
+            f"ours includes planning; of the statements that read prices, with {PARTITIONS} partitions, in ms: {plans}",
         ],
         details,
     )
@@ -80,39 +80,39 @@ def run(server: PostgresServer, scenarios: Sequence[str], sizes: Sequence[int], 
 
 def row_of(scenario: str, size: int, measured: dict[int, Measured]) -> Row:
     here, smallest = measured[size], next(iter(measured.values()))
-    ms = {name: here.median_ms(name) for name in ("look_up", "finding", "whole", "quiet", "count", "compare")}
+    ms = {name: here.median_ms(name) for name in ("lookup", "finding", "whole", "idle", "count", "compare")}
     return {
         "rules": scenario,
         "subscriptions": size,
-        "look-up": ms["look_up"],
+        "lookup": ms["lookup"],
         "finding": ms["finding"],
         "all": ms["whole"],
-        "quiet": ms["quiet"],
+        "idle": ms["idle"],
         "count": ms["count"],
         "compare": ms["compare"],
-        "look-up/compare": ms["look_up"] / ms["compare"],
+        "lookup/compare": ms["lookup"] / ms["compare"],
         "finding/compare": ms["finding"] / ms["compare"],
         "finding/count": ms["finding"] / ms["count"],
-        "finding to the smallest": ms["finding"] / smallest.median_ms("finding"),
-        "all to the smallest": ms["whole"] / smallest.median_ms("whole"),
+        "finding vs. smallest": ms["finding"] / smallest.median_ms("finding"),
+        "all vs. smallest": ms["whole"] / smallest.median_ms("whole"),
     }
 
 
 def goals_of(scenario: str, sizes: Sequence[int], measured: dict[int, Measured]) -> list[Goal]:
-    """None without a million: of few subscriptions a scan is quick."""
+    """Only for a million subscriptions: with few of them a scan is fast."""
     smallest, largest = measured[sizes[0]], measured[sizes[-1]]
     if sizes[-1] < MANY:
         return []
     scan = largest.median_ms("compare")
     return [
         _goal(
-            f"{scenario}: finding at most {GOAL:.0%} of the scan that compares",
+            f"{scenario}: finding takes at most {GOAL:.0%} of the scan that compares",
             largest.median_ms("finding") / scan,
             GOAL,
         ),
-        _goal(f"{scenario}: the look-up at most {GOAL:.0%} of it", largest.median_ms("look_up") / scan, GOAL),
+        _goal(f"{scenario}: the lookup takes at most {GOAL:.0%} of it", largest.median_ms("lookup") / scan, GOAL),
         _goal(
-            f"{scenario}: finding from {sizes[0]:,} to {sizes[-1]:,} at most {FLAT} times",
+            f"{scenario}: finding from {sizes[0]:,} to {sizes[-1]:,} takes at most {FLAT} times as long",
             largest.median_ms("finding") / smallest.median_ms("finding"),
             FLAT,
         ),

@@ -1,4 +1,4 @@
-"""Where a run of the matcher spends its time: seconds of each of its statements, by name."""
+"""Where an evaluation spends its time: seconds of each of its statements, by name."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from coinwatch.database import SQL_ROOT
 
 @contextmanager
 def timed_statements(engine: sa.Engine) -> Iterator[dict[str, float]]:
-    """Seconds by statement (``alerts/find_hits``), summed up while the context lasts. Others count as ``other``."""
+    """Seconds by statement (``alerts/evaluation/find_candidates``), summed up while the context lasts; others are ``other``."""
     paths = SQL_ROOT.rglob("*.sql")
     names = {_opening(path.read_text()): str(path.relative_to(SQL_ROOT).with_suffix("")) for path in paths}
     seconds: dict[str, float] = defaultdict(float)
@@ -37,5 +37,5 @@ def timed_statements(engine: sa.Engine) -> Iterator[dict[str, float]]:
 
 
 def _opening(text: str) -> str:
-    """The line that says what a statement is for, up to its first parameter, which the driver writes in its own way."""
+    """The comment in its first line, up to the first parameter, which the driver writes in its own way."""
     return re.split("[:%\\n]", text, maxsplit=1)[0]

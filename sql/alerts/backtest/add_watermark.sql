@@ -1,12 +1,12 @@
--- Judging begins at :start, against the last value known then, observed after :known_from: a moment worked out here would
--- have every older partition planned for.
+-- The evaluation begins at :start, with the last value at that time observed after :oldest_reference. That bound is a parameter
+-- because a computed one would plan for every older partition.
 INSERT INTO pg_temp.evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT :instrument_id, CAST(:metric AS text), :start, latest.value, latest.observed_at
 FROM (VALUES (1)) always
 LEFT JOIN (
   SELECT observed_at, CASE CAST(:metric AS text) WHEN 'price' THEN price ELSE volume_24h END AS value
   FROM prices
-  WHERE instrument_id = :instrument_id AND observed_at <= :start AND observed_at > :known_from
+  WHERE instrument_id = :instrument_id AND observed_at <= :start AND observed_at > :oldest_reference
     AND CASE CAST(:metric AS text) WHEN 'price' THEN price ELSE volume_24h END IS NOT NULL
   ORDER BY observed_at DESC LIMIT 1
 ) latest ON true;

@@ -1,4 +1,4 @@
-"""Rounds of the matcher and of the scans beside it, in turns on one database."""
+"""Rounds of the evaluation and of the scans it is compared with, in turns on one database."""
 
 import json
 import statistics
@@ -9,32 +9,37 @@ from datetime import datetime, timedelta
 import psycopg
 import sqlalchemy as sa
 
-from benchmarks.matching.stages import timed_statements
-from benchmarks.matching.subscribers import HISTORY_MINUTES, HITS, RISE, load, rises
+from benchmarks.evaluation.stages import timed_statements
+from benchmarks.evaluation.subscribers import FIRING, HISTORY_MINUTES, RISE, load, rises
 from benchmarks.shared.market import INSTRUMENTS, START
 from benchmarks.shared.postgres import Database
-from coinwatch.alerts.evaluation import SLACK, prepare
+from coinwatch.alerts.evaluation import SLACK, create_temporary_tables
 from coinwatch.database import statement
 from coinwatch.pipeline import store_alerts
 
 WARM_UP = 2  # pairs of rounds, one of which fires
-LOOK_UP = ("alerts/evaluation/find_hits", "alerts/evaluation/find_crossed", "alerts/evaluation/arm_again")
+LOOKUP = (
+    "alerts/evaluation/find_candidates",
+    "alerts/evaluation/find_crossed_levels",
+    "alerts/evaluation/rearm_subscriptions",
+)
 FINDING = (
-    *LOOK_UP,
-    "alerts/evaluation/take_new_quotes",
-    "alerts/evaluation/rules_in_use",
-    "alerts/moves_",
-    "alerts/sweep_",
-    "alerts/evaluated_to",
+    *LOOKUP,
+    "alerts/evaluation/select_pending_range",
+    "alerts/evaluation/copy_pending_quotes",
+    "alerts/evaluation/select_rules_in_use",
+    "alerts/evaluation/select_scan_bounds",
+    "alerts/evaluation/find_changes_",
+    "alerts/evaluation/scan_changes_",
 )
 SEQUENTIAL = (
     "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
     "SET max_parallel_workers_per_gather = 0; SET jit = off"
 )
 COUNT = "SELECT count(*) FROM subscriptions"
-# Every instrument's moves on the way up: against an odd number of minutes ago, and an average of which half is high.
-MOVES = f"""
-CREATE TEMPORARY TABLE moves_of_all AS
+# Every instrument's changes in rounds that fire: from an odd number of minutes ago, and from an average of which half is high.
+CHANGES = f"""
+CREATE TEMPORARY TABLE all_changes AS
 SELECT number AS instrument_id, kind, window_seconds, 100.0::float8 + number AS reference,
        (100 + number) * {RISE}::float8 AS value,
        CASE kind WHEN 'deviation_from_average' THEN 2.1::float8 ELSE 5 END AS change
@@ -42,12 +47,12 @@ FROM generate_series(1, {INSTRUMENTS}) number, (SELECT DISTINCT kind, window_sec
 """
 COMPARE = """
 SELECT count(*) FROM subscriptions s
-JOIN moves_of_all m ON m.instrument_id = s.instrument_id AND m.kind = s.kind AND m.window_seconds = s.window_seconds
+JOIN all_changes c ON c.instrument_id = s.instrument_id AND c.kind = s.kind AND c.window_seconds = s.window_seconds
 WHERE s.status = 'active' AND s.armed AND s.metric = 'price' AND CASE
-  WHEN s.kind = 'crosses' THEN s.direction <> 'down' AND s.threshold > m.reference AND s.threshold <= m.value
-  WHEN s.direction = 'up' THEN m.change >= s.threshold
-  WHEN s.direction = 'down' THEN -m.change >= s.threshold
-  ELSE abs(m.change) >= s.threshold END
+  WHEN s.kind = 'crosses' THEN s.direction <> 'down' AND s.threshold > c.reference AND s.threshold <= c.value
+  WHEN s.direction = 'up' THEN c.change >= s.threshold
+  WHEN s.direction = 'down' THEN -c.change >= s.threshold
+  ELSE abs(c.change) >= s.threshold END
 """
 
 
@@ -57,14 +62,14 @@ class Measured:
 
     stages: list[dict[str, float]] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
-    quiet: list[float] = field(default_factory=list)
+    idle: list[float] = field(default_factory=list)
     count: list[float] = field(default_factory=list)
     compare: list[float] = field(default_factory=list)
     planning: dict[str, float] = field(default_factory=dict)
 
     def median_ms(self, name: str) -> float:
-        """Of a list by its name; or of ``look_up``, or ``finding``: all that comes before an alert is written."""
-        wanted = {"look_up": LOOK_UP, "finding": FINDING}.get(name)
+        """Of a list by its name; or of ``lookup``, or ``finding``: all that comes before an alert is written."""
+        wanted = {"lookup": LOOKUP, "finding": FINDING}.get(name)
         seconds: list[float] = [_sum_of(wanted, stages) for stages in self.stages] if wanted else getattr(self, name)
         return statistics.median(seconds) * 1000
 
@@ -74,32 +79,32 @@ def _sum_of(beginnings: tuple[str, ...], stages: dict[str, float]) -> float:
 
 
 def measure(database: Database, rounds: int) -> Measured:
-    """A quote of every instrument a round; every second round has its ``HITS`` alerts, the others none."""
+    """Load a quote of every instrument per round; every second round fires ``FIRING`` alerts, the others none."""
     measured = Measured()
     engine = database.engine()
     with database.admin() as scanner:
         for setting in SEQUENTIAL.split("; "):
             scanner.execute(setting)
-        scanner.execute(MOVES)
-        scanner.execute("ANALYZE moves_of_all")
+        scanner.execute(CHANGES)
+        scanner.execute("ANALYZE all_changes")
         for number in range(2 * (WARM_UP + rounds)):
             minute = HISTORY_MINUTES + 1 + number
             load(database, minute)
             if rises(minute):
                 counted, _ = _timed(scanner, COUNT)
                 compared, found = _timed(scanner, COMPARE)
-                if found != HITS:
-                    raise RuntimeError(f"the scan finds {found} subscriptions that fire, not {HITS}")
+                if found != FIRING:
+                    raise RuntimeError(f"the scan finds {found} subscriptions that fire, not {FIRING}")
             with timed_statements(engine) as stages:
                 began = time.perf_counter()
                 result = store_alerts(engine, START + timedelta(minutes=minute))
                 spent = time.perf_counter() - began
-            if (result.quotes, result.alerts) != (INSTRUMENTS, HITS if rises(minute) else 0):
+            if (result.quotes, result.alerts) != (INSTRUMENTS, FIRING if rises(minute) else 0):
                 raise RuntimeError(f"a round did not do its work: {result}")
             if number < 2 * WARM_UP:
                 continue
             if not rises(minute):
-                measured.quiet.append(spent)
+                measured.idle.append(spent)
                 continue
             measured.stages.append(dict(stages))
             measured.whole.append(spent)
@@ -111,25 +116,25 @@ def measure(database: Database, rounds: int) -> Measured:
 
 
 def _timed(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple[float, int]:
-    """Seconds, and the number that the query gives."""
+    """Run a query that returns a number; return the seconds and the number."""
     began = time.perf_counter()
     row = connection.execute(query).fetchone()
     return time.perf_counter() - began, int(str(row[0])) if row else 0
 
 
 def _planning(engine: sa.Engine, now: datetime) -> dict[str, float]:
-    """Milliseconds of planning of the statements that look at the partitions of prices, the median of ten."""
+    """Planning time in milliseconds of the statements that read the partitions of prices: the median of ten."""
     window = timedelta(hours=1)
-    look_back = {"kind": "change_over_window", "instruments": None, "lowest": 0, "seconds": 3600, "window": window}
+    subject = {"kind": "change_over_window", "instruments": None, "lowest": 0, "seconds": 3600, "window": window}
     parameters: dict[str, dict[str, object]] = {
-        "alerts/evaluation/take_new_quotes": {"oldest": now - window, "newest": now},
-        "alerts/evaluation/moves_over_window": look_back
+        "alerts/evaluation/copy_pending_quotes": {"oldest": now - window, "newest": now},
+        "alerts/evaluation/find_changes_over_window": subject
         | {"slack": SLACK, "oldest": now - window - SLACK, "newest": now - window},
-        "alerts/evaluation/moves_from_average": look_back | {"oldest": now - window, "newest": now},
+        "alerts/evaluation/find_changes_from_average": subject | {"oldest": now - window, "newest": now},
     }
     found = {}
     with engine.connect() as connection:
-        prepare(connection)
+        create_temporary_tables(connection)
         for name, values in parameters.items():
             explain = sa.text("EXPLAIN (SUMMARY, FORMAT JSON) " + statement(name).text)
             plans = [connection.execute(explain, values).scalar_one() for _ in range(10)]

@@ -1,13 +1,13 @@
--- change_since_last: each value against the one recorded before it. Nothing can be said against a zero.
-INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
-SELECT instrument_id, metric, :kind, 0, turn, 0, observed_at, value, reference, reference_at, change_percent
+-- change_since_last: each value compared with the one before it. Nothing is compared with zero.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+SELECT instrument_id, metric, :kind, 0, position, 0, observed_at, value, reference, reference_at, change_percent
 FROM (
-  SELECT instrument_id, metric, observed_at, value, row_number() OVER in_time AS turn,
+  SELECT instrument_id, metric, observed_at, value, row_number() OVER in_time AS position,
          lag(value) OVER in_time AS reference, lag(observed_at) OVER in_time AS reference_at
   FROM (
     SELECT instrument_id, metric, last_at AS observed_at, last_value AS value FROM evaluation_watermarks
     UNION ALL
-    SELECT instrument_id, metric, observed_at, value FROM judged_quotes
+    SELECT instrument_id, metric, observed_at, value FROM pending_quotes
   ) known
   WHERE value IS NOT NULL AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
   WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY observed_at ROWS UNBOUNDED PRECEDING)

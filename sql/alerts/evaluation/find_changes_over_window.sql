@@ -1,12 +1,13 @@
--- change_over_window: each value against the last one at or before :window earlier, if that is not older than :slack more.
--- Compared as a row: beside :oldest the planner would take the range for empty, and sort it instead of reading one value.
-INSERT INTO moves (instrument_id, metric, kind, window_seconds, turn, turns, observed_at, value, reference, reference_at, change_percent)
+-- change_over_window: each value compared with the last one at or before :window earlier, unless that is older by more than
+-- :slack. The row comparison keeps the planner from taking the range between :oldest and that moment for empty, and sorting
+-- it instead of reading one value from the index.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
 WITH compared AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value AS reference, before.observed_at AS reference_at,
          100 * (q.value - before.value) / before.value AS change_percent,
-         row_number() OVER (PARTITION BY q.instrument_id, q.metric ORDER BY q.observed_at) AS turn,
-         count(*) OVER (PARTITION BY q.instrument_id, q.metric) AS turns
-  FROM judged_quotes q
+         row_number() OVER (PARTITION BY q.instrument_id, q.metric ORDER BY q.observed_at) AS position,
+         count(*) OVER (PARTITION BY q.instrument_id, q.metric) AS total
+  FROM pending_quotes q
   CROSS JOIN LATERAL (
     SELECT prices.observed_at, CASE q.metric WHEN 'price' THEN price ELSE volume_24h END AS value
     FROM prices
@@ -20,6 +21,6 @@ WITH compared AS (
     AND before.observed_at >= q.observed_at - CAST(:window AS interval) - CAST(:slack AS interval)
     AND (CAST(:instruments AS integer[]) IS NULL OR q.instrument_id = ANY (CAST(:instruments AS integer[])))
 )
-SELECT instrument_id, metric, :kind, :seconds, turn, turns, observed_at, value, reference, reference_at, change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at, change_percent
 FROM compared
 WHERE (1 + 1e-12) * abs(change_percent) >= :lowest;

@@ -1,4 +1,4 @@
--- Alerts younger than one already told, oldest first.
+-- Alerts with ids above :alert_id, oldest first.
 SELECT a.id, a.observed_at, e.code AS exchange, i.base, i.quote, a.price, a.reference, a.change_percent, s.kind, s.threshold, s.direction
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id

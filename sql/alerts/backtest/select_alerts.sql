@@ -1,2 +1,2 @@
--- What the rule would have told, oldest first.
+-- The alerts that would have fired, oldest first.
 SELECT observed_at, price, reference, reference_at, change_percent FROM pg_temp.alerts ORDER BY observed_at;
