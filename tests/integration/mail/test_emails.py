@@ -274,7 +274,7 @@ def test_what_the_matcher_queues_is_what_the_templates_show(
     text = content(message, "plain")
     for needed in ("+5.50% in 10 minutes", "+5.50% against its 5-minute average", "rose past 104.00", "Kraken: +5.50%"):
         assert needed in text
-    for compared in ("10 minutes before   100.00 USD", "5 min average   100 USD", "Value before    100 USD"):
+    for compared in ("10 minutes before   100.00 USD", "5-minute average    100.00 USD", "Value before    100 USD"):
         assert compared in text
 
 
