@@ -33,13 +33,13 @@ alerts fired by kind of rule, how many emails were sent, and how many are queued
   replies. Fix the cause (policy, block list, SPF), then run `coinwatch outbox retry --all`.
 - `suppressed_addresses` rises: the mail server permanently rejected these addresses, so they get no more email. A few
   are normal, because people change addresses. Many at once mean that the server rejects *us*: fix that, lift the
-  suppressions with `coinwatch person wake --last 2h`, then run `coinwatch outbox retry --all`.
+  suppressions with `coinwatch subscriber lift-suppression --last 2h`, then run `coinwatch outbox retry --all`.
 - `held_by_limit` is above 0: COINWATCH_EMAILS_PER_DAY is reached. Held emails are sent automatically as the 24-hour
   window moves on, confirmations first. Raise the limit if your provider allows more.
 - `held_alerts`: alerts waiting for the end of quiet hours, for a digest, or because their address reached
   COINWATCH_EMAILS_PER_DAY_PER_ADDRESS. This is expected; `coinwatch status` shows whose alerts are held.
 
-**Rules without a price** in `coinwatch status` have seen no price for a day, so they cannot fire. Either the exchange
+**Subscriptions without recent price** in `coinwatch status` have seen no price for a day, so they cannot fire. Either the exchange
 is failing or disabled (see the same output), or it no longer trades the pair. Subscribers are not informed
 automatically; `coinwatch subscriptions` lists them.
 

@@ -109,8 +109,10 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 def send_disk_gauges(engine: Engine, settings: Settings) -> int:
     """Send the sizes of the database and of its tables; the number of gauges."""
     with transaction(engine) as connection:
-        values: dict[str, float] = {"database.bytes": connection.execute(statement("status/bytes")).scalar_one()}
-        for row in connection.execute(statement("status/disk")):
+        values: dict[str, float] = {
+            "database.bytes": connection.execute(statement("status/select_database_size")).scalar_one()
+        }
+        for row in connection.execute(statement("status/select_table_sizes")):
             values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)

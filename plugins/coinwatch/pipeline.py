@@ -138,7 +138,7 @@ def push_gauges(
 ) -> int:
     """Send the gauges of instruments, exchanges, gaps, tables and of the cycle's fetching; their number."""
     with transaction(engine) as connection:
-        health = connection.execute(statement("status/exchange_health")).all()
+        health = connection.execute(statement("status/select_exchange_health")).all()
     values: dict[str, float] = {
         "cycle.rows": index_prices + sum(result.loaded.inserted for result in collected),
         "cycle.exchanges_failed": sum(1 for row in health if row.enabled and row.failures),

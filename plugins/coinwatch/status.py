@@ -1,4 +1,4 @@
-"""How the pipeline is doing, for the command line, the API and an operator at night."""
+"""The state of the pipeline, for the command line, the API and operators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from coinwatch.time_range import DAY, floor_to
 
 @dataclass(frozen=True, slots=True)
 class ExchangeHealth:
-    """``failures`` counts failed fetches in a row; ``blocked_until`` is a pause the exchange asked for."""
+    """The health of an exchange.
+
+    ``failures`` counts consecutive failed fetches. ``blocked_until`` is set while the exchange has rate limited us.
+    """
 
     code: str
     name: str
@@ -26,10 +29,10 @@ class ExchangeHealth:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """What a table takes on disk, indexes included, and about how many rows it has.
+    """The size of a table on disk in bytes, including indexes, and its estimated number of rows.
 
-    The daily partitions of ``prices`` are one table: ``partitions`` of them, from ``first_day`` to ``last_day`` (UTC;
-    some are made ahead). None for the others.
+    The daily partitions of ``prices`` are one table: ``partitions`` is their number, ``first_day`` and ``last_day``
+    (UTC) their range, which includes days created ahead. All three are None for other tables.
     """
 
     table: str
@@ -41,69 +44,69 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
-class SilentRules:
-    """Active rules that cannot fire, because their instrument has had no price for a day (None: never)."""
+class StaleSubscriptions:
+    """Active subscriptions to an instrument that has had no price for a day, or never (None)."""
 
     exchange: str
     base: str
     quote: str
-    rules: int
+    subscriptions: int
     last_price_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts by state, and the moments that show a standstill. ``prices_today`` counts from midnight UTC,
-    ``alerts_24h`` by kind of rule.
+    """The state of the pipeline.
 
-    ``database_bytes`` is the whole database, catalogs included; ``disk`` its tables, the largest first.
+    ``prices_today`` counts from midnight UTC. ``subscriptions`` counts by status, ``alerts_24h`` by kind of rule.
+    ``database_bytes`` is the size of the whole database including catalogs, ``disk`` its tables, largest first.
     """
 
     exchanges: list[ExchangeHealth]
     newest_price_at: datetime | None
     prices_today: int
     subscriptions: Mapping[str, int]
-    silent_rules: list[SilentRules]
+    stale_subscriptions: list[StaleSubscriptions]
     alerts_24h: Mapping[str, int]
     outbox: OutboxStatus
     database_bytes: int
     disk: list[TableSize]
 
 
+def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> Status:
+    """Return the state of the pipeline. Raises DatabaseError.
+
+    ``emails_per_day`` is the daily limit over all addresses; 0 means no limit.
+    """
+    with transaction(engine) as connection:
+        today = {"today": floor_to(now, DAY)}
+        counts = connection.execute(statement("status/count_prices_and_subscriptions"), today).mappings().one()
+        alerts = connection.execute(statement("status/count_alerts"), {"now": now}).all()
+        stale = connection.execute(statement("status/select_stale_subscriptions"), {"now": now}).mappings().all()
+        database_bytes = connection.execute(statement("status/select_database_size")).scalar_one()
+        disk = connection.execute(statement("status/select_table_sizes")).mappings().all()
+    return Status(
+        exchanges=exchange_health(engine),
+        stale_subscriptions=[StaleSubscriptions(**row) for row in stale],
+        alerts_24h={row.kind: row.alerts for row in alerts},
+        outbox=get_outbox_status(engine, now, emails_per_day),
+        database_bytes=database_bytes,
+        disk=[TableSize(**row) for row in disk],
+        **counts,
+    )
+
+
+def exchange_health(engine: Engine) -> list[ExchangeHealth]:
+    """Return the health of every exchange, ordered by code."""
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("status/select_exchange_health")).mappings()
+        return [ExchangeHealth(**row) for row in rows]
+
+
 def failing_exchanges(engine: Engine) -> list[str]:
-    """A sentence for every enabled exchange whose last fetch failed."""
+    """Return a message for every enabled exchange whose last fetch failed."""
     return [
         f"{exchange.code} failed {exchange.failures} times in a row: {exchange.last_error}"
         for exchange in exchange_health(engine)
         if exchange.enabled and exchange.failures
     ]
-
-
-def exchange_health(engine: Engine) -> list[ExchangeHealth]:
-    """Every exchange and how it is doing, by code."""
-    with transaction(engine) as connection:
-        return [ExchangeHealth(**row) for row in connection.execute(statement("status/exchange_health")).mappings()]
-
-
-def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> Status:
-    """The state of everything stored; raises DatabaseError when Postgres is away.
-
-    ``emails_per_day`` is the limit that holds mails back, 0 for none.
-    """
-    today = floor_to(now, DAY)
-    with transaction(engine) as connection:
-        counts = connection.execute(statement("status/counts"), {"today": today}).mappings().one()
-        alerts = {row.kind: row.alerts for row in connection.execute(statement("status/alerts"), {"now": now})}
-        silent = [SilentRules(**row) for row in connection.execute(statement("status/silent"), {"now": now}).mappings()]
-        size = connection.execute(statement("status/bytes")).scalar_one()
-        disk = [TableSize(**row) for row in connection.execute(statement("status/disk")).mappings()]
-    outbox = get_outbox_status(engine, now, emails_per_day)
-    return Status(
-        exchanges=exchange_health(engine),
-        silent_rules=silent,
-        alerts_24h=alerts,
-        outbox=outbox,
-        database_bytes=size,
-        disk=disk,
-        **counts,
-    )

@@ -1,4 +1,4 @@
-"""The command line: every command is one call of the library."""
+"""The command line. Each command calls one function of the library."""
 
 from coinwatch.cli.main import main
 

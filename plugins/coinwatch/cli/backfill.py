@@ -1,4 +1,4 @@
-"""The command that fetches candles of the past: backfill."""
+"""Fetch past candles: backfill."""
 
 import time
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from coinwatch.cli.output import AsJson, progress_bar, show_json
-from coinwatch.cli.parsing import moment
+from coinwatch.cli.parsing import parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
@@ -19,7 +19,7 @@ from coinwatch.prices.catalog import watched_pairs
 from coinwatch.settings import get_settings
 
 SECONDS_BETWEEN_REFRESHES = 30.0
-A_DAY = len("2026-01-31")
+DAY_LENGTH = len("2026-01-31")
 
 app = typer.Typer()
 
@@ -27,25 +27,23 @@ app = typer.Typer()
 @app.command()
 def backfill(
     exchange: Annotated[str, typer.Option(help="Exchange code, for example binance.")],
-    first: Annotated[str, typer.Option("--from", help="First day (UTC) such as 2022-01-01, or a moment.")],
-    last: Annotated[
-        str | None, typer.Option("--to", help="Last day, included, or a moment; now when left out.")
-    ] = None,
+    first: Annotated[str, typer.Option("--from", help="First day (UTC), for example 2022-01-01, or a time.")],
+    last: Annotated[str | None, typer.Option("--to", help="Last day (inclusive) or a time. Default: now.")] = None,
     instrument: Annotated[
-        list[str] | None, typer.Option(help="Pair such as BTC/USD, may be repeated; all when left out.")
+        list[str] | None, typer.Option(help="Pair, for example BTC/USD. Repeatable. Default: all.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Ask also for what was answered before, stored or unavailable.")
+        bool, typer.Option("--again", help="Fetch again what was already fetched or unavailable.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch an exchange's own candles of the past and store them.
+    """Fetch past candles from an exchange and store them.
 
-    Minutes, and where the exchange no longer has these hours, then days. Can be interrupted at any time: the same
-    command goes on where it was. Exit code 1 when something could not be fetched; the rest is stored.
+    Fetches one-minute candles, or hourly and daily candles where the exchange has no finer ones. Can be interrupted at
+    any time; the same command continues. Exits with 1 if something could not be fetched; the rest is stored.
     """
     engine, began = get_engine(), time.monotonic()
-    start, end = moment("from", first), _end(last)
+    start, end = parse_time("from", first), _end(last)
     with transaction(engine) as connection:
         chosen = watched_pairs(connection, exchange, instrument or ())
     if again:
@@ -67,10 +65,14 @@ def backfill(
                 engine, get_settings(), exchange, start, end, instruments=chosen, again=again, progress=report
             )
         except KeyboardInterrupt:
-            typer.echo("Interrupted. What was fetched is stored; the same command without --again goes on.", err=True)
+            typer.echo(
+                "Interrupted. Fetched candles are stored; to continue, run the same command without --again.", err=True
+            )
             raise typer.Exit(130) from None
         except RateLimited as error:
-            raise CoinwatchError(f"{error}. What came before is stored; the same command goes on then.") from error
+            raise CoinwatchError(
+                f"{error}. Fetched candles are stored; to continue, run the same command then."
+            ) from error
         finally:
             refresh_candles(engine)
     if as_json:
@@ -83,14 +85,14 @@ def backfill(
 def _end(text: str | None) -> datetime:
     if text is None:
         return utc_now()
-    return moment("to", text) + (timedelta(days=1) if len(text) == A_DAY else timedelta(0))
+    return parse_time("to", text) + (timedelta(days=1) if len(text) == DAY_LENGTH else timedelta(0))
 
 
 def _show(exchange: str, result: BackfillResult, seconds: float) -> None:
     stored = result.stored
     typer.echo(
-        f"{exchange}: {stored.inserted:,} candles new, {stored.corrected:,} corrected, {stored.unchanged:,} unchanged, "
-        f"{result.requests:,} requests, {result.unavailable:,} stretches unavailable ({seconds:.1f} s)"
+        f"{exchange}: {stored.inserted:,} new candles, {stored.corrected:,} corrected, {stored.unchanged:,} unchanged, "
+        f"{result.requests:,} requests, {result.unavailable:,} time ranges unavailable ({seconds:.1f} s)"
     )
     if not result.requests and not result.failed:
-        typer.echo("There was nothing left to ask for; --again asks once more.")
+        typer.echo("Nothing left to fetch. To fetch it again, pass --again.")

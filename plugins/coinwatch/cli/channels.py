@@ -1,4 +1,4 @@
-"""Commands for operators about other channels than mail."""
+"""Send a subscriber's alerts to another channel as well."""
 
 import sys
 from typing import Annotated
@@ -15,32 +15,32 @@ app = typer.Typer()
 
 @app.command()
 def channel(
-    email: Annotated[str, typer.Argument(help="Whose alerts.")],
-    off: Annotated[bool, typer.Option("--off", help="Take the channel away.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Only send a message to the channel that is set.")] = False,
+    email: Annotated[str, typer.Argument(help="The subscriber's email address.")],
+    off: Annotated[bool, typer.Option("--off", help="Remove the channel.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message to the current channel.")] = False,
 ) -> None:
-    """Send somebody's alerts to another channel as well (webhook, Telegram, Slack, ntfy …), as apprise writes it.
+    """Send a subscriber's alerts to another channel (webhook, Telegram, Slack, ntfy …) in addition to email.
 
-    Its address holds secrets, so it is asked for, or read from standard input:
-    coinwatch channel ada@example.org < address.txt
+    The channel is an Apprise URL. It contains secrets, so the command prompts for it or reads it from standard input:
+    coinwatch channel ada@example.org < url.txt
     """
     engine = get_engine()
     if off and test:
-        raise InvalidRequest("test", "Say either --off or --test.")
+        raise InvalidRequest("test", "Pass either --off or --test.")
     if test:
         url = get_channel(engine, email)
         if url is None:
-            raise InvalidRequest("email", f"{email} has no other channel. Set one: coinwatch channel {email}")
-        send(url, "coinwatch", "This is a test: alerts will come here.")
-        typer.echo("The channel took a test message.")
+            raise InvalidRequest("email", f"{email} has no channel. Add one with: coinwatch channel {email}")
+        send(url, "coinwatch", "This is a test. Your alerts will be sent here.")
+        typer.echo("Test message sent.")
     elif off:
         set_channel(engine, email, None)
-        typer.echo(f"Alerts for {email} go by mail only.")
+        typer.echo(f"Channel removed. Alerts for {email} are sent by email only.")
     else:
-        url = typer.prompt("Address of the channel", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+        url = typer.prompt("Apprise URL", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
         if not url.strip():
-            raise InvalidRequest("url", "The address of the channel is empty. Take it away with --off.")
+            raise InvalidRequest("url", "The channel URL is empty. To remove the channel, pass --off.")
         set_channel(engine, email, url.strip())
-        typer.echo(f"Alerts for {email} go to that channel as well.")
+        typer.echo(f"Channel set. Alerts for {email} are sent there and by email.")
     if not off and not get_settings().channels_enabled:
-        typer.echo("Other channels are switched off: set COINWATCH_CHANNELS_ENABLED to true.", err=True)
+        typer.echo("Channels are disabled. Set COINWATCH_CHANNELS_ENABLED=true to enable them.", err=True)

@@ -1,4 +1,4 @@
-"""The command that checks the stored data: check."""
+"""Check the quality of the stored data."""
 
 import typer
 
@@ -14,18 +14,18 @@ app = typer.Typer()
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Look for prices that are stale, frozen or far from the others', and for volume that vanished.
+    """Check the data for stale, frozen and outlying prices, and for missing volume.
 
-    Exit code 1 when anything was found.
+    Exits with 1 if a check finds something.
     """
     engine, settings, now = get_engine(), get_settings(), utc_now()
     findings = {name: check_data(engine, settings, name, now) for name in CHECKS}
     if as_json:
         show_json(findings)
     else:
-        for name, sentences in findings.items():
-            typer.echo(f"{name}: {len(sentences) or 'nothing'} found")
-            for sentence in sentences:
-                typer.echo(f"  {sentence}")
+        for name, messages in findings.items():
+            typer.echo(f"{name}: {len(messages) or 'nothing'} found")
+            for message in messages:
+                typer.echo(f"  {message}")
     if any(findings.values()):
         raise typer.Exit(1)

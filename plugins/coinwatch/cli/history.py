@@ -1,4 +1,4 @@
-"""Commands that look into the stored history: candles, price, compare, changes, movers."""
+"""Query the stored history: candles, price, compare, changes, movers."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,15 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from coinwatch.cli.output import AsJson, ago, percent, show_json, show_table
-from coinwatch.cli.parsing import duration, moment
+from coinwatch.cli.parsing import parse_duration, parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
-from coinwatch.formatting import format_amount, format_percent, format_price
+from coinwatch.formatting import format_amount, format_percent, format_price, format_timestamp
 from coinwatch.prices.candles.series import CandleSeries, candles, holdings
 from coinwatch.prices.candles.time_grid import time_zone
-from coinwatch.prices.history import as_of as moments
-from coinwatch.prices.history import movers
+from coinwatch.prices.history import as_of, movers
 from coinwatch.prices.history.as_of import ExchangePrice
 from coinwatch.prices.history.movers import CoinChanges
 from coinwatch.settings import get_settings
@@ -24,9 +23,9 @@ app = typer.Typer()
 
 PRICES = ("open", "high", "low", "close")
 
-Coin = Annotated[str, typer.Argument(help="The coin, by code or name.")]
-Exchange = Annotated[str | None, typer.Option(help="Exchange code, for example kraken; the index when left out.")]
-Quote = Annotated[str | None, typer.Option(help="Currency, for example USDT.")]
+Coin = Annotated[str, typer.Argument(help="Coin code or name, for example BTC or bitcoin.")]
+Exchange = Annotated[str | None, typer.Option(help="Exchange code, for example kraken. Default: the index.")]
+Quote = Annotated[str | None, typer.Option(help="Quote currency, for example USDT.")]
 TimeZone = Annotated[str, typer.Option(help="Time zone, for example Europe/Berlin.")]
 
 
@@ -35,19 +34,20 @@ def show_candles(
     coin: Coin,
     exchange: Exchange = None,
     quote: Quote = None,
-    resolution: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h, 1d, 1w (from Monday) or 1M (month).")] = "1h",
-    last: Annotated[str, typer.Option(help="How far back: 30m, 24h, 7d, 4w.")] = "7d",
-    start: Annotated[
-        str | None, typer.Option("--from", help="From this moment (ISO 8601) on instead of --last.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Up to this moment; now when left out.")] = None,
+    resolution: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h, 1d, 1w (starts on Monday) or 1M.")] = "1h",
+    last: Annotated[str, typer.Option(help="Period up to now, for example 30m, 24h, 7d or 4w.")] = "7d",
+    start: Annotated[str | None, typer.Option("--from", help="Start time (ISO 8601). Overrides --last.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End time. Default: now.")] = None,
     timezone: TimeZone = "UTC",
     as_json: AsJson = False,
 ) -> None:
-    """Show candles (open, high, low, close, volume), oldest first; days and longer by the clock of a time zone."""
+    """Show candles (open, high, low, close, volume), oldest first.
+
+    Candles of a day or more start at midnight in --timezone.
+    """
     now, zone = utc_now(), time_zone(timezone)
-    until = moment("to", end, zone) if end else now
-    since = moment("from", start, zone) if start else until - duration("last", last)
+    until = parse_time("to", end, zone) if end else now
+    since = parse_time("from", start, zone) if start else until - parse_duration("last", last)
     found = candles(
         get_engine(),
         coin,
@@ -66,15 +66,15 @@ def show_candles(
     if not found.candles:
         raise NotFound(_why_none(found, since, until))
     typer.echo(
-        f"{found.base}/{found.quote} at {found.exchange}: {found.resolution} candles opened in {found.timezone} time,"
-        f" prices in {found.quote}, volume in {found.base}"
+        f"{found.base}/{found.quote} at {found.exchange}: {found.resolution} candles, prices in {found.quote}, "
+        f"volume in {found.base}"
     )
     columns = {
-        "opened": lambda record: f"{record['opened_at'].astimezone(zone):%Y-%m-%d %H:%M}",
+        "opened": lambda record: format_timestamp(record["opened_at"], zone, "minutes"),
         **{name: _price_of(name) for name in PRICES},
         "volume": lambda record: None if record["volume"] is None else format_amount(record["volume"]),
         "source": lambda record: record["source"],
-        "": lambda record: "" if record["complete"] else "not over yet",
+        "": lambda record: "" if record["complete"] else "incomplete",
     }
     show_table(found.records(), columns, right=(*PRICES, "volume"), empty="")
 
@@ -82,81 +82,87 @@ def show_candles(
 @app.command()
 def price(
     coin: Coin,
-    at: Annotated[str, typer.Option(help="The moment (ISO 8601), for example 2026-01-31T12:00.")],
+    at: Annotated[str, typer.Option(help="Time (ISO 8601), for example 2026-01-31T12:00.")],
     exchange: Exchange = None,
     quote: Quote = None,
-    within: Annotated[str, typer.Option(help="How old it may be at that moment: 30m, 24h, 7d.")] = "1h",
+    within: Annotated[
+        str, typer.Option(help="Maximum age of the price at that time, for example 30m, 24h or 7d.")
+    ] = "1h",
     timezone: TimeZone = "UTC",
     as_json: AsJson = False,
 ) -> None:
-    """Show what a coin cost at a moment: the last price before it, or the close of the last candle."""
+    """Show the price of a coin at a time: the last price before it, or the close of the last candle."""
     zone = time_zone(timezone)
-    when = moment("at", at, zone)
-    tolerance = duration("within", within)
-    found = moments.price_at(get_engine(), coin, exchange, quote, moment=when, tolerance=tolerance)
+    when = parse_time("at", at, zone)
+    tolerance = parse_duration("within", within)
+    found = as_of.price_at(get_engine(), coin, exchange, quote, moment=when, tolerance=tolerance)
     if as_json:
         show_json(found)
         return
-    told = "observed" if found.kind == "prices" else f"close of the {found.kind} candle that ended"
+    source = "observed" if found.kind == "prices" else f"close of the {found.kind} candle ending"
     typer.echo(
-        f"{found.base}/{found.quote} at {found.exchange}: {format_price(found.price)} {found.quote}, {told}"
-        f" {found.observed_at.astimezone(zone):%Y-%m-%d %H:%M:%S} {found.observed_at.astimezone(zone).tzname()}"
+        f"{found.base}/{found.quote} at {found.exchange}: {format_price(found.price)} {found.quote}, {source}"
+        f" {format_timestamp(found.observed_at, zone)}"
     )
 
 
 @app.command()
 def compare(
     coin: Coin,
-    quote: Annotated[str | None, typer.Option(help="Currency; USD, USDT and USDC as one when left out.")] = None,
-    at: Annotated[str | None, typer.Option(help="At this moment (ISO 8601); now when left out.")] = None,
+    quote: Annotated[str | None, typer.Option(help="Quote currency. Default: USD, USDT and USDC together.")] = None,
+    at: Annotated[str | None, typer.Option(help="Time (ISO 8601). Default: now.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a coin's prices at all exchanges with their median."""
-    when = moment("at", at) if at else utc_now()
-    fresh = max(moments.FRESH, _fresh())
-    found = moments.compare_exchanges(get_engine(), coin, quote, moment=when, fresh=fresh)
+    """Compare the price of a coin on all exchanges with their median."""
+    when = parse_time("at", at) if at else utc_now()
+    fresh = max(as_of.FRESH, _fresh())
+    found = as_of.compare_exchanges(get_engine(), coin, quote, moment=when, fresh=fresh)
     if as_json:
         show_json(found)
         return
-    usual = "no fresh price" if found.median is None else f"median {format_price(found.median)}"
-    typer.echo(f"{found.base} in {', '.join(found.quotes)} at {when:%Y-%m-%d %H:%M:%S} UTC: {usual}")
+    median = "no recent price" if found.median is None else f"median {format_price(found.median)}"
+    typer.echo(f"{found.base} in {', '.join(found.quotes)} at {format_timestamp(when)}: {median}")
     columns = {
         "exchange": lambda row: row.exchange,
         "price": lambda row: format_price(row.price),
-        "in": lambda row: row.quote,
+        "currency": lambda row: row.quote,
         "from median": lambda row: percent(row.deviation_percent),
         "spread": lambda row: None if row.spread_percent is None else format_percent(row.spread_percent, decimals=3),
         "observed": lambda row: ago(row.observed_at, when),
         "": _remark,
     }
-    empty = f"No exchange has a price of {found.base} of that day."
+    empty = f"No exchange has a price of {found.base} for that day."
     show_table(found.prices, columns, right=("price", "from median", "spread"), empty=empty)
 
 
 @app.command()
 def changes(exchange: Exchange = None, as_json: AsJson = False) -> None:
-    """Show how far every coin moved in an hour, a day, a week and a month."""
+    """Show the change of every coin over an hour, a day, a week and a month."""
     found = movers.changes(get_engine(), now=utc_now(), exchange=exchange, fresh=max(movers.FRESH, _fresh()))
     if as_json:
         show_json(found)
         return
-    columns = {"coin": lambda row: row.base, "price": lambda row: format_price(row.price), "in": lambda row: row.quote}
+    columns = {
+        "coin": lambda row: row.base,
+        "price": lambda row: format_price(row.price),
+        "currency": lambda row: row.quote,
+    }
     windows = [_window(window) for window in movers.WINDOWS]
     columns |= {name: _change_over(place) for place, name in enumerate(windows)}
-    show_table(found, columns, right=("price", *windows), empty="No fresh prices. Run: coinwatch collect")
+    show_table(found, columns, right=("price", *windows), empty="No recent prices. Run: coinwatch collect")
 
 
 @app.command(name="movers")
 def show_movers(
-    window: Annotated[str, typer.Option(help="Compared with how long ago: 30m, 24h, 7d, 4w.")] = "24h",
-    limit: Annotated[int, typer.Option(help="At most so many in each direction.")] = 10,
+    window: Annotated[str, typer.Option(help="Period to compare over, for example 30m, 24h, 7d or 4w.")] = "24h",
+    limit: Annotated[int, typer.Option(help="Maximum number of coins in each direction.")] = 10,
     exchange: Exchange = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the coins that rose and fell most."""
+    """Show the biggest gainers and losers."""
     found = movers.movers(
         get_engine(),
-        duration("window", window),
+        parse_duration("window", window),
         limit,
         now=utc_now(),
         exchange=exchange,
@@ -166,15 +172,15 @@ def show_movers(
         show_json(found)
         return
     where = "in the index" if found.exchange == "index" else f"at {found.exchange}"
-    typer.echo(f"{found.compared} coins compared {where} with {window} ago")
+    typer.echo(f"{found.compared} coins compared {where} over {window}")
     columns = {
         "coin": lambda row: row.base,
         "change": lambda row: percent(row.change_percent),
         "price": lambda row: format_price(row.price),
         "before": lambda row: format_price(row.price_before),
-        "in": lambda row: row.quote,
+        "currency": lambda row: row.quote,
     }
-    for title, rows in (("Rose most", found.gainers), ("Fell most", found.losers)):
+    for title, rows in (("Gainers", found.gainers), ("Losers", found.losers)):
         typer.echo(f"\n{title}:")
         show_table(rows, columns, right=("change", "price", "before"), empty="none")
 
@@ -185,18 +191,18 @@ def _head(found: CandleSeries) -> dict[str, object]:
 
 
 def _why_none(found: CandleSeries, since: datetime, until: datetime) -> str:
-    """A sentence on what is missing, and where there are candles of the coin."""
+    """What is missing, and where candles of the coin are available."""
     none = (
-        f"No {found.resolution} candles of {found.base}/{found.quote} at {found.exchange} open between"
-        f" {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} ({found.timezone})."
+        f"No {found.resolution} candles of {found.base}/{found.quote} at {found.exchange} from"
+        f" {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} ({found.timezone})."
     )
     if found.made_of != found.resolution:
-        none += f" They are made of {found.made_of} candles."
+        none += f" They are computed from {found.made_of} candles."
     elsewhere = [
         f"{held.exchange} has {found.base}/{held.quote} from {held.first_at:%Y-%m-%d} to {held.last_at:%Y-%m-%d}"
         for held in holdings(get_engine(), found.base)
     ]
-    return f"{none} {'; '.join(elsewhere)}." if elsewhere else f"{none} Fetch some with: coinwatch backfill"
+    return f"{none} {'; '.join(elsewhere)}." if elsewhere else f"{none} Fetch them with: coinwatch backfill"
 
 
 def _price_of(name: str) -> Callable[[dict[str, Any]], str]:
@@ -204,10 +210,10 @@ def _price_of(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _remark(row: ExchangePrice) -> str:
-    words = ["simulated"] if row.simulated else []
-    words += [] if row.fresh else ["too old to count"]
-    words += [] if row.kind == "prices" else [f"close of a {row.kind} candle"]
-    return ", ".join(words)
+    remarks = ["simulated"] if row.simulated else []
+    remarks += [] if row.fresh else ["not recent"]
+    remarks += [] if row.kind == "prices" else [f"close of a {row.kind} candle"]
+    return ", ".join(remarks)
 
 
 def _change_over(place: int) -> Callable[[CoinChanges], str | None]:
@@ -219,5 +225,5 @@ def _window(window: timedelta) -> str:
 
 
 def _fresh() -> timedelta:
-    """How old a price may be, with prices fetched as seldom as it is set."""
+    """Maximum age of a recent price, given how often prices are collected."""
     return timedelta(seconds=get_settings().quote_gauge_max_age_seconds)

@@ -1,4 +1,4 @@
-"""``coinwatch``: all commands in one place, and errors as one sentence."""
+"""The ``coinwatch`` command: all subcommands, and error messages without tracebacks."""
 
 import sys
 
@@ -7,16 +7,18 @@ import typer
 from coinwatch import __version__
 from coinwatch.cli import (
     backfill,
+    backtest,
     channels,
     data_checks,
+    database,
+    exchanges,
     gaps,
     history,
-    operations,
     outbox,
     pipeline,
     prices,
-    rules,
     servers,
+    status,
     subscribers,
     subscriptions,
     transfer,
@@ -25,12 +27,12 @@ from coinwatch.errors import CoinwatchError
 from coinwatch.logs import configure_logs
 
 app = typer.Typer(
-    help="Watch crypto prices: fetch, keep, show, and tell people when they move.",
+    help="Monitor crypto prices: collect and store them, query them, and send alerts.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (
+for module in (
     pipeline,
     prices,
     history,
@@ -38,26 +40,28 @@ for room in (
     gaps,
     subscriptions,
     subscribers,
-    rules,
+    backtest,
     transfer,
-    operations,
+    database,
+    exchanges,
+    status,
     outbox,
     channels,
     data_checks,
     servers,
 ):
-    app.add_typer(room.app)
+    app.add_typer(module.app)
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Show the version and stop.")) -> None:
+def show_version(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
     if version:
         typer.echo(f"coinwatch {__version__}")
         raise typer.Exit
 
 
 def main() -> None:
-    """Entry point: exit code 0, or 1 after one sentence on standard error."""
+    """Entry point. Exits with 1 and a message on standard error if a command fails."""
     configure_logs()
     try:
         app()

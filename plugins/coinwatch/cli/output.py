@@ -1,4 +1,4 @@
-"""Results for people (tables) and for programs (``--json``)."""
+"""Print results as tables, or as JSON with ``--json``."""
 
 import dataclasses
 import json
@@ -16,24 +16,24 @@ from rich.table import Table
 
 from coinwatch.formatting import format_age, format_percent, format_timestamp
 
-SECONDS_BETWEEN_LINES = 10.0
-WIDEST = 10_000
+SECONDS_BETWEEN_REPORTS = 10.0
+MAX_WIDTH = 10_000
 
 Row = TypeVar("Row")
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output: JSON on standard output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def show_json(value: object) -> None:
-    """A dataclass, or a list of them, as indented JSON; moments as ISO 8601 in UTC."""
+    """Print a value (dataclasses, lists, mappings) as indented JSON, with times in ISO 8601 and UTC."""
     typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
 def show_table(
     rows: Sequence[Row], columns: Mapping[str, Callable[[Row], object]], *, empty: str, right: Sequence[str] = ()
 ) -> None:
-    """Rows under headings, or the sentence ``empty``. ``right`` names the columns of numbers.
+    """Print a table, or ``empty`` if there are no rows. ``right`` lists the right-aligned columns.
 
-    On a terminal the columns share its width; in a pipe a row is a line, so that whole addresses can be searched for.
+    On a terminal the table is as wide as the terminal. In a pipe each row is one line, so that it can be searched.
     """
     if not rows:
         typer.echo(empty)
@@ -43,27 +43,30 @@ def show_table(
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value(row)) for value in columns.values()))
-    Console(width=None if sys.stdout.isatty() else WIDEST, soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else MAX_WIDTH, soft_wrap=False).print(table)
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal, a line now and then elsewhere; both on standard error. Told a text and a part of 1."""
+    """Show progress on standard error: a bar on a terminal, a line every 10 seconds elsewhere.
+
+    Yields a function that takes a description and the fraction done (0 to 1).
+    """
     if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=1.0)
-            yield lambda text, part: progress.update(task, description=text, completed=part)
+            yield lambda text, fraction: progress.update(task, description=text, completed=fraction)
         return
-    said_at = time.monotonic()
+    reported_at = time.monotonic()
 
-    def say(text: str, part: float) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= SECONDS_BETWEEN_LINES:
-            said_at = time.monotonic()
-            typer.echo(f"{text} ({part:.0%})", err=True)
+    def report(text: str, fraction: float) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= SECONDS_BETWEEN_REPORTS:
+            reported_at = time.monotonic()
+            typer.echo(f"{text} ({fraction:.0%})", err=True)
 
-    yield say
+    yield report
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
@@ -72,7 +75,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def byte_size(count: float) -> str:
-    """``512 B``, ``1.5 kB``, ``2.3 GB``: powers of 1,024, as Postgres says them."""
+    """``512 B``, ``1.5 kB``, ``2.3 GB``: powers of 1,024, like ``pg_size_pretty``."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1024:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Times as people type them; InvalidRequest names the option, the value and what is wanted."""
+"""Parse durations, times and days given as options. Errors name the option, the value and the expected format."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -8,32 +8,32 @@ from coinwatch.prices.candles.time_grid import check_moment
 
 DURATION = re.compile(r"(\d+)\s*(m|h|d|w)")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-LONGEST = timedelta(days=36_500)
+MAX_DURATION = timedelta(days=36_500)
 
 
-def duration(name: str, text: str) -> timedelta:
-    """30m, 24h, 7d, 4w."""
+def parse_duration(name: str, text: str) -> timedelta:
+    """A duration such as 30m, 24h, 7d or 4w, from the option --``name``. Raises InvalidRequest."""
     found = DURATION.fullmatch(text.strip().lower())
     if not found:
         raise InvalidRequest(name, f"--{name} {text!r} is not a duration such as 30m, 24h, 7d or 4w.")
-    if int(found[1]) > LONGEST / UNITS[found[2]]:
-        raise InvalidRequest(name, f"--{name} {text!r} is longer than {LONGEST.days:,} days.")
+    if int(found[1]) > MAX_DURATION / UNITS[found[2]]:
+        raise InvalidRequest(name, f"--{name} is {text!r}; the maximum is {MAX_DURATION.days:,} days.")
     return int(found[1]) * UNITS[found[2]]
 
 
-def moment(name: str, text: str, zone: tzinfo = UTC) -> datetime:
-    """ISO 8601; by the clock of ``zone`` where it names none."""
+def parse_time(name: str, text: str, zone: tzinfo = UTC) -> datetime:
+    """An aware datetime from ISO 8601; without an offset it is taken to be in ``zone``. Raises InvalidRequest."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(name, f"--{name} {text!r} is not a moment such as 2026-01-31T12:00.") from None
+        raise InvalidRequest(name, f"--{name} {text!r} is not a time such as 2026-01-31T12:00.") from None
     aware = found if found.tzinfo else found.replace(tzinfo=zone)
     check_moment(f"--{name}", aware)
     return aware
 
 
-def day(name: str, text: str) -> date:
-    """A UTC day: 2026-01-31."""
+def parse_day(name: str, text: str) -> date:
+    """A UTC day such as 2026-01-31. Raises InvalidRequest."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Commands that do a cycle's work without Airflow: collect, match-alerts, deliver-emails."""
+"""Run the steps of a cycle without Airflow: collect, evaluate-alerts, deliver-emails."""
 
 import typer
 
@@ -15,9 +15,9 @@ app = typer.Typer()
 
 @app.command()
 def collect(as_json: AsJson = False) -> None:
-    """Fetch prices from every enabled exchange, load them, compute the index, push gauges.
+    """Fetch prices from all enabled exchanges, store them, compute the index and send gauges.
 
-    Exit code 1 when an exchange failed; the others are loaded all the same.
+    Exits with 1 if an exchange failed; prices of the others are stored.
     """
     result = collect_prices(get_engine(), get_settings(), utc_now())
     if as_json:
@@ -25,14 +25,13 @@ def collect(as_json: AsJson = False) -> None:
     else:
         for collected in result.collected:
             if collected.blocked_until:
-                typer.echo(f"{collected.exchange}: rests until {collected.blocked_until:%H:%M:%S} UTC")
+                typer.echo(f"{collected.exchange}: rate limited until {collected.blocked_until:%H:%M:%S} UTC")
             else:
                 loaded = collected.loaded
                 typer.echo(
                     f"{collected.exchange}: {collected.quotes} quotes, {loaded.inserted} new, "
-                    f"{loaded.repeated} repeated, "
-                    f"{loaded.conflicting} conflicting, {sum(loaded.rejected.values())} rejected "
-                    f"({collected.fetch_seconds:.2f} s)"
+                    f"{loaded.repeated} repeated, {loaded.conflicting} conflicting, "
+                    f"{sum(loaded.rejected.values())} rejected ({collected.fetch_seconds:.2f} s)"
                 )
         typer.echo(f"index: {result.index_prices} new prices")
     if result.failed:
@@ -40,28 +39,30 @@ def collect(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def match_alerts(as_json: AsJson = False) -> None:
-    """Judge all new quotes by the subscriptions; queue mails, append to alerts.txt."""
+def evaluate_alerts(as_json: AsJson = False) -> None:
+    """Evaluate alerts against new prices, queue emails and append to alerts.txt."""
     result = evaluate_and_notify(get_engine(), get_settings(), utc_now())
     if as_json:
         show_json(result)
     else:
-        held = f", {result.held} people have to wait for theirs" if result.held else ""
-        typer.echo(f"{result.quotes} quotes evaluated, {result.alerts} alerts, {result.emails} emails queued{held}")
+        held = f", alerts of {result.held} subscribers held" if result.held else ""
+        typer.echo(
+            f"{result.quotes} quotes evaluated, {result.alerts} alerts fired, {result.emails} emails queued{held}"
+        )
 
 
 @app.command()
 def deliver_emails(as_json: AsJson = False) -> None:
-    """Send the mails that are due, and what is due on other channels."""
+    """Send due emails and messages to other channels."""
     result = deliver_and_report(get_engine(), get_settings())
     if as_json:
         show_json(result.as_dict())
     else:
         typer.echo(
-            f"{result.emails.sent} sent, {result.emails.retried} to be tried again, {result.emails.failed} given up, "
-            f"{result.outbox.queued} waiting"
+            f"{result.emails.sent} sent, {result.emails.retried} to be retried, {result.emails.failed} failed, "
+            f"{result.outbox.queued} queued"
         )
         if result.outbox.held_by_limit:
-            typer.echo(f"{result.outbox.held_by_limit} wait because COINWATCH_EMAILS_PER_DAY is reached")
+            typer.echo(f"{result.outbox.held_by_limit} held by the daily limit (COINWATCH_EMAILS_PER_DAY)")
         if result.channels != ChannelResult():
-            typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be tried again")
+            typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be retried")

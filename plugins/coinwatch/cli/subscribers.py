@@ -1,4 +1,4 @@
-"""Commands for operators about a person: what is known of them, all of it as JSON, waking and erasing it."""
+"""Manage a subscriber's data: show, export, erase, lift a suppression."""
 
 from typing import Annotated
 
@@ -6,95 +6,105 @@ import typer
 
 from coinwatch.alerts.users import get_user_id
 from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.parsing import duration
+from coinwatch.cli.parsing import parse_duration
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
-from coinwatch.notifications.data_export import export as everything_about
-from coinwatch.notifications.erasure import erase as erase_person
+from coinwatch.formatting import format_count, format_timestamp
+from coinwatch.notifications import data_export, erasure
 from coinwatch.notifications.subscribers import Subscriber, get_subscriber
 from coinwatch.notifications.suppression import lift_suppressions
 
 app = typer.Typer()
-person = typer.Typer(
-    help="Show, export and erase what is known of a person; mail refused addresses again.", no_args_is_help=True
+subscriber = typer.Typer(
+    help="Show, export or erase a subscriber's data; send to a suppressed address again.", no_args_is_help=True
 )
-app.add_typer(person, name="person")
+app.add_typer(subscriber, name="subscriber")
 
-Email = Annotated[str, typer.Argument(help="The person's address.")]
+Email = Annotated[str, typer.Argument(help="The subscriber's email address.")]
 
 
-@person.command()
+@subscriber.command()
 def show(email: Email, as_json: AsJson = False) -> None:
-    """Show a person's address, wishes and alerts."""
+    """Show a subscriber's address, settings and subscriptions."""
     engine = get_engine()
     found = get_subscriber(engine, get_user_id(engine, email))
     if as_json:
         show_json(found)
         return
-    for line in _lines(found):
+    for line in _describe(found):
         typer.echo(line)
     columns = {
-        "id": lambda own: own.id,
-        "rule": lambda own: f"{own.base}/{own.quote} at {own.exchange}: {own.condition}",
-        "status": lambda own: own.state(utc_now()),
-        "alerts": lambda own: own.alerts,
-        "last alert (UTC)": lambda own: own.last_alert_at,
+        "id": lambda row: row.id,
+        "rule": lambda row: f"{row.base}/{row.quote} at {row.exchange}: {row.condition}",
+        "status": lambda row: row.state(utc_now()),
+        "alerts": lambda row: row.alerts,
+        "last alert": lambda row: row.last_alert_at,
     }
     show_table(found.subscriptions, columns, right=("id", "alerts"), empty="No subscriptions.")
 
 
-@person.command()
+@subscriber.command()
 def export(email: Email) -> None:
-    """Write everything that is known of a person to standard output, as JSON."""
+    """Write all data about a subscriber to standard output, as JSON."""
     engine = get_engine()
-    show_json(everything_about(engine, get_user_id(engine, email), utc_now()))
+    show_json(data_export.export(engine, get_user_id(engine, email), utc_now()))
 
 
-@person.command()
+@subscriber.command()
 def erase(
-    email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do it; nobody can bring it back.")] = False
+    email: Email, yes: Annotated[bool, typer.Option("--yes", help="Confirm. This can't be undone.")] = False
 ) -> None:
-    """Erase a person with their subscriptions, alerts and mails."""
+    """Erase a subscriber with all subscriptions, alerts and emails."""
     engine = get_engine()
     user_id = get_user_id(engine, email)
     if not yes:
         found = get_subscriber(engine, user_id)
+        subscriptions = format_count(len(found.subscriptions), "subscription")
         raise InvalidRequest(
-            "yes",
-            f"This erases {found.email} with {len(found.subscriptions)} subscriptions for good. Say so with --yes.",
+            "yes", f"This permanently erases {found.email} with {subscriptions}. Pass --yes to confirm."
         )
-    erase_person(engine, user_id)
-    typer.echo("Erased. A mail that was just on its way may still arrive.")
+    erasure.erase(engine, user_id)
+    typer.echo("Erased. An email that is already being sent may still arrive.")
 
 
-@person.command()
-def wake(
-    email: Annotated[str | None, typer.Argument(help="The person's address; none with --last.")] = None,
-    last: Annotated[str | None, typer.Option(help="Everybody refused in this time: 30m, 24h, 7d.")] = None,
+@subscriber.command()
+def lift_suppression(
+    email: Annotated[str | None, typer.Argument(help="The subscriber's email address. Omit with --last.")] = None,
+    last: Annotated[
+        str | None, typer.Option(help="All addresses suppressed within this time, for example 30m, 24h or 7d.")
+    ] = None,
 ) -> None:
-    """Mail people again whom the mail server refused for a reason of ours, and let their rules judge again."""
+    """Send email to a suppressed address again, and resume the subscriptions that its suppression paused.
+
+    Use --last after a problem on your side, such as a broken relay. Addresses suppressed by a complaint are left out.
+    """
     if (email is None) == (last is None):
-        raise InvalidRequest("last", "Name one address, or say for how long all were refused: --last 2h.")
+        raise InvalidRequest("last", "Pass either an address or --last, for example --last 2h.")
     now = utc_now()
-    since = now - duration("last", last) if last else None
-    people, rules = lift_suppressions(get_engine(), now, email=email, since=since)
-    typer.echo(f"{people} addresses get mail again, {rules} of their rules judge again.")
-    typer.echo("What was refused meanwhile goes out with: coinwatch outbox retry --all")
+    since = now - parse_duration("last", last) if last else None
+    addresses, subscriptions = lift_suppressions(get_engine(), now, email=email, since=since)
+    typer.echo(
+        f"Suppression lifted for {addresses} address{'' if addresses == 1 else 'es'}; "
+        f"{format_count(subscriptions, 'subscription')} resumed."
+    )
+    typer.echo("To send the emails that failed in the meantime: coinwatch outbox retry --all")
 
 
-def _lines(found: Subscriber) -> list[str]:
-    wishes = found.preferences
-    quiet = f"{wishes.quiet_from:%H:%M} to {wishes.quiet_until:%H:%M}" if wishes.quiet_from else "none"
-    confirmed = f"{found.verified_at:%Y-%m-%d %H:%M} UTC" if found.verified_at else "not yet"
+def _describe(found: Subscriber) -> list[str]:
+    preferences = found.preferences
+    quiet_hours = "none"
+    if preferences.quiet_from:
+        quiet_hours = f"{preferences.quiet_from:%H:%M} to {preferences.quiet_until:%H:%M}"
+    confirmed = f"confirmed {format_timestamp(found.verified_at)}" if found.verified_at else "not confirmed"
     lines = [
-        f"Address: {found.email}, confirmed {confirmed}",
-        f"Time zone: {wishes.timezone}; quiet hours: {quiet}; digest: {wishes.digest}",
+        f"Address: {found.email}, {confirmed}",
+        f"Time zone: {preferences.timezone}; quiet hours: {quiet_hours}; digest: {preferences.digest}",
     ]
     if found.channel:
         lines.append(f"Other channel: {found.channel}")
     if found.suppressed_at:
-        lines.append(f"Refused since {found.suppressed_at:%Y-%m-%d %H:%M} UTC: {found.suppression_reason}")
+        lines.append(f"Suppressed since {format_timestamp(found.suppressed_at)}: {found.suppression_reason}")
     if found.held:
-        lines.append(f"Alerts are held ({found.held.reason}) since {found.held.since:%Y-%m-%d %H:%M} UTC")
+        lines.append(f"Alerts held since {format_timestamp(found.held.since)}: {found.held.reason}")
     return lines

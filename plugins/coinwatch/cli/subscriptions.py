@@ -1,4 +1,4 @@
-"""Commands about subscriptions; an operator's word confirms the address."""
+"""Manage subscriptions: subscribe, unsubscribe, pause, resume, list. The operator vouches for the address."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts import subscriptions as library
+from coinwatch.alerts import subscription_changes
+from coinwatch.alerts import subscriptions as alerts
+from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.rules import (
+from coinwatch.cli.rule_options import (
+    CoinArgument,
     CooldownOption,
     DirectionOption,
     ExchangeOption,
@@ -17,8 +19,9 @@ from coinwatch.cli.rules import (
     MetricOption,
     OnceOption,
     QuoteOption,
+    ThresholdArgument,
     WindowOption,
-    make_rule,
+    build_rule,
 )
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
@@ -27,14 +30,14 @@ from coinwatch.prices.catalog import find_instrument
 
 app = typer.Typer()
 
-Number = Annotated[int, typer.Argument(help="The number that `coinwatch subscriptions` shows.")]
+Id = Annotated[int, typer.Argument(help="Id of the subscription, as `coinwatch subscriptions` lists it.")]
 
 
 @app.command()
 def subscribe(
-    email: Annotated[str, typer.Argument(help="Who gets the mail.")],
-    coin: Annotated[str, typer.Argument(help="The coin, by code or name: BTC or bitcoin.")],
-    threshold: Annotated[float, typer.Argument(help="Percent: 5 or 0.5. For the kind crosses, the level.")],
+    email: Annotated[str, typer.Argument(help="Email address to notify.")],
+    coin: CoinArgument,
+    threshold: ThresholdArgument,
     kind: KindOption = "change_since_last",
     window: WindowOption = None,
     exchange: ExchangeOption = None,
@@ -43,80 +46,69 @@ def subscribe(
     metric: MetricOption = "price",
     cooldown: CooldownOption = "0m",
     once: OnceOption = False,
-    days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End by itself after so many days.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End after this many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mail somebody when a price moves, deviates from its average, or crosses a level."""
-    now = utc_now()
-    rule = make_rule(kind, threshold, direction, metric, window, cooldown, once)
+    """Email an address when a price moves, deviates from its average or crosses a level."""
+    now, engine = utc_now(), get_engine()
+    rule = build_rule(kind, threshold, direction, metric, window, cooldown, once)
     rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)
-    engine = get_engine()
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-    request = library.SubscriptionRequest(email, instrument, rule)
-    subscription = notifications.subscribe(engine, request, now=now, confirmed=True)
-    if as_json:
-        show_json(subscription)
-    else:
-        typer.echo(f"Subscription {subscription.id}: {_describe(subscription)}")
+    request = SubscriptionRequest(email, instrument, rule)
+    _show("Created", notifications.subscribe(engine, request, now=now, confirmed=True), as_json)
 
 
 @app.command()
-def unsubscribe(
-    subscription_id: Number,
-    as_json: AsJson = False,
-) -> None:
+def unsubscribe(subscription_id: Id, as_json: AsJson = False) -> None:
     """End a subscription."""
-    _show("Ended", library.unsubscribe(get_engine(), subscription_id), as_json)
+    _show("Ended", alerts.unsubscribe(get_engine(), subscription_id), as_json)
 
 
 @app.command()
-def pause(subscription_id: Number, as_json: AsJson = False) -> None:
-    """Silence a subscription until it is resumed."""
+def pause(subscription_id: Id, as_json: AsJson = False) -> None:
+    """Pause a subscription until it is resumed."""
     engine = get_engine()
-    changes.pause(engine, changes.owner_of(engine, subscription_id), subscription_id)
-    _show("Paused", library.get_subscription(engine, subscription_id), as_json)
+    subscription_changes.pause(engine, subscription_changes.owner_of(engine, subscription_id), subscription_id)
+    _show("Paused", alerts.get_subscription(engine, subscription_id), as_json)
 
 
 @app.command()
-def resume(subscription_id: Number, as_json: AsJson = False) -> None:
-    """Let a paused subscription judge again what comes from now on."""
+def resume(subscription_id: Id, as_json: AsJson = False) -> None:
+    """Resume a paused subscription."""
     engine = get_engine()
-    changes.resume(engine, changes.owner_of(engine, subscription_id), subscription_id, utc_now(), only_paused=True)
-    _show("Resumed", library.get_subscription(engine, subscription_id), as_json)
+    owner = subscription_changes.owner_of(engine, subscription_id)
+    subscription_changes.resume(engine, owner, subscription_id, utc_now(), only_paused=True)
+    _show("Resumed", alerts.get_subscription(engine, subscription_id), as_json)
 
 
 @app.command()
 def subscriptions(
-    email: Annotated[str | None, typer.Option(help="Only those of this address.")] = None, as_json: AsJson = False
+    email: Annotated[str | None, typer.Option(help="Only subscriptions of this address.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List subscriptions."""
-    found = library.list_subscriptions(get_engine(), email)
+    found = alerts.list_subscriptions(get_engine(), email)
     if as_json:
         show_json(found)
         return
     columns = {
         "id": lambda row: row.id,
         "address": lambda row: row.email,
-        "rule": _rule,
+        "rule": _describe_rule,
         "status": lambda row: row.status,
-        "since (UTC)": lambda row: row.created_at,
+        "created": lambda row: row.created_at,
     }
-    show_table(
-        found, columns, right=("id",), empty="No subscriptions. Make one: coinwatch subscribe you@example.org BTC 5"
-    )
+    empty = "No subscriptions. Create one with: coinwatch subscribe you@example.org BTC 5"
+    show_table(found, columns, right=("id",), empty=empty)
 
 
-def _show(done: str, row: library.Subscription, as_json: bool) -> None:
+def _show(done: str, row: Subscription, as_json: bool) -> None:
     if as_json:
         show_json(row)
     else:
-        typer.echo(f"{done} subscription {row.id}: {_describe(row)}")
+        typer.echo(f"{done} subscription {row.id}: {row.email}, {_describe_rule(row)}, {row.status}")
 
 
-def _describe(row: library.Subscription) -> str:
-    return f"{row.email}, {_rule(row)}, {row.status}"
-
-
-def _rule(row: library.Subscription) -> str:
+def _describe_rule(row: Subscription) -> str:
     return f"{row.base}/{row.quote} at {row.exchange}: {row.condition}"

@@ -34,18 +34,20 @@ def backtest(database: Database, catalog: sa.Engine, tmp_path: Path) -> Command:
     return run
 
 
-def test_people_see_the_newest_alerts_a_picture_and_how_often_a_week(backtest: Command) -> None:
+def test_table_bars_and_weekly_rate(backtest: Command) -> None:
     shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--most", "2").stdout.splitlines()
     assert [line.split() for line in shown[1:3]] == [
         ["2026-03-06", "17:00:00", "UTC", "110.00", "100.00", "2026-03-06", "16:00:00", "UTC", "+10.00%"],
         ["2026-03-06", "23:00:00", "UTC", "110.00", "100.00", "2026-03-06", "22:00:00", "UTC", "+10.00%"],
     ]
-    assert shown[3].startswith("The newest 2; --most 0 lists all 22")
-    assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: a bar for every day, 4 at most"
-    assert "22 alerts in 23.0 days, 11.4 a week, out of 136 values. History begins 2026-03-01 12:00 UTC" in shown[5]
+    assert shown[3].startswith("Showing the newest 2 of 22.")
+    assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: one bar per day, 4 at most"
+    assert (
+        "22 alerts in 23.0 days, 11.4 per week, from 136 quotes. History starts at 2026-03-01 12:00:00 UTC" in shown[5]
+    )
 
 
-def test_programs_get_all_of_it(backtest: Command) -> None:
+def test_json_and_csv_contain_all_alerts(backtest: Command) -> None:
     found = json.loads(backtest("BTC", "5", *RANGE, "--json").stdout)
     assert (len(found["alerts"]), found["quotes"], found["rule"]["threshold"]) == (44, 136, 5.0)
     rows = list(csv.DictReader(io.StringIO(backtest("BTC", "5", *RANGE, "--csv").stdout)))
@@ -55,14 +57,14 @@ def test_programs_get_all_of_it(backtest: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--from", "2026-03-02", "--to", "2026-03-01"), "The start, 2026-03-02 00:00, has to lie before the end"),
         (("--from", "2006-03-02", "--to", "2026-03-01"), "ask for a later start"),
-        (("--from", "2025-03-02", "--to", "2025-03-03"), "There are no values of BTC/USD at kraken from 2025-03-02"),
+        (("--from", "2025-03-02", "--to", "2025-03-03"), "No data for BTC/USD at kraken from 2025-03-02"),
     ],
 )
-def test_what_cannot_be_answered_says_what_to_do(backtest: Command, arguments: tuple[str, ...], said: str) -> None:
+def test_ranges_without_data_give_a_message(backtest: Command, arguments: tuple[str, ...], message: str) -> None:
     done = backtest("BTC", "5", "--exchange", "kraken", *arguments)
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The command line as people and cron use it: real processes, exit codes, tables and JSON."""
+"""Commands as processes: exit codes, tables, JSON and error messages."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def coinwatch(database: Database, exchange_server: ExchangeServer, mailbox: Mail
     return run
 
 
-def test_a_whole_cycle_without_airflow(
+def test_cycle_runs_without_airflow(
     coinwatch: Command, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     assert coinwatch("migrate").returncode == 0
@@ -82,14 +82,14 @@ def test_a_whole_cycle_without_airflow(
     exchange_server.market.set_price("kraken", "BTC", "USD", 95.0)
     collected = coinwatch("collect")
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 rejected" in collected.stdout
-    assert "1 alerts, 1 mails queued" in coinwatch("match-alerts").stdout
+    assert "1 alerts fired, 1 emails queued" in coinwatch("evaluate-alerts").stdout
     assert "1 sent" in coinwatch("deliver-emails").stdout
     assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00%: 95.00 USD on Kraken"]
     assert "-5.00%" in (tmp_path / "alerts.txt").read_text()
     prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
     assert {(price["exchange"], price["price"]) for price in prices} >= {("kraken", 95.0), ("index", 95.0)}
     history = coinwatch("history", "BTC", "--exchange", "kraken")
-    assert [line.split()[-1] for line in history.stdout.splitlines()[2:]] == ["100", "95"]
+    assert [line.split()[-1] for line in history.stdout.splitlines()[2:]] == ["100.00", "95.00"]
     status = json.loads(coinwatch("status", "--json").stdout)
     assert (status["outbox"]["sent_24h"], status["outbox"]["queued"]) == (1, 0)
     assert status["alerts_24h"] == {"change_since_last": 1}
@@ -97,26 +97,26 @@ def test_a_whole_cycle_without_airflow(
     assert "unsubscribed" in coinwatch("subscriptions").stdout
 
 
-def test_a_person_is_shown_taken_along_and_erased(coinwatch: Command) -> None:
+def test_subscriber_is_shown_exported_and_erased(coinwatch: Command) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "list")
     made = json.loads(coinwatch("subscribe", "ada@example.org", "BTC", "5", "--json").stdout)
     assert "Paused subscription" in coinwatch("pause", str(made["id"])).stdout
-    shown = coinwatch("person", "show", "Ada@example.org").stdout
+    shown = coinwatch("subscriber", "show", "Ada@example.org").stdout
     assert "Time zone: UTC; quiet hours: none; digest: none" in shown
     assert "BTC/USD at index: the price moves by 5% or more between two updates" in shown
     assert "paused" in shown
     assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
-    mine = json.loads(coinwatch("person", "export", "ada@example.org").stdout)
-    assert (mine["email"], mine["subscriptions"][0]["status"]) == ("ada@example.org", "active")
-    asked = coinwatch("person", "erase", "ada@example.org")
-    assert (asked.returncode, "with 1 subscriptions for good. Say so with --yes" in asked.stderr) == (1, True)
-    assert "Erased" in coinwatch("person", "erase", "ada@example.org", "--yes").stdout
-    gone = coinwatch("person", "show", "ada@example.org")
-    assert (gone.returncode, "Nothing is known of the address" in gone.stderr) == (1, True)
+    exported = json.loads(coinwatch("subscriber", "export", "ada@example.org").stdout)
+    assert (exported["email"], exported["subscriptions"][0]["status"]) == ("ada@example.org", "active")
+    unconfirmed = coinwatch("subscriber", "erase", "ada@example.org")
+    assert (unconfirmed.returncode, "--yes" in unconfirmed.stderr) == (1, True)
+    assert "Erased" in coinwatch("subscriber", "erase", "ada@example.org", "--yes").stdout
+    gone = coinwatch("subscriber", "show", "ada@example.org")
+    assert (gone.returncode, "ada@example.org" in gone.stderr) == (1, True)
 
 
-def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
+def test_collect_exits_with_1_if_an_exchange_fails_and_stores_the_others(
     coinwatch: Command, exchange_server: ExchangeServer
 ) -> None:
     coinwatch("migrate")
@@ -131,7 +131,7 @@ def test_one_exchange_failing_is_exit_code_1_and_the_others_are_loaded(
     assert coinwatch("collect").returncode == 0
 
 
-def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, exchange_server: ExchangeServer) -> None:
+def test_check_exits_with_1_if_it_finds_something(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "enable", "binance")
     exchange_server.market.set_price("binance", "BTC", "USDT", 100.5)
@@ -150,7 +150,7 @@ def test_the_data_is_checked_and_a_finding_is_exit_code_1(coinwatch: Command, ex
     assert [len(sentences) for sentences in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
 
 
-def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> None:
+def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch: Command) -> None:
     coinwatch("migrate")
     coinwatch("collect")
     assert "days of prices dropped: none" in coinwatch("maintain").stdout
@@ -161,13 +161,13 @@ def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> 
     assert status["database_bytes"] > prices["bytes"] > 0
     line = next(line for line in coinwatch("status").stdout.splitlines() if line.startswith("prices  "))
     assert f"8, {prices['first_day']} to {prices['last_day']}" in line
-    refused = coinwatch("maintain", COINWATCH_PRICE_RETENTION_DAYS="7")
-    assert refused.returncode == 1
-    assert "coinwatch: COINWATCH_PRICE_RETENTION_DAYS is 7, which drops prices that are still needed" in refused.stderr
+    too_short = coinwatch("maintain", COINWATCH_PRICE_RETENTION_DAYS="7")
+    assert too_short.returncode == 1
+    assert "COINWATCH_PRICE_RETENTION_DAYS is 7; the minimum is 31" in too_short.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (("subscribe", "nobody", "BTC", "5"), "valid email address"),
         (
@@ -177,19 +177,19 @@ def test_upkeep_without_airflow_and_what_the_tables_take(coinwatch: Command) -> 
         (("subscribe", "ada@example.org", "XMR", "5"), "Watched there: BTC"),
         (("unsubscribe", "99"), "coinwatch: There is no subscription 99."),
         (("history", "BTC", "--last", "soon"), "is not a duration such as 30m"),
-        (("history", "BTC", "--start", "yesterday"), "is not a moment such as"),
+        (("history", "BTC", "--start", "yesterday"), "is not a time such as"),
         (("exchanges", "enable", "mtgox"), "coinwatch: There is no exchange 'mtgox'"),
     ],
 )
-def test_what_a_person_got_wrong_is_one_sentence(coinwatch: Command, arguments: tuple[str, ...], sentence: str) -> None:
+def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: tuple[str, ...], message: str) -> None:
     coinwatch("migrate")
     done = coinwatch(*arguments)
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_settings_and_databases_that_are_missing_are_named(coinwatch: Command) -> None:
+def test_missing_settings_and_databases_are_named(coinwatch: Command) -> None:
     assert "COINWATCH_DATABASE_URL is not set" in coinwatch("prices", COINWATCH_DATABASE_URL="").stderr
     away = coinwatch("prices", COINWATCH_DATABASE_URL="postgresql://someone:hush@127.0.0.1:1/coinwatch")
     assert "Postgres at 127.0.0.1:1/coinwatch is not available" in away.stderr
@@ -197,7 +197,7 @@ def test_settings_and_databases_that_are_missing_are_named(coinwatch: Command) -
     assert "no configuration file" in coinwatch("status", COINWATCH_CONFIG="/nowhere.toml").stderr
 
 
-def test_a_database_is_set_up_twice_without_harm(coinwatch: Command, postgres: PostgresServer, template: str) -> None:
+def test_setup_database_can_run_twice(coinwatch: Command, postgres: PostgresServer, template: str) -> None:
     urls = {
         f"COINWATCH_DATABASE{role}_URL": postgres.url("set_up_by_command", user)
         for role, user in {"_OWNER": "coinwatch_owner", "": "coinwatch_app", "_READER": "coinwatch_reader"}.items()
@@ -209,7 +209,7 @@ def test_a_database_is_set_up_twice_without_harm(coinwatch: Command, postgres: P
 
 
 @pytest.mark.parametrize("command", ["", "collect", "subscribe", "exchanges", "history", "web", "coinnews"])
-def test_help_helps(coinwatch: Command, command: str) -> None:
+def test_help(coinwatch: Command, command: str) -> None:
     done = coinwatch(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: coinwatch" in done.stdout

@@ -58,7 +58,7 @@ def test_files_go_in_and_days_come_out(coinwatch: Command, catalog: sa.Engine, t
     assert re.fullmatch(r"2 files written, 92 rows, [\d,]+ bytes\n", out.stdout)
     assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 2
     nothing = coinwatch("export", "--from", "2020-01-01", "--to", "2020-01-02", COINWATCH_EXPORT_PATH="lake")
-    assert nothing.stdout == "Nothing is stored for these days; no file was written.\n"
+    assert nothing.stdout == "No data for these days; no files written.\n"
 
 
 def test_what_goes_wrong_is_a_sentence_and_exit_code_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_goes_wrong_is_a_sentence_and_exit_code_1(coinwatch: Command, catal
     (tmp_path / "letter.csv").write_text("Dear Sir,")
     half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")
     assert (half.returncode, half.stdout.count("2 new")) == (1, 1)
-    assert "coinwatch: Not everything was imported:\n  letter.csv is no file of candles" in half.stderr
+    assert "coinwatch: Some files could not be imported:\n  letter.csv is no file of candles" in half.stderr
     for arguments, sentence in {
         ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
         ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",

@@ -10,7 +10,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscription_changes import pause
 from coinwatch.alerts.subscriptions import confirm, get_subscription
 from coinwatch.alerts.users import get_user_id
-from coinwatch.cli import subscribers as people_commands
+from coinwatch.cli import subscribers as commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.mail.delivery import deliver_emails
@@ -142,10 +142,10 @@ def test_everybody_whom_a_broken_server_refused_is_woken_but_not_who_complained(
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
     mailbox.answers = {}
-    monkeypatch.setattr(people_commands, "get_engine", lambda: catalog)
-    monkeypatch.setattr(people_commands, "utc_now", lambda: at(4))
-    said = typer.testing.CliRunner().invoke(people_commands.app, ["person", "wake", "--last", "3m"]).stdout
-    assert "2 addresses get mail again, 2 of their rules judge again." in said
+    monkeypatch.setattr(commands, "get_engine", lambda: catalog)
+    monkeypatch.setattr(commands, "utc_now", lambda: at(4))
+    said = typer.testing.CliRunner().invoke(commands.app, ["subscriber", "lift-suppression", "--last", "3m"]).stdout
+    assert "Suppression lifted for 2 addresses; 2 subscriptions resumed." in said
     assert retry_emails(catalog, [], at(4)) == 2
     cycle(catalog, mailbox, 130, 5)
     assert sorted(message["To"] for message in mailbox.messages) == [HERE, HERE, GONE, GONE]

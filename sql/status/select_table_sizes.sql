@@ -1,6 +1,6 @@
--- Bytes on disk (with indexes) and estimated rows of every table, the largest first. The daily partitions of prices
--- count as one table; their number and their first and last day stand beside it. Rows are what the planner would
--- guess: the density at the last analysis times the size now; what was never analyzed is counted by the statistics.
+-- Size on disk (with indexes) and estimated number of rows of every table, largest first. The daily partitions of
+-- prices count as one table. The estimate is the planner's: row density at the last ANALYZE times the current size;
+-- for tables never analyzed, the statistics counter.
 SELECT CASE WHEN p.relation IS NULL THEN c.relname ELSE 'prices' END AS table,
        CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bigint) AS bytes,
        CAST(coalesce(sum(CASE

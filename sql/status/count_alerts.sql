@@ -1,4 +1,4 @@
--- Alerts of the last 24 hours by kind of rule.
+-- Alerts of the last 24 hours, by kind of rule.
 SELECT s.kind, count(*) AS alerts
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id

@@ -1,0 +1,58 @@
+"""Manage the database: setup-database, migrate, maintain."""
+
+import typer
+
+from coinwatch import migrations
+from coinwatch.cli.output import AsJson, show_json
+from coinwatch.clock import utc_now
+from coinwatch.database import create_engine, get_engine
+from coinwatch.errors import CoinwatchError
+from coinwatch.pipeline import maintain_database
+from coinwatch.prices.catalog import sync_catalog
+from coinwatch.prices.ingest.partitions import prepare_partitions
+from coinwatch.settings import get_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def setup_database() -> None:
+    """Create the database and its roles. Requires COINWATCH_DATABASE_ADMIN_URL; safe to run again."""
+    settings = get_settings()
+    urls = ("database_admin_url", "database_owner_url", "database_url", "database_reader_url")
+    migrations.setup_database(*(settings.require(url) for url in urls))
+    typer.echo("The database and its roles are ready.")
+
+
+@app.command()
+def migrate() -> None:
+    """Run pending migrations and load the configured exchanges and coins. Safe to run again."""
+    settings = get_settings()
+    owner = create_engine(settings.require("database_owner_url" if settings.database_owner_url else "database_url"))
+    ran = migrations.migrate(owner)
+    owner.dispose()
+    sync_catalog(get_engine(), settings, force=True)
+    prepare_partitions(get_engine(), utc_now().date())
+    typer.echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
+
+
+@app.command()
+def maintain(as_json: AsJson = False) -> None:
+    """Run daily maintenance: create partitions, refresh candles, delete old prices and emails.
+
+    Retention is set by COINWATCH_PRICE_RETENTION_DAYS and COINWATCH_OUTBOX_RETENTION_DAYS. Exits with 1 if old prices
+    could not be dropped.
+    """
+    result = maintain_database(get_engine(), get_settings(), utc_now())
+    if as_json:
+        show_json(result)
+    else:
+        days = ", ".join(day.isoformat() for day in result.prices.dropped) or "none"
+        typer.echo(f"days of prices dropped: {days}")
+        typer.echo(f"partitions created: {result.partitions_made}")
+        typer.echo(f"time ranges of candles refreshed: {result.stretches_refreshed}")
+        typer.echo(f"backfill records merged: {result.fetches_merged}")
+        typer.echo(f"old emails deleted: {result.emails_deleted}")
+        typer.echo(f"unconfirmed addresses deleted: {result.people_forgotten}")
+    if result.prices.kept:
+        raise CoinwatchError("\n  ".join(["Some old prices could not be dropped:", *result.prices.sentences]))

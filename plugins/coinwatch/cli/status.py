@@ -1,0 +1,117 @@
+"""Show the state of the pipeline: status."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import typer
+
+from coinwatch.cli.exchanges import show_exchanges
+from coinwatch.cli.output import AsJson, ago, byte_size, show_json, show_table
+from coinwatch.clock import utc_now
+from coinwatch.database import get_engine
+from coinwatch.formatting import format_count
+from coinwatch.notifications.outbox import OutboxStatus
+from coinwatch.settings import get_settings
+from coinwatch.status import StaleSubscriptions, Status, TableSize, pipeline_status
+
+MAX_PAIRS = 3
+MAX_TABLES = 8
+HELD_FOR = {
+    "digest": "until their digest",
+    "quiet_hours": "during quiet hours",
+    "daily_limit": "by their daily limit",
+    "late": "until their next alert",
+    "suppressed": "with a suppressed address",
+}
+
+app = typer.Typer()
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the state of the pipeline: prices, alerts, emails, exchanges and disk usage."""
+    now = utc_now()
+    found = pipeline_status(get_engine(), now, get_settings().emails_per_day)
+    if as_json:
+        show_json(found)
+        return
+    for name, value in _summary(found, now).items():
+        typer.echo(f"{name:<22} {value}")
+    typer.echo("")
+    show_exchanges(found.exchanges)
+    typer.echo("")
+    _show_tables(found.disk[:MAX_TABLES])
+
+
+def _summary(found: Status, now: datetime) -> dict[str, str]:
+    return {
+        "newest price": ago(found.newest_price_at, now),
+        "prices today": f"{found.prices_today:,} (since midnight UTC)",
+        "subscriptions": _counts(found.subscriptions),
+        "without recent price": _stale(found.stale_subscriptions, now),
+        "alerts in 24 h": _counts(found.alerts_24h),
+        "held alerts": _held(found.outbox),
+        "emails in 24 h": _emails(found.outbox),
+        "queued emails": _queued(found.outbox, now),
+        "suppressed addresses": _suppressed(found.outbox),
+        "disk": byte_size(found.database_bytes),
+    }
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "none"
+
+
+def _stale(found: list[StaleSubscriptions], now: datetime) -> str:
+    if not found:
+        return "none"
+    pairs = [
+        f"{format_count(row.subscriptions, 'subscription')} to {row.base}/{row.quote} at {row.exchange} "
+        f"(last price {ago(row.last_price_at, now)})"
+        for row in found[:MAX_PAIRS]
+    ]
+    rest = [f"and {len(found) - MAX_PAIRS} more pairs"] if len(found) > MAX_PAIRS else []
+    return "; ".join([*pairs, *rest])
+
+
+def _held(outbox: OutboxStatus) -> str:
+    if not outbox.held_alerts:
+        return "none"
+    reasons = ", ".join(
+        f"{users} {HELD_FOR.get(reason, reason)}" for reason, users in sorted(outbox.held_users.items())
+    )
+    return f"{outbox.held_alerts}; subscribers: {reasons}"
+
+
+def _emails(outbox: OutboxStatus) -> str:
+    text = f"{outbox.sent_24h} sent, {outbox.failed_24h} failed"
+    return f"{text}. See: coinwatch outbox show --status failed" if outbox.failed_24h else text
+
+
+def _queued(outbox: OutboxStatus, now: datetime) -> str:
+    if outbox.oldest_queued_at is None:
+        return "none"
+    parts = [f"{outbox.queued}, the oldest queued {ago(outbox.oldest_queued_at, now)}"]
+    if outbox.awaiting_retry:
+        parts.append(f"{outbox.awaiting_retry} to be retried")
+    if outbox.held_by_limit:
+        parts.append(f"{outbox.held_by_limit} held by the daily limit (COINWATCH_EMAILS_PER_DAY)")
+    if outbox.most_common_error:
+        parts.append(f"most common error: {outbox.most_common_error}")
+    return "; ".join(parts)
+
+
+def _suppressed(outbox: OutboxStatus) -> str:
+    if not outbox.suppressed_addresses:
+        return "none"
+    return f"{outbox.suppressed_addresses}. See: coinwatch outbox show --status failed"
+
+
+def _show_tables(found: list[TableSize]) -> None:
+    columns = {
+        "table": lambda row: row.table,
+        "size": lambda row: byte_size(row.bytes),
+        "rows (estimate)": lambda row: f"{row.rows_estimate:,}",
+        "days": lambda row: f"{row.partitions}, {row.first_day} to {row.last_day}" if row.partitions else "",
+    }
+    show_table(found, columns, right=("size", "rows (estimate)"), empty="No tables yet. Run: coinwatch migrate")
