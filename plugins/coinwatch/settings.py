@@ -219,7 +219,7 @@ def _check_retention(settings: Settings) -> None:
     shortest = max(SHORTEST_KEEP_DAYS, ceil(max_age) + 1)
     if 0 < keep < shortest:
         raise ConfigurationError(
-            f"COINWATCH_PRICE_RETENTION_DAYS is {keep}, which drops prices that are still needed: changes over 24 hours "
-            f"look back up to two days, and quotes are accepted up to {max_age:g} days late "
-            f"(COINWATCH_QUOTE_MAX_AGE_DAYS). Set it to {shortest} or more, or to 0 to keep prices for ever."
+            f"COINWATCH_PRICE_RETENTION_DAYS is {keep}; the minimum is {shortest}, or 0 to keep prices forever. Changes "
+            f"over 24 hours need up to two days of prices, and quotes are accepted up to {max_age:g} days late "
+            "(COINWATCH_QUOTE_MAX_AGE_DAYS)."
         )

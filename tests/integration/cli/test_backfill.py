@@ -128,11 +128,11 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
             "ETH/USD is not watched at coinbase. Watched there: BTC/USD.",
         ),
         (["--exchange", "coinnews"], "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
-        (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a moment such as"),
+        (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a time such as"),
         (["--exchange", "coinbase", "--to", "2020-01-01"], "must be before the end"),
     ],
 )
-def test_a_wrong_wish_is_one_sentence(coinwatch: Command, arguments: list[str], sentence: str) -> None:
+def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: list[str], sentence: str) -> None:
     done = coinwatch("backfill", "--from", "2026-01-05", *arguments)
     assert done.returncode == 1
     assert sentence in done.stderr

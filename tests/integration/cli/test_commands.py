@@ -233,7 +233,7 @@ def test_gaps_are_found_repaired_and_listed(
     exchange_server.fail("kraken", "status", status=451)
     away = coinwatch("gaps", "repair")
     assert away.returncode == 1
-    assert "Some gaps stay open:\n  kraken: not available in this country" in away.stderr
+    assert "Some gaps could not be repaired:\n  kraken: not available in this country" in away.stderr
     exchange_server.faults.clear()
     assert "kraken: " in coinwatch("gaps", "repair").stdout
     found = json.loads(coinwatch("gaps", "--coin", "bitcoin", "--status", "repaired", "--json").stdout)

@@ -38,7 +38,7 @@ def coinwatch(database: Database, tmp_path: Path) -> Command:
     return run
 
 
-def test_files_go_in_and_days_come_out(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
     march = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(90)))
     april = some_candles(3, start=at(60 * 24 * 31))
     april[1] = april[1]._replace(low="1e999")
@@ -46,10 +46,10 @@ def test_files_go_in_and_days_come_out(coinwatch: Command, catalog: sa.Engine, t
     done = coinwatch("import", march.name, "BTCUSDT-1m-2026-04.zip")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "1m candles of BTC/USDT at binance, 2 files: 92 new, 0 corrected, 0 unchanged, 1 refused",
+        "1m candles of BTC/USDT at binance, 2 files: 92 new, 0 corrected, 0 unchanged, 1 rejected",
         "  1 rows: is refused, a price is missing or out of bounds",
         "  BTCUSDT-1m-2026-04.zip, line 2 is refused, a price is missing or out of bounds: 101.1,111.25,1e999,102",
-        "candles made of them: 0 of 1m, 3 of 1h, 2 of 1d",
+        "candles refreshed: 0 of 1m, 3 of 1h, 2 of 1d",
     ]
     assert json.loads(coinwatch("import", march, "--json").stdout)["files"][0]["stored"]["unchanged"] == 90
 
@@ -61,7 +61,7 @@ def test_files_go_in_and_days_come_out(coinwatch: Command, catalog: sa.Engine, t
     assert nothing.stdout == "No data for these days; no files written.\n"
 
 
-def test_what_goes_wrong_is_a_sentence_and_exit_code_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+def test_errors_give_one_message_and_exit_code_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
     zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(2)))
     (tmp_path / "letter.csv").write_text("Dear Sir,")
     half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")
@@ -70,7 +70,7 @@ def test_what_goes_wrong_is_a_sentence_and_exit_code_1(coinwatch: Command, catal
     for arguments, sentence in {
         ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
         ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",
-        ("export", "x", "--from", "2026-01-01", "--to", "2026-01-01", "--what", "gold"): "'gold' is none of prices,",
+        ("export", "x", "--from", "2026-01-01", "--to", "2026-01-01", "--what", "gold"): "'gold'; it must be one of",
         ("import", "missing.zip"): "coinwatch: There is no ",
     }.items():
         failed = coinwatch(*arguments)
