@@ -115,5 +115,5 @@ def test_only_problems_with_prices_are_announced(browser: Browser, site: str) ->
         expect(note).to_have_attribute("aria-live", "off")
         page.route("**/prices", lambda route: route.abort())
         page.clock.run_for(60_000)
-        expect(note).to_contain_text("the server does not response")
+        expect(note).to_contain_text("the server isn't responding")
         expect(note).to_have_attribute("aria-live", "polite")

@@ -67,16 +67,16 @@ def test_preview_updates_automatically(browser: Browser, site: str) -> None:
         page.get_by_label("Exchange").select_option("coinbase")
         page.get_by_label("jumps").check()
         page.get_by_label("Change (at least, %)").fill("0,05")
-        expect(page.locator("#response")).to_contain_text("would have fired")
+        expect(page.locator("#preview-summary")).to_contain_text("would have fired")
         page.get_by_label("Change (at least, %)").fill("900")
-        expect(page.locator("#response")).to_contain_text("would not have fired")
+        expect(page.locator("#preview-summary")).to_contain_text("would not have fired")
         page.get_by_label("Change (at least, %)").fill("9000")
-        expect(page.locator("#response")).to_contain_text("Change (at least, %):")
+        expect(page.locator("#preview-summary")).to_contain_text("Change (at least, %):")
         page.get_by_label("reaches a price").check()
         page.locator("#level").fill("12.34.5")
-        expect(page.locator("#response")).to_contain_text("Level: “12.34.5” is not a number")
+        expect(page.locator("#preview-summary")).to_contain_text("Level: “12.34.5” is not a number")
         expect(page.locator("#preview-details")).to_be_empty()
-        assert page.locator("#response").get_attribute("role") == "status", "said to those who cannot see it"
+        assert page.locator("#preview-summary").get_attribute("role") == "status", "said to those who cannot see it"
 
 
 def test_preview_works_without_javascript_and_keeps_values(browser: Browser, site: str, engine: sa.Engine) -> None:
@@ -151,7 +151,7 @@ def test_long_input_does_not_break_the_layout(browser: Browser, site: str) -> No
         number = page.get_by_label("Change (at least, %)")
         number.evaluate("field => { field.maxLength = 9000; field.value = '<b>'.repeat(2000) }")
         page.get_by_role("button", name="How often").click()
-        expect(page.locator("#response")).to_contain_text("is not a number")
+        expect(page.locator("#preview-summary")).to_contain_text("is not a number")
         assert not is_wider_than_screen(page)
         page.get_by_label("Email").fill("ada@example.org")
         page.locator(".alert-recipient").get_by_role("button", name="Create alert").click()

@@ -14,7 +14,7 @@ from coinwatch.prices.history.movers import Movers
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.history import CandleResponse, CandlesResponse, ChangesResponse
-from coinwatch.web.schemas.parameters import Exchange, ExchangeFilter, Quote
+from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
 
 router = APIRouter(prefix="/api/v1", tags=["history"], responses=COMMON_RESPONSES)
 
@@ -24,10 +24,12 @@ End = Annotated[AwareDatetime | None, Query(description="End of the time range (
 @router.get("/history/{coin}", summary="Prices of one coin, oldest first", responses=NOT_FOUND)
 def get_history(
     site: SiteDep,
-    coin: str,
+    coin: Coin,
     exchange: Exchange = None,
     quote: Quote = None,
-    start: Annotated[AwareDatetime | None, Query(description="Default: 24 hours before end.")] = None,
+    start: Annotated[
+        AwareDatetime | None, Query(description="Start of the time range. Default: 24 hours before end.")
+    ] = None,
     end: End = None,
     points: Annotated[int, Query(description="Maximum number of points; more are downsampled, keeping peaks.")] = 500,
 ) -> History:
@@ -45,7 +47,7 @@ def get_history(
 )
 def get_candles(
     site: SiteDep,
-    coin: str,
+    coin: Coin,
     exchange: Exchange = None,
     quote: Quote = None,
     resolution: Annotated[

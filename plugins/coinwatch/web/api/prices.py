@@ -12,7 +12,7 @@ from coinwatch.prices.history.as_of import Comparison, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, latest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
-from coinwatch.web.schemas.parameters import Exchange, ExchangeFilter, Quote
+from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
 from coinwatch.web.services.choices import watched_choices
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
@@ -24,7 +24,7 @@ def list_prices(site: SiteDep, exchange: ExchangeFilter = None) -> list[LatestPr
 
 
 @router.get("/prices/{coin}", summary="Latest prices of one coin, by code or name", responses=NOT_FOUND)
-def get_prices_of_coin(site: SiteDep, coin: str, exchange: ExchangeFilter = None) -> list[LatestPrice]:
+def get_prices_of_coin(site: SiteDep, coin: Coin, exchange: ExchangeFilter = None) -> list[LatestPrice]:
     prices = latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
     if not prices:
         _require_tracked(site, coin)
@@ -34,7 +34,7 @@ def get_prices_of_coin(site: SiteDep, coin: str, exchange: ExchangeFilter = None
 @router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
 def get_price_at(
     site: SiteDep,
-    coin: str,
+    coin: Coin,
     at: Annotated[AwareDatetime, Query(description="Returns the last price at or before this time.")],
     exchange: Exchange = None,
     quote: Quote = None,
@@ -55,11 +55,11 @@ def get_price_at(
 @router.get("/compare/{coin}", summary="Prices of one coin on all exchanges and their median", responses=NOT_FOUND)
 def compare_prices(
     site: SiteDep,
-    coin: str,
+    coin: Coin,
     quote: Annotated[
         str | None, Query(max_length=20, description="Quote currency. Default: USD, USDT and USDC together.")
     ] = None,
-    at: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
+    at: Annotated[AwareDatetime | None, Query(description="Time of the comparison. Default: now.")] = None,
 ) -> Comparison:
     fresh = max(as_of.FRESH, site.max_price_age)
     return as_of.compare_exchanges(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)

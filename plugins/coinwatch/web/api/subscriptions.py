@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
@@ -11,6 +11,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import ALREADY_EXISTS, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
+from coinwatch.web.schemas.parameters import SubscriptionId
 from coinwatch.web.schemas.subscriptions import (
     CREATE_SUBSCRIPTION,
     SubscriptionChange,
@@ -20,8 +21,6 @@ from coinwatch.web.schemas.subscriptions import (
 from coinwatch.web.services.subscriptions import build_request, create_subscription
 
 router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
-
-SubscriptionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.post(
@@ -52,7 +51,7 @@ def get_subscriptions(
 @router.delete(
     "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND
 )
-def delete_subscription(site: SiteDep, subscription_id: int) -> SubscriptionResponse:
+def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
     return SubscriptionResponse.model_validate(unsubscribe(site.engine, subscription_id))
 
 
@@ -87,7 +86,7 @@ def _group(field: str) -> str:
     return field if field in {"status", "snoozed_until"} else "rule"
 
 
-def _set_status(site: Site, owner: int, subscription_id: int, status: str | None) -> None:
+def _set_status(site: Site, owner: int, subscription_id: SubscriptionId, status: str | None) -> None:
     if status == "paused":
         changes.pause(site.engine, owner, subscription_id)
     elif status == "active":

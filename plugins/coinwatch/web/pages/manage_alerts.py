@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 from coinwatch.web.dependencies import SiteDep, SubscriberDep
 from coinwatch.web.error_handlers import status_of
+from coinwatch.web.schemas.parameters import SubscriptionId
 from coinwatch.web.services.alert_form import (
     EMPTY_RULE,
     InvalidForm,
@@ -22,7 +23,6 @@ from coinwatch.web.services.manage_page import SNOOZE_HOURS, redirect_to_manage_
 
 router = APIRouter(include_in_schema=False)
 
-SubscriptionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Action = Literal["confirm", "pause", "resume", "snooze", "unsnooze", "delete"]
 DONE: dict[Action, str] = {
     "pause": "paused",

@@ -16,7 +16,7 @@ class ErrorResponse(BaseModel):
 Responses = dict[int | str, dict[str, Any]]
 
 COMMON_RESPONSES: Responses = {
-    422: {"model": ErrorResponse, "description": "Invalid request; `fields` names each invalid field"},
+    422: {"model": ErrorResponse, "description": "Invalid request; fields has a message per invalid field"},
     503: {"model": ErrorResponse, "description": "Database unavailable"},
 }
 NOT_FOUND: Responses = {404: {"model": ErrorResponse, "description": "Not found; the message lists what is available"}}

@@ -92,7 +92,7 @@ class BacktestResponse(BaseModel):
     known_since: datetime | None = Field(description="Time of the first stored value; null if there is none.")
     values: int = Field(description="Number of values evaluated.")
     alerts: int = Field(description="Number of alerts.")
-    per_week: float = Field(description="Alerts per week since `known_since`; less than a day counts as a day.")
+    per_week: float = Field(description="Alerts per week since known_since; less than a day counts as a day.")
     newest: list[PastAlert] = Field(description=f"Newest first, up to {MAX_ALERTS}.")
 
 
