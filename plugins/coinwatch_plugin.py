@@ -62,6 +62,7 @@ class LazyApp:
         await build_app()(scope, receive, send)
 
 
+# What the tasks of collect_prices import.
 PRELOADED = ("requests", "coinwatch.pipeline", "airflow.providers.postgres.hooks.postgres")
 
 
