@@ -1,4 +1,4 @@
-"""One cycle, step by step: what the DAG's tasks and the command line both call."""
+"""The steps of a cycle, as called by the DAGs' tasks and by the command line."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,15 +30,15 @@ from coinwatch.prices.ingest.partitions import prepare_partitions
 from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
 from coinwatch.settings import Settings
 
-MOST_FETCHES_AT_ONCE = 8
-REFRESH_SECONDS = 10.0  # after which a cycle leaves the candles of an import or a backfill to the next one
+MAX_CONCURRENT_FETCHES = 8
+REFRESH_SECONDS = 10.0  # then a cycle leaves the remaining stale candles (of an import, a backfill) to the next one
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class CycleResult:
-    """A cycle of all exchanges: what each brought, why some failed, and the new index prices."""
+    """The results of all exchanges, the errors of those that failed by code, and the number of new index prices."""
 
     collected: Sequence[CollectResult]
     failed: Mapping[str, str]
@@ -47,26 +47,26 @@ class CycleResult:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceResult:
-    """Partitions made, stale stretches whose candles were made, what became of old prices, and what else is gone."""
+    """What the maintenance did: partitions created, stale time ranges whose candles were made, and rows removed."""
 
-    partitions_made: int
-    stretches_refreshed: int
+    partitions_created: int
+    time_ranges_refreshed: int
     prices: RetentionResult
     fetches_merged: int
     emails_deleted: int
-    people_forgotten: int
+    users_erased: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What a run sent by mail and on other channels, and how mail is doing after it."""
+    """What one run delivered by email and to other channels, and the state of the outbox afterwards."""
 
     emails: DeliveryResult
     channels: ChannelResult
     outbox: OutboxStatus
 
     def as_dict(self) -> dict[str, Any]:
-        """Small and plain, for Airflow to keep."""
+        """A small dict of plain values, for XCom and the log."""
         oldest = self.outbox.oldest_queued_at
         return {
             "sent": self.emails.sent,
@@ -98,20 +98,20 @@ class AlertsResult:
 
 
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
-    """Bring tables in line with the configuration, make partitions ahead; the exchanges to fetch from."""
+    """Update the catalog from the configuration and create partitions; return the codes of the enabled exchanges."""
     sync_catalog(engine, settings)
     prepare_partitions(engine, now.astimezone(UTC).date())
     return enabled_exchanges(engine)
 
 
 def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleResult:
-    """Fetch and load all enabled exchanges side by side, then the index and the gauges.
+    """Fetch and load prices from all enabled exchanges in parallel, then compute the index and send the gauges.
 
-    An exchange that fails is named in the result and never stops the others. Raises DatabaseError.
+    An exchange that fails is listed in the result and does not affect the others. Raises DatabaseError.
     """
     codes = prepare_cycle(engine, settings, now)
     collected, failed = [], {}
-    with ThreadPoolExecutor(MOST_FETCHES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT_FETCHES) as pool:
         running = {code: pool.submit(collect_exchange, engine, settings, code) for code in codes}
         for code, future in running.items():
             try:
@@ -125,18 +125,18 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
 
 
 def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Store the index prices of this moment, then make the candles of everything that changed; the index's number."""
+    """Store the current index prices and refresh stale candles; return the number of index prices."""
     index_prices = compute_index(engine, settings, now)
     refreshed = refresh_candles(engine, seconds_at_most=REFRESH_SECONDS)
     if refreshed.waiting:
-        log.warning("candles are behind, the next cycle goes on", stretches=refreshed.waiting)
+        log.warning("candles are behind, the next cycle continues", time_ranges=refreshed.waiting)
     return index_prices
 
 
 def push_gauges(
     engine: Engine, settings: Settings, collected: Sequence[CollectResult], index_prices: int, now: datetime
 ) -> int:
-    """Send the gauges of instruments, exchanges, gaps, tables and of the cycle's fetching; their number."""
+    """Send the gauges of instruments, exchanges, gaps, tables and the cycle; return their number."""
     with transaction(engine) as connection:
         health = connection.execute(statement("status/select_exchange_health")).all()
     values: dict[str, float] = {
@@ -200,7 +200,7 @@ def store_alerts(
 
 
 def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryReport:
-    """Send what is due by mail and on other channels, send the gauges."""
+    """Deliver what is due by email and to other channels, and send the gauges."""
     sent = deliver_emails(engine, settings)
     channels = deliver_to_channels(engine, settings)
     now = utc_now()
@@ -221,21 +221,21 @@ def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryReport:
         },
     )
     result = DeliveryReport(sent, channels, outbox)
-    log.info("mail is doing", **result.as_dict())
+    log.info("outbox delivered", **result.as_dict())
     return result
 
 
 def check_data(engine: Engine, settings: Settings, check: str, now: datetime) -> list[str]:
-    """Run one of ``prices.quality.CHECKS``, send its gauge; a sentence for everything it found wrong."""
+    """Run one of ``data_quality.CHECKS`` and send its gauge; return a sentence per problem found."""
     findings = CHECKS[check](engine, settings, now)
     for finding in findings:
-        log.warning("data looks wrong", check=check, finding=finding)
+        log.warning("data quality problem", check=check, finding=finding)
     send_gauges(settings, {f"quality.{check}.findings": len(findings)})
     return findings
 
 
 def maintain_database(engine: Engine, settings: Settings, now: datetime) -> MaintenanceResult:
-    """The day's upkeep in one go, as the DAG maintain_database does it task by task. Raises DatabaseError."""
+    """Run the daily maintenance, which the DAG maintain_database splits into tasks. Raises DatabaseError."""
     return MaintenanceResult(
         prepare_partitions(engine, now.astimezone(UTC).date()),
         refresh_candles(engine).stretches,

@@ -1,4 +1,4 @@
-"""What people do to their own subscriptions: change, pause, snooze, start again, delete."""
+"""Changing subscriptions: edit, pause, resume, snooze, delete."""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -11,44 +11,44 @@ from coinwatch.alerts.users import locked_user
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 
-LONGEST_SNOOZE = timedelta(days=90)
+MAX_SNOOZE = timedelta(days=90)
 
 
 def own_subscription(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
-    """One of a person's subscriptions; NotFound when it is none of theirs."""
+    """Return one of a user's subscriptions. Raises NotFound if it is not theirs."""
     with transaction(engine) as connection:
         return _own(connection, user_id, subscription_id)
 
 
 def owner_of(engine: Engine, subscription_id: int) -> int:
-    """The person of a subscription; NotFound when there is none."""
+    """Return the id of a subscription's user. Raises NotFound."""
     with transaction(engine) as connection:
-        found = connection.execute(
-            statement("alerts/subscriptions/find_owner"), {"id": subscription_id}
-        ).scalar_one_or_none()
+        query = statement("alerts/subscriptions/find_owner")
+        found = connection.execute(query, {"id": subscription_id}).scalar_one_or_none()
     if found is None:
         raise NotFound(f"There is no subscription {subscription_id}.")
     return int(found)
 
 
 def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime) -> Subscription:
-    """Give a subscription another rule of its kind and metric, which judges only what is observed from now on.
+    """Replace a subscription's rule by one of the same kind and metric, for quotes observed from now on.
 
-    One that had ended begins again. Raises InvalidRequest, NotFound, and AlreadyExists when the person has that rule.
+    An ended subscription becomes active again. Raises InvalidRequest, NotFound, and AlreadyExists if the user has another
+    subscription with this rule.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         if (rule.kind, rule.metric) != (own.kind, own.metric):
-            raise InvalidRequest("kind", "An alert keeps its kind; make a new one for another kind.")
+            raise InvalidRequest("kind", "The kind of an alert can't be changed. Create a new alert instead.")
         check_rule(rule, now)
-        _refuse_twin(connection, own, rule)
-        wanted = asdict(rule) | {"id": own.id, "user_id": user_id, "now": now}
-        connection.execute(statement("alerts/subscriptions/change_rule"), wanted)
+        _reject_duplicate(connection, own, rule)
+        parameters = asdict(rule) | {"id": own.id, "user_id": user_id, "now": now}
+        connection.execute(statement("alerts/subscriptions/change_rule"), parameters)
         return _own(connection, user_id, subscription_id)
 
 
 def pause(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
-    """No alerts until it is resumed; pausing again changes nothing. InvalidRequest when it is not active; NotFound."""
+    """Pause an active subscription; pausing again changes nothing. Raises InvalidRequest if it is not active, NotFound."""
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         if own.status not in {"active", "paused"}:
@@ -60,43 +60,49 @@ def pause(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
 def resume(
     engine: Engine, user_id: int, subscription_id: int, now: datetime, *, only_paused: bool = False
 ) -> Subscription:
-    """Judge again from now on what is paused or has ended; the person's consent for what waits for it.
+    """Activate a subscription that is paused, has ended or awaits confirmation, for quotes observed from now on.
 
-    ``only_paused`` is for others than the person: InvalidRequest unless it is paused (or active). Raises NotFound, and
-    AlreadyExists when the person has the same rule anew.
+    ``only_paused`` is for operators: InvalidRequest unless it is paused (or active). Raises NotFound, and AlreadyExists if
+    the user has created the same subscription in the meantime.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         if only_paused and own.status not in {"active", "paused"}:
-            raise InvalidRequest("status", f"Subscription {own.id} is {own.status}; only its person can start it.")
-        _refuse_twin(connection, own, own.rule)
-        connection.execute(statement("alerts/subscriptions/resume"), {"id": own.id, "user_id": user_id, "now": now})
+            raise InvalidRequest(
+                "status", f"Subscription {own.id} is {own.status}; only its subscriber can restart it."
+            )
+        _reject_duplicate(connection, own, own.rule)
+        parameters = {"id": own.id, "user_id": user_id, "now": now}
+        connection.execute(statement("alerts/subscriptions/resume"), parameters)
         connection.execute(statement("alerts/users/verify_user"), {"user_id": user_id, "now": now})
         return _own(connection, user_id, subscription_id)
 
 
 def resume_all(engine: Engine, user_id: int, now: datetime) -> int:
-    """Resume everything that is paused; how many."""
+    """Resume all paused subscriptions of a user; return their number. Raises NotFound."""
     with locked_user(engine, user_id) as connection:
-        return connection.execute(
-            statement("alerts/subscriptions/resume_all"), {"user_id": user_id, "now": now}
-        ).rowcount
+        parameters = {"user_id": user_id, "now": now}
+        return connection.execute(statement("alerts/subscriptions/resume_all"), parameters).rowcount
 
 
 def snooze(engine: Engine, user_id: int, subscription_id: int, until: datetime | None, now: datetime) -> Subscription:
-    """No alerts until a moment (aware); None wakes it at once. InvalidRequest when it is not active; NotFound."""
-    if until is not None and not now < until <= now + LONGEST_SNOOZE:
-        raise InvalidRequest("snoozed_until", f"An alert can sleep for up to {LONGEST_SNOOZE.days} days from now.")
+    """Silence an active subscription until a time (with a time zone); None ends the snooze.
+
+    Raises InvalidRequest if it is not active, or ``until`` is past or too far away; NotFound.
+    """
+    if until is not None and not now < until <= now + MAX_SNOOZE:
+        raise InvalidRequest("snoozed_until", f"An alert can be snoozed for up to {MAX_SNOOZE.days} days.")
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         if own.status != "active":
-            raise InvalidRequest("snoozed_until", f"Only an active alert can sleep; this one is {own.status}.")
-        connection.execute(statement("alerts/subscriptions/snooze"), {"id": own.id, "user_id": user_id, "until": until})
+            raise InvalidRequest("snoozed_until", f"Only an active alert can be snoozed; this one is {own.status}.")
+        parameters = {"id": own.id, "user_id": user_id, "until": until}
+        connection.execute(statement("alerts/subscriptions/snooze"), parameters)
         return _own(connection, user_id, subscription_id)
 
 
 def delete(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
-    """Remove a subscription with its alerts; what it was. Raises NotFound."""
+    """Delete a subscription with its alerts; return what it was. Raises NotFound."""
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         connection.execute(statement("alerts/subscriptions/delete_subscription"), {"id": own.id, "user_id": user_id})
@@ -104,7 +110,7 @@ def delete(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
 
 
 def unsubscribe_all(engine: Engine, user_id: int) -> int:
-    """End everything; how many subscriptions that were."""
+    """End all subscriptions of a user; return their number. Raises NotFound."""
     with locked_user(engine, user_id) as connection:
         return connection.execute(statement("alerts/subscriptions/unsubscribe_all"), {"user_id": user_id}).rowcount
 
@@ -112,14 +118,13 @@ def unsubscribe_all(engine: Engine, user_id: int) -> int:
 def _own(connection: Connection, user_id: int, subscription_id: int) -> Subscription:
     found = subscriptions_of(connection, user_id, subscription_id)
     if not found:
-        raise NotFound("There is no such alert any more.")
+        raise NotFound("This alert doesn't exist. It may have been deleted.")
     return found[0]
 
 
-def _refuse_twin(connection: Connection, own: Subscription, rule: Rule) -> None:
-    twin = connection.execute(
-        statement("alerts/subscriptions/same_rule"), asdict(rule) | {"id": own.id}
-    ).scalar_one_or_none()
-    if twin is not None:
-        words = describe(rule, own.quote, own.base)
-        raise AlreadyExists(f"You have another alert for {own.base}/{own.quote} when {words}: number {twin}.")
+def _reject_duplicate(connection: Connection, own: Subscription, rule: Rule) -> None:
+    query = statement("alerts/subscriptions/find_duplicate")
+    duplicate = connection.execute(query, asdict(rule) | {"id": own.id}).scalar_one_or_none()
+    if duplicate is not None:
+        condition = describe(rule, own.quote, own.base)
+        raise AlreadyExists(f"You already have an alert for {own.pair} when {condition} (alert {duplicate}).")

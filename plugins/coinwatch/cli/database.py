@@ -49,10 +49,10 @@ def maintain(as_json: AsJson = False) -> None:
     else:
         days = ", ".join(day.isoformat() for day in result.prices.dropped) or "none"
         typer.echo(f"days of prices dropped: {days}")
-        typer.echo(f"partitions created: {result.partitions_made}")
-        typer.echo(f"time ranges of candles refreshed: {result.stretches_refreshed}")
+        typer.echo(f"partitions created: {result.partitions_created}")
+        typer.echo(f"time ranges of candles refreshed: {result.time_ranges_refreshed}")
         typer.echo(f"backfill records merged: {result.fetches_merged}")
         typer.echo(f"old emails deleted: {result.emails_deleted}")
-        typer.echo(f"unconfirmed addresses deleted: {result.people_forgotten}")
+        typer.echo(f"unconfirmed addresses deleted: {result.users_erased}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Some old prices could not be dropped:", *result.prices.sentences]))

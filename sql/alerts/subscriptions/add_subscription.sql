@@ -1,4 +1,4 @@
--- A new subscription; no row comes back when the person has the same rule already.
+-- Adds a subscription; no row if the user already has one with this rule.
 INSERT INTO subscriptions (user_id, instrument_id, kind, metric, direction, threshold, window_seconds, cooldown_seconds,
                            repeat, expires_at, status, active_from, created_at)
 VALUES (:user_id, :instrument_id, :kind, :metric, :direction, :threshold, :window_seconds, :cooldown_seconds,

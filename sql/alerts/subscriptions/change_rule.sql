@@ -1,4 +1,4 @@
--- Another condition: it judges what is observed from now on, armed and rested. A rule that had ended begins again.
+-- Replaces the rule: armed, without cooldown, for quotes observed from now on. An ended subscription becomes active.
 UPDATE subscriptions
 SET direction = :direction, threshold = :threshold, window_seconds = :window_seconds, cooldown_seconds = :cooldown_seconds,
     repeat = :repeat, expires_at = :expires_at, active_from = :now, armed = true, cooldown_until = '-infinity',

@@ -1,9 +1,9 @@
--- A person confirmed: the address is theirs, and the rule judges what is observed from now on. Person before subscription,
--- like everybody who changes both.
-WITH person AS (
+-- Confirms a user's address and activates the subscription, for quotes observed from now on. Locks the user first, see
+-- alerts/users.py.
+WITH locked AS (
   SELECT u.id FROM users u JOIN subscriptions s ON s.user_id = u.id WHERE s.id = :id FOR NO KEY UPDATE OF u
 ), confirmed AS (
-  UPDATE subscriptions SET status = 'active', active_from = :now FROM person WHERE subscriptions.id = :id AND status = 'pending'
+  UPDATE subscriptions SET status = 'active', active_from = :now FROM locked WHERE subscriptions.id = :id AND status = 'pending'
   RETURNING user_id
 )
 UPDATE users SET verified_at = coalesce(verified_at, :now), suppressed_at = NULL, suppression_reason = NULL

@@ -1,2 +1,2 @@
--- A subscription goes, and its alerts with it.
+-- Deletes a subscription with its alerts.
 DELETE FROM subscriptions WHERE id = :id AND user_id = :user_id;

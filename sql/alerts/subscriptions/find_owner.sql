@@ -1,2 +1,2 @@
--- Whose subscription it is.
+-- The user of a subscription.
 SELECT user_id FROM subscriptions WHERE id = :id;

@@ -1,4 +1,4 @@
--- It judges again what is observed from now on. An end that has passed is forgotten.
+-- Activates a subscription for quotes observed from now on. An expiry that has passed is removed.
 UPDATE subscriptions
 SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity',
     expires_at = CASE WHEN expires_at > :now THEN expires_at END

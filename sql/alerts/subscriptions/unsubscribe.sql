@@ -1,2 +1,2 @@
--- The person wants no more of it.
+-- Ends a subscription.
 UPDATE subscriptions SET status = 'unsubscribed' WHERE id = :id AND status <> 'unsubscribed' RETURNING id;

@@ -1,4 +1,4 @@
--- Another subscription of the person that is the same rule as this one would be.
+-- Another subscription of the same user with the rule that subscription :id is about to have.
 SELECT other.id FROM subscriptions own
 JOIN subscriptions other ON other.user_id = own.user_id AND other.instrument_id = own.instrument_id
   AND other.kind = own.kind AND other.metric = own.metric AND other.id <> own.id
