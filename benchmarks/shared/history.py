@@ -1,7 +1,7 @@
-"""Months of prices and their candles, made by the server itself: a quote of every instrument every 3 minutes.
+"""Months of prices and their candles, generated in the database: a quote of every instrument every 3 minutes.
 
-They end at ``NOW`` whatever their number, so that more history means an earlier beginning and nothing else. Prices go
-in day by day in the order of time, as a collector stores them; their candles are made by the product's own refresh.
+They always end at ``NOW``: more history only means an earlier start. Prices are inserted day by day in order of time,
+as collection stores them; candles are made by coinwatch's own refresh.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ CYCLE_MINUTES = 3
 NOW = START + timedelta(days=300, hours=12)
 NOW_MINUTE = round((NOW - START).total_seconds() / 60)
 DAY_MINUTES = 1440
-# Like a venue that gives no bid and ask: half of what is stored per row otherwise says nothing here.
+# Without bid and ask, as from some exchanges: they would double the size of a row for nothing.
 INSERT_PRICES = f"""
 INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
 SELECT i, moment, price, volume, moment FROM (
@@ -44,16 +44,16 @@ WORKERS = 2
 
 
 def first_minute(rows: int) -> int:
-    """From which minute on history has so many rows."""
+    """The minute at which a history of this many rows starts."""
     return NOW_MINUTE - round(rows / INSTRUMENTS) * CYCLE_MINUTES
 
 
 def fill(database: Database, rows: int) -> None:
-    """So many prices, and their candles."""
+    """Insert ``rows`` prices and make their candles."""
     days = fill_prices(database, rows)
     say("making candles")
     with database.admin() as connection:
-        # The newest mark is taken first. This way the oldest day is, and candles go in as they would over the months.
+        # The newest mark is processed first: in this order, that is the oldest day, as it would be over the months.
         for begin, end in reversed(days):
             connection.execute(MARK_STALE, {"start": START, "first": begin, "last": end})
     engine = database.engine()
@@ -63,7 +63,7 @@ def fill(database: Database, rows: int) -> None:
 
 
 def fill_prices(database: Database, rows: int) -> list[tuple[int, int]]:
-    """Prices alone; the days made, by their first minute and that after their last."""
+    """Insert prices only; returns the days as half-open ranges of minutes."""
     days = days_of(first_minute(rows), NOW_MINUTE)
     engine = database.engine()
     ensure_partitions(engine, {moment(begin).date() for begin, _ in days})
@@ -75,7 +75,7 @@ def fill_prices(database: Database, rows: int) -> list[tuple[int, int]]:
 
 
 def settle(database: Database) -> None:
-    """As autovacuum would have done over the months; left to itself it would begin in the middle of the measuring."""
+    """Vacuum as autovacuum would have over the months, so that it does not start during the measurement."""
     say("vacuum")
     with database.admin() as connection:
         connection.execute("VACUUM (ANALYZE)")
@@ -83,13 +83,13 @@ def settle(database: Database) -> None:
 
 
 def days_of(first: int, last: int) -> list[tuple[int, int]]:
-    """The minutes from ``first`` to ``last``, cut at midnight."""
+    """The minutes from ``first`` to ``last``, split at midnight."""
     midnights = range(-(-(first + 1) // DAY_MINUTES) * DAY_MINUTES, last, DAY_MINUTES)
     return list(pairwise([first, *midnights, last]))
 
 
 def run_all(do: Callable[[tuple[int, int]], object], work: Sequence[tuple[int, int]], what: str) -> None:
-    """All of the work on as many connections as the machine has processors."""
+    """Run all the work on WORKERS connections."""
     with ThreadPoolExecutor(WORKERS) as pool:
         for done, _ in enumerate(pool.map(do, work), 1):
             if done % 20 == 0 or done == len(work):

@@ -1,7 +1,7 @@
 """InfluxDB 1.x: measurement ``quotes``, tag ``instrument``, a field per value, line protocol, times in seconds.
 
-What it promises on a crash: a write is answered when it is in the write-ahead log on disk (wal-fsync-delay, default
-0s: "fsyncs every write to the WAL"; its sample configuration).
+Guarantee after a crash: a write is acknowledged once it is in the write-ahead log on disk (wal-fsync-delay, default 0s:
+"fsyncs every write to the WAL"; its sample configuration).
 """
 
 import time
@@ -19,8 +19,8 @@ class InfluxDB(Program):
     binary = "influxd"
     package = "influxdb"
     version = "1.6"
-    promise = "what was answered is on disk (write-ahead log, fsync)"
-    hurry = False
+    promise = "acknowledged writes are on disk (write-ahead log, fsync)"
+    fast_compaction = False
 
     def command(self) -> tuple[Sequence[str], dict[str, str]]:
         settings = {
@@ -35,7 +35,7 @@ class InfluxDB(Program):
             "MONITOR_STORE_ENABLED": "false",
             "REPORTING_DISABLED": "true",
         }
-        if self.hurry:
+        if self.fast_compaction:
             settings |= {
                 "DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s",
                 "DATA_COMPACT_FULL_WRITE_COLD_DURATION": "1s",
@@ -57,16 +57,16 @@ class InfluxDB(Program):
             self.session.post(f"{self.url}/write", body, params=parameters).raise_for_status()
 
     def flush(self) -> None:
-        """What is written is visible at once."""
+        """Nothing to do: writes are visible at once."""
 
     def settle(self, touched: Mapping[str, bytes]) -> None:
-        """Start anew with full compaction due after a second instead of four hours, and wait until it is done.
+        """Restart with full compaction due after one second instead of four hours, and wait until it is done.
 
-        ``touched`` are points that are there already, by retention policy, one per shard at least: after a start, what
-        was in memory is written to the disk only once something comes in.
+        ``touched`` are points already stored, by retention policy, at least one per shard: after a restart, data in
+        memory is written to disk only once something is written.
         """
         self.stop()
-        self.hurry = True
+        self.fast_compaction = True
         self.start()
         for policy, body in touched.items():
             self.load([body], policy)
@@ -76,15 +76,15 @@ class InfluxDB(Program):
                 size, since = now, time.monotonic()
             time.sleep(1)
         self.stop()
-        self.hurry = False
+        self.fast_compaction = False
         self.start()
 
     def query(self, text: str, method: str = "GET") -> list[dict[str, list[list[object]]]]:
-        """The series of the answer, times in milliseconds."""
+        """The series of the response, with times in milliseconds."""
         parameters = {"q": text, "db": "coinwatch", "epoch": "ms"}
-        answer = self.session.request(method, f"{self.url}/query", params=parameters)
-        answer.raise_for_status()
-        result = answer.json()["results"][0]
+        response = self.session.request(method, f"{self.url}/query", params=parameters)
+        response.raise_for_status()
+        result = response.json()["results"][0]
         if "error" in result:
             raise RuntimeError(result["error"])
         return list(result.get("series", []))
@@ -95,7 +95,7 @@ class InfluxDB(Program):
 
 
 def bodies_of(quotes: Sequence[Quote], ids: dict[object, int]) -> Iterable[bytes]:
-    """Quotes as line protocol, in the order in which they came."""
+    """Quotes in line protocol, in their order."""
     for first in range(0, len(quotes), POINTS_PER_REQUEST):
         yield "\n".join(
             f"quotes,instrument={ids[quote.instrument]} price={quote.price},volume_24h={quote.volume_24h},"

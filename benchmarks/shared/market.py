@@ -1,8 +1,8 @@
-"""The same made-up market for everyone: 1,000 instruments whose values follow from number and minute alone.
+"""A generated market for all benchmarks: 1,000 instruments whose values follow from their number and the minute.
 
 Prices have six significant digits, drift slowly and jump by up to 97 ticks from one minute to the next, without a
-pattern that a compressing store could make use of. ``PRICE`` and ``VOLUME`` are the same formulas in SQL (columns ``i``
-and ``n``), so that a server can make its own rows.
+pattern that compression could exploit. ``PRICE`` and ``VOLUME`` are the same formulas in SQL (columns ``i`` and ``n``),
+so that a server can generate its own rows.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ INSTRUMENTS = 1000
 START = datetime(2025, 12, 1, tzinfo=UTC)
 EXCHANGE = "kraken"
 
-# The square of a number modulo a prime looks like chance.
+# Squares modulo a prime look random.
 SCATTERED = "((n * 7919 + i * 104729) % 9973) * ((n * 7919 + i * 104729) % 9973) % 9973"
 TICKS = f"(100000 + i * 811 % 800000 + abs((n * 7 + i * 131) % 20000 - 10000) + {SCATTERED} % 97)"
 PRICE = f"{TICKS} / power(10::float8, i % 5)"
@@ -22,12 +22,12 @@ VOLUME = f"(1000000 + i * 977 + abs((n * 13 + i * 7) % 200000 - 100000) + {SCATT
 
 
 def instruments() -> list[Instrument]:
-    """The instrument with id 1 first."""
+    """All instruments, the one with id 1 first."""
     return [Instrument(EXCHANGE, f"C{number}", "USD", f"C{number}USD") for number in range(1, INSTRUMENTS + 1)]
 
 
 def quotes(first_minute: int, minutes: int, *, start: datetime = START) -> Iterator[Quote]:
-    """A quote of every instrument for every minute, as exchanges hand them over: time by time."""
+    """A quote of every instrument for every minute, in order of time as exchanges return them."""
     listed = instruments()
     for n in range(first_minute, first_minute + minutes):
         moment = start + timedelta(minutes=n)

@@ -1,4 +1,4 @@
-"""A durable Postgres for a benchmark, with the product's tables."""
+"""A durable Postgres for benchmarks, with coinwatch's tables."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from coinwatch.migrations import migrate, setup_database
 from tests.support.postgres import PostgresServer, postgres_server
 
 TEMPLATE = "coinwatch"
-# Autovacuum, work_mem, planner costs and all else stay at Postgres' defaults.
+# Everything else, including autovacuum, work_mem and planner costs, has Postgres' defaults.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_wal_size": "2GB"}
 CATALOG = """
 INSERT INTO exchanges (code, name, enabled) VALUES (%(exchange)s, %(exchange)s, true);
@@ -30,14 +30,14 @@ WHERE exchanges.code = %(exchange)s ORDER BY n;
 
 @dataclass(frozen=True)
 class Database:
-    """One database of the server; ``ids`` are its instruments', 1 to 1,000."""
+    """One database of the server; ``ids`` maps its instruments to 1 to 1,000."""
 
     server: PostgresServer
     name: str
 
     @property
     def url(self) -> str:
-        """For the application's role."""
+        """The URL of the application's role."""
         return self.server.url(self.name, "coinwatch_app")
 
     @property
@@ -55,8 +55,8 @@ class Database:
         return psycopg.connect(self.admin_url, autocommit=True)
 
     def pages_touched(self) -> int:
-        """By all sessions so far that are over, in memory or on the disk."""
-        time.sleep(1)  # a session that has just ended may not have been counted yet
+        """Pages read by all finished sessions, from memory or disk."""
+        time.sleep(1)  # a session that has just ended may not be counted yet
         with self.admin() as connection:
             found = connection.execute(
                 "SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()"
@@ -64,7 +64,7 @@ class Database:
         return int(str(found[0])) if found else 0
 
     def bytes_of(self, *tables: str) -> int:
-        """On disk with indexes, of all partitions."""
+        """Size on disk including indexes and all partitions."""
         with self.admin() as connection:
             found = connection.execute(
                 "SELECT sum(pg_total_relation_size(relid)) FROM unnest(%s::text[]) t, pg_partition_tree(t::regclass)",
@@ -75,7 +75,7 @@ class Database:
 
 @contextmanager
 def benchmark_server() -> Iterator[PostgresServer]:
-    """A server that keeps what it commits, with a quarter of the memory as its manual advises."""
+    """A server with durable commits and a quarter of the memory as shared buffers, as its manual advises."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with postgres_server(DURABLE | {"shared_buffers": f"{memory // 4 // 2**20}MB"}, on_disk=True) as server:
         roles = ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")
@@ -90,7 +90,7 @@ def benchmark_server() -> Iterator[PostgresServer]:
 
 
 def make_database(server: PostgresServer, name: str) -> Database:
-    """A new database with the product's tables and the market's instruments, nothing else."""
+    """A new database with coinwatch's tables and the market's instruments, nothing else."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         connection.execute(

@@ -1,4 +1,4 @@
-"""A database server of another maker: started on a free port with its data in a temporary folder."""
+"""Another database server, started on a free port with its data in a temporary folder."""
 
 import shutil
 import signal
@@ -17,11 +17,11 @@ from tests.support.ports import free_port
 
 
 class Missing(Exception):
-    """The program is not installed; the text says how to get it."""
+    """The program is not installed; the message says how to install it."""
 
 
 class Program(ABC):
-    """A context manager. ``session`` is one HTTP connection to it, kept open."""
+    """A context manager. ``session`` is a persistent HTTP connection to the server."""
 
     name: str
     binary: str
@@ -30,7 +30,7 @@ class Program(ABC):
 
     def __init__(self) -> None:
         if shutil.which(self.binary) is None:
-            raise Missing(f"{self.name} is left out: there is no {self.binary} on PATH (Debian: {self.package})")
+            raise Missing(f"{self.name} skipped: {self.binary} is not on PATH (Debian package: {self.package})")
         self.folder = Path(tempfile.mkdtemp(prefix=f"coinwatch-{self.binary}-"))
         self.session = requests.Session()
         self.session.trust_env = False
@@ -39,12 +39,12 @@ class Program(ABC):
 
     @abstractmethod
     def command(self) -> tuple[Sequence[str], dict[str, str]]:
-        """What starts it, and its environment."""
+        """The command line arguments and environment to start it."""
 
     @property
     @abstractmethod
     def health(self) -> str:
-        """The address that answers when it is ready."""
+        """The path that returns success when it is ready."""
 
     @property
     def url(self) -> str:
@@ -52,7 +52,7 @@ class Program(ABC):
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """The process id."""
         if self._process is None:
             raise RuntimeError(f"{self.name} is not running")
         return self._process.pid
@@ -72,23 +72,23 @@ class Program(ABC):
             except requests.ConnectionError:
                 pass
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"{self.name} does not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"{self.name} did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
 
     def get(self, path: str, **parameters: str | float) -> requests.Response:
-        answer = self.session.get(self.url + path, params=parameters)
-        answer.raise_for_status()
-        return answer
+        response = self.session.get(self.url + path, params=parameters)
+        response.raise_for_status()
+        return response
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """SIGKILL is a crash: nothing gets written any more."""
+        """Stop the server; SIGKILL simulates a crash."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(timeout=300)
             self._process = None
 
     def disk_bytes(self) -> int:
-        """What its files take up on the disk; holes in them do not count."""
+        """Disk space used by its files; sparse parts do not count."""
         return sum(file.stat().st_blocks * 512 for file in self.folder.rglob("*") if file.is_file())
 
     def __enter__(self) -> Self:

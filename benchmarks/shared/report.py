@@ -1,4 +1,4 @@
-"""What a benchmark hands over: a table for people, the same as JSON for programs."""
+"""The report of a benchmark: a table for people, or the same as JSON."""
 
 import json
 import platform
@@ -12,7 +12,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Goal:
-    """What was to be reached and what was measured in this run."""
+    """A goal and the value measured in this run."""
 
     text: str
     measured: float | None
@@ -21,7 +21,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` are the table, with the same keys in each; ``notes`` say how it was measured and what was left out."""
+    """``rows`` are the table, with the same keys in each; ``notes`` say how it was measured and what was skipped."""
 
     benchmark: str
     title: str
@@ -49,12 +49,12 @@ def text_of(report: Report) -> str:
         ).rstrip()
         for line in cells
     ]
-    goals = [f"goal: {goal.text}; here {_cell(goal.measured)}{_verdict(goal.met)}" for goal in report.goals]
+    goals = [f"goal: {goal.text}; measured {_cell(goal.measured)}{_verdict(goal.met)}" for goal in report.goals]
     return "\n".join(["", report.title, *lines, *goals, *report.notes])
 
 
 def say(text: str) -> None:
-    """A line about the progress; it does not mix with the figures."""
+    """Print a line of progress to standard error."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 

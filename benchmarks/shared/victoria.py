@@ -1,6 +1,6 @@
 """VictoriaMetrics, single node: a time series per instrument and field, values and times in milliseconds.
 
-What it promises on a crash: "the in-memory data is lost on unclean shutdown" (its documentation on -inmemoryDataFlush
+Guarantee after a crash: "the in-memory data is lost on unclean shutdown" (its documentation on -inmemoryDataFlush
 Interval, before version 1.85 a constant of 5 s; https://docs.victoriametrics.com/#storage); it has no write-ahead log.
 """
 
@@ -20,7 +20,7 @@ class VictoriaMetrics(Program):
     binary = "victoria-metrics"
     package = "victoria-metrics"
     version = "1.79"
-    promise = "what came in the last seconds is lost (no write-ahead log)"
+    promise = "the last seconds are lost (no write-ahead log)"
 
     def command(self) -> tuple[Sequence[str], dict[str, str]]:
         return (
@@ -36,16 +36,16 @@ class VictoriaMetrics(Program):
         return "/health"
 
     def load(self, bodies: Iterable[bytes]) -> None:
-        """Post bodies of JSON lines, the documented way for bulk; the server has taken them when it answers."""
+        """Post bodies of JSON lines, the documented way for bulk data; accepted once the server responds."""
         for body in bodies:
             self.session.post(f"{self.url}/api/v1/import", body).raise_for_status()
 
     def flush(self) -> None:
-        """Make what was taken visible to queries."""
+        """Make accepted data visible to queries."""
         self.session.get(f"{self.url}/internal/force_flush").raise_for_status()
 
     def settle(self) -> None:
-        """Wait until background merges leave the disk alone, every partition merged to one part."""
+        """Wait until background merges are done and every partition is one part."""
         self.flush()
         self.session.get(f"{self.url}/internal/force_merge").raise_for_status()
         while self.metric("vm_active_force_merges") or self.metric("vm_active_merges"):
@@ -56,8 +56,8 @@ class VictoriaMetrics(Program):
     def count(self, field: str = "price") -> int:
         """Stored values of one field."""
         query = f"sum(count_over_time(quote_{field}[3y]))"
-        answer = self.session.get(f"{self.url}/api/v1/query", params={"query": query}).json()
-        return int(answer["data"]["result"][0]["value"][1]) if answer["data"]["result"] else 0
+        response = self.session.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        return int(response["data"]["result"][0]["value"][1]) if response["data"]["result"] else 0
 
     def metric(self, name: str) -> float:
         lines = self.session.get(f"{self.url}/metrics").text.splitlines()
@@ -65,7 +65,7 @@ class VictoriaMetrics(Program):
 
 
 def bodies_of(quotes: Sequence[Quote], ids: dict[object, int]) -> Iterable[bytes]:
-    """Quotes as JSON lines: a line per series with all its values, which costs the server least."""
+    """Quotes as JSON lines: one line per series with all its values, the cheapest form for the server."""
     series: dict[int, tuple[list[int], list[float | None], list[float | None], list[float | None], list[float | None]]]
     series = {}
     for quote in quotes:

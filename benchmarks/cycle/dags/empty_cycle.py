@@ -1,4 +1,4 @@
-"""The limit: a DAG of the same shape as collect_prices whose tasks do nothing."""
+"""The lower bound: a DAG of the same shape as collect_prices whose tasks do nothing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -43,9 +43,9 @@ def empty_cycle() -> None:
     matched = match_alerts()
     collected >> index_prices >> matched
     gauges = push_gauges(collected, index_prices)
-    mail = send_emails()
-    matched >> mail
-    [collected, index_prices, matched, gauges, mail] >> report_failures()
+    emails = send_emails()
+    matched >> emails
+    [collected, index_prices, matched, gauges, emails] >> report_failures()
 
 
 empty_cycle()

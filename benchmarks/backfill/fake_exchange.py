@@ -1,7 +1,7 @@
-"""A venue for the benchmark, in a process of its own: Binance's klines of 20 pairs, as quick as Python answers.
+"""A fast fake exchange in its own process: Binance's klines of 20 pairs.
 
-``python -m benchmarks.backfill.venue --limit 25`` prints its port when it is ready. More calls than ``--limit`` a
-second, beyond a burst of 10, get 429 and a wish for a pause. Rows are made before the first call, so that an answer
+``python -m benchmarks.backfill.fake_exchange --limit 25`` prints its port when it is ready. Calls above ``--limit`` per
+second, after a burst of 10, get a 429 with Retry-After. Rows are prepared before the first call, so that a response
 costs little more than sending it.
 """
 
@@ -30,9 +30,14 @@ def symbols() -> list[str]:
 
 
 @contextmanager
-def running_venue(limit: float | None) -> Iterator[str]:
-    """Its base URL; ``limit`` is in calls a second, None for no limit."""
-    command = [sys.executable, "-m", "benchmarks.backfill.venue", *([] if limit is None else ["--limit", str(limit)])]
+def running_exchange(limit: float | None) -> Iterator[str]:
+    """Yields its base URL; ``limit`` is in calls per second, None for no limit."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.backfill.fake_exchange",
+        *([] if limit is None else ["--limit", str(limit)]),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -43,7 +48,7 @@ def running_venue(limit: float | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--limit", type=float, default=None, help="calls a second")
+    parser.add_argument("--limit", type=float, default=None, help="calls per second")
     limit = parser.parse_args().limit
     server = _Server(("127.0.0.1", 0), _Handler)
     server.rows = {name: [_row(i, n) for n in range(MINUTES)] for i, name in enumerate(symbols(), 1)}
@@ -53,7 +58,7 @@ def main() -> None:
 
 
 class _Bucket:
-    """``limit`` calls a second; after a rest up to BURST at once."""
+    """A token bucket: ``limit`` calls per second, up to BURST at once."""
 
     def __init__(self, limit: float) -> None:
         self.limit, self.left, self.at = limit, float(BURST), time.monotonic()
@@ -87,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(429, b'{"code":-1003,"msg":"Too many requests."}', ("Retry-After", "1"))
             return
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        # A day's candle is its first minute: enough for who asks since when there are any.
+        # A 1-day candle is its first minute: enough to find out since when there are candles.
         width = {"1m": 1, "1h": 60, "1d": 1440}[query["interval"]]
         length = width * 60_000
         first = max(0, -(-(int(query["startTime"]) - FIRST) // length))
@@ -97,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, b"[" + b",".join(rows) + b"]")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Quiet."""
+        """Log nothing."""
 
     def _reply(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)
