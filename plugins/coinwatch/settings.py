@@ -1,8 +1,8 @@
-"""Settings from the environment, ``.env`` and ``config/coinwatch.toml``, checked at start.
+"""Settings from the environment, ``.env`` and ``config/coinwatch.toml``, validated when they are loaded.
 
-The environment wins over ``.env``, which wins over the TOML file. A nested field is written with two
-underscores: ``COINWATCH_EXCHANGES__BINANCE__BASE_URL``. A wrong value stops the start with a
-:class:`~coinwatch.errors.ConfigurationError` that names the field, the value and the place to change it.
+The environment overrides ``.env``, which overrides the TOML file. Nested fields use two underscores:
+``COINWATCH_EXCHANGES__BINANCE__BASE_URL``. Invalid settings raise ConfigurationError, which names the field, its value
+(unless it may be secret) and where to change it.
 """
 
 import os
@@ -20,8 +20,13 @@ from coinwatch.errors import ConfigurationError
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
 CODE = re.compile(r"[a-z0-9_]+")
 PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
-SHORTEST_KEEP_DAYS = 2
-EXAMPLE_SECRETS = {"change-me", "changeme", "example", "secret", "password"}
+MIN_PRICE_RETENTION_DAYS = 2
+# As in local/environment_file.py and docker/settings.sh, which don't import coinwatch; a test compares them.
+EXAMPLE_SECRET = re.compile(
+    r"change[-_ ]?me.*|changeit|example.*|secret|password|passwort|admin|test|todo|dummy|your[-_ ].*|my[-_ ]?secret.*"
+    r"|<.*>|x{3,}|\.{3,}|replace.*|insert.*|1234.*",
+    re.IGNORECASE,
+)
 
 
 def _pair(value: str) -> str:
@@ -40,42 +45,52 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class CoinSettings(BaseModel):
-    """One coin: its code is the key in the table; ``coingecko_id`` is CoinGecko's name for it."""
+    """A coin. Its code, such as BTC, is the key of its table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    coingecko_id: str | None = None
+    name: str = Field(description="Display name.")
+    coingecko_id: str | None = Field(None, description="The coin's id on CoinGecko.")
 
 
 class ExchangeSettings(BaseModel):
-    """One exchange to watch.
-
-    ``adapter`` is the module that speaks to it: its own code by default, ``ccxt`` for any exchange that the
-    ccxt library knows (its id is then ``ccxt_id``). ``enabled`` is the state at first start: ``auto`` asks the
-    exchange whether it answers from here. Afterwards ``coinwatch exchanges enable|disable`` decides.
-    ``timeout_seconds`` is for one whole answer. ``minimum_interval_seconds`` keeps two fetches apart where the
-    exchange's plan demands it, ``history_calls_per_second`` is what fetching history may use of the exchange's limit;
-    None leaves both to the adapter.
-    """
+    """An exchange to collect prices from. Its code, such as kraken, is the key of its table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    instruments: list[Pair] = Field(min_length=1)
-    enabled: Literal["auto"] | bool = "auto"
-    adapter: str = ""
-    base_url: HttpUrl | None = None
-    api_key: SecretStr | None = None
-    timeout_seconds: float = Field(10.0, gt=0, le=120)
-    minimum_interval_seconds: float | None = Field(None, ge=0, le=86400)
-    history_calls_per_second: float | None = Field(None, gt=0, le=1000)
-    ccxt_id: str | None = None
-    simulated: bool = False
+    name: str = Field(description="Display name.")
+    instruments: list[Pair] = Field(min_length=1, description="Pairs to collect, for example BTC/USD.")
+    enabled: Literal["auto"] | bool = Field(
+        "auto",
+        description="Initial state. `auto` enables the exchange if the first probe reaches it. Afterwards use "
+        "`coinwatch exchanges enable` and `disable`.",
+    )
+    adapter: str = Field(
+        "", description="Adapter module. Default: the exchange's code. `ccxt` supports any exchange that ccxt knows."
+    )
+    base_url: HttpUrl | None = Field(None, description="URL of the API. Default: the adapter's.")
+    api_key: SecretStr | None = Field(None, description="API key, for exchanges with paid plans.")
+    timeout_seconds: float = Field(10.0, gt=0, le=120, description="Timeout for a complete response, in seconds.")
+    minimum_interval_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=86400,
+        description="Minimum time between two fetches, in seconds, if the plan requires one. Default: the adapter's.",
+    )
+    history_calls_per_second: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="Requests per second that a [backfill](backfill.md) may make. Default: the adapter's.",
+    )
+    ccxt_id: str | None = Field(None, description='The exchange\'s id in ccxt. Required with `adapter = "ccxt"`.')
+    simulated: bool = Field(
+        False, description="Prices are simulated. The index uses them only for pairs without real prices."
+    )
 
 
 class Settings(BaseSettings):
-    """All settings; the fields' names in capitals with ``COINWATCH_`` before them are the variables."""
+    """All settings. A field's environment variable is its name in capitals, prefixed with ``COINWATCH_``."""
 
     model_config = SettingsConfigDict(
         env_prefix="COINWATCH_",
@@ -85,41 +100,120 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    database_url: SecretStr | None = None
-    database_owner_url: SecretStr | None = None
-    database_reader_url: SecretStr | None = None
-    database_admin_url: SecretStr | None = None
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL URL of the role that reads and writes: "
+        "`postgresql://user:password@host:port/coinwatch`.",
+    )
+    database_owner_url: SecretStr | None = Field(
+        None,
+        description="URL of the role that owns the tables, used by `coinwatch migrate`. "
+        "Default: COINWATCH_DATABASE_URL.",
+    )
+    database_reader_url: SecretStr | None = Field(
+        None,
+        description="URL of the role that reads views only, used by Grafana. Created by `coinwatch setup-database`.",
+    )
+    database_admin_url: SecretStr | None = Field(
+        None, description="URL of a role that may create roles and databases, used by `coinwatch setup-database` only."
+    )
 
-    statsd_host: str = "127.0.0.1"
-    statsd_port: int = Field(18125, ge=1, le=65535)
-    graphite_url: HttpUrl = "http://127.0.0.1:18080"
+    statsd_host: str = Field("127.0.0.1", description="StatsD host.")
+    statsd_port: int = Field(18125, ge=1, le=65535, description="StatsD port (TCP).")
+    graphite_url: HttpUrl = Field("http://127.0.0.1:18080", description="URL of graphite-web.")
 
-    smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:11025?tls=none")
-    email_from: str = "coinwatch <coinwatch@localhost>"
-    public_url: HttpUrl = "http://127.0.0.1:18000"
-    alerts_file: Path = Path("alerts.txt")
-    emails_per_day_per_address: int = Field(50, ge=0, le=100_000)
-    emails_per_day: int = Field(0, ge=0, le=100_000_000)
-    channels_enabled: bool = False
-    outbox_retention_days: int = Field(90, ge=0, le=36500)
+    smtp_url: SecretStr = Field(
+        SecretStr("smtp://127.0.0.1:11025?tls=none"),
+        description="Mail server. `smtp://user:password@host:587` requires STARTTLS, `smtps://…` uses TLS from the "
+        "start, `?tls=none` is for a mail catcher on this machine.",
+    )
+    email_from: str = Field("coinwatch <coinwatch@localhost>", description="Sender of all emails.")
+    public_url: HttpUrl = Field(
+        "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
+    )
+    alerts_file: Path = Field(Path("alerts.txt"), description="File that gets a line for each alert.")
+    emails_per_day_per_address: int = Field(
+        50,
+        ge=0,
+        le=100_000,
+        description="Maximum alert emails to one address within 24 hours. Further alerts are held and sent together "
+        "later. 0 means no limit.",
+    )
+    emails_per_day: int = Field(
+        0,
+        ge=0,
+        le=100_000_000,
+        description="Maximum emails of all kinds within 24 hours, as your email provider allows. Further emails wait "
+        "in the outbox. 0 means no limit.",
+    )
+    channels_enabled: bool = Field(
+        False,
+        description="Send alerts to other channels (webhook, Telegram, Slack, ntfy …) set with `coinwatch channel`. "
+        "Requires the extra `coinwatch[channels]`.",
+    )
+    outbox_retention_days: int = Field(
+        90,
+        ge=0,
+        le=36500,
+        description="Days after which sent, failed and dropped emails are deleted. Their alerts are kept. 0 keeps them "
+        "forever.",
+    )
 
-    secret_key: SecretStr | None = None
-    api_token: SecretStr | None = None
+    secret_key: SecretStr | None = Field(None, description="Key that signs the links in emails.")
+    api_token: SecretStr | None = Field(
+        None, description="Bearer token that gives operators access to the standalone web app."
+    )
 
-    collect_schedule_minutes: float = Field(3.0, ge=0.05, le=1440)
-    index_freshness_seconds: float = Field(600.0, gt=0)
-    alert_max_age_minutes: float = Field(60.0, gt=0, le=7 * 24 * 60)
-    quote_max_age_days: float = Field(30.0, gt=0)
-    export_path: str | None = None
-    gap_after_cycles: float = Field(3.0, ge=1, le=1000)
-    price_retention_days: int = Field(90, ge=0, le=36500)
+    collect_schedule_minutes: float = Field(
+        3.0, ge=0.05, le=1440, description="Minutes between two runs of the DAG `collect_prices`."
+    )
+    index_freshness_seconds: float = Field(
+        600.0, gt=0, description="Maximum age of prices that enter the index, in seconds."
+    )
+    alert_max_age_minutes: float = Field(
+        60.0,
+        gt=0,
+        le=7 * 24 * 60,
+        description="Alerts evaluated later than this after their price, for example after an outage, are late: they "
+        "are included in the next email instead of being sent on their own.",
+    )
+    quote_max_age_days: float = Field(30.0, gt=0, description="Quotes older than this are rejected, in days.")
+    export_path: str | None = Field(
+        None,
+        description="Where the DAG `export_history` writes each day as Parquet: a folder, `s3://…` or `gs://…` "
+        "([lake](lake.md)). If not set, nothing is exported.",
+    )
+    gap_after_cycles: float = Field(
+        3.0, ge=1, le=1000, description="Cycles without a price after which an instrument has a [gap](gaps.md)."
+    )
+    price_retention_days: int = Field(
+        90,
+        ge=0,
+        le=36500,
+        description="Days after which prices are dropped, once they are stored in candles, which are kept. At least 2, "
+        "and at least a day more than COINWATCH_QUOTE_MAX_AGE_DAYS. 0 keeps prices forever.",
+    )
 
-    quality_stale_cycles: float = Field(3.0, ge=1)
-    quality_disagreement_percent: float = Field(3.0, gt=0)
-    quality_frozen_minutes: float = Field(60.0, ge=5, le=1440)
+    quality_stale_cycles: float = Field(
+        3.0,
+        ge=1,
+        description="Cycles of its exchange without a new quote after which an instrument is reported as stale.",
+    )
+    quality_disagreement_percent: float = Field(
+        3.0,
+        gt=0,
+        description="Difference from the median of all exchanges, in percent, from which a price is reported.",
+    )
+    quality_frozen_minutes: float = Field(
+        60.0,
+        ge=5,
+        le=1440,
+        description="Minutes without any change after which a price is reported as frozen, if other exchanges' prices "
+        "changed.",
+    )
 
-    coins: dict[str, CoinSettings] = Field(default_factory=dict)
-    exchanges: dict[str, ExchangeSettings] = Field(default_factory=dict)
+    coins: dict[str, CoinSettings] = Field(default_factory=dict, description="Coins by code.")
+    exchanges: dict[str, ExchangeSettings] = Field(default_factory=dict, description="Exchanges by code.")
 
     @classmethod
     def settings_customise_sources(
@@ -135,42 +229,42 @@ class Settings(BaseSettings):
 
     @property
     def quote_gauge_max_age_seconds(self) -> float:
-        """Prices older than this (three cycles, at least a minute) are no longer pushed as gauges."""
+        """Prices older than this (three cycles, at least a minute) are not sent as gauges."""
         return max(60.0, 3 * self.collect_schedule_minutes * 60)
 
     def require(self, name: str) -> str:
-        """Value of a secret that has no default; ConfigurationError names the variable when it is missing."""
+        """Return the value of a secret setting. Raises ConfigurationError if it is missing or an example value."""
         value = getattr(self, name)
         secret = value.get_secret_value() if isinstance(value, SecretStr) else ""
         variable = f"COINWATCH_{name.upper()}"
         if not secret.strip():
             raise ConfigurationError(f"{variable} is not set. Set it in the environment or in {env_path()}.")
-        if secret.strip().lower() in EXAMPLE_SECRETS or "change-me" in secret.lower():
-            raise ConfigurationError(f"{variable} still holds an example value. Choose a random one.")
+        if EXAMPLE_SECRET.fullmatch(secret.strip()) or "change-me" in secret.lower():
+            raise ConfigurationError(f"{variable} is an example value. Set it to a random one.")
         return secret
 
 
 def config_path() -> Path:
-    """The TOML file in use: COINWATCH_CONFIG or config/coinwatch.toml of the project."""
+    """Path of the TOML file: COINWATCH_CONFIG, or config/coinwatch.toml in the project."""
     return Path(os.environ.get("COINWATCH_CONFIG") or PROJECT_ROOT / "config" / "coinwatch.toml")
 
 
 def env_path() -> Path:
-    """The file with generated secrets: COINWATCH_ENV_FILE or .env of the project."""
+    """Path of the file with generated secrets: COINWATCH_ENV_FILE, or .env in the project."""
     return Path(os.environ.get("COINWATCH_ENV_FILE") or PROJECT_ROOT / ".env")
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read and check all settings; ConfigurationError names every wrong field at once."""
+    """Read and validate all settings. Raises ConfigurationError, which lists all invalid fields."""
     path = config_path()
     if not path.is_file():
-        raise ConfigurationError(f"There is no configuration file {path}. Set COINWATCH_CONFIG to yours.")
+        raise ConfigurationError(f"The configuration file {path} doesn't exist. Set COINWATCH_CONFIG to its path.")
     try:
         settings = Settings(_env_file=env_path(), **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
     except ValueError as error:  # a TOML or .env file that does not parse
-        raise ConfigurationError(f"The settings in {path} or {env_path()} cannot be read: {error}") from None
+        raise ConfigurationError(f"Can't read the settings in {path} or {env_path()}: {error}") from None
     _check_references(settings)
     _check_retention(settings)
     return settings
@@ -178,7 +272,7 @@ def load_settings(**overrides: object) -> Settings:
 
 @lru_cache
 def get_settings() -> Settings:
-    """The process's settings, read once."""
+    """Return the settings of this process, read once."""
     return load_settings()
 
 
@@ -187,9 +281,9 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         field = ".".join(str(part) for part in problem["loc"])
         variable = "COINWATCH_" + "__".join(str(part) for part in problem["loc"]).upper()
-        shown = "" if _is_secret(field) else f", not {problem['input']!r}"
-        lines.append(f"{field}: {problem['msg']}{shown} (in {config_path()} or as {variable})")
-    return "Wrong settings:\n  " + "\n  ".join(lines)
+        value = "" if _is_secret(field) else f", not {problem['input']!r}"
+        lines.append(f"{field}: {problem['msg']}{value} (in {config_path()} or {variable})")
+    return "Invalid settings:\n  " + "\n  ".join(lines)
 
 
 def _is_secret(field: str) -> bool:
@@ -197,29 +291,32 @@ def _is_secret(field: str) -> bool:
 
 
 def _check_references(settings: Settings) -> None:
-    """What single fields cannot say: codes are well formed and every watched base is a known coin."""
+    """Check that codes are well formed and that every pair's base is a configured coin."""
     for code, exchange in settings.exchanges.items():
         if not CODE.fullmatch(code) or code == "index":
-            raise ConfigurationError(f"exchanges.{code}: a code has small letters, digits and _; 'index' is taken.")
+            raise ConfigurationError(
+                f"exchanges.{code}: a code consists of lowercase letters, digits and _; 'index' is reserved."
+            )
         if exchange.adapter == "ccxt" and not exchange.ccxt_id:
             raise ConfigurationError(
-                f"exchanges.{code}.ccxt_id: name the exchange as ccxt does, for example 'bitstamp'."
+                f"exchanges.{code}.ccxt_id is not set. Set it to the exchange's id in ccxt, for example 'bitstamp'."
             )
         for pair in exchange.instruments:
             base = pair.split("/")[0]
             if base not in settings.coins:
                 raise ConfigurationError(
-                    f"exchanges.{code}.instruments: {pair} has the unknown coin {base}. Add a [coins.{base}] table."
+                    f"exchanges.{code}.instruments: {base} in {pair} is not a configured coin. "
+                    f"Add a [coins.{base}] table."
                 )
 
 
 def _check_retention(settings: Settings) -> None:
-    """Prices are kept for longer than late ones are accepted, and for as long as rules and pages look back."""
-    keep, max_age = settings.price_retention_days, settings.quote_max_age_days
-    shortest = max(SHORTEST_KEEP_DAYS, ceil(max_age) + 1)
-    if 0 < keep < shortest:
+    """Check that prices are kept for as long as late quotes are accepted and rules and pages need them."""
+    retention, max_age = settings.price_retention_days, settings.quote_max_age_days
+    minimum = max(MIN_PRICE_RETENTION_DAYS, ceil(max_age) + 1)
+    if 0 < retention < minimum:
         raise ConfigurationError(
-            f"COINWATCH_PRICE_RETENTION_DAYS is {keep}; the minimum is {shortest}, or 0 to keep prices forever. Changes "
-            f"over 24 hours need up to two days of prices, and quotes are accepted up to {max_age:g} days late "
+            f"COINWATCH_PRICE_RETENTION_DAYS is {retention}; the minimum is {minimum}, or 0 to keep prices forever. "
+            f"Changes over 24 hours need up to two days of prices, and quotes are accepted up to {max_age:g} days late "
             "(COINWATCH_QUOTE_MAX_AGE_DAYS)."
         )
