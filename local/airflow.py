@@ -67,16 +67,19 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
 
 
 def api_server_command(configuration: Configuration) -> list[str]:
+    """The command of the api-server, which serves the user interface and the REST API."""
     options = ["--host", configuration.bind_host, "--port", str(configuration.ports["airflow"]), "--workers", "1"]
     return [*airflow_command(configuration), "api-server", *options]
 
 
 def scheduler_command(configuration: Configuration) -> list[str]:
+    """The command of the scheduler."""
     # The api-server reads task logs from disk; a log server would only need another port.
     return [*airflow_command(configuration), "scheduler", "--skip-serve-logs"]
 
 
 def dag_processor_command(configuration: Configuration) -> list[str]:
+    """The command of the DAG processor."""
     return [*airflow_command(configuration), "dag-processor"]
 
 

@@ -50,6 +50,7 @@ def main() -> int:
 
 
 def start(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Start the stack; without ``--detach``, stay in the foreground."""
     from local.report import started_text
     from local.start import read_configuration, start_stack
     from local.status import read_status
@@ -67,6 +68,7 @@ def start(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def stop(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Stop the stack, or interrupt a start in progress."""
     _interrupt_running_start(paths)
     with _exclusive(paths):
         count = stop_stack(paths)
@@ -75,6 +77,7 @@ def stop(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def show_status(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Print the state of all services; returns 0 if all are ready."""
     from local.report import status_text
     from local.status import read_status
 
@@ -84,6 +87,7 @@ def show_status(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def logs(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Show log files with ``tail``."""
     names = sorted(path.stem for path in paths.logs.glob("*.log"))
     if not names:
         raise StackError(f"There are no logs in {paths.logs} yet.")
@@ -95,6 +99,7 @@ def logs(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def reset(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Stop the stack and delete its data, but not .env."""
     if not arguments.yes:
         question = f"This deletes all prices, alerts, emails and Airflow's history in {paths.home}. Type yes: "
         if not sys.stdin.isatty():

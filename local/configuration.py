@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -120,7 +120,7 @@ def _with_addresses(configuration: Configuration) -> Configuration:
     addresses = {name: user_settings.get(name) or value for name, value in generated.items()}
     if not configuration.runs_graphite and user_settings.get("COINWATCH_GRAPHITE_URL"):
         addresses["COINWATCH_GRAPHITE_URL"] = user_settings["COINWATCH_GRAPHITE_URL"]
-    return Configuration(**{**configuration.__dict__, "addresses": addresses})
+    return replace(configuration, addresses=addresses)
 
 
 def _require_all_database_urls(file: EnvironmentFile) -> None:

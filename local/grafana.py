@@ -65,6 +65,7 @@ def find_grafana(configuration: Configuration, say: Callable[[str], None]) -> Gr
 
 
 def grafana_command(configuration: Configuration, grafana: Grafana) -> list[str]:
+    """The command of the Grafana server."""
     settings = configuration.paths.project / "grafana" / "grafana.ini"
     return [str(grafana.binary), "server", "--homepath", str(grafana.home), "--config", str(settings)]
 
@@ -77,6 +78,7 @@ def prepare_grafana(configuration: Configuration) -> None:
 
 
 def dashboards_folder(configuration: Configuration) -> Path:
+    """Where the dashboards are copied to."""
     return configuration.paths.home / "grafana" / "dashboards"
 
 

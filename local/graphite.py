@@ -10,6 +10,7 @@ from local.node import Node
 
 
 def storage(configuration: Configuration) -> Path:
+    """The folder of whisper files, configuration and the SQLite database."""
     return configuration.paths.home / "graphite"
 
 
@@ -35,6 +36,7 @@ def prepare_graphite(configuration: Configuration) -> None:
 
 
 def carbon_command(configuration: Configuration) -> list[str]:
+    """The command of carbon-cache."""
     paths = configuration.paths
     script, conf = paths.bin / "carbon-cache.py", storage(configuration) / "conf" / "carbon.conf"
     options = [f"--config={conf}", f"--pidfile={carbon_pid_file(configuration)}", "--nodaemon", "start"]
@@ -42,16 +44,19 @@ def carbon_command(configuration: Configuration) -> list[str]:
 
 
 def carbon_pid_file(configuration: Configuration) -> Path:
+    """The pid file of carbon-cache."""
     return configuration.paths.run / "carbon.pid"
 
 
 def web_command(configuration: Configuration) -> list[str]:
+    """The command of graphite-web."""
     options = ["--bind", f"{LOOPBACK}:{configuration.ports['graphite']}", "--workers", "1", "--threads", "4"]
     options += ["--worker-tmp-dir", str(configuration.paths.run), "--no-control-socket"]
     return [str(configuration.paths.python), "-m", "gunicorn", *options, "graphite_wsgi:application"]
 
 
 def graphite_environment(configuration: Configuration) -> dict[str, str]:
+    """The environment of carbon and graphite-web."""
     return child_environment(
         configuration,
         {
@@ -66,6 +71,7 @@ def graphite_environment(configuration: Configuration) -> dict[str, str]:
 
 
 def statsd_command(configuration: Configuration, node: Node, modules: Path) -> list[str]:
+    """The command of StatsD; ``modules`` is the folder of npm packages."""
     folder = configuration.paths.project / "graphite" / "statsd"
     compatibility = ["--require", str(folder / "node_compatibility.js")]
     return [str(node.node), *compatibility, str(modules / "statsd" / "stats.js"), str(folder / "config.js")]

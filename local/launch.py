@@ -22,6 +22,7 @@ from typing import NoReturn
 
 
 def main(path: str) -> NoReturn:
+    """Become the service described by the JSON file ``path``."""
     specification = json.loads(Path(path).read_text())
     for stale in specification["remove"]:
         Path(stale).unlink(missing_ok=True)
@@ -66,6 +67,7 @@ def in_background(task: Callable[[], None]) -> None:
 
 
 def end_when_idle(busy: list[int], environment: dict[str, str], grace_seconds: float) -> None:
+    """End each process once it is idle, and all of them after ``grace_seconds``."""
     deadline = time.monotonic() + grace_seconds
     while busy and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -96,6 +98,7 @@ def is_idle(pid: int) -> bool:
 
 
 def kill(pids: list[int]) -> None:
+    """Send SIGKILL to processes; those that have exited are skipped."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -127,6 +130,7 @@ def clear_stale_lock(data: Path) -> None:
 
 
 def servers_in(data: Path) -> list[int]:
+    """Postgres processes whose working directory is ``data``."""
     found = []
     for entry in Path("/proc").iterdir():
         try:

@@ -46,10 +46,12 @@ def prepare_postgres(configuration: Configuration) -> Postgres:
 
 
 def server_command(configuration: Configuration, postgres: Postgres) -> list[str]:
+    """The command of the Postgres server."""
     return [str(postgres.binaries / "bin" / "postgres"), "-D", str(postgres.data)]
 
 
 def server_environment(configuration: Configuration, postgres: Postgres) -> dict[str, str]:
+    """The environment of the Postgres server."""
     return {**child_environment(configuration), "HOME": str(postgres.home)}
 
 

@@ -19,6 +19,8 @@ GRACE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Process:
+    """A running process."""
+
     pid: int
     name: str
     parent: int

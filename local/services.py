@@ -63,6 +63,8 @@ class External:
 
 @dataclass(frozen=True)
 class Stack:
+    """The services to run, and the external ones that replace others."""
+
     services: dict[str, Service] = field(default_factory=dict)
     external: tuple[External, ...] = ()
 

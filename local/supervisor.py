@@ -28,6 +28,8 @@ class Program:
 
 @dataclass(frozen=True)
 class ProgramState:
+    """The state of a service; ``started`` in Unix seconds."""
+
     name: str
     state: str
     pid: int
@@ -107,6 +109,7 @@ def is_running(paths: Paths) -> bool:
 
 
 def start_program(paths: Paths, name: str) -> None:
+    """Start a service, without waiting for it."""
     _call(paths, "startProcess", name, False)
 
 
@@ -120,6 +123,7 @@ def stop_program(paths: Paths, name: str) -> None:
 
 
 def shut_down(paths: Paths) -> None:
+    """Stop supervisord and its services."""
     _call(paths, "shutdown")
 
 
