@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from coinwatch.settings import get_settings
 from local.airflow_setup import CONNECTION_ID, connection_fields, run_airflow
 from tests.conftest import Database
-from tests.exchange_server import ExchangeServer
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="coinwatch-airflow-"))
@@ -42,23 +41,16 @@ def airflow_database() -> None:
 
 
 @pytest.fixture
-def exchange_server() -> Iterator[ExchangeServer]:
-    with ExchangeServer() as server:
-        yield server
-
-
-@pytest.fixture
 def set_connection(airflow_database: None) -> Iterator[SetConnection]:
     """Replace the Airflow connection ``coinwatch`` in the metadata database, or delete it (None)."""
-    exists = False
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
 
     def set_connection(fields: dict[str, Any] | None) -> None:
-        nonlocal exists
-        if exists:
-            run_airflow("connections", "delete", CONNECTION_ID)
-        if fields:
-            run_airflow("connections", "add", CONNECTION_ID, "--conn-json", json.dumps(fields))
-        exists = bool(fields)
+        with create_session() as session:  # Airflow's command line would take seconds
+            session.execute(sa.delete(Connection).where(Connection.conn_id == CONNECTION_ID))
+            if fields:
+                session.add(Connection(conn_id=CONNECTION_ID, **fields | {"extra": json.dumps(fields["extra"])}))
 
     yield set_connection
     set_connection(None)

@@ -1,6 +1,6 @@
 """The DAG collect_prices, run with the exchange server, Postgres and an SMTP server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from coinwatch.prices.history.latest import latest_prices
 from coinwatch.settings import load_settings
 from tests.dags.conftest import DagRunner, task_states
 from tests.exchange_server import ExchangeServer
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.support.subscriptions import subscribe
 
 CONFIGURATION = """
@@ -37,12 +37,6 @@ instruments = ["BTC/USDT"]
 Run = Callable[[], Any]
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 @pytest.fixture
