@@ -129,7 +129,8 @@ def test_form_is_keyboard_accessible_with_visible_focus(browser: Browser, site: 
                 " getComputedStyle(document.activeElement).outlineStyle]"
             )
             reached.append(name)
-            assert style == "solid" or name == "kind", name
+            if name != "kind":  # its radio buttons show the outline around their labels
+                assert style == "solid", name
         assert reached[0] == "Skip to content"
         assert reached[-len(order) :] == order
 

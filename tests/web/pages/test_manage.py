@@ -155,7 +155,8 @@ def test_settings_are_saved_or_rejected_at_their_field(client: TestClient, page:
         response = client.post(f"{page}/preferences", data=settings | {field: value})
         assert response.status_code == 422
         assert field_error(response.text, field)
-        assert 'value="22:00"' in response.text or field == "quiet_from", "the form keeps its values"
+        if field != "quiet_from":
+            assert 'value="22:00"' in response.text, "the form keeps its values"
     assert 'value="Asia/Tokyo"' in client.get(page).text
 
 
