@@ -39,8 +39,8 @@ alerts fired by kind of rule, how many emails were sent, and how many are queued
 - `held_alerts`: alerts waiting for the end of quiet hours, for a digest, or because their address reached
   COINWATCH_EMAILS_PER_DAY_PER_ADDRESS. This is expected; `coinwatch status` shows whose alerts are held.
 
-**Subscriptions without recent price** in `coinwatch status` have seen no price for a day, so they cannot fire. Either the exchange
-is failing or disabled (see the same output), or it no longer trades the pair. Subscribers are not informed
+**Subscriptions without recent price** in `coinwatch status` have seen no price for a day, so they cannot fire. Either
+the exchange is failing or disabled (see the same output), or it no longer trades the pair. Subscribers are not informed
 automatically; `coinwatch subscriptions` lists them.
 
 **When a task fails**

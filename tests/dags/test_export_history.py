@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def run_dag(dag_runner: DagRunner, tmp_path: Path) -> Run:
-    """Runs the DAG for the tests' first day, or with other arguments of ``DAG.test``; returns the states of its tasks."""
+    """Runs the DAG for the tests' first day, or with other arguments of ``DAG.test``; returns its task states."""
     dag_runner.configure(EXPORT_PATH=str(tmp_path))
 
     def run(**when: datetime | None) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """Rules that all DAGs of the project follow."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.commands import unknown_commands
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "dags" / "coinwatch_engine.py"  # imported inside tasks only
@@ -47,6 +50,11 @@ def test_every_dag_has_owner_tags_retries_and_failure_notes(dags: dict[str, Any]
             if not task.task_id.startswith("report_"):
                 assert task.retries >= 1, task.task_id
             assert task.task_id in dag.doc_md, f"{task.task_id} is not in the failure notes"
+
+
+def test_commands_in_the_docs_exist(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        assert unknown_commands(" ".join(re.findall(r"`(coinwatch [^`]+)`", dag.doc_md))) == [], name
 
 
 def test_tasks_after_fetching_run_even_if_an_exchange_fails(dags: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from local.environment_file import ensure_secrets, read_environment
 from local.grafana import grafana_environment, prepare_grafana
 from local.paths import Paths
 from tests.integration.grafana.dashboard import DASHBOARD, GRAFANA, PANELS, PROJECT, VARIABLES, column_units
+from tests.support.commands import unknown_commands
 
 pytestmark = pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")
 
@@ -69,6 +70,10 @@ def test_panels_neither_overlap_nor_leave_the_grid() -> None:
 
 def test_every_panel_has_a_description_and_advice() -> None:
     assert find_problems(DASHBOARD) == []
+
+
+def test_commands_in_descriptions_exist() -> None:
+    assert [command for panel in PANELS for command in unknown_commands(panel["description"])] == []
 
 
 def test_every_unit_is_known_to_grafana() -> None:
