@@ -24,4 +24,5 @@ def subscribe(
 ) -> Subscription:
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-    return subscribe_request(engine, SubscriptionRequest(email, instrument, rule), now=now, confirmed=confirmed)
+    request = SubscriptionRequest.create(email, instrument, rule, now)
+    return subscribe_request(engine, request, now=now, confirmed=confirmed)

@@ -23,11 +23,20 @@ STALE_PRICE_AGE = timedelta(days=1)  # as in sql/status/select_stale_subscriptio
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """What somebody asks for: alerts by ``rule`` on an instrument that exists, sent to ``email``."""
+    """A valid request for alerts by ``rule`` on an existing instrument, sent to ``email``. See :meth:`create`."""
 
     email: str
     instrument: FoundInstrument
     rule: Rule
+
+    @classmethod
+    def create(cls, email: str, instrument: FoundInstrument, rule: Rule, now: datetime) -> "SubscriptionRequest":
+        """Validate the address and the rule; functions that take a request don't validate again.
+
+        Raises InvalidRequest.
+        """
+        check_rule(rule, now)
+        return cls(check_address(email), instrument, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +108,9 @@ def add_subscription(
     """Store a subscription; return it, and whether it was there before (active or paused).
 
     With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending until
-    the address is confirmed. Raises InvalidRequest, and TooManySubscriptions if an unconfirmed one exceeds
-    :data:`MAX_SUBSCRIPTIONS`.
+    the address is confirmed. Raises TooManySubscriptions if an unconfirmed one exceeds :data:`MAX_SUBSCRIPTIONS`.
     """
-    email = check_address(request.email)
-    check_rule(request.rule, now)
-    parameters = {"email": email, "confirmed": confirmed, "now": now}
+    parameters = {"email": request.email, "confirmed": confirmed, "now": now}
     user_id = connection.execute(statement("alerts/users/find_or_add_user"), parameters).scalar_one()
     wanted = {
         **asdict(request.rule),

@@ -55,7 +55,7 @@ def subscribe(
     rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-    request = SubscriptionRequest(email, instrument, rule)
+    request = SubscriptionRequest.create(email, instrument, rule, now)
     _show("Created", notifications.subscribe(engine, request, now=now, confirmed=True), as_json)
 
 

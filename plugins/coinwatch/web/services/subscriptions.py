@@ -4,8 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from coinwatch.alerts.rules import check_rule
-from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest, check_address
+from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
 from coinwatch.notifications.subscribe import subscribe
@@ -16,13 +15,10 @@ from coinwatch.web.schemas.forms import SubscriptionForm
 
 
 def build_request(engine: Engine, form: SubscriptionForm, now: datetime) -> SubscriptionRequest:
-    """Validate the form's address and rule, and look up its instrument. Raises InvalidRequest and NotFound."""
-    rule = form.rule()
-    check_rule(rule, now)
-    email = check_address(form.email)
+    """Look up the form's instrument, and validate its address and rule. Raises NotFound and InvalidRequest."""
     with transaction(engine) as connection:
         instrument = find_instrument(connection, form.coin, form.exchange, form.quote)
-    return SubscriptionRequest(email, instrument, rule)
+    return SubscriptionRequest.create(form.email, instrument, form.rule(), now)
 
 
 def create_subscription(
