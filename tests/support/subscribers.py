@@ -1,4 +1,4 @@
-"""A person with wishes and alerts, and the runs that tell them."""
+"""Subscribers with notification settings and alerts, and runs that notify them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ NUMBERS = count(1)
 
 @dataclass
 class Subscriber:
-    """Somebody with one rule; alerts are put to it as the matcher would."""
+    """A user with one subscription; alerts are inserted as the evaluation does."""
 
     engine: sa.Engine
     email: str
     subscription: int
     observed: datetime = datetime(2020, 1, 1, tzinfo=UTC)
 
-    def wishes(self, now: datetime | None = None, **wishes: object) -> None:
-        """Change how this person is told, as the manage page does it."""
-        if "digest" in wishes and now is not None:
-            wishes["digest_sent_at"] = now
-        assignments = ", ".join(f"{name} = :{name}" for name in wishes)
+    def set(self, now: datetime | None = None, **settings: object) -> None:
+        """Change the notification settings (columns of users), as the manage page does."""
+        if "digest" in settings and now is not None:
+            settings["digest_sent_at"] = now
+        assignments = ", ".join(f"{name} = :{name}" for name in settings)
         with transaction(self.engine) as connection:
             connection.execute(
-                sa.text(f"UPDATE users SET {assignments} WHERE email = :email"), {"email": self.email, **wishes}
+                sa.text(f"UPDATE users SET {assignments} WHERE email = :email"), {"email": self.email, **settings}
             )
 
     def alert(self, now: datetime, *, late: bool = False) -> int:
@@ -51,7 +51,7 @@ class Subscriber:
                 {"subscription": self.subscription, "observed": self.observed, "late": late, "now": now},
             ).scalar_one()
 
-    def mails(self) -> list[sa.Row[Any]]:
+    def emails(self) -> list[sa.Row[Any]]:
         with transaction(self.engine) as connection:
             return list(
                 connection.execute(
@@ -60,23 +60,23 @@ class Subscriber:
                 )
             )
 
-    def told(self) -> list[tuple[datetime, list[int]]]:
-        """When a mail was queued, and which alerts it tells."""
-        return [(row.created_at, [alert["alert_id"] for alert in row.payload["alerts"]]) for row in self.mails()]
+    def notifications(self) -> list[tuple[datetime, list[int]]]:
+        """When each email was queued, and the ids of its alerts."""
+        return [(row.created_at, [alert["alert_id"] for alert in row.payload["alerts"]]) for row in self.emails()]
 
 
-def add(engine: sa.Engine, **wishes: object) -> Subscriber:
-    email = f"person{next(NUMBERS)}@example.org"
+def add(engine: sa.Engine, **settings: object) -> Subscriber:
+    email = f"user{next(NUMBERS)}@example.org"
     rule = Rule(threshold=5)
     subscription = subscribe(engine, email=email, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
-    person = Subscriber(engine, email, subscription.id)
-    if wishes:
-        person.wishes(**wishes)
-    return person
+    subscriber = Subscriber(engine, email, subscription.id)
+    if settings:
+        subscriber.set(**settings)
+    return subscriber
 
 
-def run(engine: sa.Engine, now: datetime, cap: int = 50) -> AlertsResult:
-    return store_alerts(engine, now, policy=NotificationPolicy(emails_per_day=cap))
+def run(engine: sa.Engine, now: datetime, emails_per_day: int = 50) -> AlertsResult:
+    return store_alerts(engine, now, policy=NotificationPolicy(emails_per_day=emails_per_day))
 
 
 def utc(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""A person who subscribes, as tests need one."""
+"""Users with subscriptions to BTC/USD on Kraken, and what they received."""
 
 from datetime import datetime
 from typing import Any
@@ -31,36 +31,40 @@ def add(engine: sa.Engine, email: str = ADA, *, minutes: float = -1, confirmed: 
     ).id
 
 
-def person(engine: sa.Engine, email: str = ADA) -> Subscriber:
+def get_user(engine: sa.Engine, email: str = ADA) -> Subscriber:
     found = find_user_id(engine, email)
     assert found is not None
     return get_subscriber(engine, found)
 
 
 def feed(engine: sa.Engine, *prices: float, first: int = 0) -> None:
+    """Load a price per minute, with an evaluation after each."""
     for minute, price in enumerate(prices, first):
         load(engine, quote(price, minute))
         store_alerts(engine, at(minute))
 
 
-def told(engine: sa.Engine, email: str = ADA) -> list[float]:
-    """The minutes of a person's alerts, newest first."""
-    return [(alert.observed_at - at(0)).total_seconds() / 60 for alert in list_alerts(engine, person(engine, email).id)]
+def alert_minutes(engine: sa.Engine, email: str = ADA) -> list[float]:
+    """The minutes of a user's alerts, newest first."""
+    return [
+        (alert.observed_at - at(0)).total_seconds() / 60 for alert in list_alerts(engine, get_user(engine, email).id)
+    ]
 
 
-def kinds(engine: sa.Engine, recipient: str = ADA) -> list[str]:
+def queued_kinds(engine: sa.Engine, recipient: str = ADA) -> list[str]:
+    """The kinds of the outbox rows of a recipient."""
     query = sa.text("SELECT kind FROM outbox WHERE recipient = :recipient ORDER BY id")
     with transaction(engine) as connection:
         return list(connection.execute(query, {"recipient": recipient}).scalars())
 
 
-def places_of(engine: sa.Engine, words: str) -> set[str]:
-    """Every column of every table in which these words stand."""
+def columns_containing(engine: sa.Engine, text: str) -> set[str]:
+    """Every column of every table that contains the text, in lower case."""
     with transaction(engine) as connection:
         found = set()
         for table, column in connection.execute(COLUMNS).all():
-            query = sa.text(f'SELECT count(*) FROM "{table}" WHERE lower(CAST("{column}" AS text)) LIKE :words')
-            if connection.execute(query, {"words": f"%{words}%"}).scalar_one():
+            query = sa.text(f'SELECT count(*) FROM "{table}" WHERE lower(CAST("{column}" AS text)) LIKE :text')
+            if connection.execute(query, {"text": f"%{text}%"}).scalar_one():
                 found.add(f"{table}.{column}")
         return found
 

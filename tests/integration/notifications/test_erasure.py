@@ -1,4 +1,4 @@
-"""What is known of a person is handed over and erased, also while the matcher and the senders are at work."""
+"""Exporting and erasing a user's data, also while the evaluation and senders are running."""
 
 import threading
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.smtp_server import Mailbox
-from tests.support.users import ADA, BOB, add, deliver, feed, person, places_of, told
+from tests.support.users import ADA, BOB, add, alert_minutes, columns_containing, deliver, feed, get_user
 
 
 def fill(engine: sa.Engine) -> int:
-    """A person about whom every table holds something."""
+    """A user with rows in every table."""
     add(engine), add(engine, threshold=6.0, confirmed=False)
-    me = person(engine).id
+    me = get_user(engine).id
     feed(engine, 100, 110)
     request_manage_link(engine, ADA, at(1))
     set_preferences(engine, me, Preferences("Europe/Berlin", time(22), time(7), "daily"), at(1))
@@ -38,12 +38,12 @@ def fill(engine: sa.Engine) -> int:
     return me
 
 
-def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
+def test_erasing_leaves_nothing_in_any_table(catalog: sa.Engine) -> None:
     me = fill(catalog)
     add(catalog, BOB)
-    assert places_of(catalog, "ada@example") >= {"users.email", "outbox.recipient", "outbox.last_error"}
+    assert columns_containing(catalog, "ada@example") >= {"users.email", "outbox.recipient", "outbox.last_error"}
     erase(catalog, me)
-    assert places_of(catalog, "ada@example") == set()
+    assert columns_containing(catalog, "ada@example") == set()
     with transaction(catalog) as connection:
         counts = {
             table: connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
@@ -55,10 +55,10 @@ def test_erasing_leaves_no_trace_in_any_table(catalog: sa.Engine) -> None:
             gone(catalog, me)
     assert find_user_id(catalog, ADA) is None
     add(catalog)
-    assert told(catalog) == [], "who comes again begins anew"
+    assert alert_minutes(catalog) == [], "subscribing again starts from scratch"
 
 
-def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) -> None:
+def test_export_contains_everything_but_secrets(catalog: sa.Engine) -> None:
     me = fill(catalog)
     data = export(catalog, me, at(9))
     first, second = data["subscriptions"]
@@ -75,13 +75,13 @@ def test_everything_that_is_known_is_exported_but_no_secret(catalog: sa.Engine) 
         ("2026-03-01T12:02:00Z", 121, None),
     ]
     assert (second["status"], second["alerts"]) == ("pending", [])
-    assert [mail["kind"] for mail in data["emails"]] == ["confirmation", "alerts", "manage"]
+    assert [email["kind"] for email in data["emails"]] == ["confirmation", "alerts", "manage"]
     assert data["other_channel"] == "tgram"
     assert "secret" not in str(data)
 
 
-def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa.Engine) -> None:
-    """A new column has to be added to the export, or here with its reason."""
+def test_every_column_is_exported_or_listed_as_left_out(catalog: sa.Engine) -> None:
+    """Add a new column to the export or to this list."""
     left_out = {
         "users": {"id"},
         "subscriptions": {
@@ -91,7 +91,7 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
             "active_from",
             "cooldown_until",
             "paused_by_suppression",
-        },  # our notes
+        },
         "alerts": {"subscription_id", "outbox_id", "created_at"},
         "outbox": {
             "user_id",
@@ -99,7 +99,7 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
             "dedupe_key",
             "lease",
             "leased_until",
-        },  # who, said above; the sender's notes
+        },
         "held_users": {"user_id"},
     }
     sources = {
@@ -117,10 +117,10 @@ def test_every_column_of_a_person_is_exported_or_left_out_on_purpose(catalog: sa
             assert {name for name in columns if name not in text} == set(), table
 
 
-def test_erasing_waits_for_the_matcher_and_then_leaves_nothing(catalog: sa.Engine, database: Database) -> None:
-    """The matcher has judged the person's rule and is about to mail it when the person goes."""
+def test_erasing_waits_for_a_running_evaluation(catalog: sa.Engine, database: Database) -> None:
+    """The evaluation has updated the user's subscription and queues an email while the user is being erased."""
     number = add(catalog)
-    me, other = person(catalog).id, create_engine(database.url())
+    me, other = get_user(catalog).id, create_engine(database.url())
     eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
     with transaction(catalog) as connection:
         hold(connection, Lock.EVALUATION)
@@ -134,15 +134,15 @@ def test_erasing_waits_for_the_matcher_and_then_leaves_nothing(catalog: sa.Engin
         assert eraser.is_alive()
     eraser.join(timeout=30)
     assert not eraser.is_alive()
-    assert places_of(catalog, ADA) == set()
+    assert columns_containing(catalog, ADA) == set()
     other.dispose()
 
 
-def test_who_waits_too_long_for_the_matcher_is_told(
+def test_erasing_fails_if_an_evaluation_takes_too_long(
     catalog: sa.Engine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(catalog)
-    me, other = person(catalog).id, create_engine(database.url())
+    me, other = get_user(catalog).id, create_engine(database.url())
     monkeypatch.setattr("coinwatch.alerts.users.LOCK_TIMEOUT_MILLISECONDS", 50)
     with transaction(catalog) as connection:
         hold(connection, Lock.EVALUATION)
@@ -152,10 +152,10 @@ def test_who_waits_too_long_for_the_matcher_is_told(
     other.dispose()
 
 
-def test_erasing_never_holds_one_mail_while_it_waits_for_another(catalog: sa.Engine, database: Database) -> None:
-    """A sender that holds the younger mail can still take the older one, and then the person goes."""
+def test_erasing_locks_all_emails_or_none(catalog: sa.Engine, database: Database) -> None:
+    """A sender that holds the newer email can still take the older one; then the user is erased."""
     add(catalog)
-    me, other = person(catalog).id, create_engine(database.url())
+    me, other = get_user(catalog).id, create_engine(database.url())
     for hours in range(2):
         request_manage_link(catalog, ADA, at(120 * hours))
     take = sa.text("UPDATE outbox SET attempts = attempts + 1 WHERE id = (SELECT max(id) - :before FROM outbox)")
@@ -170,23 +170,23 @@ def test_erasing_never_holds_one_mail_while_it_waits_for_another(catalog: sa.Eng
         assert sender.execute(take, {"before": 1}).rowcount == 1
     eraser.join(timeout=30)
     assert not eraser.is_alive()
-    assert places_of(catalog, ADA) == set()
+    assert columns_containing(catalog, ADA) == set()
     other.dispose()
 
 
-def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
+def test_users_can_be_erased_while_everything_is_running(
     catalog: sa.Engine, database: Database, mailbox: Mailbox
 ) -> None:
-    """Matcher, sender and people at the same time: every run must end without an error, and nothing may be left."""
-    people = 40
-    emails = [f"p{number}@leaving.example" for number in range(people)]
+    """Evaluation, senders and users at the same time: no run fails, and nothing is left of the erased users."""
+    users = 40
+    emails = [f"p{number}@leaving.example" for number in range(users)]
     for email in emails:
         for percent in (1.0, 2.0, 3.0):
             add(catalog, email, threshold=percent)
     load(catalog, quote(100, 0))
     store_alerts(catalog, at(0))
     minutes = iter(range(1, 100_000))
-    stop, troubles = threading.Event(), []
+    stop, errors = threading.Event(), []
 
     def repeat(work: Callable[[sa.Engine], None]) -> threading.Thread:
         def run() -> None:
@@ -195,7 +195,7 @@ def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
                 while not stop.is_set():
                     work(engine)
             except Exception as error:  # noqa: BLE001
-                troubles.append(error)
+                errors.append(error)
             finally:
                 engine.dispose()
 
@@ -203,15 +203,15 @@ def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
         thread.start()
         return thread
 
-    def match(engine: sa.Engine) -> None:
+    def evaluate(engine: sa.Engine) -> None:
         minute = next(minutes)
         load(engine, quote(100 if minute % 2 else 110, minute))
         store_alerts(engine, at(minute))
 
-    threads = [repeat(match), *(repeat(lambda engine: deliver(engine, mailbox, at(100_000))) for _ in range(2))]
+    threads = [repeat(evaluate), *(repeat(lambda engine: deliver(engine, mailbox, at(100_000))) for _ in range(2))]
     try:
         for email in emails:
-            me = person(catalog, email)
+            me = get_user(catalog, email)
             changes.pause(catalog, me.id, me.subscriptions[0].id)
             changes.resume_all(catalog, me.id, at(next(minutes)))
             changes.delete(catalog, me.id, me.subscriptions[1].id)
@@ -221,8 +221,8 @@ def test_people_who_go_while_all_is_at_work_leave_nothing_and_stop_nobody(
     for thread in threads:
         thread.join(timeout=60)
         assert not thread.is_alive()
-    assert troubles == []
-    assert places_of(catalog, "leaving.example") == set()
+    assert errors == []
+    assert columns_containing(catalog, "leaving.example") == set()
     with transaction(catalog) as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM alerts")).scalar_one() == 0
-    assert mailbox.messages, "mails went out in the meantime"
+    assert mailbox.messages, "emails were sent in the meantime"

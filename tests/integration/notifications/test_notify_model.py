@@ -1,4 +1,4 @@
-"""Random wishes and times: every alert is told in the very run in which a look at everybody would tell it."""
+"""Random settings and times: every alert is sent in the run in which a simple model, checking everything, sends it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -17,35 +17,35 @@ from tests.support.subscribers import DAY, Subscriber, add, cycles, run, utc
 
 @dataclass
 class Model:
-    """The same decisions by looking at everything in every run, with Python's time zones."""
+    """The same decisions by checking everything in every run, with Python's time zones."""
 
     zone: ZoneInfo
     quiet: tuple[time, time] | None
     digest: str
     digest_sent_at: datetime
-    cap: int
+    emails_per_day: int
     waiting: list[tuple[int, datetime, bool]] = field(default_factory=list)
-    told: list[tuple[datetime, list[int]]] = field(default_factory=list)
+    sent: list[tuple[datetime, list[int]]] = field(default_factory=list)
 
     def run(self, now: datetime) -> None:
-        if self.waiting and self._may_be_told(now):
-            self.told.append((now, [alert for alert, _, _ in self.waiting]))
+        if self.waiting and self._may_be_sent(now):
+            self.sent.append((now, [alert for alert, _, _ in self.waiting]))
             self.waiting = []
             if self.digest != "none":
                 self.digest_sent_at = now
 
-    def _may_be_told(self, now: datetime) -> bool:
-        here = now.astimezone(self.zone)
+    def _may_be_sent(self, now: datetime) -> bool:
+        local = now.astimezone(self.zone)
         if self.quiet:
             start, end = self.quiet
-            inside = start <= here.time() < end if start < end else here.time() >= start or here.time() < end
+            inside = start <= local.time() < end if start < end else local.time() >= start or local.time() < end
             if start != end and inside:
                 return False
-        if sum(1 for moment, _ in self.told if moment > now - DAY) >= self.cap:
+        if sum(1 for moment, _ in self.sent if moment > now - DAY) >= self.emails_per_day:
             return False
         if self.digest == "none":
             return not all(late for _, _, late in self.waiting)
-        day = here.date()
+        day = local.date()
         while datetime.combine(day, time(8), self.zone).astimezone(UTC) > now or (
             self.digest == "weekly" and day.weekday() != 0
         ):
@@ -64,18 +64,18 @@ ZONES = [
     "Pacific/Kiritimati",
 ]
 clock_times = st.integers(0, 95).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
-wishes = st.fixed_dictionaries(
+settings = st.fixed_dictionaries(
     {
         "zone": st.sampled_from(ZONES),
         "quiet": st.none() | st.tuples(clock_times, clock_times),
         "digest": st.sampled_from(["none", "none", "daily", "weekly"]),
     }
 )
-# What happens between two runs, and how long after the last run the next one comes.
+# What happens before a run, and the time until the next run.
 steps = st.tuples(
-    st.sampled_from(["nothing", "alert", "alert", "alert", "late", "wishes"]),
+    st.sampled_from(["nothing", "alert", "alert", "alert", "late", "settings"]),
     st.sampled_from([3, 3, 3, 15, 60, 7 * 60, 30 * 60]).map(lambda minutes: timedelta(minutes=minutes)),
-    wishes,
+    settings,
 )
 
 
@@ -85,51 +85,50 @@ steps = st.tuples(
     start=st.sampled_from(
         [utc("2026-03-07 03:00"), utc("2026-03-28 12:00"), utc("2026-10-24 12:00"), utc("2026-06-01 00:00")]
     ),
-    first=wishes,
-    happenings=st.lists(steps, min_size=1, max_size=25),
-    cap=st.sampled_from([1, 2, 50]),
+    first=settings,
+    events=st.lists(steps, min_size=1, max_size=25),
+    emails_per_day=st.sampled_from([1, 2, 50]),
 )
-def test_every_alert_is_told_once_and_as_early_as_may_be(
+def test_every_alert_is_sent_once_and_as_early_as_allowed(
     catalog: sa.Engine,
     start: datetime,
     first: dict[str, Any],
-    happenings: list[tuple[str, timedelta, dict[str, Any]]],
-    cap: int,
+    events: list[tuple[str, timedelta, dict[str, Any]]],
+    emails_per_day: int,
 ) -> None:
-    """In the runs in which a look at everybody would tell it, whatever people wish and whenever they change it."""
-    person = add(catalog)
+    user = add(catalog)
     now = start
-    model = Model(ZoneInfo("UTC"), None, "none", now, cap)
-    wish(person, model, first, now)
-    for happening, pause, changed in happenings:
-        if happening == "wishes":
-            wish(person, model, changed, now)
-        elif happening != "nothing":
-            late = happening == "late"
-            model.waiting.append((person.alert(now, late=late), now, late))
-        run(catalog, now, cap)
+    model = Model(ZoneInfo("UTC"), None, "none", now, emails_per_day)
+    change_settings(user, model, first, now)
+    for event, pause, changed in events:
+        if event == "settings":
+            change_settings(user, model, changed, now)
+        elif event != "nothing":
+            late = event == "late"
+            model.waiting.append((user.alert(now, late=late), now, late))
+        run(catalog, now, emails_per_day)
         model.run(now)
         now += pause
-    model.waiting.append((person.alert(now), now, False))
+    model.waiting.append((user.alert(now), now, False))
     for moment in cycles(now, now + 16 * DAY, timedelta(hours=13, minutes=10)):
-        run(catalog, moment, cap)
+        run(catalog, moment, emails_per_day)
         model.run(moment)
-    # What quiet hours of almost the whole day kept from all of these runs.
-    wish(person, model, {"zone": "UTC", "quiet": None, "digest": "none"}, now)
+    # Alerts that quiet hours of almost a whole day have kept from all of these runs.
+    change_settings(user, model, {"zone": "UTC", "quiet": None, "digest": "none"}, now)
     for moment in (now + 17 * DAY, now + 19 * DAY):
-        run(catalog, moment, cap)
+        run(catalog, moment, emails_per_day)
         model.run(moment)
-    told = person.told()
+    sent = user.notifications()
     with transaction(catalog) as connection:
-        connection.execute(sa.text("DELETE FROM users WHERE email = :email"), {"email": person.email})
-    assert told == model.told
+        connection.execute(sa.text("DELETE FROM users WHERE email = :email"), {"email": user.email})
+    assert sent == model.sent
     assert model.waiting == []
 
 
-def wish(person: Subscriber, model: Model, wanted: dict[str, Any], now: datetime) -> None:
+def change_settings(user: Subscriber, model: Model, wanted: dict[str, Any], now: datetime) -> None:
     quiet = wanted["quiet"] or (None, None)
     if wanted["digest"] != model.digest:
         model.digest_sent_at = now
-        person.wishes(now, digest=wanted["digest"])
-    person.wishes(timezone=wanted["zone"], quiet_from=quiet[0], quiet_until=quiet[1])
+        user.set(now, digest=wanted["digest"])
+    user.set(timezone=wanted["zone"], quiet_from=quiet[0], quiet_until=quiet[1])
     model.zone, model.quiet, model.digest = ZoneInfo(wanted["zone"]), wanted["quiet"], wanted["digest"]
