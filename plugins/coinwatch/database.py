@@ -10,9 +10,9 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, ProgrammingError
 
-from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, QueryTimeout
+from coinwatch.errors import ConfigurationError, DatabaseError, QueryTimeout
 from coinwatch.settings import PROJECT_ROOT, get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
@@ -144,10 +144,6 @@ def named_errors(engine: Engine) -> Iterator[None]:
             raise DatabaseError(
                 f"The database lacks tables of this version ({_first_line(error)}). Run: coinwatch migrate"
             ) from error
-        raise
-    except (DataError, psycopg.DataError) as error:
-        if "NUL" in _first_line(error):  # what somebody typed; Postgres keeps no text with it
-            raise InvalidRequest("", "There is a NUL character in what was sent. Please leave it out.") from error
         raise
     except (InternalError, psycopg.InternalError) as error:
         if _sqlstate(error) == "25006":  # read_only_sql_transaction

@@ -76,5 +76,5 @@ def test_pages_require_a_login(browser: Browser, stack: Stack) -> None:
     response = page.goto(f"{stack.airflow_url}/coinwatch/")
     assert response is not None
     assert response.status == 401
-    expect(page.get_by_role("heading")).to_have_text(re.compile("Please log in"))
+    expect(page.get_by_role("heading")).to_have_text(re.compile("Log in to continue"))
     page.close()

@@ -111,6 +111,7 @@ def test_nul_character_is_rejected(client: TestClient, engine: sa.Engine, settin
         client.get("/api/v1/candles/BTC?exchange=%00"),
         client.post("/subscribe", data=request),
         client.post("/subscribe/preview", data=request),
+        client.post("/subscribe", data=request | {"kind": "crosses", "level": "70,000"}),
         client.post("/api/v1/subscriptions", json=request),
         client.get("/api/v1/backtest", params={"coin": "B\0TC", "threshold_percent": 5}),
         client.post("/SubscribeCoin", json={"email": "ada@example.org", "coin_name": "B\0TC", "percentage": 2}),

@@ -9,13 +9,14 @@ from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metr
 from coinwatch.errors import InvalidRequest
 
 REQUIRED = "This field is required."
+NUL_CHARACTER = "This contains a NUL character. Remove it and try again."
 DEFAULT_DAYS = 30  # of a backtest
 
 
 def reject_nul(text: str) -> str:
     """Postgres cannot store NUL characters."""
     if "\0" in text:
-        raise PydanticCustomError("nul_character", "This contains a NUL character. Remove it and try again.")
+        raise PydanticCustomError("nul_character", NUL_CHARACTER)
     return text
 
 

@@ -14,7 +14,7 @@ from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound, RequestError
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import latest_prices
-from coinwatch.web.schemas.forms import REQUIRED, BacktestForm, RuleForm, SubscriptionForm
+from coinwatch.web.schemas.forms import NUL_CHARACTER, REQUIRED, BacktestForm, RuleForm, SubscriptionForm
 from coinwatch.web.schemas.validation_messages import messages_by_field
 from coinwatch.web.services.number_parsing import format_plain, parse_number
 from coinwatch.web.services.subscriptions import build_request
@@ -50,12 +50,19 @@ class InvalidForm(RequestError):
 
 
 async def read_submitted_form(request: Request) -> dict[str, str]:
-    """The submitted values as text, for parsing and for showing the form again. Missing fields have initial values."""
+    """The submitted values as text, for parsing and for showing the form again. Missing fields have initial values.
+
+    Raises InvalidRequest if a value contains a NUL character, which Postgres cannot store.
+    """
     form = await request.form(max_files=0)
-    values = {name: form.get(name, initial) for name, initial in EMPTY_FORM.items()}
-    return {
-        name: value[:MAX_FIELD_LENGTH] if isinstance(value, str) else EMPTY_FORM[name] for name, value in values.items()
-    }
+    submitted = dict(EMPTY_FORM)
+    for name in EMPTY_FORM:
+        value = form.get(name)
+        if isinstance(value, str):
+            if "\0" in value:
+                raise InvalidRequest(name, NUL_CHARACTER)
+            submitted[name] = value[:MAX_FIELD_LENGTH]
+    return submitted
 
 
 SubmittedForm = Annotated[dict[str, str], Depends(read_submitted_form)]
