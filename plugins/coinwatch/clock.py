@@ -1,4 +1,4 @@
-"""The one wall clock; whoever needs the time takes a Clock, so that a test can set it."""
+"""The clock. Functions that need the time take it, or a Clock, as a parameter, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,5 +7,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The wall clock, aware and UTC."""
+    """Return the current time, aware and in UTC."""
     return datetime.now(UTC)

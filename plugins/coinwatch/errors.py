@@ -1,58 +1,56 @@
-"""Every error coinwatch raises on purpose, named by the reaction it needs.
+"""Exceptions raised by coinwatch, grouped by the reaction they need.
 
-    CoinwatchError
-    ├── ConfigurationError         a setting is wrong: fix it and start again
-    ├── DatabaseError              Postgres cannot be reached or is not migrated
-    │   └── QueryTimeout            Postgres broke a statement off at its time limit: ask for less, or later
-    ├── StorageError               a file, folder or bucket cannot be read or written
-    ├── ExchangeError              one exchange gave no usable answer; the others go on
-    │   ├── ExchangeUnavailable               time-out, 5xx, cut-off or nonsensical body: another try may work at once
-    │   ├── RateLimited             the exchange asked for a pause: nobody calls it before ``blocked_until``
-    │   └── ExchangeDenied             blocked by country, bad key, unknown route: a person has to change something
-    │       └── UnknownSymbol      the exchange does not trade this instrument; the others are not concerned
-    ├── EmailError
-    │   ├── TemporaryEmailError     4xx, connection lost: the outbox tries this message again
-    │   │   └── MailServerUnavailable     no connection, login or sender refused: no message gets through now
-    │   └── PermanentEmailError     5xx: this message will never be accepted
-    │       ├── RecipientRejected     5xx to the recipient: nothing will ever be accepted there
-    │       └── ChannelRemoved        the person's other channel was taken away: the message is dropped
-    └── RequestError               a person asked for something we cannot do; the message is for them
-        ├── InvalidRequest         the input is wrong; ``field`` says which
-        │   └── TooManySubscriptions   the address has as many as anybody may have
-        ├── NotFound               no such coin, exchange or subscription
-        └── AlreadyExists          the same subscription is there already
+* CoinwatchError
+  * ConfigurationError           a setting is invalid or missing
+  * DatabaseError                Postgres is unavailable, read-only or not migrated
+    * QueryTimeout               a query was canceled, usually by a time limit
+  * StorageError                 a file, folder or bucket can't be read or written
+  * ExchangeError                one exchange failed; the others are not affected
+    * ExchangeUnavailable        timeout, 5xx, incomplete or invalid response: may be retried at once
+    * RateLimited                the exchange asked us to wait until ``blocked_until``
+    * ExchangeDenied             blocked country, invalid key, unknown route: someone has to change a setting
+      * UnknownSymbol            the exchange doesn't trade one instrument; the others are not affected
+  * EmailError
+    * TemporaryEmailError        4xx or a lost connection: the outbox retries this email
+      * MailServerUnavailable    can't connect or log in, or the sender is rejected: no email can be sent
+    * PermanentEmailError        5xx: this email is never accepted
+      * RecipientRejected        5xx to the recipient: the address is suppressed
+      * ChannelRemoved           the subscriber removed the channel: the message is dropped
+  * RequestError                 a caller asked for something that isn't possible; the message is for them
+    * InvalidRequest             the input is invalid; ``field`` says which
+      * TooManySubscriptions     the address has reached the maximum number of subscriptions
+    * NotFound                   no such coin, exchange, subscription or subscriber
+    * AlreadyExists              an equal subscription exists
 
-No error of a library below us (requests, psycopg, smtplib) leaves the room that calls it.
+The text of each is a complete message without secrets. Exceptions of third-party libraries (requests, psycopg,
+smtplib) are translated where the library is called.
 """
 
 from datetime import datetime
 
 
 class CoinwatchError(Exception):
-    """Parent of all errors raised on purpose; its text is a sentence for a person."""
+    """Base class of all exceptions that coinwatch raises. Its text is a message for people."""
 
 
 class ConfigurationError(CoinwatchError):
-    """A setting is missing or wrong; the text names it."""
+    """A setting is missing or invalid; the message names it."""
 
 
 class DatabaseError(CoinwatchError):
-    """Postgres cannot be reached, refuses us, or lacks our tables."""
+    """Postgres is unavailable, denies access, rejects a value or has not been migrated."""
 
 
 class QueryTimeout(DatabaseError):
-    """Postgres broke a statement off, because of its time limit or by hand; nothing was changed."""
+    """Postgres canceled a query because of a time limit or on request. Nothing was changed."""
 
 
 class StorageError(CoinwatchError):
-    """A file, folder or bucket cannot be read or written; the text names it."""
+    """A file, folder or bucket can't be read or written; the message names it."""
 
 
 class ExchangeError(CoinwatchError):
-    """An exchange gave no usable answer.
-
-    ``exchange`` is its code, ``reason`` the sentence without it.
-    """
+    """An exchange failed. ``exchange`` is its code, ``reason`` the message without the code."""
 
     def __init__(self, exchange: str, reason: str) -> None:
         super().__init__(f"{exchange}: {reason}")
@@ -61,11 +59,11 @@ class ExchangeError(CoinwatchError):
 
 
 class ExchangeUnavailable(ExchangeError):
-    """Passing trouble: the same call may work at once."""
+    """A temporary failure: the same call may succeed when retried."""
 
 
 class RateLimited(ExchangeError):
-    """The exchange wants a pause; no worker calls it before ``blocked_until`` (aware, UTC)."""
+    """The exchange asked us to wait. It is not called before ``blocked_until`` (aware, UTC)."""
 
     def __init__(self, exchange: str, reason: str, blocked_until: datetime) -> None:
         super().__init__(exchange, reason)
@@ -73,43 +71,43 @@ class RateLimited(ExchangeError):
 
 
 class ExchangeDenied(ExchangeError):
-    """Repeating the call cannot help; a person has to change a setting."""
+    """The exchange denies the call. Retrying doesn't help; someone has to change a setting."""
 
 
 class UnknownSymbol(ExchangeDenied):
-    """The exchange does not trade an instrument that was asked for; the others are not concerned."""
+    """The exchange doesn't trade the requested instrument. Other instruments are not affected."""
 
 
 class EmailError(CoinwatchError):
-    """The mail server did not take a message; the text holds its answer."""
+    """The mail server didn't accept an email; the message contains its reply."""
 
 
 class TemporaryEmailError(EmailError):
-    """Worth another try later: 4xx, or the connection was lost on the way."""
+    """The email may be accepted later: 4xx, or the connection was lost."""
 
 
 class MailServerUnavailable(TemporaryEmailError):
-    """No message gets through at the moment; trying the others makes no sense either."""
+    """No email can be sent at the moment, so trying the others is pointless."""
 
 
 class PermanentEmailError(EmailError):
-    """Never going to be accepted: 5xx."""
+    """The email will never be accepted: 5xx."""
 
 
 class RecipientRejected(PermanentEmailError):
-    """The server will take no mail to this recipient: 5xx to RCPT."""
+    """The mail server rejected the recipient: 5xx to RCPT."""
 
 
 class ChannelRemoved(PermanentEmailError):
-    """There is no other channel (any more) on which the message could go."""
+    """The channel that a message was queued for has been removed."""
 
 
 class RequestError(CoinwatchError):
-    """A person asked for something we cannot do."""
+    """A caller asked for something that isn't possible."""
 
 
 class InvalidRequest(RequestError):
-    """The input is wrong; ``field`` names the form field or parameter."""
+    """The input is invalid. ``field`` names the form field, parameter or option; empty for the request as a whole."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -117,12 +115,12 @@ class InvalidRequest(RequestError):
 
 
 class TooManySubscriptions(InvalidRequest):
-    """An address has as many living subscriptions as anybody may have it given."""
+    """An address has reached the maximum number of subscriptions."""
 
 
 class NotFound(RequestError):
-    """What was asked for does not exist; the text says what does."""
+    """The requested object doesn't exist; the message says what does, where that helps."""
 
 
 class AlreadyExists(RequestError):
-    """The same thing is there already."""
+    """An equal object already exists."""

@@ -1,4 +1,4 @@
-"""Structured log lines: readable on a terminal, JSON everywhere else."""
+"""Structured logs on standard error: readable on a terminal, JSON lines otherwise."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import structlog
 
 
 def configure_logs() -> None:
-    """Send our log lines to standard error; COINWATCH_LOG_LEVEL (default INFO) says from which level on."""
+    """Configure structlog. COINWATCH_LOG_LEVEL is the minimum level (default: INFO)."""
     level = logging.getLevelNamesMapping().get(os.environ.get("COINWATCH_LOG_LEVEL", "INFO").upper(), logging.INFO)
     terminal = sys.stderr.isatty()
     structlog.configure(

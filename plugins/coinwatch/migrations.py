@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import Engine
 
-from coinwatch.database import SQL_ROOT, Lock, driver_connection, hold, transaction
+from coinwatch.database import SQL_ROOT, Lock, acquire_lock, driver_connection, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
 
 MIGRATIONS = SQL_ROOT / "migrations"
@@ -28,7 +28,7 @@ def migrate(engine: Engine) -> list[str]:
     from alembic.script import ScriptDirectory
 
     with transaction(engine) as connection:
-        hold(connection, Lock.MIGRATING)
+        acquire_lock(connection, Lock.MIGRATIONS)
         before = MigrationContext.configure(connection).get_current_revision()
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

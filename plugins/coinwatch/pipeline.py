@@ -13,7 +13,7 @@ from coinwatch.alerts.alerts_file import append_alerts
 from coinwatch.alerts.evaluation import evaluate
 from coinwatch.alerts.rules import Kind
 from coinwatch.clock import utc_now
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_emails
@@ -185,7 +185,7 @@ def store_alerts(
     alert is without its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
     """
     with transaction(engine) as connection:
-        hold(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.EVALUATION)
         evaluation = evaluate(connection, now, max_age)
         notified = notify(connection, now, policy, evaluation.expired)
     result = AlertsResult(

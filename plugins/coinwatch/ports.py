@@ -1,4 +1,4 @@
-"""Opening the port of one of our servers, with a sentence when that fails."""
+"""Opens the port of a server, with a clear error if that fails."""
 
 import errno
 import socket
@@ -6,13 +6,16 @@ import socket
 from coinwatch.errors import ConfigurationError
 
 
-def open_port(host: str, port: int, instead: str) -> socket.socket:
-    """A listening socket. ConfigurationError when the port is taken or the address is not ours; ``instead`` says how
-    to choose another, for example ``--port``."""
+def open_port(host: str, port: int, option: str) -> socket.socket:
+    """Return a listening socket.
+
+    Raises ConfigurationError if the port is in use or the address is not one of this machine. ``option`` says how to
+    choose another port, for example ``--port``.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(f"Port {port} on {host} is taken. Choose another: {instead}.") from None
-        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
+            raise ConfigurationError(f"Port {port} on {host} is in use. Choose another one with {option}.") from None
+        raise ConfigurationError(f"Can't listen on {host}:{port}: {error.strerror or error}.") from None

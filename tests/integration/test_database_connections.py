@@ -1,4 +1,4 @@
-"""Every connection reads times alike; one that is lost is one named error, whichever way it was used."""
+"""Sessions have fixed formats; lost and read-only connections raise DatabaseError however they are used."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.conftest import Database
 
 
 @pytest.mark.parametrize("way", [autocommit, transaction])
-def test_a_connection_lost_under_the_drivers_own_cursor_leaves_no_traceback(
+def test_connection_lost_in_the_drivers_cursor_raises_without_a_logged_traceback(
     engine: sa.Engine,
     caplog: pytest.LogCaptureFixture,
     way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]],
@@ -33,31 +33,34 @@ def test_a_connection_lost_under_the_drivers_own_cursor_leaves_no_traceback(
 
 
 @pytest.mark.parametrize("way", [autocommit, transaction])
-def test_a_database_that_only_reads_is_named(
+def test_read_only_database_is_named(
     engine: sa.Engine, way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
 ) -> None:
     read_only, write = "SET default_transaction_read_only = on", "DELETE FROM outbox"
     sa.event.listen(engine, "connect", lambda connection, _: connection.execute(read_only) and connection.commit())
     engine.dispose()
-    with pytest.raises(DatabaseError, match="takes no changes"), way(engine) as connection:
+    with pytest.raises(DatabaseError, match="read-only"), way(engine) as connection:
         connection.execute(sa.text(write))
     with (
-        pytest.raises(DatabaseError, match="takes no changes"),
+        pytest.raises(DatabaseError, match="read-only"),
         way(engine) as connection,
         driver_connection(connection).cursor() as cursor,
     ):
         cursor.execute(write.encode())
 
 
+def test_value_that_postgres_rejects_is_a_database_error(engine: sa.Engine) -> None:
+    with pytest.raises(DatabaseError, match="NUL"), transaction(engine) as connection:
+        connection.execute(sa.text("SELECT CAST(:text AS text)"), {"text": "a\0b"})
+
+
 @pytest.mark.parametrize("later", ["SELECT 1 FROM later", "SELECT later FROM outbox", "SELECT later(1)"])
-def test_a_database_of_an_older_version_says_what_to_run(engine: sa.Engine, later: str) -> None:
+def test_missing_migrations_are_named(engine: sa.Engine, later: str) -> None:
     with pytest.raises(DatabaseError, match="Run: coinwatch migrate"), transaction(engine) as connection:
         connection.execute(sa.text(later))
 
 
-def test_a_server_may_live_in_another_zone_and_write_its_days_in_another_way(
-    engine: sa.Engine, database: Database
-) -> None:
+def test_defaults_of_the_server_do_not_matter(engine: sa.Engine, database: Database) -> None:
     with psycopg.connect(database.url("admin"), autocommit=True) as connection:
         for setting in ("timezone TO 'Asia/Tokyo'", "datestyle TO 'German, DMY'"):
             connection.execute(f"ALTER DATABASE {database.name} SET {setting}".encode())

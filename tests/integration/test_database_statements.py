@@ -1,4 +1,4 @@
-"""Every statement in sql/ is one statement that Postgres accepts with the parameters it names."""
+"""Every file in sql/ is one statement that Postgres can plan, and is used."""
 
 import re
 
@@ -18,11 +18,11 @@ TEMPORARY_TABLES = [name for name in NAMES if "CREATE TEMPORARY " in (SQL_ROOT /
 @pytest.mark.parametrize("name", NAMES)
 def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
     text = (SQL_ROOT / f"{name}.sql").read_text()
-    assert text.startswith("-- "), "the first line says what the statement is for"
+    assert text.startswith("-- "), "the first line is a comment that describes the statement"
     with engine.begin() as connection:
         for table in TEMPORARY_TABLES:
             if table.startswith("alerts/backtest/") and not name.startswith("alerts/backtest/"):
-                continue  # the backtest's tables hide real ones
+                continue  # the tables of the backtest shadow real ones
             connection.execute(statement(table))
         if name in TEMPORARY_TABLES:
             return
@@ -34,7 +34,7 @@ def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
 
 
 def test_no_statement_names_a_partition() -> None:
-    """So that something else may divide the tables (docs/adr/0007)."""
+    """Partitioning can be left to an extension (docs/adr/0007)."""
     named = [
         name for name in NAMES if re.search(r"\b(candles_1[mhd]|prices_\d)", (SQL_ROOT / f"{name}.sql").read_text())
     ]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.evaluation import SLACK, create_temporary_tables, evaluate_range
 from coinwatch.alerts.rules import Rule, check_rule
-from coinwatch.database import create_engine, named_errors, statement, transaction
+from coinwatch.database import create_engine, statement, transaction, translate_errors
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
 
@@ -134,7 +134,7 @@ def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]
     """A new session: statements prepared in a used one would refer to the real tables."""
     own = create_engine(engine.url.render_as_string(hide_password=False))
     try:
-        with named_errors(engine), closing(own.connect()) as connection:
+        with translate_errors(engine), closing(own.connect()) as connection:
             with connection.begin():
                 milliseconds = int(statement_limit / timedelta(milliseconds=1))
                 query = statement("alerts/backtest/set_session_limits")

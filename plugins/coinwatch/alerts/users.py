@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
 LOCK_TIMEOUT_MILLISECONDS = 15_000
@@ -44,7 +44,7 @@ def locked_user(engine: Engine, user_id: int) -> Iterator[Connection]:
     with transaction(engine) as connection:
         timeout = {"milliseconds": str(LOCK_TIMEOUT_MILLISECONDS)}
         connection.execute(statement("alerts/users/set_lock_timeout"), timeout)
-        hold(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.EVALUATION)
         if not lock_user(connection, user_id):
             raise NotFound(ERASED)
         yield connection

@@ -40,6 +40,8 @@ def channel(
         url = typer.prompt("Apprise URL", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
         if not url.strip():
             raise InvalidRequest("url", "The channel URL is empty. To remove the channel, pass --off.")
+        if "\0" in url:
+            raise InvalidRequest("url", "The channel URL contains a NUL character. Remove it and try again.")
         set_channel(engine, email, url.strip())
         typer.echo(f"Channel set. Alerts for {email} are sent there and by email.")
     if not off and not get_settings().channels_enabled:

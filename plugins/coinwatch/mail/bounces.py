@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.mail.connection import ABOUT_US
 from coinwatch.notifications.suppression import COMPLAINED, suppress_address
 
@@ -86,7 +86,7 @@ def process_bounce(engine: Engine, data: bytes, now: datetime) -> Bounce | None:
         return None
     with transaction(engine) as connection:
         if report.to_blame:
-            hold(connection, Lock.EVALUATION)
+            acquire_lock(connection, Lock.EVALUATION)
         came_back = {
             "recipient": report.recipient,
             "message_id": report.message_id,

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.clock import Clock
-from coinwatch.database import Lock, autocommit, fetch, hold, transaction
+from coinwatch.database import Lock, acquire_lock, autocommit, fetch_rows, transaction
 from coinwatch.errors import DatabaseError
 
 BATCH = 100
@@ -171,15 +171,15 @@ class Claims:
     def _take_within_limit(self, claim: dict[str, object], now: datetime, most: int) -> list[ClaimedEmail]:
         """Senders count and claim one after the other, so that together they keep to the limit."""
         with transaction(self._engine) as database:
-            hold(database, Lock.EMAILS_PER_DAY)
+            acquire_lock(database, Lock.EMAILS_PER_DAY)
             day = {"since": now - DAY, "now": now, "most": self._per_day}
-            [counted] = fetch(database, "notifications/outbox/count_sent_today", day, _Id)
+            [counted] = fetch_rows(database, "notifications/outbox/count_sent_today", day, _Id)
             left = self._per_day - counted.id
             if left <= 0:
                 self.capped = True
                 return []
             few = {"most": min(most, left), "confirmations_first": left <= max(BATCH, self._per_day // 10)}
-            rows = fetch(database, "notifications/outbox/claim_emails", claim | few, ClaimedEmail)
+            rows = fetch_rows(database, "notifications/outbox/claim_emails", claim | few, ClaimedEmail)
             self.capped = len(rows) == left
             return rows
 
@@ -217,7 +217,7 @@ class Claims:
 
     def _fetch(self, name: str, parameters: dict[str, object], row: type[Row]) -> list[Row]:
         with autocommit(self._engine) as database:
-            return fetch(database, name, parameters, row)
+            return fetch_rows(database, name, parameters, row)
 
     def _stubborn(self, run: Callable[[], Row]) -> Row:
         """Try again while Postgres is away and mails are in our hands: what is sent must not be forgotten."""

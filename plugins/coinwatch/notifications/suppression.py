@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.users import locked_user
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
 COMPLAINED = "one of our mails was reported as spam"
@@ -23,7 +23,7 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
 
     Whoever locks mails in the same transaction holds Lock.EVALUATION before.
     """
-    hold(connection, Lock.EVALUATION)
+    acquire_lock(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
     return connection.execute(statement("alerts/users/suppress_address"), parameters).rowcount
 
@@ -37,7 +37,7 @@ def lift_suppressions(
     reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
     """
     with transaction(engine) as connection:
-        hold(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.EVALUATION)
         whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
         lifted = connection.execute(statement("alerts/users/lift_suppressions"), whom).one()
     if not lifted.users:

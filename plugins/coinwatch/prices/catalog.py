@@ -9,7 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
-from coinwatch.database import Lock, fetch, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, fetch_rows, statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
@@ -62,7 +62,7 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
         "simulated": [False, *(exchange.simulated for exchange in settings.exchanges.values())],
     }
     with transaction(engine) as connection:
-        hold(connection, Lock.CATALOG)
+        acquire_lock(connection, Lock.CATALOG)
         connection.execute(statement("prices/catalog/merge_exchanges"), exchanges)
         connection.execute(statement("prices/catalog/merge_coins"), coins)
         connection.execute(statement("prices/catalog/switch_off_coins"), coins)
@@ -111,7 +111,7 @@ def find_instrument(
     """
     where = (exchange or INDEX).strip().lower()
     parameters = {"coin": coin.strip(), "exchange": where}
-    found = fetch(connection, "prices/catalog/find_instruments", parameters, FoundInstrument)
+    found = fetch_rows(connection, "prices/catalog/find_instruments", parameters, FoundInstrument)
     wanted = quote.strip().upper() if quote else None
     for instrument in found:
         if wanted in {None, instrument.quote}:

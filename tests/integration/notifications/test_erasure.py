@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.users import find_user_id
-from coinwatch.database import Lock, create_engine, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, create_engine, statement, transaction
 from coinwatch.errors import DatabaseError, NotFound
 from coinwatch.notifications.data_export import export
 from coinwatch.notifications.erasure import erase
@@ -123,7 +123,7 @@ def test_erasing_waits_for_a_running_evaluation(catalog: sa.Engine, database: Da
     me, other = get_user(catalog).id, create_engine(database.url())
     eraser = threading.Thread(target=erase, args=(other, me), daemon=True)
     with transaction(catalog) as connection:
-        hold(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.EVALUATION)
         connection.execute(sa.text("UPDATE subscriptions SET armed = false WHERE id = :id"), {"id": number})
         eraser.start()
         until = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -145,7 +145,7 @@ def test_erasing_fails_if_an_evaluation_takes_too_long(
     me, other = get_user(catalog).id, create_engine(database.url())
     monkeypatch.setattr("coinwatch.alerts.users.LOCK_TIMEOUT_MILLISECONDS", 50)
     with transaction(catalog) as connection:
-        hold(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.EVALUATION)
         with pytest.raises(DatabaseError, match="lock timeout"):
             erase(other, me)
     erase(other, me)

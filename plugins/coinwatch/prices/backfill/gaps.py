@@ -15,7 +15,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import Lock, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import INDEX
 from coinwatch.settings import Settings
@@ -174,7 +174,7 @@ def instrument_gaps(connection: Connection, instrument_id: int, start: datetime,
 
 
 def _begin_check(connection: Connection) -> None:
-    hold(connection, Lock.GAPS)
+    acquire_lock(connection, Lock.GAPS)
     connection.execute(statement("prices/backfill/gaps/create_checked_ranges"))
     connection.execute(statement("prices/backfill/gaps/create_computed_gaps"))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import fetch, transaction
+from coinwatch.database import fetch_rows, transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import ReadResolution, Resolution, parse_resolution
 from coinwatch.prices.candles.time_grid import Periods, check_range, periods, time_zone
@@ -103,7 +103,7 @@ def candles(
 def holdings(engine: Engine, coin: str) -> list[Holding]:
     """Exchanges that have candles of a coin (its code), the index first."""
     with transaction(engine) as connection:
-        return fetch(connection, "prices/candles/where_else", {"base": coin}, Holding)
+        return fetch_rows(connection, "prices/candles/where_else", {"base": coin}, Holding)
 
 
 def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResolution, grid: Periods) -> list[Candle]:
@@ -114,10 +114,10 @@ def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResol
         "end": grid.end,
     }
     if wanted == grid.made_of:
-        return fetch(connection, "prices/candles/stored", parameters, Candle)
+        return fetch_rows(connection, "prices/candles/stored", parameters, Candle)
     if grid.edges is None:
-        return fetch(connection, "prices/candles/even", parameters | {"width": grid.width}, Candle)
-    return fetch(connection, "prices/candles/uneven", parameters | {"edges": grid.edges}, Candle)
+        return fetch_rows(connection, "prices/candles/even", parameters | {"width": grid.width}, Candle)
+    return fetch_rows(connection, "prices/candles/uneven", parameters | {"edges": grid.edges}, Candle)
 
 
 def _origins(
@@ -131,4 +131,4 @@ def _origins(
         "end": min(grid.end, grid.end_of(found[-1].opened_at)),
         "opened": [candle.opened_at for candle in found],
     }
-    return fetch(connection, "prices/candles/origins", parameters, Origin)
+    return fetch_rows(connection, "prices/candles/origins", parameters, Origin)

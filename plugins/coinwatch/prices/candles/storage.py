@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import Lock, driver_connection, hold, statement, transaction
+from coinwatch.database import Lock, acquire_lock, driver_connection, statement, transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
 
@@ -129,7 +129,7 @@ def _store_batch(connection: Connection, resolution: Resolution, batch: list[Sto
 
 def _refresh_lot(connection: Connection, written: dict[Resolution, int]) -> int:
     """Take some stretches and make their candles; the number taken. Adds to ``written``."""
-    hold(connection, Lock.CANDLES)
+    acquire_lock(connection, Lock.CANDLES)
     connection.execute(statement("prices/candles/create_taken"))
     taken = connection.execute(statement("prices/candles/take_stale"), {"at_most": STRETCHES_AT_ONCE}).rowcount
     if not taken:

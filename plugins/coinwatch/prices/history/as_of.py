@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import fetch, statement, transaction
+from coinwatch.database import fetch_rows, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.formatting import format_duration, format_timestamp
 from coinwatch.prices.candles.time_grid import check_moment
@@ -171,11 +171,11 @@ def _last_prices(
     connection: Connection, instrument_ids: list[int], moment: datetime, tolerance: timedelta
 ) -> list[_Told]:
     parameters = {"instrument_ids": instrument_ids, "moment": moment, "oldest": moment - tolerance}
-    return fetch(connection, "prices/history/as_of", parameters, _Told)
+    return fetch_rows(connection, "prices/history/as_of", parameters, _Told)
 
 
 def _places(connection: Connection, coin: str, quote: str | None) -> list[_Place]:
-    everywhere = fetch(connection, "prices/history/exchanges_of_coin", {"coin": coin.strip()}, _Place)
+    everywhere = fetch_rows(connection, "prices/history/exchanges_of_coin", {"coin": coin.strip()}, _Place)
     if not everywhere:
         watched = connection.execute(statement("prices/catalog/coins_of"), {"exchange": INDEX}).scalars()
         raise NotFound(f"{coin!r} is not watched at any exchange. Watched: {', '.join(watched) or 'nothing yet'}.")

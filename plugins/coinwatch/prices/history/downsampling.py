@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
-from coinwatch.database import fetch
+from coinwatch.database import fetch_rows
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
 
 Kind = Literal["prices", "1m", "1h", "1d"]
@@ -88,7 +88,7 @@ def read_points(connection: Connection, instrument_id: int, span: Span, at_most:
 def candle_points(connection: Connection, instrument_id: int, span: Span, resolution: Resolution) -> list[Point]:
     """Candles opened in ``span`` as points: each stretch's first open, last close, lowest low and highest high."""
     candle = WIDTHS[resolution]
-    return fetch(
+    return fetch_rows(
         connection,
         "prices/history/downsample_candles",
         _parameters(instrument_id, span) | {"resolution": resolution, "candle": candle},
@@ -101,11 +101,11 @@ def _prices(connection: Connection, instrument_id: int, span: Span, at_most: int
     if span.length > LONGEST_OF_PRICES:
         return []
     parameters = {"instrument_id": instrument_id, "start": span.start, "end": span.end, "at_most": at_most + 1}
-    return fetch(connection, "prices/history/between", parameters, Point)
+    return fetch_rows(connection, "prices/history/between", parameters, Point)
 
 
 def _thinned_prices(connection: Connection, instrument_id: int, span: Span) -> list[Point]:
-    return fetch(connection, "prices/history/downsample_prices", _parameters(instrument_id, span), Point)
+    return fetch_rows(connection, "prices/history/downsample_prices", _parameters(instrument_id, span), Point)
 
 
 def _parameters(instrument_id: int, span: Span) -> dict[str, object]:
@@ -157,7 +157,7 @@ def _fitting(connection: Connection, instrument_id: int, span: Span) -> Resoluti
     None where there are no candles at all.
     """
     key = {"instrument_id": instrument_id, "start": span.start, "end": span.end}
-    first = fetch(connection, "prices/history/first_opened", key, _FirstOpened)[0]
+    first = fetch_rows(connection, "prices/history/first_opened", key, _FirstOpened)[0]
     opened: dict[Resolution, datetime | None] = {"1m": first.minutes, "1h": first.hours, "1d": first.days}
     slack = span.length * SMALLEST_HOLE
     enough = [name for name in STORED_RESOLUTIONS if span.length / WIDTHS[name] >= 4 * span.stretches]

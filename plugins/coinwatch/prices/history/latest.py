@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from coinwatch.database import fetch, transaction
+from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.time_grid import check_range
@@ -83,7 +83,7 @@ def latest_prices(
         "newest": now - timedelta(hours=24) + timedelta(minutes=1),  # clocks of exchanges may be ahead of ours
     }
     with transaction(engine) as connection:
-        return fetch(connection, "prices/history/latest", parameters, LatestPrice)
+        return fetch_rows(connection, "prices/history/latest", parameters, LatestPrice)
 
 
 def price_history(

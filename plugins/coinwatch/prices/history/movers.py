@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from coinwatch.database import fetch, transaction
+from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.catalog import INDEX
@@ -114,7 +114,7 @@ def changes(
         "in_minutes": [_finest(window) == "1m" for window in windows],
     }
     with transaction(engine) as connection:
-        rows = fetch(connection, "prices/history/changes", parameters, _Priced)
+        rows = fetch_rows(connection, "prices/history/changes", parameters, _Priced)
     return [CoinChanges(*row[:6], tuple(_percent(row.price, before) for before in row.before)) for row in rows]
 
 
@@ -145,7 +145,7 @@ def movers(
         "at_most": limit,
     }
     with transaction(engine) as connection:
-        rows = fetch(connection, "prices/history/movers", parameters, _Moved)
+        rows = fetch_rows(connection, "prices/history/movers", parameters, _Moved)
     found = [Mover(*row[:8]) for row in rows]
     risen = [mover for mover in found if mover.change_percent > 0]
     fallen = [mover for mover in reversed(found) if mover.change_percent < 0]
