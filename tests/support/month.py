@@ -1,7 +1,7 @@
-"""A month of one-minute values, and when rules fire on them by pandas: written from the definition, not from our SQL.
+"""A month of one-minute values, and when rules fire on them in pandas: written from the definition, not from our SQL.
 
-A frame has the columns ``at`` (UTC), ``price``, ``volume`` (24 h, NaN where not told) and ``run``: the number of the
-matching run before which the value arrived. Values are in order of ``at``.
+A frame has the columns ``at`` (UTC), ``price``, ``volume`` (24 h, NaN if unknown) and ``run``: the number of the evaluation
+before which the value arrived. Values are in order of ``at``.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ SLACK = pd.Timedelta(days=1)
 HOUR, DAY = 3600, 86400
 
 
-def made_month(seed: int, days: int = 30) -> pd.DataFrame:
-    """A random walk with jumps, pauses, repeated values, a day of silence; moments down to the microsecond."""
+def random_month(seed: int, days: int = 30) -> pd.DataFrame:
+    """A random walk with jumps, gaps, repeated values and a day without any; times have microseconds."""
     chance = np.random.default_rng(seed)
     number = days * 1440
     steps = chance.normal(0, 0.0006, number)
@@ -41,14 +41,14 @@ def made_month(seed: int, days: int = 30) -> pd.DataFrame:
     kept = np.ones(number, bool)
     for first in chance.choice(number, days, replace=False):
         kept[first : first + chance.integers(5, 180)] = False
-    silence = number // 2
-    kept[silence : silence + 26 * 60] = False
+    middle = number // 2
+    kept[middle : middle + 26 * 60] = False
     frame = pd.DataFrame({"at": at.as_unit("us"), "price": price, "volume": volume})
     return frame[kept].reset_index(drop=True)
 
 
 def in_runs(frame: pd.DataFrame, seed: int, *, late: float) -> pd.DataFrame:
-    """The values dealt to runs of minutes to hours, some outages of many hours among them; ``late`` of 1 come later."""
+    """Split the values into runs of minutes to hours, with some outages of many hours; a fraction ``late`` arrives later."""
     chance = np.random.default_rng(seed)
     gaps = np.where(chance.random(len(frame)) < 0.02, chance.integers(180, 1800, len(frame)), 0)
     lengths = pd.to_timedelta(gaps + chance.integers(1, 360, len(frame)), unit="min")
@@ -59,7 +59,7 @@ def in_runs(frame: pd.DataFrame, seed: int, *, late: float) -> pd.DataFrame:
 
 
 def rules_for(frame: pd.DataFrame) -> list[Rule]:
-    """Every kind, metric and direction; windows of minutes to a day, cooldowns, some that end with the first alert."""
+    """Rules of every kind, metric and direction, with windows of minutes to a day, cooldowns, and some without repeat."""
     level = float(frame["price"].median().round(-2))
     return [
         Rule("change_since_last", 0.5),
@@ -85,21 +85,21 @@ def rules_for(frame: pd.DataFrame) -> list[Rule]:
 
 
 def expected(frame: pd.DataFrame, rule: Rule) -> list[datetime]:
-    """When the rule fires. A value that arrives after a younger one was judged is not judged itself."""
-    judged = _compared(frame, rule)
+    """When the rule fires. A value that arrives after a newer one was evaluated is not evaluated."""
+    evaluated = _compared(frame, rule)
     if rule.kind == "crosses":
-        up = (judged["reference"] < rule.threshold) & (judged["value"] >= rule.threshold)
-        down = (judged["reference"] > rule.threshold) & (judged["value"] <= rule.threshold)
+        up = (evaluated["reference"] < rule.threshold) & (evaluated["value"] >= rule.threshold)
+        down = (evaluated["reference"] > rule.threshold) & (evaluated["value"] <= rule.threshold)
     else:
-        change = 100 * (judged["value"] - judged["reference"]) / judged["reference"]
+        change = 100 * (evaluated["value"] - evaluated["reference"]) / evaluated["reference"]
         enough = change.abs() * (1 + 1e-12) >= rule.threshold
         up, down = enough & (change > 0), enough & (change < 0)
-    met = {"up": up, "down": down, "either": up | down}[rule.direction]
-    return _fired(judged["at"], met, rule)
+    holds = {"up": up, "down": down, "either": up | down}[rule.direction]
+    return _fired(evaluated["at"], holds, rule)
 
 
 def replay(engine: sa.Engine, frame: pd.DataFrame, rules: Sequence[Rule], coin: str, exchange: str) -> list[int]:
-    """The frame through the real loader and the live matcher, run by run; the ids of the rules' subscriptions."""
+    """Load and evaluate the frame run by run with the real code; return the ids of the rules' subscriptions."""
     with transaction(engine) as connection:
         ids = watched_instruments(connection, exchange)
     instrument = next(each for each in ids if each.base == coin and each.quote == "USD")
@@ -125,40 +125,40 @@ def replay(engine: sa.Engine, frame: pd.DataFrame, rules: Sequence[Rule], coin: 
 
 
 def _compared(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """The judged values with their reference, without those about which nothing can be said."""
+    """The evaluated values with their references, without those that have none."""
     column = {"price": "price", "volume_24h": "volume"}[rule.metric]
     watermark = frame.groupby("run")["at"].max().cummax().shift()
     late = frame["at"] <= frame["run"].map(watermark)
-    told = frame.assign(value=frame[column], late=late)[frame[column].notna()]
+    known = frame.assign(value=frame[column], late=late)[frame[column].notna()]
     if not rule.window_seconds:
-        judged = told[~told["late"]]
-        judged = judged.assign(reference=judged["value"].shift())
+        evaluated = known[~known["late"]]
+        evaluated = evaluated.assign(reference=evaluated["value"].shift())
     elif not late.any():
-        judged = told.assign(reference=_looking_back(told, told, rule))
+        evaluated = known.assign(reference=_references(known, known, rule))
     else:
         parts = []
-        for run, part in told[~told["late"]].groupby("run"):
-            near = told["at"].between(part["at"].iloc[0] - 3 * SLACK, part["at"].iloc[-1])
-            parts.append(part.assign(reference=_looking_back(told[near & (told["run"] <= run)], part, rule)))
-        judged = pd.concat(parts)
-    return judged[judged["reference"] > 0]
+        for run, part in known[~known["late"]].groupby("run"):
+            near = known["at"].between(part["at"].iloc[0] - 3 * SLACK, part["at"].iloc[-1])
+            parts.append(part.assign(reference=_references(known[near & (known["run"] <= run)], part, rule)))
+        evaluated = pd.concat(parts)
+    return evaluated[evaluated["reference"] > 0]
 
 
-def _looking_back(known: pd.DataFrame, judged: pd.DataFrame, rule: Rule) -> np.ndarray:
+def _references(known: pd.DataFrame, evaluated: pd.DataFrame, rule: Rule) -> np.ndarray:
     window = pd.Timedelta(seconds=rule.window_seconds)
     if rule.kind == "deviation_from_average":
         means = known.set_index("at")["value"].rolling(window, closed="left").mean()
-        return means.loc[judged["at"]].to_numpy()
-    wanted = pd.DataFrame({"at": judged["at"] - window})
+        return means.loc[evaluated["at"]].to_numpy()
+    wanted = pd.DataFrame({"at": evaluated["at"] - window})
     return pd.merge_asof(wanted, known[["at", "value"]], on="at", tolerance=SLACK)["value"].to_numpy()
 
 
-def _fired(moments: pd.Series, met: pd.Series, rule: Rule) -> list[datetime]:
-    """Rests, ends and arms: what depends on the alert before and so has to be walked through."""
+def _fired(moments: pd.Series, holds: pd.Series, rule: Rule) -> list[datetime]:
+    """Apply cooldown, repeat and rearming, which depend on the alert before."""
     found: list[datetime] = []
     armed, cooldown_until = True, None
-    for at, hit in zip(moments.dt.to_pydatetime(), met, strict=True):
-        if not hit:
+    for at, condition in zip(moments.dt.to_pydatetime(), holds, strict=True):
+        if not condition:
             armed = True
         elif (armed or not rule.window_seconds) and (cooldown_until is None or at >= cooldown_until):
             found.append(at)

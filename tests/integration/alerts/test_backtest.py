@@ -1,4 +1,4 @@
-"""The backtest tells what the live matcher would have told, and leaves no trace."""
+"""The backtest fires the same alerts as the live evaluation, and changes nothing."""
 
 from datetime import timedelta
 
@@ -27,7 +27,9 @@ def counts(engine: sa.Engine) -> list[int]:
 
 @hypothesis_settings(max_examples=30)
 @given(prices=PRICES, rule=RULES)
-def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
+def test_backtest_fires_the_same_alerts_as_the_live_evaluation(
+    catalog: sa.Engine, prices: list[float], rule: Rule
+) -> None:
     with transaction(catalog) as connection:
         for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
@@ -42,9 +44,7 @@ def test_it_tells_what_the_live_matcher_told(catalog: sa.Engine, prices: list[fl
     assert counts(catalog) == before
 
 
-def test_beyond_the_prices_that_are_kept_it_judges_the_closes_of_the_minutes(
-    catalog: sa.Engine,
-) -> None:
+def test_minute_candles_are_used_before_the_first_stored_price(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -60 * 30), quote(110, -60 * 30 + 1), quote(110, 0), quote(121, 1), now=at(10))
     refresh_candles(catalog)
     with transaction(catalog) as connection:
@@ -54,13 +54,13 @@ def test_beyond_the_prices_that_are_kept_it_judges_the_closes_of_the_minutes(
     assert past.minutes_before == at(-12 * 60)
 
 
-def test_it_says_how_often_a_week(catalog: sa.Engine) -> None:
+def test_alerts_per_week(catalog: sa.Engine) -> None:
     load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
     past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(0), end=at(0) + timedelta(days=14))
     assert (past.quotes, len(past.alerts), round(past.per_week, 3)) == (2, 2, 1.0)
 
 
-def test_a_week_counts_from_the_first_value_where_history_begins_later_than_asked(catalog: sa.Engine) -> None:
+def test_alerts_per_week_count_from_the_first_value(catalog: sa.Engine) -> None:
     load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
     past = backtest(
         catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-60 * 24 * 90), end=at(60 * 24 * 7)
@@ -68,17 +68,18 @@ def test_a_week_counts_from_the_first_value_where_history_begins_later_than_aske
     assert (past.first_at, len(past.alerts), past.per_week) == (at(0), 2, 2.0)
 
 
-def test_without_history_it_judged_nothing(catalog: sa.Engine) -> None:
+def test_without_history_nothing_is_evaluated(catalog: sa.Engine) -> None:
     past = backtest(catalog, Rule(), "BTC", "kraken", start=at(0), end=at(60))
     assert (past.quotes, past.alerts, past.per_week) == (0, [], 0.0)
 
 
-def test_a_range_that_ends_before_it_starts_is_refused(catalog: sa.Engine) -> None:
-    with pytest.raises(InvalidRequest, match="before the end"):
+def test_end_must_be_after_start(catalog: sa.Engine) -> None:
+    with pytest.raises(InvalidRequest, match="must be before end") as caught:
         backtest(catalog, Rule(), "BTC", "kraken", start=at(60), end=at(0))
+    assert caught.value.field == "start"
 
 
-def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) -> None:
+def test_statement_limit_raises_query_timeout(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100 + minute % 7, minute) for minute in range(600)))
     limit = timedelta(milliseconds=1)
     rule = Rule("deviation_from_average", 2, window_seconds=86400)
@@ -86,7 +87,7 @@ def test_it_gives_up_at_its_time_limit_with_a_named_error(catalog: sa.Engine) ->
         backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
 
 
-def test_windows_reach_back_from_prices_into_minutes(catalog: sa.Engine) -> None:
+def test_window_reaches_from_prices_back_into_minute_candles(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -60 * 23), quote(110, -60 * 23 + 1), quote(110, 0), quote(121, 1), now=at(10))
     refresh_candles(catalog)
     with transaction(catalog) as connection:
