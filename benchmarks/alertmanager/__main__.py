@@ -1,14 +1,14 @@
-"""From a new price to the mail, beside Prometheus with Alertmanager: ``python -m benchmarks.alertmanager``.
+"""From a new price to the email, compared with Prometheus and Alertmanager: ``python -m benchmarks.alertmanager``.
 
-10,000 rules "the price reaches this level" on 1,000 instruments, of which 1 or 100 fire, one mail each, into the same
-SMTP sink, in turns. Ours: load_quotes of 1,000 new quotes, match_alerts and deliver_emails, one called after the other.
+10,000 rules "the price reaches this level" on 1,000 instruments, of which 1 or 100 fire, one email each, into the same
+SMTP sink, in turns. Ours: load_quotes of 1,000 new quotes, store_alerts and deliver_emails, one after the other.
 Theirs: Debian's Prometheus scrapes the same 1,000 prices from a web page and evaluates the rules, both every second,
-and Alertmanager mails at once (group_wait 0s). Prices change at any moment within their second.
+and Alertmanager sends emails immediately (group_wait 0s). Prices change at a random time within the second.
 
-What is measured differs by design: they look every second whatever happens, so that their latency holds half a second
-of waiting for the scrape and half for the evaluation on average; ours is called when prices come, and how often that
-is, is the pipeline's schedule (minutes). So the time they need for evaluating the rules stands beside our match_alerts,
-and the processor time of a cycle in which nothing fires beside theirs.
+The two work differently by design. Prometheus scrapes and evaluates every second, so its latency includes on average
+half a second of waiting for the scrape and half a second for the evaluation. Ours is called when prices arrive; how
+often that is depends on the pipeline's schedule (minutes). Therefore the time for evaluating the rules is shown next to
+that of our store_alerts, and so is the CPU time of a cycle in which nothing fires.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from contextlib import ExitStack
 
 import structlog
 
+from benchmarks.alertmanager.cpu_time import cpu_seconds
 from benchmarks.alertmanager.gauges import Gauges, shown_gauges
 from benchmarks.alertmanager.ours import Cycle, Ours
-from benchmarks.alertmanager.processor_time import processor_seconds
 from benchmarks.alertmanager.programs import Alertmanager, Prometheus
 from benchmarks.shared.market import INSTRUMENTS
 from benchmarks.shared.postgres import benchmark_server, make_database
@@ -32,13 +32,12 @@ from benchmarks.shared.report import Report, Row, say, show
 from benchmarks.sink import Sink, smtp_sink
 
 OURS, THEIRS = "coinwatch", "Prometheus and Alertmanager"
-PATIENCE_SECONDS = 60
-NOTES = """
-first and last mail: median seconds from the new prices (given to load_quotes; shown on the page) to the server's yes
-slowest: the slowest last mail; each of our mails has the chart of its instrument, theirs have none
-judging: ours is match_alerts with alerts and mails committed; theirs the evaluation of all rules, without Alertmanager
-(prometheus_rule_group_last_duration_seconds of all groups, added up); the waiting of neither
-processor: user and system time of all processes in a cycle in which nothing fires; theirs is a second
+TIMEOUT_SECONDS = 60
+NOTES = """ first and last email: median seconds from the new prices (passed to load_quotes; shown on the page) to the
+server's acceptance slowest: the slowest last email; each of our emails has the chart of its instrument, theirs have
+none evaluation: ours is store_alerts with alerts and emails committed; theirs the evaluation of all rules, without
+Alertmanager (sum of prometheus_rule_group_last_duration_seconds of all groups); both without waiting CPU: user and
+system time of all processes in a cycle in which nothing fires; a cycle of theirs is one second
 """.strip().splitlines()
 
 
@@ -49,13 +48,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--idle-seconds", type=int, default=20)
     parser.add_argument("--small", action="store_true", help="1,000 rules, 2 rounds")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     if arguments.small:
         arguments.rules, arguments.rounds, arguments.idle_seconds = 1_000, 2, 5
     if sum(arguments.firing) * (arguments.rounds + 1) > INSTRUMENTS:
-        parser.error(f"every alert needs an instrument of its own, and there are {INSTRUMENTS:,}")
+        parser.error(f"each alert needs its own instrument, and there are {INSTRUMENTS:,}")
     show(run(arguments.rules, arguments.firing, arguments.rounds, arguments.idle_seconds), as_json=arguments.json)
 
 
@@ -74,7 +73,7 @@ def run(rules: int, firing: Sequence[int], rounds: int, idle_seconds: int) -> Re
         rows.append(our_idle(ours, max(5, idle_seconds)))
         if theirs:
             rows.append(theirs.idle(idle_seconds))
-    title = f"From a new price to the mail: {rules:,} rules, medians of {rounds} rounds"
+    title = f"From a new price to the email: {rules:,} rules, medians of {rounds} rounds"
     return Report("alertmanager", title, rows, (), [*NOTES, *notes], details)
 
 
@@ -86,7 +85,7 @@ def measure(
     first = 1
     for alerts in firing:
         spent: dict[str, list[tuple[float, float]]] = {}
-        judging: dict[str, list[float]] = {}
+        evaluation: dict[str, list[float]] = {}
         for number in range(rounds + 1):
             risen = range(first, first + alerts)
             first += alerts
@@ -94,69 +93,69 @@ def measure(
             measured = {OURS: our_round(ours, sink, risen)}
             if theirs:
                 measured[THEIRS] = theirs.round(sink, risen)
-            for way, (mailed, judged) in measured.items() if number else ():  # the first one warms up
-                spent.setdefault(way, []).append(mailed)
-                judging.setdefault(way, []).append(judged)
+            for way, (emails, evaluated) in measured.items() if number else ():  # the first round warms up
+                spent.setdefault(way, []).append(emails)
+                evaluation.setdefault(way, []).append(evaluated)
         for way, seconds in spent.items():
             firsts, lasts = [pair[0] for pair in seconds], [pair[1] for pair in seconds]
             rows.append(
                 {
                     "way": way,
                     "firing": alerts,
-                    "first mail s": statistics.median(firsts),
-                    "last mail s": statistics.median(lasts),
+                    "first email s": statistics.median(firsts),
+                    "last email s": statistics.median(lasts),
                     "slowest s": max(lasts),
-                    "judging s": statistics.median(judging[way]),
-                    "processor s": None,
+                    "evaluation s": statistics.median(evaluation[way]),
+                    "CPU s": None,
                 }
             )
-        details[f"{alerts} firing: seconds to first and last mail"] = spent
+        details[f"{alerts} firing: seconds to first and last email"] = spent
     return rows, details
 
 
 def our_round(ours: Ours, sink: Sink, risen: range) -> tuple[tuple[float, float], float]:
-    """Seconds to the first and to the last mail, and of matching."""
+    """Return the seconds until the first and the last email, and of the evaluation."""
     cycles: list[Cycle] = []
-    seconds = until_mails(sink, len(risen), lambda: cycles.append(ours.cycle(risen)))
+    seconds = until_emails(sink, len(risen), lambda: cycles.append(ours.cycle(risen)))
     ours.cycle(range(0))
-    return seconds, cycles[0].match
+    return seconds, cycles[0].evaluate
 
 
-def until_mails(sink: Sink, mails: int, begin: Callable[[], object]) -> tuple[float, float]:
-    """Seconds from ``begin`` to the first and to the last of so many mails."""
+def until_emails(sink: Sink, emails: int, begin: Callable[[], object]) -> tuple[float, float]:
+    """Call ``begin``; return the seconds until the first and until the last of ``emails`` emails."""
     before = len(sink.accepted)
     began = time.perf_counter()
     begin()
-    while len(sink.accepted) < before + mails:
-        if time.perf_counter() - began > PATIENCE_SECONDS:
-            raise RuntimeError(f"{len(sink.accepted) - before} of {mails} mails came")
+    while len(sink.accepted) < before + emails:
+        if time.perf_counter() - began > TIMEOUT_SECONDS:
+            raise RuntimeError(f"{len(sink.accepted) - before} of {emails} emails arrived")
         time.sleep(0.005)
-    return sink.accepted[before] - began, sink.accepted[before + mails - 1] - began
+    return sink.accepted[before] - began, sink.accepted[before + emails - 1] - began
 
 
 def our_idle(ours: Ours, cycles: int) -> Row:
-    """Cycles in which all prices are new and none reaches a level."""
+    """Run cycles in which all prices are new and none reaches a level."""
     processes = [os.getpid(), ours.postgres_pid]
-    before = processor_seconds(processes[1:]) + time.process_time()
-    judging = [ours.cycle(range(0)).match for _ in range(cycles)]
-    spent = processor_seconds(processes[1:]) + time.process_time() - before
-    return idle_row(OURS, statistics.median(judging), spent / cycles)
+    before = cpu_seconds(processes[1:]) + time.process_time()
+    evaluation = [ours.cycle(range(0)).evaluate for _ in range(cycles)]
+    spent = cpu_seconds(processes[1:]) + time.process_time() - before
+    return idle_row(OURS, statistics.median(evaluation), spent / cycles)
 
 
-def idle_row(way: str, judging: float, processor: float) -> Row:
+def idle_row(way: str, evaluation: float, cpu: float) -> Row:
     return {
         "way": way,
         "firing": 0,
-        "first mail s": None,
-        "last mail s": None,
+        "first email s": None,
+        "last email s": None,
         "slowest s": None,
-        "judging s": judging,
-        "processor s": processor,
+        "evaluation s": evaluation,
+        "CPU s": cpu,
     }
 
 
 class Theirs:
-    """Both programs and the page with the gauges, running. Raises Missing."""
+    """Both programs and the page with the gauges. Raises Missing if one is not installed."""
 
     def __init__(self, stack: ExitStack, sink: Sink, rules: int) -> None:
         alertmanager, prometheus = Alertmanager(), Prometheus()
@@ -169,30 +168,30 @@ class Theirs:
         wait_until(self.prometheus.watches, "Prometheus has evaluated all rules")
 
     def round(self, sink: Sink, risen: range) -> tuple[tuple[float, float], float]:
-        """Seconds to the first and to the last mail, and of evaluating all rules; then all prices are down again."""
+        """Return the seconds until the first and the last email, and of evaluating all rules; then lower all prices."""
         time.sleep(random.random())
-        seconds = until_mails(sink, len(risen), lambda: self.gauges.show(risen))
-        judging = self.prometheus.evaluation_seconds()
+        seconds = until_emails(sink, len(risen), lambda: self.gauges.show(risen))
+        evaluation = self.prometheus.evaluation_seconds()
         self.gauges.show(range(0))
-        wait_until(lambda: self.prometheus.firing() == 0, "no alert fires any more")
-        return seconds, judging
+        wait_until(lambda: self.prometheus.firing() == 0, "all alerts are resolved")
+        return seconds, evaluation
 
     def idle(self, seconds: int) -> Row:
         processes = [self.prometheus.pid, self.alertmanager.pid]
-        before, began = processor_seconds(processes), time.perf_counter()
-        judging = []
+        before, began = cpu_seconds(processes), time.perf_counter()
+        evaluation = []
         for _ in range(seconds):
             time.sleep(1)
-            judging.append(self.prometheus.evaluation_seconds())
+            evaluation.append(self.prometheus.evaluation_seconds())
         cycles = time.perf_counter() - began
-        return idle_row(THEIRS, statistics.median(judging), (processor_seconds(processes) - before) / cycles)
+        return idle_row(THEIRS, statistics.median(evaluation), (cpu_seconds(processes) - before) / cycles)
 
 
 def wait_until(done: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not done():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {PATIENCE_SECONDS} s, but not: {what}")
+            raise RuntimeError(f"timed out after {TIMEOUT_SECONDS} s waiting until {what}")
         time.sleep(0.2)
 
 

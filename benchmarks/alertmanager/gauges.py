@@ -1,4 +1,4 @@
-"""1,000 prices that a web server shows to Prometheus, and 10,000 levels of which one of each instrument is near."""
+"""1,000 prices that a web server shows to Prometheus, and 10,000 levels, one of which is near for each instrument."""
 
 import threading
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ NEAR, FAR = 1.02, 2.0
 
 
 def price_at(instrument: int, *, risen: bool = False) -> float:
-    """Of instruments 1 to 1,000."""
+    """The price of one of the instruments 1 to 1,000."""
     return (100.0 + instrument) * (RISE if risen else 1)
 
 
 def level_of(rule: int) -> tuple[int, float]:
-    """Instrument and level of the rules 1 to 10,000: the first thousand are reached by a rise, the others never."""
+    """Instrument and level of a rule from 1 to 10,000: only the first thousand are reached by a rise."""
     instrument = 1 + (rule - 1) % INSTRUMENTS
     return instrument, price_at(instrument) * (NEAR if rule <= INSTRUMENTS else FAR + rule / 10_000)
 
 
 @dataclass
 class Gauges:
-    """What /metrics shows; ``risen`` are the instruments whose price is up."""
+    """What /metrics shows."""
 
     port: int = 0
     body: bytes = field(default=b"")

@@ -1,4 +1,4 @@
-"""The same 10,000 rules as subscriptions of 10,000 people, and a cycle of ours."""
+"""The same 10,000 rules as subscriptions of 10,000 users, and a cycle of ours."""
 
 import time
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from coinwatch.pipeline import store_alerts
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.settings import make_settings
 
-PEOPLE = """
+USERS = """
 INSERT INTO users (id, email, verified_at, created_at) OVERRIDING SYSTEM VALUE
-SELECT n, 'person' || n || '@example.org', %(start)s, %(start)s FROM generate_series(1, %(rules)s) n
+SELECT n, 'user' || n || '@example.org', %(start)s, %(start)s FROM generate_series(1, %(rules)s) n
 """
 SUBSCRIBE = """
 INSERT INTO subscriptions (user_id, instrument_id, kind, direction, threshold, status, active_from, created_at)
@@ -33,15 +33,15 @@ SELECT instrument_id, 'price', observed_at, price, observed_at FROM latest_quote
 
 @dataclass
 class Cycle:
-    """Seconds of the three steps."""
+    """Seconds of each step."""
 
     load: float
-    match: float
+    evaluate: float
     deliver: float
 
 
 class Ours:
-    """``cycle`` loads a quote of every instrument, matches and delivers, one after the other."""
+    """``cycle`` loads a quote of every instrument, evaluates and delivers, one after the other."""
 
     def __init__(self, database: Database, sink: Sink, rules: int) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class Ours:
         self._settings = make_settings(smtp_url=sink.url)
         self._minute = 0
         with database.admin() as connection:
-            connection.execute(PEOPLE, {"start": START, "rules": rules})
+            connection.execute(USERS, {"start": START, "rules": rules})
             with connection.cursor() as cursor:
                 cursor.executemany(SUBSCRIBE, [(rule, *level_of(rule), START, START) for rule in range(1, rules + 1)])
         self._load(range(0))
@@ -60,15 +60,15 @@ class Ours:
             self.postgres_pid = _parent(int(str(row[0]))) if row else 0
 
     def cycle(self, risen: range) -> Cycle:
-        """With the prices of these instruments up, all others down."""
+        """Run a cycle in which the prices of these instruments are high and all others low."""
         began = time.perf_counter()
         self._load(risen)
         loaded = time.perf_counter()
         now = START + timedelta(minutes=self._minute)
         store_alerts(self._engine, now)
-        matched = time.perf_counter()
+        evaluated = time.perf_counter()
         deliver_emails(self._engine, self._settings, clock=lambda: now)
-        return Cycle(loaded - began, matched - loaded, time.perf_counter() - matched)
+        return Cycle(loaded - began, evaluated - loaded, time.perf_counter() - evaluated)
 
     def close(self) -> None:
         self._engine.dispose()

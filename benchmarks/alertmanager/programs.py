@@ -1,7 +1,7 @@
-"""Debian's Prometheus and Alertmanager, told to be as quick as they can: everything once a second, no waiting.
+"""Debian's Prometheus and Alertmanager, configured to be as fast as possible: every second, without waiting.
 
-Rules lie in ten groups, which Prometheus evaluates side by side; every rule has a name of its own, by which
-Alertmanager groups, so that every alert is a mail of its own.
+Prometheus evaluates the rules in ten groups in parallel. Every rule has its own name, by which Alertmanager groups, so
+that each alert is sent in its own email.
 """
 
 import json
@@ -30,14 +30,14 @@ class Alertmanager(Program):
                 "smtp_require_tls": False,
             },
             "route": {
-                "receiver": "mail",
+                "receiver": "email",
                 "group_by": ["alertname"],
                 "group_wait": "0s",
                 "group_interval": INTERVAL,
                 "repeat_interval": "24h",
             },
             "receivers": [
-                {"name": "mail", "email_configs": [{"to": "person@example.org", "send_resolved": False}]},
+                {"name": "email", "email_configs": [{"to": "user@example.org", "send_resolved": False}]},
             ],
         }
         path = self.folder / "alertmanager.yml"
@@ -95,7 +95,7 @@ class Prometheus(Program):
         return {"name": f"group{number}", "rules": rules}
 
     def evaluation_seconds(self) -> float:
-        """How long all groups took the last time, added up."""
+        """The sum of the last evaluation times of all groups."""
         lines = self.get("/metrics").text.splitlines()
         last = [line for line in lines if line.startswith("prometheus_rule_group_last_duration_seconds{")]
         return sum(float(line.rpartition(" ")[2]) for line in last)
@@ -105,7 +105,7 @@ class Prometheus(Program):
         return len(self.get("/api/v1/alerts").json()["data"]["alerts"])
 
     def watches(self) -> bool:
-        """Whether every group has been evaluated on prices that were there."""
+        """Whether every group has been evaluated with prices."""
         answer = self.get("/api/v1/query", query="count(price)").json()["data"]["result"]
         evaluated = self.get("/metrics").text.count("prometheus_rule_group_last_duration_seconds{")
         return bool(answer) and evaluated == GROUPS

@@ -1,13 +1,13 @@
-"""One rule tried on a year of one-minute prices: ``python -m benchmarks.backtest``.
+"""One rule backtested on a year of one-minute prices: ``python -m benchmarks.backtest``.
 
 525,600 prices of one instrument among others. Ours is ``backtest``, from the call to Python objects; ``database s`` is
-what its statements take of that, the way to the server and back included, the rest is mostly the session of its own.
-Beside it the limit, a plain aggregate over the same rows, and the peer: the same rows fetched into a pandas frame
-(``fetch``) and judged there by the code that the tests hold the matcher equal to (``judge``). In turns, medians; all
-caches warm; the alerts of ours and of pandas are compared.
+the part spent in its statements, including the round trips; the rest is mostly opening its own session. The limit is a
+plain aggregate over the same rows. The competitor fetches the same rows into a pandas frame (``fetch``) and evaluates
+them there (``pandas``), with the code that the tests compare the evaluation with. In turns, medians, all caches warm;
+the alerts of ours and of pandas are compared.
 
-The year lies in daily partitions of prices throughout, then, as with the default retention, as minutes up to the last
-90 days. Last, what the form on the web page asks: 30 days of a price every 3 minutes.
+First the whole year is in daily partitions of prices, then, as with the default retention, in minute candles up to the
+last 90 days. Finally the backtest of the form on the web page: 30 days with a price every 3 minutes.
 """
 
 import argparse
@@ -74,8 +74,8 @@ ROWS = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which rows a backtest judges, and where they lie."""
+class Subject:
+    """The rows that a backtest evaluates, and where they are stored."""
 
     source: str
     instrument: int
@@ -86,27 +86,27 @@ class Asked:
 
 @dataclass
 class Spent:
-    """Seconds of each round."""
+    """Seconds per round."""
 
     ours: list[float] = field(default_factory=list)
     database: list[float] = field(default_factory=list)
     scan: list[float] = field(default_factory=list)
     fetch: list[float] = field(default_factory=list)
-    judge: list[float] = field(default_factory=list)
+    pandas: list[float] = field(default_factory=list)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=365, help="of one-minute prices")
-    parser.add_argument("--instruments", type=int, default=10, help="that share the tables")
+    parser.add_argument("--days", type=int, default=365, help="days of one-minute prices")
+    parser.add_argument("--instruments", type=int, default=10, help="instruments that share the tables")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="100 days, 2 instruments, 1 round")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     if arguments.small:
         arguments.days, arguments.instruments, arguments.rounds = 100, 2, 1
     if arguments.days <= KEPT_DAYS or arguments.instruments < 2:
-        parser.error(f"more than {KEPT_DAYS} days and at least 2 instruments")
+        parser.error(f"--days must be above {KEPT_DAYS} and --instruments at least 2")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     with benchmark_server() as server:
         database = make_database(server, "backtest")
@@ -117,14 +117,14 @@ def run(database: Database, days: int, instruments: int, rounds: int) -> Report:
     fill(database, days, instruments)
     end = moment(days * DAY_MINUTES - 1)
     kept = moment((days - KEPT_DAYS) * DAY_MINUTES)
-    year = Asked("prices", 1, START - timedelta(minutes=1), end, kept)
-    form = Asked("prices", instruments, end - timedelta(days=FORM_DAYS), end, kept)
+    year = Subject("prices", 1, START - timedelta(minutes=1), end, kept)
+    form = Subject("prices", instruments, end - timedelta(days=FORM_DAYS), end, kept)
     rows = measure(database, "year of prices", year, rounds)
-    asked = measure(database, "30 days for the form", form, rounds)
+    form_rows = measure(database, "30 days for the form", form, rounds)
     drop_old(database, days)
-    minutes = measure(database, "year of minutes", Asked("minutes", 1, year.start, end, kept), rounds)
+    minutes = measure(database, "year of minutes", Subject("minutes", 1, year.start, end, kept), rounds)
     slowest = max(float(str(row["database s"])) for row in rows + minutes)
-    slowest_form = max(float(str(row["ours s"])) for row in asked)
+    slowest_form = max(float(str(row["ours s"])) for row in form_rows)
     goals = [
         Goal(
             f"database seconds of the slowest rule over {days} days: under {GOAL_SECONDS:g}",
@@ -139,10 +139,14 @@ def run(database: Database, days: int, instruments: int, rounds: int) -> Report:
     ]
     notes = [
         f"medians of {rounds} rounds; {instruments} instruments share the tables",
-        "over scan: database s / scan s; fetch and judge: pandas, to a list of moments",
+        "over scan: database s / scan s; fetch and pandas: into a frame, and evaluated to a list of times",
     ]
     return Report(
-        "backtest", f"Backtest of one rule over {days} days of one-minute prices", rows + minutes + asked, goals, notes
+        "backtest",
+        f"Backtest of one rule over {days} days of one-minute prices",
+        rows + minutes + form_rows,
+        goals,
+        notes,
     )
 
 
@@ -165,25 +169,25 @@ def fill(database: Database, days: int, instruments: int) -> None:
 
 
 def drop_old(database: Database, days: int) -> None:
-    """As retention does: prices of the last days are kept, of those before the minutes."""
+    """Drop old prices as retention does: only their minute candles remain."""
     with database.admin() as connection:
         for day in range(-2, days - KEPT_DAYS):
             connection.execute("SELECT drop_price_partition(%s)", [moment(day * DAY_MINUTES).date()])
     settle(database)
 
 
-def measure(database: Database, title: str, asked: Asked, rounds: int) -> list[Row]:
+def measure(database: Database, title: str, subject: Subject, rounds: int) -> list[Row]:
     engine = create_engine(database.url)
     rows = []
     for rule in RULES:
         say(f"{title}: {rule.kind} {format_duration(rule.window_seconds) if rule.window_seconds else ''}")
         spent = Spent()
         for number in range(rounds + 1):
-            alerts, quotes = _round(engine, rule, asked, spent if number else Spent())
+            alerts, quotes = _round(engine, rule, subject, spent if number else Spent())
         middle = {name: statistics.median(seconds) for name, seconds in vars(spent).items()}
         rows.append(
             {
-                "asked": title,
+                "subject": title,
                 "kind": rule.kind,
                 "window": format_duration(rule.window_seconds) if rule.window_seconds else "-",
                 "values": quotes,
@@ -193,36 +197,38 @@ def measure(database: Database, title: str, asked: Asked, rounds: int) -> list[R
                 "scan s": middle["scan"],
                 "over scan": middle["database"] / middle["scan"],
                 "fetch s": middle["fetch"],
-                "judge s": middle["judge"],
+                "pandas s": middle["pandas"],
             }
         )
     engine.dispose()
     return rows
 
 
-def _round(engine: sa.Engine, rule: Rule, asked: Asked, spent: Spent) -> tuple[int, int]:
-    given = {"id": asked.instrument, "start": asked.start, "end": asked.end, "kept": asked.kept}
-    rows = ROWS[asked.source]
+def _round(engine: sa.Engine, rule: Rule, subject: Subject, spent: Spent) -> tuple[int, int]:
+    given = {"id": subject.instrument, "start": subject.start, "end": subject.end, "kept": subject.kept}
+    rows = ROWS[subject.source]
     with _statement_seconds() as statements:
         seconds, past = _timed(
-            lambda: backtest(engine, rule, f"C{asked.instrument}", EXCHANGE, "USD", start=asked.start, end=asked.end)
+            lambda: backtest(
+                engine, rule, f"C{subject.instrument}", EXCHANGE, "USD", start=subject.start, end=subject.end
+            )
         )
     spent.ours.append(seconds)
     spent.database.append(sum(statements))
     with engine.connect() as connection:
-        scan = sa.text(f"SELECT count(*), avg(value) FROM ({rows}) judged")
+        scan = sa.text(f"SELECT count(*), avg(value) FROM ({rows}) values_read")
         seconds, counted = _timed(lambda: connection.execute(scan, given).one())
         spent.scan.append(seconds)
         seconds, frame = _timed(lambda: _fetch(connection, rows, given))
         spent.fetch.append(seconds)
-    seconds, judged = _timed(lambda: expected(frame, rule))
-    spent.judge.append(seconds)
+    seconds, alerts = _timed(lambda: expected(frame, rule))
+    spent.pandas.append(seconds)
     if counted[0] != past.quotes:
         raise RuntimeError(f"the scan reads {counted[0]:,} rows, the backtest {past.quotes:,}")
-    # Of the form's days pandas is not given what was before them, so the first alerts may differ.
+    # For the form, pandas lacks the values before the 30 days, so the first alerts may differ.
     ours = [alert.observed_at for alert in past.alerts]
-    if asked.start < START and ours != judged:
-        raise RuntimeError(f"{rule}: {len(ours)} alerts, by pandas {len(judged)}")
+    if subject.start < START and ours != alerts:
+        raise RuntimeError(f"{rule}: {len(ours)} alerts, {len(alerts)} by pandas")
     return len(ours), past.quotes
 
 
@@ -233,7 +239,7 @@ def _fetch(connection: sa.Connection, rows: str, given: dict[str, object]) -> pd
 
 @contextmanager
 def _statement_seconds() -> Iterator[list[float]]:
-    """The seconds of every statement of any engine while it lasts."""
+    """The seconds of each statement of any engine, while the context lasts."""
     seconds: list[float] = []
 
     def before(*arguments: Any) -> None:

@@ -1,7 +1,7 @@
-"""Recorded values replayed: ``python -m benchmarks.backtest.month FILE`` (CSV with time, price and perhaps volume).
+"""Recorded values replayed: ``python -m benchmarks.backtest.month FILE`` (CSV with time, price and optionally volume).
 
-Live matcher (fed in runs of minutes to hours, with outages), backtest and pandas side by side: how often each rule
-fires, and whether all three say the same moments. In a throw-away Postgres; exit code 1 where they differ.
+Compares live evaluation (in runs of minutes to hours, with outages), backtest and pandas: how often each rule fires,
+and whether all three fire at the same times. Uses a temporary Postgres; exit code 1 if they differ.
 """
 
 import argparse
@@ -31,17 +31,17 @@ TIMES, PRICES = ("time", "timestamp", "observed_at", "date"), ("price", "close")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seed", type=int, default=8, help="of the runs the values arrive in")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--seed", type=int, default=8, help="seed for splitting the values into runs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     report = run(read_values(arguments.file), arguments.seed)
     show(report, as_json=arguments.json)
-    sys.exit(any(row["same moments"] == "NO" for row in report.rows))
+    sys.exit(any(row["same times"] == "NO" for row in report.rows))
 
 
 def read_values(file: Path) -> pd.DataFrame:
-    """Columns named time (timestamp, date) and price (close); a volume column stands for the 24 h volume."""
+    """Read columns named time (timestamp, date), price (close) and optionally volume, taken as the 24 h volume."""
     read = pd.read_csv(file).rename(columns=str.lower)
     at = next(read[name] for name in TIMES if name in read)
     moments = pd.to_datetime(at, utc=True, unit="s" if pd.api.types.is_numeric_dtype(at) else None)
@@ -59,7 +59,7 @@ def run(values: pd.DataFrame, seed: int) -> Report:
             [server.url("month", role) for role in ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")],
             server.url("postgres"),
         )
-        say(f"{len(month):,} values through the live matcher in {month['run'].nunique():,} runs")
+        say(f"{len(month):,} values through the live evaluation in {month['run'].nunique():,} runs")
         began = time.perf_counter()
         subscriptions = replay(engine, month, rules, "BTC", "kraken")
         live_seconds = time.perf_counter() - began
@@ -68,7 +68,7 @@ def run(values: pd.DataFrame, seed: int) -> Report:
         ]
         engine.dispose()
     span = f"{month['at'].iloc[0]:%Y-%m-%d %H:%M} to {month['at'].iloc[-1]:%Y-%m-%d %H:%M} UTC"
-    notes = [f"the live matcher took {live_seconds:.0f} s for all rules, from loading to queued mails"]
+    notes = [f"the live evaluation took {live_seconds:.0f} s for all rules, from loading to queued emails"]
     return Report("month", f"{len(month):,} recorded values, {span}: alerts of each rule", rows, notes=notes)
 
 
@@ -78,8 +78,8 @@ def _database(urls: list[str], admin_url: str) -> sa.Engine:
     migrate(owner)
     owner.dispose()
     engine = create_engine(urls[1])
-    venue = exchange("Kraken", "BTC/USD", base_url="http://127.0.0.1:1")
-    sync_catalog(engine, make_settings(exchanges={"kraken": venue}))
+    kraken = exchange("Kraken", "BTC/USD", base_url="http://127.0.0.1:1")
+    sync_catalog(engine, make_settings(exchanges={"kraken": kraken}))
     return engine
 
 
@@ -88,16 +88,16 @@ def _row(engine: sa.Engine, month: pd.DataFrame, rule: Rule, subscription: int) 
     began = time.perf_counter()
     past = backtest(engine, rule, "BTC", "kraken", start=start.to_pydatetime(), end=end.to_pydatetime())
     seconds = time.perf_counter() - began
-    live, tried = fired(engine, subscription), [alert.observed_at for alert in past.alerts]
-    judged = expected(month, rule)
-    rests = f", rests {rule.cooldown_seconds // 60} min" if rule.cooldown_seconds else ""
+    live, tested = fired(engine, subscription), [alert.observed_at for alert in past.alerts]
+    by_pandas = expected(month, rule)
+    cooldown = f", cooldown {rule.cooldown_seconds // 60} min" if rule.cooldown_seconds else ""
     return {
         "kind": rule.kind,
-        "rule": describe(rule, "USD", "BTC") + rests + ("" if rule.repeat else ", once"),
+        "rule": describe(rule, "USD", "BTC") + cooldown + ("" if rule.repeat else ", once"),
         "live": len(live),
-        "backtest": len(tried),
-        "pandas": len(judged),
-        "same moments": "yes" if live == tried == judged else "NO",
+        "backtest": len(tested),
+        "pandas": len(by_pandas),
+        "same times": "yes" if live == tested == by_pandas else "NO",
         "backtest s": seconds,
     }
 

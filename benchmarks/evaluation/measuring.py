@@ -37,7 +37,8 @@ SEQUENTIAL = (
     "SET max_parallel_workers_per_gather = 0; SET jit = off"
 )
 COUNT = "SELECT count(*) FROM subscriptions"
-# Every instrument's changes in rounds that fire: from an odd number of minutes ago, and from an average of which half is high.
+# Every instrument's changes in rounds that fire: from an odd number of minutes ago, and from an average of which half
+# is high.
 CHANGES = f"""
 CREATE TEMPORARY TABLE all_changes AS
 SELECT number AS instrument_id, kind, window_seconds, 100.0::float8 + number AS reference,

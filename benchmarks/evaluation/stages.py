@@ -14,7 +14,8 @@ from coinwatch.database import SQL_ROOT
 
 @contextmanager
 def timed_statements(engine: sa.Engine) -> Iterator[dict[str, float]]:
-    """Seconds by statement (``alerts/evaluation/find_candidates``), summed up while the context lasts; others are ``other``."""
+    """Seconds by statement (``alerts/evaluation/find_candidates``), summed up while the context lasts; others are
+    ``other``."""
     paths = SQL_ROOT.rglob("*.sql")
     names = {_opening(path.read_text()): str(path.relative_to(SQL_ROOT).with_suffix("")) for path in paths}
     seconds: dict[str, float] = defaultdict(float)

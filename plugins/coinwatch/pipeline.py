@@ -82,8 +82,8 @@ class DeliveryReport:
 class AlertsResult:
     """What one evaluation with its notifications did.
 
-    ``quotes`` counts the values evaluated, ``alerts`` the alerts that fired (``kinds``: by kind of rule), ``emails`` the alert
-    emails queued, and ``held`` the users whose alerts have to wait.
+    ``quotes`` counts the values evaluated, ``alerts`` the alerts that fired (``kinds``: by kind of rule), ``emails``
+    the alert emails queued, and ``held`` the users whose alerts have to wait.
     """
 
     quotes: int
@@ -181,8 +181,8 @@ def store_alerts(
 ) -> AlertsResult:
     """Store the alerts of all pending quotes together with their emails and the watermarks, in one transaction.
 
-    A run that fails leaves nothing behind, and the next one evaluates the same quotes: no quote is evaluated twice, and no
-    alert is without its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
+    A run that fails leaves nothing behind, and the next one evaluates the same quotes: no quote is evaluated twice, and
+    no alert is without its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)

@@ -1,7 +1,7 @@
 """A month of one-minute values, and when rules fire on them in pandas: written from the definition, not from our SQL.
 
-A frame has the columns ``at`` (UTC), ``price``, ``volume`` (24 h, NaN if unknown) and ``run``: the number of the evaluation
-before which the value arrived. Values are in order of ``at``.
+A frame has the columns ``at`` (UTC), ``price``, ``volume`` (24 h, NaN if unknown) and ``run``: the number of the
+evaluation before which the value arrived. Values are in order of ``at``.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,8 @@ def random_month(seed: int, days: int = 30) -> pd.DataFrame:
 
 
 def in_runs(frame: pd.DataFrame, seed: int, *, late: float) -> pd.DataFrame:
-    """Split the values into runs of minutes to hours, with some outages of many hours; a fraction ``late`` arrives later."""
+    """Split the values into runs of minutes to hours, with some outages of many hours; a fraction ``late`` arrives
+    later."""
     chance = np.random.default_rng(seed)
     gaps = np.where(chance.random(len(frame)) < 0.02, chance.integers(180, 1800, len(frame)), 0)
     lengths = pd.to_timedelta(gaps + chance.integers(1, 360, len(frame)), unit="min")
@@ -59,7 +60,8 @@ def in_runs(frame: pd.DataFrame, seed: int, *, late: float) -> pd.DataFrame:
 
 
 def rules_for(frame: pd.DataFrame) -> list[Rule]:
-    """Rules of every kind, metric and direction, with windows of minutes to a day, cooldowns, and some without repeat."""
+    """Rules of every kind, metric and direction, with windows of minutes to a day, cooldowns, and some without
+    repeat."""
     level = float(frame["price"].median().round(-2))
     return [
         Rule("change_since_last", 0.5),

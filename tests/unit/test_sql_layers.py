@@ -1,6 +1,7 @@
 """The layers of the packages hold in SQL, too.
 
-The statements in sql/<package> write only tables of their package, and read only those and the tables of packages below.
+The statements in sql/<package> write only tables of their package, and read only those and the tables of packages
+below.
 """
 
 import re

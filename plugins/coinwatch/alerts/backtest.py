@@ -1,9 +1,9 @@
 """How often a rule would have fired: the evaluation's own statements on stored history.
 
-The backtest runs in a session of its own, in which temporary tables hide the real ones: one subscription with the rule, a
-watermark at the start, and an empty table of alerts. If the time range starts before the first stored price, a view named
-``prices`` adds the closes of minute candles. The evaluation itself runs in a read-only transaction, in which Postgres only
-allows writes to temporary tables.
+The backtest runs in a session of its own, in which temporary tables hide the real ones: one subscription with the rule,
+a watermark at the start, and an empty table of alerts. If the time range starts before the first stored price, a view
+named ``prices`` adds the closes of minute candles. The evaluation itself runs in a read-only transaction, in which
+Postgres only allows writes to temporary tables.
 """
 
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ class PastAlert:
 class Backtest:
     """The alerts a rule would have fired in (``start``, ``end``], oldest first.
 
-    ``quotes`` is the number of values evaluated, the first of them observed at ``first_at`` (None if there is no history).
-    Before ``minutes_before`` the values are closes of minute candles; None means that all are prices.
+    ``quotes`` is the number of values evaluated, the first of them observed at ``first_at`` (None if there is no
+    history). Before ``minutes_before`` the values are closes of minute candles; None means that all are prices.
     """
 
     exchange: str
@@ -74,8 +74,8 @@ def backtest(
 ) -> Backtest:
     """Evaluate a rule on the values observed in (``start``, ``end``].
 
-    The instrument is chosen as by ``find_instrument``. Raises NotFound, InvalidRequest for an invalid rule or time range, and
-    QueryTimeout if a statement takes longer than ``statement_limit`` (0: no limit).
+    The instrument is chosen as by ``find_instrument``. Raises NotFound, InvalidRequest for an invalid rule or time
+    range, and QueryTimeout if a statement takes longer than ``statement_limit`` (0: no limit).
     """
     check_rule(rule, start)
     _check_range(start, end)

@@ -1,8 +1,8 @@
 """Evaluates pending quotes: each is compared with every subscription's rule, exactly once.
 
-An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of rule
-in use (find_changes_*.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are armed
-and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the number of subscriptions.
+An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of
+rule in use (find_changes_*.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are
+armed and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the number of subscriptions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,8 +37,8 @@ SLACK = timedelta(days=1)
 class Evaluation:
     """What one evaluation did.
 
-    ``quotes`` is the number of values evaluated, ``alerts`` the number of alerts that fired, ``kinds`` the same number by
-    kind of rule. ``expired`` holds the ids of the subscriptions whose end has passed.
+    ``quotes`` is the number of values evaluated, ``alerts`` the number of alerts that fired, ``kinds`` the same number
+    by kind of rule. ``expired`` holds the ids of the subscriptions whose end has passed.
     """
 
     quotes: int
@@ -82,8 +82,9 @@ def evaluate_range(
     """Evaluate the values in (``oldest``, ``newest``] that lie after their watermarks.
 
     Returns the numbers of values and of alerts. Does not advance the watermarks. Needs :func:`create_temporary_tables`
-    once per session. The statements use the tables that the session sees first: the backtest creates temporary ones that
-    hide the real ones. With ``scan``, changes are always found in one pass over all values, however few are pending.
+    once per session. The statements use the tables that the session sees first: the backtest creates temporary ones
+    that hide the real ones. With ``scan``, changes are always found in one pass over all values, however few are
+    pending.
     """
     pending_range = {"oldest": oldest, "newest": newest}
     quotes = connection.execute(statement("alerts/evaluation/copy_pending_quotes"), pending_range).rowcount

@@ -36,10 +36,10 @@ METRICS = {"price": "the price", "volume_24h": "the 24 h volume"}
 class Rule:
     """When an alert fires.
 
-    ``threshold`` is in percent (2.5 is 2.5%); for ``crosses`` it is a level, in the quote currency for the price and in the
-    base currency for the 24 h volume. ``window_seconds`` is 0 for kinds without a window. After an alert, none fires for
-    ``cooldown_seconds``. With ``repeat`` False the first alert ends the rule; ``expires_at`` (time zone required) ends it at
-    that time.
+    ``threshold`` is in percent (2.5 is 2.5%); for ``crosses`` it is a level, in the quote currency for the price and in
+    the base currency for the 24 h volume. ``window_seconds`` is 0 for kinds without a window. After an alert, none
+    fires for ``cooldown_seconds``. With ``repeat`` False the first alert ends the rule; ``expires_at`` (time zone
+    required) ends it at that time.
     """
 
     kind: Kind = "change_since_last"

@@ -33,8 +33,8 @@ def owner_of(engine: Engine, subscription_id: int) -> int:
 def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime) -> Subscription:
     """Replace a subscription's rule by one of the same kind and metric, for quotes observed from now on.
 
-    An ended subscription becomes active again. Raises InvalidRequest, NotFound, and AlreadyExists if the user has another
-    subscription with this rule.
+    An ended subscription becomes active again. Raises InvalidRequest, NotFound, and AlreadyExists if the user has
+    another subscription with this rule.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
@@ -48,7 +48,8 @@ def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, 
 
 
 def pause(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
-    """Pause an active subscription; pausing again changes nothing. Raises InvalidRequest if it is not active, NotFound."""
+    """Pause an active subscription; pausing again changes nothing. Raises InvalidRequest if it is not active,
+    NotFound."""
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         if own.status not in {"active", "paused"}:
@@ -62,8 +63,8 @@ def resume(
 ) -> Subscription:
     """Activate a subscription that is paused, has ended or awaits confirmation, for quotes observed from now on.
 
-    ``only_paused`` is for operators: InvalidRequest unless it is paused (or active). Raises NotFound, and AlreadyExists if
-    the user has created the same subscription in the meantime.
+    ``only_paused`` is for operators: InvalidRequest unless it is paused (or active). Raises NotFound, and AlreadyExists
+    if the user has created the same subscription in the meantime.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)

@@ -43,8 +43,8 @@ class SubscriptionRequest:
 class Subscription:
     """One user's rule on one instrument.
 
-    The rule's fields have the meaning and units of ``Rule``. ``alerts`` is how often it has fired; ``last_price_at`` is when the
-    newest price of the instrument was observed.
+    The rule's fields have the meaning and units of ``Rule``. ``alerts`` is how often it has fired; ``last_price_at`` is
+    when the newest price of the instrument was observed.
     """
 
     id: int
@@ -107,8 +107,8 @@ def add_subscription(
 ) -> tuple[Subscription, bool]:
     """Store a subscription; return it, and whether it was there before (active or paused).
 
-    With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending until
-    the address is confirmed. Raises TooManySubscriptions if an unconfirmed one exceeds :data:`MAX_SUBSCRIPTIONS`.
+    With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending
+    until the address is confirmed. Raises TooManySubscriptions if an unconfirmed one exceeds :data:`MAX_SUBSCRIPTIONS`.
     """
     parameters = {"email": request.email, "confirmed": confirmed, "now": now}
     user_id = connection.execute(statement("alerts/users/find_or_add_user"), parameters).scalar_one()
@@ -191,8 +191,8 @@ def _check_number(connection: Connection, user_id: int, now: datetime) -> None:
     if connection.execute(statement("alerts/subscriptions/count_open"), parameters).scalar_one() > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(
             "email",
-            f"This address has {MAX_SUBSCRIPTIONS} alerts, the maximum. Delete one first: “My alerts” emails you a link "
-            "to them.",
+            f"This address has {MAX_SUBSCRIPTIONS} alerts, the maximum. Delete one first: “My alerts” emails you a "
+            "link to them.",
         )
 
 

@@ -36,8 +36,9 @@ def lock_user(connection: Connection, user_id: int) -> bool:
 def locked_user(engine: Engine, user_id: int) -> Iterator[Connection]:
     """A transaction in which nobody else, including the evaluation, changes this user's rows.
 
-    Everything that changes rows of a user takes its locks in this order, so that there are no deadlocks and no subscription
-    disappears while it is evaluated: the evaluation lock, the user, their outbox rows, their subscriptions.
+    Everything that changes rows of a user takes its locks in this order, so that there are no deadlocks and no
+    subscription disappears while it is evaluated: the evaluation lock, the user, their outbox rows, their
+    subscriptions.
 
     Raises NotFound, and DatabaseError if the evaluation takes longer than :data:`LOCK_TIMEOUT_MILLISECONDS`.
     """

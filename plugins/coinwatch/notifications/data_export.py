@@ -12,7 +12,8 @@ from coinwatch.notifications.subscribers import FiredAlert, alerts_of, subscribe
 
 
 def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
-    """Return everything about a user as a dict for JSON: times in ISO 8601 and UTC, changes in percent. Raises NotFound."""
+    """Return everything about a user as a dict for JSON: times in ISO 8601 and UTC, changes in percent. Raises
+    NotFound."""
     with transaction(engine) as connection:
         subscriber = subscriber_in(connection, user_id)
         alerts: dict[int, list[FiredAlert]] = {}

@@ -50,8 +50,8 @@ def erase_unconfirmed(engine: Engine, now: datetime) -> int:
 def _lock_emails(connection: Connection, user_id: int) -> None:
     """Lock all outbox rows of a user at once.
 
-    Senders mark many rows at a time, in any order. Waiting for one row while holding another could be a deadlock, so either
-    all rows are locked or none.
+    Senders mark many rows at a time, in any order. Waiting for one row while holding another could be a deadlock, so
+    either all rows are locked or none.
     """
     deadline = monotonic() + LOCK_TIMEOUT_MILLISECONDS / 1000
     while monotonic() < deadline:

@@ -1,9 +1,10 @@
 """Decides who is notified now, and queues their emails.
 
 Invariant: every alert is in exactly one email, sooner or later. Alerts that may not be sent yet are held, and
-``held_users`` stores when to recheck their user: at the end of the quiet hours, when the digest is due, or when the daily
-limit allows another email. A run only looks at users with new alerts and at held users whose time has come, so its cost
-does not depend on how many alerts are held. A trigger moves the recheck forward when a user changes their settings.
+``held_users`` stores when to recheck their user: at the end of the quiet hours, when the digest is due, or when the
+daily limit allows another email. A run only looks at users with new alerts and at held users whose time has come, so
+its cost does not depend on how many alerts are held. A trigger moves the recheck forward when a user changes their
+settings.
 """
 
 from collections.abc import Sequence

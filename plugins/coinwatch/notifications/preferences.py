@@ -18,8 +18,8 @@ Digest = Literal["none", "daily", "weekly"]
 class Preferences:
     """When a subscriber is notified.
 
-    ``timezone`` is an IANA name. ``quiet_from`` and ``quiet_until`` are local times, or both None. With a ``digest``, alerts
-    are collected in one email a day or a week.
+    ``timezone`` is an IANA name. ``quiet_from`` and ``quiet_until`` are local times, or both None. With a ``digest``,
+    alerts are collected in one email a day or a week.
     """
 
     timezone: str = "UTC"
@@ -29,7 +29,8 @@ class Preferences:
 
 
 def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now: datetime) -> None:
-    """Save a subscriber's notification settings; they apply from the next evaluation. Raises InvalidRequest, NotFound."""
+    """Save a subscriber's notification settings; they apply from the next evaluation. Raises InvalidRequest,
+    NotFound."""
     zone = time_zone(preferences.timezone).key
     if (preferences.quiet_from is None) != (preferences.quiet_until is None):
         field = "quiet_from" if preferences.quiet_from is None else "quiet_until"

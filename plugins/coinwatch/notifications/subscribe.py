@@ -13,8 +13,8 @@ from coinwatch.notifications.requested_emails import queue_confirmation, queue_m
 def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, confirmed: bool) -> Subscription:
     """Subscribe an address to alerts by a rule on one instrument.
 
-    ``confirmed`` is for operators, who vouch for the address: the subscription is active immediately. Otherwise it is pending
-    and a confirmation email is queued, even if the address was suppressed.
+    ``confirmed`` is for operators, who vouch for the address: the subscription is active immediately. Otherwise it is
+    pending and a confirmation email is queued, even if the address was suppressed.
 
     Raises TooManySubscriptions if not ``confirmed``, and AlreadyExists if the address has this rule. In the
     last case an unconfirmed request has queued an email with the link to the subscriber's own page.

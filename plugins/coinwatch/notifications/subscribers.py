@@ -19,8 +19,8 @@ ALERTS_PER_PAGE = 50
 class Held:
     """Why alerts of a user are held (digest, quiet_hours, daily_limit, late, suppressed), since when and until when.
 
-    ``until`` is when the alerts are checked again; in the past means in the next run, None means not before a new alert fires
-    or the user changes their settings.
+    ``until`` is when the alerts are checked again; in the past means in the next run, None means not before a new alert
+    fires or the user changes their settings.
     """
 
     reason: str
@@ -32,9 +32,9 @@ class Held:
 class Subscriber:
     """A user with their subscriptions.
 
-    ``verified_at`` is when the address was confirmed. ``channel`` is the scheme of the user's other channel; the rest of its URL
-    is secret. ``suppressed_at`` and ``suppression_reason`` are set while the address gets no email because of a bounce or
-    complaint.
+    ``verified_at`` is when the address was confirmed. ``channel`` is the scheme of the user's other channel; the rest
+    of its URL is secret. ``suppressed_at`` and ``suppression_reason`` are set while the address gets no email because
+    of a bounce or complaint.
     """
 
     id: int
@@ -54,9 +54,9 @@ class Subscriber:
 class FiredAlert:
     """One alert with the email that contains it.
 
-    ``price`` and ``reference`` are in ``unit``, ``change_percent`` in percent. ``late`` means that it was evaluated too late to be
-    sent on its own. ``state`` is one of new, held, notified and dropped. ``email_status`` and ``sent_at`` are None while there is no
-    email, and after the email was deleted for its age.
+    ``price`` and ``reference`` are in ``unit``, ``change_percent`` in percent. ``late`` means that it was evaluated too
+    late to be sent on its own. ``state`` is one of new, held, notified and dropped. ``email_status`` and ``sent_at``
+    are None while there is no email, and after the email was deleted for its age.
     """
 
     id: int

@@ -1,5 +1,5 @@
--- The evaluation begins at :start, with the last value at that time observed after :oldest_reference. That bound is a parameter
--- because a computed one would plan for every older partition.
+-- The evaluation begins at :start, with the last value at that time observed after :oldest_reference. That bound is a
+-- parameter because a computed one would plan for every older partition.
 INSERT INTO pg_temp.evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT :instrument_id, CAST(:metric AS text), :start, latest.value, latest.observed_at
 FROM (VALUES (1)) always

@@ -1,6 +1,6 @@
--- Hides the real table in this session if the backtest starts before the first stored price: prices where there are any,
--- before that the closes of minute candles, each at the end of its minute. OFFSET 0 computes that end once instead of in
--- every comparison.
+-- Hides the real table in this session if the backtest starts before the first stored price: prices where there are
+-- any, before that the closes of minute candles, each at the end of its minute. OFFSET 0 computes that end once instead
+-- of in every comparison.
 CREATE TEMPORARY VIEW prices AS
 SELECT * FROM (
   SELECT instrument_id, opened_at + interval '1 minute' AS observed_at, close AS price, CAST(NULL AS double precision) AS volume_24h

@@ -1,4 +1,5 @@
--- The first UTC day with stored prices, null if there is none; no row if the instrument has no minute candles before it.
+-- The first UTC day with stored prices, null if there is none; no row if the instrument has no minute candles before
+-- it.
 SELECT kept.first_day
 FROM (SELECT min(day) AS first_day FROM price_partitions) kept
 WHERE EXISTS (

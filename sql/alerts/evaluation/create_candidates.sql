@@ -1,5 +1,6 @@
--- Changes that satisfy a subscription's rule, before its cooldown is applied. A streak is a series of candidates without a
--- change in between that does not satisfy the rule; for kinds that do not rearm, every candidate starts a new streak.
+-- Changes that satisfy a subscription's rule, before its cooldown is applied. A streak is a series of candidates
+-- without a change in between that does not satisfy the rule; for kinds that do not rearm, every candidate starts a new
+-- streak.
 CREATE TEMPORARY TABLE IF NOT EXISTS candidates (
   subscription_id bigint NOT NULL,
   streak integer NOT NULL,

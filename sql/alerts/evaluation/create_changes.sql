@@ -1,7 +1,7 @@
--- Changes of pending values compared with their references, for the kinds and windows in use, without those that satisfy no
--- rule. position numbers all changes of a kind and window in order of time; total is their number for kinds that rearm,
--- else 0. reach is the largest threshold that the change satisfies: its size in percent, times 1 + 1e-12, because a change
--- of exactly the threshold counts although 0.105 / 0.1 is 4.999999999999996% in floating point.
+-- Changes of pending values compared with their references, for the kinds and windows in use, without those that
+-- satisfy no rule. position numbers all changes of a kind and window in order of time; total is their number for kinds
+-- that rearm, else 0. reach is the largest threshold that the change satisfies: its size in percent, times 1 + 1e-12,
+-- because a change of exactly the threshold counts although 0.105 / 0.1 is 4.999999999999996% in floating point.
 CREATE TEMPORARY TABLE IF NOT EXISTS changes (
   instrument_id integer NOT NULL,
   metric text NOT NULL,

@@ -1,5 +1,6 @@
 -- crosses: values that reach or pass a level, coming from the value before. Leaving a level does not cross it.
-INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
+                     reference, reference_at, change_percent)
 SELECT instrument_id, metric, :kind, 0, position, 0, observed_at, value, reference, reference_at, 100 * (value - reference) / reference
 FROM (
   SELECT instrument_id, metric, observed_at, value, row_number() OVER in_time AS position,
@@ -9,7 +10,8 @@ FROM (
     UNION ALL
     SELECT instrument_id, metric, observed_at, value FROM pending_quotes
   ) known
-  WHERE value IS NOT NULL AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
+  WHERE value IS NOT NULL
+    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
   WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY observed_at ROWS UNBOUNDED PRECEDING)
 ) referred
 WHERE value <> reference AND reference > 0

@@ -1,8 +1,9 @@
--- deviation_from_average: each value compared with the mean of those in the :window before it, excluding itself. The sum adds
--- integers, whole 64ths and 2^62ths of a 64th (for coins worth next to nothing), because a sum of integers does not depend on
--- the order of its terms (see scan_changes_from_average), unlike a sum of floating-point numbers. Values beyond 10^17, which no
--- coin has, are left out.
-INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+-- deviation_from_average: each value compared with the mean of those in the :window before it, excluding itself. The
+-- sum adds integers, whole 64ths and 2^62ths of a 64th (for coins worth next to nothing), because a sum of integers
+-- does not depend on the order of its terms (see scan_changes_from_average), unlike a sum of floating-point numbers.
+-- Values beyond 10^17, which no coin has, are left out.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
+                     reference, reference_at, change_percent)
 WITH compared AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.average AS reference, before.first_at AS reference_at,
          100 * (q.value - before.average) / before.average AS change_percent,
@@ -25,6 +26,7 @@ WITH compared AS (
   WHERE 64 * q.value < 9e18 AND before.average > 0
     AND (CAST(:instruments AS integer[]) IS NULL OR q.instrument_id = ANY (CAST(:instruments AS integer[])))
 )
-SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at, change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at,
+       change_percent
 FROM compared
 WHERE (1 + 1e-12) * abs(change_percent) >= :lowest;

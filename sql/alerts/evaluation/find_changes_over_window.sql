@@ -1,7 +1,8 @@
--- change_over_window: each value compared with the last one at or before :window earlier, unless that is older by more than
--- :slack. The row comparison keeps the planner from taking the range between :oldest and that moment for empty, and sorting
--- it instead of reading one value from the index.
-INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+-- change_over_window: each value compared with the last one at or before :window earlier, unless that is older by more
+-- than :slack. The row comparison keeps the planner from taking the range between :oldest and that moment for empty,
+-- and sorting it instead of reading one value from the index.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
+                     reference, reference_at, change_percent)
 WITH compared AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value AS reference, before.observed_at AS reference_at,
          100 * (q.value - before.value) / before.value AS change_percent,
@@ -21,6 +22,7 @@ WITH compared AS (
     AND before.observed_at >= q.observed_at - CAST(:window AS interval) - CAST(:slack AS interval)
     AND (CAST(:instruments AS integer[]) IS NULL OR q.instrument_id = ANY (CAST(:instruments AS integer[])))
 )
-SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at, change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at,
+       change_percent
 FROM compared
 WHERE (1 + 1e-12) * abs(change_percent) >= :lowest;

@@ -1,7 +1,7 @@
--- Subscriptions whose level lies between a value and the one before, read from the index. Leaving a level does not cross it.
--- OFFSET 0 keeps the planner from flattening the subqueries.
-INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at, change_percent,
-                        ready_at, cooldown, repeat)
+-- Subscriptions whose level lies between a value and the one before, read from the index. Leaving a level does not
+-- cross it. OFFSET 0 keeps the planner from flattening the subqueries.
+INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at,
+                        change_percent, ready_at, cooldown, repeat)
 SELECT id, position, position, total, observed_at, value, reference, reference_at, change_percent,
        ready_at, make_interval(secs => cooldown_seconds), repeat
 FROM changes c

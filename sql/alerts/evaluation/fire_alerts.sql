@@ -1,7 +1,7 @@
--- Fires alerts from each subscription's candidates in order of time: the first one, then the first one after the cooldown in
--- a later streak, and so on. After its last alert a subscription of a kind that rearms stays disarmed, unless a later change
--- did not satisfy its rule. Subscriptions without anything to remember are not updated. Alerts observed before :late_before
--- are late.
+-- Fires alerts from each subscription's candidates in order of time: the first one, then the first one after the
+-- cooldown in a later streak, and so on. After its last alert a subscription of a kind that rearms stays disarmed,
+-- unless a later change did not satisfy its rule. Subscriptions without anything to remember are not updated. Alerts
+-- observed before :late_before are late.
 WITH RECURSIVE walk AS (
   SELECT first.*
   FROM (SELECT DISTINCT subscription_id FROM candidates) c

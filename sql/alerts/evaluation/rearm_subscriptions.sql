@@ -1,6 +1,6 @@
 -- Rearms disarmed subscriptions whose condition is false for a change of this run; later changes that satisfy it are
--- candidates. OFFSET 0 keeps the planner from flattening the subqueries; two bounds on threshold have it expect few rows, see
--- find_candidates.
+-- candidates. OFFSET 0 keeps the planner from flattening the subqueries; two bounds on threshold have it expect few
+-- rows, see find_candidates.
 WITH rearmable AS (
   SELECT s.*, c.lookup_key, min(c.position) AS position
   FROM changes c
@@ -23,8 +23,8 @@ WITH rearmable AS (
 ), rearmed AS (
   UPDATE subscriptions SET armed = true FROM rearmable WHERE subscriptions.id = rearmable.id
 )
-INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at, change_percent,
-                        ready_at, cooldown, repeat)
+INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at,
+                        change_percent, ready_at, cooldown, repeat)
 SELECT r.id, c.position - row_number() OVER (PARTITION BY r.id ORDER BY c.position),
        c.position, c.total, c.observed_at, c.value, c.reference, c.reference_at, c.change_percent,
        r.ready_at, make_interval(secs => r.cooldown_seconds), r.repeat

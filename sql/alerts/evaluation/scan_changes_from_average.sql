@@ -1,7 +1,8 @@
--- The changes of find_changes_from_average, for a batch longer than the window: one pass over the values in order of time, in
--- which the sums add each value that enters the window and subtract each that leaves it. See find_changes_from_average for
--- the integers and scan_changes_over_window for position.
-INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+-- The changes of find_changes_from_average, for a batch longer than the window: one pass over the values in order of
+-- time, in which the sums add each value that enters the window and subtract each that leaves it. See
+-- find_changes_from_average for the integers and scan_changes_over_window for position.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
+                     reference, reference_at, change_percent)
 WITH known AS (
   SELECT w.instrument_id, w.metric, before.observed_at, before.value, false AS pending
   FROM evaluation_watermarks w
@@ -32,12 +33,14 @@ WITH known AS (
   SELECT *, pending AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
   FROM referred
 ), in_reach AS (
-  SELECT instrument_id, metric, moment, observed_at, value, reference, reference_at, change_percent, comparable, row_number,
+  SELECT instrument_id, metric, moment, observed_at, value, reference, reference_at, change_percent, comparable,
+         row_number,
          count(*) FILTER (WHERE comparable IS NOT TRUE) OVER in_time AS incomparable,
          lag(row_number) OVER in_time = row_number - 1 AND lag(rises) OVER in_time = rises AS repeated
   FROM compared
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN comparable AND (1 + 1e-12) * abs(change_percent) >= :all_satisfied_from THEN change_percent > 0 END AS rises
+    SELECT CASE WHEN comparable AND (1 + 1e-12) * abs(change_percent) >= :all_satisfied_from
+                THEN change_percent > 0 END AS rises
   ) satisfies_all
   WHERE comparable IS NOT TRUE OR newest OR (1 + 1e-12) * abs(change_percent) >= :lowest
   WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY moment ROWS UNBOUNDED PRECEDING)
@@ -48,6 +51,7 @@ WITH known AS (
 ), kept AS (
   SELECT *, max(position) OVER (PARTITION BY instrument_id, metric) AS total FROM numbered WHERE repeated IS NOT TRUE
 )
-SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at, change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at,
+       change_percent
 FROM kept
 WHERE comparable AND (1 + 1e-12) * abs(change_percent) >= :lowest;

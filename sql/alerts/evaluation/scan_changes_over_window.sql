@@ -1,10 +1,11 @@
--- The changes of find_changes_over_window, for a batch longer than the window: one pass over the values in order of time
--- instead of an index scan for each. Values up to the watermark serve as references; they come first, because rows already
--- in order are sorted fastest. Moments are microseconds, which Postgres compares faster than it subtracts intervals.
--- position counts the values that have a reference: changes below :lowest are left out but counted, values without a
--- reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy every rule
--- (:all_satisfied_from) in the same direction, so the second one cannot fire.
-INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value, reference, reference_at, change_percent)
+-- The changes of find_changes_over_window, for a batch longer than the window: one pass over the values in order of
+-- time instead of an index scan for each. Values up to the watermark serve as references; they come first, because rows
+-- already in order are sorted fastest. Moments are microseconds, which Postgres compares faster than it subtracts
+-- intervals. position counts the values that have a reference: changes below :lowest are left out but counted, values
+-- without a reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy
+-- every rule (:all_satisfied_from) in the same direction, so the second one cannot fire.
+INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
+                     reference, reference_at, change_percent)
 WITH known AS (
   SELECT w.instrument_id, w.metric, before.observed_at, before.value, false AS pending
   FROM evaluation_watermarks w
@@ -20,7 +21,8 @@ WITH known AS (
 ), timed AS (
   SELECT *, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment
   FROM known
-  WHERE value IS NOT NULL AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
+  WHERE value IS NOT NULL
+    AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
 ), referred AS (
   SELECT *, last_value(value) OVER back AS reference, last_value(observed_at) OVER back AS reference_at,
          row_number() OVER back AS row_number, lead(moment) OVER back IS NULL AS newest
@@ -34,12 +36,14 @@ WITH known AS (
   SELECT *, pending AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
   FROM referred
 ), in_reach AS (
-  SELECT instrument_id, metric, moment, observed_at, value, reference, reference_at, change_percent, comparable, row_number,
+  SELECT instrument_id, metric, moment, observed_at, value, reference, reference_at, change_percent, comparable,
+         row_number,
          count(*) FILTER (WHERE comparable IS NOT TRUE) OVER in_time AS incomparable,
          lag(row_number) OVER in_time = row_number - 1 AND lag(rises) OVER in_time = rises AS repeated
   FROM compared
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN comparable AND (1 + 1e-12) * abs(change_percent) >= :all_satisfied_from THEN change_percent > 0 END AS rises
+    SELECT CASE WHEN comparable AND (1 + 1e-12) * abs(change_percent) >= :all_satisfied_from
+                THEN change_percent > 0 END AS rises
   ) satisfies_all
   WHERE comparable IS NOT TRUE OR newest OR (1 + 1e-12) * abs(change_percent) >= :lowest
   WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY moment ROWS UNBOUNDED PRECEDING)
@@ -50,6 +54,7 @@ WITH known AS (
 ), kept AS (
   SELECT *, max(position) OVER (PARTITION BY instrument_id, metric) AS total FROM numbered WHERE repeated IS NOT TRUE
 )
-SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at, change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at,
+       change_percent
 FROM kept
 WHERE comparable AND (1 + 1e-12) * abs(change_percent) >= :lowest;

@@ -1,9 +1,9 @@
 -- The schema of the first release. Times are UTC. Percentages are in percent, not fractions.
 --
--- Sections: catalog, prices, candles, gaps, users and subscriptions, evaluation, alerts, outbox and held alerts, time zones,
--- partitions of prices, views.
+-- Sections: catalog, prices, candles, gaps, users and subscriptions, evaluation, outbox, alerts, held alerts, time
+-- zones, partitions of prices, views.
 
--- Catalog --------------------------------------------------------------------------------------------------------------------
+-- Catalog -----------------------------------------------------------------------------------------
 
 CREATE TABLE exchanges (
   id smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -61,7 +61,7 @@ COMMENT ON COLUMN exchange_status.blocked_until IS 'The exchange asked us not to
 COMMENT ON COLUMN exchange_status.live_until IS 'A fetch of current prices is running: requests for history wait until it ends, at most until then.';
 COMMENT ON COLUMN exchange_status.history_free_at IS 'When the next request for history may be sent, by any worker.';
 
--- Prices ---------------------------------------------------------------------------------------------------------------------
+-- Prices ------------------------------------------------------------------------------------------
 
 -- No foreign key to instruments: ids are read from that table in the transaction that loads prices, its rows are never
 -- deleted, and a check per row would double the cost of loading. Partitions: see create_price_partitions.
@@ -89,16 +89,16 @@ CREATE TABLE latest_quotes (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE latest_quotes IS 'The newest row of prices for each instrument, updated when prices are loaded.';
 
--- Candles --------------------------------------------------------------------------------------------------------------------
+-- Candles -----------------------------------------------------------------------------------------
 
--- In ascending order of precedence: made from our own quotes, aggregated from the exchange's finer candles, received from
--- the exchange. A candle is only replaced by one of the same or a higher precedence.
+-- In ascending order of precedence: made from our own quotes, aggregated from the exchange's finer candles, received
+-- from the exchange. A candle is only replaced by one of the same or a higher precedence.
 CREATE TYPE candle_source AS ENUM ('quotes', 'rollup', 'exchange');
 
 CREATE TYPE candle_resolution AS ENUM ('1m', '1h', '1d');
 
--- The primary key includes the prices, so that years of one instrument are read from a few index pages although the table
--- mixes the rows of all instruments. No foreign key to instruments, as for prices.
+-- The primary key includes the prices, so that years of one instrument are read from a few index pages although the
+-- table mixes the rows of all instruments. No foreign key to instruments, as for prices.
 CREATE TABLE candles (
   instrument_id integer NOT NULL,
   resolution candle_resolution NOT NULL,
@@ -154,7 +154,7 @@ CREATE TABLE candle_fetches (
 COMMENT ON TABLE candle_fetches IS
   'Time ranges whose candles were requested from the exchange. unavailable: it has none (any more) and is not asked again.';
 
--- Gaps -----------------------------------------------------------------------------------------------------------------------
+-- Gaps --------------------------------------------------------------------------------------------
 
 CREATE TABLE gaps (
   instrument_id integer NOT NULL REFERENCES instruments,
@@ -172,7 +172,7 @@ COMMENT ON COLUMN gaps.day IS 'The UTC day of the gap; a gap over midnight has a
 COMMENT ON COLUMN gaps.status IS 'unavailable: the exchange has no candles for it, so the gap remains.';
 CREATE INDEX gaps_open ON gaps (instrument_id, started_at) WHERE status = 'open';
 
--- Users and subscriptions ----------------------------------------------------------------------------------------------------
+-- Users and subscriptions -------------------------------------------------------------------------
 
 CREATE TABLE users (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -236,7 +236,7 @@ CREATE UNIQUE INDEX subscriptions_rule_unique
   ON subscriptions (user_id, instrument_id, kind, metric, direction, threshold, window_seconds)
   WHERE status IN ('pending', 'active', 'paused');
 
--- Evaluation -----------------------------------------------------------------------------------------------------------------
+-- Evaluation --------------------------------------------------------------------------------------
 
 CREATE TABLE evaluation_watermarks (
   instrument_id integer REFERENCES instruments,
@@ -249,8 +249,8 @@ CREATE TABLE evaluation_watermarks (
 COMMENT ON TABLE evaluation_watermarks IS 'Quotes observed at or before evaluated_to have been evaluated for every subscription.';
 COMMENT ON COLUMN evaluation_watermarks.last_value IS 'The value evaluated last, observed at last_at: the next value is compared with it.';
 
--- Instrument, metric, kind and window (below 2^28 s) as one number, different for each combination: a smaller index than one
--- over four columns, with cheaper comparisons.
+-- Instrument, metric, kind and window (below 2^28 s) as one number, different for each combination: a smaller index
+-- than one over four columns, with cheaper comparisons.
 CREATE FUNCTION lookup_key(instrument_id integer, metric text, kind text, window_seconds integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (CAST(instrument_id AS bigint) << 32) + window_seconds
@@ -258,17 +258,19 @@ RETURN (CAST(instrument_id AS bigint) << 32) + window_seconds
   + CASE kind WHEN 'change_since_last' THEN 0 WHEN 'change_over_window' THEN 1 WHEN 'deviation_from_average' THEN 2
               WHEN 'crosses' THEN 3 END * (1 << 28);
 
--- Which kinds and windows are in use; from a change to the armed subscriptions whose threshold it reaches, in one scan for
--- both directions; and to the disarmed subscriptions that it rearms, without reading those whose condition still holds.
+-- Which kinds and windows are in use; from a change to the armed subscriptions whose threshold it reaches, in one scan
+-- for both directions; and to the disarmed subscriptions that it rearms, without reading those whose condition still
+-- holds.
 CREATE INDEX subscriptions_kind_window ON subscriptions (kind, window_seconds) WHERE status = 'active';
 CREATE INDEX subscriptions_armed
   ON subscriptions (lookup_key(instrument_id, metric, kind, window_seconds), threshold, direction) WHERE status = 'active' AND armed;
 CREATE INDEX subscriptions_disarmed
   ON subscriptions (lookup_key(instrument_id, metric, kind, window_seconds), direction, threshold) WHERE status = 'active' AND NOT armed;
 
--- Outbox ---------------------------------------------------------------------------------------------------------------------
+-- Outbox ------------------------------------------------------------------------------------------
 
--- fillfactor: claiming a row changes no indexed column; with free space on its page no index is updated (half the work).
+-- fillfactor: claiming a row changes no indexed column; with free space on its page no index is updated (half the
+-- work).
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   dedupe_key text NOT NULL CONSTRAINT outbox_dedupe_key_unique UNIQUE,
@@ -298,7 +300,7 @@ CREATE INDEX outbox_apprise_due ON outbox (next_attempt_at) WHERE status = 'queu
 CREATE INDEX outbox_sent_at ON outbox (sent_at) WHERE status = 'sent';
 CREATE INDEX outbox_failed ON outbox (next_attempt_at) WHERE status IN ('failed', 'dropped');
 
--- Alerts ---------------------------------------------------------------------------------------------------------------------
+-- Alerts ------------------------------------------------------------------------------------------
 
 CREATE TABLE alerts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -324,7 +326,7 @@ CREATE INDEX alerts_new ON alerts (id) WHERE state = 'new';
 CREATE INDEX alerts_unsent ON alerts (subscription_id) WHERE state IN ('new', 'held');
 CREATE INDEX alerts_outbox_id ON alerts (outbox_id) WHERE outbox_id IS NOT NULL;
 
--- Held alerts ----------------------------------------------------------------------------------------------------------------
+-- Held alerts -------------------------------------------------------------------------------------
 
 -- A run only looks at the users whose recheck_at has come, however many alerts are held.
 CREATE TABLE held_users (
@@ -351,7 +353,7 @@ CREATE TRIGGER users_recheck_held_user AFTER UPDATE OF timezone, quiet_from, qui
         IS DISTINCT FROM (NEW.timezone, NEW.quiet_from, NEW.quiet_until, NEW.digest, NEW.suppressed_at))
   EXECUTE FUNCTION recheck_held_user();
 
--- Time zones -----------------------------------------------------------------------------------------------------------------
+-- Time zones --------------------------------------------------------------------------------------
 
 -- A moment as local time. An unknown zone is read as UTC: one user's setting must not stop everyone's alerts.
 CREATE FUNCTION local_time(moment timestamptz, zone text) RETURNS timestamp LANGUAGE plpgsql STABLE AS $$
@@ -369,8 +371,8 @@ EXCEPTION WHEN invalid_parameter_value THEN
   RETURN local_moment AT TIME ZONE 'UTC';
 END $$;
 
--- When the quiet hours around a moment end; null outside quiet hours. If the clock skips or repeats the hour in which they
--- end, the earliest possible moment: the next run checks again.
+-- When the quiet hours around a moment end; null outside quiet hours. If the clock skips or repeats the hour in which
+-- they end, the earliest possible moment: the next run checks again.
 CREATE FUNCTION end_of_quiet_hours(moment timestamptz, zone text, quiet_from time, quiet_until time)
 RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -390,7 +392,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Partitions of prices -------------------------------------------------------------------------------------------------------
+-- Partitions of prices ----------------------------------------------------------------------------
 
 -- Only this view and the next two functions depend on how the days of prices are stored.
 CREATE VIEW price_partitions AS
@@ -399,9 +401,9 @@ FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'public.prices'::regclass;
 
--- Creates daily partitions for every UTC day in [first_day, last_day] that has none; returns their number. Runs as the owner,
--- so that the application role may call it. A table is created first and then attached, because that blocks neither readers
--- nor writers of the other days.
+-- Creates daily partitions for every UTC day in [first_day, last_day] that has none; returns their number. Runs as the
+-- owner, so that the application role may call it. A table is created first and then attached, because that blocks
+-- neither readers nor writers of the other days.
 CREATE FUNCTION create_price_partitions(first_day date, last_day date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -465,7 +467,7 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION drop_price_partition(date) FROM PUBLIC;
 
--- Views for the reader role (Grafana): no addresses, no subscriptions --------------------------------------------------------
+-- Views for the reader role (Grafana): no addresses, no subscriptions -----------------------------
 
 CREATE VIEW watched_instruments AS
 SELECT i.id AS instrument_id, e.code AS exchange, i.base, i.quote, i.base || '/' || i.quote AS pair,
@@ -495,9 +497,9 @@ FROM candles c
 JOIN instruments i ON i.id = c.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id;
 
--- A row per coin and UTC day in US dollars (else USDT, else USDC), with CryptoMonitor's columns. Prices are those of the
--- index; on days without one, those of the exchange with the largest volume. volume is the volume traded within the day on
--- all exchanges that report it, in the coin.
+-- A row per coin and UTC day in US dollars (else USDT, else USDC), with CryptoMonitor's columns. Prices are those of
+-- the index; on days without one, those of the exchange with the largest volume. volume is the volume traded within the
+-- day on all exchanges that report it, in the coin.
 CREATE VIEW daily_ohlcv AS
 SELECT DISTINCT ON (i.base, d.day) i.base AS symbol, d.day, c.open, c.high, c.low, c.close,
        sum(c.volume) OVER (PARTITION BY i.base, d.day, i.quote ORDER BY i.id

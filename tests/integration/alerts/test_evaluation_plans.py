@@ -1,4 +1,5 @@
-"""An evaluation reads pending quotes and the subscriptions they concern, however many subscriptions and prices there are.
+"""An evaluation reads pending quotes and the subscriptions they concern, however many subscriptions and prices there
+are.
 
 The data: 40 days of prices of 100 instruments, every ten minutes, and 100,000 subscriptions, 100 of which fire.
 """
@@ -45,7 +46,8 @@ Run = Callable[[str, timedelta], Plans]
 
 @pytest.fixture
 def run(database: Database) -> Run:
-    """Fill the database with subscriptions of one kind and window; return the plans of an evaluation in which 100 fire."""
+    """Fill the database with subscriptions of one kind and window; return the plans of an evaluation in which 100
+    fire."""
 
     def fill_and_evaluate(kind: str, window: timedelta) -> Plans:
         parameters = {"kind": kind, "window": round(window.total_seconds())}

@@ -1,4 +1,5 @@
-"""Mistakes that other price alerts make, and that both ways of finding references give the same results, to the last bit."""
+"""Mistakes that other price alerts make, and that both ways of finding references give the same results, to the last
+bit."""
 
 import numpy as np
 import pytest
@@ -108,12 +109,19 @@ def test_changes_left_out_by_a_scan_would_not_have_fired(
             for threshold in (2, 4):
                 rule = Rule(kind, threshold, direction, window_seconds=600, cooldown_seconds=cooldown)
                 add(catalog, rule, minutes=-1)
-    state = "SELECT id, armed, cooldown_until, array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
+    times = "array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
     counts, outcomes = [], []
     for scans in (evaluation.SCAN_CHANGES, {}):
         monkeypatch.setattr(evaluation, "SCAN_CHANGES", scans)
         counts.append(len(changes(catalog, at(600), scan=True)))
-        outcomes.append(rows_after(catalog, at(600), f"{state} FROM subscriptions s ORDER BY id", scan=True))
+        outcomes.append(
+            rows_after(
+                catalog,
+                at(600),
+                f"SELECT id, armed, cooldown_until, {times} FROM subscriptions s ORDER BY id",
+                scan=True,
+            )
+        )
     assert outcomes[0] == outcomes[1]
     assert all(len(row[3]) > 3 for row in outcomes[0])  # type: ignore[arg-type]
     assert (counts[0] < counts[1]) is (cooldown == 0)
