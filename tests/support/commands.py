@@ -2,8 +2,8 @@
 
 import re
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from coinwatch.cli.main import app
 
@@ -22,7 +22,7 @@ def _exists(words: list[str]) -> bool:
     root = typer.main.get_command(app)
     command = root
     for word in words:
-        if not isinstance(command, click.Group):
+        if not isinstance(command, TyperGroup):
             break
         if word not in command.commands:
             return command is not root and command.invoke_without_command
