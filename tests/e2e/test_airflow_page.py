@@ -66,7 +66,7 @@ def test_invalid_input_is_shown_next_to_its_field_and_kept(page: Page) -> None:
     frame.get_by_label("Change (at least, %)").fill("a lot")
     frame.get_by_label("Email").fill("ada@example.org")
     frame.get_by_role("button", name="Create alert").click()
-    expect(frame.locator("#threshold_percent-problem")).to_contain_text("not a number")
+    expect(frame.locator("#threshold_percent-error")).to_contain_text("not a number")
     expect(frame.get_by_label("Change (at least, %)")).to_have_value("a lot")
     expect(frame.get_by_label("Email")).to_have_value("ada@example.org")
 

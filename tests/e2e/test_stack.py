@@ -6,6 +6,7 @@ The tests run in this order on one stack.
 import itertools
 import json
 import os
+import re
 import signal
 import time
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.timeout(900)
 
 THRESHOLD = 0.5
 ADDRESS = "ada@example.org"
+# The first row of an alert's table ends with the time of its price.
+ALERT_TIME = re.compile(r"\n\n  .*, (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\n")
 EDITED_CONNECTION = {"connection_id": "coinwatch", "conn_type": "postgres", "description": "edited"}
 SERVICES = {
     "postgres", "carbon", "graphite", "statsd", "mail", "coinnews", "web",
@@ -62,12 +65,8 @@ def implied_alerts(stack: Stack, since: datetime) -> list[datetime]:
 
 def emailed_alerts(stack: Stack) -> list[datetime]:
     """The time of every alert in every email, in seconds."""
-    return sorted(
-        datetime.strptime(line.split("USD, ", 1)[1].strip(), "%d %b %Y, %H:%M:%S UTC").replace(tzinfo=UTC)
-        for email in emails(stack)
-        for line in email["text"].splitlines()
-        if line.strip().startswith("Now")
-    )
+    texts = ("\n".join(email["text"].splitlines()) for email in emails(stack))
+    return sorted(datetime.fromisoformat(f"{time}Z") for text in texts for time in ALERT_TIME.findall(text))
 
 
 @pytest.fixture(scope="module")
