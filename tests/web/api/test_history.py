@@ -63,7 +63,7 @@ def test_candles_use_the_time_zone_and_include_details(client: TestClient) -> No
 
 def test_movers_and_changes_agree(client: TestClient) -> None:
     found = client.get("/api/v1/movers?exchange=coinbase&limit=2").json()
-    assert (found["compared"], len(found["gainers"])) == (4, 2), "DOGE has no price of yesterday"
+    assert (found["compared"], len(found["gainers"])) == (4, 2), "DOGE has no price from yesterday"
     whole = client.get("/api/v1/changes?exchange=coinbase").json()
     assert whole["windows_seconds"] == [3600, 86400, 604800, 2592000]
     changes = {coin["base"]: coin["changes_percent"] for coin in whole["coins"]}

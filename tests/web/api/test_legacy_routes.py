@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("market")
 def test_legacy_routes_do_the_same(client: TestClient, engine: sa.Engine) -> None:
     body = {"email": ADA, "coin_name": "bitcoin", "percentage": 5}
     assert client.post("/SubscribeCoin", json=body).status_code == 202
-    [made] = list_subscriptions(engine)
-    assert (made.base, made.threshold, made.status) == ("BTC", 5, "pending")
+    [created] = list_subscriptions(engine)
+    assert (created.base, created.threshold, created.status) == ("BTC", 5, "pending")
     old = client.get("/GetPriceHistory?coin_name=bitcoin").json()
     assert old == client.get("/api/v1/history/BTC").json()

@@ -25,7 +25,7 @@ KINDS = {
     "moves away from its average": {"threshold_percent", "average_window_seconds"},
     "jumps between two updates": {"threshold_percent"},
 }
-OWN_FIELDS = set().union(*KINDS.values())
+RULE_FIELDS = set().union(*KINDS.values())
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with", "without"])
@@ -33,7 +33,7 @@ def test_only_fields_of_the_chosen_kind_are_shown(browser: Browser, site: str, j
     with opened(browser, f"{site}/subscribe", java_script_enabled=javascript) as page:
         for kind, fields in KINDS.items():
             page.get_by_label(kind).check()
-            shown = {name for name in OWN_FIELDS if page.locator(f"#{name}").is_visible()}
+            shown = {name for name in RULE_FIELDS if page.locator(f"#{name}").is_visible()}
             assert shown == fields, kind
         assert not page.get_by_label("Last day").is_visible()
         page.get_by_text("More options").click()
@@ -76,7 +76,7 @@ def test_preview_updates_automatically(browser: Browser, site: str) -> None:
         page.locator("#level").fill("12.34.5")
         expect(page.locator("#preview-summary")).to_contain_text("Level: “12.34.5” is not a number")
         expect(page.locator("#preview-details")).to_be_empty()
-        assert page.locator("#preview-summary").get_attribute("role") == "status", "said to those who cannot see it"
+        assert page.locator("#preview-summary").get_attribute("role") == "status", "announced by screen readers"
 
 
 def test_preview_works_without_javascript_and_keeps_values(browser: Browser, site: str, engine: sa.Engine) -> None:
@@ -92,9 +92,9 @@ def test_preview_works_without_javascript_and_keeps_values(browser: Browser, sit
         page.get_by_label("Email").fill("ada@example.org")
         page.get_by_role("button", name="Create alert").click()
         expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
-        [made] = list_subscriptions(engine)
-        assert (made.base, made.exchange, made.threshold) == ("ETH", "kraken", 0.1)
-        assert (made.kind, made.window_seconds) == ("deviation_from_average", 3600)
+        [created] = list_subscriptions(engine)
+        assert (created.base, created.exchange, created.threshold) == ("ETH", "kraken", 0.1)
+        assert (created.kind, created.window_seconds) == ("deviation_from_average", 3600)
 
 
 def test_only_possible_combinations_can_be_chosen(browser: Browser, site: str) -> None:

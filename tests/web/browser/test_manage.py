@@ -131,9 +131,9 @@ def test_life_of_a_subscriber(
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_contain_text("Settings saved")
         expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
-        [own] = get_subscriber(engine, find_user_id(engine, ADA) or 0).subscriptions
-        assert own.last_alert_at is not None
-        expect(page.locator("#history")).to_contain_text(f"{own.last_alert_at + timedelta(hours=9):%H:%M}")
+        [subscription] = get_subscriber(engine, find_user_id(engine, ADA) or 0).subscriptions
+        assert subscription.last_alert_at is not None
+        expect(page.locator("#history")).to_contain_text(f"{subscription.last_alert_at + timedelta(hours=9):%H:%M}")
 
         with page.expect_download() as download:
             page.get_by_role("link", name="Download my data").click()
@@ -176,8 +176,8 @@ def test_new_link_can_be_requested(
 def test_manage_pages_fit_the_screen_and_have_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
-    own = subscriber_with_alerts(engine)
-    pages = {ADA: ["", "?done=saved", "/history", "/erase", *(f"/alerts/{number}" for number in own)]}
+    subscription_ids = subscriber_with_alerts(engine)
+    pages = {ADA: ["", "?done=saved", "/history", "/erase", *(f"/alerts/{number}" for number in subscription_ids)]}
     long = "somebody.with.a.rather.long.name@mail.of.a.subdomain.example.org"
     add_subscription(engine, long)
     suppress = sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = :why WHERE email = :long")
@@ -187,9 +187,9 @@ def test_manage_pages_fit_the_screen_and_have_contrast(
         )
     pages[long] = [""]
     with opened(browser, site, viewport=viewport, color_scheme=scheme) as page:
-        for email, tails in pages.items():
+        for email, suffixes in pages.items():
             link = site + manage_path(engine, settings, email)
-            for path in [link + tail for tail in tails] + [f"{site}/manage", f"{site}/manage/x"]:
+            for path in [link + suffix for suffix in suffixes] + [f"{site}/manage", f"{site}/manage/x"]:
                 page.goto(path)
                 for summary in page.locator("summary").all():
                     summary.click()

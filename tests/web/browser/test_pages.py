@@ -51,15 +51,20 @@ def test_subscribe_confirm_and_unsubscribe(
     with opened(browser, site, viewport=viewport) as page:
         fill_in_form(page)
         expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
-        [made] = list_subscriptions(engine)
-        assert (made.exchange, made.direction, made.threshold, made.status) == ("kraken", "down", 2.5, "pending")
+        [created] = list_subscriptions(engine)
+        assert (created.exchange, created.direction, created.threshold, created.status) == (
+            "kraken",
+            "down",
+            2.5,
+            "pending",
+        )
 
-        page.goto(confirmation_link(settings, made.id).replace(settings.public_url, site))
+        page.goto(confirmation_link(settings, created.id).replace(settings.public_url, site))
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_role("heading", name="Alert confirmed")).to_be_visible()
         assert list_subscriptions(engine)[0].status == "active"
 
-        page.goto(unsubscribe_link(settings, [made.id]).replace(settings.public_url, site))
+        page.goto(unsubscribe_link(settings, [created.id]).replace(settings.public_url, site))
         page.get_by_role("button", name="End alert").click()
         expect(page.get_by_role("heading", name="Alert ended")).to_be_visible()
         assert list_subscriptions(engine)[0].status == "unsubscribed"
@@ -88,8 +93,8 @@ def test_prices_and_ages_update_automatically(browser: Browser, site: str, engin
         page.clock.install(time=datetime.now(UTC) - timedelta(days=400))
         page.goto(site)
         expect(page.locator(f"{row} .price")).to_contain_text("43,219.45")
-        said = page.locator("#updated-at").text_content() or ""
-        as_of = datetime.fromisoformat(said.removeprefix("As of ").partition(" UTC, updates")[0]).replace(tzinfo=UTC)
+        note = page.locator("#updated-at").text_content() or ""
+        as_of = datetime.fromisoformat(note.removeprefix("As of ").partition(" UTC, updates")[0]).replace(tzinfo=UTC)
         assert abs(datetime.now(UTC) - as_of) < timedelta(minutes=1), "although the clock of the device is a year slow"
         before = page.locator(f"{row} time").text_content()
         page.clock.run_for(3000)
@@ -177,10 +182,10 @@ def test_tooltips_show_local_time(browser: Browser, site: str) -> None:
 def test_pages_fit_the_screen_and_have_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
-    made = subscribe(
+    created = subscribe(
         engine, email="ada@example.org", coin="BTC", rule=Rule(threshold=2), now=datetime.now(UTC), confirmed=False
     )
-    links = [confirmation_link(settings, made.id), unsubscribe_link(settings, [made.id])]
+    links = [confirmation_link(settings, created.id), unsubscribe_link(settings, [created.id])]
     paths = ["/", "/coins", "/coins?coin=nope", "/coins/BTC?exchange=coinbase", "/coins/BTC?exchange=kraken:EUR"]
     paths += ["/subscribe", "/docs", "/nothing", f"/coins/{'x' * 300}"]
     paths += [link.removeprefix(settings.public_url) for link in links]

@@ -48,7 +48,7 @@ def test_templates_comply_with_the_content_security_policy() -> None:
         assert not re.search(r"\s(style|on[a-z]+)=", text), template
         assert "target=" not in text, f"{template}: Airflow's frame opens no windows"
         assert "| safe" not in text
-        assert "http" not in text.replace("JSON over HTTP", ""), f"{template}: nothing loads from elsewhere"
+        assert "http" not in text.replace("JSON over HTTP", ""), f"{template}: nothing is loaded from other hosts"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ FORM = {"coin": "BTC", "exchange": "coinbase", "kind": "change_since_last", "thr
 
 @pytest.fixture
 def month(engine: sa.Engine, market: None) -> None:
-    """ETH at Coinbase over 31 days, every three hours: 100, but 110 at noon of each third day."""
+    """ETH on Coinbase over 31 days, every three hours: 100, but 110 at noon of every third day."""
     moments = [NOW - timedelta(hours=hours) for hours in range(31 * 24, 30, -3)]
     with engine.begin() as connection:
         days = {"first": moments[0].date(), "last": NOW.date()}

@@ -19,10 +19,10 @@ def test_all_prices_are_within_labeled_axes(values: list[float], span: timedelta
     points = [PricePoint(start + span * number / len(values), value, None) for number, value in enumerate(values)]
     chart = draw_chart(points, start, END)
     assert chart is not None
-    for place in " ".join(chart.lines).split():
-        across, down = map(float, place.split(","))
-        assert chart.frame.left <= across <= chart.frame.right
-        assert 0 <= down <= chart.frame.bottom
+    for position in " ".join(chart.lines).split():
+        x, y = map(float, position.split(","))
+        assert chart.frame.left <= x <= chart.frame.right
+        assert 0 <= y <= chart.frame.bottom
     assert 2 <= len(chart.price_ticks) <= 12
     assert 1 <= len(chart.time_ticks) <= 8
     assert len({tick.label for tick in chart.price_ticks}) == len(chart.price_ticks)
