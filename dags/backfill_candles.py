@@ -103,10 +103,10 @@ def backfill_candles() -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE, doc_md="Updates the hourly and daily candles.")
     def refresh_candles() -> int:
-        from coinwatch.prices.candles.storage import refresh_candles
+        from coinwatch.prices.candles.refresh import refresh_candles
         from coinwatch_engine import get_engine
 
-        return refresh_candles(get_engine()).stretches
+        return refresh_candles(get_engine()).ranges
 
     @task(
         trigger_rule=TriggerRule.ONE_FAILED,

@@ -52,10 +52,10 @@ Tasks are idempotent and may run concurrently.
 def maintain_database() -> None:
     @task(doc_md="Creates the daily partitions of prices for the next week; returns how many were missing.")
     def make_partitions() -> int:
-        from coinwatch.prices.ingest.partitions import prepare_partitions
+        from coinwatch.prices.ingest.partitions import create_upcoming_partitions
         from coinwatch_engine import get_engine
 
-        return prepare_partitions(get_engine(), datetime.now(UTC).date())
+        return create_upcoming_partitions(get_engine(), datetime.now(UTC).date())
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
@@ -63,10 +63,10 @@ def maintain_database() -> None:
         doc_md="Updates all stale candles, however many an import left; returns the number of time ranges.",
     )
     def refresh_candles() -> int:
-        from coinwatch.prices.candles import storage
+        from coinwatch.prices.candles import refresh
         from coinwatch_engine import get_engine
 
-        return storage.refresh_candles(get_engine()).stretches
+        return refresh.refresh_candles(get_engine()).ranges
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
@@ -93,7 +93,7 @@ def maintain_database() -> None:
         from coinwatch.prices import retention
         from coinwatch_engine import get_engine
 
-        return retention.merge_fetches(get_engine(), datetime.now(UTC))
+        return retention.merge_candle_fetches(get_engine(), datetime.now(UTC))
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,

@@ -23,7 +23,7 @@ from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
 from coinwatch.exchanges.binance import Binance
 from coinwatch.prices.backfill.runner import backfill_range
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from tests.support.postgres import PostgresServer
 from tests.support.settings import exchange, make_settings

@@ -31,7 +31,7 @@ from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine
 from coinwatch.formatting import format_duration
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 from tests.support.month import expected
 

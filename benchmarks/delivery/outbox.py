@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.shared.market import PRICE, VOLUME
 from benchmarks.shared.postgres import Database
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 
 FIRED_AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -22,7 +22,7 @@ from benchmarks.shared.history import CYCLE_MINUTES, NOW_MINUTE, fill, moment
 from benchmarks.shared.market import INSTRUMENTS, quotes
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.report import Goal, Report, Row, say, show
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.postgres import PostgresServer
 

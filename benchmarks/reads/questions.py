@@ -17,9 +17,10 @@ from benchmarks.shared.history import NOW
 from benchmarks.shared.influx import InfluxDB
 from benchmarks.shared.market import EXCHANGE
 from benchmarks.shared.victoria import VictoriaMetrics
-from coinwatch.prices.candles.series import candles
-from coinwatch.prices.history.latest import latest_prices, series
-from coinwatch.prices.history.movers import movers
+from coinwatch.prices.candles.series import read_candles
+from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.prices.history.movers import read_movers
+from coinwatch.prices.history.series import read_series
 
 TOP = 10
 LATEST, DAY, HOURS, DAYS, MOVERS = (
@@ -43,7 +44,7 @@ class Question:
 
 def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
     def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
-        return lambda i: candles(
+        return lambda i: read_candles(
             engine, f"C{i}", EXCHANGE, "USD", resolution=resolution, start=NOW - length, end=NOW, now=NOW
         )
 
@@ -52,17 +53,17 @@ def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
 
     return {
         LATEST: Question(
-            lambda _: latest_prices(engine, NOW, with_change=False),
+            lambda _: read_latest_prices(engine, NOW, with_change=False),
             lambda found: {int(price.base[1:]): price.price for price in found},
         ),
         DAY: Question(
-            lambda i: series(engine, f"C{i}", EXCHANGE, "USD", start=NOW - RAW, end=NOW),
+            lambda i: read_series(engine, f"C{i}", EXCHANGE, "USD", start=NOW - RAW, end=NOW),
             lambda found: [(_ms(point.observed_at), point.price) for point in found.points],
         ),
         HOURS: Question(read("1h", YEAR), plain_candles),
         DAYS: Question(read("1d", FIVE_YEARS), plain_candles),
         MOVERS: Question(
-            lambda _: movers(engine, RAW, TOP, now=NOW, exchange=EXCHANGE),
+            lambda _: read_movers(engine, RAW, TOP, now=NOW, exchange=EXCHANGE),
             lambda found: sorted((int(each.base[1:]), each.change_percent) for each in found.gainers + found.losers),
         ),
     }

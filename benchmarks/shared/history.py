@@ -12,7 +12,7 @@ from itertools import pairwise
 from benchmarks.shared.market import INSTRUMENTS, PRICE, START, VOLUME
 from benchmarks.shared.postgres import Database
 from benchmarks.shared.report import say
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 
 CYCLE_MINUTES = 3

@@ -75,7 +75,7 @@ def get_engine() -> Engine:
 
 @lru_cache(maxsize=256)
 def statement(name: str) -> TextClause:
-    """Return the statement in ``sql/<name>.sql``, for example ``statement("prices/history/latest")``."""
+    """Return the statement in ``sql/<name>.sql``, for example ``statement("prices/history/select_latest_prices")``."""
     return sa.text((SQL_ROOT / f"{name}.sql").read_text(encoding="utf-8"))
 
 

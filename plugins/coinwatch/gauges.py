@@ -74,7 +74,7 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
     A price older than three cycles is not repeated, so that a dead feed looks dead; its age goes on rising.
     """
     with transaction(engine) as connection:
-        rows = connection.execute(statement("gauges/prices")).all()
+        rows = connection.execute(statement("gauges/select_prices")).all()
     values: dict[str, float] = {}
     for row in rows:
         path = ".".join(["prices", *(escape(part) for part in (row.exchange, row.base, row.quote))])
@@ -97,7 +97,7 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
     They change once an hour, and are sent with every cycle, because StatsD forgets what is not repeated.
     """
     with transaction(engine) as connection:
-        rows = connection.execute(statement("gauges/gaps"), {"since": now - timedelta(days=1)}).all()
+        rows = connection.execute(statement("gauges/select_gaps"), {"since": now - timedelta(days=1)}).all()
     values: dict[str, float] = {}
     for row in rows:
         values[f"gaps.{escape(row.exchange)}.open"] = row.open

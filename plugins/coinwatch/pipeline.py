@@ -21,13 +21,13 @@ from coinwatch.notifications.channels import ChannelResult, deliver_to_channels
 from coinwatch.notifications.erasure import erase_unconfirmed
 from coinwatch.notifications.notify import DEFAULT_POLICY, NotificationPolicy, notify
 from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_outbox_status
-from coinwatch.prices.candles.storage import refresh_candles
-from coinwatch.prices.catalog import enabled_exchanges, sync_catalog
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
 from coinwatch.prices.ingest.data_quality import CHECKS
 from coinwatch.prices.ingest.index import compute_index
-from coinwatch.prices.ingest.partitions import prepare_partitions
-from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
+from coinwatch.prices.ingest.partitions import create_upcoming_partitions
+from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_candle_fetches
 from coinwatch.settings import Settings
 
 MAX_CONCURRENT_FETCHES = 8
@@ -100,8 +100,8 @@ class AlertsResult:
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Update the catalog from the configuration and create partitions; return the codes of the enabled exchanges."""
     sync_catalog(engine, settings)
-    prepare_partitions(engine, now.astimezone(UTC).date())
-    return enabled_exchanges(engine)
+    create_upcoming_partitions(engine, now.astimezone(UTC).date())
+    return list_enabled_exchanges(engine)
 
 
 def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleResult:
@@ -127,9 +127,9 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
 def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime) -> int:
     """Store the current index prices and refresh stale candles; return the number of index prices."""
     index_prices = compute_index(engine, settings, now)
-    refreshed = refresh_candles(engine, seconds_at_most=REFRESH_SECONDS)
-    if refreshed.waiting:
-        log.warning("candles are behind, the next cycle continues", time_ranges=refreshed.waiting)
+    refreshed = refresh_candles(engine, max_seconds=REFRESH_SECONDS)
+    if refreshed.remaining:
+        log.warning("candles are behind, the next cycle continues", time_ranges=refreshed.remaining)
     return index_prices
 
 
@@ -237,10 +237,10 @@ def check_data(engine: Engine, settings: Settings, check: str, now: datetime) ->
 def maintain_database(engine: Engine, settings: Settings, now: datetime) -> MaintenanceResult:
     """Run the daily maintenance, which the DAG maintain_database splits into tasks. Raises DatabaseError."""
     return MaintenanceResult(
-        prepare_partitions(engine, now.astimezone(UTC).date()),
-        refresh_candles(engine).stretches,
+        create_upcoming_partitions(engine, now.astimezone(UTC).date()),
+        refresh_candles(engine).ranges,
         drop_old_prices(engine, settings, now),
-        merge_fetches(engine, now),
+        merge_candle_fetches(engine, now),
         delete_old_emails(engine, settings, now),
         erase_unconfirmed(engine, now),
     )

@@ -1,8 +1,12 @@
-"""Half-open time ranges and rounding to a grid."""
+"""Time ranges, rounding to a grid, and the validation of timestamps and time zones that a user typed."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from coinwatch.errors import InvalidRequest
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -100,3 +104,36 @@ def find_uncovered(
     """
     uncovered = subtract(whole, [TimeRange(moment, moment + width) for moment in opened])
     return [each for each in uncovered if each.duration >= shortest]
+
+
+def validate_range(start: datetime, end: datetime) -> None:
+    """Raises InvalidRequest unless both are valid timestamps and ``start`` is before ``end``."""
+    validate_timestamp("start", start)
+    validate_timestamp("end", end)
+    if start >= end:
+        raise InvalidRequest("start", f"start is {start.isoformat()}; it must be before end, {end.isoformat()}.")
+
+
+def validate_timestamp(name: str, moment: datetime) -> None:
+    """Raises InvalidRequest for the field ``name`` unless ``moment`` has a time zone and a year from 1970 to 2999."""
+    if moment.tzinfo is None:
+        raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
+    if not 1970 <= moment.year <= 2999:
+        raise InvalidRequest(name, f"{name} is in the year {moment.year}; it must be between 1970 and 2999.")
+
+
+def parse_time_zone(name: str) -> ZoneInfo:
+    """The time zone with an IANA name such as Europe/Berlin. Raises InvalidRequest, which suggests similar names."""
+    try:
+        return ZoneInfo(name.strip())
+    except (KeyError, ValueError, OSError):
+        similar = _similar_zones(name.strip())
+        hint = f"Did you mean {' or '.join(similar)}?" if similar else "Use an IANA name such as UTC or Europe/Berlin."
+        raise InvalidRequest("timezone", f"{name!r} is not a time zone. {hint}") from None
+
+
+def _similar_zones(name: str) -> list[str]:
+    known = sorted(available_timezones())
+    wanted = name.lower().replace(" ", "_")
+    within = [zone for zone in known if wanted and wanted in zone.lower().split("/")]
+    return (within or difflib.get_close_matches(name, known, n=2))[:2]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.settings import load_settings
 from tests.dags.conftest import DagRunner, task_states
 from tests.exchange_server import ExchangeServer
@@ -79,7 +79,9 @@ def test_two_cycles_store_prices_and_an_index_and_send_an_alert(
     exchange_server.market.set_price("kraken", "BTC", "USD", 106.0)
     run_dag()
     prices = {
-        price.exchange: price.price for price in latest_prices(engine, datetime.now(UTC), "BTC") if price.quote == "USD"
+        price.exchange: price.price
+        for price in read_latest_prices(engine, datetime.now(UTC), "BTC")
+        if price.quote == "USD"
     }
     assert prices == {"kraken": 106.0, "index": 106.0}
     assert [message["Subject"] for message in mailbox.messages] == ["BTC +6.00%: 106.00 USD on Kraken"]
@@ -96,4 +98,4 @@ def test_failing_exchange_is_reported_and_does_not_affect_others(
     assert found.pop("report_failures") == "failed"
     assert set(found.values()) == {"success"}
     assert str(run.state) == "failed"
-    assert {price.exchange for price in latest_prices(engine, datetime.now(UTC))} == {"binance", "index"}
+    assert {price.exchange for price in read_latest_prices(engine, datetime.now(UTC))} == {"binance", "index"}

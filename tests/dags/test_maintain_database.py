@@ -53,7 +53,9 @@ def run_dag(dag_runner: DagRunner, engine: sa.Engine) -> Run:
 def days(engine: sa.Engine) -> list[date]:
     with transaction(engine) as connection:
         return list(
-            connection.execute(statement("prices/retention/days_before"), {"limit": date(9999, 1, 1)}).scalars()
+            connection.execute(
+                statement("prices/retention/select_partitions_before"), {"limit": date(9999, 1, 1)}
+            ).scalars()
         )
 
 

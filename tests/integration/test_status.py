@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from coinwatch import gauges
 from coinwatch.cli.output import byte_size
 from coinwatch.database import create_engine, transaction
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 from coinwatch.settings import Settings
 from coinwatch.status import TableSize, pipeline_status

@@ -15,7 +15,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Quote
 from coinwatch.pipeline import store_alerts
-from coinwatch.prices.catalog import watched_instruments
+from coinwatch.prices.catalog import list_watched_instruments
 from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.quotes import START
 from tests.support.subscriptions import subscribe
@@ -103,7 +103,7 @@ def expected(frame: pd.DataFrame, rule: Rule) -> list[datetime]:
 def replay(engine: sa.Engine, frame: pd.DataFrame, rules: Sequence[Rule], coin: str, exchange: str) -> list[int]:
     """Load and evaluate the frame run by run with the real code; return the ids of the rules' subscriptions."""
     with transaction(engine) as connection:
-        ids = watched_instruments(connection, exchange)
+        ids = list_watched_instruments(connection, exchange)
     instrument = next(each for each in ids if each.base == coin and each.quote == "USD")
     before = frame["at"].iloc[0].to_pydatetime() - timedelta(minutes=1)
     subscriptions = [

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Instrument, Quote
-from coinwatch.prices.catalog import watched_instruments
+from coinwatch.prices.catalog import list_watched_instruments
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def load(engine: sa.Engine, *quotes: Quote, now: datetime | None = None) -> Load
         ids = {
             (known.exchange, known.pair): number
             for exchange in exchanges
-            for known, number in watched_instruments(connection, exchange).items()
+            for known, number in list_watched_instruments(connection, exchange).items()
         }
     found = {quote.instrument: ids[quote.instrument.exchange, quote.instrument.pair] for quote in quotes}
     moment = now or max(quote.observed_at for quote in quotes)

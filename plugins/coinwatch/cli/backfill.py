@@ -14,8 +14,8 @@ from coinwatch.errors import CoinwatchError, RateLimited
 from coinwatch.prices.backfill.planning import delete_unavailable
 from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
-from coinwatch.prices.candles.storage import refresh_candles
-from coinwatch.prices.catalog import watched_pairs
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.catalog import find_watched_instruments
 from coinwatch.settings import get_settings
 
 SECONDS_BETWEEN_REFRESHES = 30.0
@@ -45,7 +45,7 @@ def backfill(
     engine, began = get_engine(), time.monotonic()
     start, end = parse_time("from", first), _end(last)
     with transaction(engine) as connection:
-        chosen = watched_pairs(connection, exchange, instrument or ())
+        chosen = find_watched_instruments(connection, exchange, instrument or ())
     if again:
         delete_unavailable(engine, chosen, start, end)
     refreshed_at, candles = began, 0

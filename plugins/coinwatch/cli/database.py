@@ -9,7 +9,7 @@ from coinwatch.database import create_engine, get_engine
 from coinwatch.errors import CoinwatchError
 from coinwatch.pipeline import maintain_database
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.prices.ingest.partitions import prepare_partitions
+from coinwatch.prices.ingest.partitions import create_upcoming_partitions
 from coinwatch.settings import get_settings
 
 app = typer.Typer()
@@ -32,7 +32,7 @@ def migrate() -> None:
     ran = migrations.migrate(owner)
     owner.dispose()
     sync_catalog(get_engine(), settings, force=True)
-    prepare_partitions(get_engine(), utc_now().date())
+    create_upcoming_partitions(get_engine(), utc_now().date())
     typer.echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
 
 

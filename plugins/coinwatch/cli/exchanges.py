@@ -37,13 +37,13 @@ def probe(as_json: AsJson = False) -> None:
     """
     settings, engine = get_settings(), get_engine()
     results = probe_exchanges(settings)
-    undecided = set(catalog.unprobed_exchanges(engine, settings))
+    undecided = set(catalog.list_unprobed_exchanges(engine, settings))
     reachable = {result.code: result.reachable for result in results if result.code in undecided}
     catalog.record_probes(engine, reachable, utc_now())
     if as_json:
         show_json(results)
         return
-    enabled = set(catalog.enabled_exchanges(engine))
+    enabled = set(catalog.list_enabled_exchanges(engine))
     for result in results:
         typer.echo(f"{'on ' if result.code in enabled else 'off'} {result.code:<12} {result.message}")
 

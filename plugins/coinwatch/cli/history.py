@@ -12,12 +12,12 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_amount, format_percent, format_price, format_timestamp
-from coinwatch.prices.candles.series import CandleSeries, candles, holdings
-from coinwatch.prices.candles.time_grid import time_zone
+from coinwatch.prices.candles.series import CandleSeries, read_candle_coverage, read_candles
 from coinwatch.prices.history import as_of, movers
 from coinwatch.prices.history.as_of import ExchangePrice
 from coinwatch.prices.history.movers import CoinChanges
 from coinwatch.settings import get_settings
+from coinwatch.time_range import parse_time_zone
 
 app = typer.Typer()
 
@@ -45,10 +45,10 @@ def show_candles(
 
     Candles of a day or more start at midnight in --timezone.
     """
-    now, zone = utc_now(), time_zone(timezone)
+    now, zone = utc_now(), parse_time_zone(timezone)
     until = parse_time("to", end, zone) if end else now
     since = parse_time("from", start, zone) if start else until - parse_duration("last", last)
-    found = candles(
+    found = read_candles(
         get_engine(),
         coin,
         exchange,
@@ -92,10 +92,10 @@ def price(
     as_json: AsJson = False,
 ) -> None:
     """Show the price of a coin at a time: the last price before it, or the close of the last candle."""
-    zone = time_zone(timezone)
+    zone = parse_time_zone(timezone)
     when = parse_time("at", at, zone)
     tolerance = parse_duration("within", within)
-    found = as_of.price_at(get_engine(), coin, exchange, quote, moment=when, tolerance=tolerance)
+    found = as_of.read_price_at(get_engine(), coin, exchange, quote, moment=when, tolerance=tolerance)
     if as_json:
         show_json(found)
         return
@@ -116,7 +116,7 @@ def compare(
     """Compare the price of a coin on all exchanges with their median."""
     when = parse_time("at", at) if at else utc_now()
     fresh = max(as_of.FRESH, _fresh())
-    found = as_of.compare_exchanges(get_engine(), coin, quote, moment=when, fresh=fresh)
+    found = as_of.compare_exchange_prices(get_engine(), coin, quote, moment=when, fresh=fresh)
     if as_json:
         show_json(found)
         return
@@ -138,7 +138,7 @@ def compare(
 @app.command()
 def changes(exchange: Exchange = None, as_json: AsJson = False) -> None:
     """Show the change of every coin over an hour, a day, a week and a month."""
-    found = movers.changes(get_engine(), now=utc_now(), exchange=exchange, fresh=max(movers.FRESH, _fresh()))
+    found = movers.read_changes(get_engine(), now=utc_now(), exchange=exchange, fresh=max(movers.FRESH, _fresh()))
     if as_json:
         show_json(found)
         return
@@ -160,7 +160,7 @@ def show_movers(
     as_json: AsJson = False,
 ) -> None:
     """Show the biggest gainers and losers."""
-    found = movers.movers(
+    found = movers.read_movers(
         get_engine(),
         parse_duration("window", window),
         limit,
@@ -200,7 +200,7 @@ def _why_none(found: CandleSeries, since: datetime, until: datetime) -> str:
         none += f" They are computed from {found.made_of} candles."
     elsewhere = [
         f"{held.exchange} has {found.base}/{held.quote} from {held.first_at:%Y-%m-%d} to {held.last_at:%Y-%m-%d}"
-        for held in holdings(get_engine(), found.base)
+        for held in read_candle_coverage(get_engine(), found.base)
     ]
     return f"{none} {'; '.join(elsewhere)}." if elsewhere else f"{none} Fetch them with: coinwatch backfill"
 

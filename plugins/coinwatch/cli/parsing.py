@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.time_grid import check_moment
+from coinwatch.time_range import validate_timestamp
 
 DURATION = re.compile(r"(\d+)\s*(m|h|d|w)")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -28,7 +28,7 @@ def parse_time(name: str, text: str, zone: tzinfo = UTC) -> datetime:
     except ValueError:
         raise InvalidRequest(name, f"--{name} {text!r} is not a time such as 2026-01-31T12:00.") from None
     aware = found if found.tzinfo else found.replace(tzinfo=zone)
-    check_moment(f"--{name}", aware)
+    validate_timestamp(f"--{name}", aware)
     return aware
 
 

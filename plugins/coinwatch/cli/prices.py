@@ -10,7 +10,8 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_price, format_timestamp
-from coinwatch.prices.history.latest import latest_prices, price_history
+from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.prices.history.series import read_series
 
 app = typer.Typer()
 
@@ -25,7 +26,7 @@ def prices(
 ) -> None:
     """Show the latest price of every instrument."""
     now = utc_now()
-    found = latest_prices(get_engine(), now, coin, exchange)
+    found = read_latest_prices(get_engine(), now, coin, exchange)
     if as_json:
         show_json(found)
         return
@@ -56,7 +57,7 @@ def history(
     """Show the price history of a coin, oldest first."""
     until = parse_time("end", end) if end else utc_now()
     since = parse_time("start", start) if start else until - parse_duration("last", last)
-    found = price_history(get_engine(), coin, exchange, quote, start=since, end=until, points=points)
+    found = read_series(get_engine(), coin, exchange, quote, start=since, end=until, points=points)
     if as_json:
         show_json(found)
         return

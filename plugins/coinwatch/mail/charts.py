@@ -21,7 +21,8 @@ from sqlalchemy import Engine
 from coinwatch.alerts.rules import Metric
 from coinwatch.database import transaction
 from coinwatch.formatting import format_price
-from coinwatch.prices.history.downsampling import Point, Span, read_points
+from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, Buckets, PricePoint, downsample
+from coinwatch.time_range import TimeRange
 
 DAY = timedelta(hours=24)
 POINTS = 280  # one for every two points of the picture's width
@@ -115,14 +116,14 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
 
 
 def _values(engine: Engine, instrument_id: int, until: datetime, metric: Metric) -> list[tuple[datetime, float]]:
-    span = Span(until - DAY, until + timedelta(microseconds=1), POINTS // 4)
+    day = TimeRange(until - DAY, until + timedelta(microseconds=1))
     with transaction(engine) as connection:
-        points, _ = read_points(connection, instrument_id, span, POINTS)
+        points, _ = downsample(connection, instrument_id, Buckets(day, POINTS // POINTS_PER_BUCKET), POINTS)
     found = ((point.observed_at, _value(point, metric)) for point in points)
     return [(moment, value) for moment, value in found if value is not None and math.isfinite(value)]
 
 
-def _value(point: Point, metric: Metric) -> float | None:
+def _value(point: PricePoint, metric: Metric) -> float | None:
     return point.price if metric == "price" else point.volume_24h
 
 

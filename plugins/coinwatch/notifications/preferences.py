@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from coinwatch.alerts.users import locked_user
 from coinwatch.database import statement
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.time_grid import time_zone
+from coinwatch.time_range import parse_time_zone
 
 Digest = Literal["none", "daily", "weekly"]
 
@@ -31,7 +31,7 @@ class Preferences:
 def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now: datetime) -> None:
     """Save a subscriber's notification settings; they apply from the next evaluation. Raises InvalidRequest,
     NotFound."""
-    zone = time_zone(preferences.timezone).key
+    zone = parse_time_zone(preferences.timezone).key
     if (preferences.quiet_from is None) != (preferences.quiet_until is None):
         field = "quiet_from" if preferences.quiet_from is None else "quiet_until"
         raise InvalidRequest(field, "Enter both a start and an end for quiet hours, or leave both empty.")

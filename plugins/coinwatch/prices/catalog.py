@@ -44,7 +44,7 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
     with transaction(engine) as connection:
         if (
             not force
-            and connection.execute(statement("prices/catalog/fingerprint")).scalar_one_or_none() == fingerprint
+            and connection.execute(statement("prices/catalog/select_fingerprint")).scalar_one_or_none() == fingerprint
         ):
             return
     configured = _configured_instruments(settings)
@@ -63,37 +63,39 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
     }
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.CATALOG)
-        connection.execute(statement("prices/catalog/merge_exchanges"), exchanges)
-        connection.execute(statement("prices/catalog/merge_coins"), coins)
-        connection.execute(statement("prices/catalog/switch_off_coins"), coins)
-        connection.execute(statement("prices/catalog/merge_instruments"), instruments)
-        connection.execute(statement("prices/catalog/switch_off_instruments"), instruments)
-        connection.execute(statement("prices/catalog/remember_fingerprint"), {"fingerprint": fingerprint})
+        connection.execute(statement("prices/catalog/upsert_exchanges"), exchanges)
+        connection.execute(statement("prices/catalog/upsert_coins"), coins)
+        connection.execute(statement("prices/catalog/disable_coins"), coins)
+        connection.execute(statement("prices/catalog/upsert_instruments"), instruments)
+        connection.execute(statement("prices/catalog/disable_instruments"), instruments)
+        connection.execute(statement("prices/catalog/update_fingerprint"), {"fingerprint": fingerprint})
 
 
-def enabled_exchanges(engine: Engine) -> list[str]:
+def list_enabled_exchanges(engine: Engine) -> list[str]:
     """Codes of the exchanges to fetch from, sorted; never the index."""
     with transaction(engine) as connection:
-        return list(connection.execute(statement("prices/catalog/enabled")).scalars())
+        return list(connection.execute(statement("prices/catalog/select_enabled_exchanges")).scalars())
 
 
-def exchange_id(connection: Connection, exchange: str) -> int | None:
+def find_exchange_id(connection: Connection, exchange: str) -> int | None:
     """The id of an exchange in the tables, None when it is not there."""
-    status = connection.execute(statement("prices/catalog/status_of"), {"exchange": exchange}).one_or_none()
+    status = connection.execute(
+        statement("prices/catalog/select_exchange_status"), {"exchange": exchange}
+    ).one_or_none()
     return None if status is None else int(status.id)
 
 
-def watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
+def list_watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
     """Instruments to fetch from one exchange, with their ids."""
-    rows = connection.execute(statement("prices/catalog/instruments_of"), {"exchange": exchange})
+    rows = connection.execute(statement("prices/catalog/select_watched_instruments"), {"exchange": exchange})
     return {Instrument(row.exchange, row.base, row.quote, row.symbol): row.instrument_id for row in rows}
 
 
-def watched_pairs(connection: Connection, exchange: str, pairs: Sequence[str]) -> list[int]:
+def find_watched_instruments(connection: Connection, exchange: str, pairs: Sequence[str]) -> list[int]:
     """Ids of the instruments that a person names at one exchange: BTC/USD, in any case; all watched ones when none is
     named. NotFound says what there is."""
-    known = {instrument.pair: found for instrument, found in watched_instruments(connection, exchange).items()}
-    if exchange_id(connection, exchange) is None:
+    known = {instrument.pair: found for instrument, found in list_watched_instruments(connection, exchange).items()}
+    if find_exchange_id(connection, exchange) is None:
         raise NotFound(_what_there_is(connection, "", exchange))
     for pair in pairs:
         if pair.upper() not in known:
@@ -125,15 +127,17 @@ def find_instrument(
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
     """Switch an exchange on or off for all coming cycles; NotFound when there is none of that code."""
     with transaction(engine) as connection:
-        changed = connection.execute(statement("prices/catalog/set_enabled"), {"exchange": code, "enabled": enabled})
+        changed = connection.execute(
+            statement("prices/catalog/set_exchange_enabled"), {"exchange": code, "enabled": enabled}
+        )
         if changed.rowcount == 0:
             raise NotFound(f"There is no exchange {code!r} in the tables. See: coinwatch exchanges list")
 
 
-def unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
+def list_unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
     """Configured exchanges whose switch is ``auto`` and has not been decided yet."""
     with transaction(engine) as connection:
-        unprobed = connection.execute(statement("prices/catalog/unprobed")).scalars()
+        unprobed = connection.execute(statement("prices/catalog/select_unprobed_exchanges")).scalars()
         return [code for code in unprobed if code in settings.exchanges and settings.exchanges[code].enabled == "auto"]
 
 
@@ -165,10 +169,10 @@ def _configured_instruments(settings: Settings) -> list[Instrument]:
 
 
 def _what_there_is(connection: Connection, coin: str, exchange: str) -> str:
-    exchanges = list(connection.execute(statement("prices/catalog/codes")).scalars())
+    exchanges = list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
     if exchange not in exchanges:
         return (
             f"There is no exchange {exchange!r}. Known: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
         )
-    coins = connection.execute(statement("prices/catalog/coins_of"), {"exchange": exchange}).scalars()
+    coins = connection.execute(statement("prices/catalog/select_watched_coins"), {"exchange": exchange}).scalars()
     return f"{coin!r} is not watched at {exchange}. Watched there: {', '.join(coins) or 'nothing'}."

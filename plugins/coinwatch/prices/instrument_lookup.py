@@ -19,7 +19,7 @@ class KnownInstrument(NamedTuple):
     instrument: Instrument
 
 
-class KnownInstruments:
+class InstrumentLookup:
     """Every instrument of the tables, read once."""
 
     def __init__(self, found: Iterable[KnownInstrument]) -> None:
@@ -54,11 +54,11 @@ class KnownInstruments:
         raise NotFound(f"{there}. To add one, write it to {where} in {config_path()} and run: coinwatch migrate")
 
 
-def known_instruments(engine: Engine) -> KnownInstruments:
+def load_instrument_lookup(engine: Engine) -> InstrumentLookup:
     """Read them. Raises DatabaseError."""
     with transaction(engine) as connection:
-        found = connection.execute(statement("prices/catalog/every_instrument")).all()
-    return KnownInstruments(
+        found = connection.execute(statement("prices/catalog/select_instruments")).all()
+    return InstrumentLookup(
         KnownInstrument(row.instrument_id, Instrument(row.exchange, row.base, row.quote, row.symbol)) for row in found
     )
 

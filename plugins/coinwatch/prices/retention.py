@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.settings import Settings
 from coinwatch.time_range import utc_day
 
@@ -51,7 +51,9 @@ def drop_old_prices(
         return RetentionResult()
     limit = (now - timedelta(days=settings.price_retention_days)).astimezone(UTC).date()
     with transaction(engine) as connection:
-        days = list(connection.execute(statement("prices/retention/days_before"), {"limit": limit}).scalars())
+        days = list(
+            connection.execute(statement("prices/retention/select_partitions_before"), {"limit": limit}).scalars()
+        )
     if days:
         refresh_candles(engine)
     dropped, kept = [], {}
@@ -66,11 +68,11 @@ def drop_old_prices(
     return RetentionResult(tuple(dropped), kept)
 
 
-def merge_fetches(engine: Engine, now: datetime) -> int:
+def merge_candle_fetches(engine: Engine, now: datetime) -> int:
     """Join what exchanges answered for neighbouring stretches of history more than a week ago; the rows saved."""
     with transaction(engine) as connection:
         parameters = {"asked_before": now - RECENT_FETCHES}
-        return int(connection.execute(statement("prices/retention/merge_fetches"), parameters).scalar_one())
+        return int(connection.execute(statement("prices/retention/merge_candle_fetches"), parameters).scalar_one())
 
 
 def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:
@@ -79,7 +81,7 @@ def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tupl
         if minutes := _minutes_behind(engine, day):
             return "behind", f"{minutes} minutes of its quotes are in no candle, though they were made again."
         with transaction(engine) as connection:
-            outcome = connection.execute(statement("prices/retention/drop_partition"), {"day": day}).scalar_one()
+            outcome = connection.execute(statement("prices/retention/drop_price_partition"), {"day": day}).scalar_one()
         if outcome == "pending":
             return outcome, "alerts have not been matched that far yet. Look at the task match_alerts."
         if outcome in {"dropped", "absent"}:
@@ -97,7 +99,7 @@ def _minutes_behind(engine: Engine, day: date) -> int:
     bounds = {"start": whole_day.start, "end": whole_day.end}
     for last in (False, True):
         with transaction(engine) as connection:
-            behind = connection.execute(statement("prices/retention/mark_behind"), bounds).all()
+            behind = connection.execute(statement("prices/retention/mark_missing_candles_stale"), bounds).all()
         if not behind or last:
             break
         log.warning("candles are missing, making them", day=day.isoformat(), instruments=len(behind))

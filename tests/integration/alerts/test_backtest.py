@@ -12,7 +12,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, QueryTimeout
 from coinwatch.pipeline import store_alerts
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from tests.support.quotes import at, load, quote
 from tests.support.rules import PRICES, RULES, add, fired
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from tests.conftest import Database
 from tests.support.candle_files import binance_csv, some_candles, zipped
 from tests.support.quotes import at, load, quote

@@ -45,7 +45,7 @@ def test_syncing_for_years_uses_up_no_ids(catalog: sa.Engine, settings: Settings
 def test_the_operators_switch_outlives_a_new_configuration(catalog: sa.Engine) -> None:
     library.set_exchange_enabled(catalog, "kraken", False)
     library.sync_catalog(catalog, make_settings(coins=COINS, exchanges=dict(EXCHANGES)), force=True)
-    assert library.enabled_exchanges(catalog) == ["binance", "coinbase", "coinnews"]
+    assert library.list_enabled_exchanges(catalog) == ["binance", "coinbase", "coinnews"]
     with pytest.raises(NotFound, match="nowhere"):
         library.set_exchange_enabled(catalog, "nowhere", True)
 
@@ -55,11 +55,11 @@ def test_only_the_first_probe_decides(engine: sa.Engine) -> None:
 
     undecided = make_settings(exchanges={"kraken": exchange("Kraken", enabled="auto")})
     library.sync_catalog(engine, undecided)
-    assert library.unprobed_exchanges(engine, undecided) == ["kraken"]
+    assert library.list_unprobed_exchanges(engine, undecided) == ["kraken"]
     library.record_probes(engine, {"kraken": True}, at(0))
     library.record_probes(engine, {"kraken": False}, at(1))
-    assert library.enabled_exchanges(engine) == ["kraken"]
-    assert library.unprobed_exchanges(engine, undecided) == []
+    assert library.list_enabled_exchanges(engine) == ["kraken"]
+    assert library.list_unprobed_exchanges(engine, undecided) == []
 
 
 @pytest.mark.parametrize("coin", ["BTC", "btc", "Bitcoin", " bitcoin "])

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
 from coinwatch.exchanges.models import RejectionReason
-from coinwatch.prices.candles.storage import count_stale, refresh_candles
-from coinwatch.prices.ingest.partitions import ensure_partitions, prepare_partitions
-from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_fetches
+from coinwatch.prices.candles.refresh import count_stale_ranges, refresh_candles
+from coinwatch.prices.ingest.partitions import create_upcoming_partitions, ensure_partitions
+from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_candle_fetches
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.quotes import START, at, load, quote
@@ -36,7 +36,9 @@ def owner(database: Database) -> Iterator[sa.Engine]:
 def days(engine: sa.Engine) -> list[date]:
     with transaction(engine) as connection:
         return list(
-            connection.execute(statement("prices/retention/days_before"), {"limit": date(9999, 1, 1)}).scalars()
+            connection.execute(
+                statement("prices/retention/select_partitions_before"), {"limit": date(9999, 1, 1)}
+            ).scalars()
         )
 
 
@@ -57,7 +59,7 @@ def test_days_beyond_the_limit_go_and_their_candles_stay(catalog: sa.Engine, set
     load(catalog, quote(10, 0), quote(12, 0.5), quote(20, 1), quote(30, DAY), now=at(DAY))
     refresh_candles(catalog)
     before = candles(catalog)
-    prepare_partitions(catalog, LATER.date())
+    create_upcoming_partitions(catalog, LATER.date())
     early = drop_old_prices(catalog, settings, LATER - timedelta(seconds=1), sleep=never)
     assert early == RetentionResult()
     result = drop_old_prices(catalog, settings, LATER, sleep=never)
@@ -90,7 +92,7 @@ def test_a_minute_that_lost_its_candle_is_made_again_before_its_prices_go(
     whole = candles(catalog)
     with transaction(catalog) as connection:
         connection.execute(sa.text(loss))
-    assert count_stale(catalog) == 0, "nothing says so but the candles themselves"
+    assert count_stale_ranges(catalog) == 0, "nothing says so but the candles themselves"
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
     assert candles(catalog) == whole
 
@@ -273,7 +275,9 @@ def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: s
         )
     refresh_candles(catalog)
     with catalog.connect() as connection:
-        explain = sa.text("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement("prices/retention/mark_behind").text)
+        explain = sa.text(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement("prices/retention/mark_missing_candles_stale").text
+        )
         bounds = {"start": datetime(2026, 3, 2, tzinfo=UTC), "end": datetime(2026, 3, 3, tzinfo=UTC)}
         plan = "\n".join(connection.execute(explain, bounds).scalars())
     assert "prices_20260302" in plan
@@ -289,13 +293,17 @@ def test_the_application_may_drop_a_day_by_the_function_alone(database: Database
         connection.execute(sa.text("DROP TABLE prices_20260301"))
     reader = create_engine(database.url("reader"))
     with pytest.raises(sa.exc.ProgrammingError, match="permission denied"), reader.begin() as connection:
-        connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST})
+        connection.execute(statement("prices/retention/drop_price_partition"), {"day": FIRST})
     reader.dispose()
     with transaction(catalog) as connection:
         assert (
-            connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST}).scalar_one() == "dropped"
+            connection.execute(statement("prices/retention/drop_price_partition"), {"day": FIRST}).scalar_one()
+            == "dropped"
         )
-        assert connection.execute(statement("prices/retention/drop_partition"), {"day": FIRST}).scalar_one() == "absent"
+        assert (
+            connection.execute(statement("prices/retention/drop_price_partition"), {"day": FIRST}).scalar_one()
+            == "absent"
+        )
 
 
 def test_postgres_being_away_is_a_database_error(settings: Settings) -> None:
@@ -336,9 +344,9 @@ def test_what_was_asked_for_hour_by_hour_becomes_one_row_that_says_the_same(cata
         for instrument, start, end, outcome, candles in hours:
             values = {"instrument": instrument, "start": at(start), "end": at(end), "outcome": outcome}
             connection.execute(add, values | {"candles": candles, "requested_at": at(1000)})
-    assert merge_fetches(catalog, at(1000 + 7 * DAY)) == 0, "a week of detail stays"
+    assert merge_candle_fetches(catalog, at(1000 + 7 * DAY)) == 0, "a week of detail stays"
     assert len(fetches(catalog)) == len(hours)
-    assert merge_fetches(catalog, at(1001 + 7 * DAY)) == 4
+    assert merge_candle_fetches(catalog, at(1001 + 7 * DAY)) == 4
     merged = [
         (1, "stored", 0, 180, 210),
         (1, "stored", 240, 300, 60),
@@ -350,5 +358,5 @@ def test_what_was_asked_for_hour_by_hour_becomes_one_row_that_says_the_same(cata
         (3, "unavailable", 30, 120, 0),
     ]
     assert fetches(catalog) == merged
-    assert merge_fetches(catalog, at(1001 + 7 * DAY)) == 0
+    assert merge_candle_fetches(catalog, at(1001 + 7 * DAY)) == 0
     assert fetches(catalog) == merged

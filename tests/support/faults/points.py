@@ -29,9 +29,9 @@ class Moment:
 
 # None: the mail server knows. The number: up to which time the cycle gets there a fault may wait.
 POINTS: Mapping[str, tuple[Moment | None, int]] = {
-    "before fetch": (Moment("before", "prices/ingest/begin_live"), 3),
-    "after COPY": (Moment("before", "prices/ingest/insert_batch"), 3),
-    "after upsert": (Moment("after", "prices/ingest/insert_batch"), 3),
+    "before fetch": (Moment("before", "prices/ingest/begin_live_fetch"), 3),
+    "after COPY": (Moment("before", "prices/ingest/insert_quotes"), 3),
+    "after upsert": (Moment("after", "prices/ingest/insert_quotes"), 3),
     "after match": (Moment("after", "alerts/evaluation/fire"), 1),
     "after outbox commit": (Moment("committed", "alerts/evaluation/fire"), 1),
     "after claim": (Moment("committed", "notifications/outbox/claim_emails"), 1),

@@ -23,8 +23,8 @@ from coinwatch.exchanges.models import Exchange
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.backfill.gaps import RangeToCheck, gap_tolerance, resolve_gaps
 from coinwatch.prices.backfill.runner import backfill_range
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.resolutions import width_seconds
-from coinwatch.prices.candles.storage import refresh_candles
 from coinwatch.settings import Settings
 from coinwatch.time_range import HOUR, MINUTE, TimeRange, ceil_to, floor_to
 

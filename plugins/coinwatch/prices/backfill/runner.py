@@ -25,7 +25,7 @@ from coinwatch.prices.backfill.fetching import CandleFetcher
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter
 from coinwatch.prices.backfill.run import BackfillRun, Progress
 from coinwatch.prices.candles.storage import StoreResult
-from coinwatch.prices.catalog import enabled_exchanges, exchange_id, watched_instruments
+from coinwatch.prices.catalog import find_exchange_id, list_enabled_exchanges, list_watched_instruments
 from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange
 
@@ -90,9 +90,10 @@ def backfill_range(
             "start", f"start is {format_timestamp(start)}; it must be before the end, {format_timestamp(end)}."
         )
     with transaction(engine) as connection:
-        number = exchange_id(connection, code)
+        number = find_exchange_id(connection, code)
         watched = {
-            instrument_id: instrument for instrument, instrument_id in watched_instruments(connection, code).items()
+            instrument_id: instrument
+            for instrument, instrument_id in list_watched_instruments(connection, code).items()
         }
     if number is None:
         raise ConfigurationError(f"Exchange {code!r} is not in the database. Run: coinwatch migrate")
@@ -121,7 +122,7 @@ def backfill_range(
 def exchanges_with_candles(engine: Engine, settings: Settings) -> list[str]:
     """Codes of the enabled exchanges that offer candles coinwatch can store, sorted; makes no request."""
     codes = []
-    for code in enabled_exchanges(engine):
+    for code in list_enabled_exchanges(engine):
         with closing(open_exchange(code, settings)) as adapter:
             if adapter.candle_intervals:
                 codes.append(code)

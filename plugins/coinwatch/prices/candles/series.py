@@ -1,4 +1,4 @@
-"""Reading candles: at any resolution, by the clock of any time zone."""
+"""Reading candles at any resolution, in the local time of any time zone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from sqlalchemy import Connection, Engine
 from coinwatch.database import fetch_rows, transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import ReadResolution, Resolution, parse_resolution
-from coinwatch.prices.candles.time_grid import Periods, check_range, periods, time_zone
+from coinwatch.prices.candles.time_grid import TimeGrid, build_time_grid
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
+from coinwatch.time_range import parse_time_zone, validate_range
 
-# Trades are part of the origins: only those who ask for them read the table, and not just its index.
-READ_FIELDS = ("opened_at", "open", "high", "low", "close", "volume")
+# ``trades`` is only read with the origins: the index contains the other fields, so the table need not be read.
+FIELDS = ("opened_at", "open", "high", "low", "close", "volume")
 
 
 class Origin(NamedTuple):
-    """Where a candle comes from: ``exchange`` (its own word), ``rollup`` of the exchange's, or our ``quotes``.
+    """Where a candle comes from: the ``exchange``, a ``rollup`` of the exchange's finer candles, or our own ``quotes``.
 
-    ``trades`` is the exchange's count, ``samples`` the number of our own quotes; None where not told.
+    ``trades`` is the number of trades that the exchange reported, ``samples`` the number of our own quotes.
     """
 
     source: str
@@ -30,10 +31,10 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CandleSeries:
-    """Candles of one instrument, oldest first; where nothing is known there is none.
+    """Candles of one instrument, oldest first; intervals without data are left out.
 
-    ``made_of`` is the resolution of the stored candles they were read from. ``forming`` says that the last one is not
-    over yet: its numbers will change. ``origins`` has one entry per candle where they were asked for, else it is empty.
+    ``made_of`` is the resolution of the stored candles they were read from. ``forming`` is True if the last candle is
+    not complete yet. ``origins`` has one entry per candle, or is empty if they were not requested.
     """
 
     exchange: str
@@ -47,9 +48,9 @@ class CandleSeries:
     origins: list[Origin]
 
     def records(self) -> list[dict[str, Any]]:
-        """The candles for programs: each by its fields, whether it is ``complete``, and its origin where asked for."""
+        """Each candle as a dictionary with its fields, whether it is ``complete``, and its origin if requested."""
         records: list[dict[str, Any]] = [
-            {name: getattr(candle, name) for name in READ_FIELDS} | {"complete": True} for candle in self.candles
+            {name: getattr(candle, name) for name in FIELDS} | {"complete": True} for candle in self.candles
         ]
         if self.forming:
             records[-1]["complete"] = False
@@ -58,8 +59,8 @@ class CandleSeries:
         return records
 
 
-class Holding(NamedTuple):
-    """An exchange that has candles of a coin, opened from ``first_at`` to ``last_at`` (days, UTC)."""
+class CandleCoverage(NamedTuple):
+    """An exchange that has daily candles of a coin, with the opening times of the first and last (UTC)."""
 
     exchange: str
     quote: str
@@ -67,7 +68,7 @@ class Holding(NamedTuple):
     last_at: datetime
 
 
-def candles(
+def read_candles(
     engine: Engine,
     coin: str,
     exchange: str | None = None,
@@ -80,55 +81,66 @@ def candles(
     now: datetime,
     origins: bool = False,
 ) -> CandleSeries:
-    """Candles of one instrument that open in ``[start, end)``: 1m, 5m, 15m, 1h, 4h, 1d, 1w (Monday) or 1M (month).
+    """Candles of one instrument that open in ``[start, end)``, at most ``time_grid.MAX_CANDLES``.
 
-    From four hours on they go by the clock of ``timezone``: days that are not UTC's are made of hours, of minutes where
-    its offset is no whole number of hours. At most ``periods.MAX_CANDLES``. ``coin`` is a code or a name; without
-    ``exchange`` it is the index. Raises NotFound for an unknown coin, exchange or currency, InvalidRequest for an
-    unknown resolution or time zone and for a range that is nonsensical or too long.
+    ``resolution`` is 1m, 5m, 15m, 1h, 4h, 1d, 1w (from Monday) or 1M (month). From four hours on, candles follow the
+    local time of ``timezone``: days that differ from UTC days are made of hours, or of minutes if the offset is not a
+    whole number of hours. ``coin`` is a code or a name; without ``exchange`` it is the index. Raises NotFound for an
+    unknown coin, exchange or currency, and InvalidRequest for an unknown resolution or time zone and for an invalid or
+    too long range.
     """
-    check_range(start, end)
-    wanted, zone = parse_resolution(resolution), time_zone(timezone)
-    grid = periods(wanted, zone, start, min(end, max(start, now)))
+    validate_range(start, end)
+    wanted, zone = parse_resolution(resolution), parse_time_zone(timezone)
+    grid = build_time_grid(wanted, zone, start, min(end, max(start, now)))
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-        found = _read(connection, instrument, wanted, grid)
-        told = _origins(connection, instrument, wanted, grid, found) if origins and found else []
-    forming = bool(found) and grid.end_of(found[-1].opened_at) > now
+        candles = _read(connection, instrument, wanted, grid)
+        found_origins = _read_origins(connection, instrument, wanted, grid, candles) if origins and candles else []
     return CandleSeries(
-        instrument.exchange, instrument.base, instrument.quote, wanted, zone.key, grid.made_of, found, forming, told
+        exchange=instrument.exchange,
+        base=instrument.base,
+        quote=instrument.quote,
+        resolution=wanted,
+        timezone=zone.key,
+        made_of=grid.made_of,
+        candles=candles,
+        forming=bool(candles) and grid.end_of(candles[-1].opened_at) > now,
+        origins=found_origins,
     )
 
 
-def holdings(engine: Engine, coin: str) -> list[Holding]:
-    """Exchanges that have candles of a coin (its code), the index first."""
+def read_candle_coverage(engine: Engine, coin: str) -> list[CandleCoverage]:
+    """The exchanges that have daily candles of a coin (its code), the index first."""
     with transaction(engine) as connection:
-        return fetch_rows(connection, "prices/candles/where_else", {"base": coin}, Holding)
+        return fetch_rows(connection, "prices/candles/select_candle_coverage", {"base": coin}, CandleCoverage)
 
 
-def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResolution, grid: Periods) -> list[Candle]:
-    parameters = {
+def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResolution, grid: TimeGrid) -> list[Candle]:
+    parameters: dict[str, object] = {
         "instrument_id": instrument.instrument_id,
         "made_of": grid.made_of,
         "start": grid.start,
         "end": grid.end,
     }
     if wanted == grid.made_of:
-        return fetch_rows(connection, "prices/candles/stored", parameters, Candle)
-    if grid.edges is None:
-        return fetch_rows(connection, "prices/candles/even", parameters | {"width": grid.width}, Candle)
-    return fetch_rows(connection, "prices/candles/uneven", parameters | {"edges": grid.edges}, Candle)
+        return fetch_rows(connection, "prices/candles/select_candles", parameters, Candle)
+    parameters |= {"width": grid.width, "edges": grid.edges}
+    return fetch_rows(connection, "prices/candles/aggregate_candles", parameters, Candle)
 
 
-def _origins(
-    connection: Connection, instrument: FoundInstrument, wanted: ReadResolution, grid: Periods, found: Sequence[Candle]
+def _read_origins(
+    connection: Connection,
+    instrument: FoundInstrument,
+    wanted: ReadResolution,
+    grid: TimeGrid,
+    candles: Sequence[Candle],
 ) -> list[Origin]:
     parameters = {
         "instrument_id": instrument.instrument_id,
         "made_of": grid.made_of,
         "derived": wanted != grid.made_of,
-        "start": found[0].opened_at,
-        "end": min(grid.end, grid.end_of(found[-1].opened_at)),
-        "opened": [candle.opened_at for candle in found],
+        "start": candles[0].opened_at,
+        "end": min(grid.end, grid.end_of(candles[-1].opened_at)),
+        "opened": [candle.opened_at for candle in candles],
     }
-    return fetch_rows(connection, "prices/candles/origins", parameters, Origin)
+    return fetch_rows(connection, "prices/candles/select_candle_origins", parameters, Origin)

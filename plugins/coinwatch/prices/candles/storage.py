@@ -1,37 +1,29 @@
-"""Candles (OHLCV) of a minute, an hour and a day, kept fresh at a cost that follows what changed.
+"""Storing candles of a minute, an hour and a day.
 
-Whatever changes prices or candles leaves a stretch in ``stale_candles``, in the same transaction;
-``refresh_candles`` makes the candles over those stretches again and no others: minutes from our own quotes, hours
-from minutes, days from hours. What an exchange said of a candle itself wins over everything made of something else,
-and its later word over its earlier one. So the tables depend on what was said, never on the order it came in.
+A candle from an exchange replaces one made of our own quotes or of finer candles, never the other way round, and a
+newer one from the exchange replaces an older one. Whatever changes a candle adds a time range to ``stale_candles`` in
+the same transaction; ``refresh_candles`` then updates the coarser candles of that range.
 """
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
-import sqlalchemy as sa
-import structlog
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import Lock, acquire_lock, driver_connection, statement, transaction
+from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
+from coinwatch.prices.candles.resolutions import Resolution
 
 Source = Literal["exchange", "rollup", "quotes"]
 
-ROLLUPS: tuple[tuple[Resolution, Resolution], ...] = (("1m", "1h"), ("1h", "1d"))
-STRETCHES_AT_ONCE = 1000
-ROWS_AT_ONCE = 50_000
+BATCH_ROWS = 50_000
 COLUMN_TYPES = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "float8", "int4", "int4", "text")
 COPY = (
     "COPY candle_batch (instrument_id, opened_at, open, high, low, close, volume, trades, samples, source)"
     " FROM STDIN (FORMAT binary)"
 )
-
-log = structlog.get_logger()
 
 
 class StoredCandle(NamedTuple):
@@ -48,7 +40,7 @@ class StoredCandle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of candles: new ones, ones that replaced another, and the rest, which changed nothing."""
+    """How many candles were new, replaced another one, or changed nothing."""
 
     inserted: int = 0
     corrected: int = 0
@@ -60,90 +52,31 @@ class StoreResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshResult:
-    """Candles written by resolution, out of so many stretches; ``waiting`` stretches were left for the next time."""
-
-    stretches: int
-    written: Mapping[Resolution, int]
-    waiting: int
-
-
-def store_candles(engine: Engine, resolution: Resolution, rows: Iterable[StoredCandle]) -> StoreResult:
+def store_candles(engine: Engine, resolution: Resolution, candles: Iterable[StoredCandle]) -> StoreResult:
     """Store complete candles of one resolution; storing the same ones again changes nothing.
 
-    Takes any number of rows, 50,000 to a transaction; of two for one key the last counts. The coarser candles over
-    them are made by the next ``refresh_candles``. Raises DatabaseError.
+    Commits every 50,000 candles. Of two candles with the same key, the last wins. The coarser candles are updated by
+    the next ``refresh_candles``. Raises DatabaseError.
     """
     total = StoreResult()
-    remaining = iter(rows)
-    while batch := list(islice(remaining, ROWS_AT_ONCE)):
+    remaining = iter(candles)
+    while batch := list(islice(remaining, BATCH_ROWS)):
         with transaction(engine) as connection:
             total += _store_batch(connection, resolution, batch)
     return total
 
 
-def refresh_candles(engine: Engine, *, seconds_at_most: float | None = None) -> RefreshResult:
-    """Make the candles over all stale stretches again, the newest first.
-
-    Some stretches at a time, each lot in a transaction of its own: interrupted work goes on where it was. With
-    ``seconds_at_most`` no further lot is begun after that time; a cycle does not wait for years of imports.
-    """
-    began = time.monotonic()
-    stretches, waiting = 0, 0
-    written: dict[Resolution, int] = dict.fromkeys(STORED_RESOLUTIONS, 0)
-    while True:
-        with transaction(engine) as connection:
-            taken = _refresh_lot(connection, written)
-        stretches += taken
-        if taken < STRETCHES_AT_ONCE:
-            break
-        if seconds_at_most is not None and time.monotonic() - began > seconds_at_most:
-            waiting = count_stale(engine)
-            break
-        log.info("candles made", stretches=stretches, **{f"candles_{name}": count for name, count in written.items()})
-    return RefreshResult(stretches, written, waiting)
-
-
-def count_stale(engine: Engine) -> int:
-    """Stretches that wait for ``refresh_candles``."""
-    with transaction(engine) as connection:
-        return int(connection.execute(statement("prices/candles/count_stale")).scalar_one())
-
-
 def _store_batch(connection: Connection, resolution: Resolution, batch: list[StoredCandle]) -> StoreResult:
-    connection.execute(statement("prices/candles/create_batch"))
+    connection.execute(statement("prices/candles/create_candle_batch"))
     driver = driver_connection(connection)
     with driver.cursor() as cursor, cursor.copy(COPY) as copy:
         copy.set_types(COLUMN_TYPES)
-        for row in batch:
-            copy.write_row((row.instrument_id, *row.candle, row.samples, row.source))
+        for instrument_id, candle, samples, source in batch:
+            copy.write_row((instrument_id, *candle, samples, source))
     parameters = {"resolution": resolution}
-    new = connection.execute(statement("prices/candles/count_new"), parameters).scalar_one()
-    changed = connection.execute(statement("prices/candles/store_batch"), parameters).rowcount
+    new = connection.execute(statement("prices/candles/count_new_candles"), parameters).scalar_one()
+    changed = connection.execute(statement("prices/candles/upsert_candles"), parameters).rowcount
     if changed and (resolution != "1d" or any(row.source != "exchange" for row in batch)):
-        connection.execute(statement("prices/candles/mark_batch_stale"), parameters)
+        connection.execute(statement("prices/candles/insert_stale_ranges"), parameters)
     inserted = min(new, changed)
     return StoreResult(inserted, changed - inserted, len(batch) - changed)
-
-
-def _refresh_lot(connection: Connection, written: dict[Resolution, int]) -> int:
-    """Take some stretches and make their candles; the number taken. Adds to ``written``."""
-    acquire_lock(connection, Lock.CANDLES)
-    connection.execute(statement("prices/candles/create_taken"))
-    taken = connection.execute(statement("prices/candles/take_stale"), {"at_most": STRETCHES_AT_ONCE}).rowcount
-    if not taken:
-        return 0
-    # A temporary table has no statistics of its own: without them the planner reads whole partitions.
-    connection.execute(sa.text("ANALYZE taken_stretches"))
-    span = connection.execute(statement("prices/candles/taken_range")).one()
-    if span.oldest is not None:
-        parameters = {"oldest": span.oldest, "newest": span.newest}
-        written["1m"] += connection.execute(statement("prices/candles/from_prices"), parameters).rowcount
-    for finer, coarser in ROLLUPS:
-        width = WIDTHS[coarser]
-        made = connection.execute(
-            statement("prices/candles/roll_up"), {"finer": finer, "coarser": coarser, "width": width}
-        )
-        written[coarser] += made.rowcount
-    return taken

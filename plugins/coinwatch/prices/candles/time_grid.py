@@ -1,15 +1,14 @@
-"""Which candles a resolution has in a time zone, and which stored candles they are made of.
+"""When the candles of a resolution open in a time zone, and which stored candles they are made of.
 
-Minutes and hours are the same everywhere. Four hours, days, weeks (from Monday) and months go by the clock on the wall
-of a time zone: a day is 23 or 25 hours long when the clock is changed, and begins when midnight comes first.
+Minutes and hours are the same in every time zone. Candles of four hours, days, weeks (from Monday) and months follow
+the local time: a day lasts 23 or 25 hours when the clocks change.
 """
 
-import difflib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import (
@@ -19,21 +18,21 @@ from coinwatch.prices.candles.resolutions import (
     ReadResolution,
     Resolution,
 )
-from coinwatch.time_range import ceil_to, floor_to
+from coinwatch.time_range import DAY, ceil_to, floor_to
 
 MAX_CANDLES = 10_000
-# Nothing was traded before there was Bitcoin.
-EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+# The first Bitcoin block. There are no prices before it.
+EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
-
-BY_THE_CLOCK = frozenset({"4h", "1d", "1w", "1M"})
+LOCAL_RESOLUTIONS = frozenset({"4h", "1d", "1w", "1M"})
 
 
 @dataclass(frozen=True, slots=True)
-class Periods:
-    """The candles opened in a stretch of time: the first opens at ``start``, the last ends at ``end`` (UTC).
+class TimeGrid:
+    """The candles that open in a time range: the first opens at ``start``, the last ends at ``end`` (UTC).
 
-    ``edges`` are all their ends and beginnings where they are not all ``width`` long, else None.
+    ``edges`` are the start of every candle and the end of the last, or None if all are ``width`` long. ``made_of`` is
+    the stored resolution the candles are aggregated from.
     """
 
     made_of: Resolution
@@ -43,105 +42,72 @@ class Periods:
     edges: Sequence[datetime] | None = None
 
     def end_of(self, opened_at: datetime) -> datetime:
-        """When the candle opened then is over."""
+        """When the candle that opens at ``opened_at`` ends."""
         return opened_at + self.width if self.edges is None else self.edges[bisect_right(self.edges, opened_at)]
 
 
-def periods(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> Periods:
-    """The candles of ``resolution`` opened in ``[start, end)``, by the clock of ``zone``.
+def build_time_grid(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> TimeGrid:
+    """The candles of ``resolution`` that open in ``[start, end)``, in the local time of ``zone``.
 
-    Raises InvalidRequest when there may be more than MAX_CANDLES; the sentence says which resolution fits.
+    Raises InvalidRequest, which suggests a coarser resolution, if there may be more than MAX_CANDLES.
     """
     start, end = max(start.astimezone(UTC), EARLIEST), max(end.astimezone(UTC), EARLIEST)
     width = WIDTHS[resolution]
     if (end - start) / width > MAX_CANDLES:
         raise InvalidRequest("resolution", _too_many(resolution, end - start))
-    if resolution == "1M" or (zone.key != "UTC" and resolution in BY_THE_CLOCK):
-        return _by_the_clock(resolution, zone, start, end)
+    if resolution == "1M" or (zone.key != "UTC" and resolution in LOCAL_RESOLUTIONS):
+        return _build_local_grid(resolution, zone, start, end)
     first, last = ceil_to(start, width, MONDAY), ceil_to(end, width, MONDAY)
-    return Periods(_made_of([MONDAY + width]), first, last, width)
+    return TimeGrid(_made_of([MONDAY + width]), first, last, width)
 
 
-def check_range(start: datetime, end: datetime) -> None:
-    """Raises InvalidRequest unless both are moments of our calendar with a time zone, and ``start`` comes first."""
-    check_moment("start", start)
-    check_moment("end", end)
-    if start >= end:
-        raise InvalidRequest("start", "The start of the range has to lie before its end.")
-
-
-def check_moment(name: str, moment: datetime) -> None:
-    """Raises InvalidRequest for a moment without a time zone, and where counting from it would leave the calendar."""
-    if moment.tzinfo is None:
-        raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
-    if not 1970 <= moment.year <= 2999:
-        raise InvalidRequest(name, f"{name} has to lie between the years 1970 and 2999, not in {moment.year}.")
-
-
-def time_zone(name: str) -> ZoneInfo:
-    """The time zone of an IANA name such as Europe/Berlin; raises InvalidRequest with similar names."""
-    try:
-        return ZoneInfo(name.strip())
-    except (KeyError, ValueError, OSError):
-        similar = _similar_zones(name.strip())
-        hint = f"Did you mean {' or '.join(similar)}?" if similar else "Names are like UTC or Europe/Berlin."
-        raise InvalidRequest("timezone", f"There is no time zone {name!r}. {hint}") from None
-
-
-def _by_the_clock(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> Periods:
-    """Walks over the openings on the wall, one after the other, and notes the moments they happen."""
-    following = _FOLLOWING[resolution]
-    wall = _opening_on_the_wall(resolution, start.astimezone(zone).replace(tzinfo=None))
+def _build_local_grid(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> TimeGrid:
+    """Steps through the local opening times and converts each to UTC."""
+    next_opening = _NEXT_OPENING[resolution]
+    local = _local_opening(resolution, start.astimezone(zone).replace(tzinfo=None))
     edges: list[datetime] = []
     while not edges or edges[-1] < end:
-        # Of a time that comes twice the first one; a time that is left out is when the clock is put forward.
-        moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-        wall = following(wall)
+        # A local time that occurs twice means the first occurrence; one that is skipped means the clock change.
+        moment = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        local = next_opening(local)
         if moment >= start and (not edges or moment > edges[-1]):
             edges.append(moment)
-    made_of = _made_of(edges)
-    return Periods(made_of, edges[0], edges[-1], WIDTHS[resolution], edges)
+    return TimeGrid(_made_of(edges), edges[0], edges[-1], WIDTHS[resolution], edges)
 
 
-def _opening_on_the_wall(resolution: ReadResolution, wall: datetime) -> datetime:
-    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+def _local_opening(resolution: ReadResolution, local: datetime) -> datetime:
+    """When the candle that contains a local time opens, in local time."""
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if resolution == "4h":
-        return midnight + timedelta(hours=wall.hour // 4 * 4)
+        return midnight + timedelta(hours=local.hour // 4 * 4)
     if resolution == "1w":
-        return midnight - timedelta(days=wall.weekday())
+        return midnight - timedelta(days=local.weekday())
     return midnight.replace(day=1) if resolution == "1M" else midnight
 
 
-def _next_month(wall: datetime) -> datetime:
-    return (wall + timedelta(days=31)).replace(day=1)
+def _next_month(local: datetime) -> datetime:
+    return (local + timedelta(days=31)).replace(day=1)
 
 
-_FOLLOWING: dict[ReadResolution, Callable[[datetime], datetime]] = {
-    "4h": lambda wall: wall + timedelta(hours=4),
-    "1d": lambda wall: wall + timedelta(days=1),
-    "1w": lambda wall: wall + timedelta(days=7),
+_NEXT_OPENING: dict[ReadResolution, Callable[[datetime], datetime]] = {
+    "4h": lambda local: local + timedelta(hours=4),
+    "1d": lambda local: local + timedelta(days=1),
+    "1w": lambda local: local + timedelta(days=7),
     "1M": _next_month,
 }
 
 
 def _made_of(edges: Sequence[datetime]) -> Resolution:
-    """The coarsest stored candles none of which lies across an edge."""
+    """The coarsest stored resolution of which no candle crosses an edge."""
     for resolution in reversed(STORED_RESOLUTIONS):
         if all(floor_to(edge, WIDTHS[resolution]) == edge for edge in edges):
             return resolution
     return "1m"
 
 
-def _too_many(resolution: ReadResolution, span: timedelta) -> str:
-    fitting = [wider for wider in READ_RESOLUTIONS if span / WIDTHS[wider] <= MAX_CANDLES]
+def _too_many(resolution: ReadResolution, duration: timedelta) -> str:
+    fitting = [coarser for coarser in READ_RESOLUTIONS if duration / WIDTHS[coarser] <= MAX_CANDLES]
     return (
-        f"{span / timedelta(days=1):,.0f} days have {span / WIDTHS[resolution]:,.0f} candles of {resolution}, more than"
-        f" {MAX_CANDLES:,} at once. Ask for a shorter range, or for {fitting[0]} or coarser."
+        f"{duration / DAY:,.0f} days have {duration / WIDTHS[resolution]:,.0f} candles of {resolution}; the maximum is "
+        f"{MAX_CANDLES:,}. Use a shorter range, or a resolution of {fitting[0]} or coarser."
     )
-
-
-def _similar_zones(name: str) -> list[str]:
-    known = sorted(available_timezones())
-    wanted = name.lower().replace(" ", "_")
-    within = [zone for zone in known if wanted and wanted in zone.lower().split("/")]
-    return (within or difflib.get_close_matches(name, known, n=2))[:2]

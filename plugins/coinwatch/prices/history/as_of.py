@@ -1,4 +1,4 @@
-"""What a coin cost at one moment: at one place, or everywhere at once."""
+"""The price of a coin at a given moment, on one exchange or compared across all exchanges."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,14 +10,13 @@ from sqlalchemy import Connection, Engine
 from coinwatch.database import fetch_rows, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.formatting import format_duration, format_timestamp
-from coinwatch.prices.candles.time_grid import check_moment
 from coinwatch.prices.catalog import DOLLAR_LIKE, INDEX, find_instrument
 from coinwatch.prices.history.downsampling import Kind
+from coinwatch.time_range import validate_timestamp
 
 TOLERANCE = timedelta(hours=1)
-# The most for which the days' partitions are looked through.
-LONGEST_TOLERANCE = timedelta(days=31)
-# A price older than this is shown, but has no say in what is usual.
+MAX_TOLERANCE = timedelta(days=31)  # every day of it is a partition that has to be searched
+# An older price is shown, but does not count for the median.
 FRESH = timedelta(minutes=15)
 
 
@@ -25,8 +24,8 @@ FRESH = timedelta(minutes=15)
 class PriceAt:
     """The last price of one instrument at or before ``moment``.
 
-    ``kind`` says what told it: ``prices`` (observed at ``observed_at``) or candles of a resolution, whose close it then
-    is (``observed_at`` is their end). ``age_seconds`` counts from there to the moment.
+    ``kind`` is ``prices`` for a price observed at ``observed_at``, or the resolution of the candle whose close it is;
+    ``observed_at`` is then the end of the candle. ``age_seconds`` is the time from ``observed_at`` to ``moment``.
     """
 
     exchange: str
@@ -41,10 +40,10 @@ class PriceAt:
 
 @dataclass(frozen=True, slots=True)
 class ExchangePrice:
-    """One exchange's price at the moment of a comparison; ``price``, ``bid`` and ``ask`` in ``quote``.
+    """One exchange's price at the moment of a comparison; ``price``, ``bid`` and ``ask`` are in ``quote``.
 
-    ``deviation_percent`` is the distance from the median of all fresh prices; ``spread_percent`` that of ask from bid,
-    in percent of their middle. ``fresh`` says whether the price was young enough to count for the median.
+    ``deviation_percent`` is the difference from the median of all fresh prices in percent. ``spread_percent`` is the
+    difference between ask and bid in percent of their mean. Only a ``fresh`` price counts for the median.
     """
 
     exchange: str
@@ -64,9 +63,9 @@ class ExchangePrice:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A coin's prices at all exchanges that have one, by exchange; ``median`` is None where none is fresh.
+    """A coin's prices on all exchanges that have one, ordered by exchange; ``median`` is None if none is fresh.
 
-    ``quotes`` are the currencies compared as one.
+    ``quotes`` are the currencies that are treated as equal.
     """
 
     base: str
@@ -76,7 +75,7 @@ class Comparison:
     prices: list[ExchangePrice]
 
 
-class _Told(NamedTuple):
+class _LastPrice(NamedTuple):
     instrument_id: int
     price: float
     observed_at: datetime
@@ -85,7 +84,7 @@ class _Told(NamedTuple):
     kind: Kind
 
 
-class _Place(NamedTuple):
+class _Market(NamedTuple):
     instrument_id: int
     exchange: str
     exchange_name: str
@@ -94,7 +93,7 @@ class _Place(NamedTuple):
     simulated: bool
 
 
-def price_at(
+def read_price_at(
     engine: Engine,
     coin: str,
     exchange: str | None = None,
@@ -103,22 +102,22 @@ def price_at(
     moment: datetime,
     tolerance: timedelta = TOLERANCE,
 ) -> PriceAt:
-    """The last price of a coin (its index) or of an instrument at or before ``moment``, no older than ``tolerance``.
+    """The last price of an instrument at or before ``moment``, at most ``tolerance`` older.
 
-    Where prices of that time are not kept (any more), or candles know a later one, it is a candle's close. Raises
-    NotFound where nothing is known, and for an unknown coin, exchange or currency; InvalidRequest for a moment without
-    a time zone or a nonsensical tolerance.
+    If no price of that time is stored, or a candle ends later, it is the close of that candle. ``coin`` is a code or a
+    name; without ``exchange`` it is the index. Raises NotFound if there is no such price and for an unknown coin,
+    exchange or currency; InvalidRequest for a moment without a time zone or a tolerance out of bounds.
     """
-    _check(moment, tolerance)
+    _validate(moment, tolerance)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-        told = _last_prices(connection, [instrument.instrument_id], moment, tolerance)
-    if not told:
+        last_prices = _read_last_prices(connection, [instrument.instrument_id], moment, tolerance)
+    if not last_prices:
         raise NotFound(
-            f"No price of {instrument.pair} at {instrument.exchange} at {format_timestamp(moment)}, "
-            f"or up to {format_duration(tolerance)} before."
+            f"No price of {instrument.pair} on {instrument.exchange} is known at {format_timestamp(moment)}, or within "
+            f"{format_duration(tolerance)} before it."
         )
-    found = told[0]
+    found = last_prices[0]
     age = (moment - found.observed_at).total_seconds()
     return PriceAt(
         instrument.exchange,
@@ -132,7 +131,7 @@ def price_at(
     )
 
 
-def compare_exchanges(
+def compare_exchange_prices(
     engine: Engine,
     coin: str,
     quote: str | None = None,
@@ -141,68 +140,74 @@ def compare_exchanges(
     tolerance: timedelta = timedelta(days=1),
     fresh: timedelta = FRESH,
 ) -> Comparison:
-    """A coin's price at every exchange at one moment, and how far each is from the median.
+    """A coin's price on every exchange at one moment, and its difference from the median.
 
-    Without ``quote`` US dollars and what stands for them (USDT, USDC) are compared as one. Prices older than ``fresh``
-    are shown, but do not count for the median; nor do simulated exchanges where a real one has a price. Raises NotFound
-    for a coin that is nowhere watched, or not in that currency; InvalidRequest for a moment without a time zone.
+    Without ``quote``, US dollars and stablecoins (USDT, USDC) are treated as equal. Prices older than ``fresh`` do not
+    count for the median, nor do those of simulated exchanges if a real one has a price. Raises NotFound for a coin that
+    is not watched, or not in that currency; InvalidRequest for a moment without a time zone or a tolerance out of
+    bounds.
     """
-    _check(moment, tolerance)
+    _validate(moment, tolerance)
     with transaction(engine) as connection:
-        places = _places(connection, coin, quote)
-        ids = [place.instrument_id for place in places]
-        told = {row.instrument_id: row for row in _last_prices(connection, ids, moment, tolerance)}
-    known = [(place, told[place.instrument_id]) for place in places if place.instrument_id in told]
-    counted = [(place, row) for place, row in known if moment - row.observed_at <= fresh]
-    real = [(place, row) for place, row in counted if not place.simulated] or counted
-    usual = median(row.price for _, row in real) if real else None
-    prices = [_exchange_price(place, row, usual, moment, fresh) for place, row in known]
-    quotes = tuple(dict.fromkeys(place.quote for place in places))
-    return Comparison(places[0].base, quotes, moment.astimezone(UTC), usual, prices)
+        markets = _find_markets(connection, coin, quote)
+        ids = [market.instrument_id for market in markets]
+        last_prices = {row.instrument_id: row for row in _read_last_prices(connection, ids, moment, tolerance)}
+    known = [(market, last_prices[market.instrument_id]) for market in markets if market.instrument_id in last_prices]
+    counted = [(market, row) for market, row in known if moment - row.observed_at <= fresh]
+    real = [(market, row) for market, row in counted if not market.simulated] or counted
+    middle = median(row.price for _, row in real) if real else None
+    prices = [_exchange_price(market, row, middle, moment, fresh) for market, row in known]
+    quotes = tuple(dict.fromkeys(market.quote for market in markets))
+    return Comparison(markets[0].base, quotes, moment.astimezone(UTC), middle, prices)
 
 
-def _check(moment: datetime, tolerance: timedelta) -> None:
-    check_moment("at", moment)
-    if not timedelta(seconds=1) <= tolerance <= LONGEST_TOLERANCE:
-        raise InvalidRequest("tolerance", f"A tolerance is 1 second to {LONGEST_TOLERANCE.days} days, not {tolerance}.")
+def _validate(moment: datetime, tolerance: timedelta) -> None:
+    validate_timestamp("at", moment)
+    if not timedelta(seconds=1) <= tolerance <= MAX_TOLERANCE:
+        raise InvalidRequest(
+            "tolerance",
+            f"tolerance is {format_duration(tolerance)}; it must be between 1 second and {MAX_TOLERANCE.days} days.",
+        )
 
 
-def _last_prices(
+def _read_last_prices(
     connection: Connection, instrument_ids: list[int], moment: datetime, tolerance: timedelta
-) -> list[_Told]:
+) -> list[_LastPrice]:
     parameters = {"instrument_ids": instrument_ids, "moment": moment, "oldest": moment - tolerance}
-    return fetch_rows(connection, "prices/history/as_of", parameters, _Told)
+    return fetch_rows(connection, "prices/history/select_prices_as_of", parameters, _LastPrice)
 
 
-def _places(connection: Connection, coin: str, quote: str | None) -> list[_Place]:
-    everywhere = fetch_rows(connection, "prices/history/exchanges_of_coin", {"coin": coin.strip()}, _Place)
+def _find_markets(connection: Connection, coin: str, quote: str | None) -> list[_Market]:
+    everywhere = fetch_rows(connection, "prices/history/select_instruments_of_coin", {"coin": coin.strip()}, _Market)
     if not everywhere:
-        watched = connection.execute(statement("prices/catalog/coins_of"), {"exchange": INDEX}).scalars()
-        raise NotFound(f"{coin!r} is not watched at any exchange. Watched: {', '.join(watched) or 'nothing yet'}.")
+        watched = connection.execute(statement("prices/catalog/select_watched_coins"), {"exchange": INDEX}).scalars()
+        raise NotFound(f"{coin!r} is not tracked on any exchange. Tracked: {', '.join(watched) or 'nothing yet'}.")
     wanted = (quote.strip().upper(),) if quote else DOLLAR_LIKE
-    found = [place for place in everywhere if place.quote in wanted]
+    found = [market for market in everywhere if market.quote in wanted]
     if not found:
-        there = ", ".join(sorted({place.quote for place in everywhere}))
-        raise NotFound(f"{everywhere[0].base} is not priced in {' or '.join(wanted)} at any exchange, but in {there}.")
+        available = ", ".join(sorted({market.quote for market in everywhere}))
+        raise NotFound(
+            f"{everywhere[0].base} is not priced in {' or '.join(wanted)} on any exchange. Available: {available}."
+        )
     return found
 
 
 def _exchange_price(
-    place: _Place, row: _Told, usual: float | None, moment: datetime, fresh: timedelta
+    market: _Market, row: _LastPrice, middle: float | None, moment: datetime, fresh: timedelta
 ) -> ExchangePrice:
     spread = 200 * (row.ask - row.bid) / (row.ask + row.bid) if row.bid is not None and row.ask is not None else None
     return ExchangePrice(
-        exchange=place.exchange,
-        exchange_name=place.exchange_name,
-        quote=place.quote,
+        exchange=market.exchange,
+        exchange_name=market.exchange_name,
+        quote=market.quote,
         price=row.price,
-        deviation_percent=100 * (row.price - usual) / usual if usual is not None else None,
+        deviation_percent=100 * (row.price - middle) / middle if middle is not None else None,
         observed_at=row.observed_at,
         age_seconds=(moment - row.observed_at).total_seconds(),
         bid=row.bid,
         ask=row.ask,
         spread_percent=spread,
         fresh=moment - row.observed_at <= fresh,
-        simulated=place.simulated,
+        simulated=market.simulated,
         kind=row.kind,
     )

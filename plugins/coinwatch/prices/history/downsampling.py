@@ -1,10 +1,12 @@
-"""Points of one instrument for a chart: prices as observed, candles where there are none, thinned without losing peaks.
+"""Downsampling of one instrument's history: fewer points that keep its highs and lows.
 
-The range is cut into equal stretches that keep their first, last, lowest and highest. So a thinned line touches the
-same highs and lows as the whole one, and each price is looked at without being sorted.
+The range is divided into equal buckets, and each keeps its first, last, lowest and highest point. So a line through
+the kept points reaches the same highs and lows as a line through all of them. Where there are no prices, candles are
+used instead.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -14,159 +16,165 @@ from sqlalchemy import Connection
 
 from coinwatch.database import fetch_rows
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution
+from coinwatch.time_range import TimeRange
 
 Kind = Literal["prices", "1m", "1h", "1d"]
 
-# More prices than this are not thinned one by one: candles know their lowest and highest already.
-THINNED_AT_MOST = 200_000
-# Nor are prices looked for in a longer range: each of its days is a partition.
-LONGEST_OF_PRICES = timedelta(days=92)
-# A hole is shorter than this part of the range: nobody sees it; or than so many usual distances: it is none.
-SMALLEST_HOLE = 1 / 50
-USUAL_DISTANCES = 3
-HOLES_AT_MOST = 20
+POINTS_PER_BUCKET = 4
+# Above this number of prices, candles are read instead: they already contain the lowest and highest.
+MAX_PRICES = 200_000
+# In a longer range, prices are not even looked for: each of its days is a partition.
+LONGEST_RANGE_OF_PRICES = timedelta(days=92)
+# A gap is filled if it is at least this fraction of the range (a smaller one is not visible) and longer than this many
+# median distances between prices (a shorter one is not a gap).
+SMALLEST_GAP = 1 / 50
+MEDIAN_DISTANCES = 3
+MAX_GAPS = 20
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Point(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """One point of a price history, in the quote currency; ``volume_24h`` is in the base currency."""
+
     observed_at: datetime
     price: float
     volume_24h: float | None
 
 
-class Span(NamedTuple):
-    """Half-open; each of its ``stretches`` keeps at most four points."""
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A time range divided into ``count`` equal buckets, each of which keeps at most four points."""
 
-    start: datetime
-    end: datetime
-    stretches: int
-
-    @property
-    def length(self) -> timedelta:
-        return self.end - self.start
+    time_range: TimeRange
+    count: int
 
     @property
     def width(self) -> timedelta:
-        """Of one stretch; a little more than exact, so that the last one reaches the end."""
-        return self.length / self.stretches + MICROSECOND
+        """The length of a bucket, rounded up so that the last one reaches the end."""
+        return self.time_range.duration / self.count + MICROSECOND
 
 
-class _FirstOpened(NamedTuple):
+class _FirstCandles(NamedTuple):
     minutes: datetime | None
     hours: datetime | None
     days: datetime | None
 
 
-def read_points(connection: Connection, instrument_id: int, span: Span, at_most: int) -> tuple[list[Point], list[Kind]]:
-    """At most so many points of ``span``, oldest first, and the kinds of what they were made of."""
-    prices = _prices(connection, instrument_id, span, at_most)
-    too_many = len(prices) > at_most and _expected(prices, span.end) > THINNED_AT_MOST
+def downsample(
+    connection: Connection, instrument_id: int, buckets: Buckets, max_points: int
+) -> tuple[list[PricePoint], list[Kind]]:
+    """At most ``max_points`` points, oldest first, and what they were read from.
+
+    ``buckets`` has at most a quarter as many buckets as ``max_points``.
+    """
+    end = buckets.time_range.end
+    prices = _read_prices(connection, instrument_id, buckets.time_range, max_points + 1)
+    too_many = len(prices) > max_points and _estimate_count(prices, end) > MAX_PRICES
     if too_many:
         prices = []
-    elif len(prices) > at_most:
-        prices = _thinned_prices(connection, instrument_id, span)
-    holes = list(_holes(prices, span))
-    if prices and len(prices) + 4 * sum(hole.stretches for hole in holes) > at_most:
-        prices = _thinned_prices(connection, instrument_id, span)
-        holes = list(_holes(prices, span))
-    filling: list[Point] = []
+    elif len(prices) > max_points:
+        prices = downsample_prices(connection, instrument_id, buckets)
+    gaps = list(_find_gaps(prices, buckets))
+    if prices and len(prices) + POINTS_PER_BUCKET * sum(gap.count for gap in gaps) > max_points:
+        prices = downsample_prices(connection, instrument_id, buckets)
+        gaps = list(_find_gaps(prices, buckets))
+    filling: list[PricePoint] = []
     kinds: list[Kind] = ["prices"] if prices else []
-    for hole in holes:
-        resolution = _fitting(connection, instrument_id, hole)
-        if too_many and resolution and WIDTHS[resolution] > span.width:
-            resolution = None  # too coarse a picture of what is there in detail
+    for gap in gaps:
+        resolution = _choose_resolution(connection, instrument_id, gap)
+        if too_many and resolution and WIDTHS[resolution] > buckets.width:
+            resolution = None  # too coarse for a range in which there are this many prices
         if resolution:
-            inside = _between_prices(hole, span, resolution)
-            if found := candle_points(connection, instrument_id, inside, resolution):
+            inner = _exclude_neighbors(gap, buckets.time_range, resolution)
+            if found := downsample_candles(connection, instrument_id, inner, resolution):
                 filling += found
                 kinds.append(resolution)
     if too_many and not filling:
-        return _thinned_prices(connection, instrument_id, span), ["prices"]
+        return downsample_prices(connection, instrument_id, buckets), ["prices"]
     return sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices, kinds
 
 
-def candle_points(connection: Connection, instrument_id: int, span: Span, resolution: Resolution) -> list[Point]:
-    """Candles opened in ``span`` as points: each stretch's first open, last close, lowest low and highest high."""
-    candle = WIDTHS[resolution]
-    return fetch_rows(
-        connection,
-        "prices/history/downsample_candles",
-        _parameters(instrument_id, span) | {"resolution": resolution, "candle": candle},
-        Point,
-    )
+def downsample_prices(connection: Connection, instrument_id: int, buckets: Buckets) -> list[PricePoint]:
+    """The first, last, lowest and highest price of each bucket, oldest first."""
+    return fetch_rows(connection, "prices/history/downsample_prices", _parameters(instrument_id, buckets), PricePoint)
 
 
-def _prices(connection: Connection, instrument_id: int, span: Span, at_most: int) -> list[Point]:
-    """The first prices of the span, one more than ``at_most`` where there are more."""
-    if span.length > LONGEST_OF_PRICES:
+def downsample_candles(
+    connection: Connection, instrument_id: int, buckets: Buckets, resolution: Resolution
+) -> list[PricePoint]:
+    """The first open, last close, lowest low and highest high of the candles that open in each bucket, oldest first."""
+    parameters = _parameters(instrument_id, buckets) | {"resolution": resolution, "candle": WIDTHS[resolution]}
+    return fetch_rows(connection, "prices/history/downsample_candles", parameters, PricePoint)
+
+
+def _read_prices(connection: Connection, instrument_id: int, time_range: TimeRange, limit: int) -> list[PricePoint]:
+    if time_range.duration > LONGEST_RANGE_OF_PRICES:
         return []
-    parameters = {"instrument_id": instrument_id, "start": span.start, "end": span.end, "at_most": at_most + 1}
-    return fetch_rows(connection, "prices/history/between", parameters, Point)
+    parameters = {"instrument_id": instrument_id, "start": time_range.start, "end": time_range.end, "limit": limit}
+    return fetch_rows(connection, "prices/history/select_prices", parameters, PricePoint)
 
 
-def _thinned_prices(connection: Connection, instrument_id: int, span: Span) -> list[Point]:
-    return fetch_rows(connection, "prices/history/downsample_prices", _parameters(instrument_id, span), Point)
-
-
-def _parameters(instrument_id: int, span: Span) -> dict[str, object]:
+def _parameters(instrument_id: int, buckets: Buckets) -> dict[str, object]:
     return {
         "instrument_id": instrument_id,
-        "start": span.start,
-        "end": span.end,
-        "stretches": span.stretches,
-        "width": span.width,
+        "start": buckets.time_range.start,
+        "end": buckets.time_range.end,
+        "buckets": buckets.count,
+        "width": buckets.width,
     }
 
 
-def _expected(prices: list[Point], end: datetime) -> float:
-    """How many prices the range holds if they go on as they began."""
+def _estimate_count(prices: list[PricePoint], end: datetime) -> float:
+    """How many prices there are up to ``end`` if they continue at the rate of the first ones."""
     elapsed = prices[-1].observed_at - prices[0].observed_at
     return len(prices) * ((end - prices[0].observed_at) / elapsed)
 
 
-def _holes(prices: list[Point], span: Span) -> Iterator[Span]:
-    """Where prices are missing for longer than usual and long enough to be seen, with the stretches left free there."""
+def _find_gaps(prices: list[PricePoint], buckets: Buckets) -> Iterator[Buckets]:
+    """The largest visible gaps, each with as many buckets as are unused there."""
     if not prices:
-        yield span
+        yield buckets
         return
-    moments = [span.start, *(point.observed_at for point in prices), span.end]
+    whole = buckets.time_range
+    moments = [whole.start, *(point.observed_at for point in prices), whole.end]
     distances = [after - before for before, after in pairwise(moments)]
     usual = median([distance.total_seconds() for distance in distances[1:-1]] or [0.0])
-    smallest = max(span.length * SMALLEST_HOLE, timedelta(seconds=USUAL_DISTANCES * usual))
-    seen = [(distance, begins) for distance, begins in zip(distances, moments, strict=False) if distance > smallest]
-    for distance, begins in sorted(seen, reverse=True)[:HOLES_AT_MOST]:
-        # The stretches at both ends of a hole may hold prices that the thinning kept.
-        free = int(distance / span.width) - 1
-        if free > 0:
-            yield Span(begins, begins + distance, free)
+    smallest = max(whole.duration * SMALLEST_GAP, timedelta(seconds=MEDIAN_DISTANCES * usual))
+    visible = [(distance, start) for distance, start in zip(distances, moments, strict=False) if distance > smallest]
+    for distance, start in sorted(visible, reverse=True)[:MAX_GAPS]:
+        # The first and last bucket of a gap may also contain prices.
+        unused = int(distance / buckets.width) - 1
+        if unused > 0:
+            yield Buckets(TimeRange(start, start + distance), unused)
 
 
-def _between_prices(hole: Span, span: Span, resolution: Resolution) -> Span:
-    """Without the candles of the prices before and after the hole, which are told already."""
-    start, end = hole.start, hole.end
-    if start != span.start:
+def _exclude_neighbors(gap: Buckets, whole: TimeRange, resolution: Resolution) -> Buckets:
+    """The gap without the candles that contain the price before and the price after it."""
+    start, end = gap.time_range.start, gap.time_range.end
+    if start != whole.start:
         start += MICROSECOND
-    if end != span.end:
+    if end != whole.end:
         end += MICROSECOND - WIDTHS[resolution]
-    return hole._replace(start=start, end=max(start, end))
+    return Buckets(TimeRange(start, max(start, end)), gap.count)
 
 
-def _fitting(connection: Connection, instrument_id: int, span: Span) -> Resolution | None:
-    """The coarsest candles that give one per point; coarser ones where those do not reach as far back.
+def _choose_resolution(connection: Connection, instrument_id: int, buckets: Buckets) -> Resolution | None:
+    """The coarsest resolution with at least one candle per point, or a coarser one that goes further back.
 
-    None where there are no candles at all.
+    None if there are no candles.
     """
-    key = {"instrument_id": instrument_id, "start": span.start, "end": span.end}
-    first = fetch_rows(connection, "prices/history/first_opened", key, _FirstOpened)[0]
-    opened: dict[Resolution, datetime | None] = {"1m": first.minutes, "1h": first.hours, "1d": first.days}
-    slack = span.length * SMALLEST_HOLE
-    enough = [name for name in STORED_RESOLUTIONS if span.length / WIDTHS[name] >= 4 * span.stretches]
+    whole = buckets.time_range
+    key = {"instrument_id": instrument_id, "start": whole.start, "end": whole.end}
+    first = fetch_rows(connection, "prices/history/select_first_candles", key, _FirstCandles)[0]
+    starts: dict[Resolution, datetime | None] = {"1m": first.minutes, "1h": first.hours, "1d": first.days}
+    slack = whole.duration * SMALLEST_GAP
     chosen: Resolution | None = None
-    for name in STORED_RESOLUTIONS:
-        begins, best = opened[name], opened[chosen] if chosen else None
-        if begins is None:
+    for resolution in STORED_RESOLUTIONS:
+        width, start, best = WIDTHS[resolution], starts[resolution], starts[chosen] if chosen else None
+        if start is None:
             continue
-        reaches_further = best is not None and begins + WIDTHS[name] + slack <= best
-        if best is None or name in enough or reaches_further:
-            chosen = name
+        fine_enough = whole.duration / width >= POINTS_PER_BUCKET * buckets.count
+        if best is None or fine_enough or start + width + slack <= best:
+            chosen = resolution
     return chosen

@@ -1,4 +1,4 @@
-"""How far prices moved: changes over several windows for all coins at once, and those that moved most."""
+"""How far prices moved: the changes of all coins over several windows, and the coins that moved most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,28 +9,27 @@ from sqlalchemy import Engine
 
 from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
+from coinwatch.formatting import format_duration
 from coinwatch.prices.catalog import INDEX
-from coinwatch.time_range import floor_to
+from coinwatch.time_range import DAY, HOUR, MINUTE
 
-WINDOWS = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=30))
+WINDOWS = (HOUR, DAY, 7 * DAY, 30 * DAY)
 LONGEST_WINDOW = timedelta(days=3660)
-MOVERS_AT_MOST = 1000
-# A price older than this moves no more; the caller knows how often prices are fetched and may say otherwise.
-FRESH = timedelta(hours=1)
-# Up to this window a change is measured from the minute, beyond it from the hour.
-LONGEST_IN_MINUTES = timedelta(days=2)
-# How far before the window's beginning its first price may lie: this part of the window, but never less than the least.
+MAX_MOVERS = 1000
+# A coin whose price is older is left out; callers who know how often prices are fetched can pass their own.
+FRESH = HOUR
+# Changes over longer windows are measured from hourly instead of one-minute candles.
+LONGEST_WINDOW_IN_MINUTES = timedelta(days=2)
+# How long before the start of the window its first price may be: a fraction of the window, or the minimum.
 TOLERANCE = 1 / 24
-LEAST_TOLERANCE = timedelta(minutes=15)
+MIN_TOLERANCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class CoinChanges:
-    """A coin's last price at one exchange, and its changes in percent, one per window asked for, in that order.
+    """A coin's last price on one exchange, and its change in percent over each window, in the order requested.
 
-    A change is None where no price of the window's beginning is known, or none within the window. ``price`` is in
-    ``quote``.
+    A change is None if no price is known from the start of the window, or none within it. ``price`` is in ``quote``.
     """
 
     base: str
@@ -44,7 +43,7 @@ class CoinChanges:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A coin's last price, what it was at the beginning of the window, and the change between in percent."""
+    """A coin's last price, its price at the start of the window, and the change between them in percent."""
 
     base: str
     coin_name: str
@@ -60,7 +59,7 @@ class Mover:
 class Movers:
     """The coins that rose most, the highest change first, and those that fell most, the lowest first.
 
-    ``window_seconds`` is how far back their prices were compared, ``compared`` how many coins could be.
+    ``compared`` is the number of coins with a known change over the window.
     """
 
     window_seconds: float
@@ -70,7 +69,7 @@ class Movers:
     losers: list[Mover]
 
 
-class _Priced(NamedTuple):
+class _Prices(NamedTuple):
     base: str
     coin_name: str
     exchange: str
@@ -80,19 +79,7 @@ class _Priced(NamedTuple):
     before: list[float | None]
 
 
-class _Moved(NamedTuple):
-    base: str
-    coin_name: str
-    exchange: str
-    quote: str
-    price: float
-    price_before: float
-    change_percent: float
-    observed_at: datetime
-    compared: int
-
-
-def changes(
+def read_changes(
     engine: Engine,
     windows: Sequence[timedelta] = WINDOWS,
     *,
@@ -100,25 +87,18 @@ def changes(
     exchange: str | None = None,
     fresh: timedelta = FRESH,
 ) -> list[CoinChanges]:
-    """Changes of all coins over each of the ``windows`` before ``now``, ordered by coin.
+    """The changes of all coins over each of the ``windows`` before ``now``, ordered by coin.
 
-    Each coin once: its index, or its price at ``exchange``; in US dollars, else in what stands for them. Coins
-    without a price younger than ``fresh`` are left out. A window begins with the close of the last candle that was over
-    by then; before the index began, with the median of the exchanges'. Raises InvalidRequest for a window that is none.
+    Each coin appears once, with its price on ``exchange`` (the index if None) in US dollars, or else in a stablecoin.
+    Coins without a price younger than ``fresh`` are left out. A window starts with the close of the last candle that
+    had ended by then; before the index began, with the median of the exchanges. Raises InvalidRequest for a window out
+    of bounds.
     """
-    parameters = {
-        "exchange": (exchange or INDEX).strip(),
-        "fresh_after": now - fresh,
-        "moments": [now - _checked(window) for window in windows],
-        "oldest": [_oldest(now, window) for window in windows],
-        "in_minutes": [_finest(window) == "1m" for window in windows],
-    }
-    with transaction(engine) as connection:
-        rows = fetch_rows(connection, "prices/history/changes", parameters, _Priced)
+    rows = _read_prices(engine, windows, now, exchange or INDEX, fresh)
     return [CoinChanges(*row[:6], tuple(_percent(row.price, before) for before in row.before)) for row in rows]
 
 
-def movers(
+def read_movers(
     engine: Engine,
     window: timedelta,
     limit: int = 10,
@@ -127,45 +107,43 @@ def movers(
     exchange: str | None = None,
     fresh: timedelta = FRESH,
 ) -> Movers:
-    """The coins that rose and those that fell most over the ``window`` before ``now``, at most ``limit`` of each.
+    """The coins that rose and fell most over the ``window`` before ``now``, at most ``limit`` of each.
 
-    Compared as in ``changes``. Raises InvalidRequest for a window or a limit that makes no sense.
+    Prices are compared as in ``read_changes``. Raises InvalidRequest for a window or limit out of bounds.
     """
-    if not 1 <= limit <= MOVERS_AT_MOST:
-        raise InvalidRequest("limit", f"Ask for 1 to {MOVERS_AT_MOST} movers, not {limit}.")
-    moment, resolution = now - _checked(window), _finest(window)
-    where = (exchange or INDEX).strip().lower()
+    if not 1 <= limit <= MAX_MOVERS:
+        raise InvalidRequest("limit", f"limit is {limit}; it must be between 1 and {MAX_MOVERS:,}.")
+    compared = []
+    for row in _read_prices(engine, [window], now, exchange or INDEX, fresh):
+        before, change = row.before[0], _percent(row.price, row.before[0])
+        if before is not None and change is not None:
+            compared.append(Mover(*row[:5], before, change, row.observed_at))
+    compared.sort(key=lambda mover: (-mover.change_percent, mover.base))
+    gainers = [mover for mover in compared if mover.change_percent > 0][:limit]
+    losers = [mover for mover in reversed(compared) if mover.change_percent < 0][:limit]
+    return Movers(window.total_seconds(), (exchange or INDEX).strip().lower(), len(compared), gainers, losers)
+
+
+def _read_prices(
+    engine: Engine, windows: Sequence[timedelta], now: datetime, exchange: str, fresh: timedelta
+) -> list[_Prices]:
+    """The last price of each coin, and its price at the start of each window."""
+    for window in windows:
+        if not MINUTE <= window <= LONGEST_WINDOW:
+            raise InvalidRequest(
+                "window",
+                f"window is {format_duration(window)}; it must be between 1 minute and {LONGEST_WINDOW.days} days.",
+            )
     parameters = {
-        "exchange": where,
+        "exchange": exchange.strip(),
         "fresh_after": now - fresh,
-        "moment": moment,
-        "oldest": _oldest(now, window),
-        "resolution": resolution,
-        "last_opened": floor_to(moment, WIDTHS[resolution]) - WIDTHS[resolution],
-        "at_most": limit,
+        "moments": [now - window for window in windows],
+        "oldest": [now - window - max(window * TOLERANCE, MIN_TOLERANCE) for window in windows],
+        "in_minutes": [window <= LONGEST_WINDOW_IN_MINUTES for window in windows],
     }
     with transaction(engine) as connection:
-        rows = fetch_rows(connection, "prices/history/movers", parameters, _Moved)
-    found = [Mover(*row[:8]) for row in rows]
-    risen = [mover for mover in found if mover.change_percent > 0]
-    fallen = [mover for mover in reversed(found) if mover.change_percent < 0]
-    return Movers(window.total_seconds(), where, rows[0].compared if rows else 0, risen[:limit], fallen[:limit])
+        return fetch_rows(connection, "prices/history/select_changes", parameters, _Prices)
 
 
 def _percent(price: float, before: float | None) -> float | None:
     return None if before is None else 100 * (price - before) / before
-
-
-def _checked(window: timedelta) -> timedelta:
-    if not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
-        raise InvalidRequest("window", f"A window is 1 minute to {LONGEST_WINDOW.days} days long, not {window}.")
-    return window
-
-
-def _oldest(now: datetime, window: timedelta) -> datetime:
-    """How early the last candle before the window may have ended."""
-    return now - window - max(window * TOLERANCE, LEAST_TOLERANCE)
-
-
-def _finest(window: timedelta) -> Resolution:
-    return "1m" if window <= LONGEST_IN_MINUTES else "1h"

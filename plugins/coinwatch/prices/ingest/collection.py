@@ -16,7 +16,7 @@ from coinwatch.database import statement, transaction
 from coinwatch.errors import ConfigurationError, ExchangeError, ExchangeUnavailable, RateLimited
 from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, RejectionReason
 from coinwatch.exchanges.registry import open_exchange
-from coinwatch.prices.catalog import watched_instruments
+from coinwatch.prices.catalog import list_watched_instruments
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
 from coinwatch.settings import Settings
 
@@ -77,8 +77,10 @@ def collect_exchange(
     Raises the ExchangeError after it was recorded, or DatabaseError.
     """
     with transaction(engine) as connection:
-        status = connection.execute(statement("prices/catalog/status_of"), {"exchange": code}).one_or_none()
-        instruments = watched_instruments(connection, code)
+        status = connection.execute(
+            statement("prices/catalog/select_exchange_status"), {"exchange": code}
+        ).one_or_none()
+        instruments = list_watched_instruments(connection, code)
     if status is None:
         raise ConfigurationError(f"The exchange {code!r} is not in the tables yet. Run: coinwatch migrate")
     if status.blocked_until and status.blocked_until > clock():
@@ -118,7 +120,7 @@ def collect_exchange(
         raise trouble
     with transaction(engine) as connection:
         parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
-        connection.execute(statement("prices/ingest/record_success"), parameters)
+        connection.execute(statement("prices/ingest/record_fetch_success"), parameters)
     return result
 
 
@@ -126,12 +128,12 @@ def collect_exchange(
 def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[None]:
     """Calls for history wait while this lasts, or until the given moment should this worker die."""
     with transaction(engine) as connection:
-        connection.execute(statement("prices/ingest/begin_live"), {"exchange_id": exchange_id, "until": until})
+        connection.execute(statement("prices/ingest/begin_live_fetch"), {"exchange_id": exchange_id, "until": until})
     try:
         yield
     finally:
         with transaction(engine) as connection:
-            connection.execute(statement("prices/ingest/end_live"), {"exchange_id": exchange_id})
+            connection.execute(statement("prices/ingest/end_live_fetch"), {"exchange_id": exchange_id})
 
 
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
@@ -174,7 +176,7 @@ def _record_failure(engine: Engine, exchange_id: int, error: ExchangeError, now:
     until = error.blocked_until if isinstance(error, RateLimited) else None
     with transaction(engine) as connection:
         connection.execute(
-            statement("prices/ingest/record_failure"),
+            statement("prices/ingest/record_fetch_failure"),
             {"exchange_id": exchange_id, "now": now, "blocked_until": until, "error": error.reason},
         )
 

@@ -27,7 +27,7 @@ LEAST_QUOTES = 3
 VOLUME_SINCE = timedelta(days=1)
 
 
-def stale_instruments(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Instruments whose newest price is older than ``quality_stale_cycles`` of their exchange's cycles.
 
     A cycle is the collecting schedule, or what the exchange's minimum interval makes of it. Exchanges that are off,
@@ -41,7 +41,7 @@ def stale_instruments(engine: Engine, settings: Settings, now: datetime) -> list
     }
     sentences = []
     for exchange, rows in groupby(
-        _rows(engine, "prices/ingest/data_quality/stale", parameters), key=lambda row: str(row.exchange)
+        _rows(engine, "prices/ingest/data_quality/select_stale_prices", parameters), key=lambda row: str(row.exchange)
     ):
         due_every = _due_every(settings, exchange)
         stale_before = now - settings.quality_stale_cycles * due_every
@@ -50,7 +50,7 @@ def stale_instruments(engine: Engine, settings: Settings, now: datetime) -> list
     return sentences
 
 
-def disagreeing_exchanges(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Exchanges whose fresh price is more than ``quality_disagreement_percent`` from the median of all.
 
     Fresh is what enters the index. Where only two can be compared, nobody can say which is wrong, and both are named.
@@ -61,7 +61,7 @@ def disagreeing_exchanges(engine: Engine, settings: Settings, now: datetime) -> 
     }
     sentences = []
     for _, group in groupby(
-        _rows(engine, "prices/ingest/data_quality/disagreement", parameters), key=lambda row: str(row.base)
+        _rows(engine, "prices/ingest/data_quality/select_disagreeing_prices", parameters), key=lambda row: str(row.base)
     ):
         rows = list(group)
         if rows[0].prices == 2:
@@ -76,7 +76,7 @@ def disagreeing_exchanges(engine: Engine, settings: Settings, now: datetime) -> 
     return sentences
 
 
-def frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Prices that were the same in every quote of the last ``quality_frozen_minutes`` while those of others moved.
 
     With a schedule so slow that fewer than three quotes fall into that time, three cycles are looked at.
@@ -92,25 +92,27 @@ def frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str
         f"{row.exchange} {row.pair}: {format_price(row.price)} in all {row.quotes} quotes of the last "
         f"{format_duration(minutes * 60)} (last observed {_moment(row.last_at, now)}), while {row.others} other{'s' if row.others > 1 else ''} moved "
         f"by {format_percent(row.moved_percent)}."
-        for row in _rows(engine, "prices/ingest/data_quality/frozen", parameters)
+        for row in _rows(engine, "prices/ingest/data_quality/select_frozen_prices", parameters)
     ]
 
 
-def vanished_volumes(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+def check_missing_volumes(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Instruments whose 24 h volume is zero or missing now and was not within the last day."""
     return [
         f"{row.exchange} {row.pair}: the 24 h volume is {'missing' if row.volume_24h is None else 'zero'} "
         f"(observed {_moment(row.observed_at, now)}); at {_moment(row.before_at, now)} it was "
         f"{format_amount(row.before)} {row.base}."
-        for row in _rows(engine, "prices/ingest/data_quality/volume", {"since": now - VOLUME_SINCE, "now": now})
+        for row in _rows(
+            engine, "prices/ingest/data_quality/select_missing_volumes", {"since": now - VOLUME_SINCE, "now": now}
+        )
     ]
 
 
 CHECKS: Mapping[str, Check] = {
-    "stale": stale_instruments,
-    "disagreement": disagreeing_exchanges,
-    "frozen": frozen_prices,
-    "volume": vanished_volumes,
+    "stale": check_stale_prices,
+    "disagreement": check_disagreement,
+    "frozen": check_frozen_prices,
+    "volume": check_missing_volumes,
 }
 
 

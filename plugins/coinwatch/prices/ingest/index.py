@@ -16,4 +16,4 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
     fresh_after = as_of - timedelta(seconds=settings.index_freshness_seconds)
     with transaction(engine) as connection:
         parameters = {"as_of": as_of, "fresh_after": fresh_after}
-        return int(connection.execute(statement("prices/ingest/compute_index"), parameters).scalar_one())
+        return int(connection.execute(statement("prices/ingest/insert_index_prices"), parameters).scalar_one())

@@ -121,20 +121,20 @@ def _load(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
             with transaction(engine) as connection:
                 _copy(connection, COPY.format("prices"), COLUMN_TYPES, rows)
                 _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
-                connection.execute(statement("prices/ingest/create_batch"))
+                connection.execute(statement("prices/ingest/create_quote_batch"))
                 _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, _newest(rows))
-                connection.execute(statement("prices/ingest/keep_latest"))
+                connection.execute(statement("prices/ingest/update_latest_quotes"))
             return len(rows), 0, 0
         except psycopg.errors.UniqueViolation:
             log.info("some of many quotes are stored already, loading with care", quotes=len(rows))
     with transaction(engine) as connection:
-        connection.execute(statement("prices/ingest/create_batch"))
+        connection.execute(statement("prices/ingest/create_quote_batch"))
         _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, rows)
-        inserted = connection.execute(statement("prices/ingest/insert_batch")).rowcount
+        inserted = connection.execute(statement("prices/ingest/insert_quotes")).rowcount
         conflicting = _count_conflicts(connection) if inserted < len(rows) else 0
         if inserted:
             _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
-            connection.execute(statement("prices/ingest/keep_latest"))
+            connection.execute(statement("prices/ingest/update_latest_quotes"))
     return inserted, len(rows) - inserted - conflicting, conflicting
 
 
@@ -168,7 +168,7 @@ def _copy(connection: Connection, command: str, types: Sequence[str], rows: Iter
 
 
 def _count_conflicts(connection: Connection) -> int:
-    conflicts = connection.execute(statement("prices/ingest/conflicts_of_batch")).all()
+    conflicts = connection.execute(statement("prices/ingest/select_conflicts")).all()
     for row in conflicts:
         log.warning(
             "quote conflicts with the stored one",

@@ -10,7 +10,7 @@ from coinwatch.database import statement, transaction
 DAYS_AHEAD = 7
 
 
-def prepare_partitions(engine: Engine, today: date) -> int:
+def create_upcoming_partitions(engine: Engine, today: date) -> int:
     """Make the partitions from ``today`` (UTC) to a week ahead; the number that were missing."""
     return ensure_partitions(engine, (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)))
 
@@ -22,7 +22,7 @@ def ensure_partitions(engine: Engine, days: Iterable[date]) -> int:
     """
     with transaction(engine) as connection:
         missing = list(
-            connection.execute(statement("prices/ingest/missing_partitions"), {"days": list(days)}).scalars()
+            connection.execute(statement("prices/ingest/select_missing_partitions"), {"days": list(days)}).scalars()
         )
         for day in missing:
             connection.execute(statement("prices/ingest/create_partitions"), {"first_day": day, "last_day": day})

@@ -9,7 +9,7 @@ from coinwatch.exchanges.models import Candle
 from coinwatch.exchanges.validation import validate_candle
 from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.candles.storage import StoreResult
-from coinwatch.prices.transfer.formats.rows import EARLIEST
+from coinwatch.prices.candles.time_grid import EARLIEST
 from coinwatch.time_range import floor_to
 
 EXAMPLES = 5

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.formats import parquet as lake
 from coinwatch.prices.transfer.formats.names import TABLES, Table
@@ -111,7 +111,7 @@ def _check_days(first_day: date, last_day: date, now: datetime) -> None:
 
 def _exchanges(engine: Engine, wanted: str | None) -> list[str]:
     with transaction(engine) as connection:
-        codes = list(connection.execute(statement("prices/catalog/codes")).scalars())
+        codes = list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
     if wanted is None:
         return codes
     if wanted.strip().lower() not in codes:

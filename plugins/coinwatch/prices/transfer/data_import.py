@@ -13,9 +13,10 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
 from coinwatch.errors import InvalidRequest, RequestError, StorageError
+from coinwatch.prices.candles.refresh import RefreshResult, refresh_candles
 from coinwatch.prices.candles.resolutions import Resolution
-from coinwatch.prices.candles.storage import RefreshResult, StoredCandle, StoreResult, refresh_candles, store_candles
-from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments, known_instruments
+from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
+from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument, load_instrument_lookup
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.candle_validation import RAW_LENGTH, Gate, Progress, Report
 from coinwatch.prices.transfer.formats import csv_file as text
@@ -80,7 +81,7 @@ def import_files(
     after every 50,000 rows. Raises DatabaseError, and NotFound, InvalidRequest or StorageError for a path that leads
     nowhere.
     """
-    instruments = known_instruments(engine)
+    instruments = load_instrument_lookup(engine)
     found = [(system, file) for path in paths for system, file in _expand(path)]
     results = []
     for number, (system, path) in enumerate(found, 1):
@@ -112,7 +113,7 @@ def _import_file(
     system: AbstractFileSystem,
     path: str,
     options: ImportOptions,
-    instruments: KnownInstruments,
+    instruments: InstrumentLookup,
     now: datetime,
     done: Progress,
     report: Report,
@@ -142,7 +143,7 @@ def _import_text(
     system: AbstractFileSystem,
     path: str,
     options: ImportOptions,
-    instruments: KnownInstruments,
+    instruments: InstrumentLookup,
     now: datetime,
     done: Progress,
     report: Report,
@@ -162,7 +163,7 @@ def _import_text(
 
 
 def _instrument(
-    found: rows.CandleFile, options: ImportOptions, instruments: KnownInstruments, path: str
+    found: rows.CandleFile, options: ImportOptions, instruments: InstrumentLookup, path: str
 ) -> KnownInstrument:
     exchange, symbol = options.exchange or found.exchange, options.instrument or found.symbol
     if not exchange or not symbol:

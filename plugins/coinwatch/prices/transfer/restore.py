@@ -12,13 +12,13 @@ from coinwatch.exchanges.models import Instrument, Quote
 from coinwatch.exchanges.validation import validate_quote
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
 from coinwatch.prices.candles.storage import Source, StoredCandle, StoreResult, store_candles
+from coinwatch.prices.candles.time_grid import EARLIEST
 from coinwatch.prices.ingest.loading import load_quotes
-from coinwatch.prices.instrument_lookup import KnownInstrument, KnownInstruments
+from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.candle_validation import Gate, Progress, Report
 from coinwatch.prices.transfer.formats import parquet as lake
 from coinwatch.prices.transfer.formats.names import Table
-from coinwatch.prices.transfer.formats.rows import EARLIEST
 
 ROWS_AT_ONCE = 50_000
 SOURCES = get_args(Source)
@@ -28,7 +28,7 @@ def restore(
     engine: Engine,
     system: AbstractFileSystem,
     path: str,
-    instruments: KnownInstruments,
+    instruments: InstrumentLookup,
     now: datetime,
     done: Progress,
     report: Report,
@@ -55,7 +55,7 @@ def _resolution(table: Table) -> Resolution:
 
 
 def _known(
-    rows: Iterator[lake.LakeRow], instruments: KnownInstruments, done: Progress
+    rows: Iterator[lake.LakeRow], instruments: InstrumentLookup, done: Progress
 ) -> Iterator[tuple[KnownInstrument, lake.LakeRow]]:
     for row in rows:
         known = instruments.get(row.exchange, row.base, row.quote)

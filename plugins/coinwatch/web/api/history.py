@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from coinwatch.prices.candles.series import candles
-from coinwatch.prices.candles.time_grid import check_moment
+from coinwatch.prices.candles.series import read_candles
 from coinwatch.prices.history import movers
-from coinwatch.prices.history.latest import History, price_history
 from coinwatch.prices.history.movers import Movers
+from coinwatch.prices.history.series import PriceSeries, read_series
+from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.history import CandleResponse, CandlesResponse, ChangesResponse
@@ -32,11 +32,11 @@ def get_history(
     ] = None,
     end: End = None,
     points: Annotated[int, Query(description="Maximum number of points; more are downsampled, keeping peaks.")] = 500,
-) -> History:
+) -> PriceSeries:
     until: datetime = end or site.clock()
-    check_moment("end", until)
+    validate_timestamp("end", until)
     since: datetime = start or until - timedelta(hours=24)
-    return price_history(site.engine, coin, exchange, quote, start=since, end=until, points=points)
+    return read_series(site.engine, coin, exchange, quote, start=since, end=until, points=points)
 
 
 @router.get(
@@ -64,8 +64,8 @@ def get_candles(
     details: Annotated[bool, Query(description="Include source, trades and samples of each candle.")] = False,
 ) -> CandlesResponse:
     until: datetime = end or site.clock()
-    check_moment("end", until)
-    found = candles(
+    validate_timestamp("end", until)
+    found = read_candles(
         site.engine,
         coin,
         exchange,
@@ -91,7 +91,7 @@ def get_candles(
 @router.get("/changes", summary="Price changes of all coins over 1 hour, 1 day, 1 week and 30 days")
 def list_changes(site: SiteDep, exchange: ExchangeFilter = None) -> ChangesResponse:
     fresh = max(movers.FRESH, site.max_price_age)
-    coins = movers.changes(site.engine, now=site.clock(), exchange=exchange, fresh=fresh)
+    coins = movers.read_changes(site.engine, now=site.clock(), exchange=exchange, fresh=fresh)
     return ChangesResponse(windows_seconds=[window.total_seconds() for window in movers.WINDOWS], coins=coins)
 
 
@@ -108,9 +108,9 @@ def list_movers(
         ),
     ] = 86400,
     limit: Annotated[
-        int, Query(ge=1, le=movers.MOVERS_AT_MOST, description="Maximum number of coins in each direction.")
+        int, Query(ge=1, le=movers.MAX_MOVERS, description="Maximum number of coins in each direction.")
     ] = 10,
     exchange: ExchangeFilter = None,
 ) -> Movers:
     window, fresh = timedelta(seconds=window_seconds), max(movers.FRESH, site.max_price_age)
-    return movers.movers(site.engine, window, limit, now=site.clock(), exchange=exchange, fresh=fresh)
+    return movers.read_movers(site.engine, window, limit, now=site.clock(), exchange=exchange, fresh=fresh)

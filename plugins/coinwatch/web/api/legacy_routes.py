@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from coinwatch.prices.history.latest import History, price_history
+from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
@@ -40,6 +40,6 @@ def subscribe_coin(
 @router.get("/GetPriceHistory", summary="Same as GET /api/v1/history/{coin}", responses=NOT_FOUND)
 def get_price_history(
     site: SiteDep, coin_name: Annotated[str, Query(max_length=60, description="Code or name of the coin.")]
-) -> History:
+) -> PriceSeries:
     now = site.clock()
-    return price_history(site.engine, coin_name, start=now - timedelta(hours=24), end=now)
+    return read_series(site.engine, coin_name, start=now - timedelta(hours=24), end=now)

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from coinwatch.errors import NotFound
 from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, PriceAt
-from coinwatch.prices.history.latest import LatestPrice, latest_prices
+from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
@@ -20,12 +20,12 @@ router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES
 
 @router.get("/prices", summary="Latest prices of all coins")
 def list_prices(site: SiteDep, exchange: ExchangeFilter = None) -> list[LatestPrice]:
-    return latest_prices(site.engine, site.clock(), exchange=exchange)
+    return read_latest_prices(site.engine, site.clock(), exchange=exchange)
 
 
 @router.get("/prices/{coin}", summary="Latest prices of one coin, by code or name", responses=NOT_FOUND)
 def get_prices_of_coin(site: SiteDep, coin: Coin, exchange: ExchangeFilter = None) -> list[LatestPrice]:
-    prices = latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
+    prices = read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
     if not prices:
         _require_tracked(site, coin)
     return prices
@@ -42,14 +42,14 @@ def get_price_at(
         float,
         Query(
             ge=1,
-            le=as_of.LONGEST_TOLERANCE.total_seconds(),
+            le=as_of.MAX_TOLERANCE.total_seconds(),
             allow_inf_nan=False,
             description="Maximum age of the price at that time.",
         ),
     ] = as_of.TOLERANCE.total_seconds(),
 ) -> PriceAt:
     tolerance = timedelta(seconds=tolerance_seconds)
-    return as_of.price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
+    return as_of.read_price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
 
 
 @router.get("/compare/{coin}", summary="Prices of one coin on all exchanges and their median", responses=NOT_FOUND)
@@ -62,7 +62,7 @@ def compare_prices(
     at: Annotated[AwareDatetime | None, Query(description="Time of the comparison. Default: now.")] = None,
 ) -> Comparison:
     fresh = max(as_of.FRESH, site.max_price_age)
-    return as_of.compare_exchanges(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
+    return as_of.compare_exchange_prices(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
 
 
 def _require_tracked(site: Site, coin: str) -> None:

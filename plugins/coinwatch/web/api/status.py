@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from coinwatch.errors import ConfigurationError, DatabaseError
-from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.status import Status, pipeline_status
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES
@@ -24,7 +24,7 @@ router = APIRouter()
 def get_health(site: SiteDep) -> Response:
     """Old prices do not make it unhealthy: the pipeline writes them, and restarting this app would not help."""
     try:
-        prices = latest_prices(site.engine, site.clock(), with_change=False)
+        prices = read_latest_prices(site.engine, site.clock(), with_change=False)
     except (DatabaseError, ConfigurationError) as error:
         # The route is public: details such as the database host go to the log only.
         log.error("health check failed", error_type=type(error).__name__, error=str(error))

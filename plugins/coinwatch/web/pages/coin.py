@@ -13,7 +13,8 @@ from coinwatch.errors import NotFound
 from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
 from coinwatch.prices.candles.resolutions import WIDTHS
 from coinwatch.prices.catalog import find_instrument
-from coinwatch.prices.history.latest import LatestPrice, Series, latest_prices, series
+from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
+from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.formatting import iso
 from coinwatch.web.services.chart import draw_chart
@@ -62,7 +63,9 @@ def show_coin(
     market = _chosen_market(markets, exchange)
     end = site.clock()
     start = end - RANGES[range_][1]
-    history = series(site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS)
+    history = read_series(
+        site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS
+    )
     gaps = _chart_gaps(site, market, history, start, end)
     values = {
         "markets": markets,
@@ -94,7 +97,7 @@ def _chosen_market(markets: list[Market], wanted: str) -> Market:
     raise NotFound(f"{markets[0].coin_name} isn't tracked on {names.get(code, wanted)}. Available on: {available}.")
 
 
-def _chart_gaps(site: Site, market: Market, history: Series, start: datetime, end: datetime) -> ChartGaps:
+def _chart_gaps(site: Site, market: Market, history: PriceSeries, start: datetime, end: datetime) -> ChartGaps:
     with transaction(site.engine) as connection:
         instrument = find_instrument(connection, market.base, market.exchange, market.quote)
         known = instrument_gaps(connection, instrument.instrument_id, start, end)
@@ -104,13 +107,13 @@ def _chart_gaps(site: Site, market: Market, history: Series, start: datetime, en
 
 
 def _latest(site: Site, market: Market, now: datetime) -> LatestPrice | None:
-    for price in latest_prices(site.engine, now, coin=market.base, exchange=market.exchange):
+    for price in read_latest_prices(site.engine, now, coin=market.base, exchange=market.exchange):
         if price.quote == market.quote:
             return price
     return None
 
 
-def _summary(history: Series) -> dict[str, float] | None:
+def _summary(history: PriceSeries) -> dict[str, float] | None:
     """Lowest and highest price, and the change in percent from the first to the last."""
     if not history.points:
         return None

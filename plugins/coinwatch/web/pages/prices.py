@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 
 from coinwatch.formatting import format_duration
-from coinwatch.prices.history.latest import LatestPrice, latest_prices
+from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.services.alert_form import EMPTY_FORM
 from coinwatch.web.services.choices import watched_choices
@@ -30,7 +30,7 @@ def show_price_table(site: SiteDep, request: Request) -> Response:
 
 def _price_table(site: Site) -> dict[str, object]:
     coins: dict[str, list[LatestPrice]] = {}
-    for price in latest_prices(site.engine, site.clock()):
+    for price in read_latest_prices(site.engine, site.clock()):
         coins.setdefault(price.base, []).append(price)
     return {
         "coins": coins,

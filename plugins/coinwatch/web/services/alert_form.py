@@ -13,7 +13,7 @@ from coinwatch.alerts.subscriptions import SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound, RequestError
 from coinwatch.prices.catalog import find_instrument
-from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.web.schemas.forms import NUL_CHARACTER, REQUIRED, BacktestForm, RuleForm, SubscriptionForm
 from coinwatch.web.schemas.validation_messages import messages_by_field
 from coinwatch.web.services.number_parsing import format_plain, parse_number
@@ -184,7 +184,7 @@ def _latest_value(engine: Engine, submitted: Submitted, now: datetime) -> float 
             )
     except NotFound:
         return None
-    for row in latest_prices(engine, now, found.base, found.exchange, with_change=False):
+    for row in read_latest_prices(engine, now, found.base, found.exchange, with_change=False):
         if row.quote == found.quote:
             return row.volume_24h if submitted["metric"] == "volume_24h" else row.price
     return None

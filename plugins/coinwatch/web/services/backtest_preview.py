@@ -9,7 +9,8 @@ from datetime import UTC, timedelta
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
 from coinwatch.alerts.rules import Rule, describe
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_timestamp
-from coinwatch.prices.history.latest import PricePoint, series
+from coinwatch.prices.history.downsampling import PricePoint
+from coinwatch.prices.history.series import read_series
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm
@@ -84,7 +85,7 @@ def run_backtest(
     market = (form.coin, form.exchange, form.quote)
     with _slot(site, visitor, client):
         result = backtest(site.engine, rule, *market, start=start, end=end, statement_limit=STATEMENT_TIMEOUT)
-        values = series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points
+        values = read_series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points
     if rule.metric == "volume_24h":
         values = [replace(point, price=point.volume_24h) for point in values if point.volume_24h]
     return TestedRule(rule, result, values, days)

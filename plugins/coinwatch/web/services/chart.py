@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from coinwatch.prices.history.latest import PricePoint
+from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.web.services.chart_gaps import split_at_gaps
 
 TIME_STEPS = [timedelta(minutes=m) for m in (1, 5, 10, 15, 30)] + [

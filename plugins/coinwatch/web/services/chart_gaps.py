@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from coinwatch.prices.backfill.gaps import InstrumentGap
-from coinwatch.prices.history.latest import PricePoint
+from coinwatch.prices.history.downsampling import PricePoint
 
 MIN_VISIBLE = 1 / 300  # of the chart's width
 # Between points that are closer than this part of the width, others may have been removed by downsampling.

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from coinwatch.database import transaction
 from coinwatch.errors import RateLimited
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
-from coinwatch.prices.catalog import exchange_id
+from coinwatch.prices.catalog import find_exchange_id
 from tests.support.backfill import NOW, FakeTime
 
 MakeLimiter = Callable[..., HistoryRateLimiter]
@@ -22,7 +22,7 @@ def limiter(catalog: sa.Engine, time: FakeTime) -> MakeLimiter:
 
     def make() -> HistoryRateLimiter:
         with transaction(catalog) as connection:
-            number = exchange_id(connection, "kraken")
+            number = find_exchange_id(connection, "kraken")
         assert number
         return HistoryRateLimiter(catalog, "kraken", number, 2.0, time.clock, time.sleep)
 
@@ -57,7 +57,7 @@ def test_all_workers_share_one_limit(limiter: MakeLimiter, time: FakeTime) -> No
 def test_concurrent_workers_reserve_different_calls(catalog: sa.Engine) -> None:
     """With the real clock: ten threads of two rate limiters, fifty calls a second."""
     with transaction(catalog) as connection:
-        number = exchange_id(connection, "kraken")
+        number = find_exchange_id(connection, "kraken")
     assert number
     limiters = [
         HistoryRateLimiter(catalog, "kraken", number, 50.0, lambda: datetime.now(UTC), threading.Event().wait)

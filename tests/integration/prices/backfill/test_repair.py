@@ -10,7 +10,7 @@ from coinwatch.errors import RateLimited
 from coinwatch.prices.backfill.gaps import find_gaps, instrument_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, exchanges_with_open_gaps, repair_exchange, repair_gaps
 from coinwatch.prices.backfill.runner import backfill_range
-from coinwatch.prices.candles.storage import refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import candles as generated

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.prices.backfill.runner import BackfillResult
-from coinwatch.prices.candles.storage import StoreResult, refresh_candles
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import StoreResult
 from tests.exchange_server import ExchangeServer
 from tests.support.backfill import (
     DAY,

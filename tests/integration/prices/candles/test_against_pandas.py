@@ -1,4 +1,4 @@
-"""Candles as pandas computes them, independently, from the same irregular quotes and the same minutes with gaps."""
+"""Stored candles equal those that pandas computes from the same irregular quotes and minutes with gaps."""
 
 from datetime import timedelta
 
@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from tests.support.quotes import START, load, quote
 
 FREQUENCIES = {"1m": "1min", "1h": "1h", "1d": "1D"}
@@ -31,14 +32,14 @@ def walk(random: np.random.Generator, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_candles_of_irregular_quotes(catalog: sa.Engine, seed: int) -> None:
+def test_candles_of_irregular_quotes_equal_those_of_pandas(catalog: sa.Engine, seed: int) -> None:
     random = np.random.default_rng(seed)
     offsets = np.unique(random.integers(0, 3 * 86_400_000, 4_000))  # milliseconds, over three days
-    offsets = offsets[(offsets < 90_000_000) | (offsets > 120_000_000)]  # and a hole of eight hours
+    offsets = offsets[(offsets < 90_000_000) | (offsets > 120_000_000)]  # with a gap of eight hours
     prices = walk(random, len(offsets))
     moments = [START + timedelta(milliseconds=int(offset)) for offset in offsets]
     quotes = [quote(float(price), offset / 60_000) for offset, price in zip(offsets, prices, strict=True)]
-    for part in random.permutation(7):  # late ones and early ones mixed
+    for part in random.permutation(7):  # out of order
         load(catalog, *quotes[part::7], now=START + timedelta(days=4))
         refresh_candles(catalog)
     frame = pd.Series(prices, index=pd.DatetimeIndex(moments))
@@ -49,13 +50,13 @@ def test_candles_of_irregular_quotes(catalog: sa.Engine, seed: int) -> None:
         assert list(found.index) == list(expected.index)
         assert (found[PRICES].to_numpy() == expected[PRICES].to_numpy()).all()
         assert (found["samples"].to_numpy() == expected["samples"].to_numpy()).all()
-        assert found["volume"].isna().all(), "a rolling 24 h volume is nobody's interval volume"
+        assert found["volume"].isna().all(), "a rolling 24 h volume is not the volume of an interval"
 
 
-def test_hours_and_days_rolled_up_from_an_exchanges_minutes(catalog: sa.Engine) -> None:
+def test_rollups_of_an_exchanges_minutes_equal_those_of_pandas(catalog: sa.Engine) -> None:
     random = np.random.default_rng(3)
     numbers = np.flatnonzero(random.random(4 * 1440) > 0.05)
-    numbers = numbers[(numbers < 1000) | (numbers > 3000)]  # a hole of more than a day
+    numbers = numbers[(numbers < 1000) | (numbers > 3000)]  # a gap of more than a day
     opens, closes = walk(random, len(numbers)), walk(random, len(numbers))
     frame = pd.DataFrame(
         {

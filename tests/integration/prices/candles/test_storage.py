@@ -1,4 +1,4 @@
-"""Candles are made of what was said, whatever the order; the exchange's word wins; only what changed is made again."""
+"""Storing and refreshing candles: exchange candles take precedence, order does not matter, only changes are refreshed."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,24 +12,9 @@ from hypothesis import strategies as st
 
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.storage import (
-    RefreshResult,
-    StoredCandle,
-    StoreResult,
-    count_stale,
-    refresh_candles,
-    store_candles,
-)
+from coinwatch.prices.candles.refresh import RefreshResult, count_stale_ranges, refresh_candles
+from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from tests.support.quotes import at, load, quote
-
-BTC = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND base = 'BTC'"
-
-
-@pytest.fixture
-def btc(catalog: sa.Engine) -> int:
-    """Kraken's BTC/USD."""
-    with transaction(catalog) as connection:
-        return int(connection.execute(sa.text(BTC)).scalar_one())
 
 
 def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
@@ -47,7 +32,7 @@ def minute(instrument: int, minutes: float, price: float, volume: float = 1.0, t
     return StoredCandle(instrument, Candle(at(minutes), price, price + 2, price - 2, price + 1, volume, trades))
 
 
-def test_a_quote_is_a_minute_an_hour_and_a_day_at_once(catalog: sa.Engine) -> None:
+def test_quotes_become_minutes_hours_and_days(catalog: sa.Engine) -> None:
     load(catalog, quote(10, 0.2), quote(12, 0.5), quote(9, 0.7), quote(11, 0.9), quote(20, 61), now=at(100))
     result = refresh_candles(catalog)
     assert result == RefreshResult(1, {"1m": 2, "1h": 2, "1d": 1}, 0)
@@ -62,17 +47,17 @@ def test_a_quote_is_a_minute_an_hour_and_a_day_at_once(catalog: sa.Engine) -> No
     assert stored(catalog, "1d") == [(-720, 10, 20, 9, 20, None, None, 5, "quotes")]
 
 
-def test_nothing_is_made_again_where_nothing_changed(catalog: sa.Engine) -> None:
+def test_unchanged_ranges_are_not_refreshed(catalog: sa.Engine) -> None:
     load(catalog, quote(10, 0), quote(12, 60), now=at(100))
     refresh_candles(catalog)
     assert refresh_candles(catalog) == RefreshResult(0, {"1m": 0, "1h": 0, "1d": 0}, 0)
     load(catalog, quote(10, 0), now=at(100))
-    assert count_stale(catalog) == 0, "a repeated quote changes nothing"
+    assert count_stale_ranges(catalog) == 0, "a repeated quote changes nothing"
     load(catalog, quote(10, 1), now=at(100))
     assert refresh_candles(catalog).written == {"1m": 1, "1h": 1, "1d": 1}
 
 
-def test_a_late_quote_changes_the_candles_it_falls_in_and_no_others(catalog: sa.Engine) -> None:
+def test_a_late_quote_changes_only_the_candles_that_contain_it(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100 + hour, 60 * hour) for hour in range(5)), now=at(400))
     refresh_candles(catalog)
     load(catalog, quote(500, 60.5), now=at(400))
@@ -81,7 +66,7 @@ def test_a_late_quote_changes_the_candles_it_falls_in_and_no_others(catalog: sa.
     assert stored(catalog, "1d")[0][1:5] == (100, 500, 100, 104)
 
 
-def test_the_exchange_wins_whether_it_speaks_before_or_after_our_quotes(catalog: sa.Engine, btc: int) -> None:
+def test_an_exchange_candle_takes_precedence_over_our_quotes_in_any_order(catalog: sa.Engine, btc: int) -> None:
     tables = []
     for order in ("quotes first", "exchange first"):
         with transaction(catalog) as connection:
@@ -100,20 +85,22 @@ def test_the_exchange_wins_whether_it_speaks_before_or_after_our_quotes(catalog:
         (0, 20, 22, 18, 21, 1.0, 2, None, "exchange"),
         (1, 30, 30, 30, 30, None, None, 1, "quotes"),
     ]
-    assert tables[0][1] == [(0, 20, 30, 18, 30, None, None, 1, "quotes")], "volume of half an hour is no hour's volume"
+    assert tables[0][1] == [(0, 20, 30, 18, 30, None, None, 1, "quotes")], (
+        "the volume of one minute is not the volume of the hour"
+    )
 
 
-def test_a_correction_replaces_and_is_counted(catalog: sa.Engine, btc: int) -> None:
+def test_a_correction_replaces_the_candle_and_is_counted(catalog: sa.Engine, btc: int) -> None:
     first = [minute(btc, number, 20 + number) for number in range(3)]
     assert store_candles(catalog, "1m", first) == StoreResult(3, 0, 0)
     assert store_candles(catalog, "1m", first) == StoreResult(0, 0, 3)
-    assert count_stale(catalog) == 1, "storing the same again makes no work"
+    assert count_stale_ranges(catalog) == 1, "storing the same candles again marks nothing as stale"
     assert store_candles(catalog, "1m", [first[0], minute(btc, 1, 50), minute(btc, 3, 9)]) == StoreResult(1, 1, 1)
     refresh_candles(catalog)
     assert stored(catalog, "1h") == [(0, 20, 52, 7, 10, 4.0, 8, None, "rollup")]
 
 
-def test_the_exchanges_own_hour_wins_over_one_rolled_up(catalog: sa.Engine, btc: int) -> None:
+def test_an_exchanges_own_hour_takes_precedence_over_a_rollup(catalog: sa.Engine, btc: int) -> None:
     own = StoredCandle(btc, Candle(at(0), 1, 9, 1, 5, 77.0, 100))
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
     refresh_candles(catalog)
@@ -124,36 +111,36 @@ def test_the_exchanges_own_hour_wins_over_one_rolled_up(catalog: sa.Engine, btc:
     assert stored(catalog, "1d") == [(-720, 1, 9, 1, 5, 77.0, 100, None, "rollup")]
 
 
-def test_imported_quote_candles_do_not_replace_the_exchanges(catalog: sa.Engine, btc: int) -> None:
+def test_an_imported_candle_from_quotes_does_not_replace_an_exchange_candle(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
-    made_of_quotes = StoredCandle(btc, Candle(at(0), 1, 1, 1, 1), samples=1, source="quotes")
-    assert store_candles(catalog, "1m", [made_of_quotes]) == StoreResult(0, 0, 1)
+    from_quotes = StoredCandle(btc, Candle(at(0), 1, 1, 1, 1), samples=1, source="quotes")
+    assert store_candles(catalog, "1m", [from_quotes]) == StoreResult(0, 0, 1)
     assert stored(catalog, "1m")[0][1] == 20
 
 
-def test_of_two_candles_for_one_minute_the_last_counts(catalog: sa.Engine, btc: int) -> None:
+def test_the_last_of_two_candles_for_one_minute_wins(catalog: sa.Engine, btc: int) -> None:
     assert store_candles(catalog, "1m", [minute(btc, 0, 20), minute(btc, 0, 40)]) == StoreResult(1, 0, 1)
     assert stored(catalog, "1m")[0][1] == 40
 
 
-def test_a_candle_off_its_grid_is_refused_by_the_table(catalog: sa.Engine, btc: int) -> None:
-    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_opened_at_check"):
+def test_the_table_rejects_a_candle_that_is_off_the_grid(catalog: sa.Engine, btc: int) -> None:
+    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_aligned"):
         store_candles(catalog, "1m", [minute(btc, 0.5, 20)])
 
 
-def test_many_stretches_are_made_in_lots_and_a_time_limit_leaves_the_oldest(
+def test_stale_ranges_are_refreshed_in_batches_and_a_time_limit_leaves_the_oldest(
     catalog: sa.Engine, btc: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coinwatch.prices.candles.storage.STRETCHES_AT_ONCE", 2)
+    monkeypatch.setattr("coinwatch.prices.candles.refresh.BATCH_RANGES", 2)
     for number in range(5):
         load(catalog, quote(10 + number, number), now=at(100))
-    assert refresh_candles(catalog, seconds_at_most=0).waiting == 3
+    assert refresh_candles(catalog, max_seconds=0).remaining == 3
     assert [row[0] for row in stored(catalog, "1m")] == [3, 4]
-    assert refresh_candles(catalog).stretches == 3
+    assert refresh_candles(catalog).ranges == 3
     assert [row[0] for row in stored(catalog, "1m")] == [0, 1, 2, 3, 4]
 
 
-def test_daily_ohlcv_is_fresh_and_in_cryptomonitors_columns(catalog: sa.Engine, btc: int) -> None:
+def test_the_daily_ohlcv_view_is_up_to_date(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1m", [minute(btc, 0, 20, volume=3.0)])
     load(catalog, quote(50, 0, exchange="index"), quote(51, 1, exchange="index"), now=at(5))
     refresh_candles(catalog)
@@ -164,7 +151,9 @@ def test_daily_ohlcv_is_fresh_and_in_cryptomonitors_columns(catalog: sa.Engine, 
     ]
 
 
-def test_without_an_index_the_day_is_that_of_the_exchange_with_the_largest_volume(catalog: sa.Engine, btc: int) -> None:
+def test_without_an_index_the_daily_ohlcv_view_uses_the_exchange_with_the_largest_volume(
+    catalog: sa.Engine, btc: int
+) -> None:
     store_candles(
         catalog,
         "1d",
@@ -175,7 +164,7 @@ def test_without_an_index_the_day_is_that_of_the_exchange_with_the_largest_volum
     assert ("BTC", 5.0, 77.0) in [tuple(row) for row in rows]
 
 
-def test_the_newest_quote_is_remembered_also_when_quotes_come_late(catalog: sa.Engine) -> None:
+def test_the_latest_price_is_the_newest_quote_even_if_older_ones_arrive_later(catalog: sa.Engine) -> None:
     def latest() -> tuple[datetime, float]:
         with transaction(catalog) as connection:
             row = connection.execute(sa.text("SELECT observed_at, price FROM latest_prices")).one()
@@ -205,7 +194,7 @@ EVENTS = st.lists(
 
 @hypothesis_settings(max_examples=25)
 @given(EVENTS, st.randoms(use_true_random=False))
-def test_the_order_of_what_was_said_makes_no_difference(
+def test_the_order_of_quotes_and_candles_makes_no_difference(
     catalog: sa.Engine, btc: int, events: list[tuple[str, int, int]], random: Random
 ) -> None:
     tables = []

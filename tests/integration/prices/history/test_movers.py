@@ -1,4 +1,4 @@
-"""Changes over windows and top movers, judged against a plain computation over the same prices."""
+"""Changes over windows and top movers, compared with a simple computation from the same prices."""
 
 from datetime import timedelta
 from random import Random
@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.storage import StoredCandle, refresh_candles, store_candles
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import find_instrument, sync_catalog
-from coinwatch.prices.history.movers import changes, movers
+from coinwatch.prices.history.movers import read_changes, read_movers
 from tests.support.quotes import at, load, quote
 from tests.support.settings import exchange, make_settings
 
@@ -25,7 +26,7 @@ def many_coins(engine: sa.Engine) -> None:
     sync_catalog(engine, make_settings(coins={name: {"name": name} for name in NAMES}, exchanges={"kraken": kraken}))
 
 
-def test_changes_are_those_of_a_plain_computation(engine: sa.Engine) -> None:
+def test_changes_and_movers_equal_a_simple_computation(engine: sa.Engine) -> None:
     many_coins(engine)
     random = Random(11)
     history = {
@@ -44,15 +45,15 @@ def test_changes_are_those_of_a_plain_computation(engine: sa.Engine) -> None:
     )
     refresh_candles(engine)
     now, windows = at(0.5), (HOUR, DAY, 2 * DAY)
-    found = changes(engine, windows, now=now, exchange="kraken", fresh=HOUR)
+    found = read_changes(engine, windows, now=now, exchange="kraken", fresh=HOUR)
     assert [coin.base for coin in found] == NAMES
     for coin in found:
         walk = sorted(points[coin.base].items())
         for window, change in zip(windows, coin.changes_percent, strict=True):
-            begins = -window / timedelta(minutes=1)
-            over = [price for minutes, price in walk if minutes + 1 <= begins + 0.5]
-            assert change == pytest.approx(100 * (walk[-1][1] / over[-1] - 1)), (coin.base, window)
-    day = movers(engine, DAY, 4, now=now, exchange="kraken", fresh=HOUR)
+            start = -window / timedelta(minutes=1)
+            before = [price for minutes, price in walk if minutes + 1 <= start + 0.5]
+            assert change == pytest.approx(100 * (walk[-1][1] / before[-1] - 1)), (coin.base, window)
+    day = read_movers(engine, DAY, 4, now=now, exchange="kraken", fresh=HOUR)
     expected = sorted(((coin.changes_percent[1] or 0.0, coin.base) for coin in found), reverse=True)
     assert [(mover.change_percent, mover.base) for mover in day.gainers] == [pair for pair in expected if pair[0] > 0][
         :4
@@ -65,18 +66,18 @@ def test_changes_are_those_of_a_plain_computation(engine: sa.Engine) -> None:
     assert best.change_percent == pytest.approx(100 * (best.price / best.price_before - 1))
 
 
-def test_a_change_needs_a_price_within_the_window_and_one_at_its_beginning(catalog: sa.Engine) -> None:
+def test_a_change_needs_a_price_within_the_window_and_one_at_its_start(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -62), quote(110, -30), quote(50, -90, pair="ETH/USD"), now=at(0))
     refresh_candles(catalog)
-    [coin] = changes(catalog, (timedelta(minutes=15), HOUR, DAY), now=at(0), exchange="kraken")
+    [coin] = read_changes(catalog, (timedelta(minutes=15), HOUR, DAY), now=at(0), exchange="kraken")
     assert coin.base == "BTC", "ETH's price is older than an hour"
     assert coin.changes_percent == (None, pytest.approx(10.0), None)
-    assert [coin.base for coin in changes(catalog, now=at(0), exchange="kraken", fresh=2 * HOUR)] == ["BTC", "ETH"]
-    assert changes(catalog, now=at(0)) == [], "the index has no prices"
-    assert movers(catalog, DAY, now=at(0), exchange="kraken").compared == 0
+    assert [coin.base for coin in read_changes(catalog, now=at(0), exchange="kraken", fresh=2 * HOUR)] == ["BTC", "ETH"]
+    assert read_changes(catalog, now=at(0)) == [], "the index has no prices"
+    assert read_movers(catalog, DAY, now=at(0), exchange="kraken").compared == 0
 
 
-def test_before_the_index_began_the_median_of_the_exchanges_stands_in(catalog: sa.Engine) -> None:
+def test_before_the_index_began_the_median_of_the_exchanges_is_used(catalog: sa.Engine) -> None:
     load(catalog, quote(120, -1, "index"), quote(120, -1, "kraken"), now=at(0))
     refresh_candles(catalog)
     with transaction(catalog) as connection:
@@ -89,18 +90,18 @@ def test_before_the_index_began_the_median_of_the_exchanges_stands_in(catalog: s
         ]
         store_candles(catalog, "1h", rows)
     refresh_candles(catalog)
-    [coin] = changes(catalog, (HOUR, DAY, 7 * DAY, 30 * DAY), now=at(0))
+    [coin] = read_changes(catalog, (HOUR, DAY, 7 * DAY, 30 * DAY), now=at(0))
     assert coin.changes_percent == (None, pytest.approx(20.0), pytest.approx(20.0), None)
 
 
-def test_each_coin_counts_once_in_dollars_where_it_has_them(catalog: sa.Engine) -> None:
+def test_each_coin_appears_once_in_us_dollars_if_possible(catalog: sa.Engine) -> None:
     load(catalog, quote(10, -1, "index"), quote(11, -1, "index", "BTC/USDT"), quote(3, -1, "binance", "BTC/USDT"))
-    assert [(coin.quote, coin.price) for coin in changes(catalog, now=at(0))] == [("USD", 10)]
-    assert [(coin.quote, coin.price) for coin in changes(catalog, now=at(0), exchange="binance")] == [("USDT", 3)]
+    assert [(coin.quote, coin.price) for coin in read_changes(catalog, now=at(0))] == [("USD", 10)]
+    assert [(coin.quote, coin.price) for coin in read_changes(catalog, now=at(0), exchange="binance")] == [("USDT", 3)]
 
 
-def test_windows_and_limits_that_make_no_sense_are_refused(catalog: sa.Engine) -> None:
-    with pytest.raises(InvalidRequest, match="A window is 1 minute to"):
-        movers(catalog, timedelta(0), now=at(0))
-    with pytest.raises(InvalidRequest, match="1 to 1000 movers, not 0"):
-        movers(catalog, DAY, 0, now=at(0))
+def test_a_window_or_limit_out_of_bounds_is_an_error(catalog: sa.Engine) -> None:
+    with pytest.raises(InvalidRequest, match=r"window is .*1 minute"):
+        read_movers(catalog, timedelta(0), now=at(0))
+    with pytest.raises(InvalidRequest, match="limit is 0"):
+        read_movers(catalog, DAY, 0, now=at(0))

@@ -1,4 +1,4 @@
-"""What is read touches the partitions it needs, by their indexes, and no others are even planned for.
+"""Reads touch only the partitions they need, through their indexes, and the planner prunes all others.
 
 40 days of prices of a hundred instruments, 60 days of hours, 400 of days, two of minutes.
 """
@@ -10,12 +10,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.prices.candles.series import candles, holdings
-from coinwatch.prices.history.as_of import compare_exchanges, price_at
-from coinwatch.prices.history.latest import latest_prices, price_history, series
-from coinwatch.prices.history.movers import changes, movers
+from coinwatch.prices.candles.series import read_candle_coverage, read_candles
+from coinwatch.prices.history.as_of import compare_exchange_prices, read_price_at
+from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.prices.history.movers import read_changes, read_movers
+from coinwatch.prices.history.series import read_series
 from tests.conftest import Database
-from tests.support.plans import Plans, explain_engine
+from tests.support.plans import Plans, explaining_engine
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -53,13 +54,13 @@ def explained(postgres: PostgresServer, template: str) -> Iterator[tuple[sa.Engi
             for command in FILL.split(";\n"):
                 if command.strip():
                     filling.execute(command)
-        with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
             yield engine, plans_of
         connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
 
-def stored(names: set[str]) -> set[str]:
-    """Of all tables those that grow with time."""
+def growing(names: set[str]) -> set[str]:
+    """The tables that grow with time."""
     return {name for name in names if name.startswith(("prices_", "candles_"))}
 
 
@@ -70,47 +71,51 @@ def days(first: str, last: str) -> set[str]:
 
 
 CANDLES = {"candles_1m", "candles_1h", "candles_1d"}
-# What is asked, which partitions may be planned for, and which of them are really read.
-QUESTIONS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
-    "the latest of everything": (lambda engine: latest_prices(engine, NOW), days("0308", "0309"), days("0309", "0309")),
-    "the latest without change": (lambda engine: latest_prices(engine, NOW, with_change=False), set(), set()),
+# The read, the partitions that remain in its plan, and those that are actually read.
+READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
+    "the latest of everything": (
+        lambda engine: read_latest_prices(engine, NOW),
+        days("0308", "0309"),
+        days("0309", "0309"),
+    ),
+    "the latest without change": (lambda engine: read_latest_prices(engine, NOW, with_change=False), set(), set()),
     "a day of prices": (
-        lambda engine: price_history(engine, "C7", "kraken", start=NOW - DAY, end=NOW),
+        lambda engine: read_series(engine, "C7", "kraken", start=NOW - DAY, end=NOW),
         days("0309", "0310"),
         days("0309", "0310"),
     ),
-    "a few days of prices, thinned": (
-        lambda engine: price_history(engine, "C7", "kraken", start=NOW - 4 * DAY, end=NOW, points=100),
+    "a few days of prices, downsampled": (
+        lambda engine: read_series(engine, "C7", "kraken", start=NOW - 4 * DAY, end=NOW, points=100),
         days("0306", "0310"),
         days("0306", "0310"),
     ),
-    "more days than prices are kept of": (
-        lambda engine: series(engine, "C7", "kraken", start=NOW - 50 * DAY, end=NOW, points=100),
+    "more days than prices are retained": (
+        lambda engine: read_series(engine, "C7", "kraken", start=NOW - 50 * DAY, end=NOW, points=100),
         days("0201", "0310") | CANDLES,
         days("0201", "0310") | CANDLES,
     ),
     "a year": (
-        lambda engine: series(engine, "C7", "kraken", start=NOW - 365 * DAY, end=NOW, points=100),
+        lambda engine: read_series(engine, "C7", "kraken", start=NOW - 365 * DAY, end=NOW, points=100),
         CANDLES,
         CANDLES,
     ),
     "hours": (
-        lambda engine: candles(engine, "C7", "kraken", resolution="1h", start=NOW - 50 * DAY, end=NOW, now=NOW),
+        lambda engine: read_candles(engine, "C7", "kraken", resolution="1h", start=NOW - 50 * DAY, end=NOW, now=NOW),
         {"candles_1h"},
         {"candles_1h"},
     ),
     "weeks": (
-        lambda engine: candles(engine, "C7", "kraken", resolution="1w", start=NOW - 300 * DAY, end=NOW, now=NOW),
+        lambda engine: read_candles(engine, "C7", "kraken", resolution="1w", start=NOW - 300 * DAY, end=NOW, now=NOW),
         {"candles_1d"},
         {"candles_1d"},
     ),
     "five minutes": (
-        lambda engine: candles(engine, "C7", "kraken", resolution="5m", start=NOW - DAY, end=NOW, now=NOW),
+        lambda engine: read_candles(engine, "C7", "kraken", resolution="5m", start=NOW - DAY, end=NOW, now=NOW),
         {"candles_1m"},
         {"candles_1m"},
     ),
-    "days by a clock that was changed": (
-        lambda engine: candles(
+    "local days with a clock change": (
+        lambda engine: read_candles(
             engine,
             "C7",
             "kraken",
@@ -124,46 +129,48 @@ QUESTIONS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] =
         {"candles_1h"},
     ),
     "a moment": (
-        lambda engine: price_at(engine, "C7", "kraken", moment=NOW - 20 * DAY),
+        lambda engine: read_price_at(engine, "C7", "kraken", moment=NOW - 20 * DAY),
         days("0218", "0218") | CANDLES,
         days("0218", "0218") | CANDLES,
     ),
     "all exchanges at once": (
-        lambda engine: compare_exchanges(engine, "C7", moment=NOW),
+        lambda engine: compare_exchange_prices(engine, "C7", moment=NOW),
         days("0309", "0310") | CANDLES,
         days("0310", "0310") | CANDLES,
     ),
-    "movers of a day": (lambda engine: movers(engine, DAY, now=NOW), CANDLES, {"candles_1m"}),
-    "movers of a week": (lambda engine: movers(engine, 7 * DAY, now=NOW), CANDLES - {"candles_1m"}, {"candles_1h"}),
-    "changes": (lambda engine: changes(engine, now=NOW), CANDLES, {"candles_1m", "candles_1h"}),
-    "who has candles": (lambda engine: holdings(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
+    "movers of a day": (lambda engine: read_movers(engine, DAY, now=NOW), CANDLES, {"candles_1m"}),
+    "movers of a week": (lambda engine: read_movers(engine, 7 * DAY, now=NOW), CANDLES, {"candles_1h"}),
+    "changes": (lambda engine: read_changes(engine, now=NOW), CANDLES, {"candles_1m", "candles_1h"}),
+    "candle coverage": (lambda engine: read_candle_coverage(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_only_the_partitions_that_are_needed_are_touched(explained: tuple[sa.Engine, Explain], question: str) -> None:
+@pytest.mark.parametrize("name", READS)
+def test_only_needed_partitions_are_planned_and_read(explained: tuple[sa.Engine, Explain], name: str) -> None:
     engine, plans_of = explained
-    ask, planned, read = QUESTIONS[question]
-    ask(engine)  # once, so that a plan kept from before would show
-    plans = plans_of(lambda: ask(engine))
-    assert plans.planned, "Postgres told its plans"
-    assert stored(plans.planned) == planned
-    assert stored(plans.executed) == read
-    assert not stored(plans.sequentially_scanned)
+    read, planned, executed = READS[name]
+    read(engine)  # once, so that a cached plan would show
+    plans = plans_of(lambda: read(engine))
+    assert plans.planned, "no plans were captured"
+    assert growing(plans.planned) == planned
+    assert growing(plans.executed) == executed
+    assert not growing(plans.read_from_end_to_end)
 
 
-def test_candles_are_read_from_the_index_alone(explained: tuple[sa.Engine, Explain]) -> None:
+def test_candles_are_read_from_the_index_only(explained: tuple[sa.Engine, Explain]) -> None:
     engine, plans_of = explained
-    for question in ("hours", "weeks", "five minutes", "days by a clock that was changed", "a year", "movers of a day"):
-        ask, _, read = QUESTIONS[question]
-        assert stored(plans_of(lambda ask=ask: ask(engine)).index_only_scanned) >= stored(read) & CANDLES
+    for name in ("hours", "weeks", "five minutes", "local days with a clock change", "a year", "movers of a day"):
+        read, _, executed = READS[name]
+        assert (
+            growing(plans_of(lambda read=read: read(engine)).read_from_the_index_alone) >= growing(executed) & CANDLES
+        )
 
 
-def test_a_statement_is_planned_for_its_own_values_however_often_it_ran(
+def test_a_statement_is_planned_for_its_values_however_often_it_ran(
     explained: tuple[sa.Engine, Explain],
 ) -> None:
     engine, plans_of = explained
-    ask, planned, _ = QUESTIONS["the latest without change"]
-    for _ in range(12):  # psycopg prepares after five, Postgres would keep a plan for all values after five more
-        plans = plans_of(lambda: ask(engine))
-        assert stored(plans.planned) == planned
+    read, planned, _ = READS["the latest without change"]
+    for _ in range(12):  # psycopg prepares it after 5 runs; Postgres would switch to a generic plan after 5 more
+        plans = plans_of(lambda: read(engine))
+        assert growing(plans.planned) == planned

@@ -12,7 +12,7 @@ from coinwatch.exchanges.binance import Binance
 from coinwatch.exchanges.models import QuoteBatch
 from coinwatch.pipeline import collect_prices
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
 from coinwatch.settings import Settings
 from coinwatch.status import failing_exchanges, pipeline_status
@@ -52,7 +52,7 @@ def test_the_exchanges_prices_arrive(
     exchange_server.market.set_price(code, *pair, 68_923.67)
     result = collect(catalog, settings, code)
     assert (result.quotes, result.loaded.inserted) == (2, 2)
-    [price] = latest_prices(catalog, datetime.now(UTC), "BTC", code)
+    [price] = read_latest_prices(catalog, datetime.now(UTC), "BTC", code)
     assert price.price == 68_923.67
     assert health(catalog, code).last_success_at is not None
 

@@ -11,10 +11,10 @@ from coinwatch.exchanges.models import Quote
 from coinwatch.prices.catalog import set_exchange_enabled, sync_catalog
 from coinwatch.prices.ingest.data_quality import (
     CHECKS,
-    disagreeing_exchanges,
-    frozen_prices,
-    stale_instruments,
-    vanished_volumes,
+    check_disagreement,
+    check_frozen_prices,
+    check_missing_volumes,
+    check_stale_prices,
 )
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.settings import Settings
@@ -33,10 +33,10 @@ def asked(engine: sa.Engine, code: str, minutes: float, *, failures: int = 0, er
             ).scalar(),
             "now": at(minutes),
         }
-        connection.execute(statement("prices/ingest/record_success"), {**parameters, "fetch_seconds": 0.1})
+        connection.execute(statement("prices/ingest/record_fetch_success"), {**parameters, "fetch_seconds": 0.1})
         for _ in range(failures):
             connection.execute(
-                statement("prices/ingest/record_failure"), {**parameters, "blocked_until": None, "error": error}
+                statement("prices/ingest/record_fetch_failure"), {**parameters, "blocked_until": None, "error": error}
             )
 
 
@@ -59,8 +59,8 @@ def test_an_instrument_is_stale_after_three_cycles_and_not_before(catalog: sa.En
     asked(catalog, "kraken", 60)
     load(catalog, quote(100, 51), quote(10, 60, pair="ETH/USD"))
     compute_index(catalog, settings, at(60))
-    assert stale_instruments(catalog, settings, at(60)) == []
-    [sentence] = stale_instruments(catalog, settings, at(60.1))
+    assert check_stale_prices(catalog, settings, at(60)) == []
+    [sentence] = check_stale_prices(catalog, settings, at(60.1))
     assert sentence == (
         "kraken BTC/USD: no price since 12:51:00 UTC (9 min ago); one is due every 3 minutes, and its other instruments"
         " have theirs."
@@ -71,7 +71,7 @@ def test_a_whole_exchange_is_one_sentence_with_its_last_error(catalog: sa.Engine
     only(catalog, "kraken")
     load(catalog, quote(100, 0), quote(10, 2, pair="ETH/USD"))
     asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
-    [sentence] = stale_instruments(catalog, settings, at(DAY))
+    [sentence] = check_stale_prices(catalog, settings, at(DAY))
     assert sentence == (
         "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago); one is due every 3 minutes."
         " The last error was: answered with status 500"
@@ -82,10 +82,10 @@ def test_an_instrument_that_never_had_a_price_is_named_once_its_exchange_was_ask
     catalog: sa.Engine, settings: Settings
 ) -> None:
     only(catalog, "kraken")
-    assert stale_instruments(catalog, settings, at(0)) == [], "a fresh installation is not red"
+    assert check_stale_prices(catalog, settings, at(0)) == [], "a fresh installation is not red"
     asked(catalog, "kraken", 0)
     load(catalog, quote(100, 0))
-    [sentence] = stale_instruments(catalog, settings, at(0))
+    [sentence] = check_stale_prices(catalog, settings, at(0))
     assert sentence.startswith("kraken ETH/USD: no price so far; one is due every 3 minutes")
 
 
@@ -95,8 +95,8 @@ def test_exchanges_that_are_off_or_in_a_pause_are_not_stale(catalog: sa.Engine, 
     asked(catalog, "coinbase", 0)
     set_exchange_enabled(catalog, "coinbase", False)
     pause(catalog, "kraken", 121)
-    assert stale_instruments(catalog, settings, at(120)) == []
-    assert len(stale_instruments(catalog, settings, at(121))) == 1
+    assert check_stale_prices(catalog, settings, at(120)) == []
+    assert len(check_stale_prices(catalog, settings, at(121))) == 1
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_an_exchange_with_a_minimum_interval_has_its_own_cycles(
     asked(engine, "coingecko", 0)
     load(engine, quote(100, 0, "coingecko"))
     compute_index(engine, settings, at(0))
-    assert stale_instruments(engine, settings, at(3 * due)) == []
-    [sentence] = stale_instruments(engine, settings, at(3 * due + 0.1))
+    assert check_stale_prices(engine, settings, at(3 * due)) == []
+    [sentence] = check_stale_prices(engine, settings, at(3 * due + 0.1))
     assert f"one is due every {due} minutes" in sentence
 
 
@@ -125,29 +125,29 @@ def test_an_index_that_is_not_computed_is_stale_only_where_there_is_something_to
     load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
     compute_index(catalog, settings, at(0))
     load(catalog, quote(100, 20), quote(10, 20, pair="ETH/USD"))
-    assert stale_instruments(catalog, settings, at(21)) == [], "the cycle may still be under way"
-    sentences = stale_instruments(catalog, settings, at(24))
+    assert check_stale_prices(catalog, settings, at(21)) == [], "the cycle may still be under way"
+    sentences = check_stale_prices(catalog, settings, at(24))
     assert [sentence.split(":")[0] for sentence in sentences] == ["index BTC/USD", "index ETH/USD"]
     compute_index(catalog, settings, at(24))
-    assert stale_instruments(catalog, settings, at(24)) == []
+    assert check_stale_prices(catalog, settings, at(24)) == []
 
 
 def test_the_exchange_that_disagrees_with_the_median_is_named(catalog: sa.Engine, settings: Settings) -> None:
     three = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
     load(catalog, *three, quote(7, 3, "coinnews"))
-    assert disagreeing_exchanges(catalog, settings, at(4)) == [
+    assert check_disagreement(catalog, settings, at(4)) == [
         "kraken BTC/USD: 64,213.50 is 5.2% above the median 61,040.10 of 3 exchanges (observed 12:03:10 UTC)."
     ]
     generous = settings.model_copy(update={"quality_disagreement_percent": 5.3})
-    assert disagreeing_exchanges(catalog, generous, at(4)) == []
-    assert disagreeing_exchanges(catalog, settings, at(13.5)) == [], "prices that are not fresh prove nothing"
+    assert check_disagreement(catalog, generous, at(4)) == []
+    assert check_disagreement(catalog, settings, at(13.5)) == [], "prices that are not fresh prove nothing"
 
 
 def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(103.0, 0, "coinbase"), quote(10, 0, pair="ETH/USD"))
-    assert disagreeing_exchanges(catalog, settings, at(1)) == []
+    assert check_disagreement(catalog, settings, at(1)) == []
     load(catalog, quote(103.1, 1, "coinbase"), quote(0.02, 1, "coinbase", "ETH/USD"))
-    btc, eth = disagreeing_exchanges(catalog, settings, at(1))
+    btc, eth = check_disagreement(catalog, settings, at(1))
     assert btc == (
         "coinbase BTC/USD at 103.10 (observed 12:01:00 UTC) and kraken BTC/USD at 100.00 (observed 12:00:00 UTC) are"
         " 3.05% apart; with two exchanges only, nobody can say which is wrong."
@@ -164,7 +164,7 @@ def test_a_currency_with_three_exchanges_is_compared_with_itself_alone(engine: s
     sync_catalog(engine, settings)
     load(engine, *(quote(100 + n, 0, code) for n, code in enumerate(names)))
     load(engine, *(quote(90 + n, 0, code, "BTC/USDT") for n, code in enumerate(names)))
-    assert disagreeing_exchanges(engine, settings, at(1)) == []
+    assert check_disagreement(engine, settings, at(1)) == []
 
 
 def moving(exchange: str, pair: str = "BTC/USD", price: float = 100, upto: int = 60) -> list[Quote]:
@@ -174,13 +174,13 @@ def moving(exchange: str, pair: str = "BTC/USD", price: float = 100, upto: int =
 def test_a_price_that_stands_still_while_others_move_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
     frozen = [quote(99.5, minute) for minute in range(0, 61, 3)]
     load(catalog, *frozen, *moving("coinbase"), *moving("binance", "BTC/USDT"))
-    [sentence] = frozen_prices(catalog, settings, at(60))
+    [sentence] = check_frozen_prices(catalog, settings, at(60))
     assert sentence == (
         "kraken BTC/USD: 99.50 in all 20 quotes of the last 1 hour (last observed 13:00:00 UTC), while 2 others moved"
         " by 0.6%."
     )
     load(catalog, quote(99.6, 61), now=at(61))
-    assert frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
+    assert check_frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
 
 
 def test_what_stands_still_with_all_others_or_was_seen_too_seldom_is_not_frozen(
@@ -188,10 +188,10 @@ def test_what_stands_still_with_all_others_or_was_seen_too_seldom_is_not_frozen(
 ) -> None:
     still = [quote(1.0, minute, code) for minute in range(0, 61, 3) for code in ("kraken", "coinbase")]
     load(catalog, *still, *moving("coinnews"))
-    assert frozen_prices(catalog, settings, at(60)) == [], "made-up prices prove nothing about real ones"
+    assert check_frozen_prices(catalog, settings, at(60)) == [], "made-up prices prove nothing about real ones"
     eth = [quote(10, minute, pair="ETH/USD") for minute in (0.5, 60)]
     load(catalog, *eth, *moving("coinbase", "ETH/USD"), now=at(61))
-    assert frozen_prices(catalog, settings, at(60)) == []
+    assert check_frozen_prices(catalog, settings, at(60)) == []
 
 
 def test_a_schedule_of_an_hour_is_looked_at_for_longer(catalog: sa.Engine) -> None:
@@ -201,7 +201,7 @@ def test_a_schedule_of_an_hour_is_looked_at_for_longer(catalog: sa.Engine) -> No
         *(quote(99, 60 * hour) for hour in range(4)),
         *(quote(90 + hour, 60 * hour, "coinbase") for hour in range(4)),
     )
-    [sentence] = frozen_prices(catalog, hourly, at(181))
+    [sentence] = check_frozen_prices(catalog, hourly, at(181))
     assert "in all 4 quotes of the last 4 hours" in sentence
 
 
@@ -211,10 +211,10 @@ def test_volume_that_vanishes_is_named_for_a_day(
 ) -> None:
     load(catalog, quote(100, 0, volume_24h=1234.5), quote(100, 0, "coinbase", volume_24h=5.0), quote(9, 0, "coinnews"))
     load(catalog, quote(100, 3, **volume), quote(100, 3, "coinbase", volume_24h=4.0), quote(9, 3, "coinnews"))
-    assert vanished_volumes(catalog, settings, at(4)) == [
+    assert check_missing_volumes(catalog, settings, at(4)) == [
         f"kraken BTC/USD: the 24 h volume is {word} (observed 12:03:00 UTC); at 12:00:00 UTC it was 1,234 BTC."
     ]
-    assert vanished_volumes(catalog, settings, at(DAY + 1)) == []
+    assert check_missing_volumes(catalog, settings, at(DAY + 1)) == []
 
 
 @pytest.mark.parametrize("name", CHECKS)

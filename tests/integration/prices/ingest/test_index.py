@@ -3,14 +3,14 @@
 import sqlalchemy as sa
 
 from coinwatch.prices.catalog import set_exchange_enabled
-from coinwatch.prices.history.latest import latest_prices
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.settings import Settings
 from tests.support.quotes import at, load, quote
 
 
 def index(engine: sa.Engine, coin: str = "BTC") -> dict[str, float]:
-    return {price.quote: price.price for price in latest_prices(engine, at(60), coin, "index")}
+    return {price.quote: price.price for price in read_latest_prices(engine, at(60), coin, "index")}
 
 
 def test_it_is_the_median_per_dollar_like_currency(catalog: sa.Engine, settings: Settings) -> None:

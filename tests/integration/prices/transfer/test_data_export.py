@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from coinwatch.database import statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound, StorageError
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.storage import StoredCandle, StoreResult, refresh_candles, store_candles
-from coinwatch.prices.instrument_lookup import known_instruments
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
+from coinwatch.prices.instrument_lookup import load_instrument_lookup
 from coinwatch.prices.transfer import data_export as exporting
 from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.data_export import ExportResult, export_days
@@ -41,7 +42,7 @@ def filled(catalog: sa.Engine) -> sa.Engine:
         for minute in range(0, 1500, 50)
     ]
     load(catalog, *quotes, quote(1e-18, 3), quote(1e15, 4), quote(0.1 + 0.2, 5, "index", "BTC/USD"), now=NOW)
-    btc = known_instruments(catalog).find("binance", "BTCUSDT").instrument_id
+    btc = load_instrument_lookup(catalog).find("binance", "BTCUSDT").instrument_id
     minutes = [
         StoredCandle(btc, Candle(at(m), 10.1, 12 + m / 3, 1 / 3, 11, m / 7 or None, m or None))
         for m in range(0, 1500, 30)

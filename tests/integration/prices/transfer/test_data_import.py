@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
-from coinwatch.prices.candles.storage import StoreResult, count_stale
+from coinwatch.prices.candles.refresh import count_stale_ranges
+from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, ImportResult, import_files
 from tests.support.candle_files import (
     TextCandle,
@@ -166,7 +167,7 @@ def test_importing_again_changes_nothing_and_a_correction_replaces(
     again = imports(path)
     assert only(again).stored == StoreResult(0, 0, 5)
     assert again.refreshed is None
-    assert count_stale(catalog) == 0
+    assert count_stale_ranges(catalog) == 0
     assert (stored(catalog), stored(catalog, "1h"), stored(catalog, "1d")) == first
     corrected = [CANDLES[0]._replace(close="109.5"), *CANDLES[1:]]
     assert only(imports(written(path, binance_csv(corrected)))).stored == StoreResult(0, 1, 4)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.prices.history.latest import PricePoint
+from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.web.services.chart import SMALL, draw_chart
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

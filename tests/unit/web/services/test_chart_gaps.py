@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from coinwatch.prices.backfill.gaps import InstrumentGap
-from coinwatch.prices.history.latest import PricePoint
+from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.web.services.chart import draw_chart
 from coinwatch.web.services.chart_gaps import find_chart_gaps, split_at_gaps
 

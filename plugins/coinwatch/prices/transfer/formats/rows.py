@@ -13,7 +13,6 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution, width_seconds
 from coinwatch.time_range import EPOCH
 
-EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)  # the first Bitcoin: an earlier moment is another unit misread
 UNIX = re.compile(r"(\d{9,19})(?:\.0*)?", re.ASCII)
 COUNT = re.compile(r"(\d{1,10})(?:\.0*)?", re.ASCII)
 OTHER_WORDS: dict[str, Resolution] = {"minute": "1m", "hour": "1h", "d": "1d", "day": "1d", "daily": "1d"}

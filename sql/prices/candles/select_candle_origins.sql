@@ -1,5 +1,5 @@
--- Where candles come from, one row for each of the moments :opened at which they were opened: source, and numbers of
--- trades and of our own quotes where all of their parts tell them. For those who ask: it reads the table, not the index.
+-- The origin of the candles that open at :opened, one row each: the source, and the number of trades and of our own quotes
+-- if all parts have one. Unlike select_candles, this reads the table and not only its index.
 SELECT CASE WHEN CAST(:derived AS boolean) AND min(source) <> 'quotes' THEN 'rollup' ELSE CAST(min(source) AS text) END AS source,
        CASE WHEN count(trades) = count(*) THEN sum(trades) END AS trades,
        sum(samples) AS samples

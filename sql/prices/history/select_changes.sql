@@ -1,6 +1,6 @@
--- The last price of every coin at an exchange (in US dollars, else what stands for them) and what it was at each of
--- :moments: the close of the last candle that was over by then and not before the moment in :oldest. Minutes are looked at
--- where :in_minutes says so, else hours, else days. Before the index began, the median of the exchanges stands in for it.
+-- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
+-- close of the last candle that had ended by then, but not before the corresponding moment in :oldest. One-minute candles
+-- are used if :in_minutes, else hours, else days. For moments before the index began, the median of the exchanges is used.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
     CASE WHEN m.in_minutes THEN
@@ -31,8 +31,8 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
     END
   ) END
   FROM unnest(CAST(:moments AS timestamptz[]), CAST(:oldest AS timestamptz[]), CAST(:in_minutes AS boolean[]))
-       WITH ORDINALITY AS m (moment, oldest, in_minutes, place)
-  ORDER BY place
+       WITH ORDINALITY AS m (moment, oldest, in_minutes, number)
+  ORDER BY number
 ) AS before
 FROM (
   SELECT DISTINCT ON (base) *

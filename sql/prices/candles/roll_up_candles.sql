@@ -1,17 +1,17 @@
--- Coarser candles made of finer ones, for the stretches taken; what the exchange said of the coarser candle stays.
--- Volume and trades are known only where those of every finer candle are. Sums go by time, so that the same finer
--- candles give the same bits however often they are added.
-WITH stretches AS (
+-- Aggregate the finer candles in the claimed ranges into coarser ones; an exchange's own coarser candle is kept. Volume and
+-- trades are null unless every finer candle has them. Sums are in order of time, so that the same finer candles always
+-- give the same bits.
+WITH ranges AS (
   SELECT instrument_id, unnest(range_agg(tstzrange(
            date_bin(:width, first_at, '2000-01-01 00:00+00'),
-           date_bin(:width, last_at, '2000-01-01 00:00+00') + :width))) AS stretch
-  FROM taken_stretches WHERE changed IS NULL OR changed <= CAST(:finer AS candle_resolution)
+           date_bin(:width, last_at, '2000-01-01 00:00+00') + :width))) AS bounds
+  FROM claimed_ranges WHERE changed IS NULL OR changed <= CAST(:finer AS candle_resolution)
   GROUP BY instrument_id
 )
 INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, volume, trades, samples, source)
-SELECT s.instrument_id, CAST(:coarser AS candle_resolution), c.opened_at, c.open, c.high, c.low, c.close, c.volume,
+SELECT r.instrument_id, CAST(:coarser AS candle_resolution), c.opened_at, c.open, c.high, c.low, c.close, c.volume,
        c.trades, c.samples, c.source
-FROM stretches s
+FROM ranges r
 CROSS JOIN LATERAL (
   SELECT date_bin(:width, opened_at, '2000-01-01 00:00+00') AS opened_at,
          (array_agg(open ORDER BY opened_at))[1] AS open, max(high) AS high, min(low) AS low,
@@ -21,12 +21,12 @@ CROSS JOIN LATERAL (
          sum(samples) AS samples,
          CASE WHEN min(source) = 'quotes' THEN min(source) ELSE 'rollup' END AS source
   FROM candles
-  WHERE candles.instrument_id = s.instrument_id AND resolution = CAST(:finer AS candle_resolution)
-    AND opened_at >= lower(s.stretch) AND opened_at < upper(s.stretch)
+  WHERE candles.instrument_id = r.instrument_id AND resolution = CAST(:finer AS candle_resolution)
+    AND opened_at >= lower(r.bounds) AND opened_at < upper(r.bounds)
   GROUP BY 1
   OFFSET 0
 ) c
-ORDER BY s.instrument_id, c.opened_at
+ORDER BY r.instrument_id, c.opened_at
 ON CONFLICT (instrument_id, resolution, opened_at) DO UPDATE
 SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close, volume = excluded.volume,
     trades = excluded.trades, samples = excluded.samples, source = excluded.source

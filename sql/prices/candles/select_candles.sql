@@ -1,5 +1,5 @@
--- Stored candles of one instrument opened in [start, end), oldest first. Reads what the key holds and no more: years
--- of them come from a few pages of the index, without the table.
+-- Stored candles of one instrument opened in [start, end), oldest first. Only columns of the covering index are read, so
+-- years of candles come from a few index pages.
 SELECT opened_at, open, high, low, close, volume, CAST(NULL AS integer) AS trades
 FROM candles
 WHERE instrument_id = :instrument_id AND resolution = CAST(:made_of AS candle_resolution)

@@ -1,6 +1,6 @@
--- Prices of one instrument in [start, end), oldest first, at most :at_most.
+-- Prices of one instrument in [start, end), oldest first, at most :limit.
 SELECT observed_at, price, volume_24h
 FROM prices
 WHERE instrument_id = :instrument_id AND observed_at >= :start AND observed_at < :end
 ORDER BY observed_at
-LIMIT :at_most;
+LIMIT :limit;

@@ -1,4 +1,4 @@
--- From when on there are candles of one instrument in [start, end), by resolution; null where there are none.
+-- When the first candle of one instrument in [start, end) opened, by resolution; null if there is none.
 SELECT (SELECT opened_at FROM candles
         WHERE instrument_id = :instrument_id AND resolution = '1m' AND opened_at >= :start AND opened_at < :end
         ORDER BY opened_at LIMIT 1) AS minutes,

@@ -1,4 +1,4 @@
--- One connection's intake of candles; empty again after every transaction.
+-- Holds the candles that a transaction is about to store; emptied when it ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS candle_batch (
   instrument_id integer NOT NULL,
   opened_at timestamptz NOT NULL,

@@ -1,4 +1,4 @@
--- Exchanges that have candles of a coin, in which currency, and of what time; for whom asked where there are none.
+-- Exchanges that have daily candles of a coin, with the currency and the first and last day.
 SELECT e.code AS exchange, i.quote,
        (SELECT opened_at FROM candles c
         WHERE c.instrument_id = i.id AND c.resolution = '1d' ORDER BY opened_at LIMIT 1) AS first_at,

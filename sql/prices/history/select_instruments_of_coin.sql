@@ -1,4 +1,4 @@
--- Where a coin (by code or name, any case) is priced, the index left out.
+-- The watched instruments of a coin (by code or name, ignoring case) on all exchanges except the index.
 SELECT instrument_id, exchange, exchange_name, base, quote, simulated
 FROM watched_instruments
 WHERE lower(:coin) IN (lower(base), lower(coin_name)) AND exchange <> 'index'

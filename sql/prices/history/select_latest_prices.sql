@@ -1,6 +1,6 @@
--- The newest price of everything watched, coins in the order of the configuration, with its change over 24 hours (percent;
--- null without a price of 24 to 25 hours before it, or when it is not of the last day itself). :oldest and :newest bound what
--- may be compared with, so that the partitions of other days are not even planned for.
+-- The newest price of every watched instrument, coins in configured order, with its change over 24 hours in percent: null
+-- without a price from 24 to 25 hours before it, or if it is more than a day old. :oldest and :newest limit the prices
+-- that it is compared with, so that the planner prunes the partitions of other days.
 SELECT l.exchange, l.exchange_name, l.base, l.coin_name, l.quote, l.price, l.volume_24h, l.bid, l.ask, l.observed_at,
        greatest(0, CAST(extract(epoch FROM CAST(:now AS timestamptz) - l.observed_at) AS double precision)) AS age_seconds,
        100 * (l.price - before.price) / before.price AS change_24h_percent

@@ -1,5 +1,5 @@
--- Candles enter or replace what is stored for their key: the exchange's word is replaced by the exchange's alone.
--- What is equal already is not written again. The last of two rows for one key in a batch counts.
+-- Insert candles, or replace those stored with the same key; an exchange's candle is replaced only by a newer one of the
+-- exchange. Equal candles are not written again. Of two rows with the same key in a batch, the last wins.
 INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, volume, trades, samples, source)
 SELECT DISTINCT ON (instrument_id, opened_at)
        instrument_id, CAST(:resolution AS candle_resolution), opened_at, open, high, low, close, volume, trades, samples, CAST(source AS candle_source)

@@ -1,4 +1,4 @@
--- Keys of the batch that have no candle yet.
+-- The number of keys in the batch that have no candle yet.
 SELECT count(*) FROM (SELECT DISTINCT instrument_id, opened_at FROM candle_batch) b
 WHERE NOT EXISTS (
   SELECT FROM candles c

@@ -1,5 +1,5 @@
--- The stretches one transaction works on; empty again after it.
-CREATE TEMPORARY TABLE IF NOT EXISTS taken_stretches (
+-- Holds the stale time ranges that a transaction refreshes; emptied when it ends.
+CREATE TEMPORARY TABLE IF NOT EXISTS claimed_ranges (
   instrument_id integer NOT NULL,
   changed candle_resolution,
   first_at timestamptz NOT NULL,

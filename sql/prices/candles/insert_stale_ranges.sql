@@ -1,5 +1,5 @@
--- The coarser candles over the batch's have to be made again: one stretch per instrument and UTC day. So have candles
--- that were made of something finer themselves and came back from a file: where the finer is there, it knows better.
+-- Mark the coarser candles over the batch as stale: one time range per instrument and UTC day. Candles that were made of
+-- finer ones and come from a file are marked as well, because the finer candles, where stored, take precedence.
 INSERT INTO stale_candles (instrument_id, changed, first_at, last_at)
 SELECT instrument_id,
        CASE WHEN source = 'exchange' THEN CAST(:resolution AS candle_resolution)

@@ -1,0 +1,73 @@
+"""The price history of one instrument as a limited number of points."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from coinwatch.database import transaction
+from coinwatch.errors import InvalidRequest
+from coinwatch.prices.candles.resolutions import Resolution
+from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.history.downsampling import (
+    POINTS_PER_BUCKET,
+    Buckets,
+    Kind,
+    PricePoint,
+    downsample,
+    downsample_candles,
+)
+from coinwatch.time_range import TimeRange, validate_range
+
+MAX_POINTS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSeries:
+    """Points of one instrument, oldest first.
+
+    ``made_of`` lists what the points were read from: observed prices, candles of a resolution, or both.
+    """
+
+    exchange: str
+    base: str
+    quote: str
+    made_of: tuple[Kind, ...]
+    points: list[PricePoint]
+
+
+def read_series(
+    engine: Engine,
+    coin: str,
+    exchange: str | None = None,
+    quote: str | None = None,
+    *,
+    start: datetime,
+    end: datetime,
+    points: int = 500,
+    resolution: Resolution | None = None,
+) -> PriceSeries:
+    """The price history of one instrument in ``[start, end)``, in at most ``points`` points.
+
+    Points are the prices as observed. If there are more than ``points``, the range is divided into equal buckets, of
+    which the first, last, lowest and highest price are kept. Gaps, and ranges with very many prices, are filled from
+    candles, downsampled in the same way. With ``resolution``, only candles of that resolution are read. ``coin`` is a
+    code or a name; without ``exchange`` it is the index. Raises NotFound for an unknown coin, exchange or currency and
+    InvalidRequest for an invalid range or number of points.
+    """
+    validate_range(start, end)
+    if not POINTS_PER_BUCKET <= points <= MAX_POINTS:
+        raise InvalidRequest(
+            "points", f"points is {points}; it must be between {POINTS_PER_BUCKET} and {MAX_POINTS:,}."
+        )
+    buckets = Buckets(TimeRange(start.astimezone(UTC), end.astimezone(UTC)), points // POINTS_PER_BUCKET)
+    kinds: list[Kind]
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+        if resolution is None:
+            found, kinds = downsample(connection, instrument.instrument_id, buckets, points)
+        else:
+            found = downsample_candles(connection, instrument.instrument_id, buckets, resolution)
+            kinds = [resolution]
+    made_of = tuple(dict.fromkeys(kinds))
+    return PriceSeries(instrument.exchange, instrument.base, instrument.quote, made_of, found)

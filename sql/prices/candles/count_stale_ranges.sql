@@ -1,0 +1,2 @@
+-- The number of time ranges whose candles have to be refreshed.
+SELECT count(*) FROM stale_candles;
