@@ -15,7 +15,7 @@ DOC = """
 Every hour: looks for gaps yesterday and today, checks open gaps again, fills them with the exchanges' own candles, and
 pushes the gauges `gaps.*`. Gaps that an exchange can no longer fill are marked with the reason and not requested again;
 charts show them as gaps. `coinwatch gaps` lists gaps, `coinwatch gaps find` searches other days, and `coinwatch gaps
-retry` requests given-up gaps once more.
+retry` requests given-up gaps again.
 
 **When a task fails**
 

@@ -26,7 +26,7 @@ from grafana.panels import (
     steps,
 )
 
-OURS = "stats.gauges.coinwatch"
+GAUGE = "stats.gauges.coinwatch"
 AIRFLOW_GAUGE, AIRFLOW_TIMER, AIRFLOW_COUNT = "stats.gauges.airflow", "stats.timers.airflow", "stats_counts.airflow"
 DAG = "collect_prices"
 
@@ -117,18 +117,18 @@ def _prices(dashboard: build.Dashboard) -> build.Dashboard:
 
 
 def _pipeline(dashboard: build.Dashboard) -> build.Dashboard:
-    each = f"{OURS}.exchanges.*"
-    ages = f"{OURS}.prices.*.*.*.age_seconds"
+    each = f"{GAUGE}.exchanges.*"
+    ages = f"{GAUGE}.prices.*.*.*.age_seconds"
     # countSeries counts files, including those of series that have ended. Instead, sum a 1 per series with a value.
-    alive = f"sumSeries(offset(scale(keepLastValue({OURS}.prices.*.*.*.price, 2), 0), 1))"
+    alive = f"sumSeries(offset(scale(keepLastValue({GAUGE}.prices.*.*.*.price, 2), 0), 1))"
     return (
         dashboard.with_row(build.Row("Pipeline"))
         .with_panel(number(about("age"), [sql("newest_age")], unit="s", warn=600))
-        .with_panel(number(about("failed"), graphite(f"{OURS}.cycle.exchanges_failed"), unit="short", warn=1))
+        .with_panel(number(about("failed"), graphite(f"{GAUGE}.cycle.exchanges_failed"), unit="short", warn=1))
         .with_panel(number(about("live"), graphite(f"alias({alive}, 'pairs')"), unit="short"))
-        .with_panel(number(about("queued"), graphite(f"{OURS}.cycle.outbox_queued"), unit="short", warn=50))
-        .with_panel(number(about("oldest_email"), graphite(f"{OURS}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
-        .with_panel(number(about("failed_emails"), graphite(f"{OURS}.cycle.emails_failed"), unit="short", warn=1))
+        .with_panel(number(about("queued"), graphite(f"{GAUGE}.cycle.outbox_queued"), unit="short", warn=50))
+        .with_panel(number(about("oldest_email"), graphite(f"{GAUGE}.cycle.outbox_oldest_seconds"), unit="s", warn=600))
+        .with_panel(number(about("failed_emails"), graphite(f"{GAUGE}.cycle.emails_failed"), unit="short", warn=1))
         .with_panel(
             rows(
                 about("exchanges"),
@@ -147,16 +147,16 @@ def _pipeline(dashboard: build.Dashboard) -> build.Dashboard:
         .with_panel(steps(about("errors"), graphite(f"aliasByNode({each}.errors, 4)"), unit="short"))
         .with_panel(steps(about("rejected"), graphite(f"aliasByNode({each}.rejected, 4)"), unit="short"))
         .with_panel(steps(about("oldest"), graphite(f"groupByNode({ages}, 4, 'max')"), unit="s"))
-        .with_panel(steps(about("stored"), graphite(f"alias({OURS}.cycle.rows, 'prices stored')"), unit="short"))
+        .with_panel(steps(about("stored"), graphite(f"alias({GAUGE}.cycle.rows, 'prices stored')"), unit="short"))
         .with_panel(
             steps(
                 about("alerts_and_emails"),
                 graphite(
-                    f"alias({OURS}.cycle.alerts, 'alerts fired')",
-                    f"alias({OURS}.cycle.emails_sent, 'emails sent')",
-                    f"alias({OURS}.cycle.emails_retried, 'emails to retry')",
-                    f"alias({OURS}.cycle.emails_failed, 'emails failed')",
-                    f"alias({OURS}.cycle.channel_messages_sent, 'channel messages sent')",
+                    f"alias({GAUGE}.cycle.alerts, 'alerts fired')",
+                    f"alias({GAUGE}.cycle.emails_sent, 'emails sent')",
+                    f"alias({GAUGE}.cycle.emails_retried, 'emails to retry')",
+                    f"alias({GAUGE}.cycle.emails_failed, 'emails failed')",
+                    f"alias({GAUGE}.cycle.channel_messages_sent, 'channel messages sent')",
                 ),
                 unit="short",
             )
@@ -175,17 +175,17 @@ def _pipeline(dashboard: build.Dashboard) -> build.Dashboard:
                 height=9,
             )
         )
-        .with_panel(steps(about("kinds"), graphite(f"aliasByNode({OURS}.cycle.alerts.*, 5)"), unit="short", span=12))
-        .with_panel(number(about("held_alerts"), graphite(f"{OURS}.notifications.held_alerts"), unit="short"))
+        .with_panel(steps(about("kinds"), graphite(f"aliasByNode({GAUGE}.cycle.alerts.*, 5)"), unit="short", span=12))
+        .with_panel(number(about("held_alerts"), graphite(f"{GAUGE}.notifications.held_alerts"), unit="short"))
         .with_panel(
-            number(about("held_by_limit"), graphite(f"{OURS}.notifications.held_by_limit"), unit="short", warn=1)
+            number(about("held_by_limit"), graphite(f"{GAUGE}.notifications.held_by_limit"), unit="short", warn=1)
         )
-        .with_panel(number(about("suppressed"), graphite(f"{OURS}.notifications.suppressed_addresses"), unit="short"))
+        .with_panel(number(about("suppressed"), graphite(f"{GAUGE}.notifications.suppressed_addresses"), unit="short"))
     )
 
 
 def _history(dashboard: build.Dashboard) -> build.Dashboard:
-    tables = f"{OURS}.database.*.bytes"
+    tables = f"{GAUGE}.database.*.bytes"
     return (
         dashboard.with_row(build.Row("History"))
         .with_panel(
@@ -196,15 +196,15 @@ def _history(dashboard: build.Dashboard) -> build.Dashboard:
                 height=8,
             )
         )
-        .with_panel(steps(about("missing"), graphite(f"aliasByNode({OURS}.gaps.*.missing_minutes, 4)"), unit="short"))
-        .with_panel(steps(about("open_gaps"), graphite(f"aliasByNode({OURS}.gaps.*.open, 4)"), unit="short"))
-        .with_panel(steps(about("findings"), graphite(f"aliasByNode({OURS}.quality.*.findings, 4)"), unit="short"))
+        .with_panel(steps(about("missing"), graphite(f"aliasByNode({GAUGE}.gaps.*.missing_minutes, 4)"), unit="short"))
+        .with_panel(steps(about("open_gaps"), graphite(f"aliasByNode({GAUGE}.gaps.*.open, 4)"), unit="short"))
+        .with_panel(steps(about("findings"), graphite(f"aliasByNode({GAUGE}.quality.*.findings, 4)"), unit="short"))
         .with_panel(
             steps(
                 about("disk"),
                 graphite(
                     f"aliasByNode(keepLastValue({tables}), 4)",
-                    f"alias(keepLastValue({OURS}.database.bytes), 'total')",
+                    f"alias(keepLastValue({GAUGE}.database.bytes), 'total')",
                 ),
                 unit="bytes",
             )

@@ -120,7 +120,7 @@ def task_states(run: Any) -> dict[str, str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Airflow and its libraries emit warnings that we cannot fix: they are no errors here."""
+    """Airflow and its libraries emit warnings that we cannot fix: they are not errors here."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
