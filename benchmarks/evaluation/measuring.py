@@ -30,7 +30,7 @@ FINDING = (
     "alerts/evaluation/select_rules_in_use",
     "alerts/evaluation/select_scan_bounds",
     "alerts/evaluation/find_changes_",
-    "alerts/evaluation/scan_changes_",
+    "alerts/evaluation/scan_changes",
 )
 SEQUENTIAL = (
     "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "

@@ -1,7 +1,7 @@
 """Evaluates pending quotes: each is compared with every subscription's rule, exactly once.
 
 An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of
-rule in use (find_changes_*.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are
+rule in use (find_changes_*.sql, scan_changes.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are
 armed and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the number of subscriptions.
 """
 
@@ -18,19 +18,15 @@ from coinwatch.database import statement
 TEMPORARY_TABLES = ("pending_quotes", "changes", "candidates")
 FIND_CHANGES = {
     "change_since_last": "alerts/evaluation/find_changes_since_last",
-    "crosses": "alerts/evaluation/find_changes_across_levels",
+    "crosses": "alerts/evaluation/find_changes_since_last",
     "change_over_window": "alerts/evaluation/find_changes_over_window",
     "deviation_from_average": "alerts/evaluation/find_changes_from_average",
-}
-# The same changes in one pass over all values, for a batch longer than the rule's window.
-SCAN_CHANGES = {
-    "change_over_window": "alerts/evaluation/scan_changes_over_window",
-    "deviation_from_average": "alerts/evaluation/scan_changes_from_average",
 }
 # Up to this many subscriptions of one kind and window, their instruments and thresholds narrow down the changes.
 MAX_RULES = 1000
 # A reference may be older than the window by this much; beyond that there is none.
 SLACK = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +73,14 @@ def evaluate_range(
     now: datetime,
     late_before: datetime,
     *,
-    scan: bool = False,
+    scan: bool | None = None,
 ) -> tuple[int, int]:
     """Evaluate the values in (``oldest``, ``newest``] that lie after their watermarks.
 
     Returns the numbers of values and of alerts. Does not advance the watermarks. Needs :func:`create_temporary_tables`
     once per session. The statements use the tables that the session sees first: the backtest creates temporary ones
-    that hide the real ones. With ``scan``, changes are always found in one pass over all values, however few are
-    pending.
+    that hide the real ones. ``scan`` says whether windows are read in one pass over all values instead of looking up
+    a reference for each; None decides by the length of the range.
     """
     pending_range = {"oldest": oldest, "newest": newest}
     quotes = connection.execute(statement("alerts/evaluation/copy_pending_quotes"), pending_range).rowcount
@@ -103,10 +99,12 @@ def evaluate_range(
     return quotes, alerts
 
 
-def _find_changes(connection: Connection, rules: sa.Row[Any], *, scan: bool) -> None:
+def _find_changes(connection: Connection, rules: sa.Row[Any], *, scan: bool | None) -> None:
     """Insert the changes that rules of one kind and window are compared with."""
     bounds = _bounds(rules)
-    if rules.kind in SCAN_CHANGES and (scan or rules.newest - rules.oldest > _max_reference_age(rules)):
+    if scan is None:
+        scan = rules.newest - rules.oldest > _max_reference_age(rules)
+    if rules.window_seconds and scan:
         subject = {
             "kind": rules.kind,
             "seconds": rules.window_seconds,
@@ -114,7 +112,7 @@ def _find_changes(connection: Connection, rules: sa.Row[Any], *, scan: bool) -> 
             "max_rules": MAX_RULES,
         }
         bounds |= connection.execute(statement("alerts/evaluation/select_scan_bounds"), subject).mappings().one()
-        connection.execute(statement(SCAN_CHANGES[rules.kind]), bounds)
+        connection.execute(statement("alerts/evaluation/scan_changes"), bounds | _frame(rules))
     else:
         connection.execute(statement(FIND_CHANGES[rules.kind]), bounds)
 
@@ -125,10 +123,8 @@ def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
     The time range keeps the planner from planning for every partition of prices.
     """
     bounds = {"instruments": rules.instruments, "lowest": rules.lowest, "kind": rules.kind}
-    if rules.kind == "crosses":
-        return bounds | {"highest": rules.highest}
     if not rules.window_seconds:
-        return bounds
+        return bounds | {"highest": rules.highest}
     window = timedelta(seconds=rules.window_seconds)
     bounds |= {
         "seconds": rules.window_seconds,
@@ -138,6 +134,13 @@ def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
     if rules.kind == "deviation_from_average":
         return bounds | {"newest": rules.newest}
     return bounds | {"newest": rules.newest - window, "slack": SLACK}
+
+
+def _frame(rules: sa.Row[Any]) -> dict[str, object]:
+    """The frame of the references in microseconds before each value, and whether they are averaged."""
+    average = rules.kind == "deviation_from_average"
+    frame_end = 1 if average else timedelta(seconds=rules.window_seconds) // MICROSECOND
+    return {"average": average, "frame_start": _max_reference_age(rules) // MICROSECOND, "frame_end": frame_end}
 
 
 def _max_reference_age(rules: sa.Row[Any]) -> timedelta:

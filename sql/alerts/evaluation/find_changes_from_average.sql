@@ -1,6 +1,6 @@
 -- deviation_from_average: each value compared with the mean of those in the :window before it, excluding itself. The
 -- sum adds integers, whole 64ths and 2^62ths of a 64th (for coins worth next to nothing), because a sum of integers
--- does not depend on the order of its terms (see scan_changes_from_average), unlike a sum of floating-point numbers.
+-- does not depend on the order of its terms (see scan_changes), unlike a sum of floating-point numbers.
 -- Values beyond 10^17, which no coin has, are left out.
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)

@@ -1,4 +1,5 @@
--- change_since_last: each value compared with the one before it. Nothing is compared with zero.
+-- change_since_last and crosses: each value compared with the one before it. Nothing is compared with zero. A change is
+-- kept if it reaches the lowest threshold; for crosses, if it touches the range of levels.
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)
 SELECT instrument_id, metric, :kind, 0, position, 0, observed_at, value, reference, reference_at, change_percent
@@ -15,4 +16,8 @@ FROM (
   WINDOW in_time AS (PARTITION BY instrument_id, metric ORDER BY observed_at ROWS UNBOUNDED PRECEDING)
 ) referred
 CROSS JOIN LATERAL (SELECT 100 * (value - reference) / reference AS change_percent) compared
-WHERE value <> reference AND reference > 0 AND (1 + 1e-12) * abs(change_percent) >= :lowest;
+WHERE value <> reference AND reference > 0
+  AND CASE CAST(:kind AS text)
+        WHEN 'crosses' THEN greatest(value, reference) >= :lowest AND least(value, reference) <= :highest
+        ELSE (1 + 1e-12) * abs(change_percent) >= :lowest
+      END;

@@ -194,3 +194,16 @@ def test_expired_subscription_stops_and_its_owner_gets_one_email(catalog: sa.Eng
         status = connection.execute(sa.text("SELECT status FROM subscriptions")).scalar_one()
         recipients = connection.execute(sa.text("SELECT recipient FROM outbox WHERE kind = 'expired'")).scalars().all()
     assert (status, list(recipients)) == ("expired", ["ada@example.org"])
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["one batch", "minute by minute"])
+def test_cooldown_that_ends_within_a_streak(catalog: sa.Engine, batch: bool) -> None:
+    """The example of ADR 0004."""
+    rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300, cooldown_seconds=240))
+    prices = dict[float, float](enumerate([100, 103, 104, 102, 106, 108, 108]))
+    if batch:
+        load(catalog, *(quote(price, minute) for minute, price in prices.items()))
+        store_alerts(catalog, at(6))
+    else:
+        feed(catalog, prices)
+    assert minutes(fired(catalog, rule)) == [1, 5]

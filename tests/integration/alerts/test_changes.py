@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.alerts import evaluation
 from coinwatch.alerts.evaluation import create_temporary_tables, evaluate_range
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
@@ -70,9 +69,7 @@ def test_times_are_not_truncated_to_seconds(catalog: sa.Engine, seconds: float, 
 
 
 @pytest.mark.parametrize("scale", [3e-11, 0.7, 41_234.5, 8e11], ids=str)
-def test_scan_finds_the_same_changes_to_the_last_bit(
-    catalog: sa.Engine, scale: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scan_finds_the_same_changes_to_the_last_bit(catalog: sa.Engine, scale: float) -> None:
     chance = np.random.default_rng(5)
     number = 600
     prices = scale * np.exp(np.cumsum(chance.normal(0, 0.004, number)))
@@ -92,15 +89,12 @@ def test_scan_finds_the_same_changes_to_the_last_bit(
                 rule = Rule(kind, 0.01, metric=metric, window_seconds=window, cooldown_seconds=1)
                 add(catalog, rule, minutes=moments[100])
     scanned = changes(catalog, at(moments[-1]), scan=True)
-    monkeypatch.setattr(evaluation, "SCAN_CHANGES", {})
     assert changes(catalog, at(moments[-1]), scan=False) == scanned
     assert len(scanned) > 1000
 
 
 @pytest.mark.parametrize("cooldown", [0, 600])
-def test_changes_left_out_by_a_scan_would_not_have_fired(
-    catalog: sa.Engine, cooldown: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_left_out_by_a_scan_would_not_have_fired(catalog: sa.Engine, cooldown: int) -> None:
     chance = np.random.default_rng(6)
     prices = 100 * np.exp(np.cumsum(np.repeat(chance.normal(0, 0.01, 60), 10) + chance.normal(0, 0.002, 600)))
     load(catalog, *(quote(float(price), minute) for minute, price in enumerate(prices)), now=at(600))
@@ -111,15 +105,14 @@ def test_changes_left_out_by_a_scan_would_not_have_fired(
                 add(catalog, rule, minutes=-1)
     times = "array(SELECT observed_at FROM alerts WHERE subscription_id = s.id ORDER BY 1)"
     counts, outcomes = [], []
-    for scans in (evaluation.SCAN_CHANGES, {}):
-        monkeypatch.setattr(evaluation, "SCAN_CHANGES", scans)
-        counts.append(len(changes(catalog, at(600), scan=True)))
+    for scan in (True, False):
+        counts.append(len(changes(catalog, at(600), scan=scan)))
         outcomes.append(
             rows_after(
                 catalog,
                 at(600),
                 f"SELECT id, armed, cooldown_until, {times} FROM subscriptions s ORDER BY id",
-                scan=True,
+                scan=scan,
             )
         )
     assert outcomes[0] == outcomes[1]

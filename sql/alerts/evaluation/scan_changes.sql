@@ -1,9 +1,13 @@
--- The changes of find_changes_over_window, for a batch longer than the window: one pass over the values in order of
--- time instead of an index scan for each. Values up to the watermark serve as references; they come first, because rows
--- already in order are sorted fastest. Moments are microseconds, which Postgres compares faster than it subtracts
--- intervals. position counts the values that have a reference: changes below :lowest are left out but counted, values
--- without a reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy
--- every rule (:all_satisfied_from) in the same direction, so the second one cannot fire.
+-- The changes of find_changes_over_window and find_changes_from_average (:average), for a batch longer than the window: one
+-- pass over the values in order of time instead of an index scan for each. References are in the frame from :frame_start
+-- to :frame_end microseconds before the value: the last one of them, or their mean, whose sums add each value that enters
+-- the frame and subtract each that leaves it (see find_changes_from_average for the integers). Values up to the watermark
+-- serve as references; they come first, because rows already in order are sorted fastest. Moments are microseconds, which
+-- Postgres compares faster than it subtracts intervals.
+--
+-- position counts the values that have a reference: changes below :lowest are left out but counted, values without a
+-- reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy every rule
+-- (:all_satisfied_from) in the same direction, so the second one cannot fire.
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)
 WITH known AS (
@@ -19,18 +23,25 @@ WITH known AS (
   UNION ALL
   SELECT instrument_id, metric, observed_at, value, true FROM pending_quotes
 ), timed AS (
-  SELECT *, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment
+  SELECT *, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment,
+         CASE WHEN CAST(:average AS boolean) THEN 64 * value END AS units
   FROM known
-  WHERE value IS NOT NULL
+  WHERE value IS NOT NULL AND (64 * value < 9e18 OR NOT CAST(:average AS boolean))
     AND (CAST(:instruments AS integer[]) IS NULL OR instrument_id = ANY (CAST(:instruments AS integer[])))
 ), referred AS (
-  SELECT *, last_value(value) OVER back AS reference, last_value(observed_at) OVER back AS reference_at,
-         row_number() OVER back AS row_number, lead(moment) OVER back IS NULL AS newest
+  SELECT *,
+         CASE WHEN CAST(:average AS boolean) THEN
+           (CAST(sum(CAST(trunc(units) AS bigint)) OVER frame AS double precision)
+            + CAST(sum(CAST(4611686018427387904 * (units - trunc(units)) AS bigint)) OVER frame AS double precision)
+              / 4611686018427387904) / nullif(64 * count(*) OVER frame, 0)
+         ELSE last_value(value) OVER frame END AS reference,
+         CASE WHEN CAST(:average AS boolean) THEN first_value(observed_at) OVER frame
+         ELSE last_value(observed_at) OVER frame END AS reference_at,
+         row_number() OVER frame AS row_number, lead(moment) OVER frame IS NULL AS newest
   FROM timed
-  WINDOW back AS (
+  WINDOW frame AS (
     PARTITION BY instrument_id, metric ORDER BY moment
-    RANGE BETWEEN CAST(1e6 * date_part('epoch', CAST(:window AS interval) + CAST(:slack AS interval)) AS bigint) PRECEDING
-          AND 1000000 * CAST(:seconds AS bigint) PRECEDING
+    RANGE BETWEEN CAST(:frame_start AS bigint) PRECEDING AND CAST(:frame_end AS bigint) PRECEDING
   )
 ), compared AS (
   SELECT *, pending AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
