@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
+from tests.support.command_line import Command
 
 CONFIGURATION = """
 [coins]
@@ -40,36 +39,19 @@ base_url = "{coinnews}"
 instruments = ["BTC/USD"]
 """
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def environment(database: Database, exchange_server: ExchangeServer, tmp_path: Path) -> dict[str, str]:
+def environment(environment: dict[str, str], exchange_server: ExchangeServer, tmp_path: Path) -> dict[str, str]:
     configuration = tmp_path / "coinwatch.toml"
     addresses = {code: exchange_server.base_url(code) for code in ("binance", "coinbase", "coinnews")}
     configuration.write_text(CONFIGURATION.format(**addresses))
-    return {
-        **os.environ,
-        "COINWATCH_CONFIG": str(configuration),
-        "COINWATCH_DATABASE_URL": database.url("app"),
-        "COINWATCH_DATABASE_OWNER_URL": database.url("owner"),
-        "COINWATCH_SECRET_KEY": "for-this-test-run-only",
-        "COINWATCH_LOG_LEVEL": "ERROR",
-        "COLUMNS": "160",
-    }
+    return environment | {"COINWATCH_CONFIG": str(configuration), "COINWATCH_LOG_LEVEL": "ERROR", "COLUMNS": "160"}
 
 
 @pytest.fixture
-def coinwatch(environment: dict[str, str]) -> Command:
-    """``coinwatch(*arguments)`` on the test's own migrated database."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), env=environment, capture_output=True, text=True, timeout=90, check=False
-        )
-
-    assert run("migrate").returncode == 0
-    return run
+def coinwatch(coinwatch: Command) -> Command:
+    assert coinwatch("migrate").returncode == 0
+    return coinwatch
 
 
 def command(*arguments: str) -> list[str]:
@@ -145,7 +127,7 @@ def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
     arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]
     process = subprocess.Popen(
         command(*arguments),
-        env=environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -171,7 +153,7 @@ def test_on_a_terminal_there_is_a_bar(coinwatch: Command, environment: dict[str,
     main, other = pty.openpty()
     process = subprocess.Popen(
         command("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-12"),
-        env={**environment, "TERM": "xterm"},
+        env=os.environ | environment | {"TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=other,
     )

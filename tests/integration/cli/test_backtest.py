@@ -3,35 +3,22 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
-from tests.conftest import Database
+from tests.support.command_line import Command
 from tests.support.quotes import load, quote
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15")
 
 
 @pytest.fixture
-def backtest(database: Database, catalog: sa.Engine, tmp_path: Path) -> Command:
+def backtest(coinwatch: Command, catalog: sa.Engine) -> Command:
     """Six days of an hourly price of which every sixth is 10 % higher: 22 rises, 22 falls."""
     load(catalog, *(quote(110 if hour % 6 == 5 else 100, 60 * hour) for hour in range(24 * 6 - 8)))
-    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("coinwatch")), "backtest", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
+    return partial(coinwatch, "backtest")
 
 
 def test_table_bars_and_weekly_rate(backtest: Command) -> None:

@@ -1,10 +1,6 @@
 """Commands as processes: exit codes, tables, JSON and error messages."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +9,7 @@ import pytest
 
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
+from tests.support.command_line import Command
 from tests.support.postgres import PostgresServer
 from tests.support.smtp_server import Mailbox
 
@@ -32,8 +29,6 @@ timeout_seconds = 2
 instruments = ["BTC/USDT"]
 """
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
 def exchange_server(exchange_server: ExchangeServer) -> ExchangeServer:
@@ -42,30 +37,17 @@ def exchange_server(exchange_server: ExchangeServer) -> ExchangeServer:
 
 
 @pytest.fixture
-def coinwatch(database: Database, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path) -> Command:
-    """``coinwatch(*arguments)`` on the test's own database."""
+def environment(
+    environment: dict[str, str], exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
+) -> dict[str, str]:
     configuration = tmp_path / "coinwatch.toml"
     addresses = {code: exchange_server.base_url(code) for code in ("kraken", "binance")}
     configuration.write_text(CONFIGURATION.format(**addresses))
-    environment = {
-        **os.environ,
+    return environment | {
         "COINWATCH_CONFIG": str(configuration),
-        "COINWATCH_DATABASE_URL": database.url("app"),
-        "COINWATCH_DATABASE_OWNER_URL": database.url("owner"),
-        "COINWATCH_SECRET_KEY": "for-this-test-run-only",
         "COINWATCH_SMTP_URL": mailbox.url,
         "COINWATCH_ALERTS_FILE": str(tmp_path / "alerts.txt"),
-        "COINWATCH_STATSD_PORT": "1",
-        "COLUMNS": "200",
     }
-
-    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("coinwatch")), *arguments]
-        return subprocess.run(
-            command, env={**environment, **more}, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
 
 
 def test_cycle_runs_without_airflow(

@@ -1,34 +1,15 @@
 """candles, price, compare, changes and movers as people use them: real processes."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from coinwatch.prices.candles.refresh import refresh_candles
-from tests.conftest import Database
+from tests.support.command_line import Command
 from tests.support.quotes import START, at, load, quote
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def coinwatch(database: Database, tmp_path: Path) -> Command:
-    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("coinwatch")), *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[list[str]]:

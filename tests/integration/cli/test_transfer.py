@@ -1,11 +1,7 @@
 """import and export as people use them: real processes; and what docs/lake.md says to type, typed."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,28 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.prices.candles.refresh import refresh_candles
-from tests.conftest import Database
 from tests.support.candle_files import binance_csv, some_candles, zipped
+from tests.support.command_line import Command
 from tests.support.quotes import at, load, quote
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "lake.md").read_text()
 DAY = at(0).date()
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def coinwatch(database: Database, tmp_path: Path) -> Command:
-    environment = {**os.environ, "COINWATCH_DATABASE_URL": database.url("app"), "COLUMNS": "200"}
-
-    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("coinwatch")), *map(str, arguments)]
-        return subprocess.run(
-            command, env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return run
 
 
 def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
