@@ -26,7 +26,10 @@ SELECT numbered_users.id, watched.instrument_id, 'change_since_last', 'either',
        CASE WHEN numbered_users.n <= %(firing)s THEN 0.5 ELSE 50 END, 'active', now(), now()
 FROM numbered_users JOIN watched ON watched.n = numbered_users.n %% (SELECT count(*) FROM watched)
 """
-WATERMARKS = "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) SELECT DISTINCT instrument_id, 'price', now() FROM subscriptions"
+WATERMARKS = """
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to)
+SELECT DISTINCT instrument_id, 'price', now() FROM subscriptions
+"""
 
 
 def write_configuration(path: Path, exchange_server: ExchangeServer) -> None:

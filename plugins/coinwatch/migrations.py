@@ -1,4 +1,4 @@
-"""Creating the database with its roles, and bringing its schema up to date."""
+"""Creates the database with its roles, and migrates its schema."""
 
 import re
 from typing import Any
@@ -17,11 +17,12 @@ READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Run the migrations that are missing, as the owner role; the ids of those that ran.
+    """Run pending migrations, as the owner role; return the ids of those that ran, oldest first.
 
-    Safe when several run at once. Ends with the grants, so that a new role gets its rights by running it again.
+    Concurrent calls are safe. Always grants the roles their privileges, so running it again covers a role created later.
+    Raises DatabaseError.
     """
-    # Imported here: Alembic would make every start of the command line slower by a sixth.
+    # Imported here because Alembic takes a sixth of the start-up time of the command line.
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
@@ -42,22 +43,21 @@ def migrate(engine: Engine) -> list[str]:
 
 
 def run_sql_file(name: str) -> None:
-    """Run a migration's SQL file (many statements, no parameters) on Alembic's connection."""
+    """Run the SQL file of a migration (several statements without parameters) on Alembic's connection."""
     from alembic import op
 
     driver_connection(op.get_bind()).execute((MIGRATIONS / "versions" / name).read_bytes())
 
 
 def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str) -> None:
-    """Create the three roles with the passwords of their URLs, and the database; safe to run again.
+    """Create the database and the three roles, with the passwords in their URLs; safe to run again.
 
-    ``admin_url`` belongs to a role that may create roles and databases. Raises DatabaseError and
-    ConfigurationError.
+    ``admin_url`` is that of a role that may create roles and databases. Raises DatabaseError and ConfigurationError.
     """
     owner, app, reader = (sa.make_url(url) for url in (owner_url, app_url, reader_url))
     database = owner.database
     if database is None or not owner.username or len({owner.database, app.database, reader.database}) != 1:
-        raise ConfigurationError("The URLs of owner, app and reader must name the same database.")
+        raise ConfigurationError("The database URLs of owner, app and reader must have the same database.")
     try:
         with psycopg.connect(_plain(admin_url), autocommit=True) as connection:
             for url in (owner, app, reader):
@@ -80,15 +80,18 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
         ) as connection:
             _run(connection, "ALTER SCHEMA public OWNER TO {}", owner.username)
     except psycopg.OperationalError as error:
-        raise DatabaseError(f"The database cannot be set up: {str(error).strip().splitlines()[0]}") from error
+        raise DatabaseError(f"Setting up the database failed: {str(error).strip().splitlines()[0]}") from error
 
 
 def _ensure_role(connection: psycopg.Connection[Any], url: sa.URL) -> None:
     if not url.username or not url.password or not ROLE.fullmatch(url.username):
-        raise ConfigurationError(f"A database URL needs a plain role name and a password (role: {url.username!r}).")
+        raise ConfigurationError(
+            f"A database URL needs a password and a role name of lower-case letters, digits and underscores; it is "
+            f"{url.username!r}."
+        )
     exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [url.username]).fetchone()
     action = "ALTER" if exists else "CREATE"
-    # Hashed here, so that the password itself never stands in the server's log.
+    # Hashed on the client, so that the password never appears in the server's log.
     verifier = connection.pgconn.encrypt_password(str(url.password).encode(), url.username.encode(), b"scram-sha-256")
     options = "LOGIN NOSUPERUSER NOCREATEROLE PASSWORD {}"
     _run(connection, f"{action} ROLE {{}} {options}", url.username, sql.Literal(verifier.decode()))

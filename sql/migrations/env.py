@@ -1,4 +1,4 @@
-"""Alembic's entry: coinwatch.migrations.migrate hands over an open connection and holds the lock."""
+"""Alembic's entry point: coinwatch.migrations.migrate passes an open connection and holds the lock."""
 
 from alembic import context
 

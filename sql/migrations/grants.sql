@@ -1,5 +1,5 @@
--- What the two everyday roles may do; run after every migration, skipped for roles that do not exist
--- (with a database of your own, one role may do everything).
+-- The privileges of the application and the reader, granted after every migration; skipped for roles that do not exist
+-- (on a managed database, one role may do everything).
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coinwatch_app') THEN

@@ -122,7 +122,8 @@ def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
 def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     watermark = (
-        "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) SELECT instrument_id, 'price', :evaluated_to FROM latest_quotes"
+        "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) "
+        "SELECT instrument_id, 'price', :evaluated_to FROM latest_quotes"
         " ON CONFLICT (instrument_id, metric) DO UPDATE SET evaluated_to = excluded.evaluated_to"
     )
     with transaction(catalog) as connection:
