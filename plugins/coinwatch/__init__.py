@@ -1,3 +1,3 @@
-"""coinwatch: fetch crypto prices, keep them, show them, and tell people when they move."""
+"""coinwatch: collects and stores crypto prices, shows them, and sends alerts."""
 
 __version__ = "0.1.0"

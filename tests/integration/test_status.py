@@ -1,4 +1,4 @@
-"""How much disk each table takes, told to the application role in milliseconds."""
+"""Sizes of the database and its tables."""
 
 import time
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ def disk(engine: sa.Engine) -> dict[str, TableSize]:
     return {table.table: table for table in pipeline_status(engine, at(0)).disk}
 
 
-def test_the_days_of_prices_are_one_table_and_candles_are_three(catalog: sa.Engine, database: Database) -> None:
+def test_partitions_of_prices_are_one_table_and_candles_are_three(catalog: sa.Engine, database: Database) -> None:
     load(catalog, *(quote(10, minute) for minute in range(0, 3 * DAY, 10)), now=at(3 * DAY))
     refresh_candles(catalog)
     admin = create_engine(database.url("admin"))
@@ -45,14 +45,14 @@ def test_the_days_of_prices_are_one_table_and_candles_are_three(catalog: sa.Engi
     assert not {name for name in tables if name.startswith("prices_")} | ({"candles"} & set(tables))
 
 
-def test_rows_are_estimated_before_the_first_analysis_too(catalog: sa.Engine) -> None:
+def test_rows_are_estimated_before_the_first_analyze(catalog: sa.Engine) -> None:
     load(catalog, *(quote(10, minute) for minute in range(100)), now=at(100))
-    with transaction(catalog) as connection:  # a backend hands its counts on when it falls idle
+    with transaction(catalog) as connection:  # otherwise statistics are flushed when the session is idle
         connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))
     assert 0 < disk(catalog)["prices"].rows_estimate <= 200
 
 
-def test_it_costs_milliseconds_with_a_year_of_days(catalog: sa.Engine, settings: Settings) -> None:
+def test_status_is_fast_with_a_year_of_partitions(catalog: sa.Engine, settings: Settings) -> None:
     ensure_partitions(catalog, [date(2026, 1, 1) + timedelta(days=number) for number in range(365)])
     disk(catalog)
     seconds = []
@@ -60,10 +60,10 @@ def test_it_costs_milliseconds_with_a_year_of_days(catalog: sa.Engine, settings:
         began = time.monotonic()
         assert disk(catalog)["prices"].partitions == 365
         seconds.append(time.monotonic() - began)
-    assert min(seconds) < 1.0, "some 15 ms on an idle machine"
+    assert min(seconds) < 1.0, "about 15 ms on an idle machine"
 
 
-def test_the_gauges_say_the_same(catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gauges_contain_the_same_sizes(catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: dict[str, float] = {}
     monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
     load(catalog, quote(10, 0))
@@ -77,5 +77,5 @@ def test_the_gauges_say_the_same(catalog: sa.Engine, settings: Settings, monkeyp
     ("count", "text"),
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 kB"), (73_400_320, "70.0 MB"), (5 * 1024**4, "5.0 TB")],
 )
-def test_sizes_read_as_people_say_them(count: int, text: str) -> None:
+def test_byte_size(count: int, text: str) -> None:
     assert byte_size(count) == text
