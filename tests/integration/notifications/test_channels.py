@@ -221,4 +221,4 @@ def test_an_operator_sets_tests_and_takes_a_channel_away(
     assert [message["title"] for message in hook.received] == ["coinwatch"]
     assert runner.invoke(command.app, [ADA, "--off"]).exit_code == 0
     refused = runner.invoke(command.app, [ADA, "--test"])
-    assert "has no other channel" in str(refused.exception)
+    assert "has no channel" in str(refused.exception)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 import typer.testing
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.cli import operations as operate
 from coinwatch.cli import outbox as outbox_commands
+from coinwatch.cli import status as status_command
+from coinwatch.cli.main import app
 from coinwatch.database import transaction
 from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications import outbox
@@ -61,10 +62,10 @@ def house(catalog: sa.Engine) -> sa.Engine:
 
 
 def status_said(house: sa.Engine, monkeypatch: pytest.MonkeyPatch, emails_per_day: int = 0) -> str:
-    monkeypatch.setattr(operate, "get_engine", lambda: house)
-    monkeypatch.setattr(operate, "get_settings", lambda: make_settings(emails_per_day=emails_per_day))
-    monkeypatch.setattr(operate, "utc_now", lambda: at(5))
-    return typer.testing.CliRunner().invoke(operate.app, ["status"]).stdout
+    monkeypatch.setattr(status_command, "get_engine", lambda: house)
+    monkeypatch.setattr(status_command, "get_settings", lambda: make_settings(emails_per_day=emails_per_day))
+    monkeypatch.setattr(status_command, "utc_now", lambda: at(5))
+    return typer.testing.CliRunner().invoke(app, ["status"]).stdout
 
 
 def test_figures_of_mail(house: sa.Engine) -> None:
@@ -80,16 +81,13 @@ def test_the_daily_limit_holds_mails_back_once_it_is_reached(house: sa.Engine, l
     assert get_outbox_status(house, at(2), limit).held_by_limit == held
 
 
-def test_status_says_it_in_words(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = status_said(house, monkeypatch, emails_per_day=2)
-    for line in (
-        "alerts in 24 h       4 change_since_last",
-        "alerts held          3, for people: 1 until their digest, 1 in quiet hours, 1 whose address is refused",
-        "mails in 24 h        2 sent, 1 given up. See: coinwatch outbox show --status failed",
-        "mails waiting        1, the oldest queued 4 min ago; 1 held back by COINWATCH_EMAILS_PER_DAY",
-        "addresses refused    1 get no mail any more. Who and why: coinwatch outbox show --status failed",
-    ):
-        assert line in said
+def test_status_command_shows_the_figures(house: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = dict(re.findall(r"^(\S.*?) {2,}(.*)$", status_said(house, monkeypatch, emails_per_day=2), re.MULTILINE))
+    assert lines["alerts in 24 h"] == "4 change_since_last"
+    assert lines["held alerts"].startswith("3; ")
+    assert lines["emails in 24 h"].startswith("2 sent, 1 failed")
+    assert lines["queued emails"].startswith("1, the oldest queued 4 min ago; 1 held by the daily limit")
+    assert lines["suppressed addresses"].startswith("1")
 
 
 def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
@@ -98,7 +96,7 @@ def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
     port = free_port()
     deliver_emails(house, make_settings(smtp_url=f"smtp://127.0.0.1:{port}?tls=none"), clock=lambda: at(2))
     away = f"127.0.0.1:{port} cannot be reached: [Errno 111] Connection refused"
-    assert f"1, the oldest queued 4 min ago; most often because: {away}" in status_said(house, monkeypatch)
+    assert f"1, the oldest queued 4 min ago; most common error: {away}" in status_said(house, monkeypatch)
 
     with transaction(house) as connection:
         connection.execute(sa.text("UPDATE outbox SET channel = 'apprise' WHERE dedupe_key = 'old 3'"))
@@ -106,7 +104,7 @@ def test_an_operator_reads_why_mails_wait_and_when_they_are_tried_again(
     monkeypatch.setattr(outbox_commands, "utc_now", lambda: at(2))
     shown = typer.testing.CliRunner().invoke(outbox_commands.app, ["outbox", "show"]).stdout
     rows = [re.split(r"\s{2,}", line.strip(), maxsplit=7)[1:] for line in shown.splitlines()[1:]]
-    assert ["alerts", "told@example.org", "queued", "in 30 s", "0", "60 s ago", away] in rows
+    assert ["alerts", "told@example.org", "queued", "in 30 s", "0", "1 min ago", away] in rows
     assert ["alerts by apprise", "told@example.org", "failed", "32 min ago", "0", "32 min ago", "-"] in rows
     assert ["alerts", "told@example.org", "sent", "12 min ago", "0", "12 min ago", "-"] in rows
 
@@ -115,7 +113,7 @@ def test_why_mails_wait_is_said_without_addresses(house: sa.Engine, monkeypatch:
     with transaction(house) as connection:
         greylisted = "UPDATE outbox SET last_error = '450 4.2.0 <told@example.org>: greylisted' WHERE status = 'queued'"
         connection.execute(sa.text(greylisted))
-    assert "most often because: 450 4.2.0 <…>: greylisted" in status_said(house, monkeypatch)
+    assert "most common error: 450 4.2.0 <…>: greylisted" in status_said(house, monkeypatch)
 
 
 def test_nothing_ever_sent_is_read_to_count_what_waits(house: sa.Engine, database: Database) -> None:
