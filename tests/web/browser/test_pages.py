@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.formatting import format_age, format_price
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
@@ -140,6 +141,14 @@ def test_chart_shows_values_on_hover(browser: Browser, site: str) -> None:
         expect(newest).not_to_have_text("43,219.45")
         page.get_by_label("Exchange", exact=True).select_option("kraken:USD")
         expect(page).to_have_url(f"{site}/coins/BTC?exchange=kraken%3AUSD&range=24h")
+
+
+def test_scripts_format_prices_and_ages_like_the_pages(browser: Browser, site: str) -> None:
+    prices = [94197.123, 70000, 105.5, 2.345678, 0.00000123, 1.0, 1234.5]
+    ages = [0, 12, 200, 3600, 5 * 3600, 172_800]
+    with opened(browser, f"{site}/coins/BTC?exchange=coinbase") as page:
+        assert page.evaluate("prices => prices.map(formatPrice)", prices) == [format_price(price) for price in prices]
+        assert page.evaluate("ages => ages.map(formatAge)", ages) == [format_age(age) for age in ages]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

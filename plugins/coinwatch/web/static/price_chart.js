@@ -61,15 +61,19 @@ function shadeGaps(chart, gaps) {
   ctx.restore();
 }
 
-function options(unit, width, digits, gaps) {
+function formatPrice(value) { // the format of format_price in formatting.py
+  const decimals = value > 0 ? Math.min(20, Math.max(2, 5 - Math.floor(Math.log10(value)))) : 2;
+  return value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: decimals });
+}
+
+function options(unit, width, gaps) {
   const axis = { stroke: color("--soft"), grid: { stroke: color("--edge"), width: 1 }, ticks: { show: false } };
-  const formatNumber = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const prices = (ticks) => { // with as many digits as needed to distinguish them
     const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
-    return ticks.map((tick) => formatNumber(tick, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    return ticks.map((tick) => tick.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
   };
   const labelWidth = (labels) => Math.max(width < 500 ? 62 : 84, 16 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
-  const number = (value) => formatNumber(value, digits);
   return {
     width,
     height: Math.max(220, Math.min(360, width * 0.45)),
@@ -84,7 +88,7 @@ function options(unit, width, digits, gaps) {
         stroke: color("--accent"),
         width: 1.75,
         points: { size: 5, filter: isolatedPoints },
-        value: (_, price) => (price === null || price === undefined ? "–" : number(price)),
+        value: (_, price) => (price === null || price === undefined ? "–" : formatPrice(price)),
       },
     ],
   };
@@ -98,8 +102,6 @@ async function draw() {
   if (points.length < 2) return;
   const gaps = JSON.parse(figure.dataset.gaps);
   const data = withBreaks(points.map((point) => Date.parse(point.observed_at) / 1000), points.map((point) => point.price), gaps);
-  const highest = Math.max(...data[1]);
-  const digits = highest >= 100 ? 2 : highest >= 1 ? 4 : 3 - Math.floor(Math.log10(highest));
   const svg = figure.querySelector("svg");
   const container = document.createElement("div");
   container.setAttribute("role", "img");
@@ -108,7 +110,7 @@ async function draw() {
   let chart;
   const redraw = () => {
     chart?.destroy();
-    chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, digits, gaps), data, container);
+    chart = new uPlot(options(figure.dataset.unit, figure.clientWidth, gaps), data, container);
   };
   redraw();
   document.addEventListener("theme", redraw);
