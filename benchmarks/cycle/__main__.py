@@ -1,7 +1,7 @@
-"""A complete cycle as a DAG run, compared with a DAG of the same shape with empty tasks: ``python -m benchmarks.cycle``.
+"""A complete cycle as a DAG run, compared with a DAG of empty tasks: ``python -m benchmarks.cycle``.
 
-coinwatch: 5 exchanges with 200 instruments each, 10,000 subscriptions of which 100 fire, 100 emails. The lower bound: the
-same tasks doing nothing. Both run alternately on one stack; the result is the duration of the DAG run.
+coinwatch: 5 exchanges with 200 instruments each, 10,000 subscriptions of which 100 fire, 100 emails. The lower bound:
+the same tasks doing nothing. Both run alternately on one stack; the result is the duration of the DAG run.
 """
 
 import argparse
@@ -92,9 +92,7 @@ def show(figures: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(figures, indent=2))
         return
     ours, limit = (statistics.median(figures["seconds"][dag]) for dag in (OURS, LIMIT))
-    print(
-        f"\n{len(EXCHANGES)} exchanges with {INSTRUMENTS} instruments each, {FIRING} of 10,000 subscriptions fire a cycle"
-    )
+    print(f"\n{len(EXCHANGES)} exchanges with {INSTRUMENTS} instruments each; {FIRING} of 10,000 subscriptions fire")
     print(f"{'DAG run':<16}{'median s':>10}{'fastest':>10}{'slowest':>10}{'ratio':>8}")
     for dag in (OURS, LIMIT):
         values = figures["seconds"][dag]

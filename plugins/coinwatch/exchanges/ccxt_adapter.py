@@ -37,7 +37,7 @@ from coinwatch.exchanges.validation import reject, validate_candle, validate_quo
 from coinwatch.settings import ExchangeSettings, Settings
 from coinwatch.time_range import TimeRange
 
-RATE_LIMIT_PAUSE = timedelta(seconds=60)
+RATE_LIMIT_DELAY = timedelta(seconds=60)
 CANDLES_PER_CALL = 500
 MAX_REASON_LENGTH = 160
 STATUSES_LEFT_TO_CCXT = {200, 400, 404, 405, 409, 410, 422}  # their bodies contain exchange-specific errors
@@ -194,7 +194,7 @@ class CcxtAdapter:
         if last is not None and last.status_code == HTTPStatus.NOT_FOUND:
             return status_error(self.code, urlsplit(last.url).path, last, self._clock())
         if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
-            return rate_limited(self.code, self._clock() + RATE_LIMIT_PAUSE, self._reason(error))
+            return rate_limited(self.code, self._clock() + RATE_LIMIT_DELAY, self._reason(error))
         if isinstance(error, ccxt.RestrictedLocation):
             return ExchangeDenied(
                 self.code,

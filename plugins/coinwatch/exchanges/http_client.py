@@ -15,14 +15,14 @@ from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable,
 from coinwatch.exchanges.http_session import BodyTooLarge, GuardedSession
 from coinwatch.formatting import format_timestamp
 
-# Status -> the pause without a Retry-After header, and the longest pause accepted from one. Binance bans for up to
+# Status -> the delay without a Retry-After header, and the longest delay accepted from one. Binance bans for up to
 # three days; after a 429, much more than an hour would be a broken header.
-PAUSES: Mapping[int, tuple[timedelta, timedelta]] = {
+RATE_LIMIT_DELAYS: Mapping[int, tuple[timedelta, timedelta]] = {
     429: (timedelta(seconds=60), timedelta(hours=1)),
     503: (timedelta(seconds=60), timedelta(hours=1)),
     418: (timedelta(minutes=2), timedelta(days=3)),
 }
-SHORTEST_PAUSE = timedelta(seconds=1)
+SHORTEST_DELAY = timedelta(seconds=1)
 # Status -> the problem and its fix, for responses that stay the same until an operator acts.
 ADVICE: Mapping[int, str] = {
     401: "API key missing or invalid; check {variable}",
@@ -102,8 +102,9 @@ def status_error(
     """The error for a response with a status other than 200."""
     status = response.status_code
     is_unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE
-    if status in PAUSES and (not is_unavailable or "Retry-After" in response.headers):
-        return rate_limited(exchange, _pause_end(status, response.headers.get("Retry-After"), now), f"HTTP {status}")
+    if status in RATE_LIMIT_DELAYS and (not is_unavailable or "Retry-After" in response.headers):
+        until = _blocked_until(status, response.headers.get("Retry-After"), now)
+        return rate_limited(exchange, until, f"HTTP {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}:
         return ExchangeUnavailable(exchange, f"{path} returned HTTP {status}")
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -147,12 +148,12 @@ def transport_error(exchange: str, base_url: str, error: Exception, timeout_seco
     return ExchangeUnavailable(exchange, f"{host} cannot be reached ({_root_cause(error)})")
 
 
-def _pause_end(status: int, retry_after: str | None, now: datetime) -> datetime:
-    default, longest = PAUSES[status]
-    pause = None if retry_after is None else _parse_retry_after(retry_after, now)
-    if pause is None:
-        pause = default
-    return now.astimezone(UTC) + min(max(pause, SHORTEST_PAUSE), longest)
+def _blocked_until(status: int, retry_after: str | None, now: datetime) -> datetime:
+    default, longest = RATE_LIMIT_DELAYS[status]
+    delay = None if retry_after is None else _parse_retry_after(retry_after, now)
+    if delay is None:
+        delay = default
+    return now.astimezone(UTC) + min(max(delay, SHORTEST_DELAY), longest)
 
 
 def _parse_retry_after(retry_after: str, now: datetime) -> timedelta | None:

@@ -83,7 +83,7 @@ class Kraken(Adapter):
     candles_per_call = candles_kept
     default_history_calls_per_second: ClassVar[float] = 0.5  # about one call a second is allowed
 
-    rate_limit_pauses: ClassVar[Mapping[str, timedelta]] = {
+    rate_limit_delays: ClassVar[Mapping[str, timedelta]] = {
         "EAPI:Rate limit exceeded": timedelta(seconds=15),
         "EGeneral:Too many requests": timedelta(seconds=60),
         "EGeneral:Temporary lockout": timedelta(minutes=15),
@@ -190,9 +190,9 @@ class Kraken(Adapter):
 
     def _error(self, path: str, error: str, now: datetime) -> ExchangeError:
         text = " ".join(error.split())[:120]
-        for start, pause in self.rate_limit_pauses.items():
+        for start, delay in self.rate_limit_delays.items():
             if error.startswith(start):
-                return rate_limited(self.code, now + pause, text)
+                return rate_limited(self.code, now + delay, text)
         if (throttled := self.throttled_error.match(error)) is not None:
             until = min(from_unix(throttled[1][:12]), now + self.longest_throttle)
             return rate_limited(self.code, max(until, now + timedelta(seconds=1)), text)

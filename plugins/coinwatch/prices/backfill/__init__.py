@@ -1,1 +1,1 @@
-"""Filling the past: planning, running, rate limiting, gaps, repair."""
+"""Past candles from the exchanges: planning, fetching, rate limiting, gaps and their repair."""

@@ -1,4 +1,4 @@
-"""Which candles have been requested from the exchanges (table ``candle_fetches``), and which are still to be fetched."""
+"""Which candles have been fetched from the exchanges (table ``candle_fetches``), and which are still to be fetched."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
