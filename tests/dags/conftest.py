@@ -1,7 +1,9 @@
 """Airflow for the tests: a home of its own with a migrated SQLite database, our dags/ and plugins/."""
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from tests.conftest import Database
 
 ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="coinwatch-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 # Airflow reads these when it is imported, so they are set before any fixture runs.
 os.environ |= {

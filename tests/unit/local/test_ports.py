@@ -49,7 +49,6 @@ def test_udp_port_of_statsd_is_checked() -> None:
 
 
 def test_free_ports_are_accepted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number = server.getsockname()[1]
+    number = free_port()
     check_free({"web": ("127.0.0.1", number), "statsd": ("127.0.0.1", number)})
     assert find_holder(number) is None
