@@ -1,6 +1,7 @@
 """Fixtures shared by all suites.
 
-Each pytest-xdist worker has its own servers and browser. Each test has its own database, cloned from a migrated template.
+Each pytest-xdist worker has its own servers and browser. Each test has its own database, cloned from a migrated
+template.
 """
 
 import itertools

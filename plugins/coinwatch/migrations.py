@@ -19,7 +19,8 @@ READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "
 def migrate(engine: Engine) -> list[str]:
     """Run pending migrations, as the owner role; return the ids of those that ran, oldest first.
 
-    Concurrent calls are safe. Always grants the roles their privileges, so running it again covers a role created later.
+    Concurrent calls are safe. Always grants the roles their privileges, so running it again covers a
+    role created later.
     Raises DatabaseError.
     """
     # Imported here because Alembic takes a sixth of the start-up time of the command line.

@@ -1,8 +1,9 @@
 """Evaluates pending quotes: each is compared with every subscription's rule, exactly once.
 
 An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of
-rule in use (find_changes_*.sql, scan_changes.sql), looks up the subscriptions whose threshold the changes reach, and fires those that are
-armed and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the number of subscriptions.
+rule in use (find_changes_*.sql, scan_changes.sql), looks up the subscriptions whose threshold the changes reach, and
+fires those that are armed and past their cooldown. Its cost depends on the numbers of quotes and alerts, not on the
+number of subscriptions.
 """
 
 from collections.abc import Mapping, Sequence

@@ -90,8 +90,8 @@ def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> li
     }
     return [
         f"{row.exchange} {row.pair}: {format_price(row.price)} in all {row.quotes} quotes of the last "
-        f"{format_duration(minutes * 60)} (last observed {_moment(row.last_at, now)}), while {row.others} other{'s' if row.others > 1 else ''} moved "
-        f"by {format_percent(row.moved_percent)}."
+        f"{format_duration(minutes * 60)} (last observed {_moment(row.last_at, now)}), "
+        f"while {row.others} other{'s' if row.others > 1 else ''} moved by {format_percent(row.moved_percent)}."
         for row in _rows(engine, "prices/ingest/data_quality/select_frozen_prices", parameters)
     ]
 
@@ -156,7 +156,8 @@ def _apart(rows: Sequence[Row[Any]], now: datetime) -> str:
         f"{first.exchange} {first.pair} at {format_price(first.price)} (observed {_moment(first.observed_at, now)}) "
         f"and {second.exchange} {second.pair} at {format_price(second.price)} "
         f"(observed {_moment(second.observed_at, now)}) are "
-        f"{format_percent(100 * (high - low) / first.median)} apart; with two exchanges only, nobody can say which is wrong."
+        f"{format_percent(100 * (high - low) / first.median)} apart; "
+        "with only two exchanges, there is no telling which is wrong."
     )
 
 

@@ -1,4 +1,4 @@
-"""Storing and refreshing candles: exchange candles take precedence, order does not matter, only changes are refreshed."""
+"""Storing and refreshing candles: exchange candles take precedence, order is irrelevant, only changes refresh."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -73,8 +73,8 @@ def test_a_whole_exchange_is_one_sentence_with_its_last_error(catalog: sa.Engine
     asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
     [sentence] = check_stale_prices(catalog, settings, at(DAY))
     assert sentence == (
-        "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago); one is due every 3 minutes."
-        " The last error was: answered with status 500"
+        "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago); "
+        "one is due every 3 minutes. The last error was: answered with status 500"
     )
 
 
@@ -150,7 +150,7 @@ def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, sett
     btc, eth = check_disagreement(catalog, settings, at(1))
     assert btc == (
         "coinbase BTC/USD at 103.10 (observed 12:01:00 UTC) and kraken BTC/USD at 100.00 (observed 12:00:00 UTC) are"
-        " 3.05% apart; with two exchanges only, nobody can say which is wrong."
+        " 3.05% apart; with only two exchanges, there is no telling which is wrong."
     )
     assert "199.2" in eth
 
