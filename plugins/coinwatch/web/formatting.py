@@ -6,6 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from coinwatch.formatting import (
     format_age,
     format_amount,
+    format_count,
     format_duration,
     format_percent,
     format_price,
@@ -59,6 +60,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "spread": spread,
     "age": format_age,
     "duration": format_duration,
+    "counted": format_count,
     "utc": format_timestamp,
     "utc_cell": utc_cell,
     "local_time": local_time,
