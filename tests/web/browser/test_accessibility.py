@@ -1,5 +1,6 @@
 """WCAG 2.2 AA of every page and email, checked by axe; focus, descriptions and announcements."""
 
+import json
 import re
 from datetime import UTC, datetime
 
@@ -9,14 +10,43 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
-from tests.unit.mail.test_messages import ALERT, parsed
+from tests.support.smtp_server import Mailbox
 from tests.web.browsing import PHONE, fill_in_form, is_wider_than_screen, opened, preview_summary
-from tests.web.subscribing import manage_path, path_of, subscriber_with_alerts
+from tests.web.seed import NOW, web_settings
+from tests.web.subscribing import ADA, manage_path, path_of, subscriber_with_alerts
 
 pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+ALERT = {
+    "alert_id": 1,
+    "subscription_id": 7,
+    "instrument_id": 1,
+    "observed_at": "2026-03-01T12:01:00+00:00",
+    "reference_at": "2026-03-01T12:00:00+00:00",
+    "price": 105.0,
+    "reference": 100.0,
+    "change_percent": 5.0,
+    "threshold": 5.0,
+    "direction": "either",
+    "kind": "change_since_last",
+    "metric": "price",
+    "window_seconds": 0,
+    "late": False,
+    "exchange": "kraken",
+    "exchange_name": "Kraken",
+    "base": "BTC",
+    "quote": "USD",
+    "coin_name": "Bitcoin",
+}
+INSERT_USER = sa.text("INSERT INTO users (email, created_at, verified_at) VALUES (:email, :now, :now)")
+QUEUE_EMAIL = sa.text("""
+  INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
+  SELECT :kind, id, email, :kind, CAST(:payload AS jsonb), :now, :now FROM users WHERE email = :email
+""")
 
 
 def violations(page: Page, rules: list[str] = RULES) -> str:
@@ -66,17 +96,24 @@ def test_pages_have_no_axe_violations(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_emails_have_no_axe_violations(browser: Browser, scheme: str) -> None:
+def test_emails_have_no_axe_violations(browser: Browser, engine: sa.Engine, mailbox: Mailbox, scheme: str) -> None:
     confirmation = {"subscription_id": 7, "pair": "BTC/USD", "exchange": "kraken", "condition": "the price falls"}
-    emails = [
-        parsed("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"late": True}]}),
-        parsed("digest", {"alerts": [ALERT], "period": "daily"}),
-        parsed("confirmation", confirmation),
-        parsed("manage", {"reason": "asked", "condition": None, "pair": None}),
-        parsed("expired", ALERT),
+    payloads: list[tuple[str, object]] = [
+        ("alerts", {"alerts": [ALERT, ALERT | {"change_percent": -7.0}, ALERT | {"late": True}]}),
+        ("digest", {"alerts": [ALERT], "period": "daily"}),
+        ("confirmation", confirmation),
+        ("manage", {"reason": "asked", "condition": None, "pair": None}),
+        ("expired", ALERT),
     ]
+    with engine.begin() as connection:
+        connection.execute(INSERT_USER, {"email": ADA, "now": NOW})
+        for kind, payload in payloads:
+            values = {"kind": kind, "payload": json.dumps(payload), "email": ADA, "now": datetime.now(UTC)}
+            connection.execute(QUEUE_EMAIL, values)
+    deliver_emails(engine, web_settings(smtp_url=mailbox.url))
+    assert len(mailbox.messages) == len(payloads)
     with opened(browser, "about:blank", viewport=PHONE, color_scheme=scheme) as page:
-        for email in emails:
+        for email in mailbox.messages:
             part = email.get_body(("html",))
             assert part is not None
             page.set_content(part.get_content())

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.subscribers import get_subscriber
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox
 from tests.web.browsing import DESKTOP, PHONE, is_wider_than_screen, low_contrasts, opened
 from tests.web.seed import INSERT, UPSERT_LATEST, web_settings
 from tests.web.subscribing import ADA, add_subscription, manage_path, subscriber_with_alerts
@@ -33,12 +32,6 @@ MARK = """() => {
 MISSED = """() => [...document.querySelectorAll("main :is(a[href], button, input, select, summary)")]
   .filter((control) => control.checkVisibility() && control.dataset.reached !== "solid")
   .map((control) => control.textContent.trim() || control.name)"""
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with smtp_server() as mailbox:
-        yield mailbox
 
 
 def newest_email(engine: sa.Engine, mailbox: Mailbox) -> str:
