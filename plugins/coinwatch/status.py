@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Engine
 
+from coinwatch.alerts.subscriptions import STALE_PRICE_AGE
 from coinwatch.database import statement, transaction
 from coinwatch.notifications.outbox import OutboxStatus, get_outbox_status
 from coinwatch.time_range import DAY, floor_to
@@ -82,7 +83,8 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
         today = {"today": floor_to(now, DAY)}
         counts = connection.execute(statement("status/count_prices_and_subscriptions"), today).mappings().one()
         alerts = connection.execute(statement("status/count_alerts"), {"now": now}).all()
-        stale = connection.execute(statement("status/select_stale_subscriptions"), {"now": now}).mappings().all()
+        limit = {"stale_before": now - STALE_PRICE_AGE}
+        stale = connection.execute(statement("status/select_stale_subscriptions"), limit).mappings().all()
         database_bytes = connection.execute(statement("status/select_database_size")).scalar_one()
         disk = connection.execute(statement("status/select_table_sizes")).mappings().all()
     return Status(

@@ -18,7 +18,7 @@ ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{L
 ADDRESS_LENGTH = 254
 MAX_SUBSCRIPTIONS = 100  # per address
 PENDING_COUNTS_FOR = timedelta(days=3)  # how long an unconfirmed subscription counts towards MAX_SUBSCRIPTIONS
-STALE_PRICE_AGE = timedelta(days=1)  # as in sql/status/select_stale_subscriptions.sql, for operators
+STALE_PRICE_AGE = timedelta(days=1)  # then an active subscription is reported as lacking prices
 
 
 @dataclass(frozen=True, slots=True)
