@@ -13,6 +13,7 @@ from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
+from tests.support.email_payloads import ALERT
 from tests.support.smtp_server import Mailbox
 from tests.web.browsing import PHONE, fill_in_form, is_wider_than_screen, opened, preview_summary
 from tests.web.seed import NOW, web_settings
@@ -21,27 +22,6 @@ from tests.web.subscribing import ADA, manage_path, path_of, subscriber_with_ale
 pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-ALERT = {
-    "alert_id": 1,
-    "subscription_id": 7,
-    "instrument_id": 1,
-    "observed_at": "2026-03-01T12:01:00+00:00",
-    "reference_at": "2026-03-01T12:00:00+00:00",
-    "price": 105.0,
-    "reference": 100.0,
-    "change_percent": 5.0,
-    "threshold": 5.0,
-    "direction": "either",
-    "kind": "change_since_last",
-    "metric": "price",
-    "window_seconds": 0,
-    "late": False,
-    "exchange": "kraken",
-    "exchange_name": "Kraken",
-    "base": "BTC",
-    "quote": "USD",
-    "coin_name": "Bitcoin",
-}
 INSERT_USER = sa.text("INSERT INTO users (email, created_at, verified_at) VALUES (:email, :now, :now)")
 QUEUE_EMAIL = sa.text("""
   INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)

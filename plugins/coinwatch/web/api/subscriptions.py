@@ -86,7 +86,7 @@ def _group(field: str) -> str:
     return field if field in {"status", "snoozed_until"} else "rule"
 
 
-def _set_status(site: Site, owner: int, subscription_id: SubscriptionId, status: str | None) -> None:
+def _set_status(site: Site, owner: int, subscription_id: int, status: str | None) -> None:
     if status == "paused":
         changes.pause(site.engine, owner, subscription_id)
     elif status == "active":
