@@ -13,6 +13,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+import coinwatch
 from coinwatch.database import SQL_ROOT
 
 # From top to bottom, as in pyproject.toml; packages in one row are independent of each other.
@@ -43,6 +44,7 @@ OWNERS = {
     "alerts": {"users", "subscriptions", "evaluation_watermarks", "alerts", "alert_activity"},
     "notifications": {"outbox", "outbox_activity", "held_users"},
 }
+PACKAGE = Path(coinwatch.__file__).parent
 FILES = sorted(path for path in SQL_ROOT.rglob("*.sql") if "migrations" not in path.parts)
 WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)
 
@@ -73,6 +75,15 @@ def test_every_table_and_view_has_one_owner() -> None:
 
 def test_every_folder_has_a_layer() -> None:
     assert {path.relative_to(SQL_ROOT).parts[0] for path in FILES} <= {package for layer in LAYERS for package in layer}
+
+
+def test_every_statement_is_used() -> None:
+    """By its name, or by an f-string such as f"alerts/backtest/create_{table}"."""
+    code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    literals = set(re.findall(r'"([a-z0-9_/]+)"', code))
+    prefixes = tuple(re.findall(r'f"([a-z0-9_]+/[a-z0-9_/]*)\{', code))
+    names = [str(path.relative_to(SQL_ROOT).with_suffix("")) for path in FILES]
+    assert [name for name in names if name not in literals and not name.startswith(prefixes)] == []
 
 
 def _below(package: str) -> list[str]:
