@@ -27,3 +27,9 @@ def test_expected_exceptions_are_specific() -> None:
     """``pytest.raises(Exception)`` also accepts a typo in the test."""
     calls = [(ast.unparse(node), where) for node, where in nodes(ast.Call)]
     assert not [where for call, where in calls if call.startswith(("pytest.raises(Exception", "pytest.raises(BaseE"))]
+
+
+def test_test_modules_do_not_import_each_other() -> None:
+    """Shared helpers are in tests/support."""
+    imports = [(node.module or "", where) for node, where in nodes(ast.ImportFrom)]
+    assert not [where for module, where in imports if module.rpartition(".")[2].startswith("test_")]
