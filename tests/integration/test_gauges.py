@@ -80,7 +80,7 @@ def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
 
     sent: dict[str, float] = {}
     monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
-    stretches = [
+    gaps = [
         (-1500, -1410, "unavailable"),  # its last half hour lies in the day
         (-100, -70, "open"),
         (-50, -40, "repaired"),
@@ -92,7 +92,7 @@ def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
       FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'kraken' AND i.base = 'BTC'
     """
     with catalog.begin() as connection:
-        rows = [{"start": at(first), "end": at(last), "status": status} for first, last, status in stretches]
+        rows = [{"start": at(first), "end": at(last), "status": status} for first, last, status in gaps]
         connection.execute(sa.text(insert), rows)
     assert gauges.send_gap_gauges(catalog, make_settings(), at(0)) == 10, "two for each exchange and the index"
     assert (sent["gaps.kraken.open"], sent["gaps.kraken.missing_minutes"]) == (2, 60)

@@ -1,4 +1,4 @@
-"""Old prices go, whole days at a time, and only what is in the candles and judged."""
+"""Old prices are dropped by whole days, once they are in the candles and evaluated."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -53,7 +53,7 @@ def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> lis
 def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Exchanges whose fresh price is more than ``quality_disagreement_percent`` from the median of all.
 
-    Fresh is what enters the index. Where only two can be compared, nobody can say which is wrong, and both are named.
+    Fresh is what enters the index. Where only two can be compared, it is unclear which is wrong, so both are named.
     """
     parameters = {
         "fresh_after": now - timedelta(seconds=settings.index_freshness_seconds),
@@ -157,7 +157,7 @@ def _apart(rows: Sequence[Row[Any]], now: datetime) -> str:
         f"and {second.exchange} {second.pair} at {format_price(second.price)} "
         f"(observed {_moment(second.observed_at, now)}) are "
         f"{format_percent(100 * (high - low) / first.median)} apart; "
-        "with only two exchanges, there is no telling which is wrong."
+        "with only two exchanges, it is unclear which is wrong."
     )
 
 

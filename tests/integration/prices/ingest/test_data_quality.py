@@ -150,7 +150,7 @@ def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, sett
     btc, eth = check_disagreement(catalog, settings, at(1))
     assert btc == (
         "coinbase BTC/USD at 103.10 (observed 12:01:00 UTC) and kraken BTC/USD at 100.00 (observed 12:00:00 UTC) are"
-        " 3.05% apart; with only two exchanges, there is no telling which is wrong."
+        " 3.05% apart; with only two exchanges, it is unclear which is wrong."
     )
     assert "199.2" in eth
 

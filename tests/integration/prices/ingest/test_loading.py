@@ -91,4 +91,4 @@ def test_many_quotes_go_straight_in_and_carefully_when_one_is_there_already(
         newest = connection.execute(sa.text("SELECT price FROM latest_quotes ORDER BY instrument_id")).scalars().all()
         stale = connection.execute(sa.text("SELECT count(*) FROM stale_candles")).scalar_one()
     assert sorted(newest) == [13.0, 20.0]
-    assert stale == 5, "a stretch for each instrument and day of each load"
+    assert stale == 5, "a time range for each instrument and day of each load"
