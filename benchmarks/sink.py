@@ -1,4 +1,4 @@
-"""An SMTP server that takes everything and keeps nothing, so that it costs a benchmark next to nothing."""
+"""An SMTP server that accepts everything and keeps nothing, so that it hardly costs a benchmark any time."""
 
 import socketserver
 import threading
@@ -10,7 +10,7 @@ from time import perf_counter
 
 @dataclass
 class Sink:
-    """``messages`` counts what was taken, ``accepted`` has the moment of each by ``time.perf_counter``."""
+    """``messages`` counts what was accepted, ``accepted`` has the moment of each by ``time.perf_counter``."""
 
     port: int = 0
     messages: int = 0

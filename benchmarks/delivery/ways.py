@@ -1,4 +1,4 @@
-"""The ways to get mails to the same server: ours, postfix's load generator, and a connection for every mail.
+"""The ways to get emails to the same server: ours, postfix's load generator, and a connection for every email.
 
 Each runs in processes of its own that are ready before the clock starts.
 """
@@ -11,10 +11,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, default
+from email.utils import format_datetime
 from os import geteuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
@@ -23,39 +25,50 @@ from benchmarks.delivery.outbox import sent_until
 from benchmarks.shared.postgres import Database
 from benchmarks.shared.program import Missing
 from coinwatch.database import create_engine
-from coinwatch.mail import messages
 from coinwatch.mail.charts import Charts
+from coinwatch.mail.compose import Composer, Email
 from coinwatch.mail.delivery import deliver_emails
-from coinwatch.mail.messages import Mail, Writer
-from coinwatch.mail.mime import Picture
+from coinwatch.notifications.claims import ClaimedEmail
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
 from tests.support.settings import make_settings
 
 BACKLOG = "200"
 SPAWN = multiprocessing.get_context("spawn")
-ROWS = "SELECT kind, user_id, recipient, payload, message_id, created_at FROM outbox ORDER BY id LIMIT %s"
+ROWS = """
+SELECT id, user_id, recipient, kind, payload, message_id, attempts, created_at FROM outbox ORDER BY id LIMIT %s
+"""
 
 
-def ours(database: Database, port: int, mails: int, senders: int) -> float:
-    """Seconds from the start of deliver_emails in so many processes until the last mail is marked as sent."""
-    began = _run_at_once(_deliver, [(database.url, port)] * senders)
-    return sent_until(database, mails) - began
+class Parts(NamedTuple):
+    """What an email consists of, rendered and unencoded."""
+
+    subject: str
+    text: str
+    html: str
+    png: bytes
 
 
-def email_message_each(database: Database, port: int, mails: int, senders: int) -> float:
-    """Seconds for building each mail as an EmailMessage from the same payload and sending it over its own connection.
+def ours(database: Database, port: int, emails: int, senders: int) -> float:
+    """Seconds from the start of deliver_emails in this many processes until the last email is marked as sent."""
+    began = _run_concurrently(_deliver, [(database.url, port)] * senders)
+    return sent_until(database, emails) - began
 
-    Rows are read beforehand, and nothing is claimed or marked.
+
+def email_message_each(database: Database, port: int, emails: int, senders: int) -> float:
+    """Seconds for composing each email as an EmailMessage and sending it over its own connection.
+
+    That is how Airflow's EmailOperator sends. Rows are read and texts are rendered beforehand, and nothing is claimed or
+    marked.
     """
-    share = mails // senders
-    began = _run_at_once(_send_each, [(database.url, port, share)] * senders)
+    parts = parts_of(typical_email(database))
+    began = _run_concurrently(_send_each, [(database.url, port, emails // senders, parts)] * senders)
     return time.time() - began
 
 
-def smtp_source(port: int, mails: int, connections: int, size: int, *, kept: bool) -> float:
-    """Seconds of postfix's generator; ``kept`` connections carry all messages, others one each."""
-    command = ["smtp-source", "-s", str(connections), "-m", str(mails), "-l", str(size)]
+def smtp_source(port: int, emails: int, connections: int, size: int, *, kept: bool) -> float:
+    """Seconds of postfix's load generator; ``kept`` connections carry all messages, others one each."""
+    command = ["smtp-source", "-s", str(connections), "-m", str(emails), "-l", str(size)]
     command += [
         "-f",
         "alerts@coinwatch.test",
@@ -71,7 +84,7 @@ def smtp_source(port: int, mails: int, connections: int, size: int, *, kept: boo
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Postfix's SMTP server that takes everything and keeps nothing; its port. Raises Missing."""
+    """Postfix's SMTP server that accepts everything and keeps nothing; yields its port. Raises Missing."""
     for name in ("smtp-sink", "smtp-source"):
         if shutil.which(name) is None:
             raise Missing(f"there is no {name} on PATH (Debian: postfix)")
@@ -86,31 +99,23 @@ def smtp_sink() -> Iterator[int]:
         process.wait(10)
 
 
-def typical_mail(database: Database) -> Mail:
-    """The first mail of the outbox as we build it."""
+def typical_email(database: Database) -> Email:
+    """The first email of the outbox as we compose it."""
     engine = database.engine()
-    [mail] = _built(database.url, 1, Charts(engine), _settings(1))
+    [row] = _rows(database.url, 1)
+    email = Composer(_settings(1), Charts(engine).get).compose(row)
     engine.dispose()
-    return mail
+    return email
 
 
-def through_email_message(
-    headers: Sequence[tuple[str, str]], *, text: str, html: str, boundary: str, picture: Picture | None = None
-) -> bytes:
-    """The same message as coinwatch.mail.mime.assemble makes, by the standard library."""
-    message = EmailMessage(policy=SMTP)
-    for name, value in headers:
-        message[name] = value
-    message.set_content(text)
-    message.add_alternative(html, subtype="html")
-    if picture is not None:
-        _, part = message.iter_parts()
-        part.add_related(picture.png, "image", "png", cid=f"<{picture.content_id}>")
-    return message.as_bytes()
+def parts_of(email: Email) -> Parts:
+    message = message_from_bytes(email.data, policy=default)
+    text, html, image = (part for part in message.walk() if not part.is_multipart())
+    return Parts(str(message["Subject"]), text.get_content(), html.get_content(), image.get_content())
 
 
-def _run_at_once(run: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> float:
-    """Run in processes that start together; when that was, in seconds of time.time()."""
+def _run_concurrently(run: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> float:
+    """Run in processes that start together; return that moment, in seconds of time.time()."""
     ready = SPAWN.Barrier(len(arguments) + 1)
     processes = [SPAWN.Process(target=run, args=(ready, *given)) for given in arguments]
     for process in processes:
@@ -133,25 +138,27 @@ def _deliver(ready: Any, database_url: str, port: int) -> None:
     deliver_emails(engine, _settings(port))
 
 
-def _send_each(ready: Any, database_url: str, port: int, mails: int) -> None:
-    messages.assemble = through_email_message  # type: ignore[attr-defined]
-    rows = _rows(database_url, mails)
-    engine = create_engine(database_url)
-    charts, settings = Charts(engine), _settings(port)
+def _send_each(ready: Any, database_url: str, port: int, emails: int, parts: Parts) -> None:
+    rows, settings = _rows(database_url, emails), _settings(port)
     ready.wait()
     for row in rows:
-        mail = Writer(settings, charts.of).build(**row)
+        message = EmailMessage(policy=SMTP)
+        message["Subject"] = parts.subject
+        message["From"] = settings.email_from
+        message["To"] = row.recipient
+        message["Date"] = format_datetime(row.created_at)
+        message["Message-ID"] = f"<{row.message_id}@coinwatch.test>"
+        message.set_content(parts.text)
+        message.add_alternative(parts.html, subtype="html")
+        _, html = message.iter_parts()
+        html.add_related(parts.png, "image", "png", cid="<chart@coinwatch.test>")  # type: ignore[attr-defined]
         with smtplib.SMTP("127.0.0.1", port, "localhost") as smtp:
-            smtp.sendmail(mail.sender, [mail.recipient], mail.data)
+            smtp.send_message(message)
 
 
-def _built(database_url: str, mails: int, charts: Charts, settings: Settings) -> list[Mail]:
-    return [Writer(settings, charts.of).build(**row) for row in _rows(database_url, mails)]
-
-
-def _rows(database_url: str, mails: int) -> list[dict[str, Any]]:
-    with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
-        return connection.execute(ROWS, [mails]).fetchall()
+def _rows(database_url: str, emails: int) -> list[ClaimedEmail]:
+    with psycopg.connect(database_url) as connection:
+        return [ClaimedEmail(*row) for row in connection.execute(ROWS, [emails])]
 
 
 def _settings(port: int) -> Settings:

@@ -1,1 +1,1 @@
-"""What is lost and what is doubled when everything around the outbox fails."""
+"""What is lost and what is duplicates when everything around the outbox fails."""

@@ -20,39 +20,39 @@ from coinwatch.notifications.claims import GROUP
 from tests.support.faults.run import PROCESSES
 from tests.support.settings import make_settings
 
-MOST_IN_FLIGHT = 2 * GROUP + 1  # of one sender: a group, the one that is being marked, and the mail on its way
+MOST_IN_FLIGHT = 2 * GROUP + 1  # of one sender: a group, the one being marked, and the email being sent
 SENT = "SELECT count(*) FROM outbox WHERE status = 'sent'"
 
 
-def races(mails: int) -> Report:
-    """Two and eight senders over so many mails; and eight of which four are killed in the middle."""
+def races(emails: int) -> Report:
+    """Two and eight senders over this many emails, and eight of which four are killed."""
     rows: list[Row] = []
     with race_database() as database:
         for senders, killed in ((2, 0), (8, 0), (8, 4)):
-            row = race(database, mails, senders, killed)
+            row = race(database, emails, senders, killed)
             say(f"race: {row}")
             rows.append(row)
-    doubled = sum(int(str(row["doubled"])) for row in rows if not row["killed"])
+    duplicates = sum(int(str(row["duplicates"])) for row in rows if not row["killed"])
     lost = sum(int(str(row["lost"])) for row in rows)
     goals = [
         Goal("lost: 0", lost, lost == 0),
-        Goal("doubled by senders that race: 0", doubled, doubled == 0),
+        Goal("duplicates by racing senders: 0", duplicates, duplicates == 0),
         Goal(
-            f"doubled by a kill: {MOST_IN_FLIGHT} a sender at most",
-            rows[-1]["doubled"] / rows[-1]["killed"],  # type: ignore[operator]
-            rows[-1]["doubled"] <= MOST_IN_FLIGHT * rows[-1]["killed"],  # type: ignore[operator]
+            f"duplicates by a kill: up to {MOST_IN_FLIGHT} per sender",
+            rows[-1]["duplicates"] / rows[-1]["killed"],  # type: ignore[operator]
+            rows[-1]["duplicates"] <= MOST_IN_FLIGHT * rows[-1]["killed"],  # type: ignore[operator]
         ),
     ]
-    return Report("outbox races", f"Senders racing over {mails:,} mails", rows, goals)
+    return Report("outbox races", f"Senders racing over {emails:,} emails", rows, goals)
 
 
-def race(database: Database, mails: int, senders: int, killed: int) -> Row:
-    """One race, and a last sender for what the killed ones had claimed; what the mail server got, by Message-ID."""
-    fill_outbox(database, mails)
+def race(database: Database, emails: int, senders: int, killed: int) -> Row:
+    """Run one race, then a last sender for what the killed ones had claimed; count what arrived by Message-ID."""
+    fill_outbox(database, emails)
     with counting_sink() as sink:
         began = time.monotonic()
         processes = [_sender(database, sink) for _ in range(senders)]
-        struck_at = _kill_on_the_way(processes[:killed], sink, mails) if killed else None
+        struck_at = _kill_on_the_way(processes[:killed], sink, emails) if killed else None
         for process in processes:
             process.join()
         if killed:
@@ -61,21 +61,21 @@ def race(database: Database, mails: int, senders: int, killed: int) -> Row:
             processes.append(last)
         seconds = time.monotonic() - began
         time.sleep(0.2)
-        taken = Counter(sink.taken)
+        accepted = Counter(sink.accepted)
     failed = [process.exitcode for process in processes[killed:] if process.exitcode]
     if failed:
         raise RuntimeError(f"senders ended with {failed}")
     with database.admin() as connection:
         found = connection.execute(SENT).fetchone()
-        named = {str(row[0]) for row in connection.execute("SELECT CAST(message_id AS text) FROM outbox")}
+        known_errors = {str(row[0]) for row in connection.execute("SELECT CAST(message_id AS text) FROM outbox")}
     return {
         "senders": senders,
         "killed": killed,
-        "mails": mails,
-        "lost": len(named - taken.keys()),
-        "doubled": sum(taken.values()) - len(taken),
-        "copies of one at most": max(taken.values()),
-        "unknown": len(taken.keys() - named),
+        "emails": emails,
+        "lost": len(known_errors - accepted.keys()),
+        "duplicates": sum(accepted.values()) - len(accepted),
+        "most copies of one": max(accepted.values()),
+        "unknown": len(accepted.keys() - known_errors),
         "marked sent": found[0] if found else 0,
         "seconds": seconds,
         "all out after the kill": time.monotonic() - struck_at if struck_at else None,
@@ -101,10 +101,10 @@ def _sender(database: Database, sink: CountingSink) -> BaseProcess:
     return process
 
 
-def _kill_on_the_way(victims: list[BaseProcess], sink: CountingSink, mails: int) -> float:
-    """Kill one after the other while the mails go out; when the last one died."""
+def _kill_on_the_way(victims: list[BaseProcess], sink: CountingSink, emails: int) -> float:
+    """Kill one after the other while the emails go out; return when the last one died."""
     for number, victim in enumerate(victims, 1):
-        while len(sink.taken) < mails * number / (len(victims) + 2):
+        while len(sink.accepted) < emails * number / (len(victims) + 2):
             time.sleep(0.01)
         os.kill(victim.pid or 0, signal.SIGKILL)
         victim.join()

@@ -1,4 +1,4 @@
-"""A quick SMTP server that keeps nothing but each mail's Message-ID, and how often it came."""
+"""A fast SMTP server that counts the emails with each Message-ID."""
 
 import asyncio
 import re
@@ -14,10 +14,10 @@ END = b"\r\n.\r\n"
 
 @dataclass
 class CountingSink:
-    """``taken`` counts the mails of each Message-ID."""
+    """``accepted`` counts the emails with each Message-ID."""
 
     port: int = 0
-    taken: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
 
     @property
     def url(self) -> str:
@@ -65,13 +65,13 @@ class _Connection(asyncio.Protocol):
             self._buffer = rest
             if self._in_text:
                 self._in_text = False
-                named = MESSAGE_ID.search(text)
-                self._sink.taken[named.group(1).decode() if named else ""] += 1
+                known_errors = MESSAGE_ID.search(text)
+                self._sink.accepted[known_errors.group(1).decode() if known_errors else ""] += 1
                 yield b"250 kept\r\n"
                 continue
             match text[:4].upper():
                 case b"EHLO":
-                    yield b"250-sink\r\n250 PIPELINING\r\n"
+                    yield b"250 sink\r\n"
                 case b"DATA":
                     self._in_text = True
                     yield b"354 go on\r\n"

@@ -20,6 +20,9 @@ from coinwatch.errors import ConfigurationError
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
 CODE = re.compile(r"[a-z0-9_]+")
 PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
+# Links to it must need no escaping, neither in HTML nor in a header.
+BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
+BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")  # a token follows the local part, of up to 64
 MIN_PRICE_RETENTION_DAYS = 2
 # As in local/environment_file.py and docker/settings.sh, which don't import coinwatch; a test compares them.
 EXAMPLE_SECRET = re.compile(
@@ -40,7 +43,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _base_url(value: str) -> str:
+    value = _http_url(value)
+    if not BASE_URL.fullmatch(value):
+        raise ValueError("must be an address without a query, such as https://coinwatch.example.org")
+    return value
+
+
+def _bounce_address(value: str) -> str:
+    if not BOUNCE_ADDRESS.fullmatch(value):
+        raise ValueError("must be an address such as bounces@example.org, with up to 20 characters before the @")
+    return value
+
+
 Pair = Annotated[str, AfterValidator(_pair)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BounceAddress = Annotated[str, AfterValidator(_bounce_address)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -128,7 +146,13 @@ class Settings(BaseSettings):
         "start, `?tls=none` is for a mail catcher on this machine.",
     )
     email_from: str = Field("coinwatch <coinwatch@localhost>", description="Sender of all emails.")
-    public_url: HttpUrl = Field(
+    bounce_address: BounceAddress | None = Field(
+        None,
+        description="Address for [bounces](email.md#bounces), such as `bounces@example.org`. Each email's envelope sender "
+        "is then `bounces+TOKEN@example.org`, and its mail server has to accept such addresses. Default: bounces go to "
+        "the sender's address.",
+    )
+    public_url: BaseUrl = Field(
         "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
     )
     alerts_file: Path = Field(Path("alerts.txt"), description="File that gets a line for each alert.")

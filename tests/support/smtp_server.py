@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it takes and rejects what it is told to."""
+"""A real SMTP server that keeps what it accepts and rejects what a test wants it to."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,14 +15,15 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """What arrived, and how to answer: ``answers`` maps a recipient to the reply for its RCPT command.
+    """What arrived, and how to reply: ``answers`` maps a recipient to the reply to its RCPT command.
 
-    ``on_message`` is called with the number of messages so far before the sender hears that the last one arrived.
+    ``on_message`` is called with the number of messages so far, before the last one is acknowledged.
     """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     data_answer: str = ""
     sender_answer: str = ""
@@ -64,6 +65,7 @@ class Mailbox:
         content = cast("bytes", envelope.content)
         with self.lock:
             self.raw.append(content)
+            self.senders.append(str(envelope.mail_from))
             self.messages.append(cast("EmailMessage", message_from_bytes(content, policy=cast("Any", default))))
             self.on_message(len(self.messages))
         return "250 OK"

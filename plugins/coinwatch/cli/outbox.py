@@ -32,7 +32,7 @@ def show(
     """Show emails, newest first, with the mail server's last response."""
     if status is not None and status not in STATES:
         raise InvalidRequest("status", f"--status is {status!r}; it must be one of {', '.join(STATES)}.")
-    found = list_emails(get_engine(), status=status, at_most=limit)
+    found = list_emails(get_engine(), status=status, limit=limit)
     if as_json:
         show_json(found)
         return
@@ -106,6 +106,6 @@ def _describe(bounce: Bounce | None) -> str:
     if bounce is None:
         return "not a bounce of one of our emails; nothing changed"
     failed = f"email {bounce.outbox_id} to {bounce.recipient} bounced ({bounce.reason})"
-    if bounce.resting is None:
+    if bounce.paused is None:
         return f"{failed}; marked as failed"
-    return f"{failed}; address suppressed, {format_count(bounce.resting, 'subscription')} paused"
+    return f"{failed}; address suppressed, {format_count(bounce.paused, 'subscription')} paused"

@@ -1,9 +1,9 @@
-"""Mails that come back: what a server that had taken a mail reports later, to the From address.
+"""Bounces: what a mail server that accepted an email reports about it later, by email.
 
-Delivery reports (RFC 3464) and readers' complaints (RFC 5965). Anybody can write to the From address, so a report is
-believed only when it returns the headers of a mail of ours: the random number in them is known to nobody but the
-servers on its way and its reader. It is read from the MIME boundary, because some providers (Amazon SES) put a
-Message-ID of their own in the place of ours.
+Delivery reports (RFC 3464) and spam complaints (RFC 5965). Anyone can write to our address, so a report is believed
+only if it has an email's token, which nobody but its recipient and the servers on its way can know. The token is in
+the ``X-Coinwatch-Message`` header, because some providers (Amazon SES) replace the Message-ID, and with
+``COINWATCH_BOUNCE_ADDRESS`` also in the address that reports are sent to (VERP).
 """
 
 import re
@@ -12,97 +12,126 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, message_from_string
 from email.message import Message
-from email.utils import parseaddr
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 
 from coinwatch.database import Lock, acquire_lock, statement, transaction
-from coinwatch.mail.connection import ABOUT_US
 from coinwatch.notifications.suppression import COMPLAINED, suppress_address
 
-OUR_BOUNDARY = re.compile(r"=_([0-9a-f]{32})_a")  # as mail/mime.py writes it
+MESSAGE_HEADER = "X-Coinwatch-Message"
+TOKEN = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})")
+VERP_TOKEN = re.compile(rf"\+{TOKEN.pattern}@")
+RECIPIENT_HEADERS = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
 COMPLAINTS = ("abuse", "fraud", "opt-out")
-LONGEST_REASON = 300
+# RFC 3463: a system error or a policy says nothing about the address.
+NOT_ABOUT_ADDRESS = re.compile(r"5\.(3|7)\.\d")
+MAX_REASON = 300
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """That a mail did not arrive, or was not wanted.
+class BounceReport:
+    """What a report says about one of our emails.
 
-    ``to_blame`` is whether its address takes no mail, or wants none, rather than this mail or a server being at fault.
+    ``failed_addresses`` are those, in small letters, that will never accept email. A ``complaint`` is about its recipient.
     """
 
+    outbox_id: int
     message_id: UUID
-    recipient: str
     reason: str
-    to_blame: bool
+    failed_addresses: frozenset[str] = frozenset()
+    complaint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A mail of the outbox that came back. ``resting``: how many rules rest now; None where no address is to blame."""
+    """An email that bounced. ``paused`` counts the subscriptions paused with it; None if its address was not suppressed."""
 
     outbox_id: int
     recipient: str
     reason: str
-    resting: int | None
+    paused: int | None
 
 
-def parse_bounce(data: bytes) -> Report | None:
-    """What a mail reports of a mail of ours that came back; None for any other mail, and for reports of mere delay."""
-    try:
-        report = message_from_bytes(data)
-    except RecursionError:  # a thousand boxes in boxes: meant to hurt
-        return None
-    returned = next(_returned_headers(report), None)
-    boundary = OUR_BOUNDARY.search(str(returned["Content-Type"])) if returned is not None else None
-    if returned is None or boundary is None:
-        return None
-    message_id, recipient = UUID(boundary[1]), parseaddr(str(returned["To"]))[1]
-    if any(str(fields["Feedback-Type"]).strip().lower() in COMPLAINTS for fields in _fields(report, "feedback-report")):
-        return Report(message_id, recipient, COMPLAINED, to_blame=True)
-    for fields in _fields(report, "delivery-status"):
-        if str(fields["Action"]).strip().lower() == "failed":
-            status = str(fields["Status"]).strip()
-            named = {_value(fields, name).lower() for name in ("Final-Recipient", "Original-Recipient")}
-            # Another address is one that the reader's own server forwards to: that is not ours to switch off.
-            to_blame = status.startswith("5") and not ABOUT_US.match(status) and recipient.lower() in named
-            return Report(message_id, recipient, _value(fields, "Diagnostic-Code") or status, to_blame)
-    return None
+def bounce_token(outbox_id: int, message_id: UUID) -> str:
+    """What identifies an email in its bounces; ``message_id`` is random."""
+    return f"{outbox_id}-{message_id.hex}"
+
+
+def verp_address(bounce_address: str, token: str) -> str:
+    """The envelope sender of one email: bounces+TOKEN@example.org."""
+    name, _, domain = bounce_address.rpartition("@")
+    return f"{name}+{token}@{domain}"
 
 
 def process_bounce(engine: Engine, data: bytes, now: datetime) -> Bounce | None:
-    """Mark the mail that came back as failed, and disable its address where that is to blame.
+    """Mark the email that a report is about as failed, and suppress its address if it will never accept email.
 
-    None, and nothing done, when ``data`` reports of no mail of ours, or of one that it was reported of before. Raises
-    DatabaseError.
+    ``data`` is the report, an email as it arrived. Return None, and change nothing, if it is not a report about an
+    email of ours, or if that email has already bounced. Raises DatabaseError.
     """
     report = parse_bounce(data)
     if report is None:
         return None
+    bounced = {
+        "id": report.outbox_id,
+        "message_id": report.message_id,
+        "error": f"bounced: {report.reason}",
+        "now": now,
+    }
     with transaction(engine) as connection:
-        if report.to_blame:
-            acquire_lock(connection, Lock.EVALUATION)
-        came_back = {
-            "recipient": report.recipient,
-            "message_id": report.message_id,
-            "error": f"came back: {report.reason}",
-            "now": now,
-        }
-        outbox_id = connection.execute(statement("notifications/outbox/mark_bounced"), came_back).scalar_one_or_none()
-        if outbox_id is None:
+        if report.complaint or report.failed_addresses:
+            acquire_lock(connection, Lock.EVALUATION)  # before the row's lock, as suppress_address requires
+        recipient = connection.execute(statement("notifications/outbox/mark_bounced"), bounced).scalar_one_or_none()
+        if recipient is None:
             return None
-        resting = suppress_address(connection, report.recipient, now, report.reason) if report.to_blame else None
-    log.error("mail came back", outbox_id=outbox_id, error=report.reason, rules=resting)
-    return Bounce(outbox_id, report.recipient, report.reason, resting)
+        paused = None
+        if report.complaint or recipient.lower() in report.failed_addresses:
+            paused = suppress_address(connection, recipient, now, report.reason)
+    log.warning("email bounced", outbox_id=report.outbox_id, error=report.reason, subscriptions_paused=paused)
+    return Bounce(report.outbox_id, recipient, report.reason, paused)
+
+
+def parse_bounce(data: bytes) -> BounceReport | None:
+    """What a report says about an email of ours; None for any other email, and for a report of a mere delay."""
+    try:
+        report = message_from_bytes(data)
+    except RecursionError:  # an attack: a thousand nested parts
+        return None
+    token = _token(report)
+    if token is None:
+        return None
+    for fields in _fields(report, "feedback-report"):
+        if str(fields["Feedback-Type"]).strip().lower() in COMPLAINTS:
+            return BounceReport(*token, COMPLAINED, complaint=True)
+    for fields in _fields(report, "delivery-status"):
+        if str(fields["Action"]).strip().lower() == "failed":
+            status = str(fields["Status"]).strip()
+            reason = _value(fields, "Diagnostic-Code") or status
+            if not status.startswith("5") or NOT_ABOUT_ADDRESS.match(status):
+                return BounceReport(*token, reason)
+            # The recipient's server may have forwarded the email: then another address has failed.
+            names = ("Final-Recipient", "Original-Recipient")
+            return BounceReport(*token, reason, frozenset(_value(fields, name).lower() for name in names))
+    return None
+
+
+def _token(report: Message) -> tuple[int, UUID] | None:
+    """The outbox id and message id of the email that a report is about."""
+    for headers in _returned_headers(report):
+        found = TOKEN.fullmatch(str(headers[MESSAGE_HEADER]).strip())
+        if found:
+            return int(found[1]), UUID(found[2])
+    recipients = " ".join(str(value) for name in RECIPIENT_HEADERS for value in report.get_all(name, []))
+    found = VERP_TOKEN.search(recipients)
+    return (int(found[1]), UUID(found[2])) if found else None
 
 
 def _returned_headers(report: Message) -> Iterator[Message]:
-    """The headers of the mails that a report gives back."""
+    """The headers of the emails that a report returns."""
     for part in report.walk():
         kind, payload = part.get_content_type(), part.get_payload()
         if kind == "message/rfc822" and isinstance(payload, list) and isinstance(payload[0], Message):
@@ -113,7 +142,7 @@ def _returned_headers(report: Message) -> Iterator[Message]:
 
 
 def _fields(report: Message, kind: str) -> Iterator[Message]:
-    """The groups of fields in a report's part of one kind: one of the report, then one a recipient."""
+    """The groups of fields in a report's part of one kind: one about the report, then one for each recipient."""
     for part in report.walk():
         payload = part.get_payload()
         if part.get_content_type() == f"message/{kind}" and isinstance(payload, list):
@@ -121,7 +150,7 @@ def _fields(report: Message, kind: str) -> Iterator[Message]:
 
 
 def _value(fields: Message, name: str) -> str:
-    """A field's value behind its type, as in ``smtp; 550 no such user``, on one line; "" where there is none."""
+    """A field's value after its type, as in ``smtp; 550 no such user``, on one line; "" if there is none."""
     value = " ".join(str(fields[name] or "").split())
     printable = "".join(character for character in value if character.isprintable())
-    return printable.partition(";")[2].strip()[:LONGEST_REASON]
+    return printable.partition(";")[2].strip()[:MAX_REASON]

@@ -1,7 +1,7 @@
-"""The picture in a mail: an instrument's last 24 hours as a small PNG.
+"""The chart in an email: an instrument's last 24 hours as a small PNG.
 
-One colour in steps of transparency, half way between white and black, so that the line and its words stand out from a
-light background and from a dark one: mail programs change backgrounds, but not pictures.
+One color in steps of transparency, halfway between white and black, so that the line and labels are readable on a light
+and on a dark background: mail programs change backgrounds, but not images.
 """
 
 import math
@@ -25,21 +25,21 @@ from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, Buckets, Pr
 from coinwatch.time_range import TimeRange
 
 DAY = timedelta(hours=24)
-POINTS = 280  # one for every two points of the picture's width
-SHORTEST_HOLE = timedelta(hours=1)  # without values, and so many times longer than it is usual for the instrument
-USUAL_DISTANCES = 5
-KEPT = 256  # pictures, of about 6 KB each
-MOST_SECONDS = 10.0  # of one run; then mails go out without: hundreds of instruments at once are urgent enough
+POINTS = 280  # one for every two pixels of width
+# The line is interrupted where values are missing for this long, and for this many times their usual distance.
+MIN_GAP, GAP_FACTOR = timedelta(hours=1), 5
+CACHE_SIZE = 256  # charts of about 6 KB each
+MAX_SECONDS = 10.0  # of one run; when hundreds of instruments fire at once, emails go out without charts after that
 
-WIDTH, HEIGHT = 560, 180  # as a wide screen shows it; a phone about half as large, hence the large letters
-DENSITY = 2  # pixels for each of those, for phones
-SMOOTHING = 2  # drawn so many times larger, then made smaller: Pillow's lines have no soft edges
+WIDTH, HEIGHT = 560, 180  # in CSS pixels on a wide screen; phones show it about half as large
+DENSITY = 2  # device pixels per CSS pixel
+SMOOTHING = 2  # drawn this many times larger, then scaled down: Pillow does not antialias lines
 LEFT, RIGHT, TOP, BOTTOM = 8, 10, 36, 32
-COLOUR = (62, 130, 214)
-STEPS = 15  # of transparency beside full; sixteen colours take four bits a pixel
+COLOR = (62, 130, 214)
+STEPS = 15  # steps of transparency; with full transparency that is four bits per pixel
 FULL, FILLED, FAINT = 255, 36, 96
-LETTERS = 20
-LINE = 2
+FONT_SIZE = 20
+LINE_WIDTH = 2
 
 log = structlog.get_logger()
 
@@ -55,63 +55,63 @@ class Chart:
 
 
 class Charts:
-    """Pictures for one run of the sender; the same picture for everybody who hears of the same value."""
+    """The charts of one run, each drawn once."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kept = lru_cache(KEPT)(self._read_and_draw)
+        self._cached = lru_cache(CACHE_SIZE)(self._read_and_draw)
         self._spent = 0.0
 
-    def of(self, instrument_id: int, until: datetime, metric: Metric = "price") -> Chart | None:
-        """The 24 hours up to a moment, that moment as a dot; None, and a warning, where there is nothing to show.
+    def get(self, instrument_id: int, until: datetime, metric: Metric = "price") -> Chart | None:
+        """The 24 hours up to a moment, which is marked with a dot.
 
-        Never raises: a picture keeps no mail back.
+        Returns None, and logs a warning, if there is nothing to show. Never raises: an email does not depend on its chart.
         """
-        return self._kept(instrument_id, until, metric)
+        return self._cached(instrument_id, until, metric)
 
     def _read_and_draw(self, instrument_id: int, until: datetime, metric: Metric) -> Chart | None:
-        if self._spent > MOST_SECONDS:
+        if self._spent > MAX_SECONDS:
             return None
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             values = _values(self._engine, instrument_id, until, metric)
             if len(values) > 1:
                 return draw(values, until - DAY, until)
             reason = "fewer than two values"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the mail goes out without a picture
+        except Exception as error:  # noqa: BLE001 - whatever it is, the email goes out without a chart
             reason = f"{type(error).__name__}: {error}"
         finally:
-            self._spent += time.monotonic() - begun
-            if self._spent > MOST_SECONDS:
-                log.warning("charts took long, the other mails go out without", seconds=round(self._spent, 1))
-        log.warning("no chart for a mail", instrument_id=instrument_id, until=until.isoformat(), reason=reason)
+            self._spent += time.monotonic() - started
+            if self._spent > MAX_SECONDS:
+                log.warning("charts take too long, the other emails go out without", seconds=round(self._spent, 1))
+        log.warning("no chart for an email", instrument_id=instrument_id, until=until.isoformat(), reason=reason)
         return None
 
 
 def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetime) -> Chart:
-    """The line through two values or more, oldest first, over [start, end], with a dot at the last one."""
+    """A line through two or more values, oldest first, over [start, end], with a dot at the last one."""
     lowest, highest = min(value for _, value in values), max(value for _, value in values)
     scale = DENSITY * SMOOTHING
-    room = (highest - lowest) or 1.0
+    extent = (highest - lowest) or 1.0
 
-    def place(moment: datetime, value: float) -> tuple[float, float]:
+    def position(moment: datetime, value: float) -> tuple[float, float]:
         across = LEFT + (WIDTH - LEFT - RIGHT) * ((moment - start) / (end - start))
-        height = (value - lowest) / room if highest > lowest else 0.5
+        height = (value - lowest) / extent if highest > lowest else 0.5
         return across * scale, (HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * height) * scale
 
-    last = place(*values[-1])
+    last = position(*values[-1])
     ink = Image.new("L", (WIDTH * scale, HEIGHT * scale))
     pen = ImageDraw.Draw(ink)
     floor = (HEIGHT - BOTTOM + 2) * scale
     for run in _runs(values):
-        line = [place(moment, value) for moment, value in run]
+        line = [position(moment, value) for moment, value in run]
         pen.polygon([(line[0][0], floor), *line, (line[-1][0], floor)], fill=FILLED)
-        pen.line(line, fill=FULL, width=LINE * scale, joint="curve")
-        pen.circle(line[0], LINE * scale / 2, fill=FULL)  # a value alone is a point
+        pen.line(line, fill=FULL, width=LINE_WIDTH * scale, joint="curve")
+        pen.circle(line[0], LINE_WIDTH * scale / 2, fill=FULL)  # a single value is a point
     pen.line([(LEFT * scale, floor), ((WIDTH - RIGHT) * scale, floor)], fill=FAINT, width=scale // 2)
     pen.circle(last, 4.5 * scale, fill=FULL)
     ink = ink.reduce(SMOOTHING)
-    _write(ink, start, end, lowest, highest)
+    _label(ink, start, end, lowest, highest)
     return Chart(_png(ink), lowest, highest, values[-1][1])
 
 
@@ -128,19 +128,19 @@ def _value(point: PricePoint, metric: Metric) -> float | None:
 
 
 def _runs(values: Sequence[tuple[datetime, float]]) -> Iterator[Sequence[tuple[datetime, float]]]:
-    """The values between the times without any: a line across those would be made up."""
+    """The values between gaps: a line across a gap would be invented."""
     distances = [(after - before).total_seconds() for (before, _), (after, _) in pairwise(values)]
-    hole = max(SHORTEST_HOLE.total_seconds(), USUAL_DISTANCES * median(distances))
-    begins = 0
+    gap = max(MIN_GAP.total_seconds(), GAP_FACTOR * median(distances))
+    first = 0
     for position, distance in enumerate(distances, 1):
-        if distance > hole:
-            yield values[begins:position]
-            begins = position
-    yield values[begins:]
+        if distance > gap:
+            yield values[first:position]
+            first = position
+    yield values[first:]
 
 
-def _write(ink: Image.Image, start: datetime, end: datetime, lowest: float, highest: float) -> None:
-    """The words, at the size that is shown: letters have soft edges of their own."""
+def _label(ink: Image.Image, start: datetime, end: datetime, lowest: float, highest: float) -> None:
+    """Write the labels at final size: Pillow antialiases text."""
     pen, font = ImageDraw.Draw(ink), _font()
     top, bottom = 3 * DENSITY, (HEIGHT - 4) * DENSITY
     left, right = LEFT * DENSITY, (WIDTH - RIGHT) * DENSITY
@@ -157,13 +157,13 @@ def _moment(moment: datetime) -> str:
 
 @lru_cache
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(LETTERS * DENSITY)
+    return ImageFont.load_default(FONT_SIZE * DENSITY)
 
 
 def _png(ink: Image.Image) -> bytes:
-    """The ink as transparency of one colour."""
-    picture = ink.point([round(level * STEPS / 255) for level in range(256)])
-    picture.putpalette(COLOUR * (STEPS + 1))
+    """The ink as transparency of one color."""
+    image = ink.point([round(level * STEPS / 255) for level in range(256)])
+    image.putpalette(COLOR * (STEPS + 1))
     file = BytesIO()
-    picture.save(file, "PNG", bits=4, transparency=bytes(255 * step // STEPS for step in range(STEPS + 1)))
+    image.save(file, "PNG", bits=4, transparency=bytes(255 * step // STEPS for step in range(STEPS + 1)))
     return file.getvalue()

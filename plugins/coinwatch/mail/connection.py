@@ -1,13 +1,10 @@
-"""Messages to the mail server, one after the other over one connection, each with its own answer.
+"""One connection to the mail server, reused for every email of a run, and what the server's replies mean."""
 
-mail/wire.py speaks to the server; here is what its answers mean for a message, and what a lost connection means.
-"""
-
+import contextlib
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+import smtplib
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from coinwatch.errors import (
     EmailError,
@@ -16,29 +13,21 @@ from coinwatch.errors import (
     RecipientRejected,
     TemporaryEmailError,
 )
-from coinwatch.mail.messages import Mail
+from coinwatch.mail.compose import Email
 from coinwatch.mail.smtp import MailServer, connect
-from coinwatch.mail.wire import Answer, Lost, Wire
 
-ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # nothing that could end the command it stands in
-LOGIN_NEEDED = 530
-# RFC 3463: their system, a policy; it says nothing about the address.
-ABOUT_US = re.compile(r"5\.(3|7)\.\d")
-USED_UP = re.compile(r"5\.4\.5")  # today's quota, as Gmail says it: final for today, not for the mail
-
-Key = TypeVar("Key")
+CLOSING, LOGIN_REQUIRED = 421, 530
+# RFC 3463: a system error or a policy says nothing about the address.
+NOT_ABOUT_ADDRESS = re.compile(r"5\.(3|7)\.\d")
+QUOTA_REACHED = re.compile(r"5\.4\.5")  # Gmail's code for the daily quota: permanent for today, not for the email
 
 
 class MailConnection:
-    """A connection that is opened for the first message, and anew after a loss.
+    """Connects for the first email, and again after a connection was lost."""
 
-    ``idle`` is called whenever the server has been silent for 100 ms, so that what was accepted need not wait for it.
-    """
-
-    def __init__(self, server: MailServer, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, server: MailServer) -> None:
         self._server = server
-        self._idle = idle
-        self._wire: Wire | None = None
+        self._smtp: smtplib.SMTP | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -46,97 +35,92 @@ class MailConnection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._wire is not None:
-            self._wire.quit()
-            self._wire = None
+        if self._smtp is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                self._smtp.quit()
+            self._close()
 
-    def send(self, mails: Iterable[tuple[Key, Mail]]) -> Iterator[tuple[Key, EmailError | None]]:
-        """Each mail's key with None once the server has accepted it, or with why it did not; in order.
+    def send(self, email: Email) -> None:
+        """Send one email; returning means that the server has accepted it.
 
-        ``mails`` is asked for more while the server works: up to two are ahead of the one whose answer is next. An
-        error it raises comes out when those are answered. Raises MailServerUnavailable when no message gets through.
+        Raises MailServerUnavailable if no email gets through at the moment, RecipientRejected if the address does not
+        exist, and otherwise TemporaryEmailError or PermanentEmailError for this email alone.
         """
-        source = iter(mails)
-        ahead: deque[tuple[Key, Mail]] = deque()
-        failed: list[Exception] = []
-
-        def fill(most: int) -> None:
-            try:
-                while len(ahead) < most and not failed:
-                    ahead.append(next(source))
-            except StopIteration as end:
-                failed.append(end)
-            except Exception as error:  # noqa: BLE001 - raised below, when the server has answered for the others
-                failed.append(error)
-
-        fill(2)
-        while ahead:
-            key, mail = ahead[0]
-            answer = self._exchange(mail, ahead[1][1] if len(ahead) > 1 else None, lambda: fill(3))
-            ahead.popleft()
-            yield key, answer
-            fill(2)
-        if failed and not isinstance(failed[0], StopIteration):
-            raise failed[0]
-
-    def _exchange(self, mail: Mail, following: Mail | None, meanwhile: Callable[[], None]) -> EmailError | None:
-        """One message; ``following`` is announced along with its text."""
-        if not ADDRESS.fullmatch(mail.recipient):
-            return PermanentEmailError(f"{mail.recipient!r} is no address that can be written to")
         try:
-            refusal = self._offer(mail)
-            if refusal is None and self._wire is not None:
-                self._wire.write_text(mail, following if following and ADDRESS.fullmatch(following.recipient) else None)
-                meanwhile()
-                answer = self._wire.answer_to_text()
-                self._check_quota(answer)
-                refusal = None if answer.good else _sorted(answer)
-        except Lost as lost:
-            self._drop()
-            # Perhaps because of this very message, so it counts as a try; if the server is gone, the next one says so.
-            return TemporaryEmailError(f"the connection to {self._server} was lost: {lost}")
-        return refusal
+            self._transmit(email)
+        except EmailError:
+            self._reset()
+            raise
+        except (smtplib.SMTPException, OSError) as error:
+            # Possibly because of this email, so it counts as an attempt. If the server is gone, the next email fails too.
+            self._close()
+            raise TemporaryEmailError(f"the connection to {self._server} was lost: {error}") from error
 
-    def _offer(self, mail: Mail) -> EmailError | None:
-        """Sender and recipient: None when the server now waits for the text. Raises MailServerUnavailable, Lost."""
-        if self._wire is not None:
+    def _transmit(self, email: Email) -> None:
+        smtp = self._announce(email)
+        self._check(*smtp.rcpt(email.recipient), of_recipient=True)
+        try:
+            reply = smtp.data(email.data)
+        except smtplib.SMTPDataError as error:  # rejected before the text
+            reply = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b""
+        self._check(*reply)
+
+    def _announce(self, email: Email) -> smtplib.SMTP:
+        """Name the sender. Servers close connections after a number of emails, so a used one may have to be replaced."""
+        if self._smtp is not None:
             try:
-                return self._refusal(self._wire.offer(mail))
-            except Lost as lost:
-                self._drop()
-                if not lost.untouched:
-                    raise
-                # Servers close connections that have carried many mails; that says nothing about this one.
-        self._wire = Wire(connect(self._server), self._idle)
-        return self._refusal(self._wire.offer(mail))
+                code, reply = self._smtp.mail(email.sender)
+            except (smtplib.SMTPException, OSError):
+                code, reply = CLOSING, b""
+            if code != CLOSING:
+                self._check_sender(code, reply)
+                return self._smtp
+            self._close()
+        self._smtp = connect(self._server)
+        code, reply = self._smtp.mail(email.sender)
+        self._check_sender(code, reply)
+        return self._smtp
 
-    def _refusal(self, answers: tuple[Answer, Answer, Answer]) -> EmailError | None:
-        """What the answers to MAIL, RCPT and DATA say."""
-        sender, recipient, text = answers
-        if not sender.good:
-            # Our address, so a setting to mend: no reason to give up what is in the outbox.
-            refuses = "refuses our sender, check COINWATCH_EMAIL_FROM" if sender.final else "takes no mail now"
-            raise MailServerUnavailable(f"{self._server} {refuses}: {sender}")
-        self._check_quota(recipient)
-        if recipient.code == LOGIN_NEEDED:
-            raise MailServerUnavailable(f"{self._server} wants a login, check COINWATCH_SMTP_URL: {recipient}")
-        if not recipient.good:
-            refusal = _sorted(recipient)
-            address_itself = recipient.final and not ABOUT_US.match(recipient.text)
-            return RecipientRejected(str(refusal)) if address_itself else refusal
-        return None if text.waits_for_text else _sorted(text)
+    def _check_sender(self, code: int, reply: bytes) -> None:
+        if code == CLOSING:
+            raise smtplib.SMTPServerDisconnected(_text(code, reply))
+        if not 200 <= code < 300:
+            # The sender is a setting: no reason to give up the emails in the outbox.
+            reason = "rejects our sender, check COINWATCH_EMAIL_FROM" if code >= 500 else "accepts no email now"
+            raise MailServerUnavailable(f"{self._server} {reason}: {_text(code, reply)}")
 
-    def _check_quota(self, answer: Answer) -> None:
-        if answer.final and USED_UP.match(answer.text):
+    def _check(self, code: int, reply: bytes, *, of_recipient: bool = False) -> None:
+        """Raise what a reply to RCPT, DATA or the text stands for, unless it is positive."""
+        if 200 <= code < 300:
+            return
+        text, status = _text(code, reply), reply.decode("utf-8", "replace")
+        if code == CLOSING:
+            raise smtplib.SMTPServerDisconnected(text)
+        if code == LOGIN_REQUIRED:
+            raise MailServerUnavailable(f"{self._server} requires a login, check COINWATCH_SMTP_URL: {text}")
+        if code < 500:
+            raise TemporaryEmailError(text)
+        if QUOTA_REACHED.match(status):
             raise MailServerUnavailable(
-                f"{self._server} takes no more mails today, see COINWATCH_EMAILS_PER_DAY: {answer}"
+                f"{self._server} accepts no more emails today, see COINWATCH_EMAILS_PER_DAY: {text}"
             )
+        if of_recipient and not NOT_ABOUT_ADDRESS.match(status):
+            raise RecipientRejected(text)
+        raise PermanentEmailError(text)
 
-    def _drop(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+    def _reset(self) -> None:
+        """End a rejected transaction, so that the connection can carry the next email."""
+        if self._smtp is not None:
+            try:
+                self._smtp.rset()
+            except (smtplib.SMTPException, OSError):
+                self._close()
+
+    def _close(self) -> None:
+        if self._smtp is not None:
+            self._smtp.close()
+            self._smtp = None
 
 
-def _sorted(answer: Answer) -> TemporaryEmailError | PermanentEmailError:
-    return PermanentEmailError(str(answer)) if answer.final else TemporaryEmailError(str(answer))
+def _text(code: int, reply: bytes) -> str:
+    return f"{code} {reply.decode('utf-8', 'replace')}"

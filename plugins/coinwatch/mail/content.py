@@ -1,175 +1,185 @@
-"""What a mail of each kind says, as values for its templates; the same for everybody whom the same thing is told.
+"""What each kind of email says: one function per kind, from the outbox row's payload to the values of its templates.
 
-What differs from person to person is left open: a slot stands where a link or an address goes that is theirs alone.
+Content is the same for all recipients of the same alerts. A ``slot`` stands in for a link that belongs to one recipient.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from coinwatch.errors import PermanentEmailError
-from coinwatch.formatting import format_count, format_percent, format_price
-from coinwatch.mail.formatting import (
-    local,
-    news,
-    place,
-    reference_name,
-    rule_in_words,
-    short_local,
-    unit,
-    zone_named,
+from coinwatch.formatting import format_count, format_percent, format_timestamp
+from coinwatch.notifications.alert_text import (
+    Alert,
+    change_text,
+    condition,
+    exchange_label,
+    format_value,
+    headline,
+    reference_label,
+    summary,
+    value_unit,
 )
 
-SHOWN = 30  # alerts of one mail; more are on the manage page
-NAMED_IN_PREVIEW = 3
-# Characters for private use, which no name and no rule has.
-OPENS, CLOSES = "\ue000", "\ue001"
-MANAGE, UNSUBSCRIBE, CONFIRM, CHART = "manage", "unsubscribe", "confirm", "chart"
+MAX_ALERTS_SHOWN = 30  # the manage page shows the others
+MAX_ALERTS_IN_PREVIEW = 3
+SLOT = f"slot{secrets.token_hex(8)}"  # unguessable, so that no name from an exchange contains a slot
+CONFIRM, MANAGE, UNSUBSCRIBE = "confirm", "manage", "unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a mail says: ``leaves`` are the subscriptions that its unsubscribe link ends, ``pictured`` an alert."""
+    """An email's subject and template values.
+
+    ``subscriptions`` are those that its unsubscribe link ends, ``charted`` is the alert whose chart it shows.
+    """
 
     subject: str
     values: dict[str, Any]
-    leaves: tuple[int, ...] = ()
-    pictured: Mapping[str, Any] | None = None
+    subscriptions: tuple[int, ...] = ()
+    charted: Alert | None = None
 
 
 def content_of(kind: str, payload: Mapping[str, Any]) -> Content:
-    """The content of a mail. Raises PermanentEmailError for an unknown kind."""
+    """The content of an email. Raises PermanentEmailError for an unknown kind."""
     builders = {
-        "alerts": _alerts,
-        "digest": _digest,
-        "confirmation": _confirmation,
-        "expired": _expired,
-        "manage": _manage,
+        "alerts": alerts,
+        "digest": digest,
+        "confirmation": confirmation,
+        "expired": expired,
+        "manage": manage,
     }
     if kind not in builders:
-        raise PermanentEmailError(f"there is no mail of kind {kind!r}")
+        raise PermanentEmailError(f"{kind!r} is not a kind of email")
     return builders[kind](payload)
 
 
 def slot(name: str | int) -> str:
-    """What stands in a text until ``name`` is filled in; a number is the link that ends that subscription."""
-    return f"{OPENS}{name}{CLOSES}"
+    """The placeholder of a recipient's own link; a number is the link that ends that one subscription."""
+    return f"{SLOT}-{name}-"
 
 
-def _alerts(payload: Mapping[str, Any]) -> Content:
-    zone = zone_named(payload.get("timezone", "UTC"))
+def alerts(payload: Mapping[str, Any]) -> Content:
+    """All alerts of one user from one evaluation: the largest change first, late alerts below."""
+    zone = _zone(payload)
     ranked = sorted(payload["alerts"], key=_importance, reverse=True)
-    fresh = [alert for alert in ranked if not alert["late"]]
+    current = [alert for alert in ranked if not alert["late"]]
     late = sorted((alert for alert in ranked if alert["late"]), key=lambda alert: str(alert["observed_at"]))
-    alerts = [_shown(alert, zone) for alert in fresh[:SHOWN]]
-    for alert in alerts:
-        alert["unsubscribe_link"] = slot(int(alert["subscription_id"]))
-    if alerts:
-        subject = _headline(fresh[0])
-        preview = f"Also {_preview(fresh[1:])}" if len(fresh) > 1 else _compared(alerts[0])
-        subject += _and_more(len(fresh) - 1)
-    else:
-        subject = f"Missed: {_named(ranked[0])}{_and_more(len(late) - 1)}"
-        preview = _preview(ranked[1:]) if len(late) > 1 else _compared(_shown(ranked[0], zone))
+    first, *others = current or ranked
     values = {
-        "preview": preview,
-        "alerts": alerts,
-        "more": len(fresh) - len(alerts),
-        "late": [_shown(alert, zone) for alert in late[-SHOWN:]],
-        "more_late": max(0, len(late) - SHOWN),
+        "preview": _preview(first, others),
+        "alerts": [_alert_values(alert, zone) for alert in current[:MAX_ALERTS_SHOWN]],
+        "more": max(0, len(current) - MAX_ALERTS_SHOWN),
+        "late": [_alert_values(alert, zone) for alert in late[-MAX_ALERTS_SHOWN:]],
+        "more_late": max(0, len(late) - MAX_ALERTS_SHOWN),
         "held": payload.get("held"),
         "limit_reached": payload.get("limit_reached"),
         "zone": zone.key,
     }
-    return Content(subject, values, _subscriptions(fresh + late), (fresh or [None])[0])
+    subject = f"{'' if current else 'Late: '}{headline(first)}{_and_more(others)}"
+    return Content(subject, values, _subscriptions(current + late), first if current else None)
 
 
-def _digest(payload: Mapping[str, Any]) -> Content:
-    zone = zone_named(payload.get("timezone", "UTC"))
+def digest(payload: Mapping[str, Any]) -> Content:
+    """The alerts of a day or week, grouped by coin."""
+    zone = _zone(payload)
     ranked = sorted(payload["alerts"], key=_importance, reverse=True)
-    shown = [_shown(alert, zone) for alert in ranked[:SHOWN]]
+    shown = [_alert_values(alert, zone) for alert in ranked[:MAX_ALERTS_SHOWN]]
     by_coin = sorted(shown, key=lambda alert: (alert["coin_name"], alert["base"], alert["observed_at"]))
-    period = "week" if payload["period"] == "weekly" else "day"
+    first, *others = ranked
     values = {
-        "preview": _preview(ranked[1:]) if len(ranked) > 1 else _compared(shown[0]),
-        "period": period,
+        "preview": _preview(first, others),
+        "period": payload["period"],
         "number": format_count(len(ranked), "alert"),
-        "coins": [(name, list(alerts)) for name, alerts in groupby(by_coin, lambda alert: alert["coin_name"])],
+        "coins": [(name, list(group)) for name, group in groupby(by_coin, lambda alert: alert["coin_name"])],
         "more": len(ranked) - len(shown),
         "largest": shown[0],
         "limit_reached": payload.get("limit_reached"),
         "zone": zone.key,
     }
-    subject = f"Your {period}: {_named(ranked[0])}{_and_more(len(ranked) - 1)}"
-    return Content(subject, values, _subscriptions(ranked), ranked[0])
+    subject = f"Your {payload['period']} digest: {summary(first)}{_and_more(others)}"
+    return Content(subject, values, _subscriptions(ranked), first)
 
 
-def _confirmation(payload: Mapping[str, Any]) -> Content:
-    values = {**payload, "place": place(payload), "link": slot(CONFIRM)}
-    return Content(f"Confirm your price alert for {payload['pair']}", values)
+def confirmation(payload: Mapping[str, Any]) -> Content:
+    """Asks for consent to a new subscription."""
+    values = {**payload, "exchange_label": exchange_label(payload), "confirm_link": slot(CONFIRM)}
+    return Content(f"Confirm your {payload['pair']} price alert", values)
 
 
-def _expired(payload: Mapping[str, Any]) -> Content:
-    values = {**payload, "place": place(payload), "rule": rule_in_words(payload)}
-    subject = f"Your alert for {payload['base']}/{payload['quote']} has ended"
-    return Content(subject, values, (int(payload["subscription_id"]),))
+def expired(payload: Mapping[str, Any]) -> Content:
+    """A subscription has reached its end date."""
+    pair = f"{payload['base']}/{payload['quote']}"
+    values = {"pair": pair, "exchange_label": exchange_label(payload), "condition": condition(payload)}
+    return Content(f"Your {pair} alert has ended", values, (int(payload["subscription_id"]),))
 
 
-def _manage(payload: Mapping[str, Any]) -> Content:
-    already = payload["reason"] == "already"
-    subject = f"You have this alert already: {payload['pair']}" if already else "Your link to your price alerts"
-    return Content(subject, {**payload, "already": already})
+def manage(payload: Mapping[str, Any]) -> Content:
+    """The link to the subscriber's own page, requested there or by subscribing to an existing alert again."""
+    exists = payload["reason"] == "already"
+    subject = f"You already have this alert: {payload['pair']}" if exists else "Manage your price alerts"
+    return Content(subject, {**payload, "exists": exists})
 
 
-def _shown(alert: Mapping[str, Any], zone: Any) -> dict[str, Any]:
-    """The fields of one alert as the templates show them."""
+def _alert_values(alert: Alert, zone: ZoneInfo) -> dict[str, Any]:
     return {
         **alert,
-        "place": place(alert),
-        "price": format_price(alert["price"]),
-        "reference": format_price(alert["reference"]),
-        "level": format_price(alert["threshold"]) if alert["kind"] == "crosses" else None,
-        "unit": unit(alert),
+        "exchange_label": exchange_label(alert),
+        "headline": headline(alert),
+        "change_text": change_text(alert),
+        "value_label": "Price" if alert["metric"] == "price" else "24 h volume",
+        "value": f"{format_value(alert, alert['price'])} {value_unit(alert)}",
+        "reference_label": reference_label(alert),
+        "reference": f"{format_value(alert, alert['reference'])} {value_unit(alert)}",
+        "level": f"{format_value(alert, alert['threshold'])} {value_unit(alert)}"
+        if alert["kind"] == "crosses"
+        else None,
         "change": format_percent(alert["change_percent"], signed=True),
-        "news": news(alert),
-        "compared_with": reference_name(alert),
         "rises": alert["change_percent"] > 0,
-        "observed": local(alert["observed_at"], zone),
-        "observed_short": short_local(alert["observed_at"], zone),
-        "referred": local(alert["reference_at"], zone),
-        "rule": rule_in_words(alert),
+        "observed": format_timestamp(datetime.fromisoformat(alert["observed_at"]), zone),
+        "observed_minute": format_timestamp(datetime.fromisoformat(alert["observed_at"]), zone, "minutes"),
+        "reference_observed": _reference_time(alert, zone),
+        "condition": condition(alert),
+        "unsubscribe_link": slot(int(alert["subscription_id"])),
     }
 
 
-def _importance(alert: Mapping[str, Any]) -> tuple[float, str]:
-    """The largest change is the news; of equal ones the latest."""
+def _reference_time(alert: Alert, zone: ZoneInfo) -> str | None:
+    moment = alert["reference_at"]
+    return format_timestamp(datetime.fromisoformat(moment), zone) if moment else None
+
+
+def _importance(alert: Alert) -> tuple[float, str]:
+    """The largest change comes first; of equal ones the latest."""
     return abs(alert["change_percent"]), str(alert["observed_at"])
 
 
-def _headline(alert: Mapping[str, Any]) -> str:
-    return f"{_named(alert)}: {format_price(alert['price'])} {unit(alert)} on {place(alert)}"
+def _and_more(others: list[Alert]) -> str:
+    return f", and {format_count(len(others), 'more alert')}" if others else ""
 
 
-def _named(alert: Mapping[str, Any]) -> str:
-    return f"{alert['base']} {news(alert)}"
+def _preview(first: Alert, others: list[Alert]) -> str:
+    """The line that mail programs show next to the subject: the other alerts, or what the only one was compared with."""
+    if not others:
+        reference = f"{format_value(first, first['reference'])} {value_unit(first)}"
+        return f"{reference_label(first)}: {reference}. You set an alert for when {condition(first)}."
+    named = ", ".join(map(summary, others[:MAX_ALERTS_IN_PREVIEW]))
+    rest = len(others) - MAX_ALERTS_IN_PREVIEW
+    return f"Also {named}, and {rest:,} more" if rest > 0 else f"Also {named}"
 
 
-def _and_more(number: int) -> str:
-    return f", and {format_count(number, 'more alert')}" if number else ""
+def _subscriptions(ranked: list[Alert]) -> tuple[int, ...]:
+    """Each subscription once, the most important first."""
+    return tuple(dict.fromkeys(int(alert["subscription_id"]) for alert in ranked))
 
 
-def _preview(alerts: list[Mapping[str, Any]]) -> str:
-    """What a phone shows under the subject: the news after it."""
-    rest = len(alerts) - NAMED_IN_PREVIEW
-    named = ", ".join(map(_named, alerts[:NAMED_IN_PREVIEW]))
-    return f"{named}, and {rest:,} more" if rest > 0 else named
-
-
-def _compared(alert: Mapping[str, Any]) -> str:
-    return f"{alert['compared_with']}: {alert['reference']} {alert['unit']}. You asked to hear when {alert['rule']}."
-
-
-def _subscriptions(alerts: list[Mapping[str, Any]]) -> tuple[int, ...]:
-    """Each once, the most important first."""
-    return tuple(dict.fromkeys(int(alert["subscription_id"]) for alert in alerts))
+def _zone(payload: Mapping[str, Any]) -> ZoneInfo:
+    """The recipient's time zone, or UTC if this machine does not know it."""
+    try:
+        return ZoneInfo(payload.get("timezone", "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")

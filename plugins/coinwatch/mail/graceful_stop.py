@@ -1,4 +1,4 @@
-"""SIGTERM between two mails instead of in the middle of one."""
+"""Lets SIGTERM end a run between two emails instead of in the middle of one."""
 
 import signal
 import threading
@@ -9,19 +9,19 @@ Stop = Callable[[], bool]
 
 
 @contextmanager
-def stopping_gently() -> Iterator[Stop]:
-    """Tells whether SIGTERM has come; its usual effect follows at the end of the block.
+def graceful_stop() -> Iterator[Stop]:
+    """Yield a function that says whether SIGTERM has arrived; the signal takes its usual effect at the end of the block.
 
-    Nothing is changed where somebody else handles the signal, and in threads, which get none.
+    Does nothing in other threads than the main one, which get no signals, or if SIGTERM already has a handler.
     """
-    asked = threading.Event()
+    received = threading.Event()
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield asked.is_set
+        yield received.is_set
         return
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    signal.signal(signal.SIGTERM, lambda *_: received.set())
     try:
-        yield asked.is_set
+        yield received.is_set
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if asked.is_set():
+        if received.is_set():
             signal.raise_signal(signal.SIGTERM)

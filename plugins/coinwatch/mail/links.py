@@ -1,4 +1,4 @@
-"""Signed links in mails. Opening one shows a page; only its button acts."""
+"""Signed links in emails. Opening one shows a page; only its button acts."""
 
 from functools import lru_cache
 
@@ -11,40 +11,40 @@ DAY = 24 * 3600
 CONFIRMATION_SECONDS = 3 * DAY
 UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
 MANAGE_SECONDS = 90 * DAY
-TOO_OLD = {
-    "confirm": "Subscribe again to get a new one.",
-    "unsubscribe": "The newest mail has one that works.",
-    "manage": "The newest mail has one that works.",
+EXPIRED = {
+    "confirm": "Create the alert again to get a new one.",
+    "unsubscribe": "Your newest email has one that works.",
+    "manage": "Your newest email has one that works.",
 }
 
 
 def confirmation_link(settings: Settings, subscription_id: int) -> str:
-    """Where the person behind an address consents to a subscription; good for three days."""
+    """Link to the page that confirms a subscription; valid for 3 days."""
     return f"{settings.public_url}/confirm/{_signer(settings, 'confirm').dumps([subscription_id])}"
 
 
 def unsubscribe_link(settings: Settings, subscription_ids: list[int]) -> str:
-    """Where these subscriptions end, also by one click (RFC 8058); good for two years."""
+    """Link that ends these subscriptions, also by one click (RFC 8058); valid for 2 years."""
     return f"{settings.public_url}/unsubscribe/{_signer(settings, 'unsubscribe').dumps(subscription_ids)}"
 
 
 def manage_link(settings: Settings, user_id: int) -> str:
-    """Where a person sees, changes and erases what coinwatch knows of them; good for ninety days."""
+    """Link to a subscriber's own page, where they manage their alerts and data; valid for 90 days."""
     return f"{settings.public_url}/manage/{_signer(settings, 'manage').dumps([user_id])}"
 
 
 def read_confirmation(settings: Settings, token: str) -> int:
-    """The subscription of a confirmation link; InvalidRequest when it is forged, cut off or too old."""
+    """The subscription of a confirmation link. Raises InvalidRequest if it is forged, incomplete or expired."""
     return _read(settings, "confirm", token, CONFIRMATION_SECONDS)[0]
 
 
 def read_unsubscribe(settings: Settings, token: str, max_age: int = UNSUBSCRIBE_SECONDS) -> list[int]:
-    """The subscriptions of an unsubscribe link; InvalidRequest when it is forged, cut off or too old."""
+    """The subscriptions of an unsubscribe link. Raises InvalidRequest if it is forged, incomplete or expired."""
     return _read(settings, "unsubscribe", token, max_age)
 
 
 def read_manage(settings: Settings, token: str) -> int:
-    """The person of a manage link; InvalidRequest when it is forged, cut off or too old."""
+    """The user of a manage link. Raises InvalidRequest if it is forged, incomplete or expired."""
     return _read(settings, "manage", token, MANAGE_SECONDS)[0]
 
 
@@ -52,9 +52,9 @@ def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[in
     try:
         ids = _signer(settings, purpose).loads(token, max_age=max_age)
     except SignatureExpired:
-        raise InvalidRequest("token", f"This link is too old. {TOO_OLD[purpose]}") from None
+        raise InvalidRequest("token", f"This link has expired. {EXPIRED[purpose]}") from None
     except BadData:
-        raise InvalidRequest("token", "This link is not complete. Copy the whole link from the mail.") from None
+        raise InvalidRequest("token", "This link is incomplete. Copy the full link from the email.") from None
     return [int(subscription_id) for subscription_id in ids]
 
 

@@ -1,4 +1,4 @@
-"""The mail server: where it is, and a greeted connection to it, with TLS and login."""
+"""The mail server: parsing COINWATCH_SMTP_URL, and connecting with TLS and login."""
 
 import smtplib
 import socket
@@ -15,7 +15,11 @@ DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail goes. ``tls``: ``starttls`` is demanded, ``implicit`` from the first byte, ``none`` for a catcher."""
+    """The server that emails are sent to.
+
+    ``tls`` is ``starttls`` (required, not merely used if offered), ``implicit`` (from the first byte), or ``none`` for a
+    mail catcher.
+    """
 
     host: str
     port: int
@@ -28,7 +32,10 @@ class MailServer:
 
 
 def parse_smtp_url(url: str) -> MailServer:
-    """A MailServer from ``smtp://user:password@host:587``, ``smtps://…`` or ``smtp://host:1025?tls=none``."""
+    """Parse ``smtp://user:password@host:587``, ``smtps://…`` or ``smtp://host:1025?tls=none``.
+
+    Raises ConfigurationError, without the password.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
@@ -42,12 +49,12 @@ def parse_smtp_url(url: str) -> MailServer:
         or tls not in {"starttls", "implicit", "none"}
     ):
         raise ConfigurationError(
-            "COINWATCH_SMTP_URL does not read like smtp://user:password@host:587, smtps://user:password@host "
+            "COINWATCH_SMTP_URL must look like smtp://user:password@host:587, smtps://user:password@host "
             "or smtp://host:1025?tls=none."
         )
     if parts.username and tls == "none":
         raise ConfigurationError(
-            "COINWATCH_SMTP_URL would send a password without TLS; leave out tls=none or the password."
+            "COINWATCH_SMTP_URL would send a password without TLS; remove tls=none or the password."
         )
     user = unquote(parts.username) if parts.username else None
     password = unquote(parts.password) if parts.password else None
@@ -55,7 +62,7 @@ def parse_smtp_url(url: str) -> MailServer:
 
 
 def connect(server: MailServer) -> smtplib.SMTP:
-    """A connection that is greeted, encrypted and logged in as ``server`` says. Raises MailServerUnavailable."""
+    """Connect, start TLS and log in as ``server`` says. Raises MailServerUnavailable."""
     smtp: smtplib.SMTP | None = None
     try:
         if server.tls == "implicit":
@@ -78,27 +85,27 @@ def connect(server: MailServer) -> smtplib.SMTP:
 
 
 def _reason(server: MailServer, error: Exception) -> str:
-    """Why there is no connection, and what to do."""
+    """Why connecting failed, and what to do about it."""
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return (
-            f"{server} offers no STARTTLS or no login ({error}). "
-            "For a catcher on this machine add ?tls=none to COINWATCH_SMTP_URL."
+            f"{server} does not offer STARTTLS or a login ({error}). "
+            "For a mail catcher on this machine, add ?tls=none to COINWATCH_SMTP_URL."
         )
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        answer = error.smtp_error
-        said = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-        return f"{server} refuses our login: check COINWATCH_SMTP_URL ({said})"
+        reply = error.smtp_error
+        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+        return f"{server} rejects our login, check COINWATCH_SMTP_URL: {text}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"{server} shows a certificate that is not to be trusted ({error.verify_message}). Write the name it is "
-            "made out to in COINWATCH_SMTP_URL; for an authority of your own set SSL_CERT_FILE."
+            f"{server} has an untrusted certificate ({error.verify_message}). Use the certificate's host name in "
+            "COINWATCH_SMTP_URL; for your own certificate authority, set SSL_CERT_FILE."
         )
     if isinstance(error, ssl.SSLError) and server.tls == "implicit":
-        return f"{server} does not begin with TLS ({error.reason}): write smtp:// instead of smtps:// for STARTTLS."
-    return f"{server} cannot be reached: {error}"
+        return f"{server} does not start with TLS ({error.reason}): use smtp:// instead of smtps:// for STARTTLS."
+    return f"cannot connect to {server}: {error}"
 
 
 def _greeting_name() -> str:
-    """Our name for EHLO. smtplib would ask DNS for a longer one, which takes seconds where DNS is out of reach."""
+    """Our name for EHLO. smtplib would look up a longer one, which takes seconds if DNS is unreachable."""
     name = socket.gethostname()
     return name if name.isascii() and name else "localhost"

@@ -1,11 +1,11 @@
-"""Alerts on other channels than mail, through apprise: webhooks, Telegram, Slack, ntfy and a hundred others.
+"""Alerts on other channels than email, through apprise: webhooks, Telegram, Slack, ntfy and about a hundred others.
 
-Off unless COINWATCH_CHANNELS_ENABLED. An operator gives a person a channel by its apprise address, which holds
-passwords and tokens: it is in no log line, no error and no row of the outbox, and nothing that apprise logs goes
-further than the status code in it. Messages have no signed links, because more people than one may read a channel.
+Off unless COINWATCH_CHANNELS_ENABLED. An operator sets a user's channel as an apprise URL, which contains passwords and
+tokens: it never appears in a log line, an error or an outbox row, and of what apprise logs only status codes are kept.
+Messages have no signed links, because several people may read a channel.
 
-Claims, leases and marks are those of mail (mail/claims.py): at least once, and a channel that does not answer keeps
-nobody back for longer than SECONDS.
+Delivery works like that of emails (notifications/claims.py): at least once, and a channel that does not answer holds up
+the others for SECONDS at most.
 """
 
 import logging
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -32,16 +33,15 @@ from coinwatch.errors import (
     PermanentEmailError,
     TemporaryEmailError,
 )
-from coinwatch.formatting import format_price
-from coinwatch.mail.delivery import MOST_ATTEMPTS, retry_pause
-from coinwatch.mail.formatting import news, place, unit
+from coinwatch.formatting import format_timestamp
+from coinwatch.notifications.alert_text import Alert, headline
 from coinwatch.notifications.claims import ClaimedEmail, Claims, Wait
 from coinwatch.settings import Settings
 
 SECONDS = 15.0  # for one message, well within the lease
-AT_ONCE = 8
-SECONDS_AT_MOST = 60.0  # after which a run leaves what is due to the next one
-SHOWN = 10
+CONCURRENT_MESSAGES = 8
+MAX_RUN_SECONDS = 60.0  # then the rest is left to the next run
+MAX_ALERTS_SHOWN = 10
 STATUS_CODE = re.compile(r"error=(\d{3})\b")
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ChannelResult:
-    """Messages taken by the channels, to be tried again, given up, and dropped because their channel is gone."""
+    """How many messages were sent, will be retried, have failed, and were dropped because their channel was removed."""
 
     sent: int = 0
     retried: int = 0
@@ -60,50 +60,54 @@ class ChannelResult:
 def deliver_to_channels(
     engine: Engine, settings: Settings, *, clock: Clock = utc_now, wait: Wait = time.sleep
 ) -> ChannelResult:
-    """Send what is due on other channels; one that fails never keeps back the others. Raises DatabaseError."""
-    claims, counts = Claims(engine, clock, wait), Counter[str]()
-    ends = time.monotonic() + SECONDS_AT_MOST
-    try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            while rows := claims.take("apprise", AT_ONCE):
-                for row, error in zip(rows, pool.map(lambda row: _try(engine, settings, row), rows), strict=True):
-                    counts[_mark(claims, row, error, clock)] += 1
-                if time.monotonic() > ends:
-                    break
-    finally:
-        claims.give_back()
+    """Send what is due on other channels; one that fails does not hold up the others. Raises DatabaseError."""
+    counts = Counter[str]()
+    deadline = time.monotonic() + MAX_RUN_SECONDS
+    with Claims(engine, clock, wait) as claims, ThreadPoolExecutor(CONCURRENT_MESSAGES) as pool:
+        while time.monotonic() < deadline and (batch := claims.claim("apprise", CONCURRENT_MESSAGES)):
+            errors = pool.map(lambda claimed: _send_claimed(engine, settings, claimed), batch)
+            for claimed, error in zip(batch, errors, strict=True):
+                if error is None:
+                    claims.mark_accepted(claimed)
+                    continue
+                outcome = claims.mark_error(claimed, error)
+                log.warning(
+                    f"channel message {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=str(error)
+                )
+                counts[outcome] += 1
+        claims.flush()
     result = ChannelResult(claims.sent, counts["retried"], counts["failed"], counts["dropped"])
-    if counts:
+    if result != ChannelResult():
         log.info(
-            "channels told", sent=result.sent, retried=result.retried, failed=result.failed, dropped=result.dropped
+            "channel messages delivered",
+            sent=result.sent,
+            retried=result.retried,
+            failed=result.failed,
+            dropped=result.dropped,
         )
     return result
 
 
 def send(url: str, title: str, body: str, *, seconds: float = SECONDS) -> None:
-    """Send one message to an apprise address.
+    """Send one message to an apprise URL.
 
-    Raises TemporaryEmailError when the other side does not take it within ``seconds``, PermanentEmailError when the
-    address is none that apprise knows, ConfigurationError when apprise is not installed.
+    Raises TemporaryEmailError if the channel does not accept it within ``seconds``, PermanentEmailError if apprise does
+    not know the URL, and ConfigurationError if apprise is not installed.
     """
     service = _service(url)
-    answers: list[str | None] = []
-
-    def run() -> None:
-        answers.append(_told(service, title, body))
-
-    # A thread, because only some of apprise's hundred services keep to a time-out.
-    sending = threading.Thread(target=run, daemon=True)
+    results: list[str | None] = []
+    # A thread, because only some of apprise's services respect a timeout.
+    sending = threading.Thread(target=lambda: results.append(_notify(service, title, body)), daemon=True)
     sending.start()
     sending.join(seconds)
-    if not answers:
+    if not results:
         raise TemporaryEmailError(f"the channel did not answer within {seconds:g} seconds")
-    if answers[0] is not None:
-        raise TemporaryEmailError(f"the channel did not take the message{answers[0]}")
+    if results[0] is not None:
+        raise TemporaryEmailError(f"the channel did not accept the message{results[0]}")
 
 
 def set_channel(engine: Engine, email: str, url: str | None) -> None:
-    """Give a person another channel, or take it away. Raises NotFound; InvalidRequest where apprise knows no such."""
+    """Set a user's channel to an apprise URL, or remove it. Raises NotFound; InvalidRequest if apprise does not know the URL."""
     if url is not None:
         try:
             _service(url)
@@ -111,46 +115,45 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
         if not connection.execute(statement("alerts/users/set_channel"), {"email": email, "url": url}).rowcount:
-            raise NotFound(f"Nobody has the address {email}. See: coinwatch subscriptions")
+            raise NotFound(f"No user has the address {email}. See: coinwatch subscriptions")
 
 
 def get_channel(engine: Engine, email: str) -> str | None:
-    """A person's other channel by its apprise address, which is a secret; None where there is none. NotFound."""
+    """A user's channel as an apprise URL, which is a secret; None if there is none. Raises NotFound."""
     with transaction(engine) as connection:
-        person = connection.execute(
+        user = connection.execute(
             statement("notifications/channels/select_channel"), {"email": email, "user_id": None}
         ).one_or_none()
-    if person is None:
-        raise NotFound(f"Nobody has the address {email}. See: coinwatch subscriptions")
-    return str(person.channel_url) if person.channel_url else None
+    if user is None:
+        raise NotFound(f"No user has the address {email}. See: coinwatch subscriptions")
+    return str(user.channel_url) if user.channel_url else None
 
 
 def message(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """Title and body of the alerts of one outbox row: the largest change is the title, a line tells each."""
+    """Title and body for the alerts of an outbox row: the largest change is the title, and each alert has a line."""
     alerts = sorted(payload["alerts"], key=lambda alert: abs(alert["change_percent"]), reverse=True)
     lines = [_line(alert) for alert in alerts]
-    rest = len(lines) - SHOWN
-    return lines[0], "\n".join([*lines[:SHOWN], *([f"and {rest:,} more, in the mail"] if rest > 0 else [])])
+    rest = len(lines) - MAX_ALERTS_SHOWN
+    return lines[0], "\n".join([*lines[:MAX_ALERTS_SHOWN], *([f"and {rest:,} more in the email"] if rest > 0 else [])])
 
 
-def _line(alert: Mapping[str, Any]) -> str:
-    moment = str(alert["observed_at"])[:16].replace("T", " ")
-    told = f"{alert['base']} {news(alert)}: {format_price(alert['price'])} {unit(alert)} on {place(alert)}"
-    return f"{told}, {moment} UTC" + (" (told late)" if alert["late"] else "")
+def _line(alert: Alert) -> str:
+    moment = format_timestamp(datetime.fromisoformat(alert["observed_at"]), timespec="minutes")
+    return f"{headline(alert)}, {moment}" + (" (late)" if alert["late"] else "")
 
 
-def _try(engine: Engine, settings: Settings, row: ClaimedEmail) -> EmailError | None:
-    """Send one row; why it was not taken."""
+def _send_claimed(engine: Engine, settings: Settings, claimed: ClaimedEmail) -> EmailError | None:
+    """Send one row; return why it was not accepted."""
     try:
         if not settings.channels_enabled:
-            raise ChannelRemoved("other channels than mail are switched off (COINWATCH_CHANNELS_ENABLED)")
+            raise ChannelRemoved("other channels are switched off (COINWATCH_CHANNELS_ENABLED)")
         with transaction(engine) as connection:
-            person = connection.execute(
-                statement("notifications/channels/select_channel"), {"email": None, "user_id": row.user_id}
+            user = connection.execute(
+                statement("notifications/channels/select_channel"), {"email": None, "user_id": claimed.user_id}
             ).one_or_none()
-        if person is None or not person.channel_url:
-            raise ChannelRemoved("the person has no other channel any more")
-        send(person.channel_url, *message(row.payload))
+        if user is None or not user.channel_url:
+            raise ChannelRemoved("the user's channel was removed")
+        send(user.channel_url, *message(claimed.payload))
     except EmailError as error:
         return error
     except ConfigurationError as error:
@@ -158,62 +161,43 @@ def _try(engine: Engine, settings: Settings, row: ClaimedEmail) -> EmailError | 
     return None
 
 
-def _mark(claims: Claims, row: ClaimedEmail, error: EmailError | None, clock: Clock) -> str:
-    """Write down what became of a row; the name under which it is counted."""
-    if error is None:
-        claims.accepted(row)
-        return "sent"
-    log.warning("channel not told", outbox_id=row.id, attempts=row.attempts, error=str(error))
-    if isinstance(error, ChannelRemoved):
-        claims.mark_dropped(row, str(error))
-        return "dropped"
-    if isinstance(error, PermanentEmailError):
-        claims.mark_failed(row, str(error))
-        return "failed"
-    if row.attempts >= MOST_ATTEMPTS:
-        claims.mark_failed(row, f"given up after {row.attempts} attempts: {error}")
-        return "failed"
-    claims.mark_retry(row, clock() + retry_pause(row.attempts), str(error))
-    return "retried"
-
-
 def _service(url: str) -> Any:
-    """What apprise makes of an address."""
+    """The apprise service behind a URL."""
     try:
         import apprise
     except ImportError:
-        raise ConfigurationError("Other channels than mail need apprise. Install: coinwatch[channels]") from None
+        raise ConfigurationError("Other channels than email need apprise. Install coinwatch[channels].") from None
     logging.getLogger("apprise").propagate = False
     service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="coinwatch"))
     if service is None:
-        raise PermanentEmailError("the channel's address is none that apprise knows")
+        raise PermanentEmailError("apprise does not know this kind of channel URL")
     return service
 
 
-def _told(service: Any, title: str, body: str) -> str | None:
-    """None when the other side took the message, else what can be said of the reason without its secrets."""
+def _notify(service: Any, title: str, body: str) -> str | None:
+    """None if the channel accepted the message, else what can be said about the reason without revealing secrets."""
     codes = _StatusCodes()
     logger = logging.getLogger("apprise")
     logger.addHandler(codes)
     try:
-        taken = service.notify(title=title, body=body, body_format="text")
-    except Exception as error:  # noqa: BLE001, a hundred services raise what they like; its text may hold the address
+        accepted = service.notify(title=title, body=body, body_format="text")
+    except Exception as error:  # noqa: BLE001 - a hundred services raise anything, and its text may contain the URL
         return f": {type(error).__name__}"
     finally:
         logger.removeHandler(codes)
-    if taken:
+    if accepted:
         return None
     return f": {codes.last}" if codes.last else ""
 
 
 class _StatusCodes(logging.Handler):
-    """Of what apprise logs in this thread only the status codes."""
+    """Keeps only the status codes of what apprise logs in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.last: str | None = None
-        self._ours = threading.get_ident()
+        self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._ours and (found := STATUS_CODE.search(record.getMessage())):
+        if record.thread == self._thread and (found := STATUS_CODE.search(record.getMessage())):
             self.last = found[1]

@@ -1,14 +1,17 @@
-"""What one sender holds of the outbox: claimed for a while, kept while it lives, then marked or given back.
+"""One sender's claims on the outbox: claimed for a while, kept alive, then marked or released.
 
-A claim is a lease: others pass over the mail until ``leased_until``. A living sender renews its lease every 5 s, so
-that what a dead one held is free 25 s after its death. Every mark says whether the lease was still ours.
+A claim is a lease: other senders skip the email until ``leased_until``. A sender renews its leases every 5 s, so an
+email claimed by a sender that died is free again after 25 s. Every mark says whether the lease was still this sender's.
+
+Accepted emails are marked in groups by a background thread, which also renews the leases while the mail server is slow.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -16,17 +19,19 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock
 from coinwatch.database import Lock, acquire_lock, autocommit, fetch_rows, transaction
-from coinwatch.errors import DatabaseError
+from coinwatch.errors import ChannelRemoved, DatabaseError, EmailError, PermanentEmailError
 
 BATCH = 100
 LEASE = timedelta(seconds=25)
 RENEWED_AFTER = timedelta(seconds=5)
-# What is accepted and not marked goes out again if this process dies: at most two groups, one of which is being marked.
+# Accepted and unmarked emails are sent again if this process dies: two groups at most, one of which is being marked.
 GROUP = 12
 GROUP_SECONDS = 0.1
 DAY = timedelta(days=1)
-TRIES = 20
-LOOK_SECONDS = 0.5
+MARK_ATTEMPTS = 20
+POLL_SECONDS = 0.5
+MAX_ATTEMPTS = 20
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=2)
 
 Wait = Callable[[float], object]
 Row = TypeVar("Row")
@@ -35,7 +40,7 @@ log = structlog.get_logger()
 
 
 class ClaimedEmail(NamedTuple):
-    """A row of the outbox as sql/notifications/outbox/claim_emails.sql gives it; ``attempts`` counts this one too."""
+    """An outbox row as ``sql/notifications/outbox/claim_emails.sql`` returns it; ``attempts`` includes this one."""
 
     id: int
     user_id: int
@@ -56,10 +61,16 @@ class _Lease(NamedTuple):
     leased_until: datetime
 
 
-class Claims:
-    """One sender's claims; ``per_day`` is the most mails all senders may send within 24 hours, 0 for any number.
+def retry_pause(attempts: int) -> timedelta:
+    """How long to wait after this many failed attempts: 30 s, doubled each time, at most 2 h."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 20)))
 
-    Every method raises DatabaseError.
+
+class Claims:
+    """A context manager around one run of a sender; every method raises DatabaseError.
+
+    ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours (0: no
+    limit); ``capped`` is set once that limit keeps emails back. ``sent`` counts the emails marked as sent.
     """
 
     def __init__(self, engine: Engine, clock: Clock, wait: Wait, per_day: int = 0) -> None:
@@ -68,165 +79,228 @@ class Claims:
         self._wait = wait
         self._per_day = per_day
         self._lease = uuid4()
-        self._held: set[int] = set()
         self._renewed_at = clock()
-        self._accepted: list[int] = []
-        self._accepted_since = 0.0
-        self._marking: tuple[list[int], Future[set[int]]] | None = None
-        self._beside = ThreadPoolExecutor(1, "coinwatch-marks")
-        self._seen_ended: set[tuple[UUID, datetime]] = set()
+        self._known_ended: set[tuple[UUID, datetime]] = set()
         self.capped = False
         self.sent = 0
+        # Shared with the background thread, under the condition's lock:
+        self._changed = threading.Condition()
+        self._held: set[int] = set()
+        self._accepted: list[int] = []
+        self._marking: list[int] = []
+        self._flushing = self._closing = False
+        self._error: DatabaseError | None = None
+        self._thread: threading.Thread | None = None
 
-    def take(self, channel: str = "email", most: int = BATCH) -> list[ClaimedEmail]:
-        """Due mails, ours from now on; none when nothing is due or the daily limit is reached (``capped``)."""
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run_in_background, name="coinwatch-marks", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Mark what was accepted and release the rest; after a DatabaseError, leave the claims to their leases."""
+        try:
+            if not isinstance(error, DatabaseError):
+                self.release()
+        finally:
+            with self._changed:
+                self._closing = True
+                self._changed.notify_all()
+            if self._thread is not None:
+                self._thread.join()
+
+    def claim(self, channel: str = "email", limit: int = BATCH) -> list[ClaimedEmail]:
+        """Claim due emails; none if nothing is due or the daily limit is reached."""
         now = self._clock()
-        if not self._held:
-            self._renewed_at = now
-        claim = {
+        with self._changed:
+            if not self._held:
+                self._renewed_at = now
+        parameters = {
             "lease": self._lease,
             "channel": channel,
             "now": now,
             "leased_until": now + LEASE,
-            "most": most,
+            "limit": limit,
             "confirmations_first": False,
         }
         if self._per_day and channel == "email":
-            rows = self._stubborn(lambda: self._take_within_limit(claim, now, most))
+            rows = self._persist(lambda: self._claim_within_limit(parameters, now, limit))
         else:
-            rows = self._stubborn(lambda: self._fetch("notifications/outbox/claim_emails", claim, ClaimedEmail))
-        self._held.update(row.id for row in rows)
+            rows = self._persist(lambda: self._fetch("notifications/outbox/claim_emails", parameters, ClaimedEmail))
+        with self._changed:
+            self._held.update(row.id for row in rows)
         return sorted(rows)
 
-    def holds(self, mail: ClaimedEmail) -> bool:
-        """Whether the mail is still ours; renews the lease when that is due."""
-        self.renew()
-        return mail.id in self._held
+    def holds(self, email: ClaimedEmail) -> bool:
+        """Whether the email is still claimed by this sender; renews the leases if that is due."""
+        if self._clock() - self._renewed_at > RENEWED_AFTER:
+            self.renew()
+        with self._changed:
+            return email.id in self._held
 
     def renew(self) -> None:
-        """Keep what is held, when the last time is a while ago."""
+        """Keep what is claimed for longer."""
+        with self._changed:
+            held = self._held | set(self._accepted)
         now = self._clock()
-        if now - self._renewed_at <= RENEWED_AFTER or not self._held:
-            return
-        kept = self._mark("notifications/outbox/renew_leases", list(self._held), leased_until=now + LEASE)
-        self._renewed_at = now
-        if lost := self._held - kept:
-            log.warning("lease ran out, another sender has these mails", mails=len(lost))
-            self._held &= kept
+        kept = self._mark("notifications/outbox/renew_leases", list(held), leased_until=now + LEASE) if held else set()
+        with self._changed:
+            self._renewed_at = now
+            lost = (held - kept) & self._held
+            self._held -= lost
+        if lost:
+            log.warning("leases expired, another sender has these emails", emails=len(lost))
 
-    def accepted(self, mail: ClaimedEmail) -> None:
-        """The server has the mail; marked in groups, each while the next one is sent."""
-        if not self._accepted:
-            self._accepted_since = time.monotonic()
-        self._accepted.append(mail.id)
-        if len(self._accepted) >= GROUP or time.monotonic() - self._accepted_since >= GROUP_SECONDS:
-            self._begin_marking()
+    def mark_accepted(self, email: ClaimedEmail) -> None:
+        """The server has accepted the email. Waits while a full group is unmarked and the one before is being marked."""
+        with self._changed:
+            self._held.discard(email.id)
+            self._accepted.append(email.id)
+            self._changed.notify_all()
+            self._wait_until(lambda: len(self._accepted) < GROUP)
 
-    def mark_sent(self) -> None:
-        """Everything accepted is marked when this returns."""
-        if self._accepted:
-            self._begin_marking()
-        self._end_marking()
+    def flush(self) -> None:
+        """Return when everything accepted is marked."""
+        with self._changed:
+            self._flushing = True
+            self._changed.notify_all()
+            try:
+                self._wait_until(lambda: not self._accepted and not self._marking)
+            finally:
+                self._flushing = False
 
-    def mark_retry(self, mail: ClaimedEmail, next_attempt_at: datetime, error: str) -> bool:
-        """To be tried again; whether the lease was still ours."""
-        return self._settle(mail, "notifications/outbox/mark_retry", next_attempt_at=next_attempt_at, error=error)
+    def mark_error(self, email: ClaimedEmail, error: EmailError) -> Literal["retried", "failed", "dropped", "lost"]:
+        """Record why an email was not accepted, and say what becomes of it; ``lost`` if its lease had expired."""
+        state: Literal["retried", "failed", "dropped"]
+        if isinstance(error, ChannelRemoved):
+            state, marked = "dropped", self._mark("notifications/outbox/mark_dropped", [email.id], error=str(error))
+        elif isinstance(error, PermanentEmailError):
+            state, marked = "failed", self._mark("notifications/outbox/mark_failed", [email.id], error=str(error))
+        elif email.attempts >= MAX_ATTEMPTS:
+            reason = f"given up after {email.attempts} attempts: {error}"
+            state, marked = "failed", self._mark("notifications/outbox/mark_failed", [email.id], error=reason)
+        else:
+            next_attempt_at = self._clock() + retry_pause(email.attempts)
+            state, marked = (
+                "retried",
+                self._mark(
+                    "notifications/outbox/mark_retry", [email.id], next_attempt_at=next_attempt_at, error=str(error)
+                ),
+            )
+        with self._changed:
+            self._held.discard(email.id)
+        if marked:
+            return state
+        log.warning("lease expired while sending", outbox_id=email.id)
+        return "lost"
 
-    def mark_failed(self, mail: ClaimedEmail, error: str) -> bool:
-        """Given up; whether the lease was still ours."""
-        return self._settle(mail, "notifications/outbox/mark_failed", error=error)
-
-    def mark_dropped(self, mail: ClaimedEmail, reason: str) -> bool:
-        """Nobody is left to whom it could go; whether the lease was still ours."""
-        return self._settle(mail, "notifications/outbox/mark_dropped", error=reason)
-
-    def give_back(self, next_attempt_at: datetime | None = None, error: str | None = None) -> int:
-        """Mark what is accepted and give back the rest without counting an attempt; how many are given back."""
-        self.mark_sent()
-        if not self._held:
+    def release(self, next_attempt_at: datetime | None = None, error: str | None = None) -> int:
+        """Mark what was accepted and release the rest without counting an attempt; return how many were released."""
+        self.flush()
+        with self._changed:
+            held, self._held = list(self._held), set()
+        if not held:
             return 0
-        released = self._mark(
-            "notifications/outbox/release_emails", list(self._held), next_attempt_at=next_attempt_at, error=error
+        return len(
+            self._mark("notifications/outbox/release_emails", held, next_attempt_at=next_attempt_at, error=error)
         )
-        self._held.clear()
-        return len(released)
 
-    def wait_for_the_dead(self, stopped: Callable[[], bool]) -> bool:
-        """Wait for claims that nobody renews; True when there is one to take over, False when all others live."""
+    def wait_for_dead_senders(self, stopped: Callable[[], bool]) -> bool:
+        """Wait for leases that nobody renews; True once one has expired, False if all other senders are alive."""
         suspects: dict[UUID, datetime] | None = None
-        for _ in range(round(LEASE.total_seconds() / LOOK_SECONDS) + 2):
+        for _ in range(round(LEASE.total_seconds() / POLL_SECONDS) + 2):
             leases = dict(self._fetch("notifications/outbox/select_leases", {}, _Lease))
             ended = {(lease, until) for lease, until in leases.items() if until <= self._clock()}
-            if ended - self._seen_ended:
-                self._seen_ended |= ended
+            if ended - self._known_ended:
+                self._known_ended |= ended
                 return True
             if suspects is None:
                 suspects = leases
             suspects = {lease: until for lease, until in suspects.items() if leases.get(lease) == until}
             if not suspects or stopped():
                 return False
-            self._wait(LOOK_SECONDS)
+            self._wait(POLL_SECONDS)
         return False
 
-    def _take_within_limit(self, claim: dict[str, object], now: datetime, most: int) -> list[ClaimedEmail]:
-        """Senders count and claim one after the other, so that together they keep to the limit."""
+    def _claim_within_limit(self, parameters: dict[str, object], now: datetime, limit: int) -> list[ClaimedEmail]:
+        """Senders count and claim one after the other, so that together they keep the limit."""
         with transaction(self._engine) as database:
             acquire_lock(database, Lock.EMAILS_PER_DAY)
-            day = {"since": now - DAY, "now": now, "most": self._per_day}
+            day = {"since": now - DAY, "now": now, "limit": self._per_day}
             [counted] = fetch_rows(database, "notifications/outbox/count_sent_today", day, _Id)
             left = self._per_day - counted.id
             if left <= 0:
                 self.capped = True
                 return []
-            few = {"most": min(most, left), "confirmations_first": left <= max(BATCH, self._per_day // 10)}
-            rows = fetch_rows(database, "notifications/outbox/claim_emails", claim | few, ClaimedEmail)
+            parameters = parameters | {
+                "limit": min(limit, left),
+                "confirmations_first": left <= max(BATCH, self._per_day // 10),
+            }
+            rows = fetch_rows(database, "notifications/outbox/claim_emails", parameters, ClaimedEmail)
             self.capped = len(rows) == left
             return rows
 
-    def _begin_marking(self) -> None:
-        """Mark the group beside what this thread does. No more than one group at a time, so that few are in flight."""
-        self._end_marking()
-        group, self._accepted = self._accepted, []
-        self._held.difference_update(group)
-        self._marking = (
-            group,
-            self._beside.submit(self._mark, "notifications/outbox/mark_sent", group, now=self._clock()),
-        )
+    def _run_in_background(self) -> None:
+        """Mark a group when it is full or a moment has passed, and renew the leases when that is due."""
+        renewed = time.monotonic()
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closing or len(self._accepted) >= GROUP or (self._flushing and self._accepted),
+                    GROUP_SECONDS,
+                )
+                if self._closing:
+                    return
+                self._marking, self._accepted = self._accepted, []
+            try:
+                self._mark_sent(self._marking)
+                if time.monotonic() - renewed >= RENEWED_AFTER.total_seconds():
+                    renewed = time.monotonic()
+                    self.renew()
+            except DatabaseError as error:
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self._marking = []
+                self._changed.notify_all()
 
-    def _end_marking(self) -> None:
-        if self._marking is None:
+    def _mark_sent(self, ids: list[int]) -> None:
+        if not ids:
             return
-        group, marking = self._marking
-        marked = marking.result()
-        self._marking = None
+        marked = self._mark("notifications/outbox/mark_sent", ids, now=self._clock())
         self.sent += len(marked)
-        for number in set(group) - marked:
-            log.warning("lease ran out while sending", outbox_id=number)
+        for outbox_id in set(ids) - marked:
+            log.warning("lease expired while sending", outbox_id=outbox_id)
 
-    def _settle(self, mail: ClaimedEmail, name: str, **values: object) -> bool:
-        ours = mail.id in self._mark(name, [mail.id], **values)
-        self._held.discard(mail.id)
-        if not ours:
-            log.warning("lease ran out while sending", outbox_id=mail.id)
-        return ours
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        """Wait for the background thread; raises what it failed with."""
+        self._changed.wait_for(lambda: self._error is not None or done())
+        if self._error is not None:
+            raise self._error
 
     def _mark(self, name: str, ids: Sequence[int], **values: object) -> set[int]:
-        """The ids whose lease was ours."""
+        """The ids whose lease was this sender's."""
         parameters = {"ids": list(ids), "lease": self._lease, **values}
-        return {row.id for row in self._stubborn(lambda: self._fetch(name, parameters, _Id))}
+        return {row.id for row in self._persist(lambda: self._fetch(name, parameters, _Id))}
 
     def _fetch(self, name: str, parameters: dict[str, object], row: type[Row]) -> list[Row]:
         with autocommit(self._engine) as database:
             return fetch_rows(database, name, parameters, row)
 
-    def _stubborn(self, run: Callable[[], Row]) -> Row:
-        """Try again while Postgres is away and mails are in our hands: what is sent must not be forgotten."""
-        for _ in range(TRIES):
+    def _persist(self, run: Callable[[], Row]) -> Row:
+        """Try again while Postgres is unavailable and emails are claimed: what was sent must be marked."""
+        for _ in range(MARK_ATTEMPTS):
             try:
                 return run()
             except DatabaseError as error:
-                if not self._held and not self._accepted and self._marking is None:
+                with self._changed:
+                    idle = not self._held and not self._accepted and not self._marking
+                if idle:
                     raise
-                log.warning("Postgres is away, mails wait to be marked", error=str(error))
+                log.warning("Postgres is unavailable, emails wait to be marked", error=str(error))
                 self._wait(1.0)
         return run()

@@ -1,4 +1,4 @@
-"""The outbox as operators see it: what waits, what failed and why, and what to do with it."""
+"""The outbox as operators see it: what is waiting, what failed and why, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from coinwatch.database import statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.settings import Settings
 
-BATCH = 5_000  # mails deleted in one transaction
+BATCH = 5_000  # emails deleted in one transaction
 STATES = ("queued", "sent", "failed", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One mail, or message on another channel: to whom, how often it was tried, and what the server said last.
+    """One email, or message on another channel.
 
-    ``next_attempt_at`` of what failed is when it was tried last.
+    ``next_attempt_at`` is the time of the last attempt for what has failed; ``last_error`` is the server's reply.
     """
 
     id: int
@@ -35,12 +35,12 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """How mail is doing.
+    """What is waiting in the outbox and why, and what was sent.
 
-    ``queued`` mails wait, ``awaiting_retry`` of them after a refusal; ``most_common_error`` is what was said most often
-    of those that wait, None where nothing went wrong. ``held_by_limit`` are due and wait because
-    COINWATCH_EMAILS_PER_DAY is reached. ``held_alerts`` have no mail yet; ``held_users`` counts by reason (digest,
-    quiet_hours, daily_limit, late, suppressed) for whom. ``suppressed_addresses`` take no mail any more.
+    ``queued`` counts the emails that wait, ``awaiting_retry`` those of them that were rejected temporarily, and
+    ``held_by_limit`` those that wait because COINWATCH_EMAILS_PER_DAY is reached; ``most_common_error`` is the most common
+    reason. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest, quiet_hours,
+    daily_limit, late, suppressed).
     """
 
     queued: int
@@ -56,57 +56,55 @@ class OutboxStatus:
 
 
 def get_outbox_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> OutboxStatus:
-    """The figures of this moment; ``emails_per_day`` is the limit over all addresses, 0 for none."""
+    """The outbox now; ``emails_per_day`` is the limit over all addresses, 0 for none. Raises DatabaseError."""
+    parameters = {"now": now, "emails_per_day": emails_per_day}
     with transaction(engine) as connection:
-        row = connection.execute(
-            statement("notifications/outbox/select_status"), {"now": now, "emails_per_day": emails_per_day}
-        )
+        row = connection.execute(statement("notifications/outbox/select_status"), parameters)
         return OutboxStatus(**row.mappings().one())
 
 
-def list_emails(engine: Engine, *, status: str | None = None, at_most: int = 50) -> list[OutboxRow]:
-    """The newest mails, those of one state where it is given."""
+def list_emails(engine: Engine, *, status: str | None = None, limit: int = 50) -> list[OutboxRow]:
+    """The newest emails, all or those with one of STATES. Raises DatabaseError."""
+    parameters = {"status": status, "limit": limit}
     with transaction(engine) as connection:
-        rows = connection.execute(
-            statement("notifications/outbox/select_emails"), {"status": status, "at_most": at_most}
-        ).mappings()
+        rows = connection.execute(statement("notifications/outbox/select_emails"), parameters).mappings()
         return [OutboxRow(**row) for row in rows]
 
 
 def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
-    """Queue failed and dropped mails anew, due at once, with all attempts before them; their number.
+    """Queue failed and dropped emails again, due immediately and with all attempts left; return how many.
 
-    Without ``ids`` all that failed, but for those to addresses that are refused for good. NotFound when none of them
-    can be tried again.
+    Without ``ids``, all failed emails except those to suppressed addresses. Raises NotFound if none of ``ids`` can be
+    retried.
     """
     with transaction(engine) as connection:
-        parameters = {"ids": list(ids), "everything": not ids, "now": now}
+        parameters = {"ids": list(ids), "all_failed": not ids, "now": now}
         retried = connection.execute(statement("notifications/outbox/retry_emails"), parameters).rowcount
         if ids and not retried:
-            raise NotFound("None of these mails has failed. See: coinwatch outbox show --status failed")
+            raise NotFound("None of these emails has failed. See: coinwatch outbox show --status failed")
         return retried
 
 
 def drop_emails(engine: Engine, ids: Sequence[int]) -> int:
-    """Give up mails that wait or failed; their number. NotFound when there is none of them.
+    """Drop queued and failed emails; return how many. Raises NotFound if there are none.
 
-    One that a sender is just sending may still arrive.
+    An email that is being sent at this moment may still arrive.
     """
     with transaction(engine) as connection:
         dropped = connection.execute(statement("notifications/outbox/drop_emails"), {"ids": list(ids)}).rowcount
         if not dropped:
-            raise NotFound("None of these mails waits or has failed. See: coinwatch outbox show")
+            raise NotFound("None of these emails is queued or has failed. See: coinwatch outbox show")
         return dropped
 
 
 def delete_old_emails(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Delete mails that were sent, given up or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; their number.
+    """Delete emails that were sent, failed or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; return how many.
 
-    The alerts they told stay, and stay told. Breaking it off loses nothing. Raises DatabaseError.
+    Their alerts are kept. Interrupting it is safe. Raises DatabaseError.
     """
     if not settings.outbox_retention_days:
         return 0
-    parameters = {"before": now - timedelta(days=settings.outbox_retention_days), "most": BATCH}
+    parameters = {"before": now - timedelta(days=settings.outbox_retention_days), "limit": BATCH}
     deleted = 0
     while True:
         with transaction(engine) as connection:

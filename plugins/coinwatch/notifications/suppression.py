@@ -1,7 +1,7 @@
-"""Addresses that take no mail of ours any more: their rules rest until the person, or an operator, wakes them.
+"""Suppressed addresses: they get no email after a bounce or complaint until their user or an operator lifts it.
 
-Disabling locks a person before their subscriptions, the matcher the other way round: who disables or wakes takes the
-matcher's turn first.
+Suppressing locks a user before their subscriptions, the evaluation the other way round. To avoid a deadlock, both
+suppressing and lifting take the evaluation's lock first.
 """
 
 from datetime import datetime
@@ -13,15 +13,15 @@ from coinwatch.alerts.users import locked_user
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
-COMPLAINED = "one of our mails was reported as spam"
+COMPLAINED = "an email was reported as spam"
 
 log = structlog.get_logger()
 
 
 def suppress_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
-    """Send nothing more to an address until its person says so; how many rules rest by that.
+    """Send no more email to an address and pause its active subscriptions; return how many were paused.
 
-    Whoever locks mails in the same transaction holds Lock.EVALUATION before.
+    A caller that locks outbox rows in the same transaction must take Lock.EVALUATION before.
     """
     acquire_lock(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
@@ -31,18 +31,18 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
 def lift_suppressions(
     engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
 ) -> tuple[int, int]:
-    """Mail those again whom the server refused: one address, or all since a moment; how many people and rules.
+    """Send email again to one suppressed address, or to all suppressed since a moment; return the users and subscriptions.
 
-    For an operator who mended what the refusals came from. Paused rules judge again what comes from now on. Whoever
-    reported us as spam is woken by name alone. Raises NotFound where nobody was refused, DatabaseError.
+    For an operator who has fixed the cause of the bounces. The subscriptions that the suppression paused are resumed.
+    Addresses that complained are included only by name. Raises NotFound if no such address is suppressed, DatabaseError.
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)
         whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
         lifted = connection.execute(statement("alerts/users/lift_suppressions"), whom).one()
     if not lifted.users:
-        raise NotFound("No such address is refused. See: coinwatch outbox show --status failed")
-    log.info("refused addresses woken", people=lifted.users, rules=lifted.subscriptions)
+        raise NotFound("No such address is suppressed. See: coinwatch outbox show --status failed")
+    log.info("suppressions lifted", users=lifted.users, subscriptions=lifted.subscriptions)
     return lifted.users, lifted.subscriptions
 
 

@@ -1,4 +1,4 @@
--- What counts against the daily limit: mails sent since a moment and mails that a sender has now; no further than :most.
+-- Counts emails against the daily limit: sent since a moment, or claimed by a sender; counts up to :limit sent ones.
 SELECT (SELECT count(*) FROM (
-         SELECT FROM outbox WHERE status = 'sent' AND channel = 'email' AND sent_at > :since LIMIT CAST(:most AS bigint)) sent)
+         SELECT FROM outbox WHERE status = 'sent' AND channel = 'email' AND sent_at > :since LIMIT CAST(:limit AS bigint)) sent)
      + (SELECT count(*) FROM outbox WHERE status = 'queued' AND channel = 'email' AND leased_until > :now) AS counted;

@@ -1,3 +1,3 @@
--- An operator gives these mails up.
+-- Drops queued and failed emails, for an operator.
 UPDATE outbox SET status = 'dropped', lease = NULL, leased_until = NULL
 WHERE status IN ('queued', 'failed') AND id = ANY (CAST(:ids AS bigint[]));

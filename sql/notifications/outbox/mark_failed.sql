@@ -1,3 +1,3 @@
--- The server will never take it, or we stop trying.
+-- Marks emails as failed; returns those whose lease was still this sender's.
 UPDATE outbox SET status = 'failed', lease = NULL, leased_until = NULL, last_error = :error
 WHERE id = ANY (CAST(:ids AS bigint[])) AND lease = :lease RETURNING id;

@@ -1,4 +1,4 @@
--- Claimed and not sent, for no reason of the mail's own: no attempt counts.
+-- Releases claimed emails that were not sent for no reason of their own; this attempt does not count.
 UPDATE outbox SET attempts = attempts - 1, next_attempt_at = coalesce(CAST(:next_attempt_at AS timestamptz), next_attempt_at),
   lease = NULL, leased_until = NULL, last_error = coalesce(CAST(:error AS text), last_error)
 WHERE id = ANY (CAST(:ids AS bigint[])) AND lease = :lease RETURNING id;

@@ -1,3 +1,3 @@
--- A sender at work keeps what it claimed a while longer; what does not come back is not its own any more.
+-- Extends the leases of a sender; emails that are not returned are no longer its own.
 UPDATE outbox SET leased_until = :leased_until
 WHERE id = ANY (CAST(:ids AS bigint[])) AND lease = :lease RETURNING id;

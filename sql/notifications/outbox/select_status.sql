@@ -1,11 +1,11 @@
--- The outbox and what is held, in one row; every figure by an index of just what it counts. A mail that failed was tried
--- last at next_attempt_at. What keeps most of the waiting mails is told without their addresses.
+-- The outbox and the held alerts in one row; each count has an index of exactly the rows it counts. For a failed email,
+-- next_attempt_at is its last attempt. The most common error is shown without addresses.
 SELECT
   (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
   (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
   (SELECT count(*) FROM outbox WHERE status = 'queued' AND attempts > 0 AND leased_until IS NULL) AS awaiting_retry,
   (SELECT mode() WITHIN GROUP (ORDER BY regexp_replace(last_error, '[^ <]+@[^ >]+', '…', 'g'))
-   FROM (SELECT last_error FROM outbox WHERE status = 'queued' AND last_error IS NOT NULL LIMIT 1000) refused) AS most_common_error,
+   FROM (SELECT last_error FROM outbox WHERE status = 'queued' AND last_error IS NOT NULL LIMIT 1000) errors) AS most_common_error,
   (SELECT count(*) FROM outbox WHERE status = 'sent' AND sent_at > CAST(:now AS timestamptz) - interval '24 hours') AS sent_24h,
   (SELECT count(*) FROM outbox WHERE status = 'failed' AND next_attempt_at > CAST(:now AS timestamptz) - interval '24 hours')
     AS failed_24h,

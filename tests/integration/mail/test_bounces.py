@@ -1,5 +1,6 @@
-"""A mail that the server had taken comes back: the report is believed only when it is of a mail of ours."""
+"""Bounces: a report is believed only if it has the token of one of our emails."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,23 +17,25 @@ from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
-from coinwatch.mail.bounces import parse_bounce, process_bounce
+from coinwatch.mail.bounces import bounce_token, parse_bounce, process_bounce, verp_address
 from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.outbox import list_emails, retry_emails
+from coinwatch.notifications.suppression import COMPLAINED
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
-from tests.support.smtp_server import smtp_server
+from tests.support.smtp_server import Mailbox, smtp_server
 from tests.support.subscriptions import subscribe
 
 ADA = "ada@example.org"
+FROM = "alerts@example.org"
 GONE = "550 5.1.1 no such user here"
-# As postfix 3.7 writes them.
+# As postfix 3.7 writes it.
 REPORT = """\
 From: Mail Delivery System <MAILER-DAEMON@mail.example.net>
 Subject: Undelivered Mail Returned to Sender
-To: alerts@example.org
+To: {to}
 Auto-Submitted: auto-replied
 MIME-Version: 1.0
 Content-Type: multipart/report; report-type=delivery-status;
@@ -44,7 +47,7 @@ This is a MIME-encapsulated message.
 Content-Description: Notification
 Content-Type: text/plain; charset=utf-8
 
-<{address}>: host mx.example.net said: {said}
+<{address}>: host mx.example.net said: {reply}
 
 --4AF9DA0816D.1795189650/mail.example.net
 Content-Description: Delivery report
@@ -56,7 +59,7 @@ X-Postfix-Sender: rfc822; alerts@example.org
 Final-Recipient: rfc822; {address}
 Action: {action}
 Status: {status}
-Diagnostic-Code: smtp; {said}
+Diagnostic-Code: smtp; {reply}
 
 --4AF9DA0816D.1795189650/mail.example.net
 Content-Description: Undelivered Message
@@ -74,7 +77,7 @@ Content-Type: multipart/report; report-type=feedback-report; boundary="part"
 --part
 Content-Type: text/plain
 
-This is a report for a mail that was marked as spam.
+This is a report about an email that was marked as spam.
 
 --part
 Content-Type: message/feedback-report
@@ -91,15 +94,15 @@ Content-Type: text/rfc822-headers
 """
 
 
-class Subscriber(NamedTuple):
+class Address(NamedTuple):
     suppressed_at: datetime | None
     suppression_reason: str | None
-    rules: str
+    subscriptions: str
 
 
 @pytest.fixture
 def sent(catalog: sa.Engine) -> Iterator[str]:
-    """The alert mail that ada was sent."""
+    """The alert email that ada was sent."""
     rule = Rule(threshold=5)
     subscribe(catalog, email=ADA, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
     with smtp_server() as mailbox:
@@ -111,50 +114,88 @@ def sent(catalog: sa.Engine) -> Iterator[str]:
         yield raw.decode("ascii").replace("\r\n", "\n")
 
 
-def report(returned: str, *, said: str = GONE, status: str = "5.1.1", action: str = "failed", **more: str) -> bytes:
+@pytest.fixture
+def other(catalog: sa.Engine, sent: str) -> str:
+    """The token of an email that eve was sent."""
+    insert = """
+      WITH eve AS (
+        INSERT INTO users (email, verified_at, created_at) VALUES ('eve@example.org', :now, :now) RETURNING id
+      )
+      INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, status, next_attempt_at, created_at, sent_at)
+      SELECT 'eve', id, 'eve@example.org', 'alerts', '{}', 'sent', :now, :now, :now FROM eve RETURNING id, message_id
+    """
+    with transaction(catalog) as connection:
+        return bounce_token(*connection.execute(sa.text(insert), {"now": at(1)}).one())
+
+
+def report(
+    returned: str, *, reply: str = GONE, status: str = "5.1.1", action: str = "failed", to: str = FROM, **more: str
+) -> bytes:
     values = {"address": ADA, "kind": "message/rfc822", "returned": returned} | more
-    return REPORT.format(said=said, status=status, action=action, **values).encode()
+    return REPORT.format(reply=reply, status=status, action=action, to=to, **values).encode()
 
 
-def headers_of(mail: str) -> str:
-    return mail.partition("\n\n")[0] + "\n"
+def headers_of(email: str) -> str:
+    return email.partition("\n\n")[0] + "\n"
 
 
-def person(engine: sa.Engine) -> Subscriber:
+def token_of(email: str) -> str:
+    return email.partition("X-Coinwatch-Message: ")[2].partition("\n")[0]
+
+
+def address(engine: sa.Engine) -> Address:
+    """Ada's address, and the states of her subscriptions."""
+    query = """
+      SELECT suppressed_at, suppression_reason, (SELECT string_agg(status, ' ') FROM subscriptions)
+      FROM users WHERE email = :ada
+    """
     with transaction(engine) as connection:
-        row = connection.execute(
-            sa.text(
-                "SELECT suppressed_at, suppression_reason, (SELECT string_agg(status, ' ') FROM subscriptions) FROM users"
-            )
-        ).one()
-        return Subscriber(*row)
+        return Address(*connection.execute(sa.text(query), {"ada": ADA}).one())
 
 
-def test_an_address_that_is_gone_gets_nothing_more(catalog: sa.Engine, sent: str) -> None:
-    returned = process_bounce(catalog, report(sent), at(5))
-    assert returned is not None
-    assert (returned.recipient, returned.reason, returned.resting) == (ADA, GONE, 1)
-    assert person(catalog) == (at(5), GONE, "paused")
-    [mail] = list_emails(catalog)
-    assert (mail.id, mail.status, mail.last_error) == (returned.outbox_id, "failed", f"came back: {GONE}")
+def test_address_that_does_not_exist_is_suppressed(catalog: sa.Engine, sent: str) -> None:
+    bounce = process_bounce(catalog, report(sent), at(5))
+    assert bounce is not None
+    assert (bounce.recipient, bounce.reason, bounce.paused) == (ADA, GONE, 1)
+    assert address(catalog) == (at(5), GONE, "paused")
+    [email] = list_emails(catalog)
+    assert (email.id, email.status) == (bounce.outbox_id, "failed")
+    assert GONE in (email.last_error or "")
 
 
-def test_the_mail_is_known_by_its_headers_alone_and_under_another_message_id(catalog: sa.Engine, sent: str) -> None:
+def test_email_is_recognized_by_its_headers_alone_and_with_another_message_id(catalog: sa.Engine, sent: str) -> None:
     headers = [line for line in headers_of(sent).splitlines() if not line.startswith("Message-ID")]
     rewritten = "\n".join(["Message-ID: <0102018b@eu-west-1.amazonses.com>", *headers, ""])
     assert process_bounce(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
-    assert person(catalog).suppressed_at == at(5)
+    assert address(catalog).suppressed_at == at(5)
+
+
+@pytest.mark.parametrize("header", ["To", "Delivered-To"])
+def test_email_is_recognized_by_the_address_its_bounce_is_sent_to(catalog: sa.Engine, sent: str, header: str) -> None:
+    verp = verp_address("bounces@example.org", token_of(sent))
+    returned = "Subject: headers that the server has rewritten\nTo: ada@example.org\n"
+    data = report(returned, to=verp if header == "To" else f"{FROM}\n{header}: <{verp}>")
+    assert process_bounce(catalog, data, at(5)) is not None
+    assert address(catalog).suppressed_at == at(5)
+
+
+def test_delivered_email_has_its_bounce_address_as_envelope_sender(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    settings = make_settings(smtp_url=mailbox.url, bounce_address="bounces@example.org")
+    subscribe(catalog, email=ADA, coin="BTC", rule=Rule(threshold=5), now=at(0), confirmed=False)
+    assert deliver_emails(catalog, settings, clock=lambda: at(0)).sent == 1
+    [message] = mailbox.messages
+    assert mailbox.senders == [verp_address("bounces@example.org", message["X-Coinwatch-Message"])]
 
 
 @pytest.mark.parametrize("feedback", ["abuse", "Opt-Out"])
-def test_who_calls_it_spam_gets_nothing_more(catalog: sa.Engine, sent: str, feedback: str) -> None:
+def test_complaint_suppresses_the_address(catalog: sa.Engine, sent: str, feedback: str) -> None:
     complaint = COMPLAINT.format(feedback=feedback, returned=headers_of(sent)).encode()
     assert process_bounce(catalog, complaint, at(5)) is not None
-    assert person(catalog) == (at(5), "one of our mails was reported as spam", "paused")
+    assert address(catalog) == (at(5), COMPLAINED, "paused")
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "address"),
+    ("status", "reply", "failed_address"),
     [
         ("5.7.1", "550 5.7.1 message looks like spam", ADA),
         ("4.4.1", "connect to mx.example.net: Connection timed out", ADA),
@@ -162,61 +203,71 @@ def test_who_calls_it_spam_gets_nothing_more(catalog: sa.Engine, sent: str, feed
     ],
     ids=["policy", "given up", "forwarded to another address"],
 )
-def test_a_mail_that_fails_for_another_reason_leaves_its_address_alone(
-    catalog: sa.Engine, sent: str, status: str, said: str, address: str
+def test_failure_that_says_nothing_about_the_address_does_not_suppress_it(
+    catalog: sa.Engine, sent: str, status: str, reply: str, failed_address: str
 ) -> None:
-    returned = process_bounce(catalog, report(sent, status=status, said=said, address=address), at(5))
-    assert returned is not None
-    assert (returned.reason, returned.resting) == (said, None)
-    assert person(catalog) == (None, None, "active")
-    assert [mail.status for mail in list_emails(catalog)] == ["failed"]
+    bounce = process_bounce(catalog, report(sent, status=status, reply=reply, address=failed_address), at(5))
+    assert bounce is not None
+    assert (bounce.reason, bounce.paused) == (reply, None)
+    assert address(catalog) == (None, None, "active")
+    assert [email.status for email in list_emails(catalog)] == ["failed"]
 
 
-def test_delays_answers_and_strangers_change_nothing(catalog: sa.Engine, sent: str) -> None:
-    number = sent.partition('boundary="=_')[2][:32]
-    holiday = b"From: ada@example.org\nTo: alerts@example.org\nAuto-Submitted: auto-replied\n\nI am away.\n"
+def test_email_that_is_not_a_bounce_of_ours_changes_nothing(catalog: sa.Engine, sent: str) -> None:
+    outbox_id, _, message_id = token_of(sent).partition("-")
+    vacation = b"From: ada@example.org\nTo: alerts@example.org\nAuto-Submitted: auto-replied\n\nI am away.\n"
     for data in (
         report(sent, action="delayed", status="4.4.1"),
-        report(sent.replace(number, uuid4().hex)),
-        report(sent.replace(f"To: {ADA}", "To: eve@example.org")),
+        report(sent.replace(message_id, uuid4().hex)),
+        report(sent.replace(f"{outbox_id}-{message_id}", f"{outbox_id}1-{message_id}")),
         report("Subject: not ours\nTo: ada@example.org\n\nhello\n"),
+        report("Subject: not ours\n", to=f"bounces+{outbox_id}-{uuid4().hex}@example.org"),
         COMPLAINT.format(feedback="not-spam", returned=headers_of(sent)).encode(),
-        holiday,
+        vacation,
         b"",
     ):
         assert process_bounce(catalog, data, at(5)) is None, data
-    assert person(catalog) == (None, None, "active")
-    assert [mail.status for mail in list_emails(catalog)] == ["sent"]
+    assert address(catalog) == (None, None, "active")
+    assert [email.status for email in list_emails(catalog)] == ["sent"]
 
 
-def test_a_report_counts_once(catalog: sa.Engine, sent: str) -> None:
+def test_token_of_ones_own_email_suppresses_nobody_else(catalog: sa.Engine, sent: str, other: str) -> None:
+    """Eve knows the token of her own email, and sends a report that names ada."""
+    bounce = process_bounce(catalog, report(sent.replace(token_of(sent), other)), at(5))
+    assert bounce is not None
+    assert (bounce.recipient, bounce.paused) == ("eve@example.org", None)
+    assert address(catalog) == (None, None, "active")
+
+
+def test_report_counts_once(catalog: sa.Engine, sent: str) -> None:
     assert process_bounce(catalog, report(sent), at(5)) is not None
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE users SET suppressed_at = NULL, suppression_reason = NULL"))
     assert process_bounce(catalog, report(sent), at(6)) is None
-    assert person(catalog).suppressed_at is None
+    assert address(catalog).suppressed_at is None
     assert retry_emails(catalog, [], at(7)) == 1
 
 
 @given(st.binary(max_size=2_000) | st.text(max_size=500).map(report))
-def test_no_mail_breaks_the_reader(data: bytes) -> None:
+def test_no_email_breaks_the_parser(data: bytes) -> None:
     assert parse_bounce(data) is None
 
 
-def test_a_mail_of_boxes_in_boxes_is_no_report() -> None:
-    boxes = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5_000))
-    assert parse_bounce(boxes.encode()) is None
+def test_deeply_nested_email_is_not_a_report() -> None:
+    nested = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5_000))
+    assert parse_bounce(nested.encode()) is None
 
 
-def test_a_pipe_reads_it_and_keeps_it_while_postgres_is_away(catalog: sa.Engine, database: Database, sent: str) -> None:
-    def piped(url: str) -> subprocess.CompletedProcess[bytes]:
+def test_command_in_a_pipe_asks_for_a_retry_while_postgres_is_down(
+    catalog: sa.Engine, database: Database, sent: str
+) -> None:
+    def run(url: str) -> subprocess.CompletedProcess[bytes]:
         command = [str(Path(sys.executable).with_name("coinwatch")), "outbox", "process-bounces"]
         environment = {"COINWATCH_DATABASE_URL": url, "COINWATCH_ENV_FILE": "/dev/null", "PATH": ""}
         return subprocess.run(command, input=report(sent), env=environment, capture_output=True, check=False)
 
-    away = piped("postgresql://coinwatch@127.0.0.1:1/coinwatch")
-    assert (away.returncode, b"not available" in away.stderr) == (75, True)
-    taken = piped(database.url("app"))
-    assert taken.returncode == 0, taken.stderr
-    assert b"nothing more is sent there, 1 of its rules rest" in taken.stdout
-    assert person(catalog).suppressed_at is not None
+    assert run("postgresql://coinwatch@127.0.0.1:1/coinwatch").returncode == os.EX_TEMPFAIL
+    processed = run(database.url("app"))
+    assert processed.returncode == 0, processed.stderr
+    assert b"address suppressed" in processed.stdout
+    assert address(catalog).suppressed_at is not None

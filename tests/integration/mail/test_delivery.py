@@ -1,7 +1,8 @@
-"""Delivery to a real SMTP server: once, in spite of refusals, lost connections and other senders."""
+"""Delivery to a real SMTP server: once, despite rejections, lost connections and other senders."""
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -12,8 +13,10 @@ import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine, transaction
-from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_emails, retry_pause
-from coinwatch.notifications.claims import LEASE, Claims
+from coinwatch.errors import TemporaryEmailError
+from coinwatch.mail.delivery import DeliveryResult, deliver_emails
+from coinwatch.notifications.claims import GROUP, LEASE, MAX_ATTEMPTS, ClaimedEmail, Claims, retry_pause
+from coinwatch.notifications.outbox import get_outbox_status
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.conftest import Database
@@ -30,7 +33,7 @@ def settings(mailbox: Mailbox) -> Settings:
 
 
 def queue(engine: sa.Engine, *addresses: str) -> None:
-    """One alert mail to each address, due at minute 1."""
+    """Queue one alert email to each address, due at minute 1."""
     for address in addresses:
         subscribe(
             engine, email=address, coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1), confirmed=True
@@ -44,37 +47,45 @@ def outbox(engine: sa.Engine) -> dict[str, Any]:
         return {row.recipient: row for row in connection.execute(sa.text("SELECT * FROM outbox"))}
 
 
-def deliver(engine: sa.Engine, settings: Settings, minutes: float = 1) -> Any:
+def deliver(engine: sa.Engine, settings: Settings, minutes: float = 1) -> DeliveryResult:
     return deliver_emails(engine, settings, clock=lambda: at(minutes))
 
 
-def test_a_mail_arrives_as_the_outbox_names_it(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def queued(engine: sa.Engine, minutes: float = 1) -> int:
+    return get_outbox_status(engine, at(minutes)).queued
+
+
+def test_email_arrives_with_the_message_id_of_its_outbox_row(
+    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
+) -> None:
     queue(catalog, "ada@example.org")
     assert deliver(catalog, settings).sent == 1
     [message] = mailbox.messages
-    assert message["Subject"].startswith("BTC +5.5")
+    assert message["Subject"].startswith("BTC up 5.5%")
     assert message["From"] == "coinwatch <alerts@coinwatch.test>"
     assert message["To"] == "ada@example.org"
     row = outbox(catalog)["ada@example.org"]
     assert message["Message-ID"] == f"<{row.message_id}@coinwatch.test>"
+    assert message["X-Coinwatch-Message"] == f"{row.id}-{row.message_id.hex}"
     assert (row.status, row.sent_at, row.attempts) == ("sent", at(1), 1)
 
 
-def test_what_is_sent_is_not_sent_again(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def test_sent_email_is_not_sent_again(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
     deliver(catalog, settings)
     deliver(catalog, settings, minutes=100)
     assert sorted(message["To"] for message in mailbox.messages) == ["ada@example.org", "bob@example.org"]
-    assert mailbox.connections == 1, "one connection carries all mails, none is opened for nothing"
+    assert mailbox.connections == 1, "one connection carries all emails, and none is opened without need"
 
 
-def test_a_refused_recipient_never_keeps_back_the_others(
+def test_rejected_recipient_does_not_hold_up_the_others(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     mailbox.answers = {"gone@example.org": "550 5.1.1 no such user", "busy@example.org": "451 4.3.0 try later"}
     queue(catalog, "gone@example.org", "busy@example.org", "ada@example.org")
     result = deliver(catalog, settings)
-    assert (result.sent, result.retried, result.failed, result.queued) == (1, 1, 1, 1)
+    assert result == DeliveryResult(sent=1, retried=1, failed=1)
+    assert queued(catalog) == 1
     rows = outbox(catalog)
     assert (rows["gone@example.org"].status, rows["gone@example.org"].last_error) == (
         "failed",
@@ -83,40 +94,39 @@ def test_a_refused_recipient_never_keeps_back_the_others(
     busy = rows["busy@example.org"]
     assert (busy.status, busy.next_attempt_at) == ("queued", at(1) + timedelta(seconds=30))
     mailbox.answers = {}
-    assert deliver(catalog, settings, minutes=1.2).sent == 0, "not before its pause is over"
+    assert deliver(catalog, settings, minutes=1.2).sent == 0, "its pause is not over"
     assert deliver(catalog, settings, minutes=1.6).sent == 1
     assert outbox(catalog)["busy@example.org"].message_id == busy.message_id
 
 
-def test_a_refusal_of_the_content_counts_as_one_of_the_message(
-    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
-) -> None:
+def test_rejected_content_fails_the_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     mailbox.data_answer = "554 5.7.1 looks like spam"
     queue(catalog, "ada@example.org")
     assert deliver(catalog, settings).failed == 1
 
 
-def test_a_server_that_is_away_for_long_costs_no_mail(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_unavailable_server_loses_no_email(catalog: sa.Engine, mailbox: Mailbox) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(5)))
-    away = make_settings(smtp_url=f"smtp://127.0.0.1:{free_port()}?tls=none")
-    result = deliver(catalog, away)
-    assert (result.sent, result.retried, result.queued) == (0, 5, 5)
-    assert {row.attempts for row in outbox(catalog).values()} == {0}, "that says nothing about the mails"
+    unavailable = make_settings(smtp_url=f"smtp://127.0.0.1:{free_port()}?tls=none")
+    result = deliver(catalog, unavailable)
+    assert result == DeliveryResult(sent=0, retried=5, failed=0)
+    assert {row.attempts for row in outbox(catalog).values()} == {0}, "it says nothing about the emails"
     assert deliver(catalog, make_settings(smtp_url=mailbox.url), minutes=2).sent == 5
 
 
-def test_a_mail_that_never_gets_through_is_given_up_and_says_why(
+def test_email_fails_after_the_last_attempt_with_the_reason(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     mailbox.answers = {"ada@example.org": "451 4.3.0 try later"}
     queue(catalog, "ada@example.org")
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         deliver(catalog, settings, minutes=1 + 200 * attempt)
     row = outbox(catalog)["ada@example.org"]
-    assert (row.status, row.last_error) == ("failed", "given up after 20 attempts: 451 4.3.0 try later")
+    assert row.status == "failed"
+    assert "451 4.3.0 try later" in row.last_error
 
 
-def test_a_row_that_cannot_be_built_is_kept_and_keeps_nothing_back(
+def test_row_that_cannot_be_composed_is_retried_and_does_not_hold_up_the_others(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
@@ -125,10 +135,11 @@ def test_a_row_that_cannot_be_built_is_kept_and_keeps_nothing_back(
     result = deliver(catalog, settings)
     assert (result.sent, result.retried) == (1, 1)
     row = outbox(catalog)["ada@example.org"]
-    assert (row.status, row.last_error) == ("queued", "the mail cannot be built: KeyError: 'alerts'")
+    assert row.status == "queued"
+    assert "KeyError: 'alerts'" in row.last_error
 
 
-def test_a_message_at_which_the_server_hangs_up_keeps_nothing_back(
+def test_email_at_which_the_server_hangs_up_does_not_hold_up_the_others(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     mailbox.answers = {"ada@example.org": "421 4.3.0 closing"}
@@ -139,26 +150,24 @@ def test_a_message_at_which_the_server_hangs_up_keeps_nothing_back(
     assert mailbox.connections == 2
 
 
-def test_a_refused_sender_is_our_setting_and_gives_up_no_mail(
-    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
-) -> None:
+def test_rejected_sender_fails_no_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     mailbox.sender_answer = "550 5.7.1 not your address"
     queue(catalog, "ada@example.org", "bob@example.org")
     result = deliver(catalog, settings)
-    assert (result.failed, result.queued) == (0, 2)
-    assert "check COINWATCH_EMAIL_FROM: 550 5.7.1" in outbox(catalog)["ada@example.org"].last_error
+    assert (result.failed, queued(catalog)) == (0, 2)
+    assert "COINWATCH_EMAIL_FROM: 550 5.7.1" in outbox(catalog)["ada@example.org"].last_error
     mailbox.sender_answer = ""
     assert deliver(catalog, settings, minutes=2).sent == 2
 
 
-def test_pauses_double_up_to_two_hours() -> None:
+def test_retry_pauses_double_up_to_two_hours() -> None:
     pauses = [retry_pause(attempt).total_seconds() for attempt in range(1, 30)]
     assert pauses[:4] == [30, 60, 120, 240]
     assert pauses == sorted(pauses)
     assert pauses[-1] == 7200
 
 
-def test_many_senders_at_once_send_each_mail_once(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def test_concurrent_senders_send_each_email_once(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(200)))
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(lambda _: deliver(catalog, settings), range(6)))
@@ -167,7 +176,7 @@ def test_many_senders_at_once_send_each_mail_once(catalog: sa.Engine, settings: 
 
 
 class Time:
-    """A clock that goes on only while somebody waits, or is told to."""
+    """A clock that advances only while someone waits, or when it is set."""
 
     def __init__(self, minutes: float) -> None:
         self.now = at(minutes)
@@ -187,50 +196,102 @@ def claims_of(engine: sa.Engine, clock: Time) -> Claims:
     return Claims(engine, clock, clock.wait)
 
 
-def test_what_a_dead_sender_had_claimed_is_waited_for_and_sent(
+def claimed_again(email: ClaimedEmail) -> ClaimedEmail:
+    return email._replace(attempts=email.attempts + 1)
+
+
+def test_claims_of_a_dead_sender_are_waited_for_and_sent(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
     clock = Time(1)
-    assert len(claims_of(catalog, clock).take()) == 2, "and then it dies"
+    assert len(claims_of(catalog, clock).claim()) == 2, "then it dies"
     clock.now += timedelta(seconds=5)
     result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
-    assert (result.sent, result.queued) == (2, 0)
+    assert (result.sent, queued(catalog)) == (2, 0)
     assert clock.now - at(1) < timedelta(seconds=30)
     assert {row.attempts for row in outbox(catalog).values()} == {2}
 
 
-def test_a_sender_that_lives_is_left_alone(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def test_claims_of_a_living_sender_are_left_alone(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     queue(catalog, "ada@example.org", "bob@example.org", "cleo@example.org")
     clock = Time(1)
     living = claims_of(catalog, clock)
-    living.take(most=2)
-    clock.meanwhile = living.renew
+    email, _ = living.claim(limit=2)
+    clock.meanwhile = lambda: living.holds(email)  # renews the leases when that is due
     result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
-    assert (result.sent, result.queued) == (1, 2), "what the other has is not ours"
+    assert (result.sent, queued(catalog)) == (1, 2)
     assert 5 < clock.waited < 10
 
 
-def test_a_lease_that_ran_out_is_noticed_mail_by_mail(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_expired_lease_is_noticed_email_by_email(catalog: sa.Engine, mailbox: Mailbox) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(4)))
     clock = Time(1)
-    slow, other = claims_of(catalog, clock), claims_of(catalog, clock)
-    first, *_, last = slow.take()
-    clock.now += LEASE + timedelta(seconds=1)
-    taken = other.take(most=2)
-    assert first in [mail._replace(attempts=1) for mail in taken]
-    slow.accepted(first)
-    slow.accepted(last)
-    slow.mark_sent()
-    assert slow.sent == 1
-    assert not slow.mark_retry(taken[1], clock.now, "too late")
-    assert [mail.id for mail in taken if slow.holds(mail)] == []
-    assert other.give_back() == 2
+    with claims_of(catalog, clock) as slow:
+        first, *_, last = slow.claim()
+        clock.now += LEASE + timedelta(seconds=1)
+        with claims_of(catalog, clock) as other:
+            taken = other.claim(limit=2)
+            assert claimed_again(first) in taken
+            slow.mark_accepted(first)
+            slow.mark_accepted(last)
+            slow.flush()
+            assert slow.sent == 1
+            assert slow.mark_error(taken[1], TemporaryEmailError("too late")) == "lost"
+            assert [email.id for email in taken if slow.holds(email)] == []
+            assert other.release() == 2
     assert {row.status for row in outbox(catalog).values()} == {"queued", "sent"}
-    assert {row.attempts for row in outbox(catalog).values()} == {1}
+    assert {row.attempts for row in outbox(catalog).values() if row.status == "sent"} == {1}
 
 
-def test_no_more_mails_go_out_in_a_day_than_the_provider_allows(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_accepted_emails_are_marked_while_the_server_is_slow(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    queue(catalog, "ada@example.org", "bob@example.org")
+    clock = Time(1)
+    with claims_of(catalog, clock) as claims:
+        claims.mark_accepted(claims.claim()[0])
+        deadline = time.monotonic() + 20
+        while not claims.sent and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert sorted(row.status for row in outbox(catalog).values()) == ["queued", "sent"]
+
+
+def test_leases_are_renewed_while_the_server_is_slow(
+    catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coinwatch.notifications.claims.RENEWED_AFTER", timedelta(seconds=0.2))
+    queue(catalog, "ada@example.org")
+    clock = Time(1)
+    with claims_of(catalog, clock) as claims:
+        [email] = claims.claim()
+        clock.now += timedelta(seconds=20)
+        deadline = time.monotonic() + 20
+        while outbox(catalog)[email.recipient].leased_until <= at(1) + LEASE and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert outbox(catalog)[email.recipient].leased_until == clock.now + LEASE
+
+
+def test_at_most_two_groups_are_accepted_and_unmarked(
+    catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(catalog, *(f"person{number}@example.org" for number in range(5 * GROUP)))
+    clock = Time(1)
+    with claims_of(catalog, clock) as claims:
+        mark, unmarked = claims._mark_sent, []
+
+        def slow_mark(ids: list[int]) -> None:
+            time.sleep(0.05)
+            mark(ids)
+
+        monkeypatch.setattr(claims, "_mark_sent", slow_mark)
+        for number, email in enumerate(claims.claim(), 1):
+            claims.mark_accepted(email)
+            unmarked.append(number - claims.sent)
+        claims.flush()
+        assert claims.sent == 5 * GROUP
+        assert max(unmarked) <= 2 * GROUP
+
+
+def test_daily_limit_holds_emails_back(catalog: sa.Engine, mailbox: Mailbox) -> None:
     settings = make_settings(smtp_url=mailbox.url, emails_per_day=4)
     queue(catalog, *(f"person{number}@example.org" for number in range(6)))
     subscribe(
@@ -243,16 +304,20 @@ def test_no_more_mails_go_out_in_a_day_than_the_provider_allows(catalog: sa.Engi
         exchange="kraken",
     )
     first = deliver(catalog, settings, minutes=2)
-    assert (first.sent, first.queued, first.held) == (4, 3, 3)
+    assert (first.sent, held(catalog, 2)) == (4, 3)
     assert "new@example.org" in {message["To"] for message in mailbox.messages}, "confirmations first"
     later = deliver(catalog, settings, minutes=2 + 60)
-    assert (later.sent, later.held) == (0, 3)
+    assert (later.sent, held(catalog, 2 + 60)) == (0, 3)
     a_day_later = deliver(catalog, settings, minutes=2 + 1440)
-    assert (a_day_later.sent, a_day_later.held) == (3, 0)
-    assert {row.attempts for row in outbox(catalog).values()} == {1}, "what was held back was not tried"
+    assert (a_day_later.sent, held(catalog, 2 + 1440)) == (3, 0)
+    assert {row.attempts for row in outbox(catalog).values()} == {1}, "an email held back was not tried"
 
 
-def test_two_senders_together_keep_to_the_daily_limit(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def held(engine: sa.Engine, minutes: float) -> int:
+    return get_outbox_status(engine, at(minutes), emails_per_day=4).held_by_limit
+
+
+def test_concurrent_senders_keep_the_daily_limit_together(catalog: sa.Engine, mailbox: Mailbox) -> None:
     settings = make_settings(smtp_url=mailbox.url, emails_per_day=150)
     queue(catalog, *(f"person{number}@example.org" for number in range(300)))
     with ThreadPoolExecutor(3) as pool:
@@ -260,7 +325,7 @@ def test_two_senders_together_keep_to_the_daily_limit(catalog: sa.Engine, mailbo
     assert sum(result.sent for result in results) == len(mailbox.messages) == 150
 
 
-def test_sigterm_ends_the_sender_between_two_mails(
+def test_sigterm_ends_a_run_between_two_emails(
     catalog: sa.Engine, database: Database, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(200)))
@@ -275,19 +340,19 @@ def test_sigterm_ends_the_sender_between_two_mails(
     arrived = {message["To"] for message in mailbox.messages}
     assert {row.recipient for row in rows if row.status == "sent"} == arrived
     assert 20 <= len(arrived) == len(mailbox.messages) < 200
-    assert {(row.lease, row.attempts) for row in rows if row.status == "queued"} == {(None, 0)}, "nothing to wait for"
+    assert {(row.lease, row.attempts) for row in rows if row.status == "queued"} == {(None, 0)}, "released"
 
 
 def deliver_alone(database_url: str, smtp_url: str) -> None:
     deliver_emails(create_engine(database_url), make_settings(smtp_url=smtp_url))
 
 
-def test_a_confirmation_leads_to_a_page_and_has_no_list_headers(
+def test_confirmation_links_to_its_page_and_has_no_list_headers(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     subscribe(catalog, email="ada@example.org", coin="BTC", rule=Rule(threshold=5), now=at(0), confirmed=False)
     deliver(catalog, settings)
     [message] = mailbox.messages
-    assert message["Subject"] == "Confirm your price alert for BTC/USD"
+    assert "BTC/USD" in message["Subject"]
     assert message["List-Unsubscribe"] is None
     assert "https://coinwatch.test/confirm/" in mailbox.raw[0].decode()

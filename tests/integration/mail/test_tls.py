@@ -1,4 +1,4 @@
-"""Mail over TLS and with a login, to a real server whose certificate is trusted, or not."""
+"""Emails over TLS and with a login, to a real server whose certificate is trusted, or not."""
 
 import socket
 import ssl
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from coinwatch.errors import MailServerUnavailable
+from coinwatch.mail.compose import Email
 from coinwatch.mail.connection import MailConnection
-from coinwatch.mail.messages import Mail
 from coinwatch.mail.smtp import parse_smtp_url
 from tests.support.ports import free_port
 from tests.support.smtp_server import Mailbox, smtp_server
@@ -34,26 +34,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return certificate, key
 
 
-class Pipelining(Mailbox):
-    async def handle_EHLO(
-        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        responses = await super().handle_EHLO(server, session, envelope, hostname, responses)
-        return [*responses[:-1], "250-PIPELINING", responses[-1]]
-
-
 @contextmanager
 def serving(certificate: tuple[Path, Path], *, implicit: bool) -> Iterator[Mailbox]:
-    """A server that takes mail only over TLS, and from ada alone where it offers STARTTLS."""
+    """A server that accepts email only over TLS, and with STARTTLS only from ada."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    mailbox = Pipelining(port=free_port())
+    mailbox = Mailbox(port=free_port())
 
     def known(server: SMTP, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
         right = isinstance(given, LoginPassword) and (given.login, given.password) == (b"ada", SECRET.encode())
         return AuthResult(success=right, handled=right)
 
-    # It offers a login only where TLS began with STARTTLS.
+    # aiosmtpd offers a login only after STARTTLS.
     login = {} if implicit else {"auth_required": True, "authenticator": known}
 
     class TlsController(Controller):  # type: ignore[misc]
@@ -62,7 +54,7 @@ def serving(certificate: tuple[Path, Path], *, implicit: bool) -> Iterator[Mailb
             return SMTP(self.handler, enable_SMTPUTF8=False, **login, **tls)
 
         def _trigger_server(self) -> None:
-            """aiosmtpd's own trial connection, which uses the server's context, fails with one for servers only."""
+            """Replaces aiosmtpd's trial connection, which uses the server's context and fails with a server-only one."""
             trusting = ssl.create_default_context(cafile=str(certificate[0]))
             with socket.create_connection(("127.0.0.1", self.port), 5) as plain:
                 if not implicit:
@@ -80,52 +72,50 @@ def serving(certificate: tuple[Path, Path], *, implicit: bool) -> Iterator[Mailb
         controller.stop()
 
 
-def send(url: str) -> list[object]:
-    mails = [Mail("alerts@coinwatch.test", f"{name}@example.org", b"Subject: x\r\n\r\nhello\r\n") for name in "abc"]
+def send(url: str) -> None:
     with MailConnection(parse_smtp_url(url)) as connection:
-        return [error for _, error in connection.send(enumerate(mails))]
+        for name in "abc":
+            connection.send(Email("alerts@coinwatch.test", f"{name}@example.org", b"Subject: x\r\n\r\nhello\r\n"))
 
 
 @pytest.mark.parametrize("implicit", [False, True])
-def test_mail_goes_over_verified_tls(
+def test_emails_go_over_verified_tls(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, *, implicit: bool
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with serving(certificate, implicit=implicit) as mailbox:
         start = "smtps://" if implicit else f"smtp://ada:{ENCODED}@"
-        assert send(f"{start}127.0.0.1:{mailbox.port}") == [None] * 3
+        send(f"{start}127.0.0.1:{mailbox.port}")
         assert len(mailbox.messages) == 3
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_server_that_cannot_prove_who_it_is_gets_neither_password_nor_mail(
-    certificate: tuple[Path, Path], scheme: str
-) -> None:
+def test_untrusted_server_gets_neither_password_nor_email(certificate: tuple[Path, Path], scheme: str) -> None:
     with serving(certificate, implicit=scheme == "smtps") as mailbox:
-        with pytest.raises(MailServerUnavailable, match=r"not to be trusted .*set SSL_CERT_FILE") as caught:
+        with pytest.raises(MailServerUnavailable, match="SSL_CERT_FILE") as caught:
             send(f"{scheme}://ada:{ENCODED}@127.0.0.1:{mailbox.port}")
         assert SECRET not in str(caught.value)
         assert mailbox.messages == []
 
 
-def test_a_wrong_password_is_a_setting_to_mend(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_password_points_to_the_setting(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     with serving(certificate, implicit=False) as mailbox:
-        with pytest.raises(MailServerUnavailable, match="refuses our login: check COINWATCH_SMTP_URL") as caught:
+        with pytest.raises(MailServerUnavailable, match="COINWATCH_SMTP_URL") as caught:
             send(f"smtp://ada:guessed@127.0.0.1:{mailbox.port}")
         assert "guessed" not in str(caught.value)
 
 
-def test_a_server_without_starttls_is_not_written_to_in_the_clear() -> None:
+def test_server_without_starttls_gets_nothing_in_clear_text() -> None:
     with smtp_server() as mailbox:
         with pytest.raises(MailServerUnavailable, match=r"add \?tls=none"):
             send(f"smtp://127.0.0.1:{mailbox.port}")
         assert mailbox.messages == []
 
 
-def test_tls_from_the_first_byte_where_the_server_wants_starttls_is_named(certificate: tuple[Path, Path]) -> None:
+def test_implicit_tls_to_a_starttls_server_is_explained(certificate: tuple[Path, Path]) -> None:
     with (
         serving(certificate, implicit=False) as mailbox,
-        pytest.raises(MailServerUnavailable, match="write smtp:// instead"),
+        pytest.raises(MailServerUnavailable, match="use smtp:// instead"),
     ):
         send(f"smtps://127.0.0.1:{mailbox.port}")

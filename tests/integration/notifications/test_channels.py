@@ -1,4 +1,4 @@
-"""Other channels than mail: real HTTP servers at apprise's json:// addresses."""
+"""Other channels than email: real HTTP servers behind apprise's json:// URLs."""
 
 import json
 import sys
@@ -19,8 +19,9 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.cli import channels as command
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentEmailError, TemporaryEmailError
-from coinwatch.mail.delivery import MOST_ATTEMPTS, deliver_emails
+from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications.channels import deliver_to_channels, send, set_channel
+from coinwatch.notifications.claims import MAX_ATTEMPTS
 from coinwatch.notifications.notify import NotificationPolicy
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
@@ -35,7 +36,7 @@ ADA = "ada@example.org"
 
 @dataclass
 class Webhook:
-    """What came in, and how it answers."""
+    """What a webhook received, and how it replies."""
 
     port: int = 0
     status: int = 200
@@ -85,9 +86,9 @@ def settings() -> Settings:
     return make_settings(channels_enabled=True)
 
 
-def alert(engine: sa.Engine, people: dict[str, str | None], *, channels: bool = True) -> None:
-    """One alert at minute 1 for everybody, with their channels."""
-    for email, url in people.items():
+def alert(engine: sa.Engine, users: dict[str, str | None], *, channels: bool = True) -> None:
+    """One alert at minute 1 for each user, with their channels."""
+    for email, url in users.items():
         subscribe(
             engine, email=email, coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1), confirmed=True
         )
@@ -110,7 +111,7 @@ def deliver(engine: sa.Engine, settings: Settings, minutes: float = 1) -> Any:
     return deliver_to_channels(engine, settings, clock=lambda: at(minutes))
 
 
-def test_an_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hook: Webhook) -> None:
+def test_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hook: Webhook) -> None:
     with smtp_server() as mailbox:
         settings = make_settings(channels_enabled=True, smtp_url=mailbox.url)
         alert(catalog, {ADA: hook.url, "bob@example.org": None})
@@ -118,20 +119,20 @@ def test_an_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hoo
         assert deliver(catalog, settings).sent == 1
         assert {message["To"] for message in mailbox.messages} == {ADA, "bob@example.org"}
     [received] = hook.received
-    assert received["title"] == "BTC +5.50%: 105.50 USD on Kraken, 2026-03-01 12:01 UTC"
-    assert "coinwatch.test" not in received["message"], "whoever reads the channel could use a signed link"
+    assert received["title"] == "BTC up 5.5% to 105.50 USD on Kraken, 2026-03-01 12:01 UTC"
+    assert "coinwatch.test" not in received["message"], "other readers of the channel could use a signed link"
     [row] = rows(catalog)
     assert (row.status, row.sent_at, row.recipient) == ("sent", at(1), ADA)
     assert SECRET not in str([tuple(row) for row in rows(catalog)])
 
 
-def test_nothing_is_queued_for_channels_that_are_off(catalog: sa.Engine, hook: Webhook) -> None:
+def test_nothing_is_queued_while_channels_are_off(catalog: sa.Engine, hook: Webhook) -> None:
     alert(catalog, {ADA: hook.url}, channels=False)
     assert rows(catalog) == []
     assert len(rows(catalog, "email")) == 1
 
 
-def test_what_a_channel_refuses_is_tried_again_and_keeps_nobody_back(
+def test_rejected_message_is_retried_and_does_not_hold_up_the_others(
     catalog: sa.Engine, hook: Webhook, settings: Settings
 ) -> None:
     with webhook() as other:
@@ -141,38 +142,38 @@ def test_what_a_channel_refuses_is_tried_again_and_keeps_nobody_back(
             result = deliver(catalog, settings)
         assert (result.sent, result.retried, len(other.received)) == (1, 1, 1)
     row = next(row for row in rows(catalog) if row.recipient == ADA)
-    assert (row.status, row.last_error) == ("queued", "the channel did not take the message: 503")
+    assert (row.status, row.last_error[-3:]) == ("queued", "503")
     assert SECRET not in str(lines)
     hook.status = 200
     assert deliver(catalog, settings, minutes=10).sent == 1
     assert len(hook.received) == 1
 
 
-def test_it_is_given_up_after_many_tries(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
+def test_message_fails_after_the_last_attempt(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
     hook.status = 500
     alert(catalog, {ADA: hook.url})
     with transaction(catalog) as connection:
-        connection.execute(sa.text("UPDATE outbox SET attempts = :most"), {"most": MOST_ATTEMPTS - 1})
+        connection.execute(sa.text("UPDATE outbox SET attempts = :most"), {"most": MAX_ATTEMPTS - 1})
     assert deliver(catalog, settings).failed == 1
-    assert rows(catalog)[0].last_error == "given up after 20 attempts: the channel did not take the message: 500"
+    assert rows(catalog)[0].last_error.endswith("500")
 
 
-def test_a_message_whose_channel_is_gone_is_dropped(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
+def test_message_is_dropped_when_its_channel_was_removed(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
     alert(catalog, {ADA: hook.url})
     set_channel(catalog, ADA, None)
     assert deliver(catalog, settings).dropped == 1
     [row] = rows(catalog)
-    assert (row.status, row.last_error) == ("dropped", "the person has no other channel any more")
+    assert (row.status, row.attempts) == ("dropped", 1)
 
 
-def test_messages_are_dropped_where_channels_were_switched_off(catalog: sa.Engine, hook: Webhook) -> None:
+def test_messages_are_dropped_when_channels_are_switched_off(catalog: sa.Engine, hook: Webhook) -> None:
     alert(catalog, {ADA: hook.url})
     assert deliver(catalog, make_settings()).dropped == 1
     assert "COINWATCH_CHANNELS_ENABLED" in rows(catalog)[0].last_error
     assert hook.received == []
 
 
-def test_a_channel_that_does_not_answer_is_left_in_time(hook: Webhook) -> None:
+def test_channel_that_does_not_answer_times_out(hook: Webhook) -> None:
     hook.wait = 60
     started = time.monotonic()
     with pytest.raises(TemporaryEmailError, match=r"did not answer within 0\.5 seconds"):
@@ -181,13 +182,13 @@ def test_a_channel_that_does_not_answer_is_left_in_time(hook: Webhook) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
-def test_an_address_that_apprise_does_not_know_is_refused_without_being_shown(catalog: sa.Engine, url: str) -> None:
-    with pytest.raises(PermanentEmailError) as refused:
+def test_unknown_url_is_rejected_without_being_shown(catalog: sa.Engine, url: str) -> None:
+    with pytest.raises(PermanentEmailError) as rejected:
         send(url, "title", "body")
-    assert SECRET not in str(refused.value)
-    with pytest.raises(InvalidRequest) as refused_too:
+    assert SECRET not in str(rejected.value)
+    with pytest.raises(InvalidRequest) as invalid:
         set_channel(catalog, ADA, url)
-    assert SECRET not in str(refused_too.value)
+    assert SECRET not in str(invalid.value)
 
 
 def test_without_apprise_messages_wait_and_say_what_to_install(
@@ -201,12 +202,12 @@ def test_without_apprise_messages_wait_and_say_what_to_install(
     assert "coinwatch[channels]" in rows(catalog)[0].last_error
 
 
-def test_only_known_people_have_channels(catalog: sa.Engine, hook: Webhook) -> None:
+def test_unknown_address_cannot_have_a_channel(catalog: sa.Engine, hook: Webhook) -> None:
     with pytest.raises(NotFound, match=r"nobody@example\.org"):
         set_channel(catalog, "nobody@example.org", hook.url)
 
 
-def test_an_operator_sets_tests_and_takes_a_channel_away(
+def test_operator_sets_tests_and_removes_a_channel(
     catalog: sa.Engine, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "get_engine", lambda: catalog)
@@ -220,5 +221,5 @@ def test_an_operator_sets_tests_and_takes_a_channel_away(
     assert runner.invoke(command.app, [ADA, "--test"]).exit_code == 0
     assert [message["title"] for message in hook.received] == ["coinwatch"]
     assert runner.invoke(command.app, [ADA, "--off"]).exit_code == 0
-    refused = runner.invoke(command.app, [ADA, "--test"])
-    assert "has no channel" in str(refused.exception)
+    without_channel = runner.invoke(command.app, [ADA, "--test"])
+    assert isinstance(without_channel.exception, InvalidRequest)

@@ -1,1 +1,1 @@
-"""The real cycle in a process of its own, hit by a fault at a chosen point, and a count of what people were told."""
+"""Runs the real cycle in its own process, injects a fault at a chosen point, and checks which alerts were emailed."""

@@ -1,4 +1,4 @@
-"""The process that a fault hits: it runs the pipeline's cycle whenever it is told to, and says how that went."""
+"""The process that a fault hits: it runs the pipeline's cycle on request, and reports how it went."""
 
 import logging
 import sys
@@ -20,12 +20,12 @@ from coinwatch.settings import Settings
 from tests.support.faults.points import Moment, stop_at
 from tests.support.settings import make_settings
 
-TRACEBACKS: list[str] = []
+LOGGED_TRACEBACKS: list[str] = []
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the process needs to know; ``moment`` is None where no fault waits inside it.
+    """What the process needs to know; ``moment`` is None if no fault waits inside it.
 
     ``constants`` replaces constants of coinwatch by their full names, such as coinwatch.mail.smtp.TIMEOUT_SECONDS.
     """
@@ -39,24 +39,24 @@ class Order:
 
 @dataclass
 class Report:
-    """How a cycle went: errors of ours by their sentence, tracebacks of all others, which nobody should see."""
+    """How a cycle went: the texts of coinwatch's own errors, and the tracebacks of all others, which nobody should see."""
 
-    named: list[str] = field(default_factory=list)
-    raw: list[str] = field(default_factory=list)
+    known_errors: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return not self.named and not self.raw
+        return not self.known_errors and not self.tracebacks
 
 
 def run_cycles(orders: Connection, order: Order) -> None:
-    """The process's main function: a Report for every "cycle" that comes, the word "stopped" at the point."""
+    """The process's main function: answers every "cycle" with a Report, and sends "stopped" at the fault's point."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
     logging.getLogger().addHandler(_Tracebacks())
     for name, value in order.constants.items():
         module, _, constant = name.rpartition(".")
         if not hasattr(import_module(module), constant):
-            raise RuntimeError(f"there is no {name} any more")
+            raise RuntimeError(f"{name} no longer exists")
         setattr(import_module(module), constant, value)
     engine, settings = create_engine(order.database_url), make_settings(**order.settings)
 
@@ -75,13 +75,13 @@ def run_cycles(orders: Connection, order: Order) -> None:
 
 
 def run_cycle(engine: Engine, settings: Settings) -> Report:
-    """The steps of the DAG one after the other; like there, one that fails does not keep back the next."""
+    """Run the steps of the DAG in order; as there, a failed step does not prevent the next."""
     report = Report()
-    TRACEBACKS.clear()
+    LOGGED_TRACEBACKS.clear()
 
     def collect() -> None:
         failed = pipeline.collect_prices(engine, settings, utc_now()).failed
-        report.named.extend(failed.values())
+        report.known_errors.extend(failed.values())
 
     steps: list[Callable[[], Any]] = [
         collect,
@@ -92,16 +92,16 @@ def run_cycle(engine: Engine, settings: Settings) -> Report:
         try:
             step()
         except CoinwatchError as error:
-            report.named.append(f"{type(error).__name__}: {error}")
-        except Exception:  # noqa: BLE001 - whatever it is, that is what is looked for
-            report.raw.append(traceback.format_exc())
-    report.raw += TRACEBACKS
+            report.known_errors.append(f"{type(error).__name__}: {error}")
+        except Exception:  # noqa: BLE001 - this is what the test looks for
+            report.tracebacks.append(traceback.format_exc())
+    report.tracebacks += LOGGED_TRACEBACKS
     return report
 
 
 class _Tracebacks(logging.Handler):
-    """What libraries log with a traceback; an operator would see it."""
+    """Collects what libraries log with a traceback; an operator would see it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info:
-            TRACEBACKS.append(logging.Formatter().format(record))
+            LOGGED_TRACEBACKS.append(logging.Formatter().format(record))

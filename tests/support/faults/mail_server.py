@@ -1,4 +1,4 @@
-"""An SMTP server that stops at a chosen point of a chosen mail to let a fault happen, or is itself the fault."""
+"""An SMTP server that stops at a chosen point of a chosen email to let a fault happen, or fails itself."""
 
 import re
 import socket
@@ -17,8 +17,8 @@ DISCARD_ON_CLOSE = struct.pack("ii", 1, 0)  # so that close() is a reset and no 
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A mail of which the server has everything up to the final dot; ``at`` is on the monotonic clock."""
+class AcceptedEmail:
+    """An email that the server has received up to the final dot; ``at`` is on the monotonic clock."""
 
     message_id: str
     recipient: str
@@ -27,11 +27,11 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """How the server misbehaves once, at the ``nth`` time that it gets to ``where``.
+class ServerFault:
+    """How the server fails once, the ``nth`` time that it reaches ``where``.
 
-    ``where``: connect, ehlo, mail, rcpt, data, body (in the middle of it), dot (nothing of the mail is kept), taken
-    (after the final dot; the mail is kept). ``what``: close (in the middle of an answer), silence, or an answer such as
+    ``where``: connect, ehlo, mail, rcpt, data, body (in the middle of it), dot (the email is not kept), accepted (after
+    the final dot; the email is kept). ``what``: close (in the middle of a reply), silence, or a reply such as
     ``451 4.3.0 try later``.
     """
 
@@ -41,17 +41,18 @@ class Trouble:
 
 
 @dataclass
-class FarEnd:
-    """What the server took and how it behaves; ``on_point`` is called at rcpt, dot and answered, in the connection's
-    thread, with the number of times it was called there."""
+class FaultyMailServer:
+    """What the server accepted and how it behaves.
+
+    ``on_point`` is called at rcpt, dot and answered, in the connection's thread, with how often that point was reached.
+    """
 
     port: int = 0
-    taken: list[Taken] = field(default_factory=list)
-    trouble: Trouble | None = None
-    troubled_at: float | None = None
-    troubled_recipient: str | None = None
+    accepted: list[AcceptedEmail] = field(default_factory=list)
+    server_fault: ServerFault | None = None
+    server_failed_at: float | None = None
+    server_failed_recipient: str | None = None
     on_point: Callable[[str, int], None] | None = None
-    pipelining: bool = True
     connections: int = 0  # that are open
     lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: Counter[str] = field(default_factory=Counter)
@@ -61,7 +62,7 @@ class FarEnd:
         return f"smtp://127.0.0.1:{self.port}?tls=none"
 
     def reset(self) -> None:
-        self.taken, self.trouble, self.troubled_at, self.troubled_recipient = [], None, None, None
+        self.accepted, self.server_fault, self.server_failed_at, self.server_failed_recipient = [], None, None, None
         self.on_point, self._seen = None, Counter()
 
     def opened(self, change: int) -> None:
@@ -75,12 +76,12 @@ class FarEnd:
 
 
 @contextmanager
-def fault_mail_server() -> Iterator[FarEnd]:
-    """The server on a free port, a thread per connection."""
-    exchange_server = FarEnd()
+def fault_mail_server() -> Iterator[FaultyMailServer]:
+    """Start the server on a free port, with a thread per connection."""
+    mail_server = FaultyMailServer()
 
     class Handler(_Handler):
-        house = exchange_server
+        server_state = mail_server
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
@@ -89,43 +90,42 @@ def fault_mail_server() -> Iterator[FarEnd]:
         request_queue_size = 64
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that was killed is no news."""
+            """Clients are killed on purpose."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        exchange_server.port = server.server_address[1]
+        mail_server.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
-            yield exchange_server
+            yield mail_server
         finally:
             server.shutdown()
 
 
 class _Gone(Exception):
-    """This connection is over."""
+    """The connection has ended."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    house: FarEnd
+    server_state: FaultyMailServer
     disable_nagle_algorithm = True
     sender = False
     recipient = ""
 
     def handle(self) -> None:
-        self.house.opened(1)
+        self.server_state.opened(1)
         try:
-            self._answer("connect", "220 far end")
+            self._answer("connect", "220 ready")
             while line := self.rfile.readline():
                 self._command(line[:4].upper(), line)
         except (_Gone, OSError):
             return
         finally:
-            self.house.opened(-1)
+            self.server_state.opened(-1)
 
     def _command(self, verb: bytes, line: bytes) -> None:
         match verb:
             case b"EHLO":
-                more = ["250-PIPELINING"] if self.house.pipelining else []
-                self._answer("ehlo", "250-far.end", *more, "250 8BITMIME")
+                self._answer("ehlo", "250-faulty.example", "250 8BITMIME")
             case b"MAIL":
                 self.sender, self.recipient = self._answer("mail", "250 2.1.0 ok"), ""
             case b"RCPT" if not self.sender:
@@ -149,61 +149,65 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _read_body(self) -> bytes:
         lines: list[bytes] = []
-        trouble = self._trouble("body")
+        server_fault = self._server_fault("body")
         while (line := self.rfile.readline()) != b".\r\n":
             if not line:
                 raise _Gone
             lines.append(line[1:] if line.startswith(b".") else line)
-            if trouble and len(lines) == 5:
-                self._behave(trouble)
+            if server_fault and len(lines) == 5:
+                self._behave(server_fault)
         return b"".join(lines)
 
     def _take(self, data: bytes) -> None:
-        trouble = self._trouble("dot")
-        if trouble:
-            self._behave(trouble)
+        server_fault = self._server_fault("dot")
+        if server_fault:
+            self._behave(server_fault)
             return
         found = MESSAGE_ID.search(data)
-        mail = Taken(found.group(1).decode() if found else "", self.recipient, data, time.monotonic())
-        with self.house.lock:
-            self.house.taken.append(mail)
+        email = AcceptedEmail(found.group(1).decode() if found else "", self.recipient, data, time.monotonic())
+        with self.server_state.lock:
+            self.server_state.accepted.append(email)
         self._point("dot")
-        if self._answer("taken", "250 2.0.0 kept"):
+        if self._answer("accepted", "250 2.0.0 kept"):
             self._point("answered")
 
     def _answer(self, where: str, *lines: str) -> bool:
-        """Say that, unless trouble waits here; whether it was said."""
-        trouble = self._trouble(where)
-        if trouble:
-            self._behave(trouble)
+        """Reply, unless a fault is due here; return whether the reply was sent."""
+        server_fault = self._server_fault(where)
+        if server_fault:
+            self._behave(server_fault)
             return False
         for line in lines:
             self._say(line)
         return True
 
-    def _trouble(self, where: str) -> Trouble | None:
-        trouble = self.house.trouble
-        if trouble is None or trouble.where != where or self.house.count(f"trouble {where}") != trouble.nth:
+    def _server_fault(self, where: str) -> ServerFault | None:
+        server_fault = self.server_state.server_fault
+        if (
+            server_fault is None
+            or server_fault.where != where
+            or self.server_state.count(f"server_fault {where}") != server_fault.nth
+        ):
             return None
-        self.house.troubled_at, self.house.troubled_recipient = time.monotonic(), self.recipient
-        return trouble
+        self.server_state.server_failed_at, self.server_state.server_failed_recipient = time.monotonic(), self.recipient
+        return server_fault
 
-    def _behave(self, trouble: Trouble) -> None:
-        if trouble.what == "close":
+    def _behave(self, server_fault: ServerFault) -> None:
+        if server_fault.what == "close":
             self.wfile.write(b"25")
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DISCARD_ON_CLOSE)
             self.connection.close()
             raise _Gone
-        if trouble.what == "silence":
+        if server_fault.what == "silence":
             self.connection.settimeout(LONGEST_SILENCE)
             while self.connection.recv(65536):
                 pass
             raise _Gone
-        self._say(trouble.what)
+        self._say(server_fault.what)
 
     def _point(self, name: str) -> None:
-        if self.house.on_point is not None:
-            self.house.on_point(name, self.house.count(name))
+        if self.server_state.on_point is not None:
+            self.server_state.on_point(name, self.server_state.count(name))
 
     def _say(self, line: str) -> None:
         self.wfile.write(line.encode() + b"\r\n")

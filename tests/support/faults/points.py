@@ -1,7 +1,7 @@
 """The ten points of a cycle at which a fault can happen, and how a process is made to stop there.
 
-The process that runs the cycle watches its own statements at the driver, below everything of ours, and knows them by
-the first line of their files. The three points within a mail's delivery are seen by the mail server instead.
+The process that runs the cycle watches its own statements at the driver, below everything of ours, and recognizes them
+by the first line of their files. The three points within an email's delivery are reported by the mail server instead.
 """
 
 import re
@@ -27,7 +27,7 @@ class Moment:
     statement: str
 
 
-# None: the mail server knows. The number: up to which time the cycle gets there a fault may wait.
+# None: reported by the mail server. The number: the fault strikes at a random one of the first times the cycle gets there.
 POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "before fetch": (Moment("before", "prices/ingest/begin_live_fetch"), 3),
     "after COPY": (Moment("before", "prices/ingest/insert_quotes"), 3),
@@ -40,12 +40,12 @@ POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "after 250": (None, 20),
     "after mark-sent": (Moment("committed", "notifications/outbox/mark_sent"), 3),
 }
-ANYWHERE = "anywhere"  # at a random moment of the cycle, in the middle of whatever it does
-SEEN_BY_MAIL_SERVER = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "answered"}
+ANYWHERE = "anywhere"  # at a random moment of the cycle
+SERVER_POINTS = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "answered"}
 
 
 def stop_at(engine: Engine, moment: Moment, nth: int, stop: Callable[[], None]) -> None:
-    """Call ``stop`` when the engine's connections get to that moment for the ``nth`` time, once."""
+    """Call ``stop`` once, when the engine's connections reach the moment for the ``nth`` time."""
     watch = _Watch(moment, nth, stop)
 
     class WatchedCursor(psycopg.Cursor[Any]):
@@ -73,7 +73,7 @@ class _Watch:
     def __init__(self, moment: Moment, nth: int, stop: Callable[[], None]) -> None:
         self._moment = moment
         first_line = (SQL_ROOT / f"{moment.statement}.sql").read_text(encoding="utf-8").splitlines()[0]
-        self._beginning = re.split(r"[:%]", first_line)[0]  # parameters are written in another way below
+        self._beginning = re.split(r"[:%]", first_line)[0]  # the driver writes parameters differently
         self._left = nth
         self._stop = stop
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""A cycle that something happens to, and what people were told in the end."""
+"""A cycle hit by a fault, and which alerts were emailed in the end."""
 
 import multiprocessing
 import os
@@ -17,14 +17,14 @@ from typing import Any, LiteralString
 import psycopg
 
 from coinwatch.database import create_engine
-from coinwatch.formatting import format_price
+from coinwatch.formatting import format_amount, format_price
 from tests.support.faults.cycle import Order, run_cycles
-from tests.support.faults.mail_server import FarEnd, Taken
-from tests.support.faults.scenario import Told, alerts_of
+from tests.support.faults.mail_server import AcceptedEmail, FaultyMailServer
+from tests.support.faults.scenario import AlertWithEmail, alerts_of
 
 Strike = Callable[[BaseProcess], None]
 
-IN_HAND = 2  # mails that a sender has ready while it waits for the answer to the one before
+IN_HAND = 1  # emails that a sender has ready when it is frozen
 LONGEST_RUN_SECONDS = 150.0
 PAUSE_BETWEEN_CYCLES_SECONDS = 0.5
 
@@ -35,43 +35,42 @@ PROCESSES.set_forkserver_preload(["tests.support.faults.cycle"])
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """The outcome of a run.
 
-    ``lost``: alerts that an undisturbed run tells and no mail told. ``doubled``: further copies of a mail that the
-    server took; ``in_flight``: mails that it had and whose mark was not committed at the moment of the fault, and
-    what a frozen sender had in hand.
-    ``beyond``: copies that this does not explain, more than one of a mail, mails under another
-    Message-ID than the outbox has, alerts told in two mails or that should not be. ``rejected``:
-    alerts in mails that the server rejected for good, ``disabled``: addresses that were. ``named``: our errors, ``raw``:
-    those of libraries. Seconds from the kill, or from when Postgres was back, to the first mail taken, and to the last;
-    None where none was left.
+    ``lost``: alerts that an undisturbed run emails and this one did not. ``duplicates``: further copies of an email that
+    the server accepted; ``in_flight``: emails it had accepted whose mark was not committed at the moment of the fault,
+    and what a frozen sender had in hand. ``unexplained``: duplicates of emails that were not in flight, more than one of
+    an email, emails with a Message-ID that is not in the outbox, alerts in two emails, and alerts that should not exist.
+    ``rejected``: alerts in emails that the server rejected permanently; ``suppressed``: addresses that were suppressed.
+    ``known_errors``: coinwatch's own errors; ``tracebacks``: all others. Seconds from the fault, or from when Postgres
+    was back, to the first email accepted after it, and to the last; None if there was none.
     """
 
     alerts: int
-    mails: int
+    emails: int
     lost: int
-    doubled: int
+    duplicates: int
     in_flight: int
-    beyond: list[str]
+    unexplained: list[str]
     rejected: int
-    disabled: int
+    suppressed: int
     first_seconds: float | None
     last_seconds: float | None
-    named: list[str] = field(default_factory=list)
-    raw: list[str] = field(default_factory=list)
+    known_errors: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
 
 
 class Run:
     """A clone of the seed's database and the processes that work on it, one at a time."""
 
-    def __init__(self, mail: FarEnd, order: Order, expected: set[tuple[object, ...]]) -> None:
-        self.mail, self.order, self.expected = mail, order, expected
+    def __init__(self, server: FaultyMailServer, order: Order, expected: set[tuple[object, ...]]) -> None:
+        self.server, self.order, self.expected = server, order, expected
         self.engine = create_engine(order.database_url)
-        self.named: list[str] = []
-        self.raw: list[str] = []
-        self.mail_point: tuple[str, int] | None = None
-        self.freezes = False
-        self._asleep: tuple[BaseProcess, Connection] | None = None
+        self.known_errors: list[str] = []
+        self.tracebacks: list[str] = []
+        self.server_point: tuple[str, int] | None = None
+        self.freeze_on_strike = False
+        self._frozen: tuple[BaseProcess, Connection] | None = None
         self._process: BaseProcess | None = None
         self._orders: Connection | None = None
         self._strike: Strike | None = None
@@ -81,9 +80,9 @@ class Run:
         self._striking = threading.Lock()
 
     def play(self, strike: Strike | None, *, after_seconds: float | None = None) -> Outcome | None:
-        """The cycle, the fault, and cycles until all is out; None where the fault found no occasion."""
+        """Run the cycle with its fault, then cycles until everything is delivered; None if the fault never struck."""
         self._strike = strike
-        self.mail.on_point = self._at_mail_point
+        self.server.on_point = self._at_server_point
         began = time.monotonic()
         timer = threading.Timer(after_seconds or 0.0, self._at_some_moment)
         self._orders = self._start()
@@ -93,24 +92,24 @@ class Run:
             while not (self._cycle() and self._delivered()):
                 if time.monotonic() - began > LONGEST_RUN_SECONDS:
                     raise RuntimeError(
-                        f"not delivered after {LONGEST_RUN_SECONDS:g} s: {self.named[-3:]} {self.raw[-1:]}"
+                        f"not delivered after {LONGEST_RUN_SECONDS:g} s: {self.known_errors[-3:]} {self.tracebacks[-1:]}"
                     )
                 time.sleep(PAUSE_BETWEEN_CYCLES_SECONDS)
             timer.cancel()
             with self._striking:
-                self._struck_at = self.mail.troubled_at or self._struck_at
-            taken = list(self.mail.taken)
-            self._wake(len(taken))
-            self._cycle()  # one more, in which nothing is left to tell
-            return self._outcome(taken, self._struck_at) if self._struck_at else None
+                self._struck_at = self.server.server_failed_at or self._struck_at
+            accepted = list(self.server.accepted)
+            self._resume(len(accepted))
+            self._cycle()  # one more, which has nothing left to send
+            return self._outcome(accepted, self._struck_at) if self._struck_at else None
         finally:
             timer.cancel()
-            self.mail.on_point = None
+            self.server.on_point = None
             self._end()
             self.engine.dispose()
 
     def _cycle(self) -> bool:
-        """One cycle by the process, or a new one where it died; whether all its steps went well."""
+        """Run one cycle, in a new process if the last one died; return whether all steps succeeded."""
         if self._orders is None:
             self._orders = self._start()
         try:
@@ -120,45 +119,45 @@ class Run:
                 self._orders.send("go on")
         except (EOFError, ConnectionError):
             self._end()
-            self._look_back()
+            self._recount_in_flight()
             return False
-        if answer is None:  # it is frozen: somebody else goes on
+        if answer is None:  # it is frozen, and another process continues
             self._process = self._orders = None
             return False
-        self.named += answer.named
-        self.raw += answer.raw
+        self.known_errors += answer.known_errors
+        self.tracebacks += answer.tracebacks
         if not answer.clean:
-            self._end()  # like Airflow, which gives every try a process of its own
+            self._end()  # like Airflow, which runs each attempt in a new process
         return bool(answer.clean)
 
     def _hear(self, orders: Connection) -> Any:
-        """What the process says; None when it was frozen."""
+        """What the process answers; None if it was frozen."""
         while not orders.poll(0.05):
-            if self._asleep and self._asleep[1] is orders:
+            if self._frozen and self._frozen[1] is orders:
                 return None
         return orders.recv()
 
-    def _wake(self, taken: int) -> None:
-        """Let the frozen process end its cycle; what it had in hand goes out."""
-        if self._asleep is None:
+    def _resume(self, accepted: int) -> None:
+        """Let the frozen process finish its cycle and send what it had in hand."""
+        if self._frozen is None:
             return
-        process, orders = self._asleep
+        process, orders = self._frozen
         os.kill(process.pid or 0, signal.SIGCONT)
         answer = orders.recv()
-        self.named += answer.named
-        self.raw += answer.raw
+        self.known_errors += answer.known_errors
+        self.tracebacks += answer.tracebacks
         orders.close()
         process.join()
-        in_hand = self.mail.taken[taken:]
+        in_hand = self.server.accepted[accepted:]
         if len(in_hand) <= IN_HAND:
-            self._in_flight |= {mail.message_id for mail in in_hand}
+            self._in_flight |= {email.message_id for email in in_hand}
 
     def _start(self) -> Connection:
         ours, theirs = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=run_cycles, args=(theirs, self.order), daemon=True)
         self._process.start()
         theirs.close()
-        self.order = replace(self.order, moment=None)  # the next one is left alone
+        self.order = replace(self.order, moment=None)  # the next process has no fault
         return ours
 
     def _end(self) -> None:
@@ -172,10 +171,10 @@ class Run:
                 self._process.join()
             self._process = None
 
-    def _at_mail_point(self, name: str, nth: int) -> None:
+    def _at_server_point(self, name: str, nth: int) -> None:
         with self._striking:
-            if (name, nth) == self.mail_point:
-                self.mail_point = None
+            if (name, nth) == self.server_point:
+                self.server_point = None
                 self._hit()
 
     def _at_some_moment(self) -> None:
@@ -187,16 +186,16 @@ class Run:
         if self._strike and self._process:
             self._strike(self._process)
         self._struck_at = self._resumed_at = time.monotonic()
-        self._in_flight = {mail.message_id for mail in self.mail.taken} - self._message_ids("sent")
-        if self.freezes and self._process and self._orders:
-            self._asleep = self._process, self._orders
+        self._in_flight = {email.message_id for email in self.server.accepted} - self._message_ids("sent")
+        if self.freeze_on_strike and self._process and self._orders:
+            self._frozen = self._process, self._orders
 
-    def _look_back(self) -> None:
-        """The process is dead; what it had written to the mail server before is still taken."""
+    def _recount_in_flight(self) -> None:
+        """Count again after the process died: the mail server still accepts what had been written to it."""
         deadline = time.monotonic() + 5
-        while self.mail.connections and time.monotonic() < deadline:
+        while self.server.connections and time.monotonic() < deadline:
             time.sleep(0.01)
-        self._in_flight = {mail.message_id for mail in self.mail.taken} - self._message_ids("sent")
+        self._in_flight = {email.message_id for email in self.server.accepted} - self._message_ids("sent")
         self._resumed_at = time.monotonic()
 
     def _message_ids(self, status: str = "%") -> set[str]:
@@ -213,54 +212,61 @@ class Run:
             row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
-    def _outcome(self, taken: list[Taken], struck_at: float) -> Outcome:
-        told = alerts_of(self.engine)
-        copies = Counter(mail.message_id for mail in self.mail.taken)
-        rejected = {alert.alert for alert in told if alert.status == "failed" and alert.message_id not in copies}
-        read = {alert.alert for alert in told if alert.message_id in copies and _tells(self.mail.taken, alert)}
-        doubled = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
-        in_flight = self._in_flight | self._in_trouble(taken)
-        beyond = [f"{message_id} came {number + 1} times" for message_id, number in doubled.items() if number > 1]
-        beyond += [f"{message_id} was doubled and not in flight" for message_id in doubled.keys() - in_flight]
-        beyond += [f"{message_id} is not in the outbox" for message_id in copies.keys() - self._message_ids()]
-        beyond += [f"{alert} should not be" for alert in read - self.expected]
-        beyond += [f"{alert.alert} is in no mail" for alert in told if alert.message_id is None]
-        beyond += [f"{alerts} alerts are in two mails" for alerts in [self._told_twice()] if alerts]
-        after = [mail.at - struck_at for mail in taken if mail.at > max(struck_at, self._resumed_at)]
+    def _outcome(self, accepted: list[AcceptedEmail], struck_at: float) -> Outcome:
+        alerts = alerts_of(self.engine)
+        copies = Counter(email.message_id for email in self.server.accepted)
+        rejected = {alert.alert for alert in alerts if alert.status == "failed" and alert.message_id not in copies}
+        read = {alert.alert for alert in alerts if alert.message_id in copies and _shows(self.server.accepted, alert)}
+        duplicates = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
+        in_flight = self._in_flight | self._accepted_unheard(accepted)
+        unexplained = [
+            f"{message_id} came {number + 1} times" for message_id, number in duplicates.items() if number > 1
+        ]
+        unexplained += [
+            f"{message_id} was duplicated and not in flight" for message_id in duplicates.keys() - in_flight
+        ]
+        unexplained += [f"{message_id} is not in the outbox" for message_id in copies.keys() - self._message_ids()]
+        unexplained += [f"{alert} should not be" for alert in read - self.expected]
+        unexplained += [f"{alert.alert} is in no email" for alert in alerts if alert.message_id is None]
+        unexplained += [
+            f"{repeated} alerts are in two emails" for repeated in [self._alerts_in_two_emails()] if repeated
+        ]
+        after = [email.at - struck_at for email in accepted if email.at > max(struck_at, self._resumed_at)]
         return Outcome(
             alerts=len(self.expected),
-            mails=len(copies),
+            emails=len(copies),
             lost=len(self.expected - read - rejected),
-            doubled=sum(doubled.values()),
+            duplicates=sum(duplicates.values()),
             in_flight=len(in_flight),
-            beyond=beyond,
+            unexplained=unexplained,
             rejected=len(rejected),
-            disabled=self._count("SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL"),
+            suppressed=self._count("SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL"),
             first_seconds=min(after, default=None),
             last_seconds=max(after, default=None),
-            named=self.named,
-            raw=self.raw,
+            known_errors=self.known_errors,
+            tracebacks=self.tracebacks,
         )
 
-    def _in_trouble(self, taken: list[Taken]) -> set[str]:
-        """The mail whose taking the server did not get to say."""
-        trouble = self.mail.trouble
-        if trouble is None or trouble.where != "taken":
+    def _accepted_unheard(self, accepted: list[AcceptedEmail]) -> set[str]:
+        """The email whose acceptance the server could not confirm."""
+        server_fault = self.server.server_fault
+        if server_fault is None or server_fault.where != "accepted":
             return set()
-        before = [mail for mail in taken if mail.at <= (self.mail.troubled_at or 0)]
+        before = [email for email in accepted if email.at <= (self.server.server_failed_at or 0)]
         return {before[-1].message_id} if before else set()
 
-    def _told_twice(self) -> int:
-        """Alerts that stand in more than one mail."""
+    def _alerts_in_two_emails(self) -> int:
+        """The number of alerts in more than one email."""
         return self._count(
             "SELECT count(*) FROM (SELECT 1 FROM outbox, jsonb_array_elements(payload -> 'alerts') alert"
             " GROUP BY channel, alert ->> 'alert_id' HAVING count(*) > 1) twice"
         )
 
 
-def _tells(taken: list[Taken], told: Told) -> bool:
-    """Whether the mail itself, as the server got it, is for that person and shows that price."""
-    mail = next(mail for mail in taken if mail.message_id == told.message_id)
-    message = message_from_bytes(mail.data, policy=default)
+def _shows(accepted: list[AcceptedEmail], alert: AlertWithEmail) -> bool:
+    """Whether the email that the server accepted is for that user and shows that value."""
+    value = (format_price if alert.metric == "price" else format_amount)(alert.price)
+    email = next(email for email in accepted if email.message_id == alert.message_id)
+    message = message_from_bytes(email.data, policy=default)
     texts = [part.get_content() for part in message.walk() if part.get_content_maintype() == "text"]
-    return mail.recipient == told.email and any(format_price(told.price) in text for text in texts)
+    return email.recipient == alert.email and any(value in text for text in texts)

@@ -1,4 +1,4 @@
-"""What happens in a run, from one seed: prices on three exchanges, and people with rules."""
+"""What happens in a run, from one seed: prices on three exchanges, and users with rules."""
 
 import random
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from tests.support.subscriptions import subscribe
 VENUES = ("coinbase", "binance", "coinnews")  # these say when a price was observed: the same quotes in every run
 BASES = ("BTC", "ETH", "SOL", "XRP")
 CYCLES = 3  # the last one is hit by the fault
-PEOPLE = 60
-TOLD = """
+USERS = 60
+ALERTS = """
 SELECT u.email, e.code, i.base, s.kind, s.metric, s.direction, s.threshold, s.window_seconds, a.observed_at, a.price,
        CAST(o.message_id AS text) AS message_id, o.status
 FROM alerts a
@@ -34,18 +34,19 @@ Alert = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Told:
-    """An alert of the database with its mail: who is told what, and the mail's Message-ID and state."""
+class AlertWithEmail:
+    """An alert and its email: who gets it, what it says, and the email's Message-ID and status."""
 
     email: str
     alert: Alert
+    metric: str
     price: float
     message_id: str | None
     status: str | None
 
 
 class Scenario:
-    """One seed's prices and people. All runs of the seed share ``start``, so that their alerts can be compared."""
+    """One seed's prices and users. All runs of a seed share ``start``, so that their alerts can be compared."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -63,16 +64,16 @@ class Scenario:
                 self._prices[venue, base] = [(float(f"{price:.8g}"), float(f"{volume:.6g}")) for price, volume in steps]
 
     def show(self, exchange_server: ExchangeServer, cycle: int) -> None:
-        """Let the exchanges show a cycle's prices."""
+        """Set the exchanges to a cycle's prices."""
         at = self.start + timedelta(minutes=cycle)
         for (venue, base), steps in self._prices.items():
             price, volume = steps[cycle]
             exchange_server.market.set_price(venue, base, QUOTE_CURRENCIES[venue], price, at=at, volume=volume)
 
-    def subscribe_people(self, engine: Engine) -> None:
-        """One to three random rules for each person, active from just before the first quote."""
+    def subscribe_users(self, engine: Engine) -> None:
+        """Create one to three random rules for each user, active from just before the first quote."""
         chance = random.Random(f"people {self.seed}")
-        for number in range(PEOPLE):
+        for number in range(USERS):
             for _ in range(chance.randint(1, 3)):
                 venue, base = chance.choice(VENUES), chance.choice(BASES)
                 try:
@@ -102,7 +103,7 @@ class Scenario:
 
 
 def exchange_settings(exchange_server: ExchangeServer) -> dict[str, object]:
-    """The configured coins and exchanges of a run."""
+    """The settings of a run's coins and exchanges."""
     return {
         "coins": {base: {"name": COINS[base][0].title()} for base in BASES},
         "exchanges": {
@@ -116,8 +117,8 @@ def exchange_settings(exchange_server: ExchangeServer) -> dict[str, object]:
     }
 
 
-def alerts_of(engine: Engine) -> list[Told]:
-    """All alerts that the database knows."""
+def alerts_of(engine: Engine) -> list[AlertWithEmail]:
+    """All alerts in the database."""
     with transaction(engine) as connection:
-        rows = connection.execute(sa.text(TOLD)).all()
-    return [Told(row[0], tuple(row[:10]), row.price, row.message_id, row.status) for row in rows]
+        rows = connection.execute(sa.text(ALERTS)).all()
+    return [AlertWithEmail(row[0], tuple(row[:10]), row.metric, row.price, row.message_id, row.status) for row in rows]

@@ -1,4 +1,4 @@
-"""Everything that a cycle needs around it, and the faults that strike there."""
+"""The services around a cycle, and the faults injected into them."""
 
 import os
 import random
@@ -22,8 +22,8 @@ from coinwatch.migrations import migrate, setup_database
 from coinwatch.prices.catalog import sync_catalog
 from tests.exchange_server.server import ExchangeServer
 from tests.support.faults.cycle import Order, Report, run_cycle
-from tests.support.faults.mail_server import FarEnd, Trouble, fault_mail_server
-from tests.support.faults.points import ANYWHERE, POINTS, SEEN_BY_MAIL_SERVER, Moment
+from tests.support.faults.mail_server import FaultyMailServer, ServerFault, fault_mail_server
+from tests.support.faults.points import ANYWHERE, POINTS, SERVER_POINTS, Moment
 from tests.support.faults.run import Outcome, Run
 from tests.support.faults.scenario import CYCLES, Scenario, alerts_of, exchange_settings
 from tests.support.postgres import PostgresServer, postgres_server
@@ -34,29 +34,29 @@ OUTAGE = "Postgres away for 30 s"  # longer than a lease and than a sender's pat
 OUTAGE_SECONDS = 30.0
 FROZEN = "frozen beyond its lease"  # a suspended machine: SIGSTOP, and SIGCONT when another has sent everything
 LONGEST_DELAY_SECONDS, SHORTEST_DELAY_SECONDS = 1.5, 0.005
-KEEPING = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # what was committed survives Postgres' own crash
+DURABLE = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # what was committed survives Postgres' own crash
 TEMPLATE = "coinwatch"
 MIGRATING = threading.Lock()  # Alembic keeps its context in the module
 
 
-class House:
-    """A Postgres, an exchange and a mail server for one run after the other."""
+class FaultEnvironment:
+    """A Postgres, the exchanges and a mail server, used by one run after the other."""
 
     def __init__(
         self,
         postgres: PostgresServer,
         exchanges: ExchangeServer,
-        mail: FarEnd,
+        server: FaultyMailServer,
         folder: Path,
         constants: Mapping[str, object],
     ) -> None:
-        self.postgres, self.exchanges, self.mail, self.folder = postgres, exchanges, mail, folder
+        self.postgres, self.exchanges, self.server, self.folder = postgres, exchanges, server, folder
         self.constants = constants
         self._scenarios: dict[int, tuple[Scenario, set[tuple[object, ...]]]] = {}
         self._number = 0
 
     def fault(self, seed: int, point: str, fault: str) -> Outcome:
-        """Let ``fault`` happen once in the last cycle, at ``point`` (one of POINTS, or ANYWHERE).
+        """Inject ``fault`` once into the last cycle, at ``point`` (one of POINTS, or ANYWHERE).
 
         One of FAULTS; or OUTAGE; or FROZEN, at the points that the mail server sees.
         """
@@ -64,15 +64,15 @@ class House:
         if point == ANYWHERE:
             return self._fault_anywhere(seed, chance, fault)
         moment, most = POINTS[point]
-        for nth in (chance.randint(1, most), 1):  # it may not come there as often as that
+        for nth in (chance.randint(1, most), 1):  # the cycle may reach the point less often
             run = self._run(seed, chance, moment, nth)
-            run.freezes = fault == FROZEN
+            run.freeze_on_strike = fault == FROZEN
             if moment is None:
-                run.mail_point = SEEN_BY_MAIL_SERVER[point], nth
+                run.server_point = SERVER_POINTS[point], nth
             outcome = run.play(partial(self._strike, fault))
             if outcome:
                 return outcome
-        raise RuntimeError(f"the cycle of seed {seed} never came to the point {point!r}")
+        raise RuntimeError(f"the cycle of seed {seed} never reached the point {point!r}")
 
     def _fault_anywhere(self, seed: int, chance: random.Random, fault: str) -> Outcome:
         seconds = LONGEST_DELAY_SECONDS
@@ -82,35 +82,34 @@ class House:
             outcome = run.play(partial(self._strike, fault), after_seconds=seconds)
             if outcome:
                 return outcome
-        raise RuntimeError(f"the cycle of seed {seed} is too short to hit it")
+        raise RuntimeError(f"the cycle of seed {seed} is too short to be hit")
 
-    def trouble(self, seed: int, where: str, what: str) -> Outcome:
-        """Let the mail server misbehave once; see Trouble."""
+    def server_fault(self, seed: int, where: str, what: str) -> Outcome:
+        """Make the mail server fail once; see ServerFault."""
         chance = random.Random(f"{seed} {where} {what}")
         for nth in (1 if where in {"connect", "ehlo"} else chance.randint(1, 20), 1):
             run = self._run(seed, chance)
-            self.mail.trouble = Trouble(where, what, nth)
+            self.server.server_fault = ServerFault(where, what, nth)
             outcome = run.play(None)
             if outcome:
                 return outcome
-        raise RuntimeError(f"the mail server of seed {seed} had no occasion for {what!r} at {where!r}")
+        raise RuntimeError(f"the mail server of seed {seed} never got to {what!r} at {where!r}")
 
     def _run(self, seed: int, chance: random.Random, moment: Moment | None = None, nth: int = 1) -> Run:
         scenario, expected = self._scenarios.get(seed) or self._prepare(seed)
         self._number += 1
-        self.mail.reset()
-        self.mail.pipelining = chance.random() < 0.6
+        self.server.reset()
         url = self._clone(f"seed_{seed}", f"run_{self._number}")
         scenario.show(self.exchanges, CYCLES - 1)
-        return Run(self.mail, Order(url, self._settings(), moment, nth, self.constants), expected)
+        return Run(self.server, Order(url, self._settings(), moment, nth, self.constants), expected)
 
     def _prepare(self, seed: int) -> tuple[Scenario, set[tuple[object, ...]]]:
-        """A database with the seed's people and first cycles, no mail sent; and what it tells undisturbed."""
+        """Create a database with the seed's users and first cycles, nothing sent; and the alerts of an undisturbed run."""
         scenario = Scenario(seed)
         settings = make_settings(**self._settings() | {"smtp_url": "smtp://127.0.0.1:1?tls=none"})
         engine = create_engine(self._clone(TEMPLATE, f"seed_{seed}"))
         sync_catalog(engine, settings)
-        scenario.subscribe_people(engine)
+        scenario.subscribe_users(engine)
         for cycle in range(CYCLES - 1):
             scenario.show(self.exchanges, cycle)
             _clean(run_cycle(engine, settings))
@@ -118,15 +117,15 @@ class House:
             connection.execute(sa.text("UPDATE outbox SET next_attempt_at = created_at, last_error = NULL"))
         engine.dispose()
         engine = create_engine(self._clone(f"seed_{seed}", "undisturbed"))
-        self.mail.reset()
+        self.server.reset()
         scenario.show(self.exchanges, CYCLES - 1)
         _clean(run_cycle(engine, make_settings(**self._settings())))
-        told = alerts_of(engine)
+        alerts = alerts_of(engine)
         engine.dispose()
-        taken = {mail.message_id for mail in self.mail.taken}
-        if len(taken) < 10 or {alert.message_id for alert in told} != taken:
-            raise RuntimeError(f"undisturbed, seed {seed} gives {len(told)} alerts and {len(taken)} mails")
-        self._scenarios[seed] = scenario, {alert.alert for alert in told}
+        accepted = {email.message_id for email in self.server.accepted}
+        if len(accepted) < 10 or {alert.message_id for alert in alerts} != accepted:
+            raise RuntimeError(f"undisturbed, seed {seed} gives {len(alerts)} alerts and {len(accepted)} emails")
+        self._scenarios[seed] = scenario, {alert.alert for alert in alerts}
         return self._scenarios[seed]
 
     def _clone(self, template: str, name: str) -> str:
@@ -138,7 +137,7 @@ class House:
 
     def _settings(self) -> dict[str, object]:
         alerts_file = self.folder / f"alerts-{self._number}.txt"
-        return exchange_settings(self.exchanges) | {"smtp_url": self.mail.url, "alerts_file": alerts_file}
+        return exchange_settings(self.exchanges) | {"smtp_url": self.server.url, "alerts_file": alerts_file}
 
     def _strike(self, fault: str, process: BaseProcess) -> None:
         match fault:
@@ -164,10 +163,10 @@ def _clean(report: Report) -> None:
 
 
 @contextmanager
-def fault_house(constants: Mapping[str, object] | None = None) -> Iterator[House]:
-    """Everything a run needs on free ports, gone with its data at the end; ``constants`` as in Order."""
+def fault_environment(constants: Mapping[str, object] | None = None) -> Iterator[FaultEnvironment]:
+    """Start everything a run needs on free ports, and remove it at the end; ``constants`` as in Order."""
     with ExitStack() as stack:
-        postgres = stack.enter_context(postgres_server(KEEPING))
+        postgres = stack.enter_context(postgres_server(DURABLE))
         exchanges = stack.enter_context(ExchangeServer())
         mail = stack.enter_context(fault_mail_server())
         folder = Path(tempfile.mkdtemp(prefix="coinwatch-faults-"))
@@ -178,4 +177,4 @@ def fault_house(constants: Mapping[str, object] | None = None) -> Iterator[House
         with MIGRATING:
             migrate(owner)
         owner.dispose()
-        yield House(postgres, exchanges, mail, folder, constants or {})
+        yield FaultEnvironment(postgres, exchanges, mail, folder, constants or {})

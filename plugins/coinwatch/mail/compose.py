@@ -1,0 +1,264 @@
+"""Composing emails with the standard library's EmailMessage; mail/delivery.py sends them.
+
+    multipart/alternative
+      text/plain
+      multipart/related       only with a chart
+        text/html
+        image/png             inline; the HTML refers to its Content-ID
+
+Most recipients of an evaluation's alerts get the same text. It is rendered and encoded once, with slots for the
+recipient's address, ids and links; each email is that message with its slots filled, which takes 0.1 ms instead of 2.
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from coinwatch.alerts.rules import Metric
+from coinwatch.errors import ConfigurationError, PermanentEmailError
+from coinwatch.mail.bounces import MESSAGE_HEADER, bounce_token, verp_address
+from coinwatch.mail.charts import Chart
+from coinwatch.mail.content import CONFIRM, MANAGE, SLOT, UNSUBSCRIBE, Content, content_of, slot
+from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
+from coinwatch.notifications.alert_text import Alert, exchange_label, format_value, value_unit
+from coinwatch.notifications.claims import ClaimedEmail
+from coinwatch.settings import Settings
+
+TEMPLATES = Path(__file__).parent / "templates"
+TEXT_WIDTH = 72
+MAX_LINE = 998  # RFC 5322, 2.1.1
+MAX_LINK = 900
+MAX_DRAFTS = 256  # kept in memory, about 20 KB each
+MAX_SHARED_ALERTS = 3  # emails with more alerts are hardly ever the same for two recipients
+ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # printable ASCII without angle brackets: nothing ends the SMTP command
+SLOTS = re.compile(rf"{SLOT}-([a-z]+|[0-9]+)-")
+ENCODED_SLOTS = re.compile(SLOTS.pattern.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An email ready to send: the envelope's two addresses, and headers and body with CRLF line ends.
+
+    Raises PermanentEmailError if the recipient is not an address that fits into an SMTP command.
+    """
+
+    sender: str
+    recipient: str
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if not ADDRESS.fullmatch(self.recipient):
+            raise PermanentEmailError(f"{self.recipient!r} is not an email address")
+
+
+class ChartOf(Protocol):
+    """The chart of an instrument's 24 hours before a moment, or None if there is nothing to show."""
+
+    def __call__(self, instrument_id: int, until: datetime, metric: Metric = "price", /) -> Chart | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A rendered email with slots for its recipient's links.
+
+    Subscriptions are numbered in the order of the payload; ``single_links`` are those that the text links one by one.
+    ``encoded`` is the whole message cut at its slots, or None if the links have to be filled in before encoding.
+    """
+
+    content: Content
+    text: str
+    html: str
+    png: bytes | None
+    single_links: frozenset[int]
+    encoded: list[bytes] | None
+
+
+class Composer:
+    """Composes the emails of one run."""
+
+    def __init__(self, settings: Settings, chart_of: ChartOf) -> None:
+        address = parseaddr(settings.email_from)[1]
+        if not ADDRESS.fullmatch(address):
+            raise ConfigurationError(
+                f"COINWATCH_EMAIL_FROM is {settings.email_from!r}; it must look like coinwatch <alerts@example.org>."
+            )
+        self._settings = settings
+        self._chart_of = chart_of
+        self._address = address
+        self._domain = address.rpartition("@")[2]
+        self._shared_draft = lru_cache(MAX_DRAFTS)(self._draft)
+
+    def compose(self, claimed: ClaimedEmail) -> Email:
+        """The email of an outbox row; the same row always gives the same content and Message-ID.
+
+        Raises PermanentEmailError if the row cannot become a safe email: a line break in a header, an unknown kind.
+        """
+        payload, subscription_ids = _number_subscriptions(claimed.payload)
+        is_shared = claimed.kind == "alerts" and len(payload["alerts"]) <= MAX_SHARED_ALERTS
+        draft = (self._shared_draft if is_shared else self._draft)(
+            claimed.kind, json.dumps(payload), claimed.created_at
+        )
+        values = self._links(claimed, draft, subscription_ids)
+        encoded = draft.encoded or self._encode(
+            draft.content, claimed.created_at, _fill(draft.text, values), _fill(draft.html, values), draft.png
+        )
+        token = bounce_token(claimed.id, claimed.message_id)
+        bounce_address = self._settings.bounce_address
+        sender = verp_address(bounce_address, token) if bounce_address else self._address
+        values["to"], values["token"], values["id"] = claimed.recipient, token, str(claimed.message_id)
+        parts = encoded.copy()
+        parts[1::2] = [values[name.decode()].encode("ascii") for name in encoded[1::2]]
+        return Email(sender, claimed.recipient, b"".join(parts))
+
+    def _links(self, claimed: ClaimedEmail, draft: _Draft, subscription_ids: Sequence[int]) -> dict[str, str]:
+        """The recipient's own links, by the names of their slots."""
+        settings, subscriptions = self._settings, draft.content.subscriptions
+        links = {MANAGE: manage_link(settings, claimed.user_id)}
+        if subscriptions:
+            links[UNSUBSCRIBE] = _unsubscribe_all(settings, [subscription_ids[number] for number in subscriptions])
+        if claimed.kind == "confirmation":
+            links[CONFIRM] = confirmation_link(settings, subscription_ids[0])
+        for number in draft.single_links:
+            only = subscriptions == (number,)
+            links[str(number)] = links[UNSUBSCRIBE] if only else unsubscribe_link(settings, [subscription_ids[number]])
+        return links
+
+    def _draft(self, kind: str, payload: str, created_at: datetime) -> _Draft:
+        """Render the content; ``payload`` is JSON, so that equal payloads are rendered once."""
+        content = content_of(kind, json.loads(payload))
+        png, chart = self._chart(content.charted)
+        values = {
+            "subject": content.subject,
+            "home": self._settings.public_url,
+            "manage_link": slot(MANAGE),
+            "unsubscribe_link": slot(UNSUBSCRIBE) if content.subscriptions else None,
+            "chart": chart,
+            **content.values,
+        }
+        text = _template(f"{kind}.txt").render(values)
+        # With character references the HTML is ASCII, and needs no transfer encoding.
+        html = _template(f"{kind}.html").render(values).encode("ascii", "xmlcharrefreplace").decode()
+        single_links = frozenset(int(name) for name in SLOTS.findall(text + html) if name.isdigit())
+        # Links may be filled into 7-bit text only: quoted-printable would have to encode them and break their lines.
+        encoded = self._encode(content, created_at, text, html, png) if _is_7bit(text) and _is_7bit(html) else None
+        return _Draft(content, text, html, png, single_links, encoded)
+
+    def _encode(self, content: Content, created_at: datetime, text: str, html: str, png: bytes | None) -> list[bytes]:
+        """The encoded message, cut at its slots: every second piece is a slot's name."""
+        if not content.subject.isprintable():
+            raise PermanentEmailError(f"a header has a line break or control character in it: {content.subject!r}")
+        message = EmailMessage(policy=SMTP)
+        message["Subject"] = content.subject
+        message["From"] = self._settings.email_from
+        message["To"] = slot("to")
+        message["Date"] = created_at.astimezone(UTC)
+        message["Message-ID"] = f"<{slot('id')}@{self._domain}>"
+        message[MESSAGE_HEADER] = slot("token")
+        message["Auto-Submitted"] = "auto-generated"
+        if content.subscriptions:
+            message["List-Unsubscribe"] = f"<{slot(UNSUBSCRIBE)}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        message.set_content(text, cte="7bit" if _is_7bit(text) else "quoted-printable")
+        message.add_alternative(html, subtype="html", cte="7bit" if _is_7bit(html) else "quoted-printable")
+        if png is not None:
+            _, html_part = message.iter_parts()
+            cast("EmailMessage", html_part).add_related(
+                png, "image", "png", cid=f"<{self._content_id}>", disposition="inline", filename="chart.png"
+            )
+        return ENCODED_SLOTS.split(message.as_bytes())
+
+    @property
+    def _content_id(self) -> str:
+        return f"chart@{self._domain}"
+
+    def _chart(self, alert: Alert | None) -> tuple[bytes | None, dict[str, str] | None]:
+        """The chart of an alert as a PNG, and what the templates say about it."""
+        if alert is None:
+            return None, None
+        chart = self._chart_of(alert["instrument_id"], datetime.fromisoformat(alert["observed_at"]), alert["metric"])
+        if chart is None:
+            return None, None
+        lowest, highest, last = (format_value(alert, value) for value in (chart.lowest, chart.highest, chart.last))
+        unit, pair = value_unit(alert), f"{alert['base']}/{alert['quote']}"
+        what = pair if alert["metric"] == "price" else f"24 h volume of {pair}"
+        return chart.png, {
+            "content_id": self._content_id,
+            "alt": f"{what} on {exchange_label(alert)} over the last 24 hours: lowest {lowest}, highest {highest}, "
+            f"now {last} {unit}",
+            "range": f"{lowest} to {highest} {unit}",
+        }
+
+
+def wrap(text: str, indent: int = 0) -> str:
+    """The text in lines of up to 72 characters; a longer word, such as a link, stays whole."""
+    margin = " " * indent
+    return textwrap.fill(
+        text,
+        TEXT_WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _number_subscriptions(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """The payload with its subscriptions numbered from 0 and no alert ids, and the subscriptions' ids."""
+    numbers: dict[int, int] = {}
+
+    def numbered(values: Mapping[str, Any]) -> dict[str, Any]:
+        number = numbers.setdefault(int(values["subscription_id"]), len(numbers))
+        return {**values, "alert_id": 0, "subscription_id": number}
+
+    result = numbered(payload) if "subscription_id" in payload else dict(payload)
+    if "alerts" in payload:
+        result["alerts"] = [numbered(alert) for alert in payload["alerts"]]
+    return result, list(numbers)
+
+
+def _unsubscribe_all(settings: Settings, subscription_ids: list[int]) -> str:
+    """The link that ends these subscriptions, or the first ones if the link would not fit into a header line."""
+    while len(link := unsubscribe_link(settings, sorted(subscription_ids))) > MAX_LINK:
+        subscription_ids = subscription_ids[: len(subscription_ids) * 9 // 10]
+    return link
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    return SLOTS.sub(lambda found: values[found[1]], text)
+
+
+def _is_7bit(text: str) -> bool:
+    """Whether the text can be sent as it is, also after its slots are filled."""
+    plain = text.isascii() and "\0" not in text
+    return plain and all(len(line) + MAX_LINK * line.count(SLOT) <= MAX_LINE for line in text.splitlines())
+
+
+@lru_cache
+def _template(name: str) -> Any:
+    return _environment().get_template(name)
+
+
+@lru_cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["wrap"] = wrap
+    return environment

@@ -1,0 +1,87 @@
+"""A fired alert in words, for emails and other channels.
+
+An alert is a mapping as ``sql/notifications/queue_alerts.sql`` stores it in an outbox row's payload.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from coinwatch.alerts.rules import Rule, describe
+from coinwatch.formatting import format_amount, format_duration, format_percent, format_price
+
+Alert = Mapping[str, Any]
+
+
+def headline(alert: Alert) -> str:
+    """The alert in one line: "BTC down 0.07% to 94,197 USD", followed by "on Kraken" unless it is about the index."""
+    value, unit = format_value(alert, alert["price"]), value_unit(alert)
+    if alert["kind"] == "crosses" and alert["price"] == alert["threshold"]:
+        text = f"{summary(alert)} {unit}"
+    else:
+        text = f"{summary(alert)} {'at' if alert['kind'] == 'deviation_from_average' else 'to'} {value} {unit}"
+    return text if alert["exchange"] == "index" else f"{text} on {exchange_label(alert)}"
+
+
+def summary(alert: Alert) -> str:
+    """The coin and its change, without the value: "BTC up 5.2% in 10 minutes"."""
+    return f"{alert['base']} {change_text(alert)}"
+
+
+def change_text(alert: Alert) -> str:
+    """What happened: "up 5.2% in 10 minutes", "5.2% above its 5-minute average", "rose above 70,000"."""
+    metric = "24 h volume " if alert["metric"] == "volume_24h" else ""
+    rises = alert["change_percent"] > 0
+    if alert["kind"] == "crosses":
+        verb = "rose" if rises else "fell"
+        where = "to" if alert["price"] == alert["threshold"] else "above" if rises else "below"
+        return f"{metric}{verb} {where} {format_value(alert, alert['threshold'])}"
+    change = format_percent(abs(alert["change_percent"]), decimals=max(2, _decimals(alert["threshold"])))
+    if alert["kind"] == "deviation_from_average":
+        return f"{metric}{change} {'above' if rises else 'below'} its {_average(alert)}"
+    text = f"{metric}{'up' if rises else 'down'} {change}"
+    if alert["kind"] == "change_over_window":
+        return f"{text} in {format_duration(alert['window_seconds'])}"
+    return text
+
+
+def reference_label(alert: Alert) -> str:
+    """What the new value was compared with: "10 minutes earlier", "5-minute average" or "Previous price"."""
+    if alert["kind"] == "change_over_window":
+        return f"{format_duration(alert['window_seconds'])} earlier"
+    if alert["kind"] == "deviation_from_average":
+        return _average(alert)
+    return "Previous price" if alert["metric"] == "price" else "Previous volume"
+
+
+def exchange_label(alert: Alert) -> str:
+    """The exchange's name, or its code where the payload has no name."""
+    if alert["exchange"] == "index":
+        return "all exchanges (median)"
+    return str(alert.get("exchange_name") or alert["exchange"])
+
+
+def value_unit(alert: Alert) -> str:
+    """The currency of the alert's values: the quote currency for a price, the coin itself for a volume."""
+    return str(alert["quote"] if alert["metric"] == "price" else alert["base"])
+
+
+def format_value(alert: Alert, value: float) -> str:
+    """A price or a 24 h volume, whichever the alert is about."""
+    return format_price(value) if alert["metric"] == "price" else format_amount(value)
+
+
+def condition(alert: Alert) -> str:
+    """The rule that fired: "the price rises by 5% or more within 1 hour"."""
+    rule = Rule(alert["kind"], alert["threshold"], alert["direction"], alert["metric"], alert["window_seconds"])
+    return describe(rule, alert["quote"], alert["base"])
+
+
+def _average(alert: Alert) -> str:
+    """Such as "5-minute average"."""
+    return f"{format_duration(alert['window_seconds']).removesuffix('s').replace(' ', '-')} average"
+
+
+def _decimals(threshold: float) -> int:
+    """A change is shown with as many decimals as its threshold: past 1.245% must not read as 1.24%."""
+    return max(0, -int(Decimal(f"{threshold:.10g}").as_tuple().exponent))
