@@ -110,9 +110,9 @@ def send_disk_gauges(engine: Engine, settings: Settings) -> int:
     """Send the sizes of the database and of its tables; the number of gauges."""
     with transaction(engine) as connection:
         values: dict[str, float] = {
-            "database.bytes": connection.execute(statement("status/select_database_size")).scalar_one()
+            "database.bytes": connection.execute(statement("gauges/select_database_size")).scalar_one()
         }
-        for row in connection.execute(statement("status/select_table_sizes")):
+        for row in connection.execute(statement("gauges/select_table_sizes")):
             values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)

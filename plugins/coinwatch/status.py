@@ -85,8 +85,8 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
         alerts = connection.execute(statement("status/count_alerts"), {"now": now}).all()
         limit = {"stale_before": now - STALE_PRICE_AGE}
         stale = connection.execute(statement("status/select_stale_subscriptions"), limit).mappings().all()
-        database_bytes = connection.execute(statement("status/select_database_size")).scalar_one()
-        disk = connection.execute(statement("status/select_table_sizes")).mappings().all()
+        database_bytes = connection.execute(statement("gauges/select_database_size")).scalar_one()
+        disk = connection.execute(statement("gauges/select_table_sizes")).mappings().all()
     return Status(
         exchanges=exchange_health(engine),
         stale_subscriptions=[StaleSubscriptions(**row) for row in stale],

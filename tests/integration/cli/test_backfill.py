@@ -1,4 +1,4 @@
-"""``coinwatch backfill`` as an operator uses it: real processes, a far end, a terminal, Ctrl-C."""
+"""``coinwatch backfill``: results, failures, interruption, progress bar."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def command(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("coinwatch")), *arguments]
 
 
-def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, exchange_server: ExchangeServer) -> None:
+def test_time_range_is_fetched_once(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     days = ["--from", "2026-01-05", "--to", "2026-01-06"]
     first = coinwatch("backfill", "--exchange", "binance", "--instrument", "btc/usdt", *days)
     assert (first.returncode, first.stderr) == (0, "")
@@ -73,22 +73,20 @@ def test_a_stretch_is_fetched_once_and_told(coinwatch: Command, exchange_server:
     assert len(exchange_server.requests("binance")) == 9
 
 
-def test_what_is_unavailable_is_asked_for_again_on_demand_only(
+def test_unavailable_candles_are_requested_again_only_on_demand(
     coinwatch: Command, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.market.record("binance", "BTC", "USDT", [])
     day = ["--exchange", "binance", "--instrument", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-05"]
     assert "4 time ranges unavailable" in coinwatch("backfill", *day).stdout
-    asked = len(exchange_server.requests("binance"))
+    requests = len(exchange_server.requests("binance"))
     coinwatch("backfill", *day)
-    assert len(exchange_server.requests("binance")) == asked
+    assert len(exchange_server.requests("binance")) == requests
     coinwatch("backfill", *day, "--again")
-    assert len(exchange_server.requests("binance")) == 2 * asked
+    assert len(exchange_server.requests("binance")) == 2 * requests
 
 
-def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
-    coinwatch: Command, exchange_server: ExchangeServer
-) -> None:
+def test_failure_exits_with_1_and_the_rest_is_stored(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     exchange_server.market.delist("binance", "ETH", "USDT")
     done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
     assert done.returncode == 1
@@ -102,7 +100,7 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["--exchange", "bitmex"], "There is no exchange 'bitmex'. Known: binance, coinbase, coinnews, index."),
         (
@@ -114,14 +112,14 @@ def test_what_fails_is_exit_code_1_with_a_sentence_and_the_rest_is_stored(
         (["--exchange", "coinbase", "--to", "2020-01-01"], "must be before the end"),
     ],
 )
-def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: list[str], sentence: str) -> None:
+def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: list[str], message: str) -> None:
     done = coinwatch("backfill", "--from", "2026-01-05", *arguments)
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
+def test_ctrl_c_stops_at_once_and_the_same_command_continues(
     coinwatch: Command, environment: dict[str, str], exchange_server: ExchangeServer
 ) -> None:
     arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]
@@ -138,18 +136,18 @@ def test_ctrl_c_ends_it_at_once_and_the_same_command_goes_on(
     while len(exchange_server.requests("coinbase")) < 8 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.startswith("Interrupted.")
-    asked = len(exchange_server.requests("coinbase"))
-    assert asked < 39
+    assert stderr.startswith("Interrupted.")
+    requests = len(exchange_server.requests("coinbase"))
+    assert requests < 39
     rest = coinwatch(*arguments)
     assert rest.returncode == 0, rest.stderr
-    assert 0 < len(exchange_server.requests("coinbase")) - asked <= 39 - asked + 4, "but for what was under way"
+    assert 0 < len(exchange_server.requests("coinbase")) - requests <= 39 - requests + 4, "but for what was under way"
     assert " 0 requests" in coinwatch(*arguments).stdout
 
 
-def test_on_a_terminal_there_is_a_bar(coinwatch: Command, environment: dict[str, str]) -> None:
+def test_terminal_shows_a_progress_bar(coinwatch: Command, environment: dict[str, str]) -> None:
     main, other = pty.openpty()
     process = subprocess.Popen(
         command("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-12"),

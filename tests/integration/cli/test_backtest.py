@@ -1,4 +1,4 @@
-"""coinwatch backtest as people use it: real processes."""
+"""``coinwatch backtest``: table, JSON, CSV, error messages."""
 
 import csv
 import io

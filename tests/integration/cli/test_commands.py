@@ -129,7 +129,7 @@ def test_check_exits_with_1_if_it_finds_something(coinwatch: Command, exchange_s
     assert found.returncode == 1
     assert "disagreement: 1 found\n  binance BTC/USDT at 110.00 (observed " in found.stdout
     assert "Traceback" not in found.stderr
-    assert [len(sentences) for sentences in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
+    assert [len(messages) for messages in json.loads(coinwatch("check", "--json").stdout).values()] == [0, 1, 0, 0]
 
 
 def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch: Command) -> None:

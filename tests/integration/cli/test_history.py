@@ -1,4 +1,4 @@
-"""candles, price, compare, changes and movers as people use them: real processes."""
+"""``coinwatch`` candles, price, compare, changes and movers."""
 
 import json
 import subprocess
@@ -21,15 +21,15 @@ def test_candles_and_price_at_a_time(coinwatch: Command, catalog: sa.Engine) -> 
     load(catalog, quote(40000.5, 0), quote(41000, 10), quote(39000, 70), quote(40500, 130))
     refresh_candles(catalog)
     times = ("--from", "2026-03-01T13:00", "--to", "2026-03-02", "--timezone", "Europe/Berlin")
-    asked = ("candles", "bitcoin", "--exchange", "kraken", *times)
-    heading, _, *rows = lines(coinwatch(*asked))
+    arguments = ("candles", "bitcoin", "--exchange", "kraken", *times)
+    heading, _, *rows = lines(coinwatch(*arguments))
     assert heading[:4] == ["BTC/USD", "at", "kraken:", "1h"]
     assert rows == [
         ["2026-03-01", "13:00", "CET", "40,000.50", "41,000.00", "40,000.50", "41,000.00", "-", "quotes"],
         ["2026-03-01", "14:00", "CET", "39,000.00", "39,000.00", "39,000.00", "39,000.00", "-", "quotes"],
         ["2026-03-01", "15:00", "CET", "40,500.00", "40,500.00", "40,500.00", "40,500.00", "-", "quotes"],
     ]
-    day = json.loads(coinwatch(*asked, "--resolution", "1d", "--from", "2026-03-01", "--json").stdout)
+    day = json.loads(coinwatch(*arguments, "--resolution", "1d", "--from", "2026-03-01", "--json").stdout)
     assert (day["made_of"], day["timezone"]) == ("1h", "Europe/Berlin")
     assert [(candle["opened_at"], candle["high"], candle["complete"]) for candle in day["candles"]] == [
         ("2026-02-28T23:00:00+00:00", 41000, True)
@@ -59,7 +59,7 @@ def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (
             ("candles", "BTC", "--from", "2026-03-01", "--to", "2026-03-02"),
@@ -73,11 +73,11 @@ def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -
     ],
 )
 def test_missing_data_and_invalid_arguments_give_one_message(
-    coinwatch: Command, catalog: sa.Engine, arguments: tuple[str, ...], sentence: str
+    coinwatch: Command, catalog: sa.Engine, arguments: tuple[str, ...], message: str
 ) -> None:
     load(catalog, quote(40000, 0), now=at(5))
     refresh_candles(catalog)
     done = coinwatch(*arguments)
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""import and export as people use them: real processes; and what docs/lake.md says to type, typed."""
+"""``coinwatch import`` and ``export``, and the commands in docs/lake.md."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_errors_give_one_message_and_exit_code_1(coinwatch: Command, catalog: sa
     half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")
     assert (half.returncode, half.stdout.count("2 new")) == (1, 1)
     assert "coinwatch: Some files could not be imported:\n  letter.csv is no file of candles" in half.stderr
-    for arguments, sentence in {
+    for arguments, message in {
         ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
         ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",
         ("export", "x", "--from", "2026-01-01", "--to", "2026-01-01", "--what", "gold"): "'gold'; it must be one of",
@@ -53,12 +53,12 @@ def test_errors_give_one_message_and_exit_code_1(coinwatch: Command, catalog: sa
     }.items():
         failed = coinwatch(*arguments)
         assert failed.returncode == 1
-        assert sentence in failed.stderr
+        assert message in failed.stderr
         assert "Traceback" not in failed.stderr
 
 
 @pytest.mark.parametrize("language", ["sql", "python"])
-def test_what_the_page_says_to_type_works(
+def test_commands_in_the_documentation_work(
     coinwatch: Command, catalog: sa.Engine, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prices = [quote(100 + minute, minute, volume_24h=1.0) for minute in range(0, 1500, 7)]
