@@ -87,7 +87,8 @@ def describe(rule: Rule, quote: str, base: str) -> str:
     percent = format_percent(rule.threshold, decimals=6)
     if rule.kind == "deviation_from_average":
         deviation = DEVIATIONS[rule.direction].format(percent)
-        return f"{what} {deviation} its average over the last {format_duration(rule.window_seconds)}"
+        window = format_duration(rule.window_seconds).removeprefix("1 ")  # "the last hour", "the last 5 minutes"
+        return f"{what} {deviation} its average over the last {window}"
     change = f"{what} {CHANGES[rule.direction]} {percent} or more"
     if rule.kind == "change_over_window":
         return f"{change} within {format_duration(rule.window_seconds)}"
