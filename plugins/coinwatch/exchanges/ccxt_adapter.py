@@ -68,7 +68,7 @@ class CcxtAdapter:
     """
 
     max_concurrent_calls = 1  # ccxt's objects are not thread-safe
-    candles_per_call = CANDLES_PER_CALL - 1  # pages overlap by one candle
+    candles_per_call = CANDLES_PER_CALL - 1  # a page advances by one candle less than it requests
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         import ccxt  # takes over a second: import it only for exchanges that need it

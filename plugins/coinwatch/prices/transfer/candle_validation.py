@@ -48,7 +48,7 @@ Report = Callable[[Progress], None]
 
 
 class Gate:
-    """Lets complete candles on the grid of ``resolution`` through to ``exchanges/check``; the rest is counted."""
+    """Lets complete candles on the grid of ``resolution`` through to ``validate_candle``; the rest is counted."""
 
     def __init__(self, resolution: Resolution, now: datetime, done: Progress) -> None:
         self.done = done

@@ -1,4 +1,4 @@
-"""Recorded candles of the far end: what the other tests measure us by."""
+"""Recorded candles of the exchange server, on which other tests rely."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ CSV = """timestamp,open,high,low,close,volume
 MIDNIGHT = 1640995200
 
 
-def test_minutes_of_a_file_are_rolled_up_and_missing_ones_stay_missing(tmp_path: Path) -> None:
+def test_recorded_minutes_are_rolled_up_and_missing_ones_stay_missing(tmp_path: Path) -> None:
     path = tmp_path / "candles.csv"
     path.write_text(CSV)
     recording = Recording(read_candles(path))
