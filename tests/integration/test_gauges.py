@@ -1,4 +1,4 @@
-"""Gauges arrive in a real Graphite through a real StatsD with the values of the database."""
+"""Gauges reach Graphite through StatsD."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def settings(graphite: GraphiteServer) -> Iterator[Settings]:
     return make_settings(statsd_port=graphite.statsd_port)
 
 
-def test_graphite_shows_the_prices_of_the_database(
+def test_graphite_has_the_prices_of_the_database(
     catalog: sa.Engine, settings: Settings, graphite: GraphiteServer
 ) -> None:
     load(catalog, quote(68923.67, 0, bid=68923.0, ask=68924.5, volume_24h=1234.5), quote(1.5e-8, 0, pair="ETH/USD"))
@@ -40,23 +40,23 @@ def test_graphite_shows_the_prices_of_the_database(
     }
 
 
-def test_a_price_that_is_too_old_is_no_longer_repeated(catalog: sa.Engine, settings: Settings) -> None:
+def test_old_price_is_not_sent_again(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100.0, 0))
     stale = at(0) + timedelta(seconds=settings.quote_gauge_max_age_seconds + 1)
     assert send_price_gauges(catalog, settings, stale) == 1, "only its age"
 
 
-def test_a_thousand_gauges_at_once_all_arrive(settings: Settings, graphite: GraphiteServer) -> None:
+def test_burst_of_a_thousand_gauges_arrives(settings: Settings, graphite: GraphiteServer) -> None:
     assert send_gauges(settings, {f"burst.number_{number}": number for number in range(1000)})
     arrived = graphite.wait_for("stats.gauges.coinwatch.burst.*", series=1000)
     assert sorted(values[-1] for values in arrived.values()) == list(range(1000))
 
 
-def test_statsd_being_away_costs_a_warning_and_no_cycle(catalog: sa.Engine) -> None:
-    alone = make_settings(statsd_port=free_port())
+def test_unavailable_statsd_does_not_fail_the_cycle(catalog: sa.Engine) -> None:
+    unavailable = make_settings(statsd_port=free_port())
     load(catalog, quote(100.0, 0))
-    assert send_gauges(alone, {"cycle.rows": 1}) is False
-    assert push_gauges(catalog, alone, [CollectResult("kraken", quotes=1)], 1, at(1)) > 0
+    assert send_gauges(unavailable, {"cycle.rows": 1}) is False
+    assert push_gauges(catalog, unavailable, [CollectResult("kraken", quotes=1)], 1, at(1)) > 0
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,17 @@ def test_statsd_being_away_costs_a_warning_and_no_cycle(catalog: sa.Engine) -> N
         ("USD-T_1", "usd-t_1"),
     ],
 )
-def test_whatever_a_code_holds_it_stays_one_part_of_the_name(part: str, escaped: str) -> None:
+def test_codes_are_escaped_to_one_part_of_the_name(part: str, escaped: str) -> None:
     assert escape(part) == escaped
 
 
-def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
-    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_open_gaps_and_missing_minutes_of_the_last_day(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from coinwatch import gauges
 
     sent: dict[str, float] = {}
     monkeypatch.setattr(gauges, "send_gauges", lambda _, values: sent.update(values))
     gaps = [
-        (-1500, -1410, "unavailable"),  # its last half hour lies in the day
+        (-1500, -1410, "unavailable"),  # its last half hour is within the day
         (-100, -70, "open"),
         (-50, -40, "repaired"),
         (-3000, -2900, "open"),
@@ -99,7 +97,7 @@ def test_gaps_are_counted_and_the_minutes_missing_of_the_last_day(
     assert (sent["gaps.binance.open"], sent["gaps.index.missing_minutes"]) == (0, 0)
 
 
-def test_every_gauge_that_is_sent_is_documented(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sent_gauge_is_documented(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from coinwatch import gauges, pipeline
 
     sent: set[str] = set()

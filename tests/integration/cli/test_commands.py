@@ -66,7 +66,7 @@ def test_cycle_runs_without_airflow(
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 rejected" in collected.stdout
     assert "1 alerts fired, 1 emails queued" in coinwatch("evaluate-alerts").stdout
     assert "1 sent" in coinwatch("deliver-emails").stdout
-    assert [message["Subject"] for message in mailbox.messages] == ["BTC -5.00%: 95.00 USD on Kraken"]
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC down 5% to 95.00 USD on Kraken"]
     assert "-5.00%" in (tmp_path / "alerts.txt").read_text()
     prices = json.loads(coinwatch("prices", "BTC", "--json").stdout)
     assert {(price["exchange"], price["price"]) for price in prices} >= {("kraken", 95.0), ("index", 95.0)}
