@@ -14,8 +14,7 @@ from coinwatch.errors import CoinwatchError, InvalidRequest
 from coinwatch.formatting import format_count
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
 from coinwatch.prices.candles.storage import StoreResult
-from coinwatch.prices.transfer.candle_validation import EXAMPLES
-from coinwatch.prices.transfer.candle_validation import Progress as FileProgress
+from coinwatch.prices.transfer.candle_validation import EXAMPLES, ImportProgress
 from coinwatch.prices.transfer.formats.names import TABLES, Format, Table
 from coinwatch.settings import get_settings
 
@@ -55,7 +54,7 @@ def import_command(
     options = data_import.ImportOptions(exchange, instrument, format, resolution, volume=not no_volume)
     with progress_bar() as show:
 
-        def report(done: FileProgress) -> None:
+        def report(done: ImportProgress) -> None:
             name = f"{done.number} of {done.files}: {done.contents or done.path}"
             show(f"{name}, {done.rows:,} rows", (done.number - 1 + done.part) / done.files)
 

@@ -1,4 +1,4 @@
-"""The gate a file's candles pass, and the count of what passed and what did not."""
+"""Validation of a file's candles, and the progress of an import."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ RAW_LENGTH = 80
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far the ``number``th of so many files is: what it holds, the part that has been read (0 to 1), its rows.
+class ImportProgress:
+    """The progress of file ``number`` of ``files``: its contents, the fraction read (0 to 1), and its rows.
 
     ``rejected`` counts rows by reason; ``examples`` are the first of them, with their line and raw value.
     """
@@ -35,7 +35,7 @@ class Progress:
 
     @property
     def rows(self) -> int:
-        """Rows looked at so far."""
+        """The number of rows read so far."""
         return self.passed + self.rejected.total()
 
     def reject(self, line: int, reason: str, raw: object) -> None:
@@ -44,19 +44,19 @@ class Progress:
             self.examples.append(f"line {line} {reason}: {str(raw)[:RAW_LENGTH]}")
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[ImportProgress], None]
 
 
-class Gate:
-    """Lets complete candles on the grid of ``resolution`` through to ``validate_candle``; the rest is counted."""
+class CandleValidator:
+    """Validates candles of one resolution, and counts valid and rejected rows in ``progress``."""
 
-    def __init__(self, resolution: Resolution, now: datetime, done: Progress) -> None:
-        self.done = done
+    def __init__(self, resolution: Resolution, now: datetime, progress: ImportProgress) -> None:
+        self.progress = progress
         self._resolution = resolution
         self._width = WIDTHS[resolution]
         self._last = now - self._width
 
-    def check(
+    def validate(
         self,
         line: int,
         opened_at: datetime,
@@ -64,19 +64,19 @@ class Gate:
         volume: object,
         trades: object,
     ) -> Candle | None:
-        """The candle; None, and counted with its reason, if it cannot be one or is not over yet."""
+        """The candle; None if it is invalid or not complete yet, which is counted with the reason."""
         if floor_to(opened_at, self._width) != opened_at:
-            self.done.reject(line, f"does not open on a {self._resolution} boundary", opened_at.isoformat())
+            self.progress.reject(line, f"does not open on a {self._resolution} boundary", opened_at.isoformat())
         elif opened_at > self._last:
-            self.done.reject(line, "is not over yet", opened_at.isoformat())
+            self.progress.reject(line, "is not complete yet", opened_at.isoformat())
         elif opened_at < EARLIEST:
-            self.done.reject(line, f"lies before {EARLIEST:%Y}, before there was any coin", opened_at.isoformat())
+            self.progress.reject(line, f"is before {EARLIEST:%Y}", opened_at.isoformat())
         else:
             try:
                 candle = validate_candle(opened_at, prices, volume, trades)
             except ValueError as error:
-                self.done.reject(line, f"is rejected, {error}", ",".join(map(str, prices)))
+                self.progress.reject(line, f"is invalid, {error}", ",".join(map(str, prices)))
             else:
-                self.done.passed += 1
+                self.progress.passed += 1
                 return candle
         return None

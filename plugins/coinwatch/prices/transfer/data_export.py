@@ -1,7 +1,7 @@
-"""Prices and candles as Parquet, a file per table, UTC day and exchange, at any fsspec address.
+"""Export of prices and candles as Parquet: one file per table, UTC day and exchange, at any fsspec address.
 
-Rows stream from Postgres by COPY, through Arrow's CSV reader, into the file: memory holds a row group, not a day. A
-file appears whole or not at all, and the same rows give the same bytes, so a day may be written again at any time.
+Rows stream from Postgres by COPY through Arrow's CSV reader into the file, so that memory holds a row group, not a day.
+A file is written atomically, and the same rows give the same bytes, so a day can be exported again at any time.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -20,9 +20,15 @@ from sqlalchemy import Connection, Engine
 from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.prices.candles.refresh import refresh_candles
-from coinwatch.prices.transfer import locations as places
-from coinwatch.prices.transfer.formats import parquet as lake
 from coinwatch.prices.transfer.formats.names import TABLES, Table
+from coinwatch.prices.transfer.formats.parquet import build_path, build_schema
+from coinwatch.prices.transfer.locations import (
+    full_address,
+    open_atomically,
+    open_location,
+    redact_credentials,
+    storage_errors,
+)
 from coinwatch.time_range import DAY, utc_day
 
 ROW_GROUP = 65536
@@ -41,7 +47,7 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written. Days and exchanges without a row have no file, and keep one written before."""
+    """The files written. A day without rows gets no file, and keeps an earlier one."""
 
     files: Sequence[ExportedFile]
 
@@ -66,16 +72,16 @@ def export_days(
     *,
     tables: Sequence[Table] = TABLES,
     exchange: str | None = None,
-    report: Report = lambda table, day, done, all_of_them: None,
+    report: Report = lambda table, day, done, total: None,
 ) -> ExportResult:
-    """Write the UTC days from ``first_day`` to ``last_day``, both included, below ``destination``.
+    """Write the UTC days from ``first_day`` to ``last_day``, both inclusive, to the folder ``destination``.
 
-    Candles that are behind are made first. ``report`` is called after every table and day. Raises InvalidRequest for a
-    day that is not over by ``now`` or an address nobody knows, NotFound for an unknown exchange, StorageError,
-    DatabaseError. A run that fails leaves whole files only; run it again.
+    Stale candles are refreshed first. ``report`` is called after every table and day with the number done and the
+    total. Raises InvalidRequest for a day that is not over by ``now`` or an unsupported address, NotFound for an unknown
+    exchange, StorageError and DatabaseError. A run that fails leaves only complete files and can be repeated.
     """
     _check_days(first_day, last_day, now)
-    system, folder = places.find_place(destination)
+    system, folder = open_location(destination)
     exchanges = _exchanges(engine, exchange)
     if any(table != "prices" for table in tables):
         refresh_candles(engine)
@@ -84,14 +90,14 @@ def export_days(
     files: list[ExportedFile] = []
     for done, (table, day) in enumerate(steps, 1):
         for code in exchanges:
-            written = _write(engine, system, lake.path_of(folder, table, day, code), table, day, code)
+            written = _write(engine, system, build_path(folder, table, day, code), table, day, code)
             if written:
                 files.append(written)
         report(table, day, done, len(steps))
     result = ExportResult(files)
     log.info(
         "history exported",
-        path=places.shown(destination),
+        path=redact_credentials(destination),
         first_day=str(first_day),
         last_day=str(last_day),
         files=len(files),
@@ -103,10 +109,10 @@ def export_days(
 
 def _check_days(first_day: date, last_day: date, now: datetime) -> None:
     if first_day > last_day:
-        raise InvalidRequest("to", f"The first day, {first_day}, lies after the last, {last_day}.")
+        raise InvalidRequest("to", f"The first day, {first_day}, is after the last day, {last_day}.")
     over = now.astimezone(UTC).date() - DAY
     if last_day > over:
-        raise InvalidRequest("to", f"{last_day} is not over yet in UTC. The last day that can be exported is {over}.")
+        raise InvalidRequest("to", f"{last_day} is not over yet in UTC; the last day that can be exported is {over}.")
 
 
 def _exchanges(engine: Engine, wanted: str | None) -> list[str]:
@@ -116,7 +122,7 @@ def _exchanges(engine: Engine, wanted: str | None) -> list[str]:
         return codes
     if wanted.strip().lower() not in codes:
         raise NotFound(
-            f"There is no exchange {wanted!r}. Known: {', '.join(codes) or 'none yet (run coinwatch migrate)'}."
+            f"Unknown exchange {wanted!r}. Available: {', '.join(codes) or 'none yet (run coinwatch migrate)'}."
         )
     return [wanted.strip().lower()]
 
@@ -124,14 +130,14 @@ def _exchanges(engine: Engine, wanted: str | None) -> list[str]:
 def _write(
     engine: Engine, system: AbstractFileSystem, path: str, table: Table, day: date, exchange: str
 ) -> ExportedFile | None:
-    """Write one file; None, and no file, if there is not a row."""
-    schema, address = lake.schema(table, exchange, day), places.address_of(system, path)
+    """Write one file; None if there are no rows."""
+    schema, address = build_schema(table, exchange, day), full_address(system, path)
     with transaction(engine) as connection, closing(_row_groups(connection, table, exchange, day, schema)) as groups:
         first = next(groups, None)
         if first is None:
             return None
         rows = 0
-        with places.storage_errors(address, writing=True), places.written_whole(system, path) as file:
+        with storage_errors(address, writing=True), open_atomically(system, path) as file:
             with pq.ParquetWriter(file, schema, compression="zstd", version="2.6") as writer:
                 for group in chain([first], groups):
                     writer.write_table(group, row_group_size=ROW_GROUP)
@@ -143,7 +149,7 @@ def _write(
 def _row_groups(
     connection: Connection, table: Table, exchange: str, day: date, schema: pa.Schema
 ) -> Generator[pa.Table, None, None]:
-    """The rows of a day, a row group at a time; a group always ends at the same row, whatever the network does."""
+    """The rows of a day in groups, which always end at the same rows, independent of the network."""
     whole_day = utc_day(day)
     parameters: dict[str, object] = {"exchange": exchange, "start": whole_day.start, "end": whole_day.end}
     if table == "prices":
@@ -151,7 +157,7 @@ def _row_groups(
     else:
         query = statement("prices/transfer/export_candles")
         parameters["resolution"] = table.removeprefix("candles_")
-    # COPY takes no parameters: psycopg quotes them into the statement. Plans see the days, and prune by them.
+    # COPY takes no parameters, so psycopg inserts them as literals, by which the planner prunes partitions.
     select = str(query.compile(connection.engine)).rstrip().removesuffix(";")
     command = f"COPY ({select}) TO STDOUT (FORMAT csv)".encode()
     reading = pc.ReadOptions(column_names=schema.names)

@@ -1,4 +1,4 @@
-"""Files and folders, here or behind any fsspec address, with every failure as one sentence."""
+"""Files and folders on the local disk or at any other address that fsspec supports."""
 
 import os
 import re
@@ -16,15 +16,15 @@ from coinwatch.errors import InvalidRequest, NotFound, StorageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 OBJECT_STORES = {*EXTRAS, "abfs", "az", "oci", "oss"}
-# Not all of their errors are OSErrors, and none of them is ours to import where it is not installed.
+# Not all of their errors are OSErrors, and the libraries may not be installed.
 CLOUD_LIBRARIES = {"aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs"}
 
 
-def find_place(address: str) -> tuple[AbstractFileSystem, str]:
-    """The file system and the path in it of ``/data/lake``, ``s3://bucket/lake``, ``gs://…``, ``memory://…``.
+def open_location(address: str) -> tuple[AbstractFileSystem, str]:
+    """The file system and path of an address such as ``/data``, ``s3://bucket/data``, ``gs://...`` or ``memory://...``.
 
-    Credentials come from where s3fs and gcsfs look for them. InvalidRequest for a kind of address nobody knows, or one
-    whose library is missing.
+    Credentials come from the usual places of s3fs and gcsfs. Raises InvalidRequest for an unknown kind of address, or
+    if its library is not installed.
     """
     try:
         with storage_errors(address):
@@ -33,10 +33,10 @@ def find_place(address: str) -> tuple[AbstractFileSystem, str]:
         extra = EXTRAS.get(address.partition("://")[0])
         how = f"uv sync --inexact --extra {extra}, or pip install 'coinwatch[{extra}]'" if extra else str(error)
         raise InvalidRequest(
-            "path", f"{shown(address)} needs a library that is not installed. Install it: {how}"
+            "path", f"{redact_credentials(address)} needs a library that is not installed: {how}"
         ) from None
     except ValueError as error:
-        raise InvalidRequest("path", f"{shown(address)} is no address to read from or write to: {error}") from None
+        raise InvalidRequest("path", f"{redact_credentials(address)} is not a supported address: {error}") from None
     return system, path.rstrip("/") or path
 
 
@@ -44,66 +44,68 @@ def join(folder: str, *parts: str) -> str:
     return "/".join([folder.rstrip("/"), *parts])
 
 
-def address_of(system: AbstractFileSystem, path: str) -> str:
-    """The address that leads to ``path``: with s3:// before it, here as it is."""
+def full_address(system: AbstractFileSystem, path: str) -> str:
+    """The address of ``path``: with s3:// or another prefix, or the plain path on the local disk."""
     return path if isinstance(system, LocalFileSystem) else str(system.unstrip_protocol(path))
 
 
-def shown(address: str) -> str:
-    """An address for people: without a user and password in it."""
+def redact_credentials(address: str) -> str:
+    """The address without a user name and password."""
     return re.sub(r"//[^/@]*@", "//", address)
 
 
 @contextmanager
 def storage_errors(address: str, *, writing: bool = False) -> Iterator[None]:
-    """NotFound or StorageError, each with the address, for whatever goes wrong between us and the files."""
+    """Raises NotFound or StorageError, with the address, for any error of the file system."""
     try:
         yield
     except FileNotFoundError as error:
         if writing:
-            reason = "there is no such bucket or folder"
-            raise StorageError(f"{shown(address)} cannot be written: {reason}.") from error
-        raise NotFound(f"There is no {shown(address)}.") from None
+            raise StorageError(
+                f"Cannot write {redact_credentials(address)}: the bucket or folder does not exist."
+            ) from error
+        raise NotFound(f"{redact_credentials(address)} does not exist.") from None
     except PermissionError as error:
         reason = str(error) or "permission denied"
         raise StorageError(
-            f"{shown(address)} may not be used: {reason}. Check its rights or the credentials."
+            f"Access to {redact_credentials(address)} is denied: {reason}. Check its permissions or the credentials."
         ) from error
     except OSError as error:
-        raise StorageError(f"{shown(address)} cannot be used: {error}") from error
+        raise StorageError(f"Cannot access {redact_credentials(address)}: {error}") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in CLOUD_LIBRARIES:
             raise
-        raise StorageError(f"{shown(address)} cannot be used: {error}") from error
+        raise StorageError(f"Cannot access {redact_credentials(address)}: {error}") from error
 
 
 @contextmanager
-def written_whole(system: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when the block ends well, and not at all when it does not.
+def open_atomically(system: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
+    """A file to write that appears under its name only if the block completes.
 
-    Here it is written beside and moved; in a bucket an object appears when its upload is completed.
+    On the local disk it is written under a temporary name and renamed; in a bucket, an object appears when its upload
+    is complete.
     """
     if isinstance(system, LocalFileSystem):
-        with _written_beside(Path(path)) as file:
+        with _open_local_atomically(Path(path)) as file:
             yield file
         return
-    # An object store knows no folders; there, making one would make a bucket of a misspelt name.
+    # Object stores have no folders; creating one would create a bucket from a misspelled name.
     if not OBJECT_STORES & ({system.protocol} if isinstance(system.protocol, str) else set(system.protocol)):
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    # Outside of a transaction, leaving the block with an error would complete the upload of half a file.
+    # Without a transaction, an error in the block would complete the upload of a partial file.
     with system.transaction, system.open(path, "wb") as remote:
         yield remote
 
 
 @contextmanager
-def _written_beside(path: Path) -> Iterator[IO[bytes]]:
+def _open_local_atomically(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Our own Parquet back into the tables: candles with all that is known of them, prices as they were loaded."""
+"""Restoring exported Parquet files: candles with their origin, and prices as they were loaded."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,39 +15,39 @@ from coinwatch.prices.candles.storage import Source, StoredCandle, StoreResult, 
 from coinwatch.prices.candles.time_grid import EARLIEST
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument
-from coinwatch.prices.transfer import locations as places
-from coinwatch.prices.transfer.candle_validation import Gate, Progress, Report
-from coinwatch.prices.transfer.formats import parquet as lake
+from coinwatch.prices.transfer.candle_validation import CandleValidator, ImportProgress, Report
 from coinwatch.prices.transfer.formats.names import Table
+from coinwatch.prices.transfer.formats.parquet import ExportRow, open_export_file
+from coinwatch.prices.transfer.locations import storage_errors
 
 ROWS_AT_ONCE = 50_000
 SOURCES = get_args(Source)
 
 
-def restore(
+def restore_file(
     engine: Engine,
     system: AbstractFileSystem,
     path: str,
     instruments: InstrumentLookup,
     now: datetime,
-    done: Progress,
+    progress: ImportProgress,
     report: Report,
     exchange: str | None = None,
     resolution: Resolution | None = None,
 ) -> None:
-    """Store the rows of one Parquet file; ``done`` counts them.
+    """Store the rows of one Parquet file and count them in ``progress``.
 
-    ``exchange`` and ``resolution`` are for files that do not say theirs. Raises InvalidRequest for a file that is
-    damaged or no export of ours, StorageError, DatabaseError.
+    ``exchange`` and ``resolution`` are for files that do not contain them. Raises InvalidRequest if the file is damaged
+    or not an export, StorageError and DatabaseError.
     """
-    with places.storage_errors(path), system.open(path, "rb") as file:
-        found = lake.open_lake_file(file, path, exchange, resolution)
-        done.contents = found.table
-        known = _known(found.rows, instruments, done)
+    with storage_errors(path), system.open(path, "rb") as file:
+        found = open_export_file(file, path, exchange, resolution)
+        progress.contents = found.table
+        known = _known(found.rows, instruments, progress)
         if found.table == "prices":
-            _restore_prices(engine, known, found.size, now, done, report)
+            _restore_prices(engine, known, found.size, now, progress, report)
         else:
-            _restore_candles(engine, known, _resolution(found.table), found.size, now, done, report)
+            _restore_candles(engine, known, _resolution(found.table), found.size, now, progress, report)
 
 
 def _resolution(table: Table) -> Resolution:
@@ -55,70 +55,70 @@ def _resolution(table: Table) -> Resolution:
 
 
 def _known(
-    rows: Iterator[lake.LakeRow], instruments: InstrumentLookup, done: Progress
-) -> Iterator[tuple[KnownInstrument, lake.LakeRow]]:
+    rows: Iterator[ExportRow], instruments: InstrumentLookup, progress: ImportProgress
+) -> Iterator[tuple[KnownInstrument, ExportRow]]:
     for row in rows:
         known = instruments.get(row.exchange, row.base, row.quote)
         if known is None:
-            pair = f"{row.base}/{row.quote} at {row.exchange}"
-            done.reject(row.line, "is of an instrument that is not in the tables", pair)
+            pair = f"{row.base}/{row.quote} on {row.exchange}"
+            progress.reject(row.line, "is for an unknown instrument", pair)
         elif row.moment is None:
-            done.reject(row.line, "has no time", row.values)
+            progress.reject(row.line, "has no time", row.values)
         else:
             yield known, row
 
 
 def _restore_candles(
     engine: Engine,
-    rows: Iterator[tuple[KnownInstrument, lake.LakeRow]],
+    rows: Iterator[tuple[KnownInstrument, ExportRow]],
     resolution: Resolution,
     size: int,
     now: datetime,
-    done: Progress,
+    progress: ImportProgress,
     report: Report,
 ) -> None:
-    candles = _candles(rows, Gate(resolution, now, done))
+    candles = _candles(rows, CandleValidator(resolution, now, progress))
     while batch := list(islice(candles, ROWS_AT_ONCE)):
-        done.stored += store_candles(engine, resolution, batch)
-        done.part = done.rows / size
-        report(done)
+        progress.stored += store_candles(engine, resolution, batch)
+        progress.part = progress.rows / size
+        report(progress)
 
 
-def _candles(rows: Iterator[tuple[KnownInstrument, lake.LakeRow]], gate: Gate) -> Iterator[StoredCandle]:
+def _candles(rows: Iterator[tuple[KnownInstrument, ExportRow]], validator: CandleValidator) -> Iterator[StoredCandle]:
     for (instrument_id, _), row in rows:
         opening, high, low, close, volume, trades, samples, source = row.values
         if source not in SOURCES:
-            gate.done.reject(row.line, "is of an unknown source", source)
+            validator.progress.reject(row.line, "has an unknown source", source)
             continue
-        candle = gate.check(row.line, row.moment, (opening, high, low, close), volume, trades)
+        candle = validator.validate(row.line, row.moment, (opening, high, low, close), volume, trades)
         if candle is not None:
             yield StoredCandle(instrument_id, candle, samples, source)
 
 
 def _restore_prices(
     engine: Engine,
-    rows: Iterator[tuple[KnownInstrument, lake.LakeRow]],
+    rows: Iterator[tuple[KnownInstrument, ExportRow]],
     size: int,
     now: datetime,
-    done: Progress,
+    progress: ImportProgress,
     report: Report,
 ) -> None:
     ids: dict[Instrument, int] = {}
-    quotes = _quotes(rows, ids, done)
+    quotes = _quotes(rows, ids, progress)
     while batch := list(islice(quotes, ROWS_AT_ONCE)):
         loaded = load_quotes(engine, ids, batch, now=now, max_age=now - EARLIEST)
-        done.stored += StoreResult(loaded.inserted, 0, loaded.repeated)
+        progress.stored += StoreResult(loaded.inserted, 0, loaded.repeated)
         if loaded.conflicting:
-            done.rejected["contradicts the price stored for that moment"] += loaded.conflicting
+            progress.rejected["conflicts with the stored price"] += loaded.conflicting
         for reason, number in loaded.rejected.items():
-            done.rejected[f"is rejected, {reason.value.replace('_', ' ')}"] += number
-        done.passed += loaded.inserted + loaded.repeated
-        done.part = done.rows / size
-        report(done)
+            progress.rejected[f"is invalid, {reason.value.replace('_', ' ')}"] += number
+        progress.passed += loaded.inserted + loaded.repeated
+        progress.part = progress.rows / size
+        report(progress)
 
 
 def _quotes(
-    rows: Iterator[tuple[KnownInstrument, lake.LakeRow]], ids: dict[Instrument, int], done: Progress
+    rows: Iterator[tuple[KnownInstrument, ExportRow]], ids: dict[Instrument, int], progress: ImportProgress
 ) -> Iterator[Quote]:
     for (instrument_id, instrument), row in rows:
         ids[instrument] = instrument_id
@@ -129,4 +129,4 @@ def _quotes(
         if isinstance(quote, Quote):
             yield quote
         else:
-            done.reject(row.line, f"is rejected, {quote.reason.value.replace('_', ' ')}", quote.raw)
+            progress.reject(row.line, f"is invalid, {quote.reason.value.replace('_', ' ')}", quote.raw)

@@ -16,7 +16,7 @@ from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.history.movers import read_changes, read_movers
 from coinwatch.prices.history.series import read_series
 from tests.conftest import Database
-from tests.support.plans import Plans, explaining_engine
+from tests.support.plans import Plans, explain_engine
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -54,7 +54,7 @@ def explained(postgres: PostgresServer, template: str) -> Iterator[tuple[sa.Engi
             for command in FILL.split(";\n"):
                 if command.strip():
                     filling.execute(command)
-        with explaining_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
             yield engine, plans_of
         connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
@@ -154,16 +154,14 @@ def test_only_needed_partitions_are_planned_and_read(explained: tuple[sa.Engine,
     assert plans.planned, "no plans were captured"
     assert growing(plans.planned) == planned
     assert growing(plans.executed) == executed
-    assert not growing(plans.read_from_end_to_end)
+    assert not growing(plans.sequentially_scanned)
 
 
 def test_candles_are_read_from_the_index_only(explained: tuple[sa.Engine, Explain]) -> None:
     engine, plans_of = explained
     for name in ("hours", "weeks", "five minutes", "local days with a clock change", "a year", "movers of a day"):
         read, _, executed = READS[name]
-        assert (
-            growing(plans_of(lambda read=read: read(engine)).read_from_the_index_alone) >= growing(executed) & CANDLES
-        )
+        assert growing(plans_of(lambda read=read: read(engine)).index_only_scanned) >= growing(executed) & CANDLES
 
 
 def test_a_statement_is_planned_for_its_values_however_often_it_ran(

@@ -1,4 +1,4 @@
-"""Days as Parquet and back: byte-equal tables, the same files again, readable by those who never heard of us."""
+"""Export as Parquet and import: the tables are restored exactly, and other tools can read the files."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,10 +19,9 @@ from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.prices.instrument_lookup import load_instrument_lookup
-from coinwatch.prices.transfer import data_export as exporting
-from coinwatch.prices.transfer import locations as places
 from coinwatch.prices.transfer.data_export import ExportResult, export_days
 from coinwatch.prices.transfer.data_import import ImportOptions, ImportResult, import_files
+from coinwatch.prices.transfer.locations import open_location
 from tests.support.quotes import at, load, quote
 
 DAY = at(0).date()
@@ -35,7 +34,7 @@ Export = Callable[..., ExportResult]
 
 @pytest.fixture
 def filled(catalog: sa.Engine) -> sa.Engine:
-    """Two days of quotes at two exchanges, exchange candles of one, everything that is made of them."""
+    """Two days of quotes of two exchanges, exchange candles of one, and all candles made of them."""
     quotes = [
         quote(100 + minute / 7, minute + 0.013, exchange, pair, volume_24h=minute / 3, bid=99.1, ask=100 / 3)
         for exchange, pair in (("kraken", "BTC/USD"), ("kraken", "ETH/USD"), ("coinbase", "BTC/USD"))
@@ -83,7 +82,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", ["file", "memory"])
-def test_exported_deleted_and_imported_the_tables_are_the_same_to_the_last_bit(
+def test_export_and_import_restore_the_tables_exactly(
     filled: sa.Engine, export: Export, tmp_path: Path, place: str
 ) -> None:
     destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/lake"
@@ -99,7 +98,7 @@ def test_exported_deleted_and_imported_the_tables_are_the_same_to_the_last_bit(
     assert contents(filled) == before
 
 
-def test_the_candles_of_prices_that_are_gone_come_back_from_the_lake(
+def test_candles_of_dropped_prices_are_restored_from_an_export(
     filled: sa.Engine, export: Export, tmp_path: Path
 ) -> None:
     before = contents(filled)
@@ -110,7 +109,7 @@ def test_the_candles_of_prices_that_are_gone_come_back_from_the_lake(
     assert {table: after[table] for table in TABLES[2:]} == {table: before[table] for table in TABLES[2:]}
 
 
-def test_an_old_export_of_an_hour_does_not_contradict_its_minutes(
+def test_an_outdated_exported_hour_does_not_replace_one_made_of_newer_minutes(
     filled: sa.Engine, export: Export, tmp_path: Path
 ) -> None:
     export(tmp_path)
@@ -121,8 +120,10 @@ def test_an_old_export_of_an_hour_does_not_contradict_its_minutes(
     assert contents(filled) == after
 
 
-def test_the_same_day_is_the_same_bytes(export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "ROW_GROUP", 7)
+def test_exporting_a_day_again_writes_the_same_bytes(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coinwatch.prices.transfer.data_export.ROW_GROUP", 7)
     first = export(tmp_path)
     before = hashes(tmp_path)
     assert export(tmp_path) == first
@@ -132,7 +133,7 @@ def test_the_same_day_is_the_same_bytes(export: Export, tmp_path: Path, monkeypa
     assert str(path) in {file.path for file in first.files}
 
 
-def test_duckdb_and_pandas_read_what_postgres_holds(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
+def test_duckdb_and_pandas_read_the_exported_data(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
     export(tmp_path)
     with transaction(filled) as connection:
         prices = sa.text(
@@ -168,7 +169,7 @@ def moment(microseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
-def test_a_column_says_its_unit_and_moments_say_utc(export: Export, tmp_path: Path) -> None:
+def test_columns_have_units_and_times_are_utc(export: Export, tmp_path: Path) -> None:
     export(tmp_path, tables=["candles_1d"])
     schema = pq.read_schema(tmp_path / "candles_1d" / f"day={DAY}" / "exchange=binance" / "part-0.parquet")
     assert str(schema.field("opened_at").type) == "timestamp[us, tz=UTC]"
@@ -177,7 +178,9 @@ def test_a_column_says_its_unit_and_moments_say_utc(export: Export, tmp_path: Pa
     assert "exchange" not in schema.names, "BigQuery rejects a partition's column that is in the file too"
 
 
-def test_what_duckdb_made_of_our_files_can_be_imported(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
+def test_a_file_that_duckdb_wrote_from_an_export_can_be_imported(
+    filled: sa.Engine, export: Export, tmp_path: Path
+) -> None:
     export(tmp_path / "lake")
     before = contents(filled)
     one = tmp_path / "one.parquet"
@@ -186,14 +189,12 @@ def test_what_duckdb_made_of_our_files_can_be_imported(filled: sa.Engine, export
         f" TO '{one}' (FORMAT parquet)"
     )
     empty(filled)
-    assert "Say it with --resolution 1m, 1h, 1d" in str(read_back(filled, one).files[0].problem)
+    assert "--resolution: 1m, 1h, 1d" in str(read_back(filled, one).files[0].problem)
     assert read_back(filled, one, resolution="1m").files[0].stored.inserted == len(before["candles_1m"])
     assert contents(filled)["candles_1m"] == before["candles_1m"]
 
 
-def test_of_files_that_are_not_quite_ours_only_the_bad_rows_are_refused(
-    filled: sa.Engine, export: Export, tmp_path: Path
-) -> None:
+def test_only_invalid_rows_of_a_modified_export_are_rejected(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
     export(tmp_path, tables=["candles_1h"], exchange="binance")
     path = tmp_path / "candles_1h" / f"day={DAY}" / "exchange=binance" / "part-0.parquet"
     frame = pq.ParquetFile(path).read().to_pandas()
@@ -205,17 +206,17 @@ def test_of_files_that_are_not_quite_ours_only_the_bad_rows_are_refused(
     frame.to_parquet(path)
     file = read_back(filled, path).files[0]
     assert file.rejected == {
-        "is of an instrument that is not in the tables": 1,
-        "is rejected, a price is missing or out of bounds": 1,
-        "is of an unknown source": 1,
+        "is for an unknown instrument": 1,
+        "is invalid, a price is missing or out of bounds": 1,
+        "has an unknown source": 1,
         "does not open on a 1h boundary": 1,
     }
     assert file.stored == StoreResult(0, 0, 8)
     frame.drop(columns="low").to_parquet(path)
-    assert "lacks the columns low" in str(read_back(filled, path).files[0].problem)
+    assert "low" in str(read_back(filled, path).files[0].problem)
 
 
-def test_a_day_without_rows_writes_nothing_and_keeps_what_is_in_the_lake(
+def test_a_day_without_rows_writes_no_file_and_keeps_an_earlier_one(
     filled: sa.Engine, export: Export, tmp_path: Path
 ) -> None:
     export(tmp_path)
@@ -225,9 +226,7 @@ def test_a_day_without_rows_writes_nothing_and_keeps_what_is_in_the_lake(
     assert hashes(tmp_path) == before
 
 
-def test_candles_that_are_behind_are_made_before_they_are_written(
-    filled: sa.Engine, export: Export, tmp_path: Path
-) -> None:
+def test_stale_candles_are_refreshed_before_the_export(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
     load(filled, quote(7, 61), now=NOW)
     export(tmp_path, DAY, DAY, tables=["candles_1h"], exchange="kraken")
     frame = pd.read_parquet(tmp_path / "candles_1h")
@@ -236,11 +235,11 @@ def test_candles_that_are_behind_are_made_before_they_are_written(
 
 
 @pytest.mark.parametrize("place", ["file", "memory"])
-def test_a_file_that_cannot_be_finished_is_not_there_at_all(
+def test_a_file_that_cannot_be_completed_is_not_created(
     export: Export, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/broken"
-    system, folder = places.find_place(destination)
+    system, folder = open_location(destination)
     export(destination, DAY, DAY, tables=["candles_1m"], exchange="kraken")
     before = {path: system.cat_file(path) for path in system.find(folder)}
 
@@ -253,21 +252,23 @@ def test_a_file_that_cannot_be_finished_is_not_there_at_all(
     assert {path: system.cat_file(path) for path in system.find(folder)} == before
 
 
-def test_addresses_that_lead_nowhere(export: Export, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="nowhere://user-free/x is no address"):
+def test_an_invalid_address_or_exchange_is_an_error(export: Export, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="nowhere://user-free/x"):
         export("nowhere://user-free/x")
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be used"):
         export(tmp_path / "file" / "below")
-    with pytest.raises(NotFound, match="There is no exchange 'mtgox'"):
+    with pytest.raises(NotFound, match="mtgox"):
         export(tmp_path, exchange="mtgox")
-    with pytest.raises(InvalidRequest, match=r"is not over yet in UTC\. The last day that can be exported is"):
+    with pytest.raises(InvalidRequest, match=r"is not complete yet in UTC\. The last day that can be exported is"):
         export(tmp_path, DAY, NOW.date())
     with pytest.raises(InvalidRequest, match="lies after the last"):
         export(tmp_path, NEXT, DAY)
 
 
-def test_a_missing_library_is_named_with_the_way_to_install_it(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_an_error_that_says_how_to_install_it(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def missing(*_: object, **__: object) -> None:
         raise ImportError("Install s3fs to access S3")
 
@@ -281,7 +282,7 @@ def test_a_missing_library_is_named_with_the_way_to_install_it(export: Export, m
 @pytest.mark.parametrize(
     ("name", "table"), [("prices/transfer/export_prices", "prices"), ("prices/transfer/export_candles", "candles")]
 )
-def test_a_day_is_read_through_keys_and_touches_no_other_partition(filled: sa.Engine, name: str, table: str) -> None:
+def test_a_day_is_read_by_index_from_its_partition_only(filled: sa.Engine, name: str, table: str) -> None:
     parameters: dict[str, object] = {"exchange": "kraken", "start": at(-720), "end": at(720)}
     if table == "candles":
         parameters["resolution"] = "1m"

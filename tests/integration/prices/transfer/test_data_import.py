@@ -1,4 +1,4 @@
-"""Candle files of every kind into the tables: found by looking, each row through the gate, twice changes nothing."""
+"""Importing candle files: formats are detected, rows are validated, and importing again changes nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -74,7 +74,7 @@ CANDLES = some_candles(5)
 KRAKEN = {"exchange": "kraken", "instrument": "BTC/USD"}
 
 
-def test_binances_dump_says_itself_what_it_is(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_a_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     path = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", BTCUSDT_1m_2026_03__csv=binance_csv(CANDLES))
     result = imports(path)
     assert only(result) == ImportedFile(
@@ -85,7 +85,7 @@ def test_binances_dump_says_itself_what_it_is(catalog: sa.Engine, imports: Impor
 
 
 @pytest.mark.parametrize(("per_second", "header"), [(1000, False), (1_000_000, False), (1_000_000, True)])
-def test_binances_milliseconds_microseconds_and_headers_are_all_the_same(
+def test_binance_dumps_in_milliseconds_microseconds_or_with_a_header_are_equal(
     catalog: sa.Engine, imports: Import, tmp_path: Path, per_second: int, header: bool
 ) -> None:
     text = binance_csv(CANDLES, per_second=per_second, header=header)
@@ -93,9 +93,9 @@ def test_binances_milliseconds_microseconds_and_headers_are_all_the_same(
     assert stored(catalog) == expected(CANDLES)
 
 
-def test_a_renamed_dump_needs_to_be_told_whose_it_is(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_a_renamed_dump_needs_the_exchange_and_pair(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     path = written(tmp_path / "mine.csv", binance_csv(CANDLES))
-    assert "add --exchange CODE --instrument BTC/USDT" in str(only(imports(path)).problem)
+    assert "--exchange CODE --instrument BTC/USDT" in str(only(imports(path)).problem)
     assert only(imports(path, exchange="Binance", instrument="btc-usdt")).stored.inserted == 5
 
 
@@ -108,7 +108,7 @@ def test_a_renamed_dump_needs_to_be_told_whose_it_is(catalog: sa.Engine, imports
         ("Kraken_XBTUSD_d.csv", "XBT/USD", "kraken BTC/USD", DAY, "1d"),
     ],
 )
-def test_cryptodatadownloads_files(
+def test_a_cryptodatadownload_file_is_imported(
     catalog: sa.Engine,
     imports: Import,
     tmp_path: Path,
@@ -125,7 +125,7 @@ def test_cryptodatadownloads_files(
     assert stored(catalog, resolution) == expected(candles, instrument, resolution)
 
 
-def test_cryptodatadownloads_older_forms(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_older_cryptodatadownload_files_are_imported(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     candles = some_candles(3, HOUR)
     new = ["Unix Timestamp,Date,Symbol,Open,High,Low,Close,Volume"]
     old = ["https://www.CryptoDataDownload.com", "Date,Symbol,Open,High,Low,Close,Volume USDT,Volume BTC"]
@@ -141,7 +141,7 @@ def test_cryptodatadownloads_older_forms(catalog: sa.Engine, imports: Import, tm
 
 
 @pytest.mark.parametrize("time", ["timestamp", "time", "Date", "opened_at"])
-def test_a_plain_csv_needs_exchange_and_pair_and_shows_its_resolution(
+def test_a_plain_csv_needs_the_exchange_and_pair_but_no_resolution(
     catalog: sa.Engine, imports: Import, tmp_path: Path, time: str
 ) -> None:
     path = written(tmp_path / "candles.csv", "\ufeff" + plain_csv(CANDLES, time))
@@ -158,7 +158,7 @@ def test_semicolons_unix_times_and_a_volume_in_the_wrong_currency(
     assert stored(catalog) == [(*row[:7], None, None, *row[9:]) for row in expected(CANDLES, "kraken BTC/USD")]
 
 
-def test_importing_again_changes_nothing_and_a_correction_replaces(
+def test_importing_again_changes_nothing_and_corrections_replace_candles(
     catalog: sa.Engine, imports: Import, tmp_path: Path
 ) -> None:
     path = written(tmp_path / "BTCUSDT-1m-2026-03.csv", binance_csv(CANDLES))
@@ -174,7 +174,7 @@ def test_importing_again_changes_nothing_and_a_correction_replaces(
     assert stored(catalog) == expected(corrected)
 
 
-def test_rows_that_cannot_be_candles_are_counted_and_shown_and_cost_no_others(
+def test_invalid_rows_are_counted_with_examples_and_do_not_affect_others(
     catalog: sa.Engine, imports: Import, tmp_path: Path
 ) -> None:
     good, step = some_candles(12), timedelta(seconds=7)
@@ -195,15 +195,15 @@ def test_rows_that_cannot_be_candles_are_counted_and_shown_and_cost_no_others(
     file = only(imports(path, now=now + timedelta(seconds=59), **KRAKEN))
     assert file.stored == StoreResult(2, 0, 0)
     assert file.rejected == {
-        "is rejected, the prices contradict each other": 1,
-        "is rejected, a price is missing or out of bounds": 3,
+        "is invalid, the prices contradict each other": 1,
+        "is invalid, a price is missing or out of bounds": 3,
         "does not open on a 1m boundary": 1,
-        "lies before 2009, before there was any coin": 1,
-        "is not over yet": 1,
-        "has not the header's number of columns": 1,
-        "has no readable time": 1,
+        "is before 2009": 1,
+        "is not complete yet": 1,
+        "does not have as many columns as the header": 1,
+        "has no valid time": 1,
     }
-    assert file.examples[0] == "line 3 is rejected, the prices contradict each other: 101.1,1,91.5,102"
+    assert file.examples[0] == "line 3 is invalid, the prices contradict each other: 101.1,1,91.5,102"
     assert len(file.examples) == 5
     assert stored(catalog) == expected([good[0], good[7]], "kraken BTC/USD")
 
@@ -213,33 +213,33 @@ def test_rows_that_cannot_be_candles_are_counted_and_shown_and_cost_no_others(
     [
         ("empty.csv", b"", "empty.csv is empty."),
         ("blank.csv", b"\n\n\n", "blank.csv is empty."),
-        ("BTCUSDT-15m-2022-01.csv", binance_csv(CANDLES), "holds candles of 15m: coinwatch keeps candles of 1m, 1h"),
-        ("BTCUSDT-1h-2022-01.csv", binance_csv(CANDLES), "should hold candles of 1h, but its rows are 60 s apart"),
-        ("letter.csv", "Dear Sir,\nplease find enclosed", "is no file of candles: it begins with 'Dear Sir,'"),
-        ("picture.csv", b"\x89PNG\r\n\x1a\n\x00\x00\xff", "is not text in UTF-8"),
-        ("latin.csv", plain_csv(CANDLES).encode() + "é".encode("latin-1"), "is not text in UTF-8 from line 7 on"),
+        ("BTCUSDT-15m-2022-01.csv", binance_csv(CANDLES), "candles of 15m"),
+        ("BTCUSDT-1h-2022-01.csv", binance_csv(CANDLES), "candles of 1h, but its rows are 60 s apart"),
+        ("letter.csv", "Dear Sir,\nplease find enclosed", "'Dear Sir,'"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n\x00\x00\xff", "not UTF-8 text"),
+        ("latin.csv", plain_csv(CANDLES).encode() + "é".encode("latin-1"), "UTF-8 text from line 7"),
         ("excel.csv", plain_csv(CANDLES).encode("utf-16"), "excel.csv is in UTF-16. Save it as UTF-8."),
         ("nul.csv", plain_csv(CANDLES).encode() + b"a\x00b\n", None),
-        ("long.csv", b"a" * 70_000, "a line of it is longer than"),
-        ("header.csv", b"time,open,high,low,close\n", "there is nothing below its header"),
-        ("words.csv", b"time,open,high,low,close\nnow,a,b,c,d\n", "line 2 has no readable time: now"),
-        ("bad.csv", plain_csv([c._replace(low="-1") for c in CANDLES]), "has no row that can be stored: line 2"),
-        ("cut.zip", b"PK\x03\x04\x14\x00\x00\x00", "cut.zip is a damaged ZIP"),
-        ("cut.parquet", b"PAR1\x15\x04\x15", "is no Parquet file, or a damaged one"),
+        ("long.csv", b"a" * 70_000, "a line of more than 65,536"),
+        ("header.csv", b"time,open,high,low,close\n", "no rows after its header"),
+        ("words.csv", b"time,open,high,low,close\nnow,a,b,c,d\n", "line 2 has no valid time: now"),
+        ("bad.csv", plain_csv([c._replace(low="-1") for c in CANDLES]), "no valid rows: line 2"),
+        ("cut.zip", b"PK\x03\x04\x14\x00\x00\x00", "cut.zip is not a valid ZIP archive"),
+        ("cut.parquet", b"PAR1\x15\x04\x15", "is not a valid Parquet file"),
     ],
 )
-def test_what_is_no_candle_file_is_one_sentence_and_stores_nothing(
+def test_an_invalid_file_is_reported_and_stores_nothing(
     catalog: sa.Engine, imports: Import, tmp_path: Path, name: str, contents: str | bytes, sentence: str | None
 ) -> None:
     file = only(imports(written(tmp_path / name, contents), **({} if "USDT" in name else KRAKEN)))
     if sentence is None:
-        assert file.rejected == {"has not the header's number of columns": 1}
+        assert file.rejected == {"does not have as many columns as the header": 1}
         return
     assert sentence in str(file.problem)
     assert stored(catalog) == []
 
 
-def test_a_truncated_or_crowded_zip_stores_nothing_and_the_next_file_is_read_all_the_same(
+def test_an_invalid_zip_stores_nothing_and_the_next_file_is_still_imported(
     catalog: sa.Engine, imports: Import, tmp_path: Path
 ) -> None:
     whole = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(500)))
@@ -251,36 +251,36 @@ def test_a_truncated_or_crowded_zip_stores_nothing_and_the_next_file_is_read_all
     good = written(tmp_path / "BTCUSDT-1m-2026-07.csv", binance_csv(CANDLES))
     result = imports(cut, spoiled, crowded, good)
     problems = [str(file.problem) for file in result.files]
-    assert "2026-04.zip is a damaged ZIP" in problems[0]
+    assert "2026-04.zip is not a valid ZIP archive" in problems[0]
     assert "2026-05.zip is a damaged ZIP" in problems[1]
     assert "should hold one CSV file, but holds a.csv, b.csv" in problems[2]
     assert problems[3] == "None"
     assert stored(catalog) == expected(CANDLES)
 
 
-def test_an_unknown_instrument_is_named_with_what_there_is_and_how_to_add_one(imports: Import, tmp_path: Path) -> None:
+def test_an_unknown_instrument_is_an_error_that_says_how_to_add_one(imports: Import, tmp_path: Path) -> None:
     doge = only(imports(written(tmp_path / "DOGEUSDT-1m-2026-03.csv", binance_csv(CANDLES))))
     assert "binance has no instrument DOGEUSDT in the tables, but BTC/USDT, ETH/USDT. To add one" in str(doge.problem)
     gemini = only(imports(written(tmp_path / "Gemini_BTCUSD_1h.csv", cryptodatadownload_csv(CANDLES))))
-    assert "There is no exchange 'gemini' in the tables, but binance, coinbase" in str(gemini.problem)
+    assert "'gemini'" in str(gemini.problem)
     assert "[exchanges.gemini]" in str(gemini.problem)
 
 
-def test_a_file_of_another_coin_than_the_one_named_is_refused(imports: Import, tmp_path: Path) -> None:
+def test_a_file_of_another_coin_is_an_error(imports: Import, tmp_path: Path) -> None:
     path = written(tmp_path / "ETHUSDT-1m-2026-03.csv", binance_csv(CANDLES))
-    assert "is of ETHUSDT, not of BTC/USDT" in str(only(imports(path, instrument="BTC/USDT")).problem)
+    assert "ETHUSDT, not BTC/USDT" in str(only(imports(path, instrument="BTC/USDT")).problem)
 
 
-def test_rows_of_another_symbol_are_refused(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_rows_of_another_symbol_are_rejected(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     text = cryptodatadownload_csv(CANDLES).replace("BTCUSDT", "ETHUSDT", 1)
     text = text.replace("BTCUSDT,102", "DOGEUSDT,102")
     file = only(imports(written(tmp_path / "Binance_ETHUSDT_minute.csv", text)))
     assert sum(file.rejected.values()) == 4
-    assert file.rejected == {"is of another symbol": 4}
+    assert file.rejected == {"is for another symbol": 4}
 
 
-def test_a_path_that_leads_nowhere(imports: Import, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"There is no .*missing\.csv"):
+def test_a_missing_path_is_an_error(imports: Import, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"missing\.csv"):
         imports(tmp_path / "missing.csv")
 
 
@@ -289,7 +289,7 @@ def test_a_path_that_leads_nowhere(imports: Import, tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 10**6), st.integers(0, 50)), min_size=2, max_size=40),
     st.sampled_from(["binance", "cryptodatadownload", "candles"]),
 )
-def test_importing_twice_is_importing_once(
+def test_importing_twice_equals_importing_once(
     catalog: sa.Engine, imports: Import, tmp_path: Path, places: list[tuple[int, int, int]], form: str
 ) -> None:
     candles = [

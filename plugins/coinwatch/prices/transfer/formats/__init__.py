@@ -1,5 +1,5 @@
-"""Files of candles and prices: one module per format, and what the formats have in common.
+"""File formats: one module per format, and what they share.
 
-``recognize`` finds the format and hands out a CandleFile, whose rows have not passed the gate yet; ``lake`` is our
-own Parquet, which the export writes and the import reads; ``places`` opens files here and in the clouds.
+``detection`` finds the format of a CSV file and returns a CandleFile, whose rows have not been validated yet;
+``parquet`` is the format that the export writes and the import reads.
 """

@@ -1,7 +1,8 @@
-"""CryptoDataDownload's CSV files: the first line an address, then a header; the newest row first.
+"""CryptoDataDownload's CSV files: a line with the website's address, a header, and rows from newest to oldest.
 
-Source: the files of www.cryptodatadownload.com. Times in ``unix`` are seconds or milliseconds, both within one file;
-the oldest files have only ``Date``, such as 2019-10-17 09-AM. Volumes stand in both currencies; ours is the base's.
+Source: the files of www.cryptodatadownload.com. Times in ``unix`` are in seconds or milliseconds, sometimes both in one
+file; the oldest files only have ``Date``, such as 2019-10-17 09-AM. Of the two volumes, the one in the base currency is
+read.
 """
 
 import re
@@ -10,16 +11,16 @@ from datetime import UTC, datetime
 
 from coinwatch.prices.instrument_lookup import plain_symbol
 from coinwatch.prices.transfer.formats.csv_file import Row
-from coinwatch.prices.transfer.formats.csv_header import Header, after_header, header_among, header_of
+from coinwatch.prices.transfer.formats.csv_header import Header, find_header, parse_header, skip_header
 from coinwatch.prices.transfer.formats.rows import (
     BadRow,
     CandleFile,
     RawCandle,
-    count,
     first_match,
-    moment,
-    resolution_named,
-    unix_moment,
+    parse_count,
+    parse_resolution_name,
+    parse_time,
+    parse_unix_time,
 )
 
 NAME = "cryptodatadownload"
@@ -33,18 +34,18 @@ UNIX_NAMES = ("unix", "unix timestamp", "timestamp")
 # unix,date,symbol,open,high,low,close,Volume BTC,Volume USDT,tradecount
 # 1646092800000,2022-03-01 00:00:00,BTC/USDT,43160.00,43230.40,43001.00,43100.00,1044.12,45032113.22,31022
 def matches(head: Sequence[Sequence[str]]) -> bool:
-    """Whether the first rows look like CryptoDataDownload's."""
-    header = header_among(head)
+    """Whether the first rows are in CryptoDataDownload's format."""
+    header = find_header(head)
     return header is not None and "symbol" in header.names and header.find(*UNIX_NAMES, "date") is not None
 
 
 def read(names: Sequence[str], head: Sequence[Sequence[str]], rows: Iterator[Row]) -> CandleFile:
-    """The file's candles: exchange and resolution from its name, the symbol from its first row."""
-    header = header_among(head)
+    """The file's candles, with the exchange and resolution from its name and the symbol from its first row."""
+    header = find_header(head)
     if header is None:
-        raise ValueError("matches() is asked first")
+        raise ValueError("the file does not match this format")
     first = next(
-        (fields for fields in reversed(head) if not header_of(fields) and len(fields) == len(header.names)), None
+        (fields for fields in reversed(head) if not parse_header(fields) and len(fields) == len(header.names)), None
     )
     named = first_match(FILE_NAME, names)
     symbol = first[header.names.index("symbol")] if first else None
@@ -52,8 +53,8 @@ def read(names: Sequence[str], head: Sequence[Sequence[str]], rows: Iterator[Row
         DESCRIPTION,
         named[1].lower() if named else None,
         symbol,
-        resolution_named(named[3], named[0]) if named else None,
-        _candles(after_header(rows), header, plain_symbol(symbol or "")),
+        parse_resolution_name(named[3], named[0]) if named else None,
+        _candles(skip_header(rows), header, plain_symbol(symbol or "")),
     )
 
 
@@ -63,27 +64,27 @@ def _candles(rows: Iterator[Row], header: Header, symbol: str) -> Iterator[RawCa
     opening, high, low, close = header.prices
     for line, fields in rows:
         if len(fields) != len(header.names):
-            yield BadRow(line, "has not the header's number of columns", ",".join(fields))
+            yield BadRow(line, "does not have as many columns as the header", ",".join(fields))
             continue
         if plain_symbol(fields[symbols]) != symbol:
-            yield BadRow(line, "is of another symbol", fields[symbols])
+            yield BadRow(line, "is for another symbol", fields[symbols])
             continue
         try:
-            opened_at = unix_moment(fields[unix]) if unix is not None else _date(fields[date or 0])
+            opened_at = parse_unix_time(fields[unix]) if unix is not None else _date(fields[date or 0])
         except ValueError:
-            yield BadRow(line, "has no readable time", fields[unix if unix is not None else date or 0])
+            yield BadRow(line, "has no valid time", fields[unix if unix is not None else date or 0])
             continue
         yield RawCandle(
             line,
             opened_at,
             (fields[opening], fields[high], fields[low], fields[close]),
             fields[volume] if volume is not None else None,
-            count(fields[trades]) if trades is not None else None,
+            parse_count(fields[trades]) if trades is not None else None,
         )
 
 
 def _base_volume(header: Header, symbol: str) -> int | None:
-    """The column of the volume in the base currency: BTC's in BTCUSDT, USDT's and not USD's in USDTUSD."""
+    """The column with the volume in the base currency: BTC for BTCUSDT, and USDT rather than USD for USDTUSD."""
     currencies = {
         name.removeprefix("volume").strip().upper(): name for name in header.names if name.startswith("volume")
     }
@@ -94,4 +95,4 @@ def _base_volume(header: Header, symbol: str) -> int | None:
 def _date(text: str) -> datetime:
     if HOUR.fullmatch(text.strip()):
         return datetime.strptime(text.strip(), "%Y-%m-%d %I-%p").replace(tzinfo=UTC)
-    return moment(text)
+    return parse_time(text)

@@ -1,4 +1,4 @@
-"""CSV files, alone or in a ZIP, read row by row; whatever is wrong with one is a sentence."""
+"""Reading CSV files row by row, plain or in a ZIP archive."""
 
 import csv
 import io
@@ -15,7 +15,9 @@ from fsspec import AbstractFileSystem
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.transfer.locations import storage_errors
 
-ZIP, EMPTY_ZIP, PARQUET = b"PK\x03\x04", b"PK\x05\x06", b"PAR1"
+ZIP = b"PK\x03\x04"
+EMPTY_ZIP = b"PK\x05\x06"
+PARQUET = b"PAR1"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_LINE = 65_536
 HEAD_LINES = 3
@@ -24,12 +26,12 @@ Row = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class TextFile:
-    """``names`` without folders (the ZIP's after that of the CSV in it), ``rows`` with the line each ends on.
+class CsvFile:
+    """An open CSV file.
 
-    Empty lines are left out.
-
-    ``read`` tells how much of the file has been read, from 0 to 1.
+    ``names`` are its file names without folders: its own and, if it is in a ZIP archive, that of the archive. ``rows``
+    are its rows, without empty ones, each with the number of its last line. ``read`` returns the fraction of the file
+    that has been read, from 0 to 1.
     """
 
     names: Sequence[str]
@@ -37,15 +39,15 @@ class TextFile:
     read: Callable[[], float]
 
 
-def starts_with(system: AbstractFileSystem, path: str) -> bytes:
+def read_signature(system: AbstractFileSystem, path: str) -> bytes:
     """The first four bytes of a file. Raises NotFound, StorageError."""
     with storage_errors(path), system.open(path, "rb") as file:
         return bytes(file.read(4))
 
 
 @contextmanager
-def open_text(system: AbstractFileSystem, path: str) -> Iterator[TextFile]:
-    """A CSV file's rows. Raises InvalidRequest for one that is empty, damaged, or no text in UTF-8."""
+def open_csv(system: AbstractFileSystem, path: str) -> Iterator[CsvFile]:
+    """Open a CSV file. Raises InvalidRequest if it is empty, damaged or not UTF-8, NotFound or StorageError."""
     name = path.rpartition("/")[2]
     with storage_errors(path), system.open(path, "rb") as raw:
         size = max(1, int(system.size(path) or 1))
@@ -56,9 +58,9 @@ def open_text(system: AbstractFileSystem, path: str) -> Iterator[TextFile]:
         with _csv_in_zip(raw, name) if start in {ZIP, EMPTY_ZIP} else nullcontext((name, raw)) as (inner, member):
             text = io.TextIOWrapper(member, encoding="utf-8-sig", newline="")
             try:
-                yield TextFile((inner, name), _rows(text, member, name), lambda: min(1.0, raw.tell() / size))
+                yield CsvFile((inner, name), _rows(text, member, name), lambda: min(1.0, raw.tell() / size))
             finally:
-                text.detach()  # or it closes the file when nobody expects it
+                text.detach()  # otherwise it would close the underlying file
 
 
 @contextmanager
@@ -66,17 +68,19 @@ def _csv_in_zip(raw: IO[bytes], name: str) -> Iterator[tuple[str, IO[bytes]]]:
     try:
         archive = zipfile.ZipFile(raw)
         members = [member for member in archive.infolist() if not member.is_dir()]
-        # All of it is checked first, so that nothing of a damaged archive is stored.
+        # The whole archive is checked first, so that nothing from a damaged one is stored.
         broken = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InvalidRequest("file", f"{name} is a damaged ZIP ({error}). Fetch it again.") from None
-    except (RuntimeError, NotImplementedError) as error:  # a password; a compression Python does not know
+        raise InvalidRequest("file", f"{name} is not a valid ZIP archive ({error}). Download it again.") from None
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unsupported compression
         raise InvalidRequest("file", f"{name} cannot be unpacked: {error}.") from None
     if broken is not None:
-        raise InvalidRequest("file", f"{name} is a damaged ZIP (wrong checksum of {broken}). Fetch it again.")
+        raise InvalidRequest("file", f"{name} is damaged: the checksum of {broken} is wrong. Download it again.")
     if len(members) != 1:
-        held = ", ".join(member.filename for member in members[:5]) or "nothing"
-        raise InvalidRequest("file", f"{name} should hold one CSV file, but holds {held}. Unpack it first.")
+        contents = ", ".join(member.filename for member in members[:5]) or "nothing"
+        raise InvalidRequest(
+            "file", f"{name} must contain exactly one CSV file; it contains {contents}. Unpack it first."
+        )
     with archive, archive.open(members[0]) as member:
         yield members[0].filename.rpartition("/")[2], member
 
@@ -87,7 +91,7 @@ def _rows(text: io.TextIOWrapper, raw: IO[bytes], name: str) -> Iterator[Row]:
         head = [text.readline(LONGEST_LINE) for _ in range(HEAD_LINES)]
         if any(len(piece) == LONGEST_LINE for piece in head):
             raise InvalidRequest(
-                "file", f"{name} is no file of rows: a line of it is longer than {LONGEST_LINE} letters."
+                "file", f"{name} is not a CSV file: it has a line of more than {LONGEST_LINE:,} characters."
             )
         delimiter = max(",;\t", key="".join(head).count)
         reader = csv.reader(chain((piece for piece in head if piece), text), delimiter=delimiter)
@@ -99,7 +103,7 @@ def _rows(text: io.TextIOWrapper, raw: IO[bytes], name: str) -> Iterator[Row]:
     except UnicodeDecodeError:
         raise InvalidRequest("file", _not_text(raw, name, line)) from None
     except csv.Error as error:
-        raise InvalidRequest("file", f"{name}, line {line + 1}: this is no CSV ({error}).") from None
+        raise InvalidRequest("file", f"{name} is not valid CSV in line {line + 1}: {error}.") from None
     if empty:
         raise InvalidRequest("file", f"{name} is empty.")
 
@@ -108,5 +112,5 @@ def _not_text(raw: IO[bytes], name: str, line: int) -> str:
     raw.seek(0)
     if raw.read(2) in UTF16:
         return f"{name} is in UTF-16. Save it as UTF-8."
-    where = f" from line {line + 1} on" if line else ""
-    return f"{name} is not text in UTF-8{where}. Is it a CSV file at all?"
+    where = f" from line {line + 1}" if line else ""
+    return f"{name} is not UTF-8 text{where}. Check that it is a CSV file."

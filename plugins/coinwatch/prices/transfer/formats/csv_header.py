@@ -1,4 +1,4 @@
-"""CSV files whose header says what stands where: columns by name, whatever their order."""
+"""CSV headers: finding columns by name."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ PRICES = ("open", "high", "low", "close")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the columns are; None for those that are missing. The prices are always there."""
+    """The positions of the open, high, low and close columns, and all column names in lowercase."""
 
     prices: tuple[int, int, int, int]
     names: tuple[str, ...]
 
     def find(self, *names: str) -> int | None:
-        """The column with the first of these names that there is."""
+        """The position of the first of these names that exists; None if there is none."""
         return next((self.names.index(name) for name in names if name in self.names), None)
 
 
-def header_of(fields: Sequence[str]) -> Header | None:
-    """The header in a row; None if it is no header of candles."""
+def parse_header(fields: Sequence[str]) -> Header | None:
+    """The header in a row; None if the row is not a header of candles."""
     names = tuple(field.strip().lower() for field in fields)
     if any(names.count(price) != 1 for price in PRICES):
         return None
@@ -27,14 +27,14 @@ def header_of(fields: Sequence[str]) -> Header | None:
     return Header((opening, high, low, close), names)
 
 
-def header_among(head: Sequence[Sequence[str]]) -> Header | None:
-    """The first header in the first rows of a file."""
-    return next((header for header in map(header_of, head) if header), None)
+def find_header(head: Sequence[Sequence[str]]) -> Header | None:
+    """The first header among the first rows of a file."""
+    return next((header for header in map(parse_header, head) if header), None)
 
 
-def after_header(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    """The rows below the header."""
+def skip_header(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows after the header."""
     for _, fields in rows:
-        if header_of(fields):
+        if parse_header(fields):
             break
     yield from rows

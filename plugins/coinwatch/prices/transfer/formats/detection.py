@@ -1,27 +1,29 @@
-"""Which format a CSV file has, found by looking at it."""
+"""Detecting the format of a CSV file from its first rows."""
 
 from itertools import chain, islice
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.transfer.formats import binance, cryptodatadownload
-from coinwatch.prices.transfer.formats import plain_csv as plain
-from coinwatch.prices.transfer.formats.csv_file import HEAD_LINES, TextFile
+from coinwatch.prices.transfer.formats import binance, cryptodatadownload, plain_csv
+from coinwatch.prices.transfer.formats.csv_file import HEAD_LINES, CsvFile
 from coinwatch.prices.transfer.formats.names import Format
 from coinwatch.prices.transfer.formats.rows import CandleFile
 
-FORMATS = (binance, cryptodatadownload, plain)
+FORMATS = (binance, cryptodatadownload, plain_csv)
 
 
-def recognize(file: TextFile, wanted: Format = "auto") -> CandleFile:
-    """The file's candles in the first format that fits, or in the one ``wanted``; InvalidRequest where none fits."""
+def detect_format(file: CsvFile, wanted: Format = "auto") -> CandleFile:
+    """The file's candles, read in the first format that matches, or in the one ``wanted``.
+
+    Raises InvalidRequest if none matches.
+    """
     rows = list(islice(file.rows, HEAD_LINES))
     head = [fields for _, fields in rows]
-    for form in FORMATS:
-        if wanted in {"auto", form.NAME} and form.matches(head):
-            found: CandleFile = form.read(file.names, head, chain(rows, file.rows))
+    for module in FORMATS:
+        if wanted in {"auto", module.NAME} and module.matches(head):
+            found: CandleFile = module.read(file.names, head, chain(rows, file.rows))
             return found
-    known = "; ".join(form.DESCRIPTION for form in FORMATS if wanted in {"auto", form.NAME})
+    known = "; ".join(module.DESCRIPTION for module in FORMATS if wanted in {"auto", module.NAME})
     first = ",".join(head[0])
     raise InvalidRequest(
-        "file", f"{file.names[-1]} is no file of candles: it begins with {first[:80]!r}. Known: {known}."
+        "file", f"{file.names[-1]} is not a known candle file: it starts with {first[:80]!r}. Supported: {known}."
     )

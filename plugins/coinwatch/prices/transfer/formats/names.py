@@ -1,4 +1,4 @@
-"""Names of what can be imported and exported; apart, so that the command line knows them without loading Arrow."""
+"""Names of the formats and tables, in a module of their own so that the CLI starts without importing Arrow."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""What a file's rows are before the gate, and what rows tell about themselves: moments, resolution, symbol."""
+"""Candle files before validation: their rows, and parsing of times, trade counts and resolutions."""
 
 import math
 import re
@@ -15,12 +15,12 @@ from coinwatch.time_range import EPOCH
 
 UNIX = re.compile(r"(\d{9,19})(?:\.0*)?", re.ASCII)
 COUNT = re.compile(r"(\d{1,10})(?:\.0*)?", re.ASCII)
-OTHER_WORDS: dict[str, Resolution] = {"minute": "1m", "hour": "1h", "d": "1d", "day": "1d", "daily": "1d"}
-KEPT = "coinwatch keeps candles of 1m, 1h and 1d; 5m, 15m, 4h, 1w and 1M are derived from them on reading"
+RESOLUTION_ALIASES: dict[str, Resolution] = {"minute": "1m", "hour": "1h", "d": "1d", "day": "1d", "daily": "1d"}
+SUPPORTED = "coinwatch stores candles of 1m, 1h and 1d; 5m, 15m, 4h, 1w and 1M are derived from them"
 
 
 class RawCandle(NamedTuple):
-    """A candle as a file has it: prices and volume (base currency) not looked at yet, ``opened_at`` aware."""
+    """A candle as read from a file: prices and volume (base currency) are not validated; ``opened_at`` is aware."""
 
     line: int
     opened_at: datetime
@@ -30,7 +30,7 @@ class RawCandle(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that cannot even be read as a candle: its line, the reason, and the raw value."""
+    """A row that cannot be parsed as a candle: its line, the reason, and the raw value."""
 
     line: int
     reason: str
@@ -39,7 +39,7 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CandleFile:
-    """Rows of one instrument and resolution, and what the file says they are; None where it does not say."""
+    """The rows of one instrument and resolution; ``exchange``, ``symbol`` and ``resolution`` are None if unknown."""
 
     format: str
     exchange: str | None
@@ -48,16 +48,17 @@ class CandleFile:
     rows: Iterator[RawCandle | BadRow]
 
 
-def unix_moment(text: str) -> datetime:
-    """A Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by its size; ValueError if none.
+def parse_unix_time(text: str) -> datetime:
+    """A Unix time in seconds, milliseconds, microseconds or nanoseconds, depending on the number of digits.
 
-    Exact: the digits are never read as a float. Excel's 1.6461E+12 has lost its minutes and is rejected.
+    The digits are never parsed as a float, so the result is exact. Excel's 1.6461E+12, which has lost its minutes, is
+    rejected. Raises ValueError.
     """
     match = UNIX.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r:.40} is not a Unix time")
     digits = match[1]
-    # Seconds have 9 or 10 digits until 2286, and so on.
+    # Until 2286, seconds have 9 or 10 digits.
     scale = {9: 1_000_000, 10: 1_000_000, 12: 1000, 13: 1000, 15: 1, 16: 1}.get(len(digits))
     if scale:
         return EPOCH + timedelta(microseconds=int(digits) * scale)
@@ -66,43 +67,43 @@ def unix_moment(text: str) -> datetime:
     raise ValueError(f"{text!r:.40} is not a Unix time")
 
 
-def moment(text: str) -> datetime:
-    """A Unix time or an ISO 8601 moment, UTC where it has no zone; ValueError if neither."""
+def parse_time(text: str) -> datetime:
+    """A Unix time or an ISO 8601 time, which is UTC if it has no offset. Raises ValueError."""
     text = text.strip()
     if UNIX.fullmatch(text):
-        return unix_moment(text)
+        return parse_unix_time(text)
     try:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r:.40} is neither an ISO 8601 moment nor a Unix time") from None
+        raise ValueError(f"{text!r:.40} is neither an ISO 8601 time nor a Unix time") from None
 
 
-def count(text: str) -> int | None:
-    """A number of trades; None where there is none to be read."""
+def parse_count(text: str) -> int | None:
+    """A number of trades; None if it is not a valid count."""
     match = COUNT.fullmatch(text.strip())
     return int(match[1]) if match and int(match[1]) < 2**31 else None
 
 
-def resolution_named(word: str, path: str) -> Resolution:
-    """The resolution a file's name or a person gives: 1m, 1h, 1d, minute, hour, d; InvalidRequest for others."""
+def parse_resolution_name(word: str, path: str) -> Resolution:
+    """The resolution in a file name: 1m, 1h, 1d, minute, hour, d and so on. Raises InvalidRequest for others."""
     word = word.lower()
     for resolution in STORED_RESOLUTIONS:
-        if word in {resolution, *(other for other, meant in OTHER_WORDS.items() if meant == resolution)}:
+        if word in {resolution, *(other for other, meant in RESOLUTION_ALIASES.items() if meant == resolution)}:
             return resolution
-    raise InvalidRequest("file", f"{path} holds candles of {word}: {KEPT}. Import the finer file instead.")
+    raise InvalidRequest("file", f"{path} contains candles of {word}; {SUPPORTED}. Import a finer file instead.")
 
 
 def first_match(pattern: re.Pattern[str], names: Iterable[str]) -> re.Match[str] | None:
-    """The first of a file's names that says something."""
+    """The match of the first name that matches."""
     return next(filter(None, map(pattern.fullmatch, names)), None)
 
 
-def resolution_of(stated: Resolution | None, opened: Sequence[datetime], path: str) -> Resolution:
-    """The resolution of a file's rows, from the distances of its first ones; InvalidRequest where they say another.
+def detect_resolution(stated: Resolution | None, opened: Sequence[datetime], path: str) -> Resolution:
+    """The resolution of a file's rows, detected from the intervals between the first ones.
 
-    ``stated`` is what the name or a person says: an hour's file taken for minutes would be stored as nonsense that
-    nobody notices later.
+    ``stated`` is the resolution in the file name or from the user. Raises InvalidRequest if the rows contradict it
+    (hours imported as minutes would be nonsense that is hard to notice later), or if the resolution is unknown.
     """
     distances = Counter(abs((after - before).total_seconds()) for before, after in pairwise(opened) if after != before)
     commonest = min(distances, key=lambda seconds: (-distances[seconds], seconds), default=0.0)
@@ -110,16 +111,18 @@ def resolution_of(stated: Resolution | None, opened: Sequence[datetime], path: s
     if stated:
         if (found and found != stated) or 0 < commonest < width_seconds(stated):
             raise InvalidRequest(
-                "resolution", f"{path} should hold candles of {stated}, but its rows are {commonest:g} s apart."
+                "resolution", f"{path} should contain candles of {stated}, but its rows are {commonest:g} s apart."
             )
         return stated
     if found is None:
-        # Thin markets: most rows are missing, but what is there lies on the grid.
+        # In a thin market most rows are missing, but the others are still on the grid.
         common = math.gcd(*(int(seconds) for seconds in distances))
         found = _stored_resolution(common)
     if found is None:
-        apart = f"its rows are {commonest:g} s apart" if distances else "it has one row only"
-        raise InvalidRequest("resolution", f"{path} does not say what candles it holds ({apart}): {KEPT}.")
+        apart = f"its rows are {commonest:g} s apart" if distances else "it has only one row"
+        raise InvalidRequest(
+            "resolution", f"The resolution of {path} is unknown ({apart}); {SUPPORTED}. Pass it with --resolution."
+        )
     return found
 
 
