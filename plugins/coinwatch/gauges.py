@@ -1,7 +1,7 @@
-"""Gauges for Graphite: what the market and the pipeline look like now, by StatsD over TCP.
+"""Gauges of prices and pipeline health, sent to StatsD over TCP and stored in Graphite.
 
-TCP, because StatsD's UDP loses a large part of a burst; one pipelined packet per call. StatsD being away costs
-a warning, never a cycle.
+TCP, because StatsD's UDP server loses much of a burst. If StatsD is unavailable, a warning is logged and the cycle
+continues.
 """
 
 import re
@@ -18,22 +18,22 @@ from coinwatch.settings import Settings
 PREFIX = "coinwatch"
 TIMEOUT_SECONDS = 3.0
 
-# Every gauge by its name in StatsD (in Graphite: stats.gauges.coinwatch.…) and what it says.
+# The name of every gauge in StatsD (in Graphite: stats.gauges.coinwatch.<name>) and its description.
 NAMES = {
-    "prices.{exchange}.{base}.{quote}.price": "Latest price, in the quote currency",
-    "prices.{exchange}.{base}.{quote}.volume_24h": "Rolling 24 h volume, in the base currency",
-    "prices.{exchange}.{base}.{quote}.spread": "Ask minus bid, in the quote currency",
-    "prices.{exchange}.{base}.{quote}.age_seconds": "Seconds since the latest quote was observed",
-    "exchanges.{exchange}.fetch_seconds": "Seconds the last fetch took",
-    "exchanges.{exchange}.quotes": "Quotes the last fetch brought",
-    "exchanges.{exchange}.rejected": "Quotes of the last fetch that did not enter",
-    "exchanges.{exchange}.errors": "Failed fetches in a row; 0 after a good one",
-    "gaps.{exchange}.open": "Gaps in its prices that wait for a repair",
-    "gaps.{exchange}.missing_minutes": "Minutes of the last 24 hours without prices, summed over its instruments",
-    "cycle.rows": "Prices stored in the last cycle, the index included",
+    "prices.{exchange}.{base}.{quote}.price": "Latest price in the quote currency",
+    "prices.{exchange}.{base}.{quote}.volume_24h": "24-hour trading volume in the base currency",
+    "prices.{exchange}.{base}.{quote}.spread": "Difference between ask and bid in the quote currency",
+    "prices.{exchange}.{base}.{quote}.age_seconds": "Age of the latest quote in seconds",
+    "exchanges.{exchange}.fetch_seconds": "Duration of the last fetch in seconds",
+    "exchanges.{exchange}.quotes": "Quotes received in the last fetch",
+    "exchanges.{exchange}.rejected": "Quotes rejected by validation in the last fetch",
+    "exchanges.{exchange}.errors": "Consecutive failed fetches; 0 after a successful one",
+    "gaps.{exchange}.open": "Open gaps in the price history",
+    "gaps.{exchange}.missing_minutes": "Minutes without prices in the last 24 hours, summed over all instruments",
+    "cycle.rows": "Prices stored in the last cycle, including the index",
     "cycle.exchanges_failed": "Exchanges whose last fetch failed",
     "cycle.alerts": "Alerts that fired in the last cycle",
-    "cycle.alerts.{kind}": "Those of one kind of rule",
+    "cycle.alerts.{kind}": "Alerts of one rule kind that fired in the last cycle",
     "cycle.emails_sent": "Emails the mail server accepted in the last cycle",
     "cycle.emails_failed": "Emails that failed permanently in the last cycle",
     "cycle.emails_retried": "Emails rejected temporarily in the last cycle; they are retried",
@@ -43,16 +43,16 @@ NAMES = {
     "notifications.held_alerts": "Alerts held back by quiet hours, a digest or the daily cap per address",
     "notifications.held_by_limit": "Due emails held back because COINWATCH_EMAILS_PER_DAY is reached",
     "notifications.suppressed_addresses": "Addresses that get no email because of a bounce or complaint",
-    "database.bytes": "Size of the database on disk, in bytes",
-    "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` is all its days together",
-    "quality.{check}.findings": "What the last run of a data check found wrong; 0 is good",
+    "database.bytes": "Size of the database on disk in bytes",
+    "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` includes all daily partitions",
+    "quality.{check}.findings": "Problems found by the last run of a data quality check",
 }
 
 log = structlog.get_logger()
 
 
 def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
-    """Send gauges by their names without the prefix; False, after a warning, when StatsD is away."""
+    """Send gauges, given by name without the prefix. Logs a warning and returns False if StatsD is unavailable."""
     client = TCPStatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
     try:
         with client.pipeline() as pipeline:
@@ -60,7 +60,7 @@ def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
                 pipeline.gauge(name, float(value))
     except OSError as error:
         address = f"{settings.statsd_host}:{settings.statsd_port}"
-        log.warning("gauges lost, StatsD is away", address=address, gauges=len(values), error=str(error))
+        log.warning("gauges not sent, StatsD is unavailable", address=address, gauges=len(values), error=str(error))
         return False
     finally:
         client.close()
@@ -69,9 +69,9 @@ def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
 
 
 def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Send the gauges of every watched instrument; their number.
+    """Send the gauges of all watched instruments; returns their number.
 
-    A price older than three cycles is not repeated, so that a dead feed looks dead; its age goes on rising.
+    A price older than three cycles is not sent again, so that the graph of a dead feed ends, but its age still is.
     """
     with transaction(engine) as connection:
         rows = connection.execute(statement("gauges/select_prices")).all()
@@ -92,9 +92,9 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 
 
 def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Send how many gaps each enabled exchange and the index have; the number of gauges.
+    """Send the gap gauges of each enabled exchange and the index; returns their number.
 
-    They change once an hour, and are sent with every cycle, because StatsD forgets what is not repeated.
+    They are sent in every cycle although they change hourly, because StatsD expires gauges that are not repeated.
     """
     with transaction(engine) as connection:
         rows = connection.execute(statement("gauges/select_gaps"), {"since": now - timedelta(days=1)}).all()
@@ -107,7 +107,7 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 
 
 def send_disk_gauges(engine: Engine, settings: Settings) -> int:
-    """Send the sizes of the database and of its tables; the number of gauges."""
+    """Send the sizes of the database and its tables; returns the number of gauges."""
     with transaction(engine) as connection:
         values: dict[str, float] = {
             "database.bytes": connection.execute(statement("gauges/select_database_size")).scalar_one()
@@ -119,5 +119,5 @@ def send_disk_gauges(engine: Engine, settings: Settings) -> int:
 
 
 def escape(part: str) -> str:
-    """One part of a name in small letters; whatever means something to StatsD or Graphite becomes ``_``."""
+    """One part of a gauge name, in lowercase, with special characters of StatsD and Graphite replaced by ``_``."""
     return re.sub(r"[^a-z0-9_-]", "_", part.lower())

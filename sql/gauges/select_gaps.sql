@@ -1,4 +1,4 @@
--- For each enabled exchange: its open gaps, and the minutes since :since in which its instruments have no prices.
+-- For each enabled exchange, its open gaps and the minutes since :since without prices of its instruments.
 SELECT w.exchange, CAST(sum(o.gaps) AS integer) AS open, coalesce(sum(m.minutes), 0) AS missing_minutes
 FROM watched_instruments w
 CROSS JOIN LATERAL (

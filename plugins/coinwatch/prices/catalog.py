@@ -1,4 +1,4 @@
-"""What is watched: exchanges, coins and instruments, from the configuration into the tables and back."""
+"""The catalog of watched exchanges, coins and instruments, synchronized with the configuration."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -22,7 +22,7 @@ DOLLAR_LIKE = ("USD", "USDT", "USDC")
 
 @dataclass(frozen=True, slots=True)
 class FoundInstrument:
-    """An instrument of the tables, found by what a person typed."""
+    """A stored instrument, found by a coin, exchange and currency."""
 
     instrument_id: int
     exchange: str
@@ -35,10 +35,10 @@ class FoundInstrument:
 
 
 def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> None:
-    """Write the configured exchanges, coins and instruments to the tables; what left them is switched off.
+    """Write the configured exchanges, coins and instruments to the tables and disable those no longer configured.
 
-    Safe to run at any time and often: nothing happens while the configuration is the one written last, unless
-    ``force``. Exchanges keep their switch; history is never removed.
+    Does nothing if the configuration has not changed since the last call, unless ``force``. Operators' choices to
+    enable or disable exchanges are kept, and history is never removed. Raises DatabaseError.
     """
     fingerprint = _fingerprint(settings)
     with transaction(engine) as connection:
@@ -72,13 +72,13 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
 
 
 def list_enabled_exchanges(engine: Engine) -> list[str]:
-    """Codes of the exchanges to fetch from, sorted; never the index."""
+    """The codes of the exchanges to fetch from, sorted; never the index."""
     with transaction(engine) as connection:
         return list(connection.execute(statement("prices/catalog/select_enabled_exchanges")).scalars())
 
 
 def find_exchange_id(connection: Connection, exchange: str) -> int | None:
-    """The id of an exchange in the tables, None when it is not there."""
+    """The id of an exchange; None if it does not exist."""
     status = connection.execute(
         statement("prices/catalog/select_exchange_status"), {"exchange": exchange}
     ).one_or_none()
@@ -86,30 +86,32 @@ def find_exchange_id(connection: Connection, exchange: str) -> int | None:
 
 
 def list_watched_instruments(connection: Connection, exchange: str) -> dict[Instrument, int]:
-    """Instruments to fetch from one exchange, with their ids."""
+    """The instruments to fetch from one exchange, with their ids."""
     rows = connection.execute(statement("prices/catalog/select_watched_instruments"), {"exchange": exchange})
     return {Instrument(row.exchange, row.base, row.quote, row.symbol): row.instrument_id for row in rows}
 
 
 def find_watched_instruments(connection: Connection, exchange: str, pairs: Sequence[str]) -> list[int]:
-    """Ids of the instruments that a person names at one exchange: BTC/USD, in any case; all watched ones when none is
-    named. NotFound says what there is."""
+    """The ids of the watched instruments of one exchange with these pairs (BTC/USD, ignoring case), or of all of them.
+
+    Raises NotFound, which lists the available ones.
+    """
     known = {instrument.pair: found for instrument, found in list_watched_instruments(connection, exchange).items()}
     if find_exchange_id(connection, exchange) is None:
-        raise NotFound(_what_there_is(connection, "", exchange))
+        raise NotFound(_list_available(connection, "", exchange))
     for pair in pairs:
         if pair.upper() not in known:
             watched = ", ".join(known) or "nothing"
-            raise NotFound(f"{pair} is not watched at {exchange}. Watched there: {watched}.")
+            raise NotFound(f"{pair} is not tracked on {exchange}. Tracked: {watched}.")
     return [known[pair.upper()] for pair in pairs] if pairs else list(known.values())
 
 
 def find_instrument(
     connection: Connection, coin: str, exchange: str | None = None, quote: str | None = None
 ) -> FoundInstrument:
-    """The instrument a person means: ``coin`` by code or name, at ``exchange`` (the index when None).
+    """The instrument of a ``coin`` (a code or name) on ``exchange`` (the index if None).
 
-    Without ``quote`` the dollar comes first, then USDT, then USDC. Raises NotFound with what there is.
+    Without ``quote``, US dollars are preferred, then USDT, then USDC. Raises NotFound, which lists the available ones.
     """
     where = (exchange or INDEX).strip().lower()
     parameters = {"coin": coin.strip(), "exchange": where}
@@ -120,29 +122,29 @@ def find_instrument(
             return instrument
     if found:
         priced_in = ", ".join(instrument.quote for instrument in found)
-        raise NotFound(f"{coin} is not priced in {wanted} at {where}, but in {priced_in}.")
-    raise NotFound(_what_there_is(connection, coin, where))
+        raise NotFound(f"{coin} is not priced in {wanted} on {where}. Available: {priced_in}.")
+    raise NotFound(_list_available(connection, coin, where))
 
 
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
-    """Switch an exchange on or off for all coming cycles; NotFound when there is none of that code."""
+    """Enable or disable an exchange from the next cycle on. Raises NotFound if it does not exist."""
     with transaction(engine) as connection:
         changed = connection.execute(
             statement("prices/catalog/set_exchange_enabled"), {"exchange": code, "enabled": enabled}
         )
         if changed.rowcount == 0:
-            raise NotFound(f"There is no exchange {code!r} in the tables. See: coinwatch exchanges list")
+            raise NotFound(f"Unknown exchange {code!r}. List them with: coinwatch exchanges list")
 
 
 def list_unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
-    """Configured exchanges whose switch is ``auto`` and has not been decided yet."""
+    """Exchanges configured with ``enabled = "auto"`` that have not been probed yet."""
     with transaction(engine) as connection:
         unprobed = connection.execute(statement("prices/catalog/select_unprobed_exchanges")).scalars()
         return [code for code in unprobed if code in settings.exchanges and settings.exchanges[code].enabled == "auto"]
 
 
 def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) -> None:
-    """Switch exchanges on or off by their first probe; a later probe changes nothing."""
+    """Enable or disable exchanges by their first probe; later probes change nothing."""
     with transaction(engine) as connection:
         for code, answered in answers.items():
             parameters = {"exchange": code, "enabled": answered, "now": now}
@@ -150,14 +152,14 @@ def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) ->
 
 
 def _fingerprint(settings: Settings) -> str:
-    """Changes with the configured coins and exchanges, and with our own version, which may name symbols anew."""
+    """A hash of the configured coins and exchanges, and of our version, which may change symbols."""
     watched = [__version__, *(repr(item) for item in settings.coins.items())]
     watched += [repr((code, exchange.model_dump(exclude={"api_key"}))) for code, exchange in settings.exchanges.items()]
     return sha256("\n".join(watched).encode()).hexdigest()
 
 
 def _configured_instruments(settings: Settings) -> list[Instrument]:
-    """Every configured instrument, and an index instrument for each pair in a dollar-like currency."""
+    """All configured instruments, and an index instrument for each pair in a dollar-like currency."""
     instruments = []
     for code, exchange in settings.exchanges.items():
         with closing(open_exchange(code, settings)) as adapter:
@@ -168,11 +170,11 @@ def _configured_instruments(settings: Settings) -> list[Instrument]:
     return instruments + [Instrument(INDEX, base, quote, f"{base}/{quote}") for base, quote in pairs]
 
 
-def _what_there_is(connection: Connection, coin: str, exchange: str) -> str:
+def _list_available(connection: Connection, coin: str, exchange: str) -> str:
     exchanges = list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
     if exchange not in exchanges:
         return (
-            f"There is no exchange {exchange!r}. Known: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
+            f"Unknown exchange {exchange!r}. Available: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
         )
     coins = connection.execute(statement("prices/catalog/select_watched_coins"), {"exchange": exchange}).scalars()
-    return f"{coin!r} is not watched at {exchange}. Watched there: {', '.join(coins) or 'nothing'}."
+    return f"{coin!r} is not tracked on {exchange}. Tracked: {', '.join(coins) or 'nothing'}."

@@ -1,4 +1,4 @@
-"""Instruments as files and people name them: BTC/USDT, BTCUSDT, the exchange's own symbol."""
+"""Finding instruments by pair (BTC/USDT), joined pair (BTCUSDT) or the exchange's own symbol."""
 
 import re
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from coinwatch.settings import config_path
 
 
 class KnownInstrument(NamedTuple):
-    """An instrument of the tables with its id, whether or not it is watched now."""
+    """A stored instrument, watched or not, with its id."""
 
     instrument_id: int
     instrument: Instrument
 
 
 class InstrumentLookup:
-    """Every instrument of the tables, read once."""
+    """All stored instruments, read once."""
 
     def __init__(self, found: Iterable[KnownInstrument]) -> None:
         self._by_pair: dict[tuple[str, str, str], KnownInstrument] = {}
@@ -34,28 +34,28 @@ class InstrumentLookup:
             self._by_symbol[exchange, base + quote] = known
 
     def get(self, exchange: str, base: str, quote: str) -> KnownInstrument | None:
-        """By our own codes."""
+        """The instrument with these codes; None if it does not exist."""
         return self._by_pair.get((exchange, base, quote))
 
     def find(self, exchange: str, symbol: str) -> KnownInstrument:
-        """By any name of the pair; NotFound says which there are, and how to add one."""
+        """The instrument with any form of its symbol. Raises NotFound, which says how to add it."""
         code = exchange.strip().lower()
         known = self._by_symbol.get((code, plain_symbol(symbol)))
         if known:
             return known
         pairs = [known.instrument.pair for (other, _, _), known in self._by_pair.items() if other == code]
         if pairs:
-            there = f"{code} has no instrument {symbol} in the tables, but {', '.join(pairs)}"
-            where = f"exchanges.{code}.instruments"
+            problem = f"{symbol} is not tracked on {code}. Tracked: {', '.join(pairs)}"
+            setting = f"exchanges.{code}.instruments"
         else:
             exchanges = sorted({exchange for exchange, _, _ in self._by_pair})
-            there = f"There is no exchange {code!r} in the tables, but {', '.join(exchanges) or 'none at all'}"
-            where = f"a table [exchanges.{code}]"
-        raise NotFound(f"{there}. To add one, write it to {where} in {config_path()} and run: coinwatch migrate")
+            problem = f"Unknown exchange {code!r}. Available: {', '.join(exchanges) or 'none'}"
+            setting = f"a table [exchanges.{code}]"
+        raise NotFound(f"{problem}. To add it, edit {setting} in {config_path()} and run: coinwatch migrate")
 
 
 def load_instrument_lookup(engine: Engine) -> InstrumentLookup:
-    """Read them. Raises DatabaseError."""
+    """Read all instruments. Raises DatabaseError."""
     with transaction(engine) as connection:
         found = connection.execute(statement("prices/catalog/select_instruments")).all()
     return InstrumentLookup(
@@ -64,5 +64,5 @@ def load_instrument_lookup(engine: Engine) -> InstrumentLookup:
 
 
 def plain_symbol(symbol: str) -> str:
-    """A symbol without what exchanges write between base and quote: btc-usdt, BTC/USDT and BTCUSDT are one."""
+    """A symbol without separators, in uppercase: btc-usdt, BTC/USDT and BTCUSDT become BTCUSDT."""
     return re.sub(r"[^A-Z0-9]", "", symbol.upper())

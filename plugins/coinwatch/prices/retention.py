@@ -1,7 +1,7 @@
-"""What does not stay for ever: old prices go, a day at a time, once they are safe in the candles and judged.
+"""Dropping old prices, a day at a time, once they are in candles and alerts have been evaluated. Candles are kept.
 
-Invariant: a day's prices go in one transaction, which looks under a lock for anything that changed since its candles
-were made. A run that dies leaves whole days behind, and the next one goes on. Candles are kept.
+A day's prices are dropped in one transaction that checks, under a lock, that nothing changed since its candles were
+made. A run that dies leaves complete days, and the next run continues.
 """
 
 import time
@@ -17,7 +17,7 @@ from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.settings import Settings
 from coinwatch.time_range import utc_day
 
-# Each try makes everybody who uses prices wait for half a second at most; in between they work off what waited.
+# Each attempt blocks other users of prices for half a second at most; between attempts they can catch up.
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 RECENT_FETCHES = timedelta(days=7)
@@ -27,25 +27,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RetentionResult:
-    """UTC days whose prices were dropped, and those that should have been, each with the reason why not."""
+    """UTC days whose prices were dropped, and days that had to be kept, with the reason."""
 
     dropped: tuple[date, ...] = ()
     kept: Mapping[date, str] = field(default_factory=dict)
 
     @property
     def sentences(self) -> list[str]:
-        """One for each day that was kept."""
+        """A sentence for each day that was kept."""
         return [f"Prices of {day} were kept: {reason}" for day, reason in self.kept.items()]
 
 
 def drop_old_prices(
     engine: Engine, settings: Settings, now: datetime, *, sleep: Callable[[float], None] = time.sleep
 ) -> RetentionResult:
-    """Drop the partitions of days that ended more than ``price_retention_days`` ago; none when that is 0.
+    """Drop the partitions of days that ended more than ``price_retention_days`` ago; none if it is 0.
 
-    A day is kept, with the reason in the result, while a minute of it has no candle after they were made once more,
-    while the matcher has not judged all of it, and while others use ``prices`` without a pause. Safe to run
-    at any time, twice at once, and again after it was cut off. Raises DatabaseError.
+    A day is kept, with the reason in the result, if a minute of it has no candle even after a refresh, if alerts have
+    not been evaluated for all of it, or if other queries use ``prices`` without a pause. Safe to run at any time,
+    concurrently, and again after an interruption. Raises DatabaseError.
     """
     if settings.price_retention_days == 0:
         return RetentionResult()
@@ -69,17 +69,17 @@ def drop_old_prices(
 
 
 def merge_candle_fetches(engine: Engine, now: datetime) -> int:
-    """Join what exchanges answered for neighbouring stretches of history more than a week ago; the rows saved."""
+    """Merge adjacent records of fetched history that are more than a week old; returns how many rows that saved."""
     with transaction(engine) as connection:
         parameters = {"asked_before": now - RECENT_FETCHES}
         return int(connection.execute(statement("prices/retention/merge_candle_fetches"), parameters).scalar_one())
 
 
 def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:
-    """What became of the day, and the reason where it is still there."""
+    """The outcome for the day, and the reason if it was kept."""
     for pause in (*PAUSES_SECONDS, None):
         if minutes := _minutes_behind(engine, day):
-            return "behind", f"{minutes} minutes of its quotes are in no candle, though they were made again."
+            return "behind", f"{minutes} minutes of quotes are not in candles, even after a refresh."
         with transaction(engine) as connection:
             outcome = connection.execute(statement("prices/retention/drop_price_partition"), {"day": day}).scalar_one()
         if outcome == "pending":
@@ -90,11 +90,11 @@ def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tupl
             refresh_candles(engine)
         elif pause is not None:
             sleep(pause)
-    return "busy", "others use the table without a pause (a long query, a backup). The next run tries again."
+    return "busy", "the table is in use (a long query or a backup). The next run tries again."
 
 
 def _minutes_behind(engine: Engine, day: date) -> int:
-    """Minutes of the day without a candle of all their quotes, after one attempt to make them."""
+    """The number of minutes of the day whose quotes are not all in candles, after one refresh."""
     whole_day = utc_day(day)
     bounds = {"start": whole_day.start, "end": whole_day.end}
     for last in (False, True):
@@ -102,6 +102,6 @@ def _minutes_behind(engine: Engine, day: date) -> int:
             behind = connection.execute(statement("prices/retention/mark_missing_candles_stale"), bounds).all()
         if not behind or last:
             break
-        log.warning("candles are missing, making them", day=day.isoformat(), instruments=len(behind))
+        log.warning("candles are missing, refreshing them", day=day.isoformat(), instruments=len(behind))
         refresh_candles(engine)
     return sum(row.minutes for row in behind)

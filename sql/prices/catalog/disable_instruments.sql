@@ -1,4 +1,4 @@
--- Instruments that are no longer configured; their history stays.
+-- Disable instruments that are no longer configured; their history is kept.
 UPDATE instruments SET enabled = false
 FROM exchanges
 WHERE instruments.enabled AND exchanges.id = instruments.exchange_id

@@ -1,4 +1,4 @@
--- Instruments of a coin (by code or name, any case) at an exchange, whether or not they are watched now.
+-- Instruments of a coin (by code or name, ignoring case) on an exchange, watched or not.
 SELECT i.id AS instrument_id, e.code AS exchange, i.base, i.quote
 FROM instruments i
 JOIN exchanges e ON e.id = i.exchange_id

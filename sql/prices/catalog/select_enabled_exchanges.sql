@@ -1,4 +1,4 @@
--- Exchanges to fetch from: switched on, and with something to watch.
+-- Exchanges to fetch from: enabled, and with a watched instrument.
 SELECT code FROM exchanges
 WHERE enabled AND code <> 'index' AND EXISTS (SELECT 1 FROM watched_instruments w WHERE w.exchange = exchanges.code)
 ORDER BY code;

@@ -1,2 +1,2 @@
--- Every exchange there is, the index included.
+-- The codes of all exchanges, including the index.
 SELECT code FROM exchanges ORDER BY code;

@@ -1,2 +1,2 @@
--- The configuration that the catalog was last brought in line with.
+-- The fingerprint of the configuration that was last written to the catalog.
 SELECT fingerprint FROM catalog_state;

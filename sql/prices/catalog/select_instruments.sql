@@ -1,4 +1,4 @@
--- Every instrument there is, whether or not it is watched now.
+-- All instruments, watched or not.
 SELECT i.id AS instrument_id, e.code AS exchange, i.base, i.quote, i.symbol
 FROM instruments i
 JOIN exchanges e ON e.id = i.exchange_id

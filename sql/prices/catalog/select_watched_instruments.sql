@@ -1,2 +1,2 @@
--- What is watched at one exchange.
+-- Watched instruments of one exchange.
 SELECT instrument_id, exchange, base, quote, symbol FROM watched_instruments WHERE exchange = :exchange ORDER BY base, quote;

@@ -1,2 +1,2 @@
--- The operator's switch.
+-- Enable or disable an exchange.
 UPDATE exchanges SET enabled = :enabled WHERE code = :exchange AND code <> 'index' RETURNING code;

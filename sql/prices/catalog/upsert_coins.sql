@@ -1,4 +1,4 @@
--- Configured coins into the table; one that left the configuration is switched off by switch_off_coins.
+-- Insert or update the configured coins.
 MERGE INTO coins AS known
 USING (
   SELECT * FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS given (code, name, position)

@@ -1,4 +1,4 @@
--- Configured instruments into the table, exchange by exchange.
+-- Insert or update the configured instruments.
 MERGE INTO instruments AS known
 USING (
   SELECT exchanges.id AS exchange_id, given.*

@@ -1,4 +1,4 @@
--- One connection's intake; empty again after every transaction.
+-- Holds the quotes that a transaction is about to load; emptied when it ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS quote_batch (
   instrument_id integer NOT NULL,
   observed_at timestamptz NOT NULL,

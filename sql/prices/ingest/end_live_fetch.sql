@@ -1,2 +1,2 @@
--- The live fetch is over.
+-- The live fetch has ended.
 UPDATE exchange_status SET live_until = NULL WHERE exchange_id = :exchange_id;

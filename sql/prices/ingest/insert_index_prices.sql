@@ -1,6 +1,6 @@
--- The index: per base and US-dollar-like quote the median of the fresh prices of all enabled exchanges, so that
--- one exchange's bad tick fires nobody's alert. Its time is that of the newest price in it: computing it again
--- from the same prices gives the same row. Simulated exchanges count only where no real one has a price.
+-- Insert the index: for each base and dollar-like quote currency, the median of the fresh prices of all enabled exchanges,
+-- so that one exchange's bad tick fires no alert. It is observed when the newest of these prices was, so computing it
+-- again from the same prices gives the same row. Simulated exchanges count only if no real one has a price.
 WITH fresh AS (
   SELECT w.base, w.quote, w.simulated, p.price, p.volume_24h, p.observed_at
   FROM watched_instruments w

@@ -1,4 +1,4 @@
--- A fetch failed. A pause the exchange asked for is never shortened by another worker's later answer.
+-- Record a failed fetch. A rate limit is never shortened by another worker's later answer.
 INSERT INTO exchange_status (exchange_id, last_attempt_at, failures, blocked_until, last_error)
 VALUES (:exchange_id, :now, 1, :blocked_until, :error)
 ON CONFLICT (exchange_id) DO UPDATE

@@ -1,4 +1,4 @@
--- A fetch went well: failures in a row start again from zero. A pause that another worker was asked for meanwhile stays.
+-- Record a successful fetch and reset the number of consecutive failures. A rate limit set by another worker is kept.
 INSERT INTO exchange_status (exchange_id, last_attempt_at, last_success_at, failures, fetch_seconds)
 VALUES (:exchange_id, :now, :now, 0, :fetch_seconds)
 ON CONFLICT (exchange_id) DO UPDATE

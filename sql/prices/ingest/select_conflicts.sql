@@ -1,4 +1,4 @@
--- Quotes of the batch that tell another price than the one stored for their key.
+-- Quotes of the batch whose price differs from the one stored for their key.
 SELECT b.instrument_id, b.observed_at, b.price AS rejected, p.price AS stored
 FROM quote_batch b
 JOIN prices p ON (p.instrument_id, p.observed_at) = (b.instrument_id, b.observed_at)

@@ -1,5 +1,5 @@
--- Remember the newest quote of every instrument in the batch, unless a newer one is known. Of two for one moment the
--- first counts, as in prices; one that conflicts with a stored quote is not newer. So it is always a stored one.
+-- Update the newest quote of each instrument in the batch, unless a newer one is known. Of two quotes at the same time the
+-- first counts, as in prices; one that conflicts with a stored quote is not newer. So it is always a stored quote.
 INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, bid, ask, received_at)
 SELECT DISTINCT ON (instrument_id) instrument_id, observed_at, price, volume_24h, bid, ask, received_at
 FROM quote_batch

@@ -1,2 +1,2 @@
--- Drop one day's partition; says what became of it (see the function in the migration).
+-- Drop the partition of one day; returns the outcome (see the function in the migration).
 SELECT drop_price_partition(CAST(:day AS date));

@@ -1,6 +1,6 @@
--- What of one day's prices is in no candle: by instrument the number of minutes that have none, or one of our own made
--- of fewer quotes than there are. Their candles are marked to be made again. Goes by instrument, so that no other day
--- of the candles is read; bounds are parameters, so that no other day of the prices is.
+-- Count, by instrument, the minutes of one day whose prices are not in a candle: there is none, or it was made of fewer
+-- quotes than are stored. These candles are marked stale. It works by instrument, so that candles of no other day are
+-- read; the bounds are parameters, so that the partitions of other days are pruned.
 WITH behind AS (
   SELECT i.instrument_id, m.minutes, m.first_at, m.last_at
   FROM (SELECT DISTINCT instrument_id FROM prices WHERE observed_at >= :start AND observed_at < :end) i

@@ -1,6 +1,6 @@
--- Stretches that the exchange answered alike and that touch or overlap become one row, a month at a time, so that a
--- backfill every hour does not leave a row an hour for ever. What is known stays the same. Recent ones are left apart,
--- and so is a stretch for which there are answers of both kinds. The result is the number of rows saved.
+-- Merge time ranges with the same answer of the exchange that touch or overlap into one row, a month at a time, so that an
+-- hourly backfill does not leave a row per hour forever. The information stays the same. Recent ranges are left alone, and
+-- so are ranges with answers of both kinds. Returns the number of rows saved.
 WITH merged AS (
   SELECT f.instrument_id, f.resolution, f.outcome, stretch
   FROM (

@@ -1,2 +1,2 @@
--- UTC days before :limit of which there is a partition of prices, the oldest first.
+-- UTC days before :limit with a partition of prices, oldest first.
 SELECT day FROM price_partitions WHERE day < :limit ORDER BY day;

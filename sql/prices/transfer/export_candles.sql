@@ -1,5 +1,4 @@
--- One exchange's candles opened in [start, end), in an order that depends on nothing but them. Instrument by
--- instrument through the key, however many years are stored.
+-- One exchange's candles opened in [start, end), in a fixed order, read by instrument through the primary key.
 SELECT i.base, i.quote, c.opened_at, c.open, c.high, c.low, c.close, c.volume, c.trades, c.samples, c.source
 FROM exchanges e
 JOIN instruments i ON i.exchange_id = e.id

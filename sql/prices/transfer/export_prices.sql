@@ -1,5 +1,4 @@
--- One exchange's prices observed in [start, end), in an order that depends on nothing but them. Instrument by
--- instrument through the key, however many days are stored.
+-- One exchange's prices observed in [start, end), in a fixed order, read by instrument through the primary key.
 SELECT i.base, i.quote, p.observed_at, p.price, p.volume_24h, p.bid, p.ask, p.received_at
 FROM exchanges e
 JOIN instruments i ON i.exchange_id = e.id

@@ -44,7 +44,7 @@ def test_errors_give_one_message_and_exit_code_1(coinwatch: Command, catalog: sa
     (tmp_path / "letter.csv").write_text("Dear Sir,")
     half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")
     assert (half.returncode, half.stdout.count("2 new")) == (1, 1)
-    assert "coinwatch: Some files could not be imported:\n  letter.csv is no file of candles" in half.stderr
+    assert "coinwatch: Some files could not be imported:\n  letter.csv is not a known candle file" in half.stderr
     for arguments, message in {
         ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
         ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",

@@ -1,4 +1,4 @@
-"""The index: one robust price per pair out of all exchanges."""
+"""The index: the median price of each pair across exchanges."""
 
 from datetime import datetime, timedelta
 
@@ -9,9 +9,9 @@ from coinwatch.settings import Settings
 
 
 def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
-    """Store the median of the fresh prices of every dollar-like pair; the number of new index prices.
+    """Store the median of the fresh prices of every dollar-like pair; returns the number of new index prices.
 
-    Fresh means observed in the ``index_freshness_seconds`` up to ``as_of``.
+    Fresh prices were observed in the ``index_freshness_seconds`` before ``as_of``. Raises DatabaseError.
     """
     fresh_after = as_of - timedelta(seconds=settings.index_freshness_seconds)
     with transaction(engine) as connection:

@@ -1,8 +1,8 @@
-"""Quotes into the table ``prices``, each once, with the stretches whose candles they change.
+"""Loading quotes into the table ``prices``, each once, and marking the candles they change as stale.
 
-A cycle's quotes go by COPY into a temporary table and from there by one INSERT … ON CONFLICT. Thousands at once are
-most likely new: they go by COPY straight into ``prices``, which costs half, and only if one of them is there
-already the careful way.
+Quotes are copied into a temporary table and inserted from there with ON CONFLICT. Ten thousand or more are most likely
+new, so they are copied directly into ``prices``, which takes half the time; if one of them is already stored, they are
+loaded the first way.
 """
 
 from collections import Counter
@@ -23,25 +23,25 @@ from coinwatch.prices.ingest.partitions import ensure_partitions
 from coinwatch.time_range import DAY, floor_to
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
-MANY = 10_000
+DIRECT_COPY_ROWS = 10_000
 COLUMN_TYPES = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "timestamptz")
-STRETCH_TYPES = ("int4", "timestamptz", "timestamptz")
+STALE_RANGE_TYPES = ("int4", "timestamptz", "timestamptz")
 COPY = "COPY {} (instrument_id, observed_at, price, volume_24h, bid, ask, received_at) FROM STDIN (FORMAT binary)"
 COPY_STALE = "COPY stale_candles (instrument_id, first_at, last_at) FROM STDIN (FORMAT binary)"
 KEY = itemgetter(0, 1)
 
 Row = tuple[int, datetime, float, float | None, float | None, float | None, datetime]
-Stretch = tuple[int, datetime, datetime]
+StaleRange = tuple[int, datetime, datetime]
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What became of a batch of quotes; the four counts add up to its size.
+    """How many quotes of a batch were inserted or not; the four counts add up to its size.
 
-    ``repeated`` were there already with the same price; ``conflicting`` were there with another price and
-    changed nothing; ``rejected`` never entered, by reason.
+    ``repeated`` were already stored with the same price. ``conflicting`` were stored with another price, which was
+    kept. ``rejected`` counts those that failed validation by reason.
     """
 
     inserted: int = 0
@@ -60,25 +60,23 @@ def load_quotes(
 ) -> LoadResult:
     """Load quotes of known instruments; loading the same ones again changes nothing.
 
-    Their candles are made by the next ``refresh_candles``.
-
-    A quote more than 5 s ahead of ``now`` or older than ``max_age`` is rejected, logged and counted.
-    Raises DatabaseError; then nothing was loaded.
+    A quote more than 5 s ahead of ``now`` or older than ``max_age`` is rejected, logged and counted. The next
+    ``refresh_candles`` updates the candles. Raises DatabaseError, in which case nothing was loaded.
     """
-    accepted, rejected = _sift(quotes, now, max_age)
+    accepted, rejected = _validate(quotes, now, max_age)
     counts = _load(engine, _rows(instrument_ids, accepted))
     return LoadResult(*counts, rejected=Counter(quote.reason for quote in rejected))
 
 
 def log_rejections(rejected: Sequence[RejectedQuote]) -> None:
-    """One line per rejected quote, with the raw value."""
+    """Log each rejected quote with its raw value."""
     for quote in rejected:
         log.warning(
             "quote rejected", exchange=quote.exchange, symbol=quote.symbol, reason=quote.reason.value, raw=quote.raw
         )
 
 
-def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[list[Quote], list[RejectedQuote]]:
+def _validate(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[list[Quote], list[RejectedQuote]]:
     latest, earliest = now + FUTURE_TOLERANCE, now - max_age
     accepted = [quote for quote in quotes if earliest <= quote.observed_at <= latest]
     rejected = [
@@ -95,7 +93,7 @@ def _sift(quotes: Sequence[Quote], now: datetime, max_age: timedelta) -> tuple[l
 
 
 def _rows(instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> list[Row]:
-    """In key order, so that two loads of the same quotes cannot wait for each other in a circle."""
+    """Rows in key order, so that two concurrent loads of the same quotes cannot deadlock."""
     rows = [
         (
             instrument_ids[quote.instrument],
@@ -114,32 +112,32 @@ def _rows(instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> 
 
 def _load(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
     """Rows inserted, repeated and conflicting."""
-    stretches = list(_stretches(rows))
-    ensure_partitions(engine, {first.date() for _, first, _ in stretches})
-    if len(rows) >= MANY:
+    stale_ranges = list(_stale_ranges(rows))
+    ensure_partitions(engine, {first.date() for _, first, _ in stale_ranges})
+    if len(rows) >= DIRECT_COPY_ROWS:
         try:
             with transaction(engine) as connection:
                 _copy(connection, COPY.format("prices"), COLUMN_TYPES, rows)
-                _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
+                _copy(connection, COPY_STALE, STALE_RANGE_TYPES, stale_ranges)
                 connection.execute(statement("prices/ingest/create_quote_batch"))
                 _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, _newest(rows))
                 connection.execute(statement("prices/ingest/update_latest_quotes"))
             return len(rows), 0, 0
         except psycopg.errors.UniqueViolation:
-            log.info("some of many quotes are stored already, loading with care", quotes=len(rows))
+            log.info("some quotes are already stored, loading with ON CONFLICT", quotes=len(rows))
     with transaction(engine) as connection:
         connection.execute(statement("prices/ingest/create_quote_batch"))
         _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, rows)
         inserted = connection.execute(statement("prices/ingest/insert_quotes")).rowcount
         conflicting = _count_conflicts(connection) if inserted < len(rows) else 0
         if inserted:
-            _copy(connection, COPY_STALE, STRETCH_TYPES, stretches)
+            _copy(connection, COPY_STALE, STALE_RANGE_TYPES, stale_ranges)
             connection.execute(statement("prices/ingest/update_latest_quotes"))
     return inserted, len(rows) - inserted - conflicting, conflicting
 
 
-def _stretches(rows: list[Row]) -> Iterator[Stretch]:
-    """Instrument, first and last moment of the rows (in key order), one for each UTC day of each instrument."""
+def _stale_ranges(rows: list[Row]) -> Iterator[StaleRange]:
+    """Instrument, first and last time of the rows (in key order), for each instrument and UTC day."""
     if not rows:
         return
     instrument_id, first = rows[0][0], rows[0][1]
@@ -154,7 +152,7 @@ def _stretches(rows: list[Row]) -> Iterator[Stretch]:
 
 
 def _newest(rows: list[Row]) -> Iterator[Row]:
-    """The last row of each instrument, of rows in key order."""
+    """The last row of each instrument; the rows are in key order."""
     for row, following in pairwise([*rows, None]):
         if row and (following is None or following[0] != row[0]):
             yield row

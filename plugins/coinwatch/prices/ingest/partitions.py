@@ -1,4 +1,4 @@
-"""Daily partitions of ``prices``, made before they are needed."""
+"""Daily partitions of ``prices``, created in advance."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -11,14 +11,14 @@ DAYS_AHEAD = 7
 
 
 def create_upcoming_partitions(engine: Engine, today: date) -> int:
-    """Make the partitions from ``today`` (UTC) to a week ahead; the number that were missing."""
+    """Create the partitions from ``today`` (UTC) to a week ahead; returns how many were missing."""
     return ensure_partitions(engine, (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)))
 
 
 def ensure_partitions(engine: Engine, days: Iterable[date]) -> int:
-    """Make the partitions of these UTC days where they are missing; the number made.
+    """Create the missing partitions of these UTC days; returns their number.
 
-    In a transaction of its own: the lock that keeps two makers apart is held for a moment only.
+    Uses a transaction of its own, so that the lock against concurrent creation is held only briefly.
     """
     with transaction(engine) as connection:
         missing = list(

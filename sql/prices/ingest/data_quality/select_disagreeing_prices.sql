@@ -1,7 +1,7 @@
--- Fresh prices too far from the median of their coin, in percent: beyond :limit_percent where three or more can be
--- compared; where there are two, both, when they are further apart than that. Compared are prices in the same
--- dollar-like currency, or where those are fewer than three all dollar-like ones. Simulated exchanges count only for
--- coins that no real one prices, as in the index.
+-- Fresh prices that deviate from the median of their coin by more than :limit_percent if there are three or more; if there
+-- are two, both, if they are further apart than that. Prices in the same dollar-like currency are compared, or in all
+-- dollar-like currencies if there are fewer than three. Simulated exchanges count only for coins without a real price, as
+-- in the index.
 WITH fresh AS (
   SELECT w.exchange, w.base, w.quote, w.pair, w.simulated, l.price, l.observed_at,
          bool_or(NOT w.simulated) OVER (PARTITION BY w.base) AS has_real

@@ -1,6 +1,6 @@
--- Instruments whose price stood still over (:since, :now] in at least :least_quotes quotes, while that of the other
--- exchanges moved by :moved_percent or more (the median of how far each moved). Simulated exchanges are compared with
--- each other only. Bounds are parameters, so that one or two days of prices are read.
+-- Instruments whose price did not change in (:since, :now] in at least :least_quotes quotes, while on the other exchanges it
+-- moved by :moved_percent or more (the median of their ranges). Simulated exchanges are compared only with each other. The
+-- bounds are parameters, so that one or two partitions of prices are read.
 WITH moves AS (
   SELECT w.exchange, w.base, w.pair, w.simulated, m.quotes, m.low, m.high, m.last_at,
          CASE WHEN w.quote IN ('USD', 'USDT', 'USDC') THEN 'USD' ELSE w.quote END AS currency

@@ -1,4 +1,4 @@
--- Instruments whose latest 24 h volume is zero or missing although there was one since :since; with the last that was.
+-- Instruments whose latest 24 h volume is zero or missing although there was one since :since, with the last known volume.
 SELECT w.exchange, w.base, w.pair, l.volume_24h, l.observed_at, b.volume_24h AS before, b.observed_at AS before_at
 FROM watched_instruments w
 JOIN latest_quotes l ON l.instrument_id = w.instrument_id

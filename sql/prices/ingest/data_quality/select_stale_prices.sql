@@ -1,6 +1,6 @@
--- Watched instruments without a price observed since :stale_before, of exchanges that were asked and are not in a pause
--- they wanted; with how many instruments of the exchange are watched at all. The index is stale only where an exchange
--- has had a newer price since before :computed_before, so that there was time to compute it.
+-- Watched instruments without a price since :stale_before, of exchanges that have been fetched and are not rate limited, with
+-- the number of watched instruments of the exchange. The index is stale only if an exchange has had a newer price since
+-- before :computed_before, so that there was time to compute it.
 SELECT w.exchange, w.pair, l.observed_at, s.failures, s.last_error,
        (SELECT count(*) FROM watched_instruments o WHERE o.exchange = w.exchange) AS watched
 FROM watched_instruments w

@@ -124,7 +124,7 @@ def test_the_last_of_two_candles_for_one_minute_wins(catalog: sa.Engine, btc: in
 
 
 def test_the_table_rejects_a_candle_that_is_off_the_grid(catalog: sa.Engine, btc: int) -> None:
-    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_aligned"):
+    with pytest.raises(sa.exc.IntegrityError, match="candles_1m_opened_at_check"):
         store_candles(catalog, "1m", [minute(btc, 0.5, 20)])
 
 

@@ -86,5 +86,5 @@ def test_an_unknown_coin_or_invalid_moment_is_an_error(catalog: sa.Engine) -> No
         compare_exchange_prices(catalog, "BTC", moment=at(0).replace(tzinfo=None))
     with pytest.raises(InvalidRequest, match="1970"):
         read_price_at(catalog, "BTC", moment=datetime(1, 1, 1, tzinfo=UTC))
-    with pytest.raises(InvalidRequest, match="1 second to 31 days"):
+    with pytest.raises(InvalidRequest, match="31 days"):
         read_price_at(catalog, "BTC", moment=at(0), tolerance=timedelta(days=400))

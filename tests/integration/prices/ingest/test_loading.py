@@ -81,7 +81,7 @@ def test_every_quote_is_counted_exactly_once(catalog: sa.Engine, given_quotes: l
 def test_many_quotes_go_straight_in_and_carefully_when_one_is_there_already(
     catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coinwatch.prices.ingest.loading.MANY", 3)
+    monkeypatch.setattr("coinwatch.prices.ingest.loading.DIRECT_COPY_ROWS", 3)
     first = [quote(10, 0), quote(11, 1), quote(12, 60 * 12), quote(20, 2, "coinbase")]
     assert load(catalog, *first, now=at(1000)).inserted == 4
     again = load(catalog, quote(99, 1), quote(12, 60 * 12), quote(13, 60 * 13), quote(14, 3), now=at(1000))

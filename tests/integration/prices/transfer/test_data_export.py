@@ -256,7 +256,7 @@ def test_an_invalid_address_or_exchange_is_an_error(export: Export, tmp_path: Pa
     with pytest.raises(InvalidRequest, match="nowhere://user-free/x"):
         export("nowhere://user-free/x")
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot be used"):
+    with pytest.raises(StorageError, match="Not a directory"):
         export(tmp_path / "file" / "below")
     with pytest.raises(NotFound, match="mtgox"):
         export(tmp_path, exchange="mtgox")

@@ -252,7 +252,7 @@ def test_an_invalid_zip_stores_nothing_and_the_next_file_is_still_imported(
     result = imports(cut, spoiled, crowded, good)
     problems = [str(file.problem) for file in result.files]
     assert "2026-04.zip is not a valid ZIP archive" in problems[0]
-    assert "2026-05.zip is a damaged ZIP" in problems[1]
+    assert "2026-05.zip is not a valid ZIP archive" in problems[1]
     assert "should hold one CSV file, but holds a.csv, b.csv" in problems[2]
     assert problems[3] == "None"
     assert stored(catalog) == expected(CANDLES)
