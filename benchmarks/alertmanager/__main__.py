@@ -33,11 +33,12 @@ from benchmarks.sink import Sink, smtp_sink
 
 OURS, THEIRS = "coinwatch", "Prometheus and Alertmanager"
 TIMEOUT_SECONDS = 60
-NOTES = """ first and last email: median seconds from the new prices (passed to load_quotes; shown on the page) to the
-server's acceptance slowest: the slowest last email; each of our emails has the chart of its instrument, theirs have
-none evaluation: ours is store_alerts with alerts and emails committed; theirs the evaluation of all rules, without
-Alertmanager (sum of prometheus_rule_group_last_duration_seconds of all groups); both without waiting CPU: user and
-system time of all processes in a cycle in which nothing fires; a cycle of theirs is one second
+NOTES = """
+first and last email: median seconds from the new prices (passed to load_quotes; shown on the page) to their acceptance
+slowest: the slowest last email; each of our emails has the chart of its instrument, theirs have none
+evaluation: ours is store_alerts with alerts and emails committed; theirs all rules, without Alertmanager (the sum of
+prometheus_rule_group_last_duration_seconds of all groups); both without waiting
+CPU: user and system time of all processes in a cycle in which nothing fires; a cycle of theirs is one second
 """.strip().splitlines()
 
 

@@ -53,7 +53,7 @@ def test_alerts_are_listed_in_pages(catalog: sa.Engine) -> None:
     ("preferences", "field", "message"),
     [
         (Preferences("Europe/Berln"), "timezone", "Did you mean Europe/Berlin"),
-        (Preferences("Factory'; DROP"), "timezone", "There is no time zone"),
+        (Preferences("Factory'; DROP"), "timezone", "is not a time zone"),
         (Preferences(quiet_from=time(22)), "quiet_until", "both a start and an end"),
         (Preferences(quiet_until=time(22)), "quiet_from", "both a start and an end"),
         (Preferences(quiet_from=time(22), quiet_until=time(22)), "quiet_until", "can't end when they start"),
