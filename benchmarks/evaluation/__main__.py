@@ -3,10 +3,10 @@
 10,000, 100,000 and 1,000,000 active subscriptions on 1,000 instruments; every minute a new quote of each, and every
 second minute 1,000 alerts, whatever the number of subscriptions. Ours is ``store_alerts``, as the pipeline calls it:
 
-  lookup    from the changes to the subscriptions they concern (find_candidates, find_crossed_levels,
-  rearm_subscriptions) finding   everything before an alert is written: copying the quotes, selecting the rules in use,
-  finding the changes, the
-            lookup; each including its round trip to the server
+  lookup    from the changes to the subscriptions they concern: find_candidates, find_crossed_levels,
+            rearm_subscriptions
+  finding   everything before an alert is written: copying the quotes, selecting the rules in use, finding the
+            changes, the lookup; each including its round trip to the server
   all       the whole call: alerts, cooldowns, emails in the outbox and watermarks, committed
   idle      the whole call in the minutes in which nothing fires and subscriptions are rearmed
 
