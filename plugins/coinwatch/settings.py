@@ -205,7 +205,7 @@ class Settings(BaseSettings):
     export_path: str | None = Field(
         None,
         description="Where the DAG `export_history` writes each day as Parquet: a folder, `s3://…` or `gs://…` "
-        "([lake](lake.md)). If not set, nothing is exported.",
+        "([data lake](data-lake.md)). If not set, nothing is exported.",
     )
     gap_after_cycles: float = Field(
         3.0, ge=1, le=1000, description="Cycles without a price after which an instrument has a [gap](gaps.md)."

@@ -1,4 +1,4 @@
-"""``coinwatch import`` and ``export``, and the commands in docs/lake.md."""
+"""``coinwatch import`` and ``export``, and the commands in docs/data-lake.md."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.support.command_line import Command
 from tests.support.quotes import at, load, quote
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "lake.md").read_text()
+PAGE = (ROOT / "docs" / "data-lake.md").read_text()
 DAY = at(0).date()
 
 
