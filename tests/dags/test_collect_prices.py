@@ -84,7 +84,7 @@ def test_two_cycles_store_prices_and_an_index_and_send_an_alert(
         if price.quote == "USD"
     }
     assert prices == {"kraken": 106.0, "index": 106.0}
-    assert [message["Subject"] for message in mailbox.messages] == ["BTC +6.00%: 106.00 USD on Kraken"]
+    assert [message["Subject"] for message in mailbox.messages] == ["BTC up 6% to 106.00 USD on Kraken"]
     assert "BTC/USD kraken 106.0 +6.00%" in (tmp_path / "alerts.txt").read_text()
 
 
