@@ -2,8 +2,8 @@
 
 Ours is ``deliver_emails``: claimed in Postgres, composed from the outbox's payload with links and chart, sent, and
 marked, durably. The peer does what Airflow's EmailOperator does: an EmailMessage and a connection for every email, with
-nothing claimed or marked. The upper limit is postfix's smtp-source, which sends the same text of the same size again and
-again over connections that it keeps. All of them send to the same smtp-sink, in turns.
+nothing claimed or marked. The upper limit is postfix's smtp-source, which sends the same text of the same size again
+and again over connections that it keeps. All of them send to the same smtp-sink, in turns.
 """
 
 import argparse

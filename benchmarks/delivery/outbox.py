@@ -24,7 +24,8 @@ PEOPLE = """
 INSERT INTO users (email, verified_at, created_at)
 SELECT 'person' || n || '@example.org', %(now)s, %(now)s FROM generate_series(1, %(emails)s) n
 """
-# One alert per email, as sql/notifications/queue_alerts.sql writes it; recipients have four time zones and four thresholds.
+# One alert per email, as sql/notifications/queue_alerts.sql writes it; recipients have four time zones and four
+# thresholds.
 EMAILS = """
 INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, next_attempt_at, created_at)
 SELECT 'alerts:' || id || ':' || id, id, email, 'alerts', jsonb_build_object(

@@ -58,8 +58,8 @@ def ours(database: Database, port: int, emails: int, senders: int) -> float:
 def email_message_each(database: Database, port: int, emails: int, senders: int) -> float:
     """Seconds for composing each email as an EmailMessage and sending it over its own connection.
 
-    That is how Airflow's EmailOperator sends. Rows are read and texts are rendered beforehand, and nothing is claimed or
-    marked.
+    That is how Airflow's EmailOperator sends. Rows are read and texts are rendered beforehand, and nothing is claimed
+    or marked.
     """
     parts = parts_of(typical_email(database))
     began = _run_concurrently(_send_each, [(database.url, port, emails // senders, parts)] * senders)

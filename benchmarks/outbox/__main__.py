@@ -111,7 +111,10 @@ def play_all(
 
 
 def report(name: str, title: str, played: dict[Case, list[Outcome]], soon_seconds: float | None = None) -> Report:
-    """A row per case, and goals over all of them. Temporary rejections wait 30 s by design, so there is no goal for them."""
+    """A row per case, and goals over all of them.
+
+    Temporary rejections wait 30 s by design, so there is no goal for them.
+    """
     rows: list[Row] = [_row(case, outcomes) for case, outcomes in played.items()]
     everything = [outcome for outcomes in played.values() for outcome in outcomes]
     lost, unexplained = (

@@ -36,7 +36,8 @@ log = structlog.get_logger()
 class BounceReport:
     """What a report says about one of our emails.
 
-    ``failed_addresses`` are those, in small letters, that will never accept email. A ``complaint`` is about its recipient.
+    ``failed_addresses`` are those, in small letters, that will never accept email. A ``complaint`` is about its
+    recipient.
     """
 
     outbox_id: int
@@ -48,7 +49,10 @@ class BounceReport:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """An email that bounced. ``paused`` counts the subscriptions paused with it; None if its address was not suppressed."""
+    """An email that bounced.
+
+    ``paused`` counts the subscriptions paused with it; None if its address was not suppressed.
+    """
 
     outbox_id: int
     recipient: str

@@ -65,7 +65,8 @@ class Charts:
     def get(self, instrument_id: int, until: datetime, metric: Metric = "price") -> Chart | None:
         """The 24 hours up to a moment, which is marked with a dot.
 
-        Returns None, and logs a warning, if there is nothing to show. Never raises: an email does not depend on its chart.
+        Returns None, and logs a warning, if there is nothing to show. Never raises: an email does not depend on its
+        chart.
         """
         return self._cached(instrument_id, until, metric)
 

@@ -52,7 +52,8 @@ class MailConnection:
             self._reset()
             raise
         except (smtplib.SMTPException, OSError) as error:
-            # Possibly because of this email, so it counts as an attempt. If the server is gone, the next email fails too.
+            # Possibly because of this email, so it counts as an attempt. If the server is gone, the next email fails
+            # too.
             self._close()
             raise TemporaryEmailError(f"the connection to {self._server} was lost: {error}") from error
 
@@ -66,7 +67,10 @@ class MailConnection:
         self._check(*reply)
 
     def _announce(self, email: Email) -> smtplib.SMTP:
-        """Name the sender. Servers close connections after a number of emails, so a used one may have to be replaced."""
+        """Name the sender.
+
+        Servers close connections after a number of emails, so a used one may have to be replaced.
+        """
         if self._smtp is not None:
             try:
                 code, reply = self._smtp.mail(email.sender)

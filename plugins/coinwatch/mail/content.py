@@ -1,6 +1,7 @@
 """What each kind of email says: one function per kind, from the outbox row's payload to the values of its templates.
 
-Content is the same for all recipients of the same alerts. A ``slot`` stands in for a link that belongs to one recipient.
+Content is the same for all recipients of the same alerts. A ``slot`` stands in for a link that belongs to one
+recipient.
 """
 
 import secrets
@@ -163,7 +164,7 @@ def _and_more(others: list[Alert]) -> str:
 
 
 def _preview(first: Alert, others: list[Alert]) -> str:
-    """The line that mail programs show next to the subject: the other alerts, or what the only one was compared with."""
+    """The line that mail programs show next to the subject: other alerts, or what the only one is compared with."""
     if not others:
         reference = f"{format_value(first, first['reference'])} {value_unit(first)}"
         return f"{reference_label(first)}: {reference}. You set an alert for when {condition(first)}."

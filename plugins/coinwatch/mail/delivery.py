@@ -48,9 +48,9 @@ def deliver_emails(
 ) -> DeliveryResult:
     """Send everything that is due; an email that is rejected does not hold up the others.
 
-    Waits for the claims of a sender that died (``wait`` sleeps for a number of seconds) and sends those emails too. Ends early
-    if the server is unavailable: the rest is due again after a pause. SIGTERM ends it between two emails, and the rest is
-    released. Raises DatabaseError.
+    Waits for the claims of a sender that died (``wait`` sleeps for a number of seconds) and sends those emails too.
+    Ends early if the server is unavailable: the rest is due again after a pause. SIGTERM ends it between two emails,
+    and the rest is released. Raises DatabaseError.
     """
     server = parse_smtp_url(settings.smtp_url.get_secret_value())
     with (

@@ -10,7 +10,7 @@ Stop = Callable[[], bool]
 
 @contextmanager
 def graceful_stop() -> Iterator[Stop]:
-    """Yield a function that says whether SIGTERM has arrived; the signal takes its usual effect at the end of the block.
+    """Yield a function that says whether SIGTERM has arrived; the signal takes effect at the end of the block.
 
     Does nothing in other threads than the main one, which get no signals, or if SIGTERM already has a handler.
     """

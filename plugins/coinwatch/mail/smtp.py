@@ -17,8 +17,8 @@ DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 class MailServer:
     """The server that emails are sent to.
 
-    ``tls`` is ``starttls`` (required, not merely used if offered), ``implicit`` (from the first byte), or ``none`` for a
-    mail catcher.
+    ``tls`` is ``starttls`` (required, not merely used if offered), ``implicit`` (from the first byte), or ``none`` for
+    a mail catcher.
     """
 
     host: str

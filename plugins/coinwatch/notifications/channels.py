@@ -107,7 +107,10 @@ def send(url: str, title: str, body: str, *, seconds: float = SECONDS) -> None:
 
 
 def set_channel(engine: Engine, email: str, url: str | None) -> None:
-    """Set a user's channel to an apprise URL, or remove it. Raises NotFound; InvalidRequest if apprise does not know the URL."""
+    """Set a user's channel to an apprise URL, or remove it.
+
+    Raises NotFound; InvalidRequest if apprise does not know the URL.
+    """
     if url is not None:
         try:
             _service(url)

@@ -69,8 +69,8 @@ def retry_pause(attempts: int) -> timedelta:
 class Claims:
     """A context manager around one run of a sender; every method raises DatabaseError.
 
-    ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours (0: no
-    limit); ``capped`` is set once that limit keeps emails back. ``sent`` counts the emails marked as sent.
+    ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours (0:
+    no limit); ``capped`` is set once that limit keeps emails back. ``sent`` counts the emails marked as sent.
     """
 
     def __init__(self, engine: Engine, clock: Clock, wait: Wait, per_day: int = 0) -> None:
@@ -154,7 +154,10 @@ class Claims:
             log.warning("leases expired, another sender has these emails", emails=len(lost))
 
     def mark_accepted(self, email: ClaimedEmail) -> None:
-        """The server has accepted the email. Waits while a full group is unmarked and the one before is being marked."""
+        """The server has accepted the email.
+
+        Waits while a full group is unmarked and the one before is being marked.
+        """
         with self._changed:
             self._held.discard(email.id)
             self._accepted.append(email.id)

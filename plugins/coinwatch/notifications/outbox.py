@@ -38,9 +38,9 @@ class OutboxStatus:
     """What is waiting in the outbox and why, and what was sent.
 
     ``queued`` counts the emails that wait, ``awaiting_retry`` those of them that were rejected temporarily, and
-    ``held_by_limit`` those that wait because COINWATCH_EMAILS_PER_DAY is reached; ``most_common_error`` is the most common
-    reason. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest, quiet_hours,
-    daily_limit, late, suppressed).
+    ``held_by_limit`` those that wait because COINWATCH_EMAILS_PER_DAY is reached; ``most_common_error`` is the most
+    common reason. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest,
+    quiet_hours, daily_limit, late, suppressed).
     """
 
     queued: int

@@ -31,10 +31,10 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
 def lift_suppressions(
     engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
 ) -> tuple[int, int]:
-    """Send email again to one suppressed address, or to all suppressed since a moment; return the users and subscriptions.
+    """Lift the suppression of one address, or of all suppressed since a moment; return the users and subscriptions.
 
     For an operator who has fixed the cause of the bounces. The subscriptions that the suppression paused are resumed.
-    Addresses that complained are included only by name. Raises NotFound if no such address is suppressed, DatabaseError.
+    Addresses that complained are included only by name. Raises NotFound if no such address is suppressed.
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)

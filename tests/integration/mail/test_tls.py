@@ -54,7 +54,7 @@ def serving(certificate: tuple[Path, Path], *, implicit: bool) -> Iterator[Mailb
             return SMTP(self.handler, enable_SMTPUTF8=False, **login, **tls)
 
         def _trigger_server(self) -> None:
-            """Replaces aiosmtpd's trial connection, which uses the server's context and fails with a server-only one."""
+            """Replaces aiosmtpd's trial connection, which fails with a server-only context."""
             trusting = ssl.create_default_context(cafile=str(certificate[0]))
             with socket.create_connection(("127.0.0.1", self.port), 5) as plain:
                 if not implicit:

@@ -39,7 +39,7 @@ class Order:
 
 @dataclass
 class Report:
-    """How a cycle went: the texts of coinwatch's own errors, and the tracebacks of all others, which nobody should see."""
+    """How a cycle went: the texts of coinwatch's own errors, and the tracebacks of all others."""
 
     known_errors: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)

@@ -104,7 +104,10 @@ class FaultEnvironment:
         return Run(self.server, Order(url, self._settings(), moment, nth, self.constants), expected)
 
     def _prepare(self, seed: int) -> tuple[Scenario, set[tuple[object, ...]]]:
-        """Create a database with the seed's users and first cycles, nothing sent; and the alerts of an undisturbed run."""
+        """Create a database with the seed's users and first cycles, nothing sent.
+
+        Also return the alerts of an undisturbed run.
+        """
         scenario = Scenario(seed)
         settings = make_settings(**self._settings() | {"smtp_url": "smtp://127.0.0.1:1?tls=none"})
         engine = create_engine(self._clone(TEMPLATE, f"seed_{seed}"))

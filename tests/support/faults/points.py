@@ -27,7 +27,8 @@ class Moment:
     statement: str
 
 
-# None: reported by the mail server. The number: the fault strikes at a random one of the first times the cycle gets there.
+# None: reported by the mail server. The number: the fault strikes at a random one of the first times the cycle gets
+# there.
 POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "before fetch": (Moment("before", "prices/ingest/begin_live_fetch"), 3),
     "after COPY": (Moment("before", "prices/ingest/insert_quotes"), 3),

@@ -37,13 +37,13 @@ PROCESSES.set_forkserver_preload(["tests.support.faults.cycle"])
 class Outcome:
     """The outcome of a run.
 
-    ``lost``: alerts that an undisturbed run emails and this one did not. ``duplicates``: further copies of an email that
-    the server accepted; ``in_flight``: emails it had accepted whose mark was not committed at the moment of the fault,
-    and what a frozen sender had in hand. ``unexplained``: duplicates of emails that were not in flight, more than one of
-    an email, emails with a Message-ID that is not in the outbox, alerts in two emails, and alerts that should not exist.
-    ``rejected``: alerts in emails that the server rejected permanently; ``suppressed``: addresses that were suppressed.
-    ``known_errors``: coinwatch's own errors; ``tracebacks``: all others. Seconds from the fault, or from when Postgres
-    was back, to the first email accepted after it, and to the last; None if there was none.
+    ``lost``: alerts that an undisturbed run emails and this one did not. ``duplicates``: further copies of an email
+    that the server accepted; ``in_flight``: emails it had accepted whose mark was not committed at the moment of the
+    fault, and what a frozen sender had in hand. ``unexplained``: duplicates of emails that were not in flight, more
+    than one of an email, emails with a Message-ID that is not in the outbox, alerts in two emails, and alerts that
+    should not exist. ``rejected``: alerts in emails that the server rejected permanently; ``suppressed``: addresses
+    that were suppressed. ``known_errors``: coinwatch's own errors; ``tracebacks``: all others. Seconds from the fault,
+    or from when Postgres was back, to the first email accepted after it, and to the last; None if there was none.
     """
 
     alerts: int
@@ -92,7 +92,7 @@ class Run:
             while not (self._cycle() and self._delivered()):
                 if time.monotonic() - began > LONGEST_RUN_SECONDS:
                     raise RuntimeError(
-                        f"not delivered after {LONGEST_RUN_SECONDS:g} s: {self.known_errors[-3:]} {self.tracebacks[-1:]}"
+                        f"not delivered in {LONGEST_RUN_SECONDS:g} s: {self.known_errors[-3:]} {self.tracebacks[-1:]}"
                     )
                 time.sleep(PAUSE_BETWEEN_CYCLES_SECONDS)
             timer.cancel()
