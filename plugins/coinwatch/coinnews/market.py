@@ -1,9 +1,9 @@
-"""The simulated market: prices that depend on the seed and the time alone, whenever the server was started.
+"""The simulated market: prices that depend only on the seed and the time, not on when the server was started.
 
-Each coin's logarithmic price is a Brownian motion, pinned to the coin's usual price every 97 days, so that it
-wanders for years without running away. Any moment is found by halving (Paul Lévy's construction): the value in
-the middle of an interval is the mean of its ends plus a normal number drawn from a hash of seed, coin and place.
-A part of the motion is common to all coins, as in real markets.
+Each coin's logarithmic price is a Brownian motion that returns to the coin's base price every 97 days, so that it does
+not drift away over years. The value at any time is found by bisection (Paul Lévy's construction): in the middle of an
+interval it is the mean of the ends plus a normal random number drawn from a hash of seed, coin and position. Part of the
+motion is common to all coins, as in real markets.
 """
 
 import math
@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import Protocol
 
 HALVINGS = 23
-PERIOD_SECONDS = 2**HALVINGS  # 97 days; a price holds for one second
+PERIOD_SECONDS = 2**HALVINGS  # 97 days; a price is valid for one second
 YEAR_SECONDS = 365.25 * 86400
 COMMON = 0.7  # correlation of every coin with the whole market
 SIGNIFICANT_DIGITS = 8
@@ -29,7 +29,7 @@ CHANGE_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """A coin of the bundled market; ``price`` in US dollars, ``volatility`` a fraction per year."""
+    """A coin of the simulated market; ``price`` is in US dollars, ``volatility`` a fraction per year."""
 
     code: str
     name: str
@@ -40,17 +40,17 @@ class Coin:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A price in US dollars and the moment since when it holds."""
+    """A price in US dollars and the time from which it is valid."""
 
     value: float
     at: datetime
 
 
 class Source(Protocol):
-    """Where a coin's prices come from: the simulation or a recording."""
+    """A source of a coin's prices: the simulation or a recording."""
 
     def current(self, now: datetime) -> Value:
-        """The price that holds at ``now``."""
+        """The price at ``now``."""
         ...
 
     def change(self, now: datetime) -> float:
@@ -70,7 +70,7 @@ def load_coins() -> dict[str, Coin]:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A coin's simulated prices; its history begins at ``since``, a point a minute."""
+    """A coin's simulated prices; its history starts at ``since``, with a point per minute."""
 
     coin: Coin
     seed: int
@@ -92,7 +92,7 @@ class Simulation:
 
 
 def simulated_price(coin: Coin, seed: int, second: int) -> float:
-    """US dollars at ``second`` (Unix time), eight significant digits."""
+    """The price in US dollars at ``second`` (Unix time), with eight significant digits."""
     own = math.sqrt(1 - COMMON**2) * _motion(seed, coin.code, second)
     path = COMMON * _motion(seed, "", second) + own
     price = coin.price * math.exp(coin.volatility / math.sqrt(YEAR_SECONDS) * path)
@@ -100,14 +100,14 @@ def simulated_price(coin: Coin, seed: int, second: int) -> float:
 
 
 def _motion(seed: int, name: str, second: int) -> float:
-    """Brownian motion at ``second``, of variance 1 per second, zero at the period's ends."""
-    period, place = divmod(second, PERIOD_SECONDS)
+    """The Brownian motion at ``second``, with a variance of 1 per second, zero at the ends of a period."""
+    period, position = divmod(second, PERIOD_SECONDS)
     left = right = 0.0
     low, width = 0, PERIOD_SECONDS
-    while place != low:
+    while position != low:
         half = width // 2
         middle = (left + right) / 2 + math.sqrt(width) / 2 * _normal(seed, name, period, low + half)
-        if place < low + half:
+        if position < low + half:
             right = middle
         else:
             low, left = low + half, middle
@@ -116,13 +116,13 @@ def _motion(seed: int, name: str, second: int) -> float:
 
 
 @lru_cache(maxsize=100_000)
-def _normal(seed: int, name: str, period: int, place: int) -> float:
-    """A standard normal number that these arguments alone decide."""
-    digest = blake2b(f"{seed}/{name}/{period}/{place}".encode(), digest_size=8).digest()
+def _normal(seed: int, name: str, period: int, position: int) -> float:
+    """A standard normal random number, determined by the arguments."""
+    digest = blake2b(f"{seed}/{name}/{period}/{position}".encode(), digest_size=8).digest()
     return NormalDist().inv_cdf((int.from_bytes(digest, "big") + 0.5) / 2**64)
 
 
-def by_name(coins: Mapping[str, Coin], name: str) -> Coin | None:
-    """The coin called ``name``, by code or full name, in any case."""
+def find_coin(coins: Mapping[str, Coin], name: str) -> Coin | None:
+    """The coin with this code or name, ignoring case."""
     wanted = name.casefold()
     return next((coin for coin in coins.values() if wanted in {coin.code.casefold(), coin.name.casefold()}), None)

@@ -1,4 +1,4 @@
-"""Recorded one-minute candles played as the market, once or over and over, at any speed."""
+"""Replaying recorded one-minute candles as the market, once or in a loop, at any speed."""
 
 import csv
 import math
@@ -18,7 +18,7 @@ CHANGE_CANDLES = int(CHANGE_WINDOW.total_seconds() // 60)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The closes of a file's candles in its order; ``digest`` tells two recordings apart."""
+    """The closing prices of a file's candles; ``digest`` identifies the recording."""
 
     path: Path
     closes: tuple[float, ...]
@@ -28,16 +28,16 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Read a CSV with the columns timestamp (UTC), open, high, low, close, volume.
 
-    Minutes may be missing. ConfigurationError names the line of whatever is not a number, not a time, or not
-    later than the line before.
+    Minutes may be missing. Raises ConfigurationError, with the line, for an invalid number or time, or a time that is not
+    later than the one before.
     """
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigurationError(f"The recording {path} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"Cannot read the recording {path}: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"The recording {path} is not a text file in UTF-8.") from None
+        raise ConfigurationError(f"The recording {path} is not a UTF-8 text file.") from None
     closes = tuple(_closes(path, text))
     if not closes:
         raise ConfigurationError(f"The recording {path} has no candles.")
@@ -46,9 +46,9 @@ def read_recording(path: Path) -> Recording:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A recording under way: candle i holds from ``started_at`` + i minutes / ``speed`` on.
+    """A running replay: candle i is the price from ``started_at`` + i minutes / ``speed``.
 
-    After the last candle the price stays as it is, with the time of that candle, unless ``loop`` begins anew.
+    After the last candle, the price and its time no longer change, unless ``loop`` starts the recording again.
     """
 
     coin: str
@@ -67,16 +67,16 @@ class Replay:
 
     def history(self, now: datetime) -> list[Value]:
         position = self._position(now)
-        return [self._value(place) for place in range(max(0, position - HISTORY_POINTS), position)]
+        return [self._value(number) for number in range(max(0, position - HISTORY_POINTS), position)]
 
     def moment(self, position: int) -> datetime:
-        """When the candle at ``position`` becomes the price, to the microsecond."""
+        """When the candle at ``position`` becomes the price, rounded to the microsecond."""
         return self.started_at + timedelta(microseconds=round(position * MINUTE_MICROSECONDS / self.speed))
 
     def _position(self, now: datetime) -> int:
         elapsed = (now - self.started_at) / timedelta(microseconds=1)
         position = max(0, math.floor(elapsed * self.speed / MINUTE_MICROSECONDS) + 1)
-        while position > 0 and self.moment(position) > now:  # the moments are rounded, so the guess may be late
+        while position > 0 and self.moment(position) > now:  # times are rounded, so the estimate may be late
             position -= 1
         return position if self.loop else min(position, len(self.recording.closes) - 1)
 
@@ -90,7 +90,7 @@ def _closes(path: Path, text: str) -> Iterator[float]:
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise ConfigurationError(
-            f"{path}, line 1: the column {missing[0]} is missing; needed are {', '.join(COLUMNS)}."
+            f"{path}, line 1: the column {missing[0]} is missing; required are {', '.join(COLUMNS)}."
         )
     before: datetime | None = None
     for row in rows:
@@ -98,7 +98,7 @@ def _closes(path: Path, text: str) -> Iterator[float]:
             continue
         where = f"{path}, line {rows.line_num}"
         if len(row) != len(header):
-            raise ConfigurationError(f"{where}: {len(row)} values where the header has {len(header)}.")
+            raise ConfigurationError(f"{where}: {len(row)} values, but the header has {len(header)}.")
         fields = dict(zip(header, row, strict=True))
         moment = _moment(where, fields["timestamp"])
         if before is not None and moment <= before:
@@ -122,7 +122,7 @@ def _moment(where: str, text: str) -> datetime:
 def _price(where: str, column: str, text: str) -> float:
     number = _number(where, column, text)
     if number <= 0:
-        raise ConfigurationError(f"{where}: {column} is {text.strip():.40}; a price is above zero.")
+        raise ConfigurationError(f"{where}: {column} is {text.strip():.40}; it must be greater than 0.")
     return number
 
 

@@ -1,13 +1,13 @@
-"""coinnews: the market-data API that comes with coinwatch, so that the pipeline runs without the internet.
+"""coinnews: the bundled market-data API, with which the pipeline runs without internet access.
 
     GET /api/data                 ["BTC", "ETH", …]
     GET /api/data/{name}          {"name", "value", "market_value", "roc", "updated_at"}
-    GET /api/data/{name}/history  [{"value", "date"}, …] oldest first without the current value, or null
+    GET /api/data/{name}/history  [{"value", "date"}, …] oldest first, without the current value, or null
     GET /api/replay               {"coin", "file", "started_at", "speed", "candles", "loop"}
     GET /health                   {"status": "ok"}
 
 Values are US dollars, ``roc`` is the change over 24 hours in percent, times are RFC 3339 in UTC. An unknown
-name gets 404 and a plain text.
+name gets 404 with a plain text body.
 """
 
 import math
@@ -22,13 +22,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.coinnews.market import Coin, Simulation, Source, Value, by_name, load_coins
+from coinwatch.coinnews.market import Coin, Simulation, Source, Value, find_coin, load_coins
 from coinwatch.coinnews.replay import Replay, read_recording
-from coinwatch.coinnews.state import remember_market, remember_replay
+from coinwatch.coinnews.state import load_market_start, load_replay_start
 from coinwatch.errors import ConfigurationError
 from coinwatch.ports import open_port
 
-FASTEST = 60_000.0  # a candle every millisecond
+MAX_SPEED = 60_000.0  # a candle every millisecond
 
 
 def serve(
@@ -41,9 +41,10 @@ def serve(
     coin: str = "BTC",
     loop: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; ConfigurationError when the port is taken or the recording is bad.
+    """Serve until SIGINT or SIGTERM.
 
-    ``replay`` plays a CSV of one-minute candles as the price of ``coin``, ``speed`` minutes of it in a minute.
+    ``replay`` is a CSV file of one-minute candles to replay as the price of ``coin``, ``speed`` candles per minute.
+    Raises ConfigurationError if the port is in use or the recording is invalid.
     """
     app = create_app(data_dir, seed, replay=replay, speed=speed, coin=coin, loop=loop)
     listener = open_port(host, port, "--port")
@@ -62,15 +63,15 @@ def create_app(
     loop: bool = False,
     clock: Clock = utc_now,
 ) -> FastAPI:
-    """The API as a FastAPI application; ``data_dir`` keeps what a restart must not forget."""
+    """The API as a FastAPI application; its state is kept in ``data_dir`` across restarts."""
     coins = load_coins()
-    since = remember_market(data_dir, seed, clock())
+    since = load_market_start(data_dir, seed, clock())
     sources: dict[str, Source] = {code: Simulation(each, seed, since) for code, each in coins.items()}
     recorded = None
     if replay is not None:
         replayed = _replayed_coin(coins, coin, speed)
         recording = read_recording(replay)
-        started_at = remember_replay(data_dir, recording.digest, speed, replayed.code, clock())
+        started_at = load_replay_start(data_dir, recording.digest, speed, replayed.code, clock())
         recorded = Replay(replayed.code, recording, started_at, speed, loop)
         sources[replayed.code] = recorded
 
@@ -87,7 +88,7 @@ def create_app(
 
     @app.get("/api/data/{name}")
     def data(name: str) -> dict[str, str | float]:
-        found = _known(coins, name)
+        found = _get_coin(coins, name)
         now = clock()
         current = sources[found.code].current(now)
         return {
@@ -100,7 +101,7 @@ def create_app(
 
     @app.get("/api/data/{name}/history")
     def history(name: str) -> list[dict[str, str | float]] | None:
-        earlier = sources[_known(coins, name).code].history(clock())
+        earlier = sources[_get_coin(coins, name).code].history(clock())
         return [_point(value) for value in earlier] or None
 
     @app.get("/api/replay")
@@ -124,22 +125,22 @@ def create_app(
 
 
 def rfc3339(moment: datetime) -> str:
-    """``2026-11-20T06:00:01.25Z``: as many fraction digits as there is something to say."""
+    """``2026-11-20T06:00:01.25Z``, without trailing zeros in the fraction."""
     text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
     return f"{text}Z"
 
 
 def _replayed_coin(coins: Mapping[str, Coin], name: str, speed: float) -> Coin:
-    coin = by_name(coins, name)
+    coin = find_coin(coins, name)
     if coin is None:
-        raise ConfigurationError(f"There is no coin {name!r} to replay; known: {', '.join(coins)}.")
-    if not math.isfinite(speed) or not 0 < speed <= FASTEST:
-        raise ConfigurationError(f"The replay's speed is {speed:g}; it must be above 0 and at most {FASTEST:g}.")
+        raise ConfigurationError(f"Unknown coin {name!r} to replay. Available: {', '.join(coins)}.")
+    if not math.isfinite(speed) or not 0 < speed <= MAX_SPEED:
+        raise ConfigurationError(f"The speed is {speed:g}; it must be greater than 0 and at most {MAX_SPEED:g}.")
     return coin
 
 
-def _known(coins: Mapping[str, Coin], name: str) -> Coin:
-    coin = by_name(coins, name)
+def _get_coin(coins: Mapping[str, Coin], name: str) -> Coin:
+    coin = find_coin(coins, name)
     if coin is None:
         raise HTTPException(404, "page not found")
     return coin

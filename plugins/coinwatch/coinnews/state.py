@@ -1,4 +1,4 @@
-"""What the coinnews server has to remember: when its market and its replay began. All prices follow from that."""
+"""The state of the coinnews server: when its market and its replay started, which determines all prices."""
 
 import json
 import os
@@ -14,7 +14,7 @@ FILE = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class ReplayStart:
-    """A replay's identity and its beginning; another file, speed or coin is another replay."""
+    """The start of a replay, identified by its file, speed and coin."""
 
     digest: str
     speed: float
@@ -24,15 +24,15 @@ class ReplayStart:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``since`` is the server's first start with this seed, where the simulated history begins."""
+    """``since`` is the server's first start with this seed, when the simulated history starts."""
 
     seed: int
     since: str
     replay: ReplayStart | None = None
 
 
-def remember_market(data_dir: Path, seed: int, now: datetime) -> datetime:
-    """When the market with this seed was first started here; now, if it never was."""
+def load_market_start(data_dir: Path, seed: int, now: datetime) -> datetime:
+    """When the market with this seed was first started; stores ``now`` if this is the first time."""
     state = _read(data_dir)
     if state is None or state.seed != seed:
         state = State(seed, now.isoformat())
@@ -40,11 +40,14 @@ def remember_market(data_dir: Path, seed: int, now: datetime) -> datetime:
     return datetime.fromisoformat(state.since)
 
 
-def remember_replay(data_dir: Path, digest: str, speed: float, coin: str, now: datetime) -> datetime:
-    """When this replay was first started here; now, if it never was. The market must be remembered already."""
+def load_replay_start(data_dir: Path, digest: str, speed: float, coin: str, now: datetime) -> datetime:
+    """When this replay was first started; stores ``now`` if this is the first time.
+
+    Call ``load_market_start`` first.
+    """
     state = _read(data_dir)
     if state is None:
-        raise ConfigurationError(f"There is no {data_dir / FILE}.")
+        raise ConfigurationError(f"{data_dir / FILE} does not exist.")
     start = state.replay
     if start is None or (start.digest, start.speed, start.coin) != (digest, speed, coin):
         start = ReplayStart(digest, speed, coin, now.isoformat())
@@ -63,19 +66,19 @@ def _read(data_dir: Path) -> State | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigurationError(f"{path} is damaged. Remove it; the market then begins anew.") from None
+        raise ConfigurationError(f"{path} is damaged. Delete it to start a new market.") from None
     return state
 
 
 def _write(data_dir: Path, state: State) -> None:
-    """Write beside and rename, so that a crash leaves the old file or the new one."""
+    """Write to a temporary file and rename it, so that a crash leaves the old file or the new one."""
     path = data_dir / FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.new")
-        beside.write_text(json.dumps(asdict(state), indent=2) + "\n", "utf-8")
-        beside.replace(path)
+        temporary = path.with_suffix(f".{os.getpid()}.new")
+        temporary.write_text(json.dumps(asdict(state), indent=2) + "\n", "utf-8")
+        temporary.replace(path)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}. Choose another --data-dir.") from None
+        raise ConfigurationError(f"Cannot write {path}: {error.strerror}. Choose another --data-dir.") from None

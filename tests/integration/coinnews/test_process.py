@@ -57,7 +57,7 @@ def recording(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_replay_goes_on_after_a_kill_and_the_adapter_reads_it(tmp_path: Path, recording: Path) -> None:
+def test_a_replay_continues_after_a_kill_and_the_adapter_reads_it(tmp_path: Path, recording: Path) -> None:
     port = free_port()
     adapter = open_exchange("coinnews", load_settings(exchanges={"coinnews": {"base_url": f"http://127.0.0.1:{port}"}}))
     instruments = [Instrument("coinnews", base, "USD", adapter.symbol_for(base, "USD")) for base in ("BTC", "ETH")]
@@ -79,11 +79,11 @@ def test_the_replay_goes_on_after_a_kill_and_the_adapter_reads_it(tmp_path: Path
         assert quote.price == 100.0 + candle(quote.observed_at.timestamp(), started_at, state["speed"])
 
 
-def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path, recording: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path, recording: Path) -> None:
     port = free_port()
     with (
         running(port, tmp_path / "data", recording),
-        pytest.raises(ConfigurationError, match=rf"Port {port} on 127\.0\.0\.1 is taken.*--port"),
+        pytest.raises(ConfigurationError, match=rf"Port {port} on 127\.0\.0\.1 is in use.*--port"),
     ):
         serve("127.0.0.1", port, tmp_path / "other")
 

@@ -1,4 +1,4 @@
-"""The configuration in the tables: added, changed and switched off, without losing history or switches."""
+"""Synchronizing the catalog with the configuration keeps history and the operator's choices."""
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ def test_each_dollar_like_pair_gets_an_index_instrument(catalog: sa.Engine) -> N
     assert index == {"BTC/USD", "ETH/USD", "BTC/USDT", "ETH/USDT"}
 
 
-def test_what_leaves_the_configuration_is_switched_off_and_comes_back_with_its_id(catalog: sa.Engine) -> None:
+def test_removed_instruments_are_disabled_and_return_with_their_ids(catalog: sa.Engine) -> None:
     fewer = make_settings(exchanges={**EXCHANGES, "kraken": exchange("Kraken", "BTC/USD")})
     library.sync_catalog(catalog, fewer)
     assert ("kraken", "ETH/USD") not in watched(catalog)
@@ -33,7 +33,7 @@ def test_what_leaves_the_configuration_is_switched_off_and_comes_back_with_its_i
         assert connection.execute(sa.text("SELECT id FROM instruments ORDER BY id")).all() == before
 
 
-def test_syncing_for_years_uses_up_no_ids(catalog: sa.Engine, settings: Settings) -> None:
+def test_repeated_syncs_use_up_no_ids(catalog: sa.Engine, settings: Settings) -> None:
     for _ in range(20):
         library.sync_catalog(catalog, settings, force=True)
     library.sync_catalog(catalog, make_settings(exchanges={**EXCHANGES, "later": exchange("Later", adapter="kraken")}))
@@ -42,7 +42,7 @@ def test_syncing_for_years_uses_up_no_ids(catalog: sa.Engine, settings: Settings
     assert list(ids) == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_operators_switch_outlives_a_new_configuration(catalog: sa.Engine) -> None:
+def test_the_operators_choice_survives_a_configuration_change(catalog: sa.Engine) -> None:
     library.set_exchange_enabled(catalog, "kraken", False)
     library.sync_catalog(catalog, make_settings(coins=COINS, exchanges=dict(EXCHANGES)), force=True)
     assert library.list_enabled_exchanges(catalog) == ["binance", "coinbase", "coinnews"]
@@ -78,7 +78,7 @@ def test_a_coin_is_found_by_code_or_name(catalog: sa.Engine, coin: str) -> None:
         ("'; DROP TABLE prices; --", None, None, "is not watched"),
     ],
 )
-def test_what_is_not_there_is_answered_with_what_is(
+def test_not_found_errors_list_what_is_available(
     catalog: sa.Engine, coin: str, where: str | None, quote: str | None, hint: str
 ) -> None:
     with transaction(catalog) as connection, pytest.raises(NotFound, match=hint):

@@ -55,7 +55,7 @@ def never(_: float) -> None:
     pytest.fail("nobody is in the way, so there is nothing to wait for")
 
 
-def test_days_beyond_the_limit_go_and_their_candles_stay(catalog: sa.Engine, settings: Settings) -> None:
+def test_old_days_are_dropped_and_their_candles_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(12, 0.5), quote(20, 1), quote(30, DAY), now=at(DAY))
     refresh_candles(catalog)
     before = candles(catalog)
@@ -70,21 +70,21 @@ def test_days_beyond_the_limit_go_and_their_candles_stay(catalog: sa.Engine, set
     assert drop_old_prices(catalog, settings, LATER, sleep=never) == RetentionResult(), "again changes nothing"
 
 
-def test_zero_keeps_prices_for_ever(catalog: sa.Engine, settings: Settings) -> None:
+def test_a_retention_of_zero_keeps_prices_forever(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     for_ever = settings.model_copy(update={"price_retention_days": 0})
     assert drop_old_prices(catalog, for_ever, LATER + timedelta(days=3650)) == RetentionResult()
     assert days(catalog) == [FIRST]
 
 
-def test_what_has_no_candles_yet_gets_them_first(catalog: sa.Engine, settings: Settings) -> None:
+def test_missing_candles_are_created_before_prices_are_dropped(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
     assert [row[3:] for row in candles(catalog) if row[1] == "1d"] == [(10, 11, 10, 11, 2)]
 
 
 @pytest.mark.parametrize("loss", ["DELETE FROM candles", "UPDATE candles SET samples = 1 WHERE resolution = '1m'"])
-def test_a_minute_that_lost_its_candle_is_made_again_before_its_prices_go(
+def test_a_lost_candle_is_recreated_before_its_prices_are_dropped(
     catalog: sa.Engine, settings: Settings, loss: str
 ) -> None:
     load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 90))
@@ -97,7 +97,7 @@ def test_a_minute_that_lost_its_candle_is_made_again_before_its_prices_go(
     assert candles(catalog) == whole
 
 
-def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
+def test_a_day_without_candles_is_kept_and_the_next_one_is_dropped(
     catalog: sa.Engine, settings: Settings, owner: sa.Engine
 ) -> None:
     load(catalog, quote(10, 0), quote(11, 5), quote(20, DAY), now=at(DAY))
@@ -119,7 +119,7 @@ def test_a_day_that_cannot_be_rolled_up_is_kept_and_named_and_the_next_one_goes(
     assert drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never).dropped == (FIRST,)
 
 
-def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: Settings) -> None:
+def test_prices_that_are_not_evaluated_yet_are_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     watermark = (
         "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) "
@@ -137,9 +137,7 @@ def test_what_the_matcher_has_not_judged_is_kept(catalog: sa.Engine, settings: S
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_a_reader_who_does_not_let_go_postpones_the_drop_and_holds_nobody_else_up(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_a_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     refresh_candles(catalog)
     waits: list[float] = []
@@ -159,9 +157,7 @@ def test_a_reader_who_does_not_let_go_postpones_the_drop_and_holds_nobody_else_u
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_before_it_goes(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_first(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     refresh_candles(catalog)
     insert = (
@@ -183,7 +179,7 @@ def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_before_it_goes(
     assert [row[3:] for row in candles(catalog) if row[1] == "1d"] == [(10, 99, 10, 99, 2)]
 
 
-def test_live_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine, settings: Settings) -> None:
+def test_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(20, 2 * DAY), now=at(2 * DAY))
     refresh_candles(catalog)
     stop = threading.Event()
@@ -208,7 +204,7 @@ def test_live_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine,
     assert 0.1 < slowest[0] < 20, "half a second of waiting, on a busy machine"
 
 
-def test_two_maintainers_at_once_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
+def test_two_concurrent_runs_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, *(quote(10 + number, number * DAY) for number in range(6)), now=at(6 * DAY))
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(drop_old_prices, catalog, settings, LATER + timedelta(days=9)) for _ in range(2)]
@@ -220,7 +216,7 @@ def test_two_maintainers_at_once_drop_each_day_once(catalog: sa.Engine, settings
     assert len([row for row in candles(catalog) if row[1] == "1d"]) == 6
 
 
-def test_a_run_that_dies_leaves_whole_days_and_the_next_goes_on(
+def test_a_run_that_dies_leaves_complete_days_and_the_next_continues(
     catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(catalog, *(quote(10 + number, number * DAY) for number in range(3)), now=at(6 * DAY))
@@ -239,16 +235,14 @@ def test_a_run_that_dies_leaves_whole_days_and_the_next_goes_on(
     assert len(drop_old_prices(catalog, settings, LATER + timedelta(days=9)).dropped) == 2
 
 
-def test_a_quote_older_than_what_is_kept_does_not_bring_its_day_back(catalog: sa.Engine, settings: Settings) -> None:
+def test_a_quote_older_than_the_retention_does_not_recreate_its_day(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     drop_old_prices(catalog, settings, LATER, sleep=never)
     assert load(catalog, quote(99, 0.5), now=LATER).rejected == {RejectionReason.TOO_OLD: 1}
     assert days(catalog) == []
 
 
-def test_a_part_of_a_dropped_day_that_is_imported_again_spoils_no_candle(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_importing_part_of_a_dropped_day_again_changes_no_candle(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 0.7))
     drop_old_prices(catalog, settings, LATER, sleep=never)
     before = candles(catalog)
@@ -258,7 +252,7 @@ def test_a_part_of_a_dropped_day_that_is_imported_again_spoils_no_candle(
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: sa.Engine) -> None:
+def test_the_check_for_missing_candles_reads_only_that_day(catalog: sa.Engine) -> None:
     """Cost follows the day: no other partition of prices, and candles by their key, whatever else is stored."""
     ensure_partitions(catalog, [FIRST + timedelta(days=number) for number in range(5)])
     fill = (
@@ -288,7 +282,7 @@ def test_only_the_day_and_its_candles_are_read_to_see_what_is_missing(catalog: s
     assert "candles_1h" not in plan
 
 
-def test_the_application_may_drop_a_day_by_the_function_alone(database: Database, catalog: sa.Engine) -> None:
+def test_the_application_can_drop_a_day_only_with_the_function(database: Database, catalog: sa.Engine) -> None:
     ensure_partitions(catalog, [FIRST])
     with pytest.raises(sa.exc.ProgrammingError, match="must be owner"), catalog.begin() as connection:
         connection.execute(sa.text("DROP TABLE prices_20260301"))
@@ -307,7 +301,7 @@ def test_the_application_may_drop_a_day_by_the_function_alone(database: Database
         )
 
 
-def test_postgres_being_away_is_a_database_error(settings: Settings) -> None:
+def test_an_unavailable_database_is_an_error(settings: Settings) -> None:
     away = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
     with pytest.raises(DatabaseError, match="is not available"):
         drop_old_prices(away, settings, LATER)
@@ -322,7 +316,7 @@ def fetches(engine: sa.Engine) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(sa.text(query), {"start": START})]
 
 
-def test_what_was_asked_for_hour_by_hour_becomes_one_row_that_says_the_same(catalog: sa.Engine) -> None:
+def test_hourly_records_of_fetched_history_are_merged_into_one(catalog: sa.Engine) -> None:
     hours = [
         (1, 0, 60, "stored", 60),
         (1, 60, 120, "stored", 60),

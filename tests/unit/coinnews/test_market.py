@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coinwatch.coinnews.market import COMMON, YEAR_SECONDS, Simulation, by_name, load_coins, simulated_price
+from coinwatch.coinnews.market import COMMON, YEAR_SECONDS, Simulation, find_coin, load_coins, simulated_price
 from coinwatch.coinnews.replay import Recording, Replay
 from coinwatch.coinnews.server import rfc3339
 from coinwatch.exchanges.timestamps import parse_rfc3339
@@ -22,13 +22,13 @@ NOW = 1_795_000_000
 SECONDS = st.integers(1_600_000_000, 2_500_000_000)
 
 
-def test_the_price_of_a_moment_never_changes_between_versions() -> None:
+def test_prices_never_change_between_versions() -> None:
     """People's stored history goes on after an upgrade; a change here is a break."""
     assert simulated_price(BTC, 1, NOW) == 94_495.936
 
 
 @given(second=SECONDS, seed=st.integers(0, 10**9))
-def test_prices_depend_on_seed_and_time_alone_and_stay_near_the_usual_price(second: int, seed: int) -> None:
+def test_prices_depend_only_on_seed_and_time_and_stay_near_the_base_price(second: int, seed: int) -> None:
     for coin in COINS.values():
         price = simulated_price(coin, seed, second)
         assert price == simulated_price(coin, seed, second)
@@ -48,7 +48,7 @@ def test_a_server_started_at_another_time_shows_the_same_price(second: int, seed
 
 @pytest.mark.parametrize("code", COINS)
 @pytest.mark.parametrize("step", [60, 3600])
-def test_prices_move_as_much_as_the_coins_volatility_says(code: str, step: int) -> None:
+def test_prices_move_according_to_the_coins_volatility(code: str, step: int) -> None:
     coin = COINS[code]
     prices = [simulated_price(coin, 1, NOW + index * step) for index in range(2000)]
     returns = [math.log(after / before) for before, after in pairwise(prices)]
@@ -56,7 +56,7 @@ def test_prices_move_as_much_as_the_coins_volatility_says(code: str, step: int) 
     assert stdev(returns) * math.sqrt(YEAR_SECONDS / step) == pytest.approx(coin.volatility, rel=0.1)
 
 
-def test_prices_do_not_jump_where_a_period_ends() -> None:
+def test_prices_do_not_jump_at_the_end_of_a_period() -> None:
     border = 200 * 2**23
     step = max(
         abs(math.log(simulated_price(BTC, 1, border + at) / simulated_price(BTC, 1, border + at - 1)))
@@ -66,7 +66,7 @@ def test_prices_do_not_jump_where_a_period_ends() -> None:
     assert step < 10 * BTC.volatility / math.sqrt(YEAR_SECONDS)
 
 
-def test_coins_move_partly_together() -> None:
+def test_coins_are_correlated() -> None:
     def returns(code: str) -> list[float]:
         prices = [simulated_price(COINS[code], 1, NOW + 60 * index) for index in range(2000)]
         return [math.log(after / before) for before, after in pairwise(prices)]
@@ -74,20 +74,20 @@ def test_coins_move_partly_together() -> None:
     assert correlation(returns("BTC"), returns("ETH")) == pytest.approx(COMMON**2, abs=0.1)
 
 
-def test_every_configured_coin_has_the_same_name_there() -> None:
+def test_every_configured_coin_has_the_same_name_in_coinnews() -> None:
     configured = load_settings().coins
 
     assert {code: COINS[code].name for code in configured if code in COINS} == {
         code: coin.name for code, coin in configured.items() if code in COINS
     }
-    assert by_name(COINS, "dogeCOIN") == COINS["DOGE"]
-    assert by_name(COINS, "") is None
+    assert find_coin(COINS, "dogeCOIN") == COINS["DOGE"]
+    assert find_coin(COINS, "") is None
 
 
 @given(
     speed=st.floats(0.01, 60_000), position=st.integers(0, 99), started=st.integers(0, 10**6), late=st.integers(0, 999)
 )
-def test_a_replays_position_can_be_told_from_its_time(speed: float, position: int, started: int, late: int) -> None:
+def test_the_position_of_a_replay_follows_from_its_time(speed: float, position: int, started: int, late: int) -> None:
     started_at = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(microseconds=started)
     recording = Recording(path=Path("x.csv"), closes=tuple(map(float, range(1, 101))), digest="")
     replay = Replay("BTC", recording, started_at, speed)
@@ -104,5 +104,5 @@ def test_a_replays_position_can_be_told_from_its_time(speed: float, position: in
 @given(
     moment=st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC))  # noqa: DTZ001
 )
-def test_times_are_written_so_that_they_are_read_back_exactly(moment: datetime) -> None:
+def test_formatted_times_are_parsed_back_exactly(moment: datetime) -> None:
     assert parse_rfc3339(rfc3339(moment)) == moment

@@ -1,4 +1,4 @@
-"""Collecting from a real (test) far end: one exchange's trouble stays its own and is remembered for all workers."""
+"""Collecting prices from a local exchange server: failures of one exchange do not affect others."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def health(engine: sa.Engine, code: str) -> Any:
 
 
 @pytest.mark.parametrize("code", VENUES)
-def test_the_exchanges_prices_arrive(
+def test_prices_of_an_exchange_are_stored(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, code: str
 ) -> None:
     pair = ("BTC", "USDT" if code == "binance" else "USD")
@@ -57,7 +57,7 @@ def test_the_exchanges_prices_arrive(
     assert health(catalog, code).last_success_at is not None
 
 
-def test_a_cycle_goes_on_without_the_exchanges_that_fail(
+def test_a_cycle_continues_without_failing_exchanges(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "html")
@@ -70,7 +70,7 @@ def test_a_cycle_goes_on_without_the_exchanges_that_fail(
     assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
 
 
-def test_passing_trouble_is_tried_again_at_once(
+def test_a_temporary_error_is_retried_immediately(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("coinnews", "cut_off", times=1)
@@ -78,7 +78,7 @@ def test_passing_trouble_is_tried_again_at_once(
     assert health(catalog, "coinnews").failures == 0
 
 
-def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
+def test_a_rate_limit_applies_to_all_workers(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
@@ -93,7 +93,7 @@ def test_a_pause_an_exchange_asks_for_holds_for_all_workers(
     assert health(catalog, "binance").blocked_until is None
 
 
-def test_calls_for_history_wait_while_it_asks_and_no_longer(
+def test_history_calls_wait_only_during_a_live_fetch(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def live_until() -> list[datetime | None]:
@@ -117,7 +117,7 @@ def test_calls_for_history_wait_while_it_asks_and_no_longer(
     assert [until > datetime.now(UTC) - timedelta(minutes=1) for until in seen if until] == [True, True]
 
 
-def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
+def test_a_success_keeps_a_rate_limit_set_by_a_history_call(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = datetime.now(UTC) + timedelta(minutes=5)
@@ -140,7 +140,7 @@ def test_a_success_leaves_a_pause_that_a_call_for_history_was_asked_for(
     assert health(catalog, "binance").blocked_until == pause
 
 
-def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(
+def test_consecutive_failures_are_counted_and_reset_by_a_success(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "status", status=500)
@@ -153,7 +153,7 @@ def test_failures_in_a_row_are_counted_and_forgotten_after_a_success(
     assert (health(catalog, "kraken").failures, health(catalog, "kraken").last_error) == (0, None)
 
 
-def test_nonsense_prices_stay_outside_and_are_counted(
+def test_invalid_prices_are_rejected_and_counted(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.market.set_price("binance", "BTC", "USDT", "NaN")
@@ -162,7 +162,7 @@ def test_nonsense_prices_stay_outside_and_are_counted(
     assert result.loaded.inserted == 1
 
 
-def test_an_answer_without_one_usable_price_is_a_failure(
+def test_a_response_without_valid_prices_is_a_failure(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for coin in ("BTC", "ETH"):
@@ -171,14 +171,14 @@ def test_an_answer_without_one_usable_price_is_a_failure(
         collect(catalog, settings, "binance")
 
 
-def test_a_clock_that_is_slow_is_a_failure_that_names_it(catalog: sa.Engine, settings: Settings) -> None:
+def test_a_slow_local_clock_is_named_in_the_error(catalog: sa.Engine, settings: Settings) -> None:
     with pytest.raises(ExchangeUnavailable, match="from_the_future; is this machine's clock right"):
         collect(catalog, settings, "binance", clock=later(minutes=-5))
     assert "clock" in health(catalog, "binance").last_error
     assert collect(catalog, settings, "binance").loaded.inserted == 2
 
 
-def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
+def test_an_exchange_is_skipped_during_its_minimum_interval(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     patient = make_settings(
@@ -196,7 +196,7 @@ def test_an_exchange_with_a_minimum_interval_is_left_out_until_it_is_over(
     assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).blocked_until is None
 
 
-def test_what_a_person_must_change_is_not_tried_again(
+def test_a_denied_request_is_not_retried(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("coinbase", "status", status=451)
@@ -205,12 +205,12 @@ def test_what_a_person_must_change_is_not_tried_again(
     assert len(exchange_server.requests("coinbase")) <= 2, "one per instrument, no second try"
 
 
-def test_an_exchange_that_is_not_in_the_tables_says_what_to_run(engine: sa.Engine, settings: Settings) -> None:
+def test_an_unknown_exchange_is_an_error_that_says_what_to_run(engine: sa.Engine, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="coinwatch migrate"):
         collect(engine, settings, "kraken")
 
 
-def test_a_result_survives_the_way_through_json(
+def test_a_result_can_be_serialized_as_json(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     import json

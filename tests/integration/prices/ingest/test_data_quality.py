@@ -1,4 +1,4 @@
-"""The checks find what is wrong, say it in a sentence, and leave alone what is right."""
+"""Data quality checks report problems and nothing else."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ def only(engine: sa.Engine, *codes: str) -> None:
         set_exchange_enabled(engine, code, code in codes)
 
 
-def test_an_instrument_is_stale_after_three_cycles_and_not_before(catalog: sa.Engine, settings: Settings) -> None:
+def test_an_instrument_is_stale_after_three_cycles(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     asked(catalog, "kraken", 60)
     load(catalog, quote(100, 51), quote(10, 60, pair="ETH/USD"))
@@ -67,7 +67,7 @@ def test_an_instrument_is_stale_after_three_cycles_and_not_before(catalog: sa.En
     )
 
 
-def test_a_whole_exchange_is_one_sentence_with_its_last_error(catalog: sa.Engine, settings: Settings) -> None:
+def test_a_stale_exchange_is_one_finding_with_its_last_error(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     load(catalog, quote(100, 0), quote(10, 2, pair="ETH/USD"))
     asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
@@ -78,7 +78,7 @@ def test_a_whole_exchange_is_one_sentence_with_its_last_error(catalog: sa.Engine
     )
 
 
-def test_an_instrument_that_never_had_a_price_is_named_once_its_exchange_was_asked(
+def test_an_instrument_without_a_price_is_stale_once_its_exchange_was_fetched(
     catalog: sa.Engine, settings: Settings
 ) -> None:
     only(catalog, "kraken")
@@ -89,7 +89,7 @@ def test_an_instrument_that_never_had_a_price_is_named_once_its_exchange_was_ask
     assert sentence.startswith("kraken ETH/USD: no price so far; one is due every 3 minutes")
 
 
-def test_exchanges_that_are_off_or_in_a_pause_are_not_stale(catalog: sa.Engine, settings: Settings) -> None:
+def test_disabled_or_rate_limited_exchanges_are_not_stale(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(100, 0, "coinbase"))
     asked(catalog, "kraken", 0)
     asked(catalog, "coinbase", 0)
@@ -117,9 +117,7 @@ def test_an_exchange_with_a_minimum_interval_has_its_own_cycles(
     assert f"one is due every {due} minutes" in sentence
 
 
-def test_an_index_that_is_not_computed_is_stale_only_where_there_is_something_to_compute(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_the_index_is_stale_only_if_there_are_newer_prices(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     asked(catalog, "kraken", 0)
     load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
@@ -132,7 +130,7 @@ def test_an_index_that_is_not_computed_is_stale_only_where_there_is_something_to
     assert check_stale_prices(catalog, settings, at(24)) == []
 
 
-def test_the_exchange_that_disagrees_with_the_median_is_named(catalog: sa.Engine, settings: Settings) -> None:
+def test_an_exchange_that_deviates_from_the_median_is_a_finding(catalog: sa.Engine, settings: Settings) -> None:
     three = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
     load(catalog, *three, quote(7, 3, "coinnews"))
     assert check_disagreement(catalog, settings, at(4)) == [
@@ -143,7 +141,7 @@ def test_the_exchange_that_disagrees_with_the_median_is_named(catalog: sa.Engine
     assert check_disagreement(catalog, settings, at(13.5)) == [], "prices that are not fresh prove nothing"
 
 
-def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, settings: Settings) -> None:
+def test_if_two_exchanges_disagree_both_are_named(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(103.0, 0, "coinbase"), quote(10, 0, pair="ETH/USD"))
     assert check_disagreement(catalog, settings, at(1)) == []
     load(catalog, quote(103.1, 1, "coinbase"), quote(0.02, 1, "coinbase", "ETH/USD"))
@@ -155,7 +153,7 @@ def test_of_two_exchanges_nobody_can_say_which_is_wrong(catalog: sa.Engine, sett
     assert "199.2" in eth
 
 
-def test_a_currency_with_three_exchanges_is_compared_with_itself_alone(engine: sa.Engine) -> None:
+def test_a_currency_with_three_exchanges_is_not_compared_with_others(engine: sa.Engine) -> None:
     """When the dollar-like currencies part, the exchanges are not to blame."""
     names = ("kraken", "coinbase", "binance")
     settings = make_settings(
@@ -171,7 +169,7 @@ def moving(exchange: str, pair: str = "BTC/USD", price: float = 100, upto: int =
     return [quote(price * (1 + 0.001 * (minute % 9)), minute, exchange, pair) for minute in range(0, upto + 1, 3)]
 
 
-def test_a_price_that_stands_still_while_others_move_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
+def test_a_price_that_does_not_change_while_others_do_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
     frozen = [quote(99.5, minute) for minute in range(0, 61, 3)]
     load(catalog, *frozen, *moving("coinbase"), *moving("binance", "BTC/USDT"))
     [sentence] = check_frozen_prices(catalog, settings, at(60))
@@ -183,9 +181,7 @@ def test_a_price_that_stands_still_while_others_move_is_frozen(catalog: sa.Engin
     assert check_frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
 
 
-def test_what_stands_still_with_all_others_or_was_seen_too_seldom_is_not_frozen(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_a_price_is_not_frozen_if_no_other_moves_or_it_has_few_quotes(catalog: sa.Engine, settings: Settings) -> None:
     still = [quote(1.0, minute, code) for minute in range(0, 61, 3) for code in ("kraken", "coinbase")]
     load(catalog, *still, *moving("coinnews"))
     assert check_frozen_prices(catalog, settings, at(60)) == [], "made-up prices prove nothing about real ones"
@@ -194,7 +190,7 @@ def test_what_stands_still_with_all_others_or_was_seen_too_seldom_is_not_frozen(
     assert check_frozen_prices(catalog, settings, at(60)) == []
 
 
-def test_a_schedule_of_an_hour_is_looked_at_for_longer(catalog: sa.Engine) -> None:
+def test_an_hourly_schedule_is_checked_over_a_longer_period(catalog: sa.Engine) -> None:
     hourly = make_settings(collect_schedule_minutes=60)
     load(
         catalog,
@@ -206,7 +202,7 @@ def test_a_schedule_of_an_hour_is_looked_at_for_longer(catalog: sa.Engine) -> No
 
 
 @pytest.mark.parametrize(("volume", "word"), [({"volume_24h": 0.0}, "zero"), ({}, "missing")])
-def test_volume_that_vanishes_is_named_for_a_day(
+def test_a_missing_volume_is_a_finding_for_a_day(
     catalog: sa.Engine, settings: Settings, volume: dict[str, float], word: str
 ) -> None:
     load(catalog, quote(100, 0, volume_24h=1234.5), quote(100, 0, "coinbase", volume_24h=5.0), quote(9, 0, "coinnews"))
@@ -218,7 +214,7 @@ def test_volume_that_vanishes_is_named_for_a_day(
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_no_check_reads_older_days(name: str, catalog: sa.Engine, settings: Settings) -> None:
+def test_checks_read_only_recent_partitions(name: str, catalog: sa.Engine, settings: Settings) -> None:
     """Cost does not grow with what is stored: with ten days of prices, at most two of them are in the plan."""
     load(catalog, *(quote(100, DAY * day) for day in range(10)), now=at(10 * DAY))
     plans: list[str] = []
@@ -239,11 +235,11 @@ def test_no_check_reads_older_days(name: str, catalog: sa.Engine, settings: Sett
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_postgres_being_away_is_a_database_error_and_no_finding(name: str, settings: Settings) -> None:
+def test_an_unavailable_database_is_an_error_rather_than_a_finding(name: str, settings: Settings) -> None:
     with pytest.raises(DatabaseError):
         CHECKS[name](create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch"), settings, at(0))
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_an_empty_database_gives_no_finding(name: str, engine: sa.Engine, settings: Settings) -> None:
+def test_an_empty_database_has_no_findings(name: str, engine: sa.Engine, settings: Settings) -> None:
     assert CHECKS[name](engine, settings, at(0) + timedelta(days=1)) == []

@@ -1,4 +1,4 @@
-"""The index: a median that one bad tick does not move."""
+"""The index is a median that one bad tick does not move."""
 
 import sqlalchemy as sa
 
@@ -13,13 +13,13 @@ def index(engine: sa.Engine, coin: str = "BTC") -> dict[str, float]:
     return {price.quote: price.price for price in read_latest_prices(engine, at(60), coin, "index")}
 
 
-def test_it_is_the_median_per_dollar_like_currency(catalog: sa.Engine, settings: Settings) -> None:
+def test_the_index_is_the_median_per_dollar_like_currency(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100.0, 0), quote(102.0, 0, "coinbase"), quote(99.0, 0, "binance", "BTC/USDT"))
     assert compute_index(catalog, settings, at(1)) == 2
     assert index(catalog) == {"USD": 101.0, "USDT": 99.0}
 
 
-def test_simulated_prices_count_only_where_there_is_no_real_one(catalog: sa.Engine, settings: Settings) -> None:
+def test_simulated_prices_count_only_without_a_real_price(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(5.0, 0, "coinnews"), quote(7.0, 0, "coinnews", "ETH/USD"), quote(100.0, 0))
     compute_index(catalog, settings, at(1))
     assert index(catalog, "BTC") == {"USD": 100.0}
@@ -36,7 +36,7 @@ def test_stale_prices_and_disabled_exchanges_are_left_out(catalog: sa.Engine, se
     assert index(catalog) == {"USD": 51.0}
 
 
-def test_computing_again_changes_nothing(catalog: sa.Engine, settings: Settings) -> None:
+def test_computing_the_index_again_changes_nothing(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100.0, 0))
     assert compute_index(catalog, settings, at(1)) == 1
     assert compute_index(catalog, settings, at(2)) == 0
