@@ -45,7 +45,7 @@ def covered(ranges: list[TimeRange]) -> set[int]:
     return {minute for minute in range(-10, 100) if any(NOON + minute * MINUTE in each for each in ranges)}
 
 
-def test_a_range_includes_its_start_but_not_its_end() -> None:
+def test_range_includes_its_start_but_not_its_end() -> None:
     hour = TimeRange(NOON, NOON + HOUR)
 
     assert NOON in hour
@@ -54,14 +54,14 @@ def test_a_range_includes_its_start_but_not_its_end() -> None:
     assert hour.duration == HOUR
 
 
-def test_an_empty_range_contains_nothing() -> None:
+def test_empty_range_contains_nothing() -> None:
     assert NOON not in TimeRange(NOON, NOON)
 
 
 @pytest.mark.parametrize(
     ("start", "end"), [(NOON, NOON - MINUTE), (NOON.replace(tzinfo=None), NOON), (NOON, NOON.replace(tzinfo=None))]
 )
-def test_a_reversed_or_naive_range_is_an_error(start: datetime, end: datetime) -> None:
+def test_reversed_or_naive_range_is_an_error(start: datetime, end: datetime) -> None:
     with pytest.raises(ValueError, match=r"start|aware"):
         TimeRange(start, end)
 
@@ -69,17 +69,17 @@ def test_a_reversed_or_naive_range_is_an_error(start: datetime, end: datetime) -
 @pytest.mark.parametrize(
     ("other", "expected"), [((0, 5), False), ((0, 11), True), ((15, 16), True), ((19, 30), True), ((20, 30), False)]
 )
-def test_ranges_that_only_touch_do_not_overlap(other: tuple[int, int], expected: bool) -> None:
+def test_adjacent_ranges_do_not_overlap(other: tuple[int, int], expected: bool) -> None:
     assert minutes(10, 20).overlaps(minutes(*other)) is expected
     assert minutes(*other).overlaps(minutes(10, 20)) is expected
 
 
-def test_a_utc_day_runs_from_midnight_to_midnight() -> None:
+def test_utc_day_runs_from_midnight_to_midnight() -> None:
     assert utc_day(date(2026, 11, 20)) == TimeRange(NOON - 12 * HOUR, NOON + 12 * HOUR)
 
 
 @given(moment=MOMENTS, step=STEPS)
-def test_floor_and_ceil_are_the_neighboring_multiples_of_the_step(moment: datetime, step: timedelta) -> None:
+def test_floor_and_ceil_are_the_nearest_multiples_of_the_step(moment: datetime, step: timedelta) -> None:
     below, above = floor_to(moment, step), ceil_to(moment, step)
 
     assert timedelta() <= moment.astimezone(UTC) - below < step
@@ -89,13 +89,13 @@ def test_floor_and_ceil_are_the_neighboring_multiples_of_the_step(moment: dateti
 
 
 @given(moment=MOMENTS, step=STEPS)
-def test_rounding_a_rounded_moment_changes_nothing(moment: datetime, step: timedelta) -> None:
+def test_rounding_is_idempotent(moment: datetime, step: timedelta) -> None:
     below = floor_to(moment, step)
 
     assert floor_to(below, step) == ceil_to(below, step) == below
 
 
-def test_a_grid_can_start_at_another_origin() -> None:
+def test_grid_can_start_at_another_origin() -> None:
     monday = datetime(2001, 1, 1, tzinfo=UTC)
 
     assert floor_to(NOON, 7 * DAY, monday) == datetime(2026, 11, 16, tzinfo=UTC)
@@ -103,7 +103,7 @@ def test_a_grid_can_start_at_another_origin() -> None:
 
 
 @given(ranges=st.lists(RANGES))
-def test_merged_ranges_cover_the_same_minutes_and_are_apart(ranges: list[TimeRange]) -> None:
+def test_merged_ranges_cover_the_same_minutes_without_touching(ranges: list[TimeRange]) -> None:
     merged = merge(ranges)
 
     assert covered(merged) == covered(ranges)
@@ -111,7 +111,7 @@ def test_merged_ranges_cover_the_same_minutes_and_are_apart(ranges: list[TimeRan
 
 
 @given(whole=RANGES, removed=st.lists(RANGES))
-def test_subtracting_leaves_the_minutes_in_no_removed_range(whole: TimeRange, removed: list[TimeRange]) -> None:
+def test_subtract_removes_exactly_the_covered_minutes(whole: TimeRange, removed: list[TimeRange]) -> None:
     left = subtract(whole, removed)
 
     assert covered(left) == covered([whole]) - covered(removed)
@@ -120,7 +120,7 @@ def test_subtracting_leaves_the_minutes_in_no_removed_range(whole: TimeRange, re
 
 
 @given(whole=RANGES, length=st.integers(1, 30))
-def test_parts_are_consecutive_and_no_longer_than_asked_for(whole: TimeRange, length: int) -> None:
+def test_split_ranges_are_consecutive_and_within_the_maximum_length(whole: TimeRange, length: int) -> None:
     parts = list(split(whole, length * MINUTE))
 
     assert parts[0].start == whole.start
@@ -130,7 +130,7 @@ def test_parts_are_consecutive_and_no_longer_than_asked_for(whole: TimeRange, le
     assert timedelta() < parts[-1].duration <= length * MINUTE
 
 
-def test_only_uncovered_parts_of_the_shortest_length_or_more_are_found() -> None:
+def test_gaps_shorter_than_the_minimum_are_ignored() -> None:
     opened = [NOON + minute * MINUTE for minute in (0, 1, 4, 5, 8)]
 
     assert find_uncovered(minutes(0, 10), opened, MINUTE, MINUTE) == [minutes(2, 4), minutes(6, 8), minutes(9, 10)]

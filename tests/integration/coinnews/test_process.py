@@ -57,7 +57,7 @@ def recording(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_replay_continues_after_a_kill_and_the_adapter_reads_it(tmp_path: Path, recording: Path) -> None:
+def test_replay_continues_after_a_kill(tmp_path: Path, recording: Path) -> None:
     port = free_port()
     adapter = open_exchange("coinnews", load_settings(exchanges={"coinnews": {"base_url": f"http://127.0.0.1:{port}"}}))
     instruments = [Instrument("coinnews", base, "USD", adapter.symbol_for(base, "USD")) for base in ("BTC", "ETH")]
@@ -79,7 +79,7 @@ def test_a_replay_continues_after_a_kill_and_the_adapter_reads_it(tmp_path: Path
         assert quote.price == 100.0 + candle(quote.observed_at.timestamp(), started_at, state["speed"])
 
 
-def test_a_port_in_use_is_an_error(tmp_path: Path, recording: Path) -> None:
+def test_port_in_use_is_an_error(tmp_path: Path, recording: Path) -> None:
     port = free_port()
     with (
         running(port, tmp_path / "data", recording),

@@ -49,14 +49,14 @@ def recording(path: Path, closes: list[float], first: str = "2021-12-31 23:01:00
     return path
 
 
-def test_it_has_every_coin_in_the_default_configuration(tmp_path: Path, clock: Clock) -> None:
+def test_serves_every_coin_in_the_default_configuration(tmp_path: Path, clock: Clock) -> None:
     names = serve(tmp_path, clock).get("/api/data").json()
 
     assert len(names) >= 8
     assert {pair.split("/")[0] for pair in load_settings().exchanges["coinnews"].instruments} <= set(names)
 
 
-def test_a_coin_is_found_by_code_or_name_ignoring_case(tmp_path: Path, clock: Clock) -> None:
+def test_coin_lookup_by_code_or_name_ignores_case(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path, clock)
 
     answers = [api.get(f"/api/data/{name}").json() for name in ("BTC", "btc", "Bitcoin", "bitcoin")]
@@ -68,14 +68,14 @@ def test_a_coin_is_found_by_code_or_name_ignoring_case(tmp_path: Path, clock: Cl
 
 
 @pytest.mark.parametrize("path", ["/api/data/nothing", "/api/data/nothing/history", "/api/replay", "/nowhere"])
-def test_unknown_names_and_paths_get_404_without_json(path: str, tmp_path: Path, clock: Clock) -> None:
+def test_unknown_names_and_paths_return_plain_text_404(path: str, tmp_path: Path, clock: Clock) -> None:
     answer = serve(tmp_path, clock).get(path)
 
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_the_rate_of_change_is_a_percentage_over_a_day(tmp_path: Path, clock: Clock) -> None:
+def test_rate_of_change_is_the_24_hour_change_in_percent(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path, clock)
     yesterday = api.get("/api/data/ETH").json()["value"]
     clock.advance(days=1)
@@ -85,7 +85,7 @@ def test_the_rate_of_change_is_a_percentage_over_a_day(tmp_path: Path, clock: Cl
     assert today["roc"] == pytest.approx((today["value"] / yesterday - 1) * 100, abs=1e-3)
 
 
-def test_the_history_grows_every_minute_and_excludes_the_current_value(tmp_path: Path, clock: Clock) -> None:
+def test_history_grows_every_minute_and_excludes_the_current_value(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path, clock)
     assert api.get("/api/data/BTC/history").json() is None
     clock.advance(minutes=3)
@@ -99,7 +99,7 @@ def test_the_history_grows_every_minute_and_excludes_the_current_value(tmp_path:
     assert api.get("/api/data/BTC/history").json()[-1] == {"value": current["value"], "date": "2026-11-20T12:03:00Z"}
 
 
-def test_the_history_survives_a_restart_and_stays_bounded(tmp_path: Path, clock: Clock) -> None:
+def test_history_survives_a_restart_and_stays_bounded(tmp_path: Path, clock: Clock) -> None:
     first = serve(tmp_path, clock)
     clock.advance(minutes=10)
     before = first.get("/api/data/BTC/history").json()
@@ -109,7 +109,7 @@ def test_the_history_survives_a_restart_and_stays_bounded(tmp_path: Path, clock:
     assert len(serve(tmp_path, clock).get("/api/data/BTC/history").json()) == 1440
 
 
-def test_another_seed_starts_another_market(tmp_path: Path, clock: Clock) -> None:
+def test_different_seed_gives_a_different_market(tmp_path: Path, clock: Clock) -> None:
     value = serve(tmp_path, clock, seed=1).get("/api/data/BTC").json()["value"]
     clock.advance(minutes=10)
     other = serve(tmp_path, clock, seed=2)
@@ -118,7 +118,7 @@ def test_another_seed_starts_another_market(tmp_path: Path, clock: Clock) -> Non
     assert other.get("/api/data/BTC/history").json() is None
 
 
-def test_a_replay_plays_each_candle_at_its_exact_time(tmp_path: Path, clock: Clock) -> None:
+def test_replay_plays_each_candle_at_its_exact_time(tmp_path: Path, clock: Clock) -> None:
     closes = [100.0, 101.5, 99.25, 103.0]
     file = recording(tmp_path / "market.csv", closes)
     api = serve(tmp_path / "data", clock, replay=file, speed=7.0)
@@ -145,7 +145,7 @@ def test_a_replay_plays_each_candle_at_its_exact_time(tmp_path: Path, clock: Clo
     assert [round((parse_rfc3339(text) - started_at).total_seconds() * 7 / 60) for _, text in seen] == [0, 1, 2, 3]
 
 
-def test_a_candle_becomes_the_price_exactly_on_time(tmp_path: Path, clock: Clock) -> None:
+def test_price_changes_exactly_at_the_time_of_the_candle(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path / "data", clock, replay=recording(tmp_path / "market.csv", [1.0, 2.0]), speed=7.0)
     second = timedelta(microseconds=round(60e6 / 7))
 
@@ -155,7 +155,7 @@ def test_a_candle_becomes_the_price_exactly_on_time(tmp_path: Path, clock: Clock
     assert api.get("/api/data/BTC").json()["value"] == 2.0
 
 
-def test_a_replay_ends_with_its_last_price_and_its_last_time(tmp_path: Path, clock: Clock) -> None:
+def test_finished_replay_stays_at_its_last_price_and_time(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path / "data", clock, replay=recording(tmp_path / "market.csv", [1.0, 2.0]), speed=60.0)
     clock.advance(hours=5)
 
@@ -165,7 +165,7 @@ def test_a_replay_ends_with_its_last_price_and_its_last_time(tmp_path: Path, clo
     assert [point["value"] for point in api.get("/api/data/BTC/history").json()] == [1.0]
 
 
-def test_a_looping_replay_starts_again_with_new_times(tmp_path: Path, clock: Clock) -> None:
+def test_looping_replay_restarts_with_new_times(tmp_path: Path, clock: Clock) -> None:
     file = recording(tmp_path / "market.csv", [1.0, 2.0, 3.0])
     api = serve(tmp_path / "data", clock, replay=file, speed=60.0, loop=True)
     clock.advance(seconds=4)
@@ -175,7 +175,7 @@ def test_a_looping_replay_starts_again_with_new_times(tmp_path: Path, clock: Clo
     assert (answer["value"], answer["updated_at"]) == (2.0, "2026-11-20T12:00:04.25Z")
 
 
-def test_a_replay_continues_after_a_restart(tmp_path: Path, clock: Clock) -> None:
+def test_replay_continues_after_a_restart(tmp_path: Path, clock: Clock) -> None:
     file = recording(tmp_path / "market.csv", [float(number) for number in range(1, 100)])
     before = serve(tmp_path / "data", clock, replay=file, speed=60.0)
     clock.advance(seconds=20)
@@ -189,7 +189,7 @@ def test_a_replay_continues_after_a_restart(tmp_path: Path, clock: Clock) -> Non
 
 
 @pytest.mark.parametrize("change", ["speed", "replay", "coin"])
-def test_another_replay_starts_from_the_beginning(change: str, tmp_path: Path, clock: Clock) -> None:
+def test_changed_replay_starts_from_the_beginning(change: str, tmp_path: Path, clock: Clock) -> None:
     file = recording(tmp_path / "market.csv", [1.0, 2.0, 3.0])
     other = recording(tmp_path / "other.csv", [1.0, 5.0, 6.0])
     options: dict[str, Any] = {"replay": file, "speed": 60.0, "coin": "BTC"}
@@ -203,7 +203,7 @@ def test_another_replay_starts_from_the_beginning(change: str, tmp_path: Path, c
     assert api.get(f"/api/data/{changed['coin']}").json()["value"] == 1.0
 
 
-def test_the_other_coins_stay_simulated_during_a_replay(tmp_path: Path, clock: Clock) -> None:
+def test_other_coins_stay_simulated_during_a_replay(tmp_path: Path, clock: Clock) -> None:
     file = recording(tmp_path / "market.csv", [1.0])
     api = serve(tmp_path / "data", clock, replay=file, coin="ethereum")
 
@@ -225,9 +225,7 @@ def test_the_other_coins_stay_simulated_during_a_replay(tmp_path: Path, clock: C
         (HEADER + "2022-01-01 00:00:00,1,1,1\n", "line 2: 4 values, but the header has 6"),
     ],
 )
-def test_an_invalid_recording_is_an_error_that_names_the_line(
-    content: str, message: str, tmp_path: Path, clock: Clock
-) -> None:
+def test_invalid_recording_error_names_the_line(content: str, message: str, tmp_path: Path, clock: Clock) -> None:
     file = tmp_path / "market.csv"
     file.write_text(content)
 
@@ -235,7 +233,7 @@ def test_an_invalid_recording_is_an_error_that_names_the_line(
         serve(tmp_path / "data", clock, replay=file)
 
 
-def test_a_recording_may_have_missing_minutes(tmp_path: Path, clock: Clock) -> None:
+def test_recording_may_have_missing_minutes(tmp_path: Path, clock: Clock) -> None:
     file = tmp_path / "market.csv"
     file.write_text(HEADER + "2022-01-01 00:00:00,1,1,1,1,1\n\n2022-01-01 00:07:00,2,2,2,2,1\n")
     api = serve(tmp_path / "data", clock, replay=file, speed=60.0)
@@ -245,23 +243,23 @@ def test_a_recording_may_have_missing_minutes(tmp_path: Path, clock: Clock) -> N
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("nan"), float("inf"), 1e9])
-def test_a_speed_out_of_bounds_is_an_error(speed: float, tmp_path: Path, clock: Clock) -> None:
+def test_speed_out_of_bounds_is_an_error(speed: float, tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(ConfigurationError, match="speed"):
         serve(tmp_path / "data", clock, replay=recording(tmp_path / "market.csv", [1.0]), speed=speed)
 
 
-def test_an_unknown_coin_cannot_be_replayed(tmp_path: Path, clock: Clock) -> None:
+def test_unknown_coin_cannot_be_replayed(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(ConfigurationError, match="'NOPE'"):
         serve(tmp_path / "data", clock, replay=recording(tmp_path / "market.csv", [1.0]), coin="NOPE")
 
 
-def test_a_missing_recording_is_an_error(tmp_path: Path, clock: Clock) -> None:
+def test_missing_recording_is_an_error(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(ConfigurationError, match=r"absent\.csv"):
         serve(tmp_path / "data", clock, replay=tmp_path / "absent.csv")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"seed": 1}', '{"seed": 1, "since": "2026-01-01T00:00:00"}'])
-def test_a_damaged_state_file_is_an_error(content: str, tmp_path: Path, clock: Clock) -> None:
+def test_corrupt_state_file_is_an_error(content: str, tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "state.json").write_text(content)
 
     with pytest.raises(ConfigurationError, match=r"state\.json is damaged"):

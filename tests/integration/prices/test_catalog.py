@@ -16,12 +16,12 @@ def watched(engine: sa.Engine) -> set[tuple[str, str]]:
         return {(row.exchange, row.pair) for row in rows}
 
 
-def test_each_dollar_like_pair_gets_an_index_instrument(catalog: sa.Engine) -> None:
+def test_every_dollar_like_pair_gets_an_index_instrument(catalog: sa.Engine) -> None:
     index = {pair for code, pair in watched(catalog) if code == "index"}
     assert index == {"BTC/USD", "ETH/USD", "BTC/USDT", "ETH/USDT"}
 
 
-def test_removed_instruments_are_disabled_and_return_with_their_ids(catalog: sa.Engine) -> None:
+def test_removed_instruments_are_disabled_and_keep_their_ids(catalog: sa.Engine) -> None:
     fewer = make_settings(exchanges={**EXCHANGES, "kraken": exchange("Kraken", "BTC/USD")})
     library.sync_catalog(catalog, fewer)
     assert ("kraken", "ETH/USD") not in watched(catalog)
@@ -33,7 +33,7 @@ def test_removed_instruments_are_disabled_and_return_with_their_ids(catalog: sa.
         assert connection.execute(sa.text("SELECT id FROM instruments ORDER BY id")).all() == before
 
 
-def test_repeated_syncs_use_up_no_ids(catalog: sa.Engine, settings: Settings) -> None:
+def test_repeated_syncs_consume_no_ids(catalog: sa.Engine, settings: Settings) -> None:
     for _ in range(20):
         library.sync_catalog(catalog, settings, force=True)
     library.sync_catalog(catalog, make_settings(exchanges={**EXCHANGES, "later": exchange("Later", adapter="kraken")}))
@@ -42,7 +42,7 @@ def test_repeated_syncs_use_up_no_ids(catalog: sa.Engine, settings: Settings) ->
     assert list(ids) == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_operators_choice_survives_a_configuration_change(catalog: sa.Engine) -> None:
+def test_operator_setting_survives_a_configuration_change(catalog: sa.Engine) -> None:
     library.set_exchange_enabled(catalog, "kraken", False)
     library.sync_catalog(catalog, make_settings(coins=COINS, exchanges=dict(EXCHANGES)), force=True)
     assert library.list_enabled_exchanges(catalog) == ["binance", "coinbase", "coinnews"]
@@ -50,7 +50,7 @@ def test_the_operators_choice_survives_a_configuration_change(catalog: sa.Engine
         library.set_exchange_enabled(catalog, "nowhere", True)
 
 
-def test_only_the_first_probe_decides(engine: sa.Engine) -> None:
+def test_only_the_first_probe_counts(engine: sa.Engine) -> None:
     from tests.support.quotes import at
 
     undecided = make_settings(exchanges={"kraken": exchange("Kraken", enabled="auto")})
@@ -63,7 +63,7 @@ def test_only_the_first_probe_decides(engine: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize("coin", ["BTC", "btc", "Bitcoin", " bitcoin "])
-def test_a_coin_is_found_by_code_or_name(catalog: sa.Engine, coin: str) -> None:
+def test_coin_is_found_by_code_or_name(catalog: sa.Engine, coin: str) -> None:
     with transaction(catalog) as connection:
         assert library.find_instrument(connection, coin).pair == "BTC/USD"
         assert library.find_instrument(connection, coin, "Binance").pair == "BTC/USDT"

@@ -70,7 +70,7 @@ def test_old_days_are_dropped_and_their_candles_kept(catalog: sa.Engine, setting
     assert drop_old_prices(catalog, settings, LATER, sleep=never) == RetentionResult(), "again changes nothing"
 
 
-def test_a_retention_of_zero_keeps_prices_forever(catalog: sa.Engine, settings: Settings) -> None:
+def test_zero_retention_keeps_prices_forever(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     for_ever = settings.model_copy(update={"price_retention_days": 0})
     assert drop_old_prices(catalog, for_ever, LATER + timedelta(days=3650)) == RetentionResult()
@@ -84,7 +84,7 @@ def test_missing_candles_are_created_before_prices_are_dropped(catalog: sa.Engin
 
 
 @pytest.mark.parametrize("loss", ["DELETE FROM candles", "UPDATE candles SET samples = 1 WHERE resolution = '1m'"])
-def test_a_lost_candle_is_recreated_before_its_prices_are_dropped(
+def test_deleted_candle_is_recreated_before_prices_are_dropped(
     catalog: sa.Engine, settings: Settings, loss: str
 ) -> None:
     load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 90))
@@ -97,7 +97,7 @@ def test_a_lost_candle_is_recreated_before_its_prices_are_dropped(
     assert candles(catalog) == whole
 
 
-def test_a_day_without_candles_is_kept_and_the_next_one_is_dropped(
+def test_day_without_candles_is_kept_and_the_next_day_is_dropped(
     catalog: sa.Engine, settings: Settings, owner: sa.Engine
 ) -> None:
     load(catalog, quote(10, 0), quote(11, 5), quote(20, DAY), now=at(DAY))
@@ -119,7 +119,7 @@ def test_a_day_without_candles_is_kept_and_the_next_one_is_dropped(
     assert drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never).dropped == (FIRST,)
 
 
-def test_prices_that_are_not_evaluated_yet_are_kept(catalog: sa.Engine, settings: Settings) -> None:
+def test_pending_prices_are_kept(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(11, 5))
     watermark = (
         "INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to) "
@@ -137,7 +137,7 @@ def test_prices_that_are_not_evaluated_yet_are_kept(catalog: sa.Engine, settings
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_a_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engine, settings: Settings) -> None:
+def test_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     refresh_candles(catalog)
     waits: list[float] = []
@@ -157,7 +157,7 @@ def test_a_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Eng
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_first(catalog: sa.Engine, settings: Settings) -> None:
+def test_quote_loaded_while_the_drop_waits_is_included_in_candles(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     refresh_candles(catalog)
     insert = (
@@ -179,7 +179,7 @@ def test_a_quote_loaded_while_the_drop_waits_is_in_the_candles_first(catalog: sa
     assert [row[3:] for row in candles(catalog) if row[1] == "1d"] == [(10, 99, 10, 99, 2)]
 
 
-def test_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine, settings: Settings) -> None:
+def test_loading_waits_at_most_half_a_second_for_a_drop(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(20, 2 * DAY), now=at(2 * DAY))
     refresh_candles(catalog)
     stop = threading.Event()
@@ -204,7 +204,7 @@ def test_loading_waits_for_a_drop_half_a_second_at_most(catalog: sa.Engine, sett
     assert 0.1 < slowest[0] < 20, "half a second of waiting, on a busy machine"
 
 
-def test_two_concurrent_runs_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
+def test_concurrent_runs_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, *(quote(10 + number, number * DAY) for number in range(6)), now=at(6 * DAY))
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(drop_old_prices, catalog, settings, LATER + timedelta(days=9)) for _ in range(2)]
@@ -216,7 +216,7 @@ def test_two_concurrent_runs_drop_each_day_once(catalog: sa.Engine, settings: Se
     assert len([row for row in candles(catalog) if row[1] == "1d"]) == 6
 
 
-def test_a_run_that_dies_leaves_complete_days_and_the_next_continues(
+def test_crashed_run_leaves_complete_days_and_the_next_run_continues(
     catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(catalog, *(quote(10 + number, number * DAY) for number in range(3)), now=at(6 * DAY))
@@ -235,14 +235,14 @@ def test_a_run_that_dies_leaves_complete_days_and_the_next_continues(
     assert len(drop_old_prices(catalog, settings, LATER + timedelta(days=9)).dropped) == 2
 
 
-def test_a_quote_older_than_the_retention_does_not_recreate_its_day(catalog: sa.Engine, settings: Settings) -> None:
+def test_quote_older_than_the_retention_does_not_recreate_its_partition(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     drop_old_prices(catalog, settings, LATER, sleep=never)
     assert load(catalog, quote(99, 0.5), now=LATER).rejected == {RejectionReason.TOO_OLD: 1}
     assert days(catalog) == []
 
 
-def test_importing_part_of_a_dropped_day_again_changes_no_candle(catalog: sa.Engine, settings: Settings) -> None:
+def test_reimporting_part_of_a_dropped_day_changes_no_candle(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0), quote(12, 0.5), quote(11, 0.7))
     drop_old_prices(catalog, settings, LATER, sleep=never)
     before = candles(catalog)
@@ -252,7 +252,7 @@ def test_importing_part_of_a_dropped_day_again_changes_no_candle(catalog: sa.Eng
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
-def test_the_check_for_missing_candles_reads_only_that_day(catalog: sa.Engine) -> None:
+def test_missing_candle_check_reads_only_that_day(catalog: sa.Engine) -> None:
     """Cost follows the day: no other partition of prices, and candles by their key, whatever else is stored."""
     ensure_partitions(catalog, [FIRST + timedelta(days=number) for number in range(5)])
     fill = (
@@ -282,7 +282,9 @@ def test_the_check_for_missing_candles_reads_only_that_day(catalog: sa.Engine) -
     assert "candles_1h" not in plan
 
 
-def test_the_application_can_drop_a_day_only_with_the_function(database: Database, catalog: sa.Engine) -> None:
+def test_application_role_can_drop_a_partition_only_through_the_function(
+    database: Database, catalog: sa.Engine
+) -> None:
     ensure_partitions(catalog, [FIRST])
     with pytest.raises(sa.exc.ProgrammingError, match="must be owner"), catalog.begin() as connection:
         connection.execute(sa.text("DROP TABLE prices_20260301"))
@@ -301,7 +303,7 @@ def test_the_application_can_drop_a_day_only_with_the_function(database: Databas
         )
 
 
-def test_an_unavailable_database_is_an_error(settings: Settings) -> None:
+def test_unavailable_database_is_an_error(settings: Settings) -> None:
     away = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
     with pytest.raises(DatabaseError, match="is not available"):
         drop_old_prices(away, settings, LATER)
@@ -316,7 +318,7 @@ def fetches(engine: sa.Engine) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(sa.text(query), {"start": START})]
 
 
-def test_hourly_records_of_fetched_history_are_merged_into_one(catalog: sa.Engine) -> None:
+def test_adjacent_candle_fetches_are_merged(catalog: sa.Engine) -> None:
     hours = [
         (1, 0, 60, "stored", 60),
         (1, 60, 120, "stored", 60),

@@ -22,7 +22,7 @@ NOW = 1_795_000_000
 SECONDS = st.integers(1_600_000_000, 2_500_000_000)
 
 
-def test_prices_never_change_between_versions() -> None:
+def test_prices_do_not_change_between_versions() -> None:
     """People's stored history goes on after an upgrade; a change here is a break."""
     assert simulated_price(BTC, 1, NOW) == 94_495.936
 
@@ -37,7 +37,7 @@ def test_prices_depend_only_on_seed_and_time_and_stay_near_the_base_price(second
 
 @settings(max_examples=20)
 @given(second=SECONDS, seed=st.integers(0, 10**6))
-def test_a_server_started_at_another_time_shows_the_same_price(second: int, seed: int) -> None:
+def test_start_time_of_the_server_does_not_affect_prices(second: int, seed: int) -> None:
     now = datetime.fromtimestamp(second, UTC)
     early, late = (Simulation(BTC, seed, now - timedelta(days=days)) for days in (100, 1))
 
@@ -48,7 +48,7 @@ def test_a_server_started_at_another_time_shows_the_same_price(second: int, seed
 
 @pytest.mark.parametrize("code", COINS)
 @pytest.mark.parametrize("step", [60, 3600])
-def test_prices_move_according_to_the_coins_volatility(code: str, step: int) -> None:
+def test_price_volatility_matches_the_coin(code: str, step: int) -> None:
     coin = COINS[code]
     prices = [simulated_price(coin, 1, NOW + index * step) for index in range(2000)]
     returns = [math.log(after / before) for before, after in pairwise(prices)]
@@ -74,7 +74,7 @@ def test_coins_are_correlated() -> None:
     assert correlation(returns("BTC"), returns("ETH")) == pytest.approx(COMMON**2, abs=0.1)
 
 
-def test_every_configured_coin_has_the_same_name_in_coinnews() -> None:
+def test_coin_names_match_the_configuration() -> None:
     configured = load_settings().coins
 
     assert {code: COINS[code].name for code in configured if code in COINS} == {
@@ -87,7 +87,7 @@ def test_every_configured_coin_has_the_same_name_in_coinnews() -> None:
 @given(
     speed=st.floats(0.01, 60_000), position=st.integers(0, 99), started=st.integers(0, 10**6), late=st.integers(0, 999)
 )
-def test_the_position_of_a_replay_follows_from_its_time(speed: float, position: int, started: int, late: int) -> None:
+def test_replay_position_follows_from_its_time(speed: float, position: int, started: int, late: int) -> None:
     started_at = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(microseconds=started)
     recording = Recording(path=Path("x.csv"), closes=tuple(map(float, range(1, 101))), digest="")
     replay = Replay("BTC", recording, started_at, speed)
@@ -104,5 +104,5 @@ def test_the_position_of_a_replay_follows_from_its_time(speed: float, position: 
 @given(
     moment=st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC))  # noqa: DTZ001
 )
-def test_formatted_times_are_parsed_back_exactly(moment: datetime) -> None:
+def test_formatted_times_parse_to_the_same_time(moment: datetime) -> None:
     assert parse_rfc3339(rfc3339(moment)) == moment

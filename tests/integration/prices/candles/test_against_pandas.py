@@ -32,7 +32,7 @@ def walk(random: np.random.Generator, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_candles_of_irregular_quotes_equal_those_of_pandas(catalog: sa.Engine, seed: int) -> None:
+def test_candles_of_irregular_quotes_match_pandas(catalog: sa.Engine, seed: int) -> None:
     random = np.random.default_rng(seed)
     offsets = np.unique(random.integers(0, 3 * 86_400_000, 4_000))  # milliseconds, over three days
     offsets = offsets[(offsets < 90_000_000) | (offsets > 120_000_000)]  # with a gap of eight hours
@@ -53,7 +53,7 @@ def test_candles_of_irregular_quotes_equal_those_of_pandas(catalog: sa.Engine, s
         assert found["volume"].isna().all(), "a rolling 24 h volume is not the volume of an interval"
 
 
-def test_rollups_of_an_exchanges_minutes_equal_those_of_pandas(catalog: sa.Engine) -> None:
+def test_rollups_of_exchange_minutes_match_pandas(catalog: sa.Engine) -> None:
     random = np.random.default_rng(3)
     numbers = np.flatnonzero(random.random(4 * 1440) > 0.05)
     numbers = numbers[(numbers < 1000) | (numbers > 3000)]  # a gap of more than a day

@@ -76,7 +76,7 @@ def by_pandas(rows: list[StoredCandle], resolution: str, zone: str, start: datet
 
 
 @pytest.mark.parametrize("season", SEASONS)
-def test_every_resolution_in_every_zone_equals_that_of_pandas(catalog: sa.Engine, btc: int, season: str) -> None:
+def test_every_resolution_in_every_zone_matches_pandas(catalog: sa.Engine, btc: int, season: str) -> None:
     start, end = SEASONS[season]
     rows = minutes_with_gaps(btc, start, end)
     store_candles(catalog, "1m", rows)
@@ -111,7 +111,7 @@ def test_every_resolution_in_every_zone_equals_that_of_pandas(catalog: sa.Engine
         ("Europe/London", date(2026, 1, 5), 24, "1d"),
     ],
 )
-def test_a_local_day_is_as_long_as_the_clock_changes_make_it(
+def test_local_days_follow_daylight_saving_time(
     catalog: sa.Engine, btc: int, zone: str, day: date, hours: float, made_of: str
 ) -> None:
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -143,7 +143,7 @@ def test_weeks_start_on_monday_and_months_on_the_first(catalog: sa.Engine, btc: 
     ]
 
 
-def test_an_incomplete_last_candle_is_marked_as_forming(catalog: sa.Engine) -> None:
+def test_incomplete_last_candle_is_marked_as_forming(catalog: sa.Engine) -> None:
     load(catalog, quote(10, 0), quote(12, 61))
     refresh_candles(catalog)
     for resolution, number in (("1m", 2), ("15m", 2), ("1h", 2), ("4h", 1), ("1d", 0)):
@@ -181,7 +181,7 @@ def test_origins_are_included_on_request(catalog: sa.Engine, btc: int) -> None:
     assert read(catalog, "5m", at(0), at(15)).origins == []
 
 
-def test_an_invalid_request_names_the_problem_and_the_fix(catalog: sa.Engine) -> None:
+def test_invalid_request_is_reported_with_its_fix(catalog: sa.Engine) -> None:
     year = timedelta(days=365)
     with pytest.raises(InvalidRequest, match=r"10,000.* 1h or coarser"):
         read(catalog, "5m", NOW - year, NOW)

@@ -32,7 +32,7 @@ def minute(instrument: int, minutes: float, price: float, volume: float = 1.0, t
     return StoredCandle(instrument, Candle(at(minutes), price, price + 2, price - 2, price + 1, volume, trades))
 
 
-def test_quotes_become_minutes_hours_and_days(catalog: sa.Engine) -> None:
+def test_quotes_are_aggregated_to_minutes_hours_and_days(catalog: sa.Engine) -> None:
     load(catalog, quote(10, 0.2), quote(12, 0.5), quote(9, 0.7), quote(11, 0.9), quote(20, 61), now=at(100))
     result = refresh_candles(catalog)
     assert result == RefreshResult(1, {"1m": 2, "1h": 2, "1d": 1}, 0)
@@ -57,7 +57,7 @@ def test_unchanged_ranges_are_not_refreshed(catalog: sa.Engine) -> None:
     assert refresh_candles(catalog).written == {"1m": 1, "1h": 1, "1d": 1}
 
 
-def test_a_late_quote_changes_only_the_candles_that_contain_it(catalog: sa.Engine) -> None:
+def test_late_quote_updates_only_its_own_candles(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100 + hour, 60 * hour) for hour in range(5)), now=at(400))
     refresh_candles(catalog)
     load(catalog, quote(500, 60.5), now=at(400))
@@ -66,7 +66,7 @@ def test_a_late_quote_changes_only_the_candles_that_contain_it(catalog: sa.Engin
     assert stored(catalog, "1d")[0][1:5] == (100, 500, 100, 104)
 
 
-def test_an_exchange_candle_takes_precedence_over_our_quotes_in_any_order(catalog: sa.Engine, btc: int) -> None:
+def test_exchange_candle_overrides_our_quotes_in_any_order(catalog: sa.Engine, btc: int) -> None:
     tables = []
     for order in ("quotes first", "exchange first"):
         with transaction(catalog) as connection:
@@ -90,7 +90,7 @@ def test_an_exchange_candle_takes_precedence_over_our_quotes_in_any_order(catalo
     )
 
 
-def test_a_correction_replaces_the_candle_and_is_counted(catalog: sa.Engine, btc: int) -> None:
+def test_corrected_candle_replaces_the_old_one_and_is_counted(catalog: sa.Engine, btc: int) -> None:
     first = [minute(btc, number, 20 + number) for number in range(3)]
     assert store_candles(catalog, "1m", first) == StoreResult(3, 0, 0)
     assert store_candles(catalog, "1m", first) == StoreResult(0, 0, 3)
@@ -100,7 +100,7 @@ def test_a_correction_replaces_the_candle_and_is_counted(catalog: sa.Engine, btc
     assert stored(catalog, "1h") == [(0, 20, 52, 7, 10, 4.0, 8, None, "rollup")]
 
 
-def test_an_exchanges_own_hour_takes_precedence_over_a_rollup(catalog: sa.Engine, btc: int) -> None:
+def test_exchange_hour_overrides_a_rollup(catalog: sa.Engine, btc: int) -> None:
     own = StoredCandle(btc, Candle(at(0), 1, 9, 1, 5, 77.0, 100))
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
     refresh_candles(catalog)
@@ -111,24 +111,24 @@ def test_an_exchanges_own_hour_takes_precedence_over_a_rollup(catalog: sa.Engine
     assert stored(catalog, "1d") == [(-720, 1, 9, 1, 5, 77.0, 100, None, "rollup")]
 
 
-def test_an_imported_candle_from_quotes_does_not_replace_an_exchange_candle(catalog: sa.Engine, btc: int) -> None:
+def test_imported_candle_from_quotes_does_not_replace_an_exchange_candle(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1m", [minute(btc, 0, 20)])
     from_quotes = StoredCandle(btc, Candle(at(0), 1, 1, 1, 1), samples=1, source="quotes")
     assert store_candles(catalog, "1m", [from_quotes]) == StoreResult(0, 0, 1)
     assert stored(catalog, "1m")[0][1] == 20
 
 
-def test_the_last_of_two_candles_for_one_minute_wins(catalog: sa.Engine, btc: int) -> None:
+def test_last_of_two_candles_for_one_minute_wins(catalog: sa.Engine, btc: int) -> None:
     assert store_candles(catalog, "1m", [minute(btc, 0, 20), minute(btc, 0, 40)]) == StoreResult(1, 0, 1)
     assert stored(catalog, "1m")[0][1] == 40
 
 
-def test_the_table_rejects_a_candle_that_is_off_the_grid(catalog: sa.Engine, btc: int) -> None:
+def test_table_rejects_candles_off_the_grid(catalog: sa.Engine, btc: int) -> None:
     with pytest.raises(sa.exc.IntegrityError, match="candles_1m_opened_at_check"):
         store_candles(catalog, "1m", [minute(btc, 0.5, 20)])
 
 
-def test_stale_ranges_are_refreshed_in_batches_and_a_time_limit_leaves_the_oldest(
+def test_stale_ranges_are_refreshed_newest_first_within_the_time_limit(
     catalog: sa.Engine, btc: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coinwatch.prices.candles.refresh.BATCH_RANGES", 2)
@@ -140,7 +140,7 @@ def test_stale_ranges_are_refreshed_in_batches_and_a_time_limit_leaves_the_oldes
     assert [row[0] for row in stored(catalog, "1m")] == [0, 1, 2, 3, 4]
 
 
-def test_the_daily_ohlcv_view_is_up_to_date(catalog: sa.Engine, btc: int) -> None:
+def test_daily_ohlcv_view_is_up_to_date(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1m", [minute(btc, 0, 20, volume=3.0)])
     load(catalog, quote(50, 0, exchange="index"), quote(51, 1, exchange="index"), now=at(5))
     refresh_candles(catalog)
@@ -151,9 +151,7 @@ def test_the_daily_ohlcv_view_is_up_to_date(catalog: sa.Engine, btc: int) -> Non
     ]
 
 
-def test_without_an_index_the_daily_ohlcv_view_uses_the_exchange_with_the_largest_volume(
-    catalog: sa.Engine, btc: int
-) -> None:
+def test_daily_ohlcv_view_falls_back_to_the_exchange_with_the_largest_volume(catalog: sa.Engine, btc: int) -> None:
     store_candles(
         catalog,
         "1d",
@@ -164,7 +162,7 @@ def test_without_an_index_the_daily_ohlcv_view_uses_the_exchange_with_the_larges
     assert ("BTC", 5.0, 77.0) in [tuple(row) for row in rows]
 
 
-def test_the_latest_price_is_the_newest_quote_even_if_older_ones_arrive_later(catalog: sa.Engine) -> None:
+def test_quotes_that_arrive_late_do_not_replace_the_latest_price(catalog: sa.Engine) -> None:
     def latest() -> tuple[datetime, float]:
         with transaction(catalog) as connection:
             row = connection.execute(sa.text("SELECT observed_at, price FROM latest_prices")).one()
@@ -194,7 +192,7 @@ EVENTS = st.lists(
 
 @hypothesis_settings(max_examples=25)
 @given(EVENTS, st.randoms(use_true_random=False))
-def test_the_order_of_quotes_and_candles_makes_no_difference(
+def test_order_of_quotes_and_candles_does_not_matter(
     catalog: sa.Engine, btc: int, events: list[tuple[str, int, int]], random: Random
 ) -> None:
     tables = []

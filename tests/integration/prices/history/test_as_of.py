@@ -19,7 +19,7 @@ def price_at(engine: sa.Engine, minutes: float, **more: timedelta) -> tuple[floa
     return found.price, found.age_seconds, found.kind
 
 
-def test_the_price_is_the_last_one_at_or_before_the_moment(catalog: sa.Engine) -> None:
+def test_returns_the_last_price_at_or_before_the_given_time(catalog: sa.Engine) -> None:
     load(catalog, quote(10, 0), quote(11, 3), quote(12, 6))
     refresh_candles(catalog)
     assert price_at(catalog, 3) == (11, 0, "prices")
@@ -31,7 +31,7 @@ def test_the_price_is_the_last_one_at_or_before_the_moment(catalog: sa.Engine) -
     assert price_at(catalog, 60, tolerance=timedelta(hours=2)) == (12, 54 * 60, "prices")
 
 
-def test_without_a_stored_price_it_is_the_close_of_the_finest_complete_candle(catalog: sa.Engine, btc: int) -> None:
+def test_falls_back_to_the_close_of_the_finest_complete_candle(catalog: sa.Engine, btc: int) -> None:
     store_candles(catalog, "1d", [StoredCandle(btc, Candle(at(-720 - 1440), 1, 1, 1, 1))])
     store_candles(catalog, "1h", [StoredCandle(btc, Candle(at(-60 * hours), 2, 2, 2, 2)) for hours in range(1, 9)])
     store_candles(catalog, "1m", [StoredCandle(btc, Candle(at(-minutes), 3, 3, 3, 3)) for minutes in range(1, 31)])
@@ -40,9 +40,7 @@ def test_without_a_stored_price_it_is_the_close_of_the_finest_complete_candle(ca
     assert price_at(catalog, -600, tolerance=timedelta(hours=30)) == (1, 120 * 60, "1d")
 
 
-def test_a_later_candle_is_preferred_to_an_older_price_and_a_price_to_its_own_candle(
-    catalog: sa.Engine, btc: int
-) -> None:
+def test_newer_candle_is_preferred_to_an_older_price_but_not_to_its_own_price(catalog: sa.Engine, btc: int) -> None:
     load(catalog, quote(10, 0.5))
     refresh_candles(catalog)
     assert price_at(catalog, 2) == (10, 90, "prices")
@@ -77,7 +75,7 @@ def test_exchanges_are_compared_with_the_median_of_fresh_real_prices(catalog: sa
     assert (none.median, none.prices) == (None, [])
 
 
-def test_an_unknown_coin_or_invalid_moment_is_an_error(catalog: sa.Engine) -> None:
+def test_unknown_coin_or_invalid_time_is_an_error(catalog: sa.Engine) -> None:
     with pytest.raises(NotFound, match=r"XMR.*BTC, ETH"):
         compare_exchange_prices(catalog, "XMR", moment=at(0))
     with pytest.raises(NotFound, match=r"EUR.*USD, USDT"):

@@ -9,7 +9,7 @@ from tests.support.quotes import at, load, quote
 from tests.support.settings import COINS, make_settings
 
 
-def test_the_latest_price_has_its_age_and_24_hour_change(catalog: sa.Engine) -> None:
+def test_latest_price_includes_age_and_24_hour_change(catalog: sa.Engine) -> None:
     load(catalog, quote(80.0, -24 * 60 - 5), quote(90.0, -24 * 60 + 5), quote(100.0, 0, bid=99.0, ask=101.0))
     [price] = read_latest_prices(catalog, at(1), "bitcoin", "kraken")
     assert (price.price, price.bid, price.ask, price.age_seconds) == (100.0, 99.0, 101.0, 60.0)
@@ -25,13 +25,13 @@ def test_coins_are_in_configured_order(engine: sa.Engine) -> None:
     assert [price.base for price in read_latest_prices(engine, at(1))] == ["BTC", "ETH"]
 
 
-def test_without_a_price_from_a_day_earlier_there_is_no_change(catalog: sa.Engine) -> None:
+def test_change_is_missing_without_a_price_from_a_day_earlier(catalog: sa.Engine) -> None:
     load(catalog, quote(80.0, -26 * 60), quote(100.0, 0))
     [price] = read_latest_prices(catalog, at(1))
     assert price.change_24h_percent is None
 
 
-def test_a_price_that_is_more_than_a_day_old_has_no_change(catalog: sa.Engine) -> None:
+def test_change_is_missing_if_the_price_is_older_than_a_day(catalog: sa.Engine) -> None:
     load(catalog, quote(80.0, -24 * 60 - 5), quote(100.0, 0))
     [fresh], [stale] = (read_latest_prices(catalog, at(24 * 60 + minutes), "BTC", "kraken") for minutes in (-1, 1))
     assert (fresh.change_24h_percent, stale.change_24h_percent) == (25.0, None)

@@ -26,7 +26,7 @@ def many_coins(engine: sa.Engine) -> None:
     sync_catalog(engine, make_settings(coins={name: {"name": name} for name in NAMES}, exchanges={"kraken": kraken}))
 
 
-def test_changes_and_movers_equal_a_simple_computation(engine: sa.Engine) -> None:
+def test_changes_and_movers_match_a_simple_computation(engine: sa.Engine) -> None:
     many_coins(engine)
     random = Random(11)
     history = {
@@ -66,7 +66,7 @@ def test_changes_and_movers_equal_a_simple_computation(engine: sa.Engine) -> Non
     assert best.change_percent == pytest.approx(100 * (best.price / best.price_before - 1))
 
 
-def test_a_change_needs_a_price_within_the_window_and_one_at_its_start(catalog: sa.Engine) -> None:
+def test_change_requires_prices_at_the_start_of_the_window_and_within_it(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -62), quote(110, -30), quote(50, -90, pair="ETH/USD"), now=at(0))
     refresh_candles(catalog)
     [coin] = read_changes(catalog, (timedelta(minutes=15), HOUR, DAY), now=at(0), exchange="kraken")
@@ -77,7 +77,7 @@ def test_a_change_needs_a_price_within_the_window_and_one_at_its_start(catalog: 
     assert read_movers(catalog, DAY, now=at(0), exchange="kraken").compared == 0
 
 
-def test_before_the_index_began_the_median_of_the_exchanges_is_used(catalog: sa.Engine) -> None:
+def test_median_of_exchanges_is_used_before_the_index_began(catalog: sa.Engine) -> None:
     load(catalog, quote(120, -1, "index"), quote(120, -1, "kraken"), now=at(0))
     refresh_candles(catalog)
     with transaction(catalog) as connection:
@@ -94,13 +94,13 @@ def test_before_the_index_began_the_median_of_the_exchanges_is_used(catalog: sa.
     assert coin.changes_percent == (None, pytest.approx(20.0), pytest.approx(20.0), None)
 
 
-def test_each_coin_appears_once_in_us_dollars_if_possible(catalog: sa.Engine) -> None:
+def test_each_coin_appears_once_preferably_in_us_dollars(catalog: sa.Engine) -> None:
     load(catalog, quote(10, -1, "index"), quote(11, -1, "index", "BTC/USDT"), quote(3, -1, "binance", "BTC/USDT"))
     assert [(coin.quote, coin.price) for coin in read_changes(catalog, now=at(0))] == [("USD", 10)]
     assert [(coin.quote, coin.price) for coin in read_changes(catalog, now=at(0), exchange="binance")] == [("USDT", 3)]
 
 
-def test_a_window_or_limit_out_of_bounds_is_an_error(catalog: sa.Engine) -> None:
+def test_window_or_limit_out_of_bounds_is_an_error(catalog: sa.Engine) -> None:
     with pytest.raises(InvalidRequest, match=r"window is .*1 minute"):
         read_movers(catalog, timedelta(0), now=at(0))
     with pytest.raises(InvalidRequest, match="limit is 0"):

@@ -157,14 +157,14 @@ def test_only_needed_partitions_are_planned_and_read(explained: tuple[sa.Engine,
     assert not growing(plans.sequentially_scanned)
 
 
-def test_candles_are_read_from_the_index_only(explained: tuple[sa.Engine, Explain]) -> None:
+def test_candles_are_read_with_an_index_only_scan(explained: tuple[sa.Engine, Explain]) -> None:
     engine, plans_of = explained
     for name in ("hours", "weeks", "five minutes", "local days with a clock change", "a year", "movers of a day"):
         read, _, executed = READS[name]
         assert growing(plans_of(lambda read=read: read(engine)).index_only_scanned) >= growing(executed) & CANDLES
 
 
-def test_a_statement_is_planned_for_its_values_however_often_it_ran(
+def test_repeated_statements_never_switch_to_a_generic_plan(
     explained: tuple[sa.Engine, Explain],
 ) -> None:
     engine, plans_of = explained

@@ -18,7 +18,7 @@ from coinwatch.prices.history.series import read_series
 from tests.support.quotes import at, load, quote
 
 
-def test_a_long_series_is_downsampled_and_keeps_first_last_lowest_and_highest(catalog: sa.Engine) -> None:
+def test_downsampling_keeps_the_first_last_lowest_and_highest_points(catalog: sa.Engine) -> None:
     prices = [100.0 + (minute % 7) / 10 for minute in range(1000)]
     prices[123], prices[777] = 5.0, 500.0
     load(catalog, *(quote(price, minute) for minute, price in enumerate(prices)))
@@ -30,13 +30,13 @@ def test_a_long_series_is_downsampled_and_keeps_first_last_lowest_and_highest(ca
     assert [point.observed_at for point in points] == sorted(point.observed_at for point in points)
 
 
-def test_a_range_is_half_open_and_a_short_one_is_complete(catalog: sa.Engine) -> None:
+def test_range_is_half_open_and_short_series_are_not_downsampled(catalog: sa.Engine) -> None:
     load(catalog, *(quote(float(minute + 1), minute) for minute in range(10)))
     points = read_series(catalog, "BTC", "kraken", start=at(2), end=at(5), points=100).points
     assert [point.price for point in points] == [3.0, 4.0, 5.0]
 
 
-def test_an_invalid_range_or_unknown_coin_is_an_error(catalog: sa.Engine) -> None:
+def test_invalid_range_or_unknown_coin_is_an_error(catalog: sa.Engine) -> None:
     with pytest.raises(InvalidRequest, match="must be before"):
         read_series(catalog, "BTC", start=at(1), end=at(1))
     with pytest.raises(InvalidRequest, match="time zone"):
@@ -58,7 +58,7 @@ def downsampled(points: list[PricePoint], start: datetime, end: datetime, bucket
     return kept
 
 
-def test_each_bucket_keeps_exactly_its_four_points(catalog: sa.Engine) -> None:
+def test_each_bucket_keeps_its_four_extreme_points(catalog: sa.Engine) -> None:
     random = Random(7)
     minutes = [number + 0.5 for number in sorted(random.sample(range(-4000, 4000), 2500))]
     load(catalog, *(quote(random.choice([99.0, 100.0, 101.5]) + random.random() // 0.1, minute) for minute in minutes))
@@ -81,7 +81,7 @@ def store_minutes(engine: sa.Engine, first: int, last: int) -> None:
     refresh_candles(engine)
 
 
-def test_a_gap_is_filled_from_candles_if_there_are_any(catalog: sa.Engine) -> None:
+def test_gaps_in_prices_are_filled_from_candles(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100.0, minute) for minute in range(0, 1440, 3) if not 500 < minute < 900))
     load(catalog, *(quote(100.0, minute) for minute in range(1800, 2880, 3)))
     refresh_candles(catalog)
@@ -121,7 +121,7 @@ def test_without_prices_the_coarsest_candles_with_enough_detail_are_read(catalog
     assert read_series(catalog, "BTC", "kraken", start=start, end=end, resolution="1d").made_of == ("1d",)
 
 
-def test_hours_and_days_are_read_where_minutes_do_not_go_back_far_enough(catalog: sa.Engine) -> None:
+def test_hours_and_days_are_read_where_minutes_are_missing(catalog: sa.Engine) -> None:
     store_minutes(catalog, -60, 0)
     with transaction(catalog) as connection:
         btc = find_instrument(connection, "BTC", "kraken").instrument_id
@@ -133,7 +133,9 @@ def test_hours_and_days_are_read_where_minutes_do_not_go_back_far_enough(catalog
     assert found.points[0].observed_at < at(-2700)
 
 
-def test_candles_are_read_instead_of_very_many_prices(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candles_replace_prices_when_the_range_has_too_many(
+    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("coinwatch.prices.history.downsampling.MAX_PRICES", 900)
     load(catalog, *(quote(100.0 + minute % 7, minute) for minute in range(1000)))
     asked = {"start": at(0), "end": at(1000), "points": 40}

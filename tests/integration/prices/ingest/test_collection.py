@@ -57,7 +57,7 @@ def test_prices_of_an_exchange_are_stored(
     assert health(catalog, code).last_success_at is not None
 
 
-def test_a_cycle_continues_without_failing_exchanges(
+def test_failing_exchanges_do_not_stop_a_cycle(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "html")
@@ -70,7 +70,7 @@ def test_a_cycle_continues_without_failing_exchanges(
     assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
 
 
-def test_a_temporary_error_is_retried_immediately(
+def test_temporary_error_is_retried_immediately(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("coinnews", "cut_off", times=1)
@@ -78,7 +78,7 @@ def test_a_temporary_error_is_retried_immediately(
     assert health(catalog, "coinnews").failures == 0
 
 
-def test_a_rate_limit_applies_to_all_workers(
+def test_rate_limit_applies_to_all_workers(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("binance", "status", status=429, headers={"Retry-After": "120"}, times=1)
@@ -93,7 +93,7 @@ def test_a_rate_limit_applies_to_all_workers(
     assert health(catalog, "binance").blocked_until is None
 
 
-def test_history_calls_wait_only_during_a_live_fetch(
+def test_backfill_calls_wait_only_during_a_live_fetch(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def live_until() -> list[datetime | None]:
@@ -117,7 +117,7 @@ def test_history_calls_wait_only_during_a_live_fetch(
     assert [until > datetime.now(UTC) - timedelta(minutes=1) for until in seen if until] == [True, True]
 
 
-def test_a_success_keeps_a_rate_limit_set_by_a_history_call(
+def test_successful_fetch_keeps_a_rate_limit_set_by_a_backfill_call(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = datetime.now(UTC) + timedelta(minutes=5)
@@ -140,7 +140,7 @@ def test_a_success_keeps_a_rate_limit_set_by_a_history_call(
     assert health(catalog, "binance").blocked_until == pause
 
 
-def test_consecutive_failures_are_counted_and_reset_by_a_success(
+def test_consecutive_failures_are_counted_until_a_success(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "status", status=500)
@@ -162,7 +162,7 @@ def test_invalid_prices_are_rejected_and_counted(
     assert result.loaded.inserted == 1
 
 
-def test_a_response_without_valid_prices_is_a_failure(
+def test_response_without_valid_prices_is_a_failure(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for coin in ("BTC", "ETH"):
@@ -171,14 +171,14 @@ def test_a_response_without_valid_prices_is_a_failure(
         collect(catalog, settings, "binance")
 
 
-def test_a_slow_local_clock_is_named_in_the_error(catalog: sa.Engine, settings: Settings) -> None:
+def test_slow_local_clock_is_reported(catalog: sa.Engine, settings: Settings) -> None:
     with pytest.raises(ExchangeUnavailable, match="from_the_future; is this machine's clock right"):
         collect(catalog, settings, "binance", clock=later(minutes=-5))
     assert "clock" in health(catalog, "binance").last_error
     assert collect(catalog, settings, "binance").loaded.inserted == 2
 
 
-def test_an_exchange_is_skipped_during_its_minimum_interval(
+def test_exchange_is_skipped_during_its_minimum_interval(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     patient = make_settings(
@@ -196,21 +196,19 @@ def test_an_exchange_is_skipped_during_its_minimum_interval(
     assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).blocked_until is None
 
 
-def test_a_denied_request_is_not_retried(
-    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
-) -> None:
+def test_denied_request_is_not_retried(catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer) -> None:
     exchange_server.fail("coinbase", "status", status=451)
     with pytest.raises(ExchangeDenied):
         collect(catalog, settings, "coinbase")
     assert len(exchange_server.requests("coinbase")) <= 2, "one per instrument, no second try"
 
 
-def test_an_unknown_exchange_is_an_error_that_says_what_to_run(engine: sa.Engine, settings: Settings) -> None:
+def test_missing_exchange_says_which_command_to_run(engine: sa.Engine, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="coinwatch migrate"):
         collect(engine, settings, "kraken")
 
 
-def test_a_result_can_be_serialized_as_json(
+def test_result_round_trips_through_json(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     import json

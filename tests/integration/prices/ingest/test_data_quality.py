@@ -54,7 +54,7 @@ def only(engine: sa.Engine, *codes: str) -> None:
         set_exchange_enabled(engine, code, code in codes)
 
 
-def test_an_instrument_is_stale_after_three_cycles(catalog: sa.Engine, settings: Settings) -> None:
+def test_instrument_is_stale_after_three_cycles(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     asked(catalog, "kraken", 60)
     load(catalog, quote(100, 51), quote(10, 60, pair="ETH/USD"))
@@ -67,7 +67,7 @@ def test_an_instrument_is_stale_after_three_cycles(catalog: sa.Engine, settings:
     )
 
 
-def test_a_stale_exchange_is_one_finding_with_its_last_error(catalog: sa.Engine, settings: Settings) -> None:
+def test_stale_exchange_is_a_single_finding_with_its_last_error(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     load(catalog, quote(100, 0), quote(10, 2, pair="ETH/USD"))
     asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
@@ -78,7 +78,7 @@ def test_a_stale_exchange_is_one_finding_with_its_last_error(catalog: sa.Engine,
     )
 
 
-def test_an_instrument_without_a_price_is_stale_once_its_exchange_was_fetched(
+def test_instrument_without_a_price_is_stale_once_its_exchange_was_fetched(
     catalog: sa.Engine, settings: Settings
 ) -> None:
     only(catalog, "kraken")
@@ -102,7 +102,7 @@ def test_disabled_or_rate_limited_exchanges_are_not_stale(catalog: sa.Engine, se
 @pytest.mark.parametrize(
     ("schedule", "interval", "due"), [(3, None, 6), (3, 60, 3), (15, None, 15), (3, 370, 6), (3, 380, 9)]
 )
-def test_an_exchange_with_a_minimum_interval_has_its_own_cycles(
+def test_staleness_respects_the_minimum_interval_of_an_exchange(
     engine: sa.Engine, schedule: float, interval: float | None, due: float
 ) -> None:
     """CoinGecko may be asked every 5 minutes: with a cycle of 3 that is every second one."""
@@ -117,7 +117,7 @@ def test_an_exchange_with_a_minimum_interval_has_its_own_cycles(
     assert f"one is due every {due} minutes" in sentence
 
 
-def test_the_index_is_stale_only_if_there_are_newer_prices(catalog: sa.Engine, settings: Settings) -> None:
+def test_index_is_stale_only_if_there_are_newer_prices(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     asked(catalog, "kraken", 0)
     load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
@@ -130,7 +130,7 @@ def test_the_index_is_stale_only_if_there_are_newer_prices(catalog: sa.Engine, s
     assert check_stale_prices(catalog, settings, at(24)) == []
 
 
-def test_an_exchange_that_deviates_from_the_median_is_a_finding(catalog: sa.Engine, settings: Settings) -> None:
+def test_exchange_far_from_the_median_is_reported(catalog: sa.Engine, settings: Settings) -> None:
     three = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
     load(catalog, *three, quote(7, 3, "coinnews"))
     assert check_disagreement(catalog, settings, at(4)) == [
@@ -141,7 +141,7 @@ def test_an_exchange_that_deviates_from_the_median_is_a_finding(catalog: sa.Engi
     assert check_disagreement(catalog, settings, at(13.5)) == [], "prices that are not fresh prove nothing"
 
 
-def test_if_two_exchanges_disagree_both_are_named(catalog: sa.Engine, settings: Settings) -> None:
+def test_both_of_two_disagreeing_exchanges_are_named(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(103.0, 0, "coinbase"), quote(10, 0, pair="ETH/USD"))
     assert check_disagreement(catalog, settings, at(1)) == []
     load(catalog, quote(103.1, 1, "coinbase"), quote(0.02, 1, "coinbase", "ETH/USD"))
@@ -153,7 +153,7 @@ def test_if_two_exchanges_disagree_both_are_named(catalog: sa.Engine, settings: 
     assert "199.2" in eth
 
 
-def test_a_currency_with_three_exchanges_is_not_compared_with_others(engine: sa.Engine) -> None:
+def test_currency_with_three_exchanges_is_compared_only_with_itself(engine: sa.Engine) -> None:
     """When the dollar-like currencies part, the exchanges are not to blame."""
     names = ("kraken", "coinbase", "binance")
     settings = make_settings(
@@ -169,7 +169,7 @@ def moving(exchange: str, pair: str = "BTC/USD", price: float = 100, upto: int =
     return [quote(price * (1 + 0.001 * (minute % 9)), minute, exchange, pair) for minute in range(0, upto + 1, 3)]
 
 
-def test_a_price_that_does_not_change_while_others_do_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
+def test_price_that_stays_constant_while_others_move_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
     frozen = [quote(99.5, minute) for minute in range(0, 61, 3)]
     load(catalog, *frozen, *moving("coinbase"), *moving("binance", "BTC/USDT"))
     [sentence] = check_frozen_prices(catalog, settings, at(60))
@@ -181,7 +181,7 @@ def test_a_price_that_does_not_change_while_others_do_is_frozen(catalog: sa.Engi
     assert check_frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
 
 
-def test_a_price_is_not_frozen_if_no_other_moves_or_it_has_few_quotes(catalog: sa.Engine, settings: Settings) -> None:
+def test_price_is_not_frozen_if_no_other_moves_or_quotes_are_few(catalog: sa.Engine, settings: Settings) -> None:
     still = [quote(1.0, minute, code) for minute in range(0, 61, 3) for code in ("kraken", "coinbase")]
     load(catalog, *still, *moving("coinnews"))
     assert check_frozen_prices(catalog, settings, at(60)) == [], "made-up prices prove nothing about real ones"
@@ -190,7 +190,7 @@ def test_a_price_is_not_frozen_if_no_other_moves_or_it_has_few_quotes(catalog: s
     assert check_frozen_prices(catalog, settings, at(60)) == []
 
 
-def test_an_hourly_schedule_is_checked_over_a_longer_period(catalog: sa.Engine) -> None:
+def test_hourly_schedule_is_checked_over_a_longer_period(catalog: sa.Engine) -> None:
     hourly = make_settings(collect_schedule_minutes=60)
     load(
         catalog,
@@ -202,7 +202,7 @@ def test_an_hourly_schedule_is_checked_over_a_longer_period(catalog: sa.Engine) 
 
 
 @pytest.mark.parametrize(("volume", "word"), [({"volume_24h": 0.0}, "zero"), ({}, "missing")])
-def test_a_missing_volume_is_a_finding_for_a_day(
+def test_missing_volume_is_reported_for_a_day(
     catalog: sa.Engine, settings: Settings, volume: dict[str, float], word: str
 ) -> None:
     load(catalog, quote(100, 0, volume_24h=1234.5), quote(100, 0, "coinbase", volume_24h=5.0), quote(9, 0, "coinnews"))
@@ -235,11 +235,11 @@ def test_checks_read_only_recent_partitions(name: str, catalog: sa.Engine, setti
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_an_unavailable_database_is_an_error_rather_than_a_finding(name: str, settings: Settings) -> None:
+def test_unavailable_database_is_an_error_and_not_a_finding(name: str, settings: Settings) -> None:
     with pytest.raises(DatabaseError):
         CHECKS[name](create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch"), settings, at(0))
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_an_empty_database_has_no_findings(name: str, engine: sa.Engine, settings: Settings) -> None:
+def test_empty_database_has_no_findings(name: str, engine: sa.Engine, settings: Settings) -> None:
     assert CHECKS[name](engine, settings, at(0) + timedelta(days=1)) == []

@@ -13,7 +13,7 @@ def index(engine: sa.Engine, coin: str = "BTC") -> dict[str, float]:
     return {price.quote: price.price for price in read_latest_prices(engine, at(60), coin, "index")}
 
 
-def test_the_index_is_the_median_per_dollar_like_currency(catalog: sa.Engine, settings: Settings) -> None:
+def test_index_is_the_median_per_dollar_like_currency(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100.0, 0), quote(102.0, 0, "coinbase"), quote(99.0, 0, "binance", "BTC/USDT"))
     assert compute_index(catalog, settings, at(1)) == 2
     assert index(catalog) == {"USD": 101.0, "USDT": 99.0}
@@ -26,7 +26,7 @@ def test_simulated_prices_count_only_without_a_real_price(catalog: sa.Engine, se
     assert index(catalog, "ETH") == {"USD": 7.0}
 
 
-def test_stale_prices_and_disabled_exchanges_are_left_out(catalog: sa.Engine, settings: Settings) -> None:
+def test_stale_prices_and_disabled_exchanges_are_excluded(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(50.0, 0), quote(100.0, 9, "coinbase"), quote(900.0, 9, "coinnews"))
     compute_index(catalog, settings, at(10.5))
     assert index(catalog) == {"USD": 100.0}

@@ -29,34 +29,34 @@ def test_loading_a_batch_twice_stores_it_once(catalog: sa.Engine) -> None:
     assert stored(catalog) == [("kraken BTC/USD", 0, 100.0), ("kraken BTC/USD", 1, 0.30000000000000004)]
 
 
-def test_a_different_price_for_the_same_time_is_a_conflict_and_changes_nothing(catalog: sa.Engine) -> None:
+def test_different_price_for_the_same_time_is_a_conflict_and_changes_nothing(catalog: sa.Engine) -> None:
     load(catalog, quote(100.0, 0))
     result = load(catalog, quote(101.0, 0), quote(102.0, 1))
     assert (result.inserted, result.repeated, result.conflicting) == (1, 0, 1)
     assert stored(catalog) == [("kraken BTC/USD", 0, 100.0), ("kraken BTC/USD", 1, 102.0)]
 
 
-def test_the_first_of_two_quotes_for_the_same_time_wins(catalog: sa.Engine) -> None:
+def test_first_of_two_quotes_for_the_same_time_wins(catalog: sa.Engine) -> None:
     result = load(catalog, quote(100.0, 0), quote(100.0, 0), quote(99.0, 0))
     assert (result.inserted, result.repeated, result.conflicting) == (1, 1, 1)
     assert stored(catalog) == [("kraken BTC/USD", 0, 100.0)]
 
 
-def test_quotes_from_the_future_or_too_old_are_rejected(catalog: sa.Engine) -> None:
+def test_future_and_outdated_quotes_are_rejected(catalog: sa.Engine) -> None:
     soon, late = at(5 / 60), at(5.1 / 60)
     assert load(catalog, quote(1.0, 5 / 60), now=at(0)).inserted == 1, f"{soon} is within 5 s"
     rejected = load(catalog, quote(1.0, 5.1 / 60), quote(1.0, -60 * 24 * 31), now=at(0)).rejected
     assert rejected == {RejectionReason.FROM_THE_FUTURE: 1, RejectionReason.TOO_OLD: 1}, late
 
 
-def test_a_late_quote_creates_the_partition_of_its_day(catalog: sa.Engine) -> None:
+def test_late_quote_creates_its_partition(catalog: sa.Engine) -> None:
     load(catalog, quote(1.0, 0), quote(2.0, -60 * 24 * 3), now=at(0))
     with transaction(catalog) as connection:
         tables = connection.execute(sa.text("SELECT DISTINCT tableoid::regclass::text FROM prices ORDER BY 1"))
         assert list(tables.scalars()) == ["prices_20260226", "prices_20260301"]
 
 
-def test_an_empty_batch_does_nothing(catalog: sa.Engine) -> None:
+def test_empty_batch_does_nothing(catalog: sa.Engine) -> None:
     from coinwatch.prices.ingest.loading import LoadResult, load_quotes
 
     assert load_quotes(catalog, {}, [], now=at(0), max_age=timedelta(days=1)) == LoadResult(rejected={})
@@ -78,7 +78,7 @@ def test_every_quote_is_counted_exactly_once(catalog: sa.Engine, given_quotes: l
     assert len(stored(catalog)) == before + result.inserted
 
 
-def test_many_quotes_are_copied_directly_unless_one_is_already_stored(
+def test_large_batch_is_copied_directly_unless_a_quote_is_already_stored(
     catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coinwatch.prices.ingest.loading.DIRECT_COPY_ROWS", 3)

@@ -82,9 +82,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", ["file", "memory"])
-def test_export_and_import_restore_the_tables_exactly(
-    filled: sa.Engine, export: Export, tmp_path: Path, place: str
-) -> None:
+def test_export_and_import_round_trip(filled: sa.Engine, export: Export, tmp_path: Path, place: str) -> None:
     destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/lake"
     before = contents(filled)
     assert len(before["prices"]) == 93
@@ -109,7 +107,7 @@ def test_candles_of_dropped_prices_are_restored_from_an_export(
     assert {table: after[table] for table in TABLES[2:]} == {table: before[table] for table in TABLES[2:]}
 
 
-def test_an_outdated_exported_hour_does_not_replace_one_made_of_newer_minutes(
+def test_importing_an_outdated_hour_does_not_replace_a_newer_one(
     filled: sa.Engine, export: Export, tmp_path: Path
 ) -> None:
     export(tmp_path)
@@ -120,9 +118,7 @@ def test_an_outdated_exported_hour_does_not_replace_one_made_of_newer_minutes(
     assert contents(filled) == after
 
 
-def test_exporting_a_day_again_writes_the_same_bytes(
-    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_export_is_deterministic(export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coinwatch.prices.transfer.data_export.ROW_GROUP", 7)
     first = export(tmp_path)
     before = hashes(tmp_path)
@@ -178,9 +174,7 @@ def test_columns_have_units_and_times_are_utc(export: Export, tmp_path: Path) ->
     assert "exchange" not in schema.names, "BigQuery rejects a partition's column that is in the file too"
 
 
-def test_a_file_that_duckdb_wrote_from_an_export_can_be_imported(
-    filled: sa.Engine, export: Export, tmp_path: Path
-) -> None:
+def test_file_rewritten_by_duckdb_can_be_imported(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
     export(tmp_path / "lake")
     before = contents(filled)
     one = tmp_path / "one.parquet"
@@ -216,9 +210,7 @@ def test_only_invalid_rows_of_a_modified_export_are_rejected(filled: sa.Engine, 
     assert "low" in str(read_back(filled, path).files[0].problem)
 
 
-def test_a_day_without_rows_writes_no_file_and_keeps_an_earlier_one(
-    filled: sa.Engine, export: Export, tmp_path: Path
-) -> None:
+def test_day_without_rows_neither_writes_nor_deletes_a_file(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
     export(tmp_path)
     before = hashes(tmp_path)
     empty(filled)  # as retention does
@@ -235,7 +227,7 @@ def test_stale_candles_are_refreshed_before_the_export(filled: sa.Engine, export
 
 
 @pytest.mark.parametrize("place", ["file", "memory"])
-def test_a_file_that_cannot_be_completed_is_not_created(
+def test_incomplete_file_is_not_created(
     export: Export, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/broken"
@@ -252,7 +244,7 @@ def test_a_file_that_cannot_be_completed_is_not_created(
     assert {path: system.cat_file(path) for path in system.find(folder)} == before
 
 
-def test_an_invalid_address_or_exchange_is_an_error(export: Export, tmp_path: Path) -> None:
+def test_invalid_address_or_exchange_is_an_error(export: Export, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="nowhere://user-free/x"):
         export("nowhere://user-free/x")
     (tmp_path / "file").write_text("")
@@ -266,9 +258,7 @@ def test_an_invalid_address_or_exchange_is_an_error(export: Export, tmp_path: Pa
         export(tmp_path, NEXT, DAY)
 
 
-def test_a_missing_library_is_an_error_that_says_how_to_install_it(
-    export: Export, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_error_says_how_to_install_it(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> None:
         raise ImportError("Install s3fs to access S3")
 
@@ -282,7 +272,7 @@ def test_a_missing_library_is_an_error_that_says_how_to_install_it(
 @pytest.mark.parametrize(
     ("name", "table"), [("prices/transfer/export_prices", "prices"), ("prices/transfer/export_candles", "candles")]
 )
-def test_a_day_is_read_by_index_from_its_partition_only(filled: sa.Engine, name: str, table: str) -> None:
+def test_export_reads_only_the_partition_of_its_day(filled: sa.Engine, name: str, table: str) -> None:
     parameters: dict[str, object] = {"exchange": "kraken", "start": at(-720), "end": at(720)}
     if table == "candles":
         parameters["resolution"] = "1m"

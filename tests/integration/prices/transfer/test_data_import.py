@@ -74,7 +74,7 @@ CANDLES = some_candles(5)
 KRAKEN = {"exchange": "kraken", "instrument": "BTC/USD"}
 
 
-def test_a_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     path = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", BTCUSDT_1m_2026_03__csv=binance_csv(CANDLES))
     result = imports(path)
     assert only(result) == ImportedFile(
@@ -85,7 +85,7 @@ def test_a_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tm
 
 
 @pytest.mark.parametrize(("per_second", "header"), [(1000, False), (1_000_000, False), (1_000_000, True)])
-def test_binance_dumps_in_milliseconds_microseconds_or_with_a_header_are_equal(
+def test_binance_dump_variants_give_equal_candles(
     catalog: sa.Engine, imports: Import, tmp_path: Path, per_second: int, header: bool
 ) -> None:
     text = binance_csv(CANDLES, per_second=per_second, header=header)
@@ -93,7 +93,7 @@ def test_binance_dumps_in_milliseconds_microseconds_or_with_a_header_are_equal(
     assert stored(catalog) == expected(CANDLES)
 
 
-def test_a_renamed_dump_needs_the_exchange_and_pair(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_renamed_dump_needs_the_exchange_and_pair(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     path = written(tmp_path / "mine.csv", binance_csv(CANDLES))
     assert "--exchange CODE --instrument BTC/USDT" in str(only(imports(path)).problem)
     assert only(imports(path, exchange="Binance", instrument="btc-usdt")).stored.inserted == 5
@@ -108,7 +108,7 @@ def test_a_renamed_dump_needs_the_exchange_and_pair(catalog: sa.Engine, imports:
         ("Kraken_XBTUSD_d.csv", "XBT/USD", "kraken BTC/USD", DAY, "1d"),
     ],
 )
-def test_a_cryptodatadownload_file_is_imported(
+def test_cryptodatadownload_file_is_imported(
     catalog: sa.Engine,
     imports: Import,
     tmp_path: Path,
@@ -141,7 +141,7 @@ def test_older_cryptodatadownload_files_are_imported(catalog: sa.Engine, imports
 
 
 @pytest.mark.parametrize("time", ["timestamp", "time", "Date", "opened_at"])
-def test_a_plain_csv_needs_the_exchange_and_pair_but_no_resolution(
+def test_plain_csv_needs_the_exchange_and_pair_but_no_resolution(
     catalog: sa.Engine, imports: Import, tmp_path: Path, time: str
 ) -> None:
     path = written(tmp_path / "candles.csv", "\ufeff" + plain_csv(CANDLES, time))
@@ -149,9 +149,7 @@ def test_a_plain_csv_needs_the_exchange_and_pair_but_no_resolution(
     assert stored(catalog) == expected(CANDLES, "kraken BTC/USD")
 
 
-def test_semicolons_unix_times_and_a_volume_in_the_wrong_currency(
-    catalog: sa.Engine, imports: Import, tmp_path: Path
-) -> None:
+def test_csv_with_semicolons_and_unix_times_is_imported(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     rows = "\n".join(f"{unix(c.opened_at, 1000)};{c.close};{c.low};{c.high};{c.open};{c.volume}" for c in CANDLES)
     path = written(tmp_path / "candles.csv", f"time;close;low;high;open;volume\n\n{rows}\n")
     imports(path, volume=False, **KRAKEN)
@@ -228,7 +226,7 @@ def test_invalid_rows_are_counted_with_examples_and_do_not_affect_others(
         ("cut.parquet", b"PAR1\x15\x04\x15", "is not a valid Parquet file"),
     ],
 )
-def test_an_invalid_file_is_reported_and_stores_nothing(
+def test_invalid_file_is_reported_and_stores_nothing(
     catalog: sa.Engine, imports: Import, tmp_path: Path, name: str, contents: str | bytes, sentence: str | None
 ) -> None:
     file = only(imports(written(tmp_path / name, contents), **({} if "USDT" in name else KRAKEN)))
@@ -239,9 +237,7 @@ def test_an_invalid_file_is_reported_and_stores_nothing(
     assert stored(catalog) == []
 
 
-def test_an_invalid_zip_stores_nothing_and_the_next_file_is_still_imported(
-    catalog: sa.Engine, imports: Import, tmp_path: Path
-) -> None:
+def test_invalid_zip_does_not_stop_the_next_file(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     whole = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(500)))
     cut = written(tmp_path / "BTCUSDT-1m-2026-04.zip", whole.read_bytes()[:-200])
     flipped = bytearray(whole.read_bytes())
@@ -258,7 +254,7 @@ def test_an_invalid_zip_stores_nothing_and_the_next_file_is_still_imported(
     assert stored(catalog) == expected(CANDLES)
 
 
-def test_an_unknown_instrument_is_an_error_that_says_how_to_add_one(imports: Import, tmp_path: Path) -> None:
+def test_unknown_instrument_error_says_how_to_add_it(imports: Import, tmp_path: Path) -> None:
     doge = only(imports(written(tmp_path / "DOGEUSDT-1m-2026-03.csv", binance_csv(CANDLES))))
     assert "binance has no instrument DOGEUSDT in the tables, but BTC/USDT, ETH/USDT. To add one" in str(doge.problem)
     gemini = only(imports(written(tmp_path / "Gemini_BTCUSD_1h.csv", cryptodatadownload_csv(CANDLES))))
@@ -266,12 +262,12 @@ def test_an_unknown_instrument_is_an_error_that_says_how_to_add_one(imports: Imp
     assert "[exchanges.gemini]" in str(gemini.problem)
 
 
-def test_a_file_of_another_coin_is_an_error(imports: Import, tmp_path: Path) -> None:
+def test_file_for_a_different_coin_is_an_error(imports: Import, tmp_path: Path) -> None:
     path = written(tmp_path / "ETHUSDT-1m-2026-03.csv", binance_csv(CANDLES))
     assert "ETHUSDT, not BTC/USDT" in str(only(imports(path, instrument="BTC/USDT")).problem)
 
 
-def test_rows_of_another_symbol_are_rejected(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
+def test_rows_with_a_different_symbol_are_rejected(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
     text = cryptodatadownload_csv(CANDLES).replace("BTCUSDT", "ETHUSDT", 1)
     text = text.replace("BTCUSDT,102", "DOGEUSDT,102")
     file = only(imports(written(tmp_path / "Binance_ETHUSDT_minute.csv", text)))
@@ -279,7 +275,7 @@ def test_rows_of_another_symbol_are_rejected(catalog: sa.Engine, imports: Import
     assert file.rejected == {"is for another symbol": 4}
 
 
-def test_a_missing_path_is_an_error(imports: Import, tmp_path: Path) -> None:
+def test_missing_path_is_an_error(imports: Import, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"missing\.csv"):
         imports(tmp_path / "missing.csv")
 
@@ -289,7 +285,7 @@ def test_a_missing_path_is_an_error(imports: Import, tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 10**6), st.integers(0, 50)), min_size=2, max_size=40),
     st.sampled_from(["binance", "cryptodatadownload", "candles"]),
 )
-def test_importing_twice_equals_importing_once(
+def test_import_is_idempotent(
     catalog: sa.Engine, imports: Import, tmp_path: Path, places: list[tuple[int, int, int]], form: str
 ) -> None:
     candles = [

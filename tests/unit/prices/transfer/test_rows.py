@@ -19,7 +19,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @given(st.datetimes(datetime(2009, 1, 3), datetime(2200, 1, 1)), st.sampled_from([1, 10**3, 10**6, 10**9]))  # noqa: DTZ001
-def test_a_unix_time_is_parsed_exactly_in_any_unit(naive: datetime, per_second: int) -> None:
+def test_unix_time_is_parsed_exactly_in_any_unit(naive: datetime, per_second: int) -> None:
     seconds = int(naive.replace(tzinfo=UTC, microsecond=0).timestamp())
     read = parse_unix_time(str(seconds * per_second))
     assert read == datetime.fromtimestamp(seconds, UTC)
@@ -29,12 +29,12 @@ def test_a_unix_time_is_parsed_exactly_in_any_unit(naive: datetime, per_second: 
 @pytest.mark.parametrize(
     "text", ["", "1.6461E+12", "1646092800.5", "-1646092800", "12345678", "16460928000", "१६४६०९२८००"]
 )
-def test_a_number_without_all_digits_is_not_a_unix_time(text: str) -> None:
+def test_rounded_number_is_not_a_unix_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not a Unix time"):
         parse_unix_time(text)
 
 
-def test_a_time_without_an_offset_is_utc_and_one_with_an_offset_is_converted() -> None:
+def test_times_are_iso_8601_or_unix_and_default_to_utc() -> None:
     assert (
         parse_time("2025-01-01 00:00:00.000000")
         == parse_time("2025-01-01T01:00+01:00")
@@ -46,7 +46,7 @@ def test_a_time_without_an_offset_is_utc_and_one_with_an_offset_is_converted() -
         parse_time("01/02/2025")
 
 
-def test_a_number_of_trades_is_an_integer_or_unknown() -> None:
+def test_trade_count_is_an_integer_or_unknown() -> None:
     assert [parse_count(text) for text in ("982", "982.0", "", "-1", "1.5", "99999999999")] == [
         982,
         982,
@@ -61,7 +61,7 @@ def opened(*minutes: float) -> list[datetime]:
     return [START + timedelta(minutes=number) for number in minutes]
 
 
-def test_the_resolution_is_detected_despite_gaps_and_order() -> None:
+def test_resolution_is_detected_despite_gaps_and_order() -> None:
     assert detect_resolution(None, opened(0, 1, 2, 90, 91), "f") == "1m"
     assert detect_resolution(None, opened(180, 120, 60, 0), "f") == "1h"
     assert detect_resolution(None, opened(0, 1440, 2880), "f") == "1d"
@@ -70,7 +70,7 @@ def test_the_resolution_is_detected_despite_gaps_and_order() -> None:
     assert detect_resolution("1m", opened(0, 7, 14), "f") == "1m"
 
 
-def test_rows_that_contradict_the_stated_resolution_are_an_error() -> None:
+def test_rows_that_contradict_the_given_resolution_are_an_error() -> None:
     with pytest.raises(InvalidRequest, match=r"1h.* 60 s"):
         detect_resolution("1h", opened(0, 1, 2), "f")
     with pytest.raises(InvalidRequest, match=r"1m.* 3600 s"):
@@ -81,7 +81,7 @@ def test_rows_that_contradict_the_stated_resolution_are_an_error() -> None:
         detect_resolution(None, opened(0), "f")
 
 
-def test_an_unsupported_resolution_is_an_error_that_lists_the_supported_ones() -> None:
+def test_unsupported_resolution_error_lists_the_supported_ones() -> None:
     assert [parse_resolution_name(word, "f") for word in ("1m", "minute", "1h", "1D", "d")] == [
         "1m",
         "1m",
