@@ -53,7 +53,7 @@ def run_command(
 
 
 def explain_failure(name: str, output: str, log: Path, outcome: str) -> StackError:
-    """The error for a failed service or command: a full disk, wrong passwords, or the last line of its output."""
+    """The error for a failed service or command: a full disk, wrong passwords, or its last line about an error."""
     for line in output.splitlines():
         if any(text in line for text in NO_SPACE):
             return DiskFull(f"The disk is full: {name} could not write. Free some space and start again. ({log})")
@@ -63,6 +63,7 @@ def explain_failure(name: str, output: str, log: Path, outcome: str) -> StackErr
             "Restore the original .env, or delete the data with ./local_run.sh reset"
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if "error" in line.lower()] or lines  # Node prints its version last
     return StackError(f"{name} failed ({outcome}): {lines[-1][:300] if lines else 'no output'}. See {log}")
 
 
