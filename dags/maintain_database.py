@@ -111,10 +111,10 @@ def maintain_database() -> None:
         doc_md="Erases addresses that were not confirmed within a week; returns how many.",
     )
     def erase_unconfirmed() -> int:
-        from coinwatch.notifications import subscribers
+        from coinwatch.notifications.erasure import erase_unconfirmed
         from coinwatch_engine import get_engine
 
-        return subscribers.erase_unconfirmed(get_engine(), datetime.now(UTC))
+        return erase_unconfirmed(get_engine(), datetime.now(UTC))
 
     (
         make_partitions()
