@@ -16,8 +16,8 @@ DOC = """
 ### Exports each day as Parquet
 
 Once a day: writes the previous UTC day's prices and candles to `COINWATCH_EXPORT_PATH` (a folder, `s3://…` or
-`gs://…`), one file per table, day and exchange, for DuckDB, pandas, BigQuery and similar tools (`docs/data-lake.md`). Runs
-are skipped while the setting is empty. `coinwatch export` does the same without Airflow.
+`gs://…`), one file per table, day and exchange, for DuckDB, pandas, BigQuery and similar tools (`docs/data-lake.md`).
+Runs are skipped while the setting is empty. `coinwatch export` does the same without Airflow.
 
 To export a day again, after a backfill or gap repair for example, clear its run. For many days, use `airflow backfill
 create --dag-id export_history --from-date 2026-11-01 --to-date 2026-11-30`. The same rows produce the same files.
