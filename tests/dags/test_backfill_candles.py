@@ -59,7 +59,7 @@ def stored_candles(engine: sa.Engine) -> list[tuple[str, str, int, datetime, dat
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_run_fetches_exactly_its_interval_and_is_idempotent(
+def test_run_is_idempotent_and_fetches_only_its_interval(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -92,7 +92,7 @@ def test_run_fetches_exactly_its_interval_and_is_idempotent(
     assert stored_candles(engine)[0] == ("binance", "1m", 720, start - timedelta(hours=6), last)
 
 
-def test_failing_exchange_is_named_and_does_not_affect_others(
+def test_failing_exchange_is_reported_without_affecting_others(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     exchange_server.fail("coinbase", "status", status=451)

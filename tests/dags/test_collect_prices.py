@@ -49,7 +49,7 @@ def run_dag(dag_runner: DagRunner, exchange_server: ExchangeServer, mailbox: Mai
     return lambda: dag_runner.run("collect_prices")
 
 
-def test_two_cycles_store_prices_and_an_index_and_send_an_alert(
+def test_two_cycles_store_prices_and_send_an_alert(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     sync_catalog(engine, load_settings())
@@ -88,7 +88,7 @@ def test_two_cycles_store_prices_and_an_index_and_send_an_alert(
     assert "BTC/USD kraken 106.0 +6.00%" in (tmp_path / "alerts.txt").read_text()
 
 
-def test_failing_exchange_is_reported_and_does_not_affect_others(
+def test_failing_exchange_is_reported_without_affecting_others(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer
 ) -> None:
     exchange_server.fail("kraken", "status", status=451)

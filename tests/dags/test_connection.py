@@ -16,7 +16,7 @@ def run_check(runner: DagRunner) -> str:
     return task_states(runner.run("check_data", retries=0))["volume"]
 
 
-def test_engine_has_our_session_options_and_the_extras_of_the_connection(
+def test_engine_combines_session_options_with_connection_extras(
     dag_runner: DagRunner, database: Database, set_connection: SetConnection
 ) -> None:
     set_connection(connection_fields(f"{database.url('app')}?sslmode=prefer&application_name=other"))
@@ -38,7 +38,7 @@ def test_engine_has_our_session_options_and_the_extras_of_the_connection(
         ({"schema": ""}, "has no database"),
     ],
 )
-def test_unusable_connection_is_named_with_the_problem(
+def test_invalid_connection_is_reported(
     dag_runner: DagRunner,
     database: Database,
     set_connection: SetConnection,
@@ -51,7 +51,7 @@ def test_unusable_connection_is_named_with_the_problem(
     assert f"The Airflow connection coinwatch {problem}" in capfd.readouterr().out
 
 
-def test_missing_connection_is_named_with_the_fix(
+def test_missing_connection_is_reported_with_its_fix(
     dag_runner: DagRunner, set_connection: SetConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:
     set_connection(None)

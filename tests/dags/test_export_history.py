@@ -33,7 +33,7 @@ def run_dag(dag_runner: DagRunner, tmp_path: Path) -> Run:
     return run
 
 
-def test_run_writes_the_day_of_its_data_interval(run_dag: Run, catalog: sa.Engine, tmp_path: Path) -> None:
+def test_run_exports_the_day_of_its_data_interval(run_dag: Run, catalog: sa.Engine, tmp_path: Path) -> None:
     load(catalog, quote(10, -721), quote(11, 0), quote(12, 60), quote(13, 720), now=at(3000))
     refresh_candles(catalog)
     states = run_dag()
@@ -44,7 +44,7 @@ def test_run_writes_the_day_of_its_data_interval(run_dag: Run, catalog: sa.Engin
     assert datetime.now(UTC) > at(3000), "the day must be in the past"
 
 
-def test_manual_run_writes_the_last_complete_day(run_dag: Run, catalog: sa.Engine, tmp_path: Path) -> None:
+def test_manual_run_exports_the_last_complete_day(run_dag: Run, catalog: sa.Engine, tmp_path: Path) -> None:
     load(catalog, quote(11, 0), quote(13, 720), now=at(3000))
     states = run_dag(logical_date=None, run_after=MIDNIGHT + timedelta(hours=10))
     assert set(states.values()) == {"success"}

@@ -79,7 +79,7 @@ def test_maintenance_drops_old_partitions_and_creates_new_ones(run_dag: Run, eng
         assert [tuple(row) for row in rows] == [("1m", 100), ("1h", 100), ("1d", 100)]
 
 
-def test_day_that_must_be_kept_fails_the_task_with_the_reason(
+def test_task_fails_if_a_day_cannot_be_dropped(
     run_dag: Run, engine: sa.Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ensure_partitions(engine, [OLD])
@@ -98,9 +98,7 @@ def test_day_that_must_be_kept_fails_the_task_with_the_reason(
     assert f"Prices of {OLD} were kept" in capfd.readouterr().out
 
 
-def test_finding_fails_its_check_and_no_other(
-    run_dag: Run, engine: sa.Engine, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_finding_fails_only_its_own_check(run_dag: Run, engine: sa.Engine, capfd: pytest.CaptureFixture[str]) -> None:
     now = datetime.now(UTC)
     load_at(engine, "kraken", 100, now - timedelta(seconds=30))
     load_at(engine, "coinbase", 101, now - timedelta(seconds=30))

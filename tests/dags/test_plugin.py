@@ -78,17 +78,17 @@ def test_plugin_loads_without_errors(loaded: dict[str, str]) -> None:
     assert loaded["ours"] == "['coinwatch']"
 
 
-def test_no_library_module_is_imported_by_its_bare_name(loaded: dict[str, str]) -> None:
+def test_library_modules_are_not_imported_as_top_level_modules(loaded: dict[str, str]) -> None:
     assert loaded["stems"] in {"['coinwatch_plugin']", "['coinwatch', 'coinwatch_plugin']"}
     assert loaded["replaced"] == "[]", "the loader overwrote a module"
 
 
-def test_library_is_on_the_ignore_list() -> None:
+def test_airflow_ignores_the_library() -> None:
     lines = (PLUGINS / ".airflowignore").read_text().splitlines()
     assert "coinwatch/" in lines
 
 
-def test_ignore_list_keeps_the_loader_from_importing_the_library(tmp_path: Path) -> None:
+def test_ignored_modules_are_not_imported_by_airflow(tmp_path: Path) -> None:
     """Documents why the list exists; a failure means that Airflow's loader has changed."""
     copy = tmp_path / "plugins"
     package = copy / "coinwatch"
@@ -103,11 +103,11 @@ def test_ignore_list_keeps_the_loader_from_importing_the_library(tmp_path: Path)
     assert "stems []" in seen
 
 
-def test_loading_the_plugin_imports_nothing_heavy(loaded: dict[str, str]) -> None:
+def test_loading_the_plugin_avoids_heavy_imports(loaded: dict[str, str]) -> None:
     assert loaded["heavy"] == "[]", "every Airflow process would import these at its start"
 
 
-def test_mounted_app_denies_anonymous_requests_and_survives_without_a_database(
+def test_mounted_app_denies_anonymous_requests_even_without_a_database(
     tmp_path: Path,
 ) -> None:
     lines = run(CALL, tmp_path)

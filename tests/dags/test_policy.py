@@ -24,7 +24,7 @@ def dags() -> dict[str, Any]:
     return dict(bag.dags)
 
 
-def test_project_has_these_dags(dags: dict[str, Any]) -> None:
+def test_expected_dags_exist(dags: dict[str, Any]) -> None:
     assert sorted(dags) == [
         "backfill_candles",
         "check_data",
@@ -35,7 +35,7 @@ def test_project_has_these_dags(dags: dict[str, Any]) -> None:
     ]
 
 
-def test_every_dag_has_owner_tags_retries_and_failure_notes(dags: dict[str, Any]) -> None:
+def test_every_dag_has_owner_tags_retries_and_docs(dags: dict[str, Any]) -> None:
     for name, dag in dags.items():
         assert "**When a task fails**" in str(dag.doc_md), name
         assert dag.description
@@ -68,7 +68,7 @@ def test_tasks_after_fetching_run_even_if_an_exchange_fails(dags: dict[str, Any]
 
 
 @pytest.mark.parametrize("path", sorted(set((ROOT / "dags").glob("*.py")) - {ENGINE}), ids=lambda path: path.stem)
-def test_dag_file_imports_nothing_heavy(path: Path) -> None:
+def test_dag_files_avoid_heavy_imports(path: Path) -> None:
     """Every task imports its DAG file again."""
     script = (
         "import sys, runpy, airflow.sdk; before = set(sys.modules); from airflow.sdk import dag, task; "

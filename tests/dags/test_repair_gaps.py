@@ -63,7 +63,7 @@ def statuses(engine: sa.Engine) -> dict[str, str]:
         }
 
 
-def test_gap_is_filled_and_an_unreachable_exchange_is_retried(
+def test_gap_is_filled_and_unreachable_exchange_is_retried(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for exchange in ("kraken", "binance"):

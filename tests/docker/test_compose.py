@@ -38,12 +38,12 @@ HOLDERS = {
 }
 
 
-def test_every_image_is_a_variable_with_the_official_name_as_default() -> None:
+def test_images_default_to_official_names_and_can_be_overridden() -> None:
     images = {str(service["image"]) for service in services().values()}
     assert images == {f"${{{name}:-{default}}}" for name, default in OFFICIAL.items()}
 
 
-def test_only_our_images_are_built_from_a_variable_base_image() -> None:
+def test_only_our_own_images_have_a_configurable_base() -> None:
     for name, service in services().items():
         assert ("build" in service) == (name in OURS), name
         if name in OURS:
@@ -51,7 +51,7 @@ def test_only_our_images_are_built_from_a_variable_base_image() -> None:
 
 
 @pytest.mark.parametrize("name", services())
-def test_long_running_service_is_restarted_checked_and_limited(name: str) -> None:
+def test_long_running_services_have_restart_policy_health_check_and_limits(name: str) -> None:
     service = services()[name]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     if name in ONE_SHOT:
@@ -65,7 +65,7 @@ def test_long_running_service_is_restarted_checked_and_limited(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(OURS | {"mail", "grafana"}))
-def test_service_has_no_root_capabilities(name: str) -> None:
+def test_services_drop_all_capabilities(name: str) -> None:
     service = services()[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -75,11 +75,11 @@ def test_service_has_no_root_capabilities(name: str) -> None:
         assert str(service.get("user", "50000")) != "0"
 
 
-def test_service_running_as_root_has_no_network() -> None:
+def test_services_running_as_root_have_no_network() -> None:
     assert services()["folders"]["network_mode"] == "none"
 
 
-def test_only_web_and_airflow_can_be_published_beyond_this_machine() -> None:
+def test_only_web_and_airflow_can_be_exposed_to_other_hosts() -> None:
     public = set()
     for name, service in services().items():
         for published in service.get("ports", []):
@@ -91,13 +91,13 @@ def test_only_web_and_airflow_can_be_published_beyond_this_machine() -> None:
     assert public == {"web", "airflow-api-server"}
 
 
-def test_ports_equal_those_of_the_local_stack() -> None:
+def test_ports_match_the_local_stack() -> None:
     inner = {"COINWATCH_STATSD_ADMIN_PORT", "COINWATCH_CARBON_PORT"}  # used inside the container only
     ports = {name: value for name, value in defaults().items() if name.endswith("_PORT")}
     assert ports == {port.setting: str(port.default) for port in PORTS.values() if port.setting not in inner}
 
 
-def test_no_secret_has_a_default() -> None:
+def test_secrets_have_no_default() -> None:
     secret = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET_KEY")
     found = [use for use in VARIABLE.finditer((DOCKER / "compose.yaml").read_text()) if secret.search(use["name"])]
     assert len({use["name"] for use in found}) == 14
@@ -107,12 +107,12 @@ def test_no_secret_has_a_default() -> None:
 
 
 @pytest.mark.parametrize("secret", HOLDERS)
-def test_secret_reaches_only_services_that_need_it(secret: str) -> None:
+def test_secrets_reach_only_services_that_need_them(secret: str) -> None:
     holders = {name for name in services() if any(secret in value for value in environment(name).values())}
     assert holders == HOLDERS[secret]
 
 
-def test_no_secret_is_in_a_command_or_label() -> None:
+def test_commands_and_labels_contain_no_secrets() -> None:
     for name, service in services().items():
         shown = f"{service.get('command')} {service['healthcheck']} {service.get('labels', {}).values()}"
         assert not re.search(r"\$\{\w*(PASSWORD|SECRET|TOKEN|KEY)", shown), name
@@ -137,7 +137,7 @@ def test_services_with_a_database_start_after_setup() -> None:
     assert services()["setup"]["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
-def test_graphite_configuration_is_mounted_where_the_image_reads_it() -> None:
+def test_graphite_configuration_is_mounted_at_the_path_the_image_reads() -> None:
     targets = {str(volume).split(":")[-2] for volume in services()["graphite"]["volumes"] if ":ro" in str(volume)}
     assert targets >= {
         "/opt/graphite/conf/carbon.conf",
@@ -149,7 +149,7 @@ def test_graphite_configuration_is_mounted_where_the_image_reads_it() -> None:
     assert environment("graphite")["STATSD_FOLDER"] == "/opt/coinwatch/statsd"
 
 
-def test_carbon_configuration_differs_only_where_necessary() -> None:
+def test_carbon_configuration_differs_only_in_expected_settings() -> None:
     def settings(path: str) -> dict[str, str]:
         lines = (PROJECT / path).read_text().splitlines()
         pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))

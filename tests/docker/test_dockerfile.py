@@ -14,18 +14,18 @@ HADOLINT = Path(sys.executable).parent / "hadolint"
 STAGES = re.split(r"^(?=FROM )", TEXT, flags=re.MULTILINE)[1:]
 
 
-def test_hadolint_finds_nothing() -> None:
+def test_hadolint_reports_no_problems() -> None:
     done = subprocess.run([HADOLINT, DOCKER / "Dockerfile"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_builds_with_the_default_frontend() -> None:
+def test_uses_the_default_frontend() -> None:
     assert "# syntax=" not in TEXT
     assert "--link" not in TEXT
     assert "<<" not in TEXT
 
 
-def test_only_base_image_is_a_variable() -> None:
+def test_only_the_base_image_is_configurable() -> None:
     bases = [line.split()[1] for line in TEXT.splitlines() if line.startswith("FROM ")]
     stages = {line.split()[3] for line in TEXT.splitlines() if line.startswith("FROM ")}
     assert set(bases) - stages == {"${PYTHON_IMAGE}"}
@@ -33,7 +33,7 @@ def test_only_base_image_is_a_variable() -> None:
 
 
 @pytest.mark.parametrize("target", ["coinwatch", "coinwatch-airflow"])
-def test_image_runs_as_a_user_with_a_health_check(target: str) -> None:
+def test_image_runs_as_non_root_user_with_health_check(target: str) -> None:
     stage = next(text for text in STAGES if text.splitlines()[0].endswith(f" AS {target}"))
     assert "USER 50000" in stage
     assert "HEALTHCHECK" in stage
@@ -50,7 +50,7 @@ def test_build_context_is_limited_to_listed_files() -> None:
     assert {"**/.env", "**/node_modules", "**/__pycache__"} <= set(ignored)
 
 
-def test_packages_come_from_the_lock_file() -> None:
+def test_packages_are_installed_from_the_lock_file() -> None:
     assert all("--frozen" in line for line in TEXT.splitlines() if re.search(r"\buv sync\b", line))
     assert "pip install" in TEXT
     assert TEXT.count("pip install") == 1  # uv itself, pinned

@@ -35,7 +35,7 @@ def shell(folder: Path, command: str, settings: dict[str, str] | None = None) ->
     )
 
 
-def test_secrets_are_generated_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
+def test_secrets_are_generated_once_and_readable_only_by_the_owner(tmp_path: Path) -> None:
     assert shell(tmp_path, "prepare_secrets").returncode == 0
     first = (tmp_path / ".env").read_text()
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
@@ -55,7 +55,7 @@ def test_both_stacks_have_the_same_secrets(tmp_path: Path) -> None:
     assert len(file.user_settings["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
 
 
-def test_example_file_is_rejected_with_the_name_of_an_empty_secret(tmp_path: Path) -> None:
+def test_example_file_is_rejected_naming_an_empty_secret(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text((DOCKER / ".env.example").read_text())
     done = shell(tmp_path, "prepare_secrets")
     assert done.returncode == 1
@@ -79,7 +79,7 @@ def test_example_value_is_rejected_by_both_stacks(tmp_path: Path, value: str) ->
 @pytest.mark.parametrize(
     ("value", "reason"), [("", "is empty"), ("abc1234", "has 7 characters"), ("slash/and:colon@8", "may contain only")]
 )
-def test_unusable_secret_is_rejected(tmp_path: Path, value: str, reason: str) -> None:
+def test_invalid_secret_is_rejected(tmp_path: Path, value: str, reason: str) -> None:
     (tmp_path / ".env").write_text(f"COINWATCH_POSTGRES_PASSWORD={value}\n")
     assert f"COINWATCH_POSTGRES_PASSWORD {reason}" in shell(tmp_path, "prepare_secrets").stderr
 
@@ -93,7 +93,7 @@ def test_unusable_secret_is_rejected(tmp_path: Path, value: str, reason: str) ->
         ("COINWATCH_DOCKER_WITHOUT", "postgres", "only grafana and mail can be left out"),
     ],
 )
-def test_invalid_setting_is_named(tmp_path: Path, name: str, value: str, problem: str) -> None:
+def test_invalid_setting_is_reported(tmp_path: Path, name: str, value: str, problem: str) -> None:
     (tmp_path / ".env").touch()
     done = shell(tmp_path, "check_settings", {name: value})
     assert done.returncode == 1
@@ -102,12 +102,12 @@ def test_invalid_setting_is_named(tmp_path: Path, name: str, value: str, problem
 
 
 @pytest.mark.parametrize("value", ["abc", "0", "70000", "-1"])
-def test_invalid_port_is_named(tmp_path: Path, value: str) -> None:
+def test_invalid_port_is_reported(tmp_path: Path, value: str) -> None:
     (tmp_path / ".env").write_text(f"COINWATCH_WEB_PORT={value}\n")
     assert f"COINWATCH_WEB_PORT is '{value}'" in shell(tmp_path, "check_ports").stderr
 
 
-def test_port_in_use_is_named(tmp_path: Path, free_ports: dict[str, str], taken_port: int) -> None:
+def test_port_in_use_is_reported(tmp_path: Path, free_ports: dict[str, str], taken_port: int) -> None:
     (tmp_path / ".env").touch()
     done = shell(tmp_path, "check_ports", {**free_ports, "COINWATCH_WEB_PORT": str(taken_port)})
     assert done.stderr.startswith(f"Port {taken_port} is already in use")
@@ -115,7 +115,7 @@ def test_port_in_use_is_named(tmp_path: Path, free_ports: dict[str, str], taken_
     assert shell(tmp_path, "check_ports", free_ports).returncode == 0
 
 
-def test_environment_overrides_the_file_and_quotes_and_comments_are_removed(tmp_path: Path) -> None:
+def test_environment_overrides_the_file_without_quotes_and_comments(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("export COINWATCH_EMAIL_FROM=\"a <a@b.c>\"  # sender\nCOINWATCH_WEB_PORT='1234'\n")
     assert shell(tmp_path, "setting COINWATCH_EMAIL_FROM").stdout == "a <a@b.c>"
     assert shell(tmp_path, "setting COINWATCH_WEB_PORT").stdout == "1234"
@@ -123,7 +123,7 @@ def test_environment_overrides_the_file_and_quotes_and_comments_are_removed(tmp_
     assert shell(tmp_path, "setting COINWATCH_OTHER default").stdout == "default"
 
 
-def test_user_settings_reach_the_containers_and_secrets_do_not(tmp_path: Path) -> None:
+def test_user_settings_reach_containers_but_secrets_do_not(tmp_path: Path) -> None:
     shell(tmp_path, "prepare_secrets")
     with (tmp_path / ".env").open("a") as file:
         file.write("COINWATCH_EXCHANGES__KRAKEN__TIMEOUT_SECONDS=7\n")
@@ -135,7 +135,7 @@ def test_user_settings_reach_the_containers_and_secrets_do_not(tmp_path: Path) -
     assert (tmp_path / "settings.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_every_setting_reaches_the_containers(tmp_path: Path) -> None:
+def test_every_setting_reaches_its_containers(tmp_path: Path) -> None:
     given = {f"COINWATCH_{field.upper()}" for field in Settings.model_fields.keys() - {"coins", "exchanges"}}
     (tmp_path / ".env").write_text("".join(f"{name}=1\n" for name in sorted(given)))
     shell(tmp_path, "write_settings")
@@ -146,7 +146,7 @@ def test_every_setting_reaches_the_containers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("minutes", ["0.25", "0.5", "1", "3", "7.7"])
-def test_gauges_expire_after_the_same_time_in_both_stacks(tmp_path: Path, minutes: str) -> None:
+def test_gauges_expire_at_the_same_age_in_both_stacks(tmp_path: Path, minutes: str) -> None:
     (tmp_path / ".env").touch()
     user_settings = {"COINWATCH_COLLECT_SCHEDULE_MINUTES": minutes}
     file = ensure_secrets(read_environment(tmp_path / "other.env", user_settings))

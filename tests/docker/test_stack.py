@@ -64,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) 
         stack.run("reset", "--yes")
 
 
-def test_first_start_shows_addresses_and_the_new_password(stack: DockerStack) -> None:
+def test_first_start_prints_addresses_and_password(stack: DockerStack) -> None:
     for port in ("AIRFLOW", "WEB", "MAIL_CATCHER", "GRAPHITE"):
         assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.output
     assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.output
@@ -87,7 +87,7 @@ def test_prices_are_collected_on_schedule_and_sent_to_graphite(stack: DockerStac
     assert eventually(lambda: known_points(stack.get("GRAPHITE", f"/render?target={scheduler}&format=json")))
 
 
-def test_subscription_from_the_command_line_leads_to_an_email(stack: DockerStack) -> None:
+def test_subscription_from_the_command_line_triggers_an_email(stack: DockerStack) -> None:
     made = stack.run("coinwatch", "subscribe", "reader@example.org", "BTC", "0.01", "--json")
     assert made.returncode == 0, made.stderr
     emails = eventually(lambda: stack.get("MAIL_CATCHER", "/api/v1/messages")["messages"])
@@ -97,19 +97,19 @@ def test_subscription_from_the_command_line_leads_to_an_email(stack: DockerStack
     assert "BTC/USD index" in lines
 
 
-def test_containers_cannot_write_their_code(stack: DockerStack) -> None:
+def test_containers_cannot_modify_their_code(stack: DockerStack) -> None:
     assert inside("web", "id", "-u").stdout.strip() == "50000"
     assert inside("web", "touch", "/opt/coinwatch/x").returncode
     assert inside("airflow-scheduler", "touch", "/opt/coinwatch/x").returncode
 
 
-def test_graphite_has_no_user_with_a_known_password(stack: DockerStack) -> None:
+def test_graphite_has_no_default_credentials(stack: DockerStack) -> None:
     count = "import sqlite3; print(*sqlite3.connect('/opt/graphite/storage/graphite.db').execute("
     count += "\"SELECT count(*) FROM auth_user WHERE username = 'root'\").fetchone())"
     assert inside("graphite", "python3", "-c", count).stdout.strip() == "0"
 
 
-def test_postgres_is_restarted_after_a_crash_and_cycles_continue(stack: DockerStack) -> None:
+def test_cycles_continue_after_a_postgres_crash(stack: DockerStack) -> None:
     before = restarts("postgres")
     inside("postgres", "sh", "-c", "kill -QUIT 1")  # a crash, not a stop by the engine
     eventually(lambda: restarts("postgres") > before and stack.run("status").returncode == 0)
@@ -117,7 +117,7 @@ def test_postgres_is_restarted_after_a_crash_and_cycles_continue(stack: DockerSt
     eventually(lambda: newest_bitcoin(stack) != then)
 
 
-def test_data_survives_a_stop_and_start(stack: DockerStack) -> None:
+def test_data_survives_a_restart(stack: DockerStack) -> None:
     prices = stack.get("WEB", "/api/v1/history/BTC")["points"]
     assert stack.run("stop").returncode == 0
     assert not docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").stdout
@@ -129,7 +129,7 @@ def test_data_survives_a_stop_and_start(stack: DockerStack) -> None:
     assert stack.get("WEB", "/api/v1/history/BTC")["points"][0] == prices[0]
 
 
-def test_changed_superuser_password_is_explained_and_nothing_is_left_running(stack: DockerStack) -> None:
+def test_changed_superuser_password_is_explained_and_everything_stops(stack: DockerStack) -> None:
     assert stack.run("stop").returncode == 0
     changed = {**stack.environment, "COINWATCH_POSTGRES_PASSWORD": "quite-another-value"}
     failed = DockerStack(changed, stack.folder, "").run("start", str(stack.folder))

@@ -29,7 +29,7 @@ def coinwatch_frame(page: Page) -> FrameLocator:
     return page.frame_locator("iframe[title=coinwatch]")
 
 
-def test_navigation_leads_to_the_prices(page: Page) -> None:
+def test_navigation_links_to_prices(page: Page) -> None:
     frame = coinwatch_frame(page)
     expect(frame.get_by_role("heading", name="Latest prices")).to_be_visible()
     expect(frame.locator("[data-instrument='index:BTC/USD'] .price")).to_contain_text("USD")
@@ -61,7 +61,7 @@ def test_subscription_created_in_airflow_is_active_immediately(page: Page, stack
     assert response.json()["status"] == "unsubscribed"
 
 
-def test_invalid_input_is_shown_next_to_its_field_and_kept(page: Page) -> None:
+def test_invalid_input_is_kept_with_an_error_at_its_field(page: Page) -> None:
     frame = coinwatch_frame(page)
     frame.get_by_label("Change (at least, %)").fill("a lot")
     frame.get_by_label("Email").fill("ada@example.org")

@@ -93,7 +93,7 @@ def test_airflow_commands_use_the_settings_of_the_stack(stack: Stack) -> None:
     assert done.stdout.count("2022-01-") >= 4 * 31, "a run for every six hours"
 
 
-def test_airflow_connection_is_visible_and_works(stack: Stack) -> None:
+def test_airflow_connection_is_listed_and_works(stack: Stack) -> None:
     """Operators see it under Admin > Connections, and can test it there."""
     connection = stack.airflow("connections/coinwatch")
     assert (connection["conn_type"], connection["login"]) == ("postgres", "coinwatch_app")
@@ -105,7 +105,7 @@ def test_airflow_connection_is_visible_and_works(stack: Stack) -> None:
     assert json.loads(listed.stdout)[0]["schema"] == "coinwatch"
 
 
-def test_secrets_are_readable_by_the_owner_only_and_in_no_process_list(stack: Stack) -> None:
+def test_secrets_are_private_and_absent_from_process_lists(stack: Stack) -> None:
     assert (stack.home / ".env").stat().st_mode & 0o777 == 0o600
     secrets = [value for name, value in stack.secrets.items() if "PASSWORD" in name or "KEY" in name or "TOKEN" in name]
     assert len(secrets) >= 6
@@ -118,7 +118,7 @@ def test_secrets_are_readable_by_the_owner_only_and_in_no_process_list(stack: St
         assert not any(secret.encode() in command for command in commands)
 
 
-def test_dag_runs_on_schedule_and_stores_the_replayed_prices(stack: Stack, subscribed_at: datetime) -> None:
+def test_scheduled_dag_stores_the_replayed_prices(stack: Stack, subscribed_at: datetime) -> None:
     stack.wait_for_cycles(3, subscribed_at)
     replay = stack.get(f"http://127.0.0.1:{stack.ports['COINNEWS']}/api/replay")
     start = datetime.fromisoformat(replay["started_at"])
@@ -142,7 +142,7 @@ def test_graphite_renders_the_same_prices(stack: Stack) -> None:
     assert rendered <= known | {row["price"] for row in prices(stack)}
 
 
-def test_exactly_the_implied_alerts_are_emailed(stack: Stack, subscribed_at: datetime) -> None:
+def test_replayed_prices_trigger_exactly_the_expected_emails(stack: Stack, subscribed_at: datetime) -> None:
     stack.wait("an alert", lambda: alerts(stack))
     stack.wait_for_cycles(1, datetime.now(UTC))
     check_alerts(stack, subscribed_at)
@@ -190,7 +190,7 @@ def test_killed_service_is_restarted_and_nothing_is_lost_or_duplicated(
     check_alerts(stack, subscribed_at)
 
 
-def test_stop_leaves_no_process_and_a_restart_loses_nothing(stack: Stack, subscribed_at: datetime) -> None:
+def test_stop_leaves_no_process_and_restart_loses_nothing(stack: Stack, subscribed_at: datetime) -> None:
     before = [(row["observed_at"], row["price"]) for row in prices(stack)]
     emailed = emailed_alerts(stack)
     stack.airflow("connections/coinwatch?update_mask=description", EDITED_CONNECTION, method="PATCH")

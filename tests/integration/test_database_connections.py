@@ -15,7 +15,7 @@ from tests.conftest import Database
 
 
 @pytest.mark.parametrize("way", [autocommit, transaction])
-def test_connection_lost_in_the_drivers_cursor_raises_without_a_logged_traceback(
+def test_lost_connection_raises_without_logging_a_traceback(
     engine: sa.Engine,
     caplog: pytest.LogCaptureFixture,
     way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]],
@@ -33,7 +33,7 @@ def test_connection_lost_in_the_drivers_cursor_raises_without_a_logged_traceback
 
 
 @pytest.mark.parametrize("way", [autocommit, transaction])
-def test_read_only_database_is_named(
+def test_read_only_database_is_reported(
     engine: sa.Engine, way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
 ) -> None:
     read_only, write = "SET default_transaction_read_only = on", "DELETE FROM outbox"
@@ -49,18 +49,18 @@ def test_read_only_database_is_named(
         cursor.execute(write.encode())
 
 
-def test_value_that_postgres_rejects_is_a_database_error(engine: sa.Engine) -> None:
+def test_value_rejected_by_postgres_raises_database_error(engine: sa.Engine) -> None:
     with pytest.raises(DatabaseError, match="NUL"), transaction(engine) as connection:
         connection.execute(sa.text("SELECT CAST(:text AS text)"), {"text": "a\0b"})
 
 
 @pytest.mark.parametrize("later", ["SELECT 1 FROM later", "SELECT later FROM outbox", "SELECT later(1)"])
-def test_missing_migrations_are_named(engine: sa.Engine, later: str) -> None:
+def test_missing_migrations_are_reported(engine: sa.Engine, later: str) -> None:
     with pytest.raises(DatabaseError, match="Run: coinwatch migrate"), transaction(engine) as connection:
         connection.execute(sa.text(later))
 
 
-def test_defaults_of_the_server_do_not_matter(engine: sa.Engine, database: Database) -> None:
+def test_server_defaults_do_not_matter(engine: sa.Engine, database: Database) -> None:
     with psycopg.connect(database.url("admin"), autocommit=True) as connection:
         for setting in ("timezone TO 'Asia/Tokyo'", "datestyle TO 'German, DMY'"):
             connection.execute(f"ALTER DATABASE {database.name} SET {setting}".encode())

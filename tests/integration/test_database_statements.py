@@ -33,7 +33,7 @@ def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
         driver.execute(command if "CREATE " in command else f"PREPARE checked AS {command}")
 
 
-def test_no_statement_names_a_partition() -> None:
+def test_statements_do_not_name_partitions() -> None:
     """Partitioning can be left to an extension (docs/adr/0007)."""
     named = [
         name for name in NAMES if re.search(r"\b(candles_1[mhd]|prices_\d)", (SQL_ROOT / f"{name}.sql").read_text())

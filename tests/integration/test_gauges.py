@@ -23,7 +23,7 @@ def settings(graphite: GraphiteServer) -> Iterator[Settings]:
     return make_settings(statsd_port=graphite.statsd_port)
 
 
-def test_graphite_has_the_prices_of_the_database(
+def test_graphite_receives_the_prices_in_the_database(
     catalog: sa.Engine, settings: Settings, graphite: GraphiteServer
 ) -> None:
     load(catalog, quote(68923.67, 0, bid=68923.0, ask=68924.5, volume_24h=1234.5), quote(1.5e-8, 0, pair="ETH/USD"))
@@ -69,11 +69,13 @@ def test_unavailable_statsd_does_not_fail_the_cycle(catalog: sa.Engine) -> None:
         ("USD-T_1", "usd-t_1"),
     ],
 )
-def test_codes_are_escaped_to_one_part_of_the_name(part: str, escaped: str) -> None:
+def test_codes_are_escaped_to_one_name_component(part: str, escaped: str) -> None:
     assert escape(part) == escaped
 
 
-def test_open_gaps_and_missing_minutes_of_the_last_day(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gap_gauges_count_open_gaps_and_minutes_missing_in_the_last_day(
+    catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from coinwatch import gauges
 
     sent: dict[str, float] = {}

@@ -31,7 +31,7 @@ def test_every_migration_has_one_sql_file_of_the_same_name() -> None:
     assert {path.stem for path in versions.glob("*.py")} == {path.stem for path in versions.glob("*.sql")}
 
 
-def test_reader_sees_views_but_no_tables_and_writes_nothing(database: Database) -> None:
+def test_reader_role_can_only_read_views(database: Database) -> None:
     with psycopg.connect(database.url("reader")) as connection:
         connection.execute("SELECT * FROM latest_prices").fetchall()
     for table in ("users", "outbox", "subscriptions", "prices"):

@@ -37,7 +37,7 @@ def test_delisted_pair_is_reported_with_its_last_price(catalog: sa.Engine, monke
     assert "2 subscriptions to BTC/USD at kraken (last price 3 d ago)\n" in output
 
 
-def test_pair_without_any_price_is_reported_a_day_after_the_subscription(catalog: sa.Engine) -> None:
+def test_pair_without_prices_is_reported_a_day_after_subscribing(catalog: sa.Engine) -> None:
     watch_bitcoin(catalog, "ada@example.org")
     assert pipeline_status(catalog, at(0) + timedelta(hours=23)).stale_subscriptions == []
     [stale] = pipeline_status(catalog, at(0) + timedelta(hours=25)).stale_subscriptions

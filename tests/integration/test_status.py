@@ -23,7 +23,7 @@ def disk(engine: sa.Engine) -> dict[str, TableSize]:
     return {table.table: table for table in pipeline_status(engine, at(0)).disk}
 
 
-def test_partitions_of_prices_are_one_table_and_candles_are_three(catalog: sa.Engine, database: Database) -> None:
+def test_table_sizes_group_price_partitions_but_not_resolutions(catalog: sa.Engine, database: Database) -> None:
     load(catalog, *(quote(10, minute) for minute in range(0, 3 * DAY, 10)), now=at(3 * DAY))
     refresh_candles(catalog)
     admin = create_engine(database.url("admin"))
@@ -77,5 +77,5 @@ def test_gauges_contain_the_same_sizes(catalog: sa.Engine, settings: Settings, m
     ("count", "text"),
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 kB"), (73_400_320, "70.0 MB"), (5 * 1024**4, "5.0 TB")],
 )
-def test_byte_size(count: int, text: str) -> None:
+def test_format_byte_size(count: int, text: str) -> None:
     assert byte_size(count) == text

@@ -50,31 +50,31 @@ def test_docstring_examples_are_correct() -> None:
         (-2.5, "-2.50"),
     ],
 )
-def test_price(value: float, text: str) -> None:
+def test_format_price(value: float, text: str) -> None:
     assert format_price(value) == text
 
 
 @given(PRICES)
-def test_price_is_a_plain_number_close_to_the_value(value: float) -> None:
+def test_formatted_price_is_a_plain_number_close_to_the_value(value: float) -> None:
     text = format_price(value)
     assert PLAIN_NUMBER.fullmatch(text)
     assert number(text) == pytest.approx(value, rel=1e-5)
 
 
 @given(PRICES)
-def test_formatting_a_formatted_price_changes_nothing(value: float) -> None:
+def test_formatting_prices_is_idempotent(value: float) -> None:
     text = format_price(value)
     assert format_price(number(text)) == text
 
 
 @given(PRICES, PRICES)
-def test_formatting_keeps_the_order_of_prices(one: float, other: float) -> None:
+def test_formatting_preserves_the_order_of_prices(one: float, other: float) -> None:
     lower, higher = sorted((one, other))
     assert number(format_price(lower)) <= number(format_price(higher))
 
 
 @given(st.floats(min_value=0, max_value=1e15))
-def test_amount_is_a_plain_number_close_to_the_value(value: float) -> None:
+def test_formatted_amount_is_a_plain_number_close_to_the_value(value: float) -> None:
     text = format_amount(value)
     assert PLAIN_NUMBER.fullmatch(text)
     assert number(text) == pytest.approx(value, rel=5e-3)
@@ -91,17 +91,17 @@ def test_amount_is_a_plain_number_close_to_the_value(value: float) -> None:
         (1000, "1,000%", "+1,000.00%"),
     ],
 )
-def test_percent(value: float, unsigned: str, signed: str) -> None:
+def test_format_percent(value: float, unsigned: str, signed: str) -> None:
     assert format_percent(value) == unsigned
     assert format_percent(value, signed=True) == signed
 
 
-def test_percent_shows_a_threshold_in_full_when_asked_for_more_decimals() -> None:
+def test_format_percent_with_more_decimals() -> None:
     assert format_percent(0.125, decimals=6) == "0.125%"
 
 
 @given(st.floats(min_value=-1e6, max_value=1e6))
-def test_percent_never_shows_a_signed_zero(value: float) -> None:
+def test_zero_percent_has_no_sign(value: float) -> None:
     text = format_percent(value, signed=True)
     assert (text[0] in "+-") == any(digit in text for digit in "123456789")
 
@@ -119,7 +119,7 @@ def test_percent_never_shows_a_signed_zero(value: float) -> None:
         (1.5, "1.5 seconds"),
     ],
 )
-def test_duration(duration: timedelta | float, text: str) -> None:
+def test_format_duration(duration: timedelta | float, text: str) -> None:
     assert format_duration(duration) == text
 
 
@@ -134,11 +134,11 @@ def test_duration(duration: timedelta | float, text: str) -> None:
         (timedelta(days=2), "2 d ago"),
     ],
 )
-def test_age(age: timedelta | float, text: str) -> None:
+def test_format_age(age: timedelta | float, text: str) -> None:
     assert format_age(age) == text
 
 
-def test_timestamp_names_its_zone_so_that_the_repeated_hour_is_unambiguous() -> None:
+def test_timestamp_includes_its_zone() -> None:
     """New York sets its clocks back from 02:00 to 01:00."""
     first, second = (datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (5, 6))
     new_york = ZoneInfo("America/New_York")
@@ -146,7 +146,7 @@ def test_timestamp_names_its_zone_so_that_the_repeated_hour_is_unambiguous() -> 
     assert format_timestamp(second, new_york, "minutes") == "2026-11-01 01:30 EST"
 
 
-def test_count_uses_the_plural() -> None:
+def test_format_count_uses_the_plural() -> None:
     assert [format_count(number, "alert") for number in (0, 1, 2, 1000)] == [
         "0 alerts",
         "1 alert",

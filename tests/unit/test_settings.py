@@ -58,7 +58,7 @@ def test_environment_overrides_single_fields_of_the_file(tmp_path: Path, monkeyp
         (("[coins]", "[coins"), r"Can't read the settings"),
     ],
 )
-def test_invalid_file_is_explained(
+def test_invalid_file_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], named: str
 ) -> None:
     assert change[0] in TOML
@@ -70,7 +70,9 @@ def test_invalid_file_is_explained(
     ("variable", "value"),
     [("STATSD_PORT", "70000"), ("COLLECT_SCHEDULE_MINUTES", "soon"), ("PUBLIC_URL", "coinwatch.example.org")],
 )
-def test_invalid_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_invalid_variable_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
     with pytest.raises(ConfigurationError, match=f"COINWATCH_{variable}"):
         load_from(tmp_path, monkeypatch, TOML, **{variable: value})
 
@@ -90,7 +92,7 @@ def test_retention_must_exceed_the_maximum_age_of_quotes(
         assert settings.price_retention_days == int(enough)
 
 
-def test_invalid_secret_is_named_but_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_secret_is_reported_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_from(tmp_path, monkeypatch, TOML, SECRET_KEY="change-me-please")
     with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY is an example") as caught:
         settings.require("secret_key")
@@ -100,7 +102,7 @@ def test_invalid_secret_is_named_but_not_shown(tmp_path: Path, monkeypatch: pyte
         settings.require("api_token")
 
 
-def test_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COINWATCH_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(ConfigurationError, match=r"none\.toml"):
         load_settings()
@@ -111,5 +113,5 @@ def test_every_field_has_a_description() -> None:
         assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 
-def test_example_secrets_are_the_same_as_in_the_local_stack() -> None:
+def test_example_secrets_match_the_local_stack() -> None:
     assert environment_file.EXAMPLE == EXAMPLE_SECRET

@@ -60,7 +60,7 @@ def test_statement_stays_within_its_layer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SQL_ROOT)))
-def test_no_common_table_expression_hides_a_table(path: Path) -> None:
+def test_common_table_expressions_do_not_shadow_tables(path: Path) -> None:
     owned = set().union(*OWNERS.values())
     for tree in _parse(path):
         assert {cte.alias for cte in tree.find_all(exp.CTE)} & owned == set()

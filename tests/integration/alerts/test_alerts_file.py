@@ -35,7 +35,7 @@ def ids(path: Path) -> list[str]:
     return re.findall(r"alert (\d+)$", path.read_text(), re.MULTILINE)
 
 
-def test_a_line_tells_what_happened(fired: sa.Engine, tmp_path: Path) -> None:
+def test_line_describes_the_alert(fired: sa.Engine, tmp_path: Path) -> None:
     path = tmp_path / "new" / "alerts.txt"
     assert append_alerts(fired, path) == 3
     assert path.read_text().splitlines()[0] == (
@@ -43,7 +43,7 @@ def test_a_line_tells_what_happened(fired: sa.Engine, tmp_path: Path) -> None:
     )
 
 
-def test_writing_again_adds_only_what_is_new(fired: sa.Engine, tmp_path: Path) -> None:
+def test_writing_again_adds_only_new_alerts(fired: sa.Engine, tmp_path: Path) -> None:
     path = tmp_path / "alerts.txt"
     append_alerts(fired, path)
     assert append_alerts(fired, path) == 0
@@ -53,7 +53,7 @@ def test_writing_again_adds_only_what_is_new(fired: sa.Engine, tmp_path: Path) -
     assert ids(path) == ["1", "2", "3", "4"]
 
 
-def test_a_line_cut_off_by_a_crash_is_written_anew(fired: sa.Engine, tmp_path: Path) -> None:
+def test_line_truncated_by_a_crash_is_rewritten(fired: sa.Engine, tmp_path: Path) -> None:
     path = tmp_path / "alerts.txt"
     append_alerts(fired, path)
     whole = path.read_bytes()

@@ -27,9 +27,7 @@ def counts(engine: sa.Engine) -> list[int]:
 
 @hypothesis_settings(max_examples=30)
 @given(prices=PRICES, rule=RULES)
-def test_backtest_fires_the_same_alerts_as_the_live_evaluation(
-    catalog: sa.Engine, prices: list[float], rule: Rule
-) -> None:
+def test_backtest_matches_live_evaluation(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
     with transaction(catalog) as connection:
         for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
             connection.execute(sa.text(f"DELETE FROM {table}"))
@@ -60,7 +58,7 @@ def test_alerts_per_week(catalog: sa.Engine) -> None:
     assert (past.quotes, len(past.alerts), round(past.per_week, 3)) == (2, 2, 1.0)
 
 
-def test_alerts_per_week_count_from_the_first_value(catalog: sa.Engine) -> None:
+def test_weekly_rate_counts_from_the_first_value(catalog: sa.Engine) -> None:
     load(catalog, quote(100, 0), quote(110, 1), quote(121, 2), now=at(10))
     past = backtest(
         catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-60 * 24 * 90), end=at(60 * 24 * 7)
@@ -68,7 +66,7 @@ def test_alerts_per_week_count_from_the_first_value(catalog: sa.Engine) -> None:
     assert (past.first_at, len(past.alerts), past.per_week) == (at(0), 2, 2.0)
 
 
-def test_without_history_nothing_is_evaluated(catalog: sa.Engine) -> None:
+def test_backtest_without_history_evaluates_nothing(catalog: sa.Engine) -> None:
     past = backtest(catalog, Rule(), "BTC", "kraken", start=at(0), end=at(60))
     assert (past.quotes, past.alerts, past.per_week) == (0, [], 0.0)
 
@@ -79,7 +77,7 @@ def test_end_must_be_after_start(catalog: sa.Engine) -> None:
     assert caught.value.field == "start"
 
 
-def test_statement_limit_raises_query_timeout(catalog: sa.Engine) -> None:
+def test_statement_timeout_raises_query_timeout(catalog: sa.Engine) -> None:
     load(catalog, *(quote(100 + minute % 7, minute) for minute in range(600)))
     limit = timedelta(milliseconds=1)
     rule = Rule("deviation_from_average", 2, window_seconds=86400)
@@ -87,7 +85,7 @@ def test_statement_limit_raises_query_timeout(catalog: sa.Engine) -> None:
         backtest(catalog, rule, "BTC", "kraken", start=at(0), end=at(600), statement_limit=limit)
 
 
-def test_window_reaches_from_prices_back_into_minute_candles(catalog: sa.Engine) -> None:
+def test_window_spans_prices_and_older_minute_candles(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -60 * 23), quote(110, -60 * 23 + 1), quote(110, 0), quote(121, 1), now=at(10))
     refresh_candles(catalog)
     with transaction(catalog) as connection:

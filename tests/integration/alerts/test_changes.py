@@ -28,9 +28,7 @@ def fired_minutes(engine: sa.Engine, rule: Rule, *prices: float) -> list[float]:
 
 
 @percent_rules
-def test_value_is_stored_before_evaluation_but_not_compared_with_itself(
-    catalog: sa.Engine, kind: str, window: dict[str, int]
-) -> None:
+def test_value_is_not_compared_with_itself(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
     rule = Rule(kind, 5, **window)  # type: ignore[arg-type]
     subscription = add(catalog, rule)
     load(catalog, quote(100, 0))
@@ -55,7 +53,7 @@ def test_values_are_not_truncated(catalog: sa.Engine, kind: str, window: dict[st
 
 
 @percent_rules
-def test_drops_fire_like_rises(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
+def test_falling_prices_fire_like_rising_ones(catalog: sa.Engine, kind: str, window: dict[str, int]) -> None:
     either, down = (add(catalog, Rule(kind, 5, direction, **window)) for direction in ("either", "down"))  # type: ignore[arg-type]
     feed(catalog, dict(enumerate([100, 94, 94, 100])))
     assert (minutes(fired(catalog, either)), minutes(fired(catalog, down))) == ([1, 3], [1])
@@ -69,7 +67,7 @@ def test_times_are_not_truncated_to_seconds(catalog: sa.Engine, seconds: float, 
 
 
 @pytest.mark.parametrize("scale", [3e-11, 0.7, 41_234.5, 8e11], ids=str)
-def test_scan_finds_the_same_changes_to_the_last_bit(catalog: sa.Engine, scale: float) -> None:
+def test_scan_finds_bit_identical_changes(catalog: sa.Engine, scale: float) -> None:
     chance = np.random.default_rng(5)
     number = 600
     prices = scale * np.exp(np.cumsum(chance.normal(0, 0.004, number)))
@@ -94,7 +92,7 @@ def test_scan_finds_the_same_changes_to_the_last_bit(catalog: sa.Engine, scale: 
 
 
 @pytest.mark.parametrize("cooldown", [0, 600])
-def test_changes_left_out_by_a_scan_would_not_have_fired(catalog: sa.Engine, cooldown: int) -> None:
+def test_changes_skipped_by_the_scan_would_not_have_fired(catalog: sa.Engine, cooldown: int) -> None:
     chance = np.random.default_rng(6)
     prices = 100 * np.exp(np.cumsum(np.repeat(chance.normal(0, 0.01, 60), 10) + chance.normal(0, 0.002, 600)))
     load(catalog, *(quote(float(price), minute) for minute, price in enumerate(prices)), now=at(600))

@@ -96,14 +96,14 @@ def test_first_price_does_not_fire(catalog: sa.Engine) -> None:
     assert alerts(catalog) == []
 
 
-def test_subscription_ignores_quotes_from_before_it(catalog: sa.Engine) -> None:
+def test_subscription_ignores_earlier_quotes(catalog: sa.Engine) -> None:
     feed(catalog, 100.0, 200.0)
     add(catalog, Rule(5), minutes=1.5)
     feed(catalog, 200.0, 220.0, first=2)
     assert alerts(catalog) == [(3, 10.0)]
 
 
-def test_second_subscription_ignores_quotes_pending_from_before_it(catalog: sa.Engine) -> None:
+def test_second_subscription_ignores_earlier_pending_quotes(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     load(catalog, quote(100.0, 0), quote(150.0, 1))
     second = add(catalog, Rule(5), email="bob@example.org", minutes=1.5)
@@ -130,7 +130,7 @@ def test_subscription_without_repeat_ends_after_one_alert(catalog: sa.Engine, ea
         assert status.scalar_one() == "ended"
 
 
-def test_evaluating_again_fires_nothing(catalog: sa.Engine) -> None:
+def test_repeated_evaluation_fires_nothing(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0, 110.0)
     for _ in range(3):
@@ -172,7 +172,7 @@ def test_only_active_subscriptions_fire(catalog: sa.Engine) -> None:
     assert list(recipients) == ["active@example.org"]
 
 
-def test_alerts_of_one_cycle_for_one_user_share_an_email(catalog: sa.Engine) -> None:
+def test_alerts_for_one_user_in_one_cycle_share_an_email(catalog: sa.Engine) -> None:
     for percent in (1, 2, 3):
         add(catalog, Rule(percent))
     add(catalog, Rule(1), email="bob@example.org")
@@ -190,7 +190,7 @@ def test_alerts_of_one_cycle_for_one_user_share_an_email(catalog: sa.Engine) -> 
     assert emails[0].payload["alerts"][0]["reference"] == 100.0
 
 
-def test_failed_evaluation_leaves_nothing_behind(catalog: sa.Engine) -> None:
+def test_failed_evaluation_is_rolled_back(catalog: sa.Engine) -> None:
     add(catalog, Rule(5))
     feed(catalog, 100.0)
     load(catalog, quote(110.0, 1))
@@ -229,7 +229,7 @@ rules = st.builds(
 
 @hypothesis_settings(max_examples=40)
 @given(prices=prices, rule=rules, cuts=st.sets(st.integers(0, 24)))
-def test_alerts_match_the_definition_however_quotes_are_split_into_cycles(
+def test_alerts_do_not_depend_on_how_quotes_are_split_into_cycles(
     catalog: sa.Engine, prices: list[float], rule: Rule, cuts: set[int]
 ) -> None:
     with transaction(catalog) as connection:

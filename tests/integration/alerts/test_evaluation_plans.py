@@ -74,7 +74,7 @@ def evaluate(engine: sa.Engine) -> None:
         ("deviation_from_average", timedelta(hours=1), {"20260310"}, 6),
     ],
 )
-def test_evaluation_reads_pending_values_references_and_firing_subscriptions(
+def test_evaluation_reads_only_relevant_rows(
     run: Run, kind: str, window: timedelta, days: set[str], reference_values: int
 ) -> None:
     plans = run(kind, window)

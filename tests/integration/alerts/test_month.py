@@ -29,7 +29,7 @@ def backtested(engine: sa.Engine, frame: pd.DataFrame, rule: Rule) -> list[objec
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("late", [0.0, 0.01], ids=["on time", "late values"])
-def test_month_with_jumps_gaps_repeats_and_outages_fires_as_in_pandas(catalog: sa.Engine, late: float) -> None:
+def test_simulated_month_with_jumps_gaps_and_outages_matches_pandas(catalog: sa.Engine, late: float) -> None:
     month = in_runs(random_month(seed=7), seed=8, late=late)
     together = month.assign(run=0)
     rules = rules_for(month)
@@ -42,7 +42,7 @@ def test_month_with_jumps_gaps_repeats_and_outages_fires_as_in_pandas(catalog: s
 
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(RECORDED is None, reason="COINWATCH_TEST_MONTH is not set")
-def test_recorded_month_fires_as_in_pandas(catalog: sa.Engine) -> None:
+def test_recorded_month_matches_pandas(catalog: sa.Engine) -> None:
     month = in_runs(read_values(Path(str(RECORDED))), seed=8, late=0)
     rules = rules_for(month)
     for rule, subscription in zip(rules, replay(catalog, month, rules, "BTC", "kraken"), strict=True):

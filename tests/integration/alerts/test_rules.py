@@ -69,13 +69,13 @@ class Definition:
         return reach > 0 and reach * (1 + 1e-12) >= self.rule.threshold
 
 
-def test_change_over_window_compares_with_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
+def test_window_change_compares_with_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 10, "up", window_seconds=300))
     feed(catalog, {0: 100, 1: 109, 4.9: 109.9, 5: 110, 6: 119.8, 6.5: 100, 7: 130})
     assert minutes(fired(catalog, rule)) == [5, 7], "false at 6.5, which rearms it"
 
 
-def test_window_rule_fires_once_until_its_condition_was_false(catalog: sa.Engine) -> None:
+def test_window_rule_fires_once_until_rearmed(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 5, "up", window_seconds=60))
     feed(catalog, dict(enumerate([100, 106, 113, 120, 121, 130, 138], 0)))
     assert minutes(fired(catalog, rule)) == [1, 5], "120 to 121 is less than 5%"
@@ -90,13 +90,13 @@ def test_average_excludes_the_new_value(catalog: sa.Engine) -> None:
 @pytest.mark.parametrize(
     ("direction", "expected"), [("up", [1, 5]), ("down", [3]), ("either", [1, 3, 5])], ids=["up", "down", "either"]
 )
-def test_crosses_fires_on_the_crossing_only(catalog: sa.Engine, direction: str, expected: list[float]) -> None:
+def test_level_rule_fires_only_on_crossing(catalog: sa.Engine, direction: str, expected: list[float]) -> None:
     rule = add(catalog, Rule("crosses", 105, direction))  # type: ignore[arg-type]
     feed(catalog, dict(enumerate([104.9, 105, 110, 105, 100, 106, 107], 0)))
     assert minutes(fired(catalog, rule)) == expected
 
 
-def test_leaving_a_level_does_not_cross_it(catalog: sa.Engine) -> None:
+def test_leaving_a_level_is_not_a_crossing(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("crosses", 105))
     feed(catalog, {0: 105, 1: 110, 2: 105.0})
     assert minutes(fired(catalog, rule)) == [2]
@@ -139,7 +139,7 @@ def test_old_alerts_after_an_outage_are_late(catalog: sa.Engine) -> None:
     cuts=st.sets(st.integers(0, 30)),
     max_rules=st.sampled_from([1, evaluation.MAX_RULES]),
 )
-def test_alerts_match_the_definition_however_quotes_are_split_into_cycles(
+def test_alerts_do_not_depend_on_how_quotes_are_split_into_cycles(
     catalog: sa.Engine,
     monkeypatch: pytest.MonkeyPatch,
     prices: list[float],
@@ -185,7 +185,7 @@ def test_late_alert_is_sent_with_the_next_one(catalog: sa.Engine) -> None:
     assert len(alert_emails(catalog)) == 1
 
 
-def test_expired_subscription_stops_and_its_owner_gets_one_email(catalog: sa.Engine) -> None:
+def test_expired_subscription_stops_with_a_single_email(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_since_last", 5, expires_at=at(1.5)))
     feed(catalog, {0: 100, 1: 110, 2: 121})
     store_alerts(catalog, at(3))
@@ -197,7 +197,7 @@ def test_expired_subscription_stops_and_its_owner_gets_one_email(catalog: sa.Eng
 
 
 @pytest.mark.parametrize("batch", [True, False], ids=["one batch", "minute by minute"])
-def test_cooldown_that_ends_within_a_streak(catalog: sa.Engine, batch: bool) -> None:
+def test_alert_fires_again_when_cooldown_ends_within_a_streak(catalog: sa.Engine, batch: bool) -> None:
     """The example of ADR 0004."""
     rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300, cooldown_seconds=240))
     prices = dict[float, float](enumerate([100, 103, 104, 102, 106, 108, 108]))

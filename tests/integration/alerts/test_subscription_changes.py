@@ -17,7 +17,7 @@ from tests.support.quotes import at
 from tests.support.users import BOB, add, alert_minutes, feed, get_user
 
 
-def test_changed_rule_applies_from_now_on_armed_and_without_cooldown(catalog: sa.Engine) -> None:
+def test_changed_rule_is_armed_and_has_no_cooldown(catalog: sa.Engine) -> None:
     number = add(catalog, kind="change_over_window", window_seconds=60, cooldown_seconds=86_400)
     feed(catalog, 100, 110, 121)
     assert alert_minutes(catalog) == [1]
@@ -87,7 +87,7 @@ def test_resuming_confirms_a_pending_subscription_and_restarts_an_ended_one(cata
     assert alert_minutes(catalog) == [3]
 
 
-def test_users_cannot_change_the_subscriptions_of_others(catalog: sa.Engine) -> None:
+def test_users_cannot_change_subscriptions_of_others(catalog: sa.Engine) -> None:
     mine, theirs = add(catalog), add(catalog, BOB)
     me = get_user(catalog).id
     actions: list[Callable[[], object]] = [

@@ -32,7 +32,7 @@ def confirmations(engine: sa.Engine) -> int:
         return int(connection.execute(sa.text("SELECT count(*) FROM outbox WHERE kind = 'confirmation'")).scalar_one())
 
 
-def test_operators_subscription_is_active_immediately(catalog: sa.Engine) -> None:
+def test_operator_subscription_is_active_immediately(catalog: sa.Engine) -> None:
     made = request(catalog)
     assert (made.status, made.exchange, made.base, made.quote) == ("active", "index", "BTC", "USD")
     assert confirmations(catalog) == 0
@@ -50,7 +50,7 @@ def test_unconfirmed_subscription_is_pending_until_confirmed(catalog: sa.Engine)
         assert connection.execute(sa.text("SELECT active_from FROM subscriptions")).scalar_one() == at(5)
 
 
-def test_duplicate_is_denied_with_its_number(catalog: sa.Engine) -> None:
+def test_duplicate_is_denied_with_the_existing_id(catalog: sa.Engine) -> None:
     made = request(catalog)
     with pytest.raises(AlreadyExists, match=f"subscription {made.id}"):
         request(catalog, email="ADA@example.org")
@@ -59,7 +59,7 @@ def test_duplicate_is_denied_with_its_number(catalog: sa.Engine) -> None:
     assert request(catalog).id != made.id, "an ended subscription can be created again"
 
 
-def test_requesting_again_while_pending_is_rate_limited_and_adds_nothing(catalog: sa.Engine) -> None:
+def test_repeated_request_while_pending_is_rate_limited(catalog: sa.Engine) -> None:
     ids = {request(catalog, confirmed=False, now=at(minute)).id for minute in range(10)}
     assert len(ids) == 1
     assert confirmations(catalog) == 3
@@ -79,7 +79,7 @@ def test_operator_confirms_a_pending_subscription(catalog: sa.Engine) -> None:
     assert [row.id for row in list_subscriptions(catalog)] == [pending.id]
 
 
-def test_ending_twice_is_allowed_but_not_confirming_an_ended_one(catalog: sa.Engine) -> None:
+def test_ended_subscription_can_be_ended_again_but_not_confirmed(catalog: sa.Engine) -> None:
     made = request(catalog, confirmed=False)
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
@@ -131,7 +131,7 @@ def queued(engine: sa.Engine) -> list[tuple[str, str | None]]:
         return [(row.kind, row.reason) for row in rows]
 
 
-def test_strangers_duplicate_request_sends_the_manage_link_rate_limited(catalog: sa.Engine) -> None:
+def test_duplicate_public_request_emails_the_manage_link_with_rate_limit(catalog: sa.Engine) -> None:
     made = request(catalog)
     for minute in range(5):
         with pytest.raises(AlreadyExists):
@@ -144,7 +144,7 @@ def test_strangers_duplicate_request_sends_the_manage_link_rate_limited(catalog:
     assert payload == {"reason": "already", "condition": made.condition, "pair": "BTC/USD"}
 
 
-def test_operators_duplicate_request_sends_no_email(catalog: sa.Engine) -> None:
+def test_duplicate_operator_request_sends_no_email(catalog: sa.Engine) -> None:
     request(catalog)
     with pytest.raises(AlreadyExists):
         request(catalog)
@@ -156,7 +156,7 @@ def suppressed(engine: sa.Engine) -> bool:
         return bool(connection.execute(sa.text("SELECT suppressed_at IS NOT NULL FROM users")).scalar_one())
 
 
-def test_confirming_lifts_the_suppression_of_an_address(catalog: sa.Engine) -> None:
+def test_confirming_lifts_the_suppression(catalog: sa.Engine) -> None:
     request(catalog)
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550'"), {"now": at(1)})
@@ -167,7 +167,7 @@ def test_confirming_lifts_the_suppression_of_an_address(catalog: sa.Engine) -> N
     assert not suppressed(catalog)
 
 
-def test_operators_subscription_lifts_the_suppression_of_its_address(catalog: sa.Engine) -> None:
+def test_operator_subscription_lifts_the_suppression(catalog: sa.Engine) -> None:
     request(catalog)
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550'"), {"now": at(1)})
@@ -175,7 +175,7 @@ def test_operators_subscription_lifts_the_suppression_of_its_address(catalog: sa
     assert not suppressed(catalog)
 
 
-def test_number_of_subscriptions_per_address_is_limited_for_strangers(catalog: sa.Engine) -> None:
+def test_public_subscriptions_per_address_are_limited(catalog: sa.Engine) -> None:
     for number in range(MAX_SUBSCRIPTIONS):
         request(catalog, threshold=1.0 + number, confirmed=number % 2 == 0)
     with pytest.raises(TooManySubscriptions, match="has 100 alerts"):

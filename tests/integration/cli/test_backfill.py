@@ -73,9 +73,7 @@ def test_time_range_is_fetched_once(coinwatch: Command, exchange_server: Exchang
     assert len(exchange_server.requests("binance")) == 9
 
 
-def test_unavailable_candles_are_requested_again_only_on_demand(
-    coinwatch: Command, exchange_server: ExchangeServer
-) -> None:
+def test_unavailable_candles_are_retried_only_on_request(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     exchange_server.market.record("binance", "BTC", "USDT", [])
     day = ["--exchange", "binance", "--instrument", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-05"]
     assert "4 time ranges unavailable" in coinwatch("backfill", *day).stdout
@@ -86,7 +84,7 @@ def test_unavailable_candles_are_requested_again_only_on_demand(
     assert len(exchange_server.requests("binance")) == 2 * requests
 
 
-def test_failure_exits_with_1_and_the_rest_is_stored(coinwatch: Command, exchange_server: ExchangeServer) -> None:
+def test_failure_exits_with_1_after_storing_the_rest(coinwatch: Command, exchange_server: ExchangeServer) -> None:
     exchange_server.market.delist("binance", "ETH", "USDT")
     done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
     assert done.returncode == 1
@@ -112,14 +110,14 @@ def test_failure_exits_with_1_and_the_rest_is_stored(coinwatch: Command, exchang
         (["--exchange", "coinbase", "--to", "2020-01-01"], "must be before the end"),
     ],
 )
-def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: list[str], message: str) -> None:
     done = coinwatch("backfill", "--from", "2026-01-05", *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_stops_at_once_and_the_same_command_continues(
+def test_interrupted_command_can_be_resumed(
     coinwatch: Command, environment: dict[str, str], exchange_server: ExchangeServer
 ) -> None:
     arguments = ["backfill", "--exchange", "coinbase", "--from", "2026-01-01", "--to", "2026-01-08"]

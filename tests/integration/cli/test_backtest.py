@@ -21,7 +21,7 @@ def backtest(coinwatch: Command, catalog: sa.Engine) -> Command:
     return partial(coinwatch, "backtest")
 
 
-def test_table_bars_and_weekly_rate(backtest: Command) -> None:
+def test_prints_table_bars_and_weekly_rate(backtest: Command) -> None:
     shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--most", "2").stdout.splitlines()
     assert [line.split() for line in shown[1:3]] == [
         ["2026-03-06", "17:00:00", "UTC", "110.00", "100.00", "2026-03-06", "16:00:00", "UTC", "+10.00%"],
@@ -51,7 +51,7 @@ def test_json_and_csv_contain_all_alerts(backtest: Command) -> None:
         (("--from", "2025-03-02", "--to", "2025-03-03"), "No data for BTC/USD at kraken from 2025-03-02"),
     ],
 )
-def test_ranges_without_data_give_a_message(backtest: Command, arguments: tuple[str, ...], message: str) -> None:
+def test_range_without_data_prints_a_message(backtest: Command, arguments: tuple[str, ...], message: str) -> None:
     done = backtest("BTC", "5", "--exchange", "kraken", *arguments)
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

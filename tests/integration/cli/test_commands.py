@@ -98,7 +98,7 @@ def test_subscriber_is_shown_exported_and_erased(coinwatch: Command) -> None:
     assert (gone.returncode, "ada@example.org" in gone.stderr) == (1, True)
 
 
-def test_collect_exits_with_1_if_an_exchange_fails_and_stores_the_others(
+def test_collect_exits_with_1_if_an_exchange_fails_but_stores_the_others(
     coinwatch: Command, exchange_server: ExchangeServer
 ) -> None:
     coinwatch("migrate")
@@ -160,7 +160,7 @@ def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch
         (("exchanges", "enable", "mtgox"), "coinwatch: There is no exchange 'mtgox'"),
     ],
 )
-def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: tuple[str, ...], message: str) -> None:
     coinwatch("migrate")
     done = coinwatch(*arguments)
     assert done.returncode == 1
@@ -168,7 +168,7 @@ def test_invalid_arguments_give_one_message(coinwatch: Command, arguments: tuple
     assert "Traceback" not in done.stderr
 
 
-def test_missing_settings_and_databases_are_named(coinwatch: Command) -> None:
+def test_missing_settings_and_databases_are_reported(coinwatch: Command) -> None:
     assert "COINWATCH_DATABASE_URL is not set" in coinwatch("prices", COINWATCH_DATABASE_URL="").stderr
     away = coinwatch("prices", COINWATCH_DATABASE_URL="postgresql://someone:hush@127.0.0.1:1/coinwatch")
     assert "Postgres at 127.0.0.1:1/coinwatch is not available" in away.stderr
@@ -188,15 +188,13 @@ def test_setup_database_can_run_twice(coinwatch: Command, postgres: PostgresServ
 
 
 @pytest.mark.parametrize("command", ["", "collect", "subscribe", "exchanges", "history", "web", "coinnews"])
-def test_help(coinwatch: Command, command: str) -> None:
+def test_every_command_has_help(coinwatch: Command, command: str) -> None:
     done = coinwatch(*command.split(), "--help")
     assert done.returncode == 0
     assert "Usage: coinwatch" in done.stdout
 
 
-def test_gaps_are_found_repaired_and_listed(
-    coinwatch: Command, database: Database, exchange_server: ExchangeServer
-) -> None:
+def test_finds_repairs_and_lists_gaps(coinwatch: Command, database: Database, exchange_server: ExchangeServer) -> None:
     coinwatch("migrate")
     coinwatch("exchanges", "enable", "kraken")
     assert "No gaps in the last 7d" in coinwatch("gaps").stdout

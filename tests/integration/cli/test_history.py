@@ -17,7 +17,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
-def test_candles_and_price_at_a_time(coinwatch: Command, catalog: sa.Engine) -> None:
+def test_prints_candles_and_price_at_a_time(coinwatch: Command, catalog: sa.Engine) -> None:
     load(catalog, quote(40000.5, 0), quote(41000, 10), quote(39000, 70), quote(40500, 130))
     refresh_candles(catalog)
     times = ("--from", "2026-03-01T13:00", "--to", "2026-03-02", "--timezone", "Europe/Berlin")
@@ -38,7 +38,7 @@ def test_candles_and_price_at_a_time(coinwatch: Command, catalog: sa.Engine) -> 
     assert price.stdout == "BTC/USD at kraken: 39,000.00 USD, observed 2026-03-01 14:10:00 CET\n"
 
 
-def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -> None:
+def test_prints_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -> None:
     now = (datetime.now(UTC) - START) / timedelta(minutes=1)
     rising = [quote(price, now - ago, place) for place in ("kraken", "index") for price, ago in ((100, 1445), (110, 1))]
     falling = [quote(price, now - ago, "index", "ETH/USD") for price, ago in ((10, 1445), (9.5, 1))]
@@ -72,7 +72,7 @@ def test_movers_changes_and_comparison(coinwatch: Command, catalog: sa.Engine) -
         (("price", "BTC", "--at", "noon"), "--at 'noon' is not a time such as"),
     ],
 )
-def test_missing_data_and_invalid_arguments_give_one_message(
+def test_missing_data_and_invalid_arguments_print_one_message(
     coinwatch: Command, catalog: sa.Engine, arguments: tuple[str, ...], message: str
 ) -> None:
     load(catalog, quote(40000, 0), now=at(5))

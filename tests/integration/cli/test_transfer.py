@@ -39,7 +39,7 @@ def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Pat
     assert nothing.stdout == "No data for these days; no files written.\n"
 
 
-def test_errors_give_one_message_and_exit_code_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+def test_errors_print_one_message_and_exit_with_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
     zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", a__csv=binance_csv(some_candles(2)))
     (tmp_path / "letter.csv").write_text("Dear Sir,")
     half = coinwatch("import", "letter.csv", "BTCUSDT-1m-2026-03.zip")

@@ -12,7 +12,7 @@ from tests.exchange_server import ExchangeServer
 from tests.support.adapters import NOW, InstrumentOf, OpenAdapter, RecordingRateLimiter
 
 
-def test_one_call_fetches_twenty_symbols(
+def test_twenty_symbols_take_one_call(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 45)
@@ -25,7 +25,7 @@ def test_one_call_fetches_twenty_symbols(
     assert exchange_server.market.binance_used_weight == 6
 
 
-def test_whole_market_is_fetched_if_that_weighs_less(
+def test_whole_market_is_fetched_when_cheaper(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 850)
@@ -39,7 +39,7 @@ def test_whole_market_is_fetched_if_that_weighs_less(
     assert exchange_server.market.binance_used_weight == 80
 
 
-def test_fetching_stops_before_the_minute_weight_is_spent(
+def test_fetching_stops_before_exceeding_the_request_weight(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 60)
@@ -54,7 +54,7 @@ def test_fetching_stops_before_the_minute_weight_is_spent(
     assert len(exchange_server.requests("binance")) == 2
 
 
-def test_history_leaves_half_of_the_minute_weight_to_live_collection(
+def test_backfill_leaves_half_of_the_request_weight_to_live_collection(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.market.binance_used_weight = 2999
@@ -69,7 +69,7 @@ def test_history_leaves_half_of_the_minute_weight_to_live_collection(
     assert len(adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes) == 1
 
 
-def test_ban_keeps_the_quotes_fetched_before_it(
+def test_quotes_fetched_before_a_ban_are_kept(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("binance", 60)
@@ -84,7 +84,7 @@ def test_ban_keeps_the_quotes_fetched_before_it(
     assert len(exchange_server.requests("binance")) == 2
 
 
-def test_other_errors_contain_binances_message(
+def test_errors_contain_the_message_from_binance(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail(

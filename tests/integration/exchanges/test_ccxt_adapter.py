@@ -14,7 +14,7 @@ def test_unknown_ccxt_id_is_a_configuration_error(open_adapter: OpenAdapter) -> 
         open_adapter("bitstamp", ccxt_id="nosuchexchange")
 
 
-def test_tickers_take_one_call_after_the_markets(
+def test_tickers_take_one_call_after_loading_markets(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")
@@ -24,7 +24,7 @@ def test_tickers_take_one_call_after_the_markets(
     assert [request.path for request in exchange_server.requests("bitstamp")] == ["/api/v2/markets/", "/api/v2/ticker/"]
 
 
-def test_quote_without_timestamp_gets_the_time_of_receipt(
+def test_quote_without_timestamp_uses_the_receive_time(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail("bitstamp", "json", body=[{"pair": "BTC/USD", "last": "5.0"}], path="/ticker")
@@ -35,7 +35,7 @@ def test_quote_without_timestamp_gets_the_time_of_receipt(
     assert quote.observed_at == quote.received_at == NOW
 
 
-def test_exchange_without_fetch_tickers_is_called_for_each_instrument(
+def test_exchange_without_fetch_tickers_is_called_once_per_instrument(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter("bitstamp")

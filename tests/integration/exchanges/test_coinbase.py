@@ -7,7 +7,7 @@ from tests.exchange_server import ExchangeServer
 from tests.support.adapters import InstrumentOf, OpenAdapter
 
 
-def test_few_products_use_tickers_and_many_use_stats(
+def test_many_products_use_the_stats_endpoint_instead_of_tickers(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("coinbase", 31)
@@ -23,7 +23,7 @@ def test_few_products_use_tickers_and_many_use_stats(
     assert [quote.price for quote in few.quotes] == [quote.price for quote in many.quotes[:3]]
 
 
-def test_tickers_are_used_if_stats_are_gone(
+def test_tickers_are_used_if_the_stats_endpoint_is_gone(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("coinbase", 31)
@@ -47,7 +47,7 @@ def test_failing_product_does_not_affect_others(
     assert isinstance(batch.error, ExchangeUnavailable)
 
 
-def test_rate_limit_stops_the_remaining_calls(
+def test_rate_limit_cancels_the_remaining_calls(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate("coinbase", 30)
@@ -60,7 +60,7 @@ def test_rate_limit_stops_the_remaining_calls(
     assert len(exchange_server.requests("coinbase")) < 10
 
 
-def test_wrong_url_is_not_mistaken_for_unknown_products(
+def test_wrong_base_url_is_not_reported_as_unknown_products(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail("coinbase", "status", status=404, body="<html>no such page</html>")

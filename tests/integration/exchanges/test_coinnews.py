@@ -18,7 +18,7 @@ from tests.support.adapters import InstrumentOf, OpenAdapter
         ("2026-11-20T13:59:58.25+02:00", datetime(2026, 11, 20, 11, 59, 58, 250_000, tzinfo=UTC)),
     ],
 )
-def test_timestamps_may_have_any_fraction_and_offset(
+def test_timestamps_with_any_fraction_and_offset_are_parsed(
     text: str,
     moment: datetime,
     exchange_server: ExchangeServer,
@@ -43,7 +43,7 @@ def test_quote_with_invalid_timestamp_is_rejected(
     ]
 
 
-def test_only_us_dollars_are_supported(open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
+def test_only_usd_is_supported(open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
     adapter = open_adapter("coinnews")
 
     assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC", "EUR")]).rejected] == [

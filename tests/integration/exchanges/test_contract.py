@@ -46,7 +46,7 @@ def test_quote_has_price_base_volume_bid_ask_and_timestamp(
     assert batch.error is None
 
 
-def test_exchange_lists_the_symbol_derived_from_our_codes(
+def test_derived_symbol_is_listed_by_the_exchange(
     code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
@@ -56,7 +56,7 @@ def test_exchange_lists_the_symbol_derived_from_our_codes(
     assert {quote.instrument.base for quote in batch.quotes} == set(COINS)
 
 
-def test_two_hundred_instruments_each_get_their_own_price(
+def test_each_of_two_hundred_instruments_gets_its_own_price(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     pairs = exchange_server.market.generate(code, 200)
@@ -89,7 +89,7 @@ def test_no_instruments_make_no_request(code: str, exchange_server: ExchangeServ
         pytest.param(None, RejectionReason.NOT_A_NUMBER, RejectionReason.NOT_A_NUMBER, id="null"),
     ],
 )
-def test_invalid_price_is_rejected_with_its_raw_value_and_others_are_kept(
+def test_invalid_price_is_rejected_with_its_raw_value(
     price: float | str | None,
     reason: RejectionReason,
     reason_through_ccxt: RejectionReason,
@@ -111,7 +111,7 @@ def test_invalid_price_is_rejected_with_its_raw_value_and_others_are_kept(
     assert rejected.raw
 
 
-def test_invalid_volume_bid_and_ask_are_dropped_and_the_price_is_kept(
+def test_invalid_volume_bid_and_ask_are_dropped_but_the_price_is_kept(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.market.set_price(
@@ -125,7 +125,7 @@ def test_invalid_volume_bid_and_ask_are_dropped_and_the_price_is_kept(
     assert (quote.volume_24h, quote.bid, quote.ask) == (None, None, None)
 
 
-def test_unknown_symbols_are_rejected_and_others_are_kept(
+def test_unknown_symbols_are_rejected_individually(
     code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
@@ -141,7 +141,7 @@ def test_unknown_symbols_are_rejected_and_others_are_kept(
     assert batch.error is None
 
 
-def test_only_unknown_symbols_are_rejected_without_an_error(
+def test_batch_of_unknown_symbols_is_not_an_error(
     code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
@@ -152,7 +152,7 @@ def test_only_unknown_symbols_are_rejected_without_an_error(
     assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
 
 
-def test_same_response_gives_the_same_quote(
+def test_parsing_is_deterministic(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.market.set_price(code, "BTC", QUOTE_CURRENCIES[code], 7.5, at=NOW - timedelta(minutes=1))
@@ -163,7 +163,7 @@ def test_same_response_gives_the_same_quote(
     assert first == second
 
 
-def test_timestamp_that_goes_back_is_kept(
+def test_decreasing_timestamp_is_kept(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     if code in WITHOUT_TIMESTAMP:
@@ -224,7 +224,7 @@ def test_rate_limit_response_sets_blocked_until(
         (403, "coinwatch exchanges disable {code}"),
     ],
 )
-def test_denial_says_how_to_fix_it(
+def test_denied_request_error_includes_the_fix(
     status: int,
     fix: str,
     code: str,
@@ -241,7 +241,7 @@ def test_denial_says_how_to_fix_it(
     assert fix.format(code=code, CODE=code.upper()) in str(caught.value)
 
 
-def test_redirect_is_not_followed(
+def test_redirects_are_not_followed(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     other = next(each for each in EXCHANGES if each != code)
@@ -258,7 +258,7 @@ def test_redirect_is_not_followed(
 
 @pytest.mark.parametrize("kind", ["cut_off", "truncated", "html", "endless"])
 @pytest.mark.parametrize("path", ["", "quote"])
-def test_broken_body_can_be_retried(
+def test_malformed_response_is_retryable(
     path: str,
     kind: str,
     code: str,
@@ -277,7 +277,7 @@ def test_broken_body_can_be_retried(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
-def test_server_error_can_be_retried(
+def test_server_error_is_retryable(
     status: int, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail(code, "status", status=status, body="Bad Gateway")
@@ -288,7 +288,7 @@ def test_server_error_can_be_retried(
 
 
 @pytest.mark.parametrize("kind", ["timeout", "drip", "drip_headers"])
-def test_response_that_never_ends_is_cut_off_at_the_timeout(
+def test_endless_response_is_aborted_at_the_timeout(
     kind: str, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail(code, kind)
@@ -301,7 +301,7 @@ def test_response_that_never_ends_is_cut_off_at_the_timeout(
     assert time.monotonic() - started < 20, "even on a busy machine"
 
 
-def test_connection_error_names_the_host_and_can_be_retried(
+def test_connection_error_names_the_host_and_is_retryable(
     code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     port = free_port()
@@ -311,7 +311,7 @@ def test_connection_error_names_the_host_and_can_be_retried(
         adapter.fetch_quotes([instrument_of(adapter, "BTC")])
 
 
-def test_api_key_is_in_no_error_and_no_log(
+def test_api_key_is_not_in_errors_or_logs(
     code: str,
     exchange_server: ExchangeServer,
     open_adapter: OpenAdapter,

@@ -56,7 +56,7 @@ def test_candles_are_paged_until_the_end(
     assert [each.opened_at for each in found] == [datetime.fromtimestamp(each.opened_at, UTC) for each in made]
 
 
-def test_every_interval_reaches_back_as_far_as_its_retention(
+def test_every_resolution_is_available_for_its_full_retention(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
@@ -97,7 +97,7 @@ def test_full_page_is_complete_and_takes_one_call(
     assert len(calls) == len(rate_limiter.calls) == (2 if more > 0 else 1)
 
 
-def test_empty_page_is_neither_the_end_nor_an_error(
+def test_empty_page_does_not_end_paging(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
@@ -129,7 +129,7 @@ def test_unknown_symbol_raises_unknown_symbol(
         adapter.fetch_candles(instrument_of(adapter, "NOSUCHCOIN"), 60, LAST_HOUR)
 
 
-def test_interval_not_offered_is_denied(code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
+def test_unsupported_resolution_is_denied(code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:
     adapter = open_adapter(code)
 
     with pytest.raises(ExchangeDenied, match="does not offer candles of 61 seconds"):

@@ -22,7 +22,7 @@ def url() -> Iterator[str]:
         assert process.wait(10) == 0
 
 
-def test_prices_faults_and_request_counts_are_controlled_over_http(url: str) -> None:
+def test_prices_and_faults_are_controlled_over_http(url: str) -> None:
     def control(what: str, **fields: object) -> object:
         answer = requests.post(f"{url}/_control/{what}", json=fields, timeout=5)
         answer.raise_for_status()
@@ -46,7 +46,7 @@ def test_prices_faults_and_request_counts_are_controlled_over_http(url: str) -> 
     assert requests.get(f"{url}/_control/requests", timeout=5).json() == {}
 
 
-def test_invalid_control_request_gets_a_reason(url: str) -> None:
+def test_invalid_control_request_is_explained(url: str) -> None:
     answer = requests.post(f"{url}/_control/price", json={"exchange": "mtgox", "price": 1}, timeout=5)
 
     assert answer.status_code == 400

@@ -6,7 +6,7 @@ from coinwatch.exchanges.http_session import BodyTooLarge, GuardedSession
 from tests.exchange_server import ExchangeServer
 
 
-def test_body_over_the_limit_is_not_read_to_the_end(exchange_server: ExchangeServer) -> None:
+def test_oversized_response_is_not_read_completely(exchange_server: ExchangeServer) -> None:
     exchange_server.fail("binance", "endless")
 
     with pytest.raises(BodyTooLarge):

@@ -67,7 +67,7 @@ def test_warning_does_not_raise(
 
 
 @pytest.mark.parametrize("symbol", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTCUSD"])
-def test_bitcoin_is_found_under_each_of_its_names(symbol: str, open_adapter: OpenAdapter) -> None:
+def test_bitcoin_is_found_under_all_its_names(symbol: str, open_adapter: OpenAdapter) -> None:
     instrument = Instrument("kraken", "BTC", "USD", symbol)
 
     (quote,) = open_adapter("kraken").fetch_quotes([instrument]).quotes
@@ -76,7 +76,7 @@ def test_bitcoin_is_found_under_each_of_its_names(symbol: str, open_adapter: Ope
     assert quote.price == 96_000.0
 
 
-def test_last_candle_is_dropped_even_if_its_interval_is_over(
+def test_last_candle_is_dropped_even_after_its_end(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     first = int(NOW.timestamp()) // 60 * 60 - 600
@@ -89,7 +89,7 @@ def test_last_candle_is_dropped_even_if_its_interval_is_over(
     assert [each.opened_at.timestamp() for each in found] == [first, first + 60]
 
 
-def test_symbol_uses_krakens_codes(open_adapter: OpenAdapter) -> None:
+def test_symbol_uses_kraken_codes(open_adapter: OpenAdapter) -> None:
     adapter = open_adapter("kraken")
 
     assert adapter.symbol_for("BTC", "USD") == "XBTUSD"

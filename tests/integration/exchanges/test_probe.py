@@ -59,7 +59,7 @@ def test_exchange_that_hangs_does_not_delay_the_probe(
     assert results["kraken"].reachable
 
 
-def test_invalid_setting_is_a_result_instead_of_an_error(exchange_server: ExchangeServer) -> None:
+def test_invalid_setting_is_reported_as_a_result(exchange_server: ExchangeServer) -> None:
     results = {
         each.code: each for each in probe_exchanges(configured(exchange_server, bitstamp={"ccxt_id": "nosuchexchange"}))
     }

@@ -83,22 +83,22 @@ def graphite() -> Iterator[GraphiteServer]:
         yield server
 
 
-def test_every_metric_is_from_coinwatch_or_airflow() -> None:
+def test_metrics_come_only_from_coinwatch_or_airflow() -> None:
     assert len(our_metrics()) + len(airflow_names()) == len(metrics()) > 20
 
 
 @pytest.mark.parametrize("name", our_metrics())
-def test_gauge_on_the_dashboard_is_sent_by_the_code(name: str) -> None:
+def test_every_gauge_on_the_dashboard_is_sent(name: str) -> None:
     assert template_of(name, set(gauges.NAMES)) is not None
 
 
-def test_every_gauge_sent_by_the_code_is_on_the_dashboard() -> None:
+def test_every_sent_gauge_is_on_the_dashboard() -> None:
     shown = {template_of(name, set(gauges.NAMES)) for name in our_metrics()}
     assert shown == gauges.NAMES.keys() - FROM_POSTGRES
 
 
 @pytest.mark.parametrize(("name", "kind"), airflow_names())
-def test_airflow_metric_on_the_dashboard_is_sent_by_airflow(name: str, kind: str) -> None:
+def test_every_airflow_metric_on_the_dashboard_is_sent(name: str, kind: str) -> None:
     types = airflow_metrics()
     template = template_of(name, set(types))
     assert template is not None
@@ -111,7 +111,7 @@ def test_target_has_points(graphite: GraphiteServer, target: str) -> None:
 
 
 @pytest.mark.parametrize("panel", [p for p in PANELS if p["type"] == "timeseries"], ids=lambda panel: panel["title"])
-def test_chart_legend_has_readable_names(graphite: GraphiteServer, panel: dict[str, Any]) -> None:
+def test_chart_legends_are_readable(graphite: GraphiteServer, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         if "target" in target:
             assert not [name for name in graphite.values(target["target"]) if {".", "("} & set(name)]

@@ -24,7 +24,7 @@ CHOSEN = {"coin": "BTC", "exchange": ["kraken", "o'clock"], "nothing": []}
         ("ARRAY[${nothing:sqlstring}]", "ARRAY[]"),
     ],
 )
-def test_expansion(sql: str, sent: str) -> None:
+def test_macros_and_variables_are_expanded(sql: str, sent: str) -> None:
     assert expand(sql, start=START, end=END, variables=CHOSEN) == sent
 
 

@@ -62,7 +62,7 @@ FROM subscriptions s CROSS JOIN (VALUES (:now - interval '1 hour'), (:now - inte
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_query_returns_rows(query: SqlQuery, reader: psycopg.Connection) -> None:
+def test_every_query_returns_rows(query: SqlQuery, reader: psycopg.Connection) -> None:
     rows = run_query(reader, query.sql, default_variables(reader))
     assert rows
     if query.is_series:
@@ -73,7 +73,7 @@ def test_query_returns_rows(query: SqlQuery, reader: psycopg.Connection) -> None
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_query_runs_on_an_empty_database(query: SqlQuery, reader: psycopg.Connection) -> None:
+def test_every_query_runs_on_an_empty_database(query: SqlQuery, reader: psycopg.Connection) -> None:
     options = default_variables(reader)
     assert options == {"coin": "", "exchange": [], "quote": []}
     assert run_query(reader, query.sql, options) == []
@@ -81,7 +81,7 @@ def test_query_runs_on_an_empty_database(query: SqlQuery, reader: psycopg.Connec
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_option_with_a_quote_character_is_escaped(query: SqlQuery, reader: psycopg.Connection) -> None:
+def test_variable_values_with_quotes_are_escaped(query: SqlQuery, reader: psycopg.Connection) -> None:
     injection = "x'); DROP TABLE prices; --"
     run_query(reader, query.sql, {"coin": injection, "exchange": [injection, "index"], "quote": [injection]})
     assert run_query(reader, "SELECT 1 AS one FROM price_history LIMIT 1", {})
@@ -125,7 +125,7 @@ def test_latest_prices_are_correct(reader: psycopg.Connection) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_past_time_range_shows_prices_of_that_time(reader: psycopg.Connection) -> None:
+def test_past_time_range_shows_prices_from_that_time(reader: psycopg.Connection) -> None:
     end = NOW - timedelta(hours=5, minutes=5)
     rows = run_query(reader, by_title("Latest prices").sql, default_variables(reader), end=end)
     assert {row["Age"] for row in rows} == {300.0}
@@ -133,7 +133,7 @@ def test_past_time_range_shows_prices_of_that_time(reader: psycopg.Connection) -
 
 
 @pytest.mark.usefixtures("seeded")
-def test_failing_exchange_comes_first_with_its_error(reader: psycopg.Connection) -> None:
+def test_failing_exchange_is_listed_first_with_its_error(reader: psycopg.Connection) -> None:
     first = run_query(reader, by_title("Exchange status").sql, {})[0]
     assert first["Exchange"] == "Kraken"
     assert first["State"] == "rate limited"
@@ -141,7 +141,7 @@ def test_failing_exchange_comes_first_with_its_error(reader: psycopg.Connection)
 
 
 @pytest.mark.usefixtures("seeded")
-def test_alerts_contain_no_address(reader: psycopg.Connection) -> None:
+def test_alert_queries_contain_no_email_address(reader: psycopg.Connection) -> None:
     rows = run_query(reader, by_title("Alerts in the time range").sql, {})
     assert len(rows) == 1
     assert "@" not in str(rows)

@@ -36,7 +36,7 @@ def test_committed_dashboard_is_up_to_date() -> None:
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def test_format_is_classic_as_file_provisioning_requires() -> None:
+def test_dashboard_uses_the_classic_format() -> None:
     assert DASHBOARD["schemaVersion"] == 42
     assert DASHBOARD["uid"] == "coinwatch"
     assert not any(field.startswith("auto") for variable in VARIABLES.values() for field in variable)
@@ -54,7 +54,7 @@ def test_panel_ids_are_unique() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_panels_neither_overlap_nor_leave_the_grid() -> None:
+def test_panels_fit_the_grid_without_overlap() -> None:
     taken: dict[tuple[int, int], str] = {}
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
@@ -142,7 +142,7 @@ def test_links_lead_to_the_dag_and_the_web_app() -> None:
     assert [link["url"] for link in DASHBOARD["links"]] == ["${airflow_url}/dags/collect_prices", "${web_url}/"]
 
 
-def test_copied_dashboard_differs_only_in_its_addresses(tmp_path: Path) -> None:
+def test_customized_copy_differs_only_in_its_addresses(tmp_path: Path) -> None:
     copy_dashboards(
         tmp_path / "dashboards", {"airflow_url": "http://localhost:9/", "web_url": "https://prices.example"}
     )
@@ -156,12 +156,12 @@ def test_copied_dashboard_differs_only_in_its_addresses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("addresses", [{"web_url": "javascript:alert(1)"}, {"elsewhere": "http://localhost"}])
-def test_copy_with_an_invalid_address_is_rejected(tmp_path: Path, addresses: dict[str, str]) -> None:
+def test_customized_copy_with_an_invalid_address_is_rejected(tmp_path: Path, addresses: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"must start with|no constant"):
         copy_dashboards(tmp_path, addresses)
 
 
-def test_grafana_has_no_sign_up_and_no_phoning_home() -> None:
+def test_grafana_disables_sign_up_and_telemetry() -> None:
     lines = {line.strip() for line in (GRAFANA / "grafana.ini").read_text().splitlines()}
     assert {"allow_sign_up = false", "reporting_enabled = false", "check_for_updates = false"} <= lines
     assert "admin_password = $__env{COINWATCH_GRAFANA_ADMIN_PASSWORD}" in lines
@@ -170,7 +170,7 @@ def test_grafana_has_no_sign_up_and_no_phoning_home() -> None:
     assert "enabled = false" in anonymous
 
 
-def test_provisioning_variables_are_documented_in_the_comment() -> None:
+def test_provisioning_variables_are_documented() -> None:
     for path in (GRAFANA / "provisioning").rglob("*.yaml"):
         text = path.read_text()
         comment = "\n".join(line for line in text.splitlines() if line.startswith("#"))

@@ -81,7 +81,7 @@ def test_statsd_survives_a_reset_connection(statsd: ShortLivedStatsd) -> None:
     assert statsd.process.poll() is None
 
 
-def test_endless_line_is_cut_off(statsd: ShortLivedStatsd) -> None:
+def test_overlong_line_is_truncated(statsd: ShortLivedStatsd) -> None:
     with socket.create_connection(("127.0.0.1", statsd.port), timeout=5) as connection:
         connection.sendall(b"x" * 200_000)
         with suppress(ConnectionResetError):
@@ -89,7 +89,7 @@ def test_endless_line_is_cut_off(statsd: ShortLivedStatsd) -> None:
     assert check_gauge("127.0.0.1", statsd.port, statsd.admin_port) is None
 
 
-def test_unknown_metric_renders_as_an_empty_list(graphite: GraphiteServer) -> None:
+def test_unknown_metric_renders_as_empty_list(graphite: GraphiteServer) -> None:
     assert graphite.render("no.such.metric") == []
     assert check_render(graphite.url) is None
 

@@ -38,7 +38,7 @@ def fill(engine: sa.Engine) -> int:
     return me
 
 
-def test_erasing_leaves_nothing_in_any_table(catalog: sa.Engine) -> None:
+def test_erasing_removes_the_user_from_every_table(catalog: sa.Engine) -> None:
     me = fill(catalog)
     add(catalog, BOB)
     assert columns_containing(catalog, "ada@example") >= {"users.email", "outbox.recipient", "outbox.last_error"}
@@ -80,7 +80,7 @@ def test_export_contains_everything_but_secrets(catalog: sa.Engine) -> None:
     assert "secret" not in str(data)
 
 
-def test_every_column_is_exported_or_listed_as_left_out(catalog: sa.Engine) -> None:
+def test_every_column_is_exported_or_explicitly_excluded(catalog: sa.Engine) -> None:
     """Add a new column to the export or to this list."""
     left_out = {
         "users": {"id"},
@@ -174,9 +174,7 @@ def test_erasing_locks_all_emails_or_none(catalog: sa.Engine, database: Database
     other.dispose()
 
 
-def test_users_can_be_erased_while_everything_is_running(
-    catalog: sa.Engine, database: Database, mailbox: Mailbox
-) -> None:
+def test_users_can_be_erased_while_the_pipeline_runs(catalog: sa.Engine, database: Database, mailbox: Mailbox) -> None:
     """Evaluation, senders and users at the same time: no run fails, and nothing is left of the erased users."""
     users = 40
     emails = [f"p{number}@leaving.example" for number in range(users)]

@@ -13,7 +13,7 @@ from tests.support.quotes import at, load, quote
 from tests.support.subscribers import DAY, HOUR, add, cycles, run, utc
 
 
-def test_alerts_in_quiet_hours_are_sent_in_one_email_when_they_end(catalog: sa.Engine) -> None:
+def test_alerts_in_quiet_hours_share_an_email_when_they_end(catalog: sa.Engine) -> None:
     ada = add(catalog, quiet_from=time(13), quiet_until=time(13, 30))
     for minute, price in enumerate((100.0, 106.0, 113.0)):
         load(catalog, quote(price, 58 + minute))
@@ -71,7 +71,7 @@ def test_quiet_hours_are_in_the_users_time_zone(
         ("weekly", [("2026-03-09 12:00", 4)]),
     ],
 )
-def test_digest_is_sent_once_per_period_at_eight_local_time(
+def test_digest_is_sent_once_per_period_at_8_local_time(
     catalog: sa.Engine, digest: str, expected: list[tuple[str, int]]
 ) -> None:
     """In New York, where daylight saving time starts on Sunday, 8 March."""
@@ -140,7 +140,7 @@ def test_alerts_beyond_the_daily_limit_are_held_and_sent_together(catalog: sa.En
     )
 
 
-def test_zero_means_no_daily_limit(catalog: sa.Engine) -> None:
+def test_zero_disables_the_daily_limit(catalog: sa.Engine) -> None:
     ada = add(catalog)
     start = utc("2026-03-02 10:00")
     for minute in range(60):

@@ -20,7 +20,7 @@ from tests.support.smtp_server import Mailbox
 from tests.support.users import ADA, add, columns_containing, deliver, feed, get_user, queued_kinds
 
 
-def test_deleting_a_subscription_releases_its_held_alerts(catalog: sa.Engine) -> None:
+def test_deleting_a_subscription_deletes_its_held_alerts(catalog: sa.Engine) -> None:
     number, other = add(catalog), add(catalog, threshold=9.0)
     me = get_user(catalog).id
     set_preferences(catalog, me, Preferences(digest="daily"), at(0))
@@ -39,7 +39,7 @@ def test_deleting_a_subscription_releases_its_held_alerts(catalog: sa.Engine) ->
     assert [alert.subscription_id for alert in list_alerts(catalog, me)] == [other]
 
 
-def test_alerts_are_listed_in_pages(catalog: sa.Engine) -> None:
+def test_alert_history_is_paginated(catalog: sa.Engine) -> None:
     add(catalog)
     feed(catalog, 100, 110, 121, 133, 146, 161)
     me = get_user(catalog).id
@@ -79,7 +79,7 @@ def test_saving_preferences_starts_the_digest_period_once(catalog: sa.Engine) ->
     assert get_user(catalog).digest_sent_at == at(0)
 
 
-def test_subscriber_lifts_the_suppression_of_their_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_subscriber_can_lift_their_own_suppression(catalog: sa.Engine, mailbox: Mailbox) -> None:
     add(catalog), add(catalog, threshold=6.0)
     mailbox.answers = {ADA: "550 5.1.1 no such user"}
     feed(catalog, 100, 110)
@@ -112,7 +112,7 @@ def test_manage_link_is_sent_to_known_addresses_at_most_three_times_an_hour(cata
     assert queued_kinds(catalog)[3:] == ["manage"]
 
 
-def test_unconfirmed_address_gets_its_confirmation_again(catalog: sa.Engine) -> None:
+def test_unconfirmed_address_gets_a_new_confirmation_email(catalog: sa.Engine) -> None:
     number = add(catalog, confirmed=False)
     request_manage_link(catalog, ADA, at(1))
     assert queued_kinds(catalog) == ["confirmation", "confirmation"]

@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
     ],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
-def test_description(rule: Rule, expected: str) -> None:
+def test_describe_rule(rule: Rule, expected: str) -> None:
     assert describe(rule, "USD", "BTC") == expected
 
 

@@ -12,7 +12,7 @@ CSV = """timestamp,open,high,low,close,volume
 MIDNIGHT = 1640995200
 
 
-def test_recorded_minutes_are_rolled_up_and_missing_ones_stay_missing(tmp_path: Path) -> None:
+def test_recorded_minutes_are_rolled_up_without_filling_gaps(tmp_path: Path) -> None:
     path = tmp_path / "candles.csv"
     path.write_text(CSV)
     recording = Recording(read_candles(path))

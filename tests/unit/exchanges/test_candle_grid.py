@@ -18,7 +18,7 @@ def candle(opened_at: datetime) -> Candle:
 
 
 @given(offsets=st.lists(st.integers(-5, 15), max_size=30))
-def test_candles_are_complete_in_order_unique_and_within_the_range(offsets: list[int]) -> None:
+def test_candles_are_complete_sorted_unique_and_within_the_range(offsets: list[int]) -> None:
     start = NOW - timedelta(minutes=10)
     candles = [candle(start + timedelta(minutes=offset)) for offset in offsets]
 

@@ -36,7 +36,7 @@ def call_times(bucket: TokenBucket, time: FakeTime, count: int) -> list[float]:
     return times
 
 
-def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:
+def test_token_bucket_allows_a_burst_then_limits_the_rate() -> None:
     time = FakeTime()
 
     times = call_times(TokenBucket(10, 10, time.monotonic, time.sleep), time, 35)
@@ -46,7 +46,7 @@ def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:
     assert times[-1] == pytest.approx(2.5)
 
 
-def test_token_bucket_saves_up_to_one_burst_while_idle() -> None:
+def test_token_bucket_refills_to_at_most_one_burst() -> None:
     time = FakeTime()
     bucket = TokenBucket(10, 3, time.monotonic, time.sleep)
     bucket.acquire()

@@ -21,7 +21,7 @@ ANYTHING = st.recursive(
 
 
 @given(price=PRICES)
-def test_price_is_exact_as_a_number_and_as_text(price: float) -> None:
+def test_prices_are_exact_whether_numbers_or_text(price: float) -> None:
     for raw in (price, repr(price), f" {price!r}\n"):
         quote = validate_quote(INSTRUMENT, raw, NOW)
         assert isinstance(quote, Quote)
@@ -29,9 +29,7 @@ def test_price_is_exact_as_a_number_and_as_text(price: float) -> None:
 
 
 @given(raw=ANYTHING, volume=ANYTHING, bid=ANYTHING, ask=ANYTHING)
-def test_any_value_gives_a_positive_finite_quote_or_a_rejection(
-    raw: object, volume: object, bid: object, ask: object
-) -> None:
+def test_any_value_gives_a_valid_quote_or_a_rejection(raw: object, volume: object, bid: object, ask: object) -> None:
     result = validate_quote(INSTRUMENT, raw, NOW, volume_24h=volume, bid=bid, ask=ask)
 
     if isinstance(result, RejectedQuote):
@@ -71,7 +69,7 @@ def test_invalid_price_is_rejected_with_its_reason(raw: object, reason: Rejectio
     assert result.reason is reason
 
 
-def test_timestamps_are_in_utc_and_default_to_the_time_of_receipt() -> None:
+def test_timestamps_are_utc_and_default_to_the_receive_time() -> None:
     elsewhere = timezone(timedelta(hours=5))
     received_at = NOW.astimezone(elsewhere)
 
@@ -96,6 +94,6 @@ def test_consistent_prices_give_a_candle(prices: list[float], trades: int) -> No
     "prices",
     [(1, 2, 3, 1), (1, 2, 0.5, 3), (0.1, 2, 0.5, 1), (1, 2, 0.5), (1, 2, 0, 1), (None, 2, 0.5, 1), ("nan", 2, 0.5, 1)],
 )
-def test_inconsistent_prices_are_a_value_error(prices: tuple[object, ...]) -> None:
+def test_inconsistent_prices_raise_value_error(prices: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match="price"):
         validate_candle(NOW, prices)

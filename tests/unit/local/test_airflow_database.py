@@ -39,13 +39,13 @@ def connection_change(setup: AirflowSetup) -> str:
     return setup.environment()["COINWATCH_AIRFLOW_CONNECTION"]
 
 
-def test_empty_database_is_set_up_and_gets_the_connection(tmp_path: Path) -> None:
+def test_empty_database_is_set_up_with_the_connection(tmp_path: Path) -> None:
     setup = make_setup(tmp_path)
     assert not setup.is_done()
     assert connection_change(setup) == "create"
 
 
-def test_setup_is_done_once_saved(tmp_path: Path, metadata: sqlite3.Connection) -> None:
+def test_setup_is_complete_once_saved(tmp_path: Path, metadata: sqlite3.Connection) -> None:
     assert not make_setup(tmp_path).is_done()
     make_setup(tmp_path).save()
     assert make_setup(tmp_path).is_done()
@@ -68,7 +68,7 @@ def test_deleted_connection_is_created_again(tmp_path: Path, metadata: sqlite3.C
     assert connection_change(setup) == "create"
 
 
-def test_new_airflow_tables_keep_the_connection(tmp_path: Path, metadata: sqlite3.Connection) -> None:
+def test_recreated_airflow_tables_keep_the_connection(tmp_path: Path, metadata: sqlite3.Connection) -> None:
     """Changes made under Admin > Connections survive an upgrade of Airflow."""
     make_setup(tmp_path).save()
     metadata.execute("UPDATE alembic_version SET version_num = 'c'")
@@ -77,7 +77,7 @@ def test_new_airflow_tables_keep_the_connection(tmp_path: Path, metadata: sqlite
     assert connection_change(setup) == "keep"
 
 
-def test_connection_fields_come_from_the_url() -> None:
+def test_connection_fields_are_parsed_from_the_url() -> None:
     fields = connection_fields("postgresql://me:p%40ss%2F@db.example.org:6432/prices?sslmode=require")
     del fields["description"]
     assert fields == {

@@ -24,7 +24,7 @@ def configure(**settings: str) -> Configuration:
     return make_configuration(paths, EnvironmentFile(paths.env_file, {**secrets, **settings}, {}))
 
 
-def test_defaults_run_every_service_on_loopback() -> None:
+def test_by_default_every_service_runs_on_loopback() -> None:
     configuration = configure()
     ports = wanted_ports(configuration, with_grafana=True)
     assert len(ports) == 11
@@ -41,7 +41,7 @@ def test_bind_host_applies_to_airflow_and_the_web_app_only() -> None:
     assert {name for name, (host, _) in ports.items() if host == "0.0.0.0"} == {"airflow", "web"}
 
 
-def test_external_database_is_used_and_ours_serves_airflow() -> None:
+def test_external_database_leaves_the_local_one_to_airflow() -> None:
     configuration = configure(**DATABASES)
     assert configuration.addresses["COINWATCH_DATABASE_URL"] == DATABASES["COINWATCH_DATABASE_URL"]
     assert configuration.admin_url == ""
@@ -89,18 +89,18 @@ def test_gauges_expire_after_three_intervals_and_at_least_a_minute(minutes: str,
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "often", "nan", "1e9"])
-def test_invalid_interval_is_named(minutes: str) -> None:
+def test_invalid_interval_is_reported(minutes: str) -> None:
     with pytest.raises(StackError, match="COINWATCH_COLLECT_SCHEDULE_MINUTES"):
         configure(COINWATCH_COLLECT_SCHEDULE_MINUTES=minutes)
 
 
-def test_application_gets_no_passwords_of_the_superuser_or_the_pages() -> None:
+def test_application_gets_neither_superuser_nor_page_passwords() -> None:
     names = application_environment(configure()).keys()
     assert not [name for name in names if name.endswith("_PASSWORD")]
     assert {"COINWATCH_SECRET_KEY", "COINWATCH_DATABASE_URL", "COINWATCH_STACK"} <= names
 
 
-def test_settings_of_the_shell_do_not_reach_services(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_variables_do_not_reach_services(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "mine")
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "Mine")
@@ -115,5 +115,5 @@ def test_displayed_addresses_contain_no_password() -> None:
     assert without_password("metrics.example.org") == "metrics.example.org"
 
 
-def test_other_databases_keep_their_driver() -> None:
+def test_non_postgres_urls_keep_their_driver() -> None:
     assert sqlalchemy_url("mysql+mysqldb://a:b@c/d") == "mysql+mysqldb://a:b@c/d"

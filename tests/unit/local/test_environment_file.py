@@ -20,7 +20,7 @@ def test_secrets_are_generated_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_permissions_of_a_readable_file_are_restricted(tmp_path: Path) -> None:
+def test_file_readable_by_others_is_restricted(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     ensure_secrets(read_environment(path, {}))
     path.chmod(0o644)
@@ -41,7 +41,7 @@ def test_empty_example_or_short_secret_is_rejected_by_name(tmp_path: Path, name:
         ensure_secrets(read_environment(tmp_path / "none", {name: value}))
 
 
-def test_lines_of_the_user_are_kept(tmp_path: Path) -> None:
+def test_user_lines_are_kept(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     mine = "# my notes\nexport COINWATCH_WEB_PORT=18001  # moved\nCOINWATCH_EMAIL_FROM='me <me@example.org>'\n"
     path.write_text(mine)
@@ -52,7 +52,7 @@ def test_lines_of_the_user_are_kept(tmp_path: Path) -> None:
     assert file.get("COINWATCH_EMAIL_FROM") == "me <me@example.org>"
 
 
-def test_generated_address_is_not_a_user_setting(tmp_path: Path) -> None:
+def test_generated_addresses_are_not_user_settings(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     ours = {"COINWATCH_DATABASE_URL": "postgresql://a:b@127.0.0.1:15432/coinwatch"}
     write_addresses(ensure_secrets(read_environment(path, {})), ours)
@@ -75,7 +75,7 @@ def test_address_block_is_rewritten_without_user_settings(tmp_path: Path) -> Non
     assert text.count("COINWATCH_SMTP_URL=") == 1
 
 
-def test_invalid_line_is_named(tmp_path: Path) -> None:
+def test_invalid_line_is_reported(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("COINWATCH_WEB_PORT=1\nnot a setting\n")
     with pytest.raises(StackError, match="Line 2"):

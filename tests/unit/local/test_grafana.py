@@ -93,13 +93,13 @@ def test_download_with_the_pinned_digest_is_reused(
 
 
 @pytest.mark.usefixtures("mirror")
-def test_download_with_another_digest_is_discarded(tmp_path: Path) -> None:
+def test_download_with_wrong_digest_is_discarded(tmp_path: Path) -> None:
     with pytest.raises(grafana.NoGrafana, match="SHA-256"):
         grafana.find_grafana(configure(tmp_path), silent)
     assert not list((tmp_path / "project").rglob("*grafana*"))
 
 
-def test_unreachable_host_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_host_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grafana, "BUILD", "http://127.0.0.1:1/{}")
     with pytest.raises(grafana.NoGrafana, match=r"127\.0\.0\.1 is unreachable"):
         grafana.find_grafana(configure(tmp_path), silent)

@@ -16,12 +16,12 @@ def test_every_port_has_its_own_setting_and_default() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "1 2", "٣"])
-def test_invalid_port_is_rejected_by_name(text: str) -> None:
+def test_invalid_port_is_reported(text: str) -> None:
     with pytest.raises(StackError, match="COINWATCH_WEB_PORT"):
         read_ports({"COINWATCH_WEB_PORT": text})
 
 
-def test_port_used_twice_is_rejected_by_name() -> None:
+def test_port_used_twice_is_reported() -> None:
     with pytest.raises(StackError, match="COINWATCH_WEB_PORT and COINWATCH_AIRFLOW_PORT are both 9000"):
         read_ports({"COINWATCH_WEB_PORT": "9000", "COINWATCH_AIRFLOW_PORT": "9000"})
 

@@ -52,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def test_children_of_a_killed_parent_are_found_and_ended(
+def test_children_of_a_killed_parent_are_terminated(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.processes.GRACE_SECONDS", 0.5)
@@ -72,7 +72,7 @@ def test_processes_of_another_stack_are_not_affected(start: Start, tmp_path: Pat
     assert other.poll() is None
 
 
-def test_calling_process_is_not_counted(start: Start, tmp_path: Path) -> None:
+def test_calling_process_is_excluded(start: Start, tmp_path: Path) -> None:
     asking = start(
         f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
         "from local.processes import find_processes\n"
@@ -81,7 +81,7 @@ def test_calling_process_is_not_counted(start: Start, tmp_path: Path) -> None:
     assert asking.communicate()[0].strip() == "[]"
 
 
-def test_restarted_service_ends_leftover_processes(start: Start, tmp_path: Path) -> None:
+def test_restarting_a_service_terminates_leftover_processes(start: Start, tmp_path: Path) -> None:
     left = start("import time; time.sleep(600)", COINWATCH_SERVICE="web")
     other = start("import time; time.sleep(600)", COINWATCH_SERVICE="coinnews")
     wait_until(lambda: len(find_processes(str(tmp_path))) == 2)
@@ -90,7 +90,7 @@ def test_restarted_service_ends_leftover_processes(start: Start, tmp_path: Path)
     assert other.poll() is None
 
 
-def test_busy_worker_may_finish_and_an_idle_one_is_ended(start: Start, tmp_path: Path) -> None:
+def test_busy_worker_may_finish_while_an_idle_one_is_terminated(start: Start, tmp_path: Path) -> None:
     busy = "import setproctitle; setproctitle.setproctitle('worker: at work'); print(1, flush=True); input()"
     names = {"COINWATCH_SERVICE": "airflow-scheduler", "SPT_NOENV": "1"}
     worker, idle = start(busy, **names), start(busy.replace("at work", "<idle>"), **names)
@@ -111,7 +111,7 @@ def test_stale_postgres_lock_is_removed(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-def test_generated_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
+def test_generated_files_are_readable_only_by_the_owner(tmp_path: Path) -> None:
     paths = Paths(PROJECT, tmp_path / "with space", tmp_path / ".env")
     make_folders(paths)
     assert oct((paths.run).stat().st_mode)[-3:] == "700"
@@ -120,7 +120,9 @@ def test_generated_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
     assert "100%%.json" in path.read_text()
 
 
-def test_socket_of_a_long_path_is_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_moves_to_the_temporary_folder_if_its_path_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COINWATCH_LOCAL_DIR", str(tmp_path / ("long" * 25)))
     paths = find_paths(PROJECT)
     assert len(str(paths.supervisor_socket)) < 100

@@ -61,7 +61,7 @@ def test_candles_use_the_time_zone_and_include_details(client: TestClient) -> No
     assert response["made_of"] == "1m"
 
 
-def test_movers_and_changes_agree(client: TestClient) -> None:
+def test_movers_match_changes(client: TestClient) -> None:
     found = client.get("/api/v1/movers?exchange=coinbase&limit=2").json()
     assert (found["compared"], len(found["gainers"])) == (4, 2), "DOGE has no price from yesterday"
     whole = client.get("/api/v1/changes?exchange=coinbase").json()
@@ -92,12 +92,12 @@ def test_movers_and_changes_agree(client: TestClient) -> None:
         ("movers?limit=0", "limit"),
     ],
 )
-def test_invalid_parameter_is_named(client: TestClient, path: str, field: str) -> None:
+def test_invalid_parameter_is_reported(client: TestClient, path: str, field: str) -> None:
     response = client.get(f"/api/v1/{path}")
     assert response.status_code == 422
     assert list(response.json()["fields"]) == [field]
 
 
-def test_error_message_has_value_and_limit(client: TestClient) -> None:
+def test_error_message_includes_value_and_limit(client: TestClient) -> None:
     response = client.get("/api/v1/movers?window_seconds=30")
     assert response.json()["message"] == "window_seconds is 30; the minimum is 60."

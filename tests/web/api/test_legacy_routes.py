@@ -10,7 +10,7 @@ from tests.web.subscribing import ADA
 pytestmark = pytest.mark.usefixtures("market")
 
 
-def test_legacy_routes_do_the_same(client: TestClient, engine: sa.Engine) -> None:
+def test_legacy_routes_match_their_replacements(client: TestClient, engine: sa.Engine) -> None:
     body = {"email": ADA, "coin_name": "bitcoin", "percentage": 5}
     assert client.post("/SubscribeCoin", json=body).status_code == 202
     [created] = list_subscriptions(engine)

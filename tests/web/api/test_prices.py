@@ -32,7 +32,7 @@ def test_unknown_coin_is_404_and_lists_what_is_available(client: TestClient) -> 
     assert client.get("/api/v1/prices/BTC?exchange=nope").json() == []
 
 
-def test_price_at_a_time_names_its_source(client: TestClient) -> None:
+def test_price_at_a_time_includes_its_source(client: TestClient) -> None:
     response = client.get("/api/v1/price/BTC?exchange=coinbase&at=2026-11-20T13:05:18%2B02:00").json()
     assert (response["kind"], response["observed_at"], response["age_seconds"]) == (
         "prices",
@@ -45,7 +45,7 @@ def test_price_at_a_time_names_its_source(client: TestClient) -> None:
     assert "2026-01-01 00:00:00 UTC" in unknown.json()["message"]
 
 
-def test_stale_and_simulated_prices_do_not_count_in_comparison(client: TestClient) -> None:
+def test_comparison_excludes_stale_and_simulated_prices(client: TestClient) -> None:
     response = client.get("/api/v1/compare/BTC").json()
     prices = {price["exchange"]: price for price in response["prices"]}
     assert {code: price["fresh"] for code, price in prices.items()} == {
@@ -68,7 +68,7 @@ def test_stale_and_simulated_prices_do_not_count_in_comparison(client: TestClien
         ("price/BTC?at=2026-11-20T11:00:00Z&tolerance_seconds=0", "tolerance_seconds"),
     ],
 )
-def test_invalid_parameter_is_named(client: TestClient, path: str, field: str) -> None:
+def test_invalid_parameter_is_reported(client: TestClient, path: str, field: str) -> None:
     response = client.get(f"/api/v1/{path}")
     assert response.status_code == 422
     assert list(response.json()["fields"]) == [field]

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 pytestmark = pytest.mark.usefixtures("market")
 
 
-def test_status_of_the_pipeline(operator: TestClient) -> None:
+def test_status_describes_the_pipeline(operator: TestClient) -> None:
     status = operator.get("/api/v1/status").json()
     assert status["newest_price_at"] == "2026-11-20T12:00:18Z"
     assert {exchange["code"] for exchange in status["exchanges"]} == {"coinbase", "coinnews", "kraken"}

@@ -15,7 +15,7 @@ def subscription(engine: sa.Engine) -> Subscription:
     return add_subscription(engine)
 
 
-def test_operators_list_and_end_subscriptions(operator: TestClient, engine: sa.Engine) -> None:
+def test_operator_lists_and_ends_subscriptions(operator: TestClient, engine: sa.Engine) -> None:
     for address in (ADA, BOB):
         operator.post("/api/v1/subscriptions", json={"email": address, "coin": "BTC", "threshold_percent": 2})
     assert len(operator.get("/api/v1/subscriptions").json()) == 2
@@ -26,7 +26,7 @@ def test_operators_list_and_end_subscriptions(operator: TestClient, engine: sa.E
     assert operator.delete("/api/v1/subscriptions/abc").status_code == 422
 
 
-def test_operator_changes_pauses_and_snoozes(operator: TestClient, subscription: Subscription) -> None:
+def test_operator_changes_pauses_and_snoozes_subscription(operator: TestClient, subscription: Subscription) -> None:
     path = f"/api/v1/subscriptions/{subscription.id}"
     changed = operator.patch(path, json={"threshold_percent": 2.5, "direction": "up"}).json()
     assert (changed["threshold"], changed["direction"], changed["cooldown_seconds"]) == (2.5, "up", 0)

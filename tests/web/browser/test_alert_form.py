@@ -45,7 +45,7 @@ def test_only_fields_of_the_chosen_kind_are_shown(browser: Browser, site: str, j
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/subscribe", "/"])
-def test_form_with_preview_fits_the_screen_and_has_contrast(
+def test_form_with_preview_fits_the_screen_with_sufficient_contrast(
     browser: Browser, site: str, viewport: dict[str, int], scheme: str, path: str
 ) -> None:
     with opened(browser, site + path, viewport=viewport, color_scheme=scheme) as page:
@@ -97,7 +97,7 @@ def test_preview_works_without_javascript_and_keeps_values(browser: Browser, sit
         assert (created.kind, created.window_seconds) == ("deviation_from_average", 3600)
 
 
-def test_only_possible_combinations_can_be_chosen(browser: Browser, site: str) -> None:
+def test_only_valid_combinations_can_be_chosen(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}/subscribe") as page:
         currency = page.get_by_label("Currency")
         page.get_by_label("Coin").select_option("BTC")

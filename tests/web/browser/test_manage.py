@@ -60,7 +60,7 @@ def quote(engine: sa.Engine, price: float) -> None:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_life_of_a_subscriber(
+def test_subscriber_manages_alerts_and_erases_data(
     browser: Browser,
     site: str,
     engine: sa.Engine,
@@ -166,7 +166,7 @@ def test_new_link_can_be_requested(
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_manage_pages_fit_the_screen_and_have_contrast(
+def test_manage_pages_fit_the_screen_with_sufficient_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
     subscription_ids = subscriber_with_alerts(engine)
@@ -208,7 +208,7 @@ def test_manage_page_is_keyboard_accessible(browser: Browser, site: str, engine:
         expect(page.locator("article").first).to_contain_text("Snoozed until")
 
 
-def test_time_zone_of_the_device_is_offered(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+def test_device_time_zone_is_offered(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
     subscriber_with_alerts(engine)
     link = site + manage_path(engine, settings)
     with opened(browser, link, timezone_id="Asia/Tokyo") as page:

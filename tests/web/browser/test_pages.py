@@ -143,7 +143,7 @@ def test_chart_shows_values_on_hover(browser: Browser, site: str) -> None:
         expect(page).to_have_url(f"{site}/coins/BTC?exchange=kraken%3AUSD&range=24h")
 
 
-def test_scripts_format_prices_and_ages_like_the_pages(browser: Browser, site: str) -> None:
+def test_scripts_format_prices_and_ages_like_the_server(browser: Browser, site: str) -> None:
     prices = [94197.123, 70000, 105.5, 2.345678, 0.00000123, 1.0, 1234.5]
     ages = [0, 12, 200, 3600, 5 * 3600, 172_800]
     with opened(browser, f"{site}/coins/BTC?exchange=coinbase") as page:
@@ -188,7 +188,7 @@ def test_tooltips_show_local_time(browser: Browser, site: str) -> None:
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_the_screen_and_have_contrast(
+def test_pages_fit_the_screen_with_sufficient_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
     created = subscribe(

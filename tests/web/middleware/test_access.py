@@ -59,7 +59,9 @@ def test_inside_airflow_only_health_and_static_files_need_no_login(
 
 
 @pytest.mark.usefixtures("market")
-def test_airflow_viewers_read_and_operators_change(inside: FastAPI, inside_as: Callable[..., TestClient]) -> None:
+def test_airflow_viewers_can_read_and_operators_can_write(
+    inside: FastAPI, inside_as: Callable[..., TestClient]
+) -> None:
     for method, path in routes_of(mounted(inside)):
         denied = call(inside_as("viewer"), method, path, "/coinwatch") == 403
         assert denied is ((method, path) in OPERATORS_ONLY), (method, path)
@@ -83,7 +85,7 @@ def test_other_authorization_schemes_are_ignored(client: TestClient) -> None:
     assert client.get("/api/v1/prices", headers={"Authorization": "Basic dXNlcjpwYXNz"}).status_code == 200
 
 
-def test_access_lists_match_the_routes(standalone: FastAPI) -> None:
+def test_access_rules_cover_every_route(standalone: FastAPI) -> None:
     assert set(routes_of(standalone)) >= PUBLIC_STANDALONE
     assert set(routes_of(standalone)) - PUBLIC_STANDALONE == OPERATORS_ONLY
 

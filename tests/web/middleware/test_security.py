@@ -146,7 +146,7 @@ def test_unavailable_database_is_reported_to_operators_with_details(settings: Se
     assert "hunter2" not in page.text
 
 
-def test_missing_setting_is_named_inside_airflow(settings: Settings) -> None:
+def test_missing_setting_is_reported_inside_airflow(settings: Settings) -> None:
     def missing() -> sa.Engine:
         raise ConfigurationError("COINWATCH_DATABASE_URL is not set.")
 
@@ -160,7 +160,7 @@ def test_missing_setting_is_named_inside_airflow(settings: Settings) -> None:
     assert TestClient(app).get("/health").status_code == 503
 
 
-def test_database_without_tables_says_to_migrate(postgres: object, settings: Settings) -> None:
+def test_missing_tables_say_to_migrate(postgres: object, settings: Settings) -> None:
     engine = create_engine(postgres.url("postgres"))  # type: ignore[attr-defined]
 
     async def identify(request: object) -> Visitor | None:

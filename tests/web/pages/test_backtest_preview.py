@@ -50,7 +50,7 @@ def preview_text(page: str) -> str:
 
 
 @pytest.mark.usefixtures("month")
-def test_preview_says_how_often_and_keeps_submitted_values(client: TestClient, engine: sa.Engine) -> None:
+def test_preview_shows_alert_frequency_and_keeps_submitted_values(client: TestClient, engine: sa.Engine) -> None:
     form = FORM | {"coin": "ETH", "threshold_percent": "7,5 %", "direction": "up", "email": "ada@example.org"}
     page = client.post("/subscribe/preview", data=form)
     assert page.status_code == 200
@@ -75,7 +75,7 @@ def test_preview_says_how_often_and_keeps_submitted_values(client: TestClient, e
     assert list_subscriptions(engine) == []
 
 
-def test_preview_inside_airflow_requires_a_login_only(inside_as: Callable[..., TestClient]) -> None:
+def test_preview_inside_airflow_requires_only_a_login(inside_as: Callable[..., TestClient]) -> None:
     page = inside_as("viewer").post("/coinwatch/subscribe/preview", data=FORM)
     assert page.status_code == 200
     assert 'formaction="/coinwatch/subscribe/preview#preview"' in page.text
@@ -83,7 +83,7 @@ def test_preview_inside_airflow_requires_a_login_only(inside_as: Callable[..., T
     assert inside_as(None).post("/coinwatch/subscribe/preview", data=FORM).status_code == 401
 
 
-def test_preview_without_form_redirects_to_the_form(client: TestClient) -> None:
+def test_preview_without_values_redirects_to_the_form(client: TestClient) -> None:
     response = client.get("/subscribe/preview")
     assert (response.status_code, response.headers["location"]) == (303, "/subscribe")
 
@@ -98,19 +98,19 @@ def test_alert_that_never_fires_shows_price_range(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("month")
-def test_alert_that_ends_after_first_says_when(client: TestClient) -> None:
+def test_alert_without_repeat_shows_when_it_would_end(client: TestClient) -> None:
     text = preview_text(client.post("/subscribe/preview", data=FORM | {"coin": "ETH", "repeat": "once"}).text)
     assert re.search(r"would have fired on 2026-1[01]-\d\d \d\d:00 UTC, then ended\.", text)
 
 
-def test_little_history_has_a_caveat_and_no_rate(client: TestClient) -> None:
+def test_short_history_shows_a_caveat_instead_of_a_rate(client: TestClient) -> None:
     text = preview_text(client.post("/subscribe/preview", data=FORM | {"threshold_percent": "0.11"}).text)
     assert re.search(r"In the last (30 hours|24 hours|1 day), this alert would have fired \d+ times\.", text), text
     assert "rough estimate" in text
     assert "a week" not in text
 
 
-def test_too_many_alerts_are_warned_about_with_a_larger_change(client: TestClient, engine: sa.Engine) -> None:
+def test_frequent_alerts_get_a_warning_with_a_suggested_threshold(client: TestClient, engine: sa.Engine) -> None:
     form = FORM | {"threshold_percent": "0.01", "cooldown_seconds": "0"}
     text = preview_text(client.post("/subscribe/preview", data=form).text)
     assert re.search(r"That is an alert every \d\d minutes\.", text)
@@ -121,7 +121,7 @@ def test_too_many_alerts_are_warned_about_with_a_larger_change(client: TestClien
     assert len(past.alerts) <= 2
 
 
-def test_average_shorter_than_update_interval_is_warned_about(client: TestClient) -> None:
+def test_average_shorter_than_update_interval_gets_a_warning(client: TestClient) -> None:
     text = preview_text(client.post("/subscribe/preview", data=FORM | {"kind": "deviation_from_average"}).text)
     assert re.search(r"about every 1\d minutes\. Choose a longer average\.", text)
 
@@ -160,7 +160,7 @@ def test_invalid_preview_value_is_reported_at_its_field(client: TestClient, fiel
 
 
 @pytest.mark.usefixtures("month")
-def test_api_backtest_agrees_with_the_library(client: TestClient, engine: sa.Engine) -> None:
+def test_api_backtest_matches_the_library(client: TestClient, engine: sa.Engine) -> None:
     rule = Rule("change_over_window", 8, "down", window_seconds=3 * 3600)
     past = backtest(engine, rule, "ETH", "coinbase", start=NOW - timedelta(days=14), end=NOW)
     query: dict[str, str | int] = {

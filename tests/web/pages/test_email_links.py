@@ -22,7 +22,7 @@ def active(engine: sa.Engine) -> Subscription:
     return add_subscription(engine)
 
 
-def test_confirmation_needs_the_button(
+def test_confirming_requires_the_button(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
     path = path_of(confirmation_link(settings, pending.id))
@@ -39,7 +39,7 @@ def test_confirmation_needs_the_button(
     assert "Nothing to confirm" in client.get(path).text
 
 
-def test_unsubscribing_needs_the_button(
+def test_unsubscribing_requires_the_button(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
     path = path_of(unsubscribe_link(settings, [pending.id]))
@@ -97,7 +97,7 @@ def test_unsubscribe_link_works_after_alerts_were_deleted(
     assert "deleted earlier" in deleted.text
 
 
-def test_old_unsubscribe_link_does_not_lead_to_manage_page(
+def test_old_unsubscribe_link_does_not_link_to_manage_page(
     client: TestClient, settings: Settings, active: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = path_of(unsubscribe_link(settings, [active.id]))

@@ -42,7 +42,7 @@ def page(engine: sa.Engine, settings: Settings, subscription: Subscription) -> s
     return manage_path(engine, settings)
 
 
-def test_page_shows_everything_and_get_changes_nothing(
+def test_page_shows_all_data_without_changing_any(
     client: TestClient, engine: sa.Engine, subscription: Subscription, page: str
 ) -> None:
     add_subscription(engine, kind="crosses", threshold=2500.0, direction="up", repeat=False, confirmed=False)
@@ -70,7 +70,9 @@ def test_page_shows_everything_and_get_changes_nothing(
     assert queued_emails(engine) == [f"confirmation to {ADA}"]
 
 
-def test_buttons_of_an_alert(client: TestClient, engine: sa.Engine, subscription: Subscription, page: str) -> None:
+def test_alert_buttons_change_its_state(
+    client: TestClient, engine: sa.Engine, subscription: Subscription, page: str
+) -> None:
     alert = f"{page}/alerts/{subscription.id}"
     assert "Alert paused" in press(client, f"{alert}/pause")
     assert list_subscriptions(engine)[0].status == "paused"
@@ -91,7 +93,7 @@ def test_buttons_of_an_alert(client: TestClient, engine: sa.Engine, subscription
     assert "No alerts yet" in deleted.text, "the error is shown on the manage page"
 
 
-def test_pending_alert_is_confirmed_by_the_button_only(
+def test_pending_alert_is_confirmed_only_by_the_button(
     client: TestClient, engine: sa.Engine, settings: Settings
 ) -> None:
     pending = add_subscription(engine, confirmed=False)
@@ -145,7 +147,7 @@ def test_edit_keeps_exact_expiry_if_its_day_is_unchanged(
     assert list_subscriptions(engine)[0].expires_at is None
 
 
-def test_settings_are_saved_or_rejected_at_their_field(client: TestClient, page: str) -> None:
+def test_settings_are_saved_or_rejected_with_field_errors(client: TestClient, page: str) -> None:
     settings = {"timezone": "Asia/Tokyo", "quiet_from": "22:00", "quiet_until": "07:30", "digest": "weekly"}
     saved = press(client, f"{page}/preferences", **settings)
     assert "Settings saved" in saved
@@ -169,7 +171,7 @@ def test_times_are_in_the_subscribers_time_zone(
     assert "2026-11-20 20:59 JST" in client.get(f"{page}/history").text
 
 
-def test_page_says_when_held_alerts_will_be_sent(client: TestClient, engine: sa.Engine, page: str) -> None:
+def test_page_shows_when_held_alerts_will_be_sent(client: TestClient, engine: sa.Engine, page: str) -> None:
     hold = (
         "INSERT INTO held_users SELECT id, 'quiet_hours', :now, CAST(:now AS timestamptz) + interval '8 h' FROM users"
     )
@@ -266,7 +268,7 @@ def test_invalid_link_offers_a_new_one(
     assert list_subscriptions(engine) == [subscription]
 
 
-def test_link_is_emailed_without_revealing_who_is_known(client: TestClient, engine: sa.Engine) -> None:
+def test_requesting_a_link_does_not_reveal_whether_the_address_is_known(client: TestClient, engine: sa.Engine) -> None:
     add_subscription(engine)
     known = client.post("/manage", data={"email": ADA})
     unknown = client.post("/manage", data={"email": "eve@example.org"})

@@ -28,7 +28,7 @@ def row(page: str, instrument: str) -> str:
 
 
 @pytest.mark.usefixtures("market")
-def test_latest_prices_show_price_currency_change_spread_and_age(client: TestClient) -> None:
+def test_table_shows_price_currency_change_spread_and_age(client: TestClient) -> None:
     page = client.get("/").text
     assert "43,219.45 USD" in row(page, "coinbase:BTC/USD")
     assert "▲ +1.82%" in row(page, "coinbase:BTC/USD")
@@ -39,14 +39,14 @@ def test_latest_prices_show_price_currency_change_spread_and_age(client: TestCli
 
 
 @pytest.mark.usefixtures("market")
-def test_old_prices_are_stale_and_missing_values_are_dashes(client: TestClient) -> None:
+def test_old_prices_are_marked_stale_and_missing_values_are_dashes(client: TestClient) -> None:
     page = client.get("/").text
     assert "stale 30 min ago" in row(page, "kraken:BTC/USD")
     assert "stale" not in row(page, "coinbase:BTC/USD")
     assert "– –" in row(page, "coinnews:DOGE/USD"), "no price from yesterday, no bid and ask"
 
 
-def test_without_prices_the_page_says_when_they_arrive(
+def test_page_without_prices_says_when_they_will_arrive(
     client: TestClient, engine: sa.Engine, settings: Settings
 ) -> None:
     assert "There are no coins yet" in client.get("/").text
@@ -58,7 +58,7 @@ def test_without_prices_the_page_says_when_they_arrive(
 
 
 @pytest.mark.usefixtures("market")
-def test_reloaded_table_is_the_one_on_the_page(client: TestClient) -> None:
+def test_reloaded_table_matches_the_page(client: TestClient) -> None:
     assert client.get("/prices").text.strip() in client.get("/").text
 
 
@@ -118,7 +118,7 @@ def test_public_pages_show_no_email_address(client: TestClient, engine: sa.Engin
 
 
 @pytest.mark.usefixtures("market")
-def test_links_inside_airflow_stay_below_the_mount_point(inside_as: Callable[..., TestClient]) -> None:
+def test_links_inside_airflow_include_the_mount_point(inside_as: Callable[..., TestClient]) -> None:
     browser = inside_as("admin")
     for path in ("/", "/coins", "/coins/BTC", "/subscribe", "/docs", "/nothing"):
         page = browser.get(f"/coinwatch{path}", headers=HTML).text

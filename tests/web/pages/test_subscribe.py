@@ -21,7 +21,7 @@ BODY = {"email": ADA, "coin": "bitcoin", "threshold_percent": 2.5, "exchange": "
 LEGACY_BODY = {"email": ADA, "coin_name": "BTC", "percentage": 2}
 
 
-def test_form_without_login_creates_pending_subscription_and_emails_link(client: TestClient, engine: sa.Engine) -> None:
+def test_anonymous_form_creates_pending_subscription_and_emails_link(client: TestClient, engine: sa.Engine) -> None:
     response = client.post("/subscribe", data=FORM)
     assert response.status_code == 200
     assert "Check your email" in response.text
@@ -66,7 +66,7 @@ def test_response_does_not_reveal_whether_subscription_exists(
         ("direction", "sideways"),
     ],
 )
-def test_invalid_value_is_reported_at_its_field_and_form_keeps_values(
+def test_invalid_value_is_reported_at_its_field_and_input_is_kept(
     client: TestClient, engine: sa.Engine, field: str, value: str
 ) -> None:
     response = client.post("/subscribe", data=FORM | {field: value})
@@ -109,7 +109,7 @@ def test_only_fields_of_the_chosen_kind_are_read(client: TestClient, engine: sa.
     assert created.rule == rule
 
 
-def test_ambiguous_level_is_the_one_near_the_price(client: TestClient, engine: sa.Engine) -> None:
+def test_ambiguous_level_uses_the_reading_near_the_price(client: TestClient, engine: sa.Engine) -> None:
     form = FORM | {"kind": "crosses"}
     for level in ("45,000", "45.000", "45 000", "45,000.00", "45.000,00"):
         assert client.post("/subscribe", data=form | {"level": level}).status_code == 200
@@ -153,7 +153,7 @@ def test_currency_can_be_chosen(client: TestClient, engine: sa.Engine) -> None:
     assert '<option value="EUR" selected>' in page.text
 
 
-def test_rule_shown_in_the_form_parses_to_the_same_rule(engine: sa.Engine) -> None:
+def test_rule_round_trips_through_the_form(engine: sa.Engine) -> None:
     expiring = Rule("crosses", 70_000.125, expires_at=datetime(2027, 1, 1, tzinfo=UTC))
     assert rule_to_form(expiring)["expires_on"] == "2026-12-31"
     for rule in [rule for _, rule in KINDS.values()] + [expiring]:
@@ -165,7 +165,7 @@ def test_percent_sign_is_accepted(client: TestClient, engine: sa.Engine) -> None
     assert list_subscriptions(engine)[0].threshold == 2.5
 
 
-def test_subscription_by_operator_is_active_at_once(
+def test_operator_subscription_is_active_immediately(
     inside_as: Callable[..., TestClient], operator: TestClient, engine: sa.Engine
 ) -> None:
     page = inside_as("admin").post("/coinwatch/subscribe", data=FORM)
@@ -178,15 +178,13 @@ def test_subscription_by_operator_is_active_at_once(
     assert queued_emails(engine) == []
 
 
-def test_subscription_by_airflow_viewer_must_be_confirmed(
-    inside_as: Callable[..., TestClient], engine: sa.Engine
-) -> None:
+def test_airflow_viewer_must_confirm_subscription(inside_as: Callable[..., TestClient], engine: sa.Engine) -> None:
     page = inside_as("viewer").post("/coinwatch/subscribe", data=FORM)
     assert "Check your email" in page.text
     assert list_subscriptions(engine)[0].status == "pending"
 
 
-def test_operator_is_told_that_subscription_exists(
+def test_operator_sees_that_subscription_exists(
     inside_as: Callable[..., TestClient], operator: TestClient, engine: sa.Engine
 ) -> None:
     operator.post("/api/v1/subscriptions", json=BODY)
@@ -216,7 +214,7 @@ def test_api_reports_every_invalid_field(client: TestClient) -> None:
     assert "not valid JSON" in broken.json()["message"]
 
 
-def test_invalid_form_does_not_count_towards_rate_limit(client: TestClient) -> None:
+def test_invalid_form_does_not_count_toward_rate_limit(client: TestClient) -> None:
     for invalid in ({"email": "nobody"}, {"threshold_percent": "5000"}):
         assert {client.post("/subscribe", data=FORM | invalid).status_code for _ in range(12)} == {422}
     assert client.post("/subscribe", data=FORM).status_code == 200

@@ -16,7 +16,7 @@ from tests.support.backfill import DAY, HOUR, NOW, Backfill, FakeTime, candles
 from tests.support.settings import exchange, make_settings
 
 
-def test_unknown_symbol_is_reported_and_does_not_affect_others(
+def test_unknown_symbol_is_reported_without_affecting_others(
     exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     for code, quote_currency in (("binance", "USDT"), ("coinbase", "USD"), ("kraken", "USD")):
@@ -35,7 +35,7 @@ def test_unavailable_exchange_is_retried_once(exchange_server: ExchangeServer, b
         backfill("binance", DAY, DAY + 2 * HOUR)
 
 
-def test_unavailable_instrument_is_reported_and_others_are_complete(
+def test_unavailable_instrument_is_reported_without_affecting_others(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     exchange_server.fail("coinbase", "html", path="/products/ETH-USD")
@@ -46,7 +46,7 @@ def test_unavailable_instrument_is_reported_and_others_are_complete(
         result.raise_for_failed("coinbase")
 
 
-def test_failing_exchange_is_not_called_for_every_instrument(
+def test_failing_exchange_is_skipped_after_a_few_instruments(
     exchange_server: ExchangeServer, engine: sa.Engine, time: FakeTime
 ) -> None:
     pairs = exchange_server.market.generate("binance", 30)
@@ -123,7 +123,7 @@ def test_exchanges_with_candles_are_known_without_a_request(
         backfill("coinnews", DAY, NOW)
 
 
-def test_invalid_request_names_the_problem(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:
+def test_invalid_request_is_reported(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:
     with pytest.raises(InvalidRequest, match="before the end"):
         backfill("kraken", NOW, NOW)
     with pytest.raises(InvalidRequest, match="time zone"):

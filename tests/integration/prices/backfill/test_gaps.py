@@ -62,9 +62,7 @@ def check(engine: sa.Engine, settings: Settings, now: datetime = NOON, first: da
     return find_gaps(engine, settings, first, now.date(), now)
 
 
-def test_only_ranges_longer_than_three_cycles_are_gaps(
-    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
-) -> None:
+def test_ranges_up_to_three_cycles_are_not_gaps(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
     btc = ids["kraken:BTC"]
     store_minutes(catalog, btc, "02 09:00", "02 10:00")
     store_minutes(catalog, btc, "02 10:10", "02 11:00")  # nine minutes without candles: three cycles
@@ -86,16 +84,14 @@ def test_tolerance_follows_the_minimum_interval_of_a_slow_exchange(engine: sa.En
     assert len(gap_rows(engine, ids["coinbase:BTC"])) == 9
 
 
-def test_instrument_has_no_gap_before_its_first_candle(
+def test_no_gap_is_recorded_before_the_first_candle(
     catalog: sa.Engine, settings: Settings, ids: dict[str, int]
 ) -> None:
     store_minutes(catalog, ids["kraken:BTC"], "02 11:00", "02 12:00")
     assert check(catalog, settings, first=TODAY - timedelta(days=3)) == FindResult(0, 0, 0)
 
 
-def test_gap_of_a_stopped_feed_grows_from_the_same_start(
-    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
-) -> None:
+def test_open_gap_grows_while_the_feed_is_stopped(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
     btc = ids["kraken:BTC"]
     store_minutes(catalog, btc, "02 09:00", "02 10:00")
     assert check(catalog, settings, march("02 10:09")) == FindResult(0, 0, 0)
@@ -126,7 +122,7 @@ def test_gap_has_a_row_for_each_utc_day(catalog: sa.Engine, settings: Settings, 
     ], "also for the days before the first one checked, from the start of the outage"
 
 
-def test_filled_part_is_repaired_and_the_rest_stays_open(
+def test_partly_filled_gap_stays_open_for_the_remainder(
     catalog: sa.Engine, settings: Settings, ids: dict[str, int]
 ) -> None:
     btc = ids["kraken:BTC"]
@@ -194,7 +190,7 @@ def test_gap_the_exchange_cannot_fill_is_unavailable_until_it_is_retried(
     assert gap_rows(catalog, btc)[2:] == [("02 07:41", "02 09:51", "open")]
 
 
-def test_gaps_of_the_index_are_unavailable_at_once(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
+def test_index_gaps_are_unavailable_immediately(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
     index = ids["index:BTC"]
     store_minutes(catalog, index, "01 23:00", "01 23:30")
     for hours in (1, 2):
@@ -258,7 +254,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @hypothesis_settings(max_examples=40)
 @given(STEPS)
-def test_gaps_match_the_stored_minutes_after_any_sequence_of_steps(
+def test_gaps_match_stored_minutes_after_any_sequence_of_steps(
     catalog: sa.Engine, settings: Settings, ids: dict[str, int], steps: list[tuple[str, int, int]]
 ) -> None:
     """Minutes are numbered from 23:00 to 01:00, across midnight; ``now`` is late enough for all to be expected."""
@@ -297,7 +293,9 @@ def test_gaps_match_the_stored_minutes_after_any_sequence_of_steps(
     assert (again.found, again.filled) == (0, 0)
 
 
-def test_two_looks_at_once_find_every_gap_once(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
+def test_concurrent_detection_records_every_gap_once(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
     for name in ("kraken:BTC", "coinbase:BTC", "binance:ETH"):
         store_minutes(catalog, ids[name], "01 12:00", "02 12:00", every=20)
     with ThreadPoolExecutor(3) as pool:

@@ -94,14 +94,14 @@ def test_idle_time_does_not_allow_a_burst(limiter: MakeLimiter, time: FakeTime) 
     assert moments == [0, 0.5, 1.0]
 
 
-def test_calls_wait_for_a_live_fetch_to_end(limiter: MakeLimiter, time: FakeTime, catalog: sa.Engine) -> None:
+def test_calls_wait_for_a_live_fetch(limiter: MakeLimiter, time: FakeTime, catalog: sa.Engine) -> None:
     set_status(catalog, live_until=NOW + timedelta(seconds=10))
     time.on_sleep = lambda: set_status(catalog, live_until=None)
     limiter().acquire()
     assert 0 < time.passed < 1
 
 
-def test_live_fetch_that_starts_during_a_wait_goes_first(
+def test_live_fetch_started_during_a_wait_takes_priority(
     limiter: MakeLimiter, time: FakeTime, catalog: sa.Engine
 ) -> None:
     worker = limiter()
@@ -111,7 +111,7 @@ def test_live_fetch_that_starts_during_a_wait_goes_first(
     assert time.passed >= 3
 
 
-def test_dead_live_worker_blocks_calls_only_until_its_deadline(
+def test_crashed_live_worker_blocks_calls_only_until_its_deadline(
     limiter: MakeLimiter, time: FakeTime, catalog: sa.Engine
 ) -> None:
     set_status(catalog, live_until=NOW + timedelta(seconds=10))
@@ -147,7 +147,7 @@ def test_not_before_applies_to_all_workers(limiter: MakeLimiter, time: FakeTime)
     assert time.passed == 30.5
 
 
-def test_stopped_worker_wakes_up_and_makes_no_call(limiter: MakeLimiter, time: FakeTime) -> None:
+def test_stopping_a_waiting_worker_cancels_its_call(limiter: MakeLimiter, time: FakeTime) -> None:
     worker = limiter()
     worker.record_rate_limit(RateLimited("kraken", "slow down", NOW + timedelta(seconds=100)))
     time.on_sleep = worker.stop

@@ -82,7 +82,7 @@ def test_deleted_day_is_found_and_restored(
     assert exchanges_with_open_gaps(catalog, NOW) == []
 
 
-def test_day_the_exchange_no_longer_has_becomes_unavailable_and_is_not_requested_again(
+def test_expired_day_becomes_unavailable_and_is_not_requested_again(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     backfill_range(catalog, settings, "binance", march("02 00:00"), NOW, clock=lambda: NOW, sleep=lambda _: None)
@@ -108,7 +108,7 @@ def test_day_the_exchange_no_longer_has_becomes_unavailable_and_is_not_requested
     assert gaps(catalog, "binance") == [("03 00:00", "04 00:00", "repaired")], "requested again after retry_gaps"
 
 
-def test_hours_are_fetched_for_minutes_kraken_no_longer_keeps(catalog: sa.Engine, settings: Settings) -> None:
+def test_hours_replace_minutes_that_kraken_no_longer_keeps(catalog: sa.Engine, settings: Settings) -> None:
     store_minutes(catalog, instrument_id(catalog, "kraken"), "04 00:00", "04 16:00")
     store_minutes(catalog, instrument_id(catalog, "kraken"), "05 11:00", "05 12:06")
     find(catalog, settings)
@@ -136,7 +136,7 @@ def test_exchange_without_candles_is_not_called(
     assert exchange_server.requests("coinnews") == []
 
 
-def test_close_gaps_are_requested_together(
+def test_neighboring_gaps_are_requested_together(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
     for hour in range(4, 10):
@@ -151,9 +151,7 @@ def test_close_gaps_are_requested_together(
     assert (result.filled, result.requests) == (18, 1)
 
 
-def test_minutes_that_may_be_late_stay_open(
-    catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
-) -> None:
+def test_recent_minutes_stay_open(catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer) -> None:
     store_minutes(catalog, instrument_id(catalog, "binance"), "05 08:00", "05 09:00")
     exchange_server.market.record("binance", "BTC", "USDT", [])
     find(catalog, settings)

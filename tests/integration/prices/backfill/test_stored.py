@@ -52,7 +52,7 @@ def test_day_is_stored_completely_and_requested_once(
     assert again == BackfillResult(StoreResult(unchanged=2 * 1420), requests=calls)
 
 
-def test_rolled_up_hours_and_days_equal_the_exchanges(
+def test_rolled_up_hours_and_days_match_the_exchange(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     record(exchange_server, "binance", generate_minutes(DAY, 1440, missing=frozenset(range(100, 200))))
@@ -221,7 +221,7 @@ def test_range_without_candles_is_unavailable_and_not_requested_again(
 
 
 @pytest.mark.parametrize("code", ["binance", "coinbase"])
-def test_years_before_a_listing_take_few_requests(
+def test_years_before_the_listing_take_few_requests(
     code: str, catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, code)]}
@@ -238,7 +238,7 @@ def test_years_before_a_listing_take_few_requests(
     assert again == BackfillResult(), "nothing is requested again"
 
 
-def test_candles_the_exchange_no_longer_returns_are_kept(
+def test_candles_no_longer_returned_by_the_exchange_are_kept(
     catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
     only_btc = {"instruments": [instrument_id(catalog, "binance")]}

@@ -39,7 +39,7 @@ def test_rejected_calls_do_not_extend_the_wait() -> None:
     limit.check("192.0.2.1")
 
 
-def test_daily_limit_applies_below_the_minute_limit() -> None:
+def test_daily_limit_applies_in_addition_to_the_minute_limit() -> None:
     clock = Clock()
     limit = RateLimit("subscriptions", ((10, 60.0), (20, 86_400.0)), clock)
     for _ in range(20):
@@ -49,7 +49,7 @@ def test_daily_limit_applies_below_the_minute_limit() -> None:
         limit.check("192.0.2.1")
 
 
-def test_ipv6_network_is_one_caller() -> None:
+def test_ipv6_network_counts_as_one_caller() -> None:
     limit = RateLimit("subscriptions", ((1, 60.0),), Clock())
     limit.check("2001:db8:1:2::1")
     with pytest.raises(TooManyRequests):

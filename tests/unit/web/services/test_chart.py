@@ -14,7 +14,7 @@ spans = st.sampled_from([timedelta(hours=1), timedelta(hours=24), timedelta(days
 
 
 @given(st.lists(prices, min_size=1, max_size=50), spans)
-def test_all_prices_are_within_labeled_axes(values: list[float], span: timedelta) -> None:
+def test_axes_include_all_prices(values: list[float], span: timedelta) -> None:
     start = END - span
     points = [PricePoint(start + span * number / len(values), value, None) for number, value in enumerate(values)]
     chart = draw_chart(points, start, END)
@@ -28,7 +28,7 @@ def test_all_prices_are_within_labeled_axes(values: list[float], span: timedelta
     assert len({tick.label for tick in chart.price_ticks}) == len(chart.price_ticks)
 
 
-def test_labels_of_tiny_prices_fit_next_to_the_axis() -> None:
+def test_labels_of_tiny_prices_fit() -> None:
     start = END - timedelta(hours=1)
     chart = draw_chart([PricePoint(start, 4.2e-9, None), PricePoint(END, 4.4e-9, None)], start, END)
     assert chart is not None
@@ -36,7 +36,7 @@ def test_labels_of_tiny_prices_fit_next_to_the_axis() -> None:
     assert all(letter * len(tick.label) <= chart.frame.left - 8 for tick in chart.price_ticks)
 
 
-def test_no_points_is_no_chart() -> None:
+def test_no_chart_without_points() -> None:
     assert draw_chart([], END - timedelta(hours=1), END) is None
 
 

@@ -22,7 +22,7 @@ def gap(first: int, last: int) -> InstrumentGap:
     return InstrumentGap(END - first * MINUTE, END - last * MINUTE, "unavailable", "nobody traded")
 
 
-def test_line_is_interrupted_by_known_gaps_only() -> None:
+def test_only_known_gaps_interrupt_the_line() -> None:
     points = every(3, 1440, 600) + every(3, 500, 0)
     found = find_chart_gaps(points, [gap(599, 500)], END - 24 * HOUR, END, NINE)
     assert found.breaks == [(END - 599 * MINUTE, END - 500 * MINUTE)]
@@ -37,7 +37,7 @@ def test_line_is_interrupted_by_known_gaps_only() -> None:
     assert f"{left + width:g}" == chart.lines[1].split()[0].split(",")[0]
 
 
-def test_undetected_outage_interrupts_the_line_but_a_missed_cycle_does_not() -> None:
+def test_undetected_outage_interrupts_the_line_but_missed_cycle_does_not() -> None:
     points = every(3, 60, 40) + every(3, 33, 20) + every(3, 5, 0)
     found = find_chart_gaps(points, [], END - HOUR, END, NINE)
     assert found.breaks == [(END - 21 * MINUTE, END - 5 * MINUTE)]
@@ -63,7 +63,7 @@ def test_newest_gaps_are_listed() -> None:
     assert (found.listed, found.more) == (known[:1:-1], 2)
 
 
-def test_single_price_between_gaps_is_a_dot() -> None:
+def test_single_price_between_gaps_is_drawn_as_a_dot() -> None:
     points = every(3, 60, 50) + every(3, 30, 30) + every(3, 10, 0)
     chart = draw_chart(points, END - HOUR, END, find_chart_gaps(points, [], END - HOUR, END, NINE).breaks)
     assert chart is not None

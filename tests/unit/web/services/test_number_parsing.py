@@ -31,7 +31,7 @@ from coinwatch.web.services.number_parsing import format_plain, parse_number, re
         ("￥７０，０００．５", 70_000.5),  # noqa: RUF001
     ],
 )
-def test_unambiguous_number_has_one_reading(text: str, number: float) -> None:
+def test_unambiguous_number_is_parsed(text: str, number: float) -> None:
     assert readings(text) == [number]
 
 
@@ -42,7 +42,7 @@ def test_text_that_is_not_a_number_is_rejected(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["70,000", "70.000"])
-def test_ambiguous_number_is_the_likely_one_or_rejected(text: str) -> None:
+def test_ambiguous_number_uses_the_likely_reading_or_is_rejected(text: str) -> None:
     assert readings(text) == [70_000, 70]
     assert parse_number(text, lambda number: number > 1000) == 70_000
     assert parse_number(text, lambda number: number < 1000) == 70
