@@ -100,10 +100,10 @@ def test_failure_exits_with_1_after_storing_the_rest(coinwatch: Command, exchang
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--exchange", "bitmex"], "There is no exchange 'bitmex'. Known: binance, coinbase, coinnews, index."),
+        (["--exchange", "bitmex"], "Unknown exchange 'bitmex'. Available: binance, coinbase, coinnews, index."),
         (
             ["--exchange", "coinbase", "--instrument", "ETH/USD"],
-            "ETH/USD is not watched at coinbase. Watched there: BTC/USD.",
+            "ETH/USD is not tracked on coinbase. Tracked: BTC/USD.",
         ),
         (["--exchange", "coinnews"], "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
         (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a time such as"),

@@ -153,11 +153,11 @@ def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch
     [
         (("subscribe", "nobody", "BTC", "5"), "valid email address"),
         (("subscribe", "ada@example.org", "BTC", "0"), "between 0.01%"),
-        (("subscribe", "ada@example.org", "XMR", "5"), "Watched there: BTC"),
+        (("subscribe", "ada@example.org", "XMR", "5"), "Tracked: BTC"),
         (("unsubscribe", "99"), "coinwatch: There is no subscription 99."),
         (("history", "BTC", "--last", "soon"), "is not a duration such as 30m"),
         (("history", "BTC", "--start", "yesterday"), "is not a time such as"),
-        (("exchanges", "enable", "mtgox"), "coinwatch: There is no exchange 'mtgox'"),
+        (("exchanges", "enable", "mtgox"), "coinwatch: Unknown exchange 'mtgox'"),
     ],
 )
 def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: tuple[str, ...], message: str) -> None:

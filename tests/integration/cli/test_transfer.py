@@ -49,7 +49,7 @@ def test_errors_print_one_message_and_exit_with_1(coinwatch: Command, catalog: s
         ("export", "--from", "2026-01-01", "--to", "2026-01-01"): "or set COINWATCH_EXPORT_PATH.",
         ("export", "x", "--from", "1.1.2026", "--to", "2026-01-01"): "--from '1.1.2026' is not a day such as",
         ("export", "x", "--from", "2026-01-01", "--to", "2026-01-01", "--what", "gold"): "'gold'; it must be one of",
-        ("import", "missing.zip"): "coinwatch: There is no ",
+        ("import", "missing.zip"): "coinwatch: missing.zip",
     }.items():
         failed = coinwatch(*arguments)
         assert failed.returncode == 1

@@ -72,10 +72,10 @@ def test_coin_is_found_by_code_or_name(catalog: sa.Engine, coin: str) -> None:
 @pytest.mark.parametrize(
     ("coin", "where", "quote", "hint"),
     [
-        ("DOGE", None, None, "Watched there: BTC, ETH"),
-        ("BTC", "mtgox", None, "Known: binance, coinbase, coinnews, index, kraken"),
-        ("BTC", "binance", "EUR", "but in USDT"),
-        ("'; DROP TABLE prices; --", None, None, "is not watched"),
+        ("DOGE", None, None, "Tracked: BTC, ETH"),
+        ("BTC", "mtgox", None, "Available: binance, coinbase, coinnews, index, kraken"),
+        ("BTC", "binance", "EUR", "Available: USDT"),
+        ("'; DROP TABLE prices; --", None, None, "is not tracked"),
     ],
 )
 def test_not_found_errors_list_what_is_available(

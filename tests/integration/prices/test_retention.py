@@ -112,7 +112,7 @@ def test_day_without_candles_is_kept_and_the_next_day_is_dropped(
     result = drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never)
     assert result.dropped == (SECOND,)
     assert result.sentences == [
-        "Prices of 2026-03-01 were kept: 2 minutes of its quotes are in no candle, though they were made again."
+        "Prices of 2026-03-01 were kept: 2 minutes of quotes are not in candles, even after a refresh."
     ]
     with transaction(owner) as connection:
         connection.execute(sa.text("DROP TRIGGER lose ON candles_1m"))
@@ -151,7 +151,7 @@ def test_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engin
     with catalog.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM prices")).scalar_one()
         result = drop_old_prices(catalog, settings, LATER, sleep=load_meanwhile)
-    assert "others use the table without a pause" in result.kept[FIRST]
+    assert "the table is in use" in result.kept[FIRST]
     assert loaded == [1] * 6
     assert sum(waits) > 60
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)

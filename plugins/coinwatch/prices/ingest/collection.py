@@ -1,4 +1,4 @@
-"""One exchange's part of a cycle: ask it, load what it says, remember how it went."""
+"""Collecting from one exchange: fetch its quotes, load them, and record success or failure."""
 
 import time
 from collections import Counter
@@ -21,7 +21,7 @@ from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejecti
 from coinwatch.settings import Settings
 
 PAUSE_BETWEEN_TRIES_SECONDS = 1.0
-# A timer that fires a little early must not make an exchange with a minimum interval miss every second turn.
+# A cycle that starts slightly early must not skip an exchange with a minimum interval every second time.
 EARLY = timedelta(seconds=10)
 
 log = structlog.get_logger()
@@ -29,7 +29,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CollectResult:
-    """What one exchange brought in this cycle. ``blocked_until``: not asked, because its interval is not over."""
+    """The result of one exchange in this cycle.
+
+    ``blocked_until`` is set if the exchange was skipped because its minimum interval is not over.
+    """
 
     exchange: str
     quotes: int = 0
@@ -38,7 +41,7 @@ class CollectResult:
     blocked_until: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON and so for Airflow's XCom."""
+        """The result as plain values that can be serialized as JSON, for example in Airflow's XCom."""
         values = asdict(self)
         values["loaded"]["rejected"] = {reason.value: count for reason, count in self.loaded.rejected.items()}
         values["blocked_until"] = self.blocked_until.isoformat() if self.blocked_until else None
@@ -46,7 +49,7 @@ class CollectResult:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The result that ``as_dict`` made the values of."""
+        """The inverse of ``as_dict``."""
         loaded = values["loaded"]
         rejected = {RejectionReason(reason): count for reason, count in loaded["rejected"].items()}
         rest = values["blocked_until"]
@@ -69,12 +72,12 @@ def collect_exchange(
 ) -> CollectResult:
     """Fetch and load the latest quotes of one exchange.
 
-    1. leave it alone while it is blocked (RateLimited) or its minimum interval is running;
-    2. ask it, once more at once after passing trouble; calls for history wait meanwhile;
-    3. load the quotes, also those that came before a fetch was cut short;
-    4. remember success or failure for all workers.
+    1. Skip it while it is rate limited (RateLimited) or its minimum interval is not over.
+    2. Fetch, with one immediate retry after a temporary error; history calls wait meanwhile.
+    3. Load the quotes, including those received before a fetch failed.
+    4. Record success or failure for all workers.
 
-    Raises the ExchangeError after it was recorded, or DatabaseError.
+    Raises the ExchangeError after it was recorded, ConfigurationError for an unknown exchange, or DatabaseError.
     """
     with transaction(engine) as connection:
         status = connection.execute(
@@ -82,24 +85,22 @@ def collect_exchange(
         ).one_or_none()
         instruments = list_watched_instruments(connection, code)
     if status is None:
-        raise ConfigurationError(f"The exchange {code!r} is not in the tables yet. Run: coinwatch migrate")
+        raise ConfigurationError(f"The exchange {code!r} is not in the database yet. Run: coinwatch migrate")
     if status.blocked_until and status.blocked_until > clock():
         until = f"{status.blocked_until:%Y-%m-%d %H:%M:%S} UTC"
-        raise RateLimited(
-            code, f"not asked, because it wants a pause until {until}: {status.last_error}", status.blocked_until
-        )
+        raise RateLimited(code, f"rate limited until {until}: {status.last_error}", status.blocked_until)
 
     with closing(open_exchange(code, settings)) as adapter:
-        rest = _resting_until(adapter, status.last_success_at)
+        rest = _next_fetch_at(adapter, status.last_success_at)
         if rest and rest > clock():
-            log.info("exchange rests", exchange=code, until=rest.isoformat())
+            log.info("exchange skipped", exchange=code, until=rest.isoformat())
             return CollectResult(code, blocked_until=rest)
         started = time.monotonic()
         try:
-            with _going_first(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
+            with _prioritize(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
                 batch = _fetch(adapter, list(instruments), sleep)
             if instruments and not batch.quotes:
-                raise batch.error or _nothing_usable(code, [quote.reason for quote in batch.rejected])
+                raise batch.error or _no_valid_quotes(code, [quote.reason for quote in batch.rejected])
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
             raise
@@ -114,7 +115,7 @@ def collect_exchange(
     _log(result)
     trouble = batch.error
     if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
-        trouble = _nothing_usable(code, list(rejected.elements()))
+        trouble = _no_valid_quotes(code, list(rejected.elements()))
     if trouble:
         _record_failure(engine, status.id, trouble, clock())
         raise trouble
@@ -125,8 +126,8 @@ def collect_exchange(
 
 
 @contextmanager
-def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[None]:
-    """Calls for history wait while this lasts, or until the given moment should this worker die."""
+def _prioritize(engine: Engine, exchange_id: int, until: datetime) -> Iterator[None]:
+    """Make history calls wait during the block, or until ``until`` in case this worker dies."""
     with transaction(engine) as connection:
         connection.execute(statement("prices/ingest/begin_live_fetch"), {"exchange_id": exchange_id, "until": until})
     try:
@@ -137,7 +138,7 @@ def _going_first(engine: Engine, exchange_id: int, until: datetime) -> Iterator[
 
 
 def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[float], None]) -> QuoteBatch:
-    """Quotes of all instruments; after passing trouble those that are missing are asked for once more."""
+    """Fetch the quotes of all instruments; after a temporary error, retry the missing ones once."""
     first = _fetch_once(adapter, instruments)
     if not isinstance(first.error, ExchangeUnavailable):
         return first
@@ -156,17 +157,17 @@ def _fetch_once(adapter: Exchange, instruments: list[Instrument]) -> QuoteBatch:
         return QuoteBatch(error=error)
 
 
-def _nothing_usable(code: str, rejected: Sequence[RejectionReason]) -> ExchangeUnavailable:
-    reasons = ", ".join(sorted({reason.value for reason in rejected})) or "the answer was empty"
+def _no_valid_quotes(code: str, rejected: Sequence[RejectionReason]) -> ExchangeUnavailable:
+    reasons = ", ".join(sorted({reason.value for reason in rejected})) or "the response was empty"
     clock = (
-        "; is this machine's clock right?"
+        "; check this machine's clock"
         if {RejectionReason.FROM_THE_FUTURE, RejectionReason.TOO_OLD} & set(rejected)
         else ""
     )
-    return ExchangeUnavailable(code, f"answered, but with no usable price of {len(rejected)} ({reasons}{clock})")
+    return ExchangeUnavailable(code, f"none of the {len(rejected)} prices received is valid ({reasons}{clock})")
 
 
-def _resting_until(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
+def _next_fetch_at(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
     if not last_success_at or adapter.minimum_interval_seconds <= 0:
         return None
     return last_success_at + timedelta(seconds=adapter.minimum_interval_seconds) - EARLY

@@ -1,7 +1,7 @@
-"""Checks of the data itself: is it coming, do the exchanges agree, does it move, is there volume.
+"""Data quality checks: stale, disagreeing and frozen prices, and missing volumes.
 
-Each check is one statement over the latest quotes or the last hours, whatever else is stored, and gives sentences for
-a person; no sentence means that all is well.
+Each check runs one statement over the latest quotes or the last hours, independent of how much is stored, and returns
+its findings as sentences; none means that the data is fine.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from coinwatch.settings import Settings
 
 Check = Callable[[Engine, Settings, datetime], list[str]]
 
-# How far the others have to have moved before a price that stands still is suspect, and in how many quotes it has to.
+# A price is frozen if it is unchanged in this many quotes while the others moved by this much.
 MOVED_PERCENT = 0.1
 LEAST_QUOTES = 3
 VOLUME_SINCE = timedelta(days=1)
@@ -30,8 +30,8 @@ VOLUME_SINCE = timedelta(days=1)
 def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Instruments whose newest price is older than ``quality_stale_cycles`` of their exchange's cycles.
 
-    A cycle is the collecting schedule, or what the exchange's minimum interval makes of it. Exchanges that are off,
-    were never asked yet, or are in a pause they wanted are left out; one that brings nothing at all is one sentence.
+    A cycle is the collection schedule, or longer if the exchange has a minimum interval. Exchanges that are disabled,
+    were never fetched, or are rate limited are left out. If all instruments of one are stale, that is one finding.
     """
     cycle = timedelta(minutes=settings.collect_schedule_minutes)
     parameters = {
@@ -51,9 +51,9 @@ def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> lis
 
 
 def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> list[str]:
-    """Exchanges whose fresh price is more than ``quality_disagreement_percent`` from the median of all.
+    """Exchanges whose fresh price deviates by more than ``quality_disagreement_percent`` from the median.
 
-    Fresh is what enters the index. Where only two can be compared, it is unclear which is wrong, so both are named.
+    Fresh prices are those that count for the index. With only two, it is unclear which is wrong, so both are named.
     """
     parameters = {
         "fresh_after": now - timedelta(seconds=settings.index_freshness_seconds),
@@ -77,9 +77,9 @@ def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> lis
 
 
 def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
-    """Prices that were the same in every quote of the last ``quality_frozen_minutes`` while those of others moved.
+    """Prices that did not change in the last ``quality_frozen_minutes`` while those of other exchanges did.
 
-    With a schedule so slow that fewer than three quotes fall into that time, three cycles are looked at.
+    If the schedule is so slow that this period has fewer than three quotes, three cycles are checked.
     """
     minutes = max(settings.quality_frozen_minutes, (LEAST_QUOTES + 1) * settings.collect_schedule_minutes)
     parameters = {
@@ -97,7 +97,7 @@ def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> li
 
 
 def check_missing_volumes(engine: Engine, settings: Settings, now: datetime) -> list[str]:
-    """Instruments whose 24 h volume is zero or missing now and was not within the last day."""
+    """Instruments whose 24-hour volume is zero or missing, but was not within the last day."""
     return [
         f"{row.exchange} {row.pair}: the 24 h volume is {'missing' if row.volume_24h is None else 'zero'} "
         f"(observed {_moment(row.observed_at, now)}); at {_moment(row.before_at, now)} it was "
@@ -122,7 +122,7 @@ def _rows(engine: Engine, name: str, parameters: Mapping[str, object]) -> Sequen
 
 
 def _due_every(settings: Settings, exchange: str) -> timedelta:
-    """How far apart two prices of the exchange are when all is well: whole cycles, as its minimum interval allows."""
+    """The expected time between two prices of the exchange: whole cycles, given its minimum interval."""
     cycle = timedelta(minutes=settings.collect_schedule_minutes)
     if exchange not in settings.exchanges:  # the index, or an exchange that left the configuration
         return cycle

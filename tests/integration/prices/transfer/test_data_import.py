@@ -249,14 +249,14 @@ def test_invalid_zip_does_not_stop_the_next_file(catalog: sa.Engine, imports: Im
     problems = [str(file.problem) for file in result.files]
     assert "2026-04.zip is not a valid ZIP archive" in problems[0]
     assert "2026-05.zip is not a valid ZIP archive" in problems[1]
-    assert "should hold one CSV file, but holds a.csv, b.csv" in problems[2]
+    assert "it contains a.csv, b.csv" in problems[2]
     assert problems[3] == "None"
     assert stored(catalog) == expected(CANDLES)
 
 
 def test_unknown_instrument_error_says_how_to_add_it(imports: Import, tmp_path: Path) -> None:
     doge = only(imports(written(tmp_path / "DOGEUSDT-1m-2026-03.csv", binance_csv(CANDLES))))
-    assert "binance has no instrument DOGEUSDT in the tables, but BTC/USDT, ETH/USDT. To add one" in str(doge.problem)
+    assert "DOGEUSDT is not tracked on binance. Tracked: BTC/USDT, ETH/USDT" in str(doge.problem)
     gemini = only(imports(written(tmp_path / "Gemini_BTCUSD_1h.csv", cryptodatadownload_csv(CANDLES))))
     assert "'gemini'" in str(gemini.problem)
     assert "[exchanges.gemini]" in str(gemini.problem)
