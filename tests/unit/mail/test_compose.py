@@ -138,8 +138,9 @@ def test_any_name_and_chart_arrive_in_seven_bits_as_they_were(name: str, png: by
     message = parse(email)
     assert [defect for part in message.walk() for defect in part.defects] == []
     assert content(message, "html").count("https://coinwatch.test/manage/") == 1
-    for word in filter(None, re.split(r"[^\w.=-]+", name)):
-        assert word in content(message, "plain") or len(word) > 70
+    for word in re.findall(r"[\w.=-]+", name):
+        if len(word) <= 70:  # longer ones are wrapped
+            assert word in content(message, "plain")
     kinds = [part.get_content_type() for part in message.walk()]
     if png is None:
         assert kinds == ["multipart/alternative", "text/plain", "text/html"]
