@@ -1,4 +1,4 @@
-"""Airflow for the tests: a home of its own with a migrated SQLite database, our dags/ and plugins/."""
+"""Airflow with its own home: a migrated SQLite database, and our dags/ and plugins/."""
 
 import atexit
 import json
@@ -94,7 +94,7 @@ class DagRunner:
 def dag_runner(
     database: Database, set_connection: SetConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DagRunner]:
-    """A runner whose tasks reach the test's database through the Airflow connection, and in no other way."""
+    """A runner whose tasks can reach the test's database only through the Airflow connection."""
     import coinwatch_engine
 
     runner = DagRunner(tmp_path, monkeypatch)
@@ -116,14 +116,14 @@ def dag_runner(
 
 
 def task_states(run: Any) -> dict[str, str]:
-    """The state of each task instance, by task id and, for mapped tasks, the rendered map index."""
+    """The state of each task instance by task id, followed by the rendered map index of mapped tasks."""
     return {
         f"{task.task_id} {task.rendered_map_index or ''}".strip(): str(task.state) for task in run.get_task_instances()
     }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Airflow and its libraries emit warnings that we cannot fix: they are not errors here."""
+    """Do not turn warnings of Airflow and its libraries, which we cannot fix, into errors."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:

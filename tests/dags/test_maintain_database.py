@@ -71,7 +71,7 @@ def test_maintenance_drops_old_partitions_and_creates_new_ones(run_dag: Run, eng
     assert task_states(run) == dict.fromkeys(TASKS, "success")
     assert days(engine) in [
         [today + timedelta(days=ahead) for ahead in range(8)] for today in (began, datetime.now(UTC).date())
-    ], "the test may run across midnight"
+    ], "one more day if the test runs across midnight"
     with transaction(engine) as connection:
         rows = connection.execute(
             sa.text("SELECT CAST(resolution AS text), close FROM candles ORDER BY candles.resolution")

@@ -89,7 +89,7 @@ def test_airflow_ignores_the_library() -> None:
 
 
 def test_ignored_modules_are_not_imported_by_airflow(tmp_path: Path) -> None:
-    """Documents why the list exists; a failure means that Airflow's loader has changed."""
+    """The reason for the ignore list. If this fails, Airflow's loader has changed."""
     copy = tmp_path / "plugins"
     package = copy / "coinwatch"
     package.mkdir(parents=True)
@@ -104,7 +104,7 @@ def test_ignored_modules_are_not_imported_by_airflow(tmp_path: Path) -> None:
 
 
 def test_loading_the_plugin_avoids_heavy_imports(loaded: dict[str, str]) -> None:
-    assert loaded["heavy"] == "[]", "every Airflow process would import these at its start"
+    assert loaded["heavy"] == "[]", "every Airflow process imports these when it starts"
 
 
 def test_mounted_app_denies_anonymous_requests_even_without_a_database(

@@ -86,4 +86,4 @@ def test_gap_is_filled_and_unreachable_exchange_is_retried(
     second = run_dag()
     assert str(second.state) == "success"
     assert statuses(engine) == {"binance": "repaired", "kraken": "repaired"}
-    assert task_states(run_dag())["repair"] == "skipped", "no gap must be left"
+    assert task_states(run_dag())["repair"] == "skipped", "all gaps are repaired"

@@ -337,6 +337,6 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _mixed(market: Market, rows: Sequence[object]) -> list[object]:
-    """Every row twice, and the second half before the first, if the market mixes candles."""
+    """If the market mixes candles, every row twice and the second half first."""
     half = len(rows) // 2
     return [*rows[half:], *rows[:half], *rows] if market.mixed_candles else list(rows)

@@ -16,7 +16,7 @@ class Fault:
     """``kind`` is one of
 
     status        a response with ``status``, ``headers`` and ``body`` (a JSON value or text)
-    json          the same with status 200: for errors in the payload and payloads of another shape
+    json          the same with status 200, for errors inside the payload and payloads of an unexpected structure
     timeout       no response
     drip          valid headers, then one byte every ``pause`` seconds, forever
     drip_headers  the same, but the headers do not end either

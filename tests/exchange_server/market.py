@@ -149,7 +149,7 @@ def coingecko_id(base: str) -> str:
 
 @dataclass(frozen=True)
 class GeneratedCandle:
-    """A candle computed from its opening time alone, so that a test knows the expected values."""
+    """A candle computed from its opening time, so that tests know the expected values."""
 
     opened_at: int
 

@@ -48,12 +48,12 @@ Backfill = Callable[..., BackfillResult]
 
 
 def march(text: str) -> datetime:
-    """``02 11:30`` of March 2026, in UTC."""
+    """The UTC time of ``02 11:30`` in March 2026."""
     return datetime.strptime(f"2026-03-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
 
 
 def generate_minutes(first: datetime, count: int, missing: frozenset[int] = frozenset()) -> list[RecordedCandle]:
-    """1-minute candles of a random walk whose sums are exact; those with a number in ``missing`` are left out."""
+    """1-minute candles of a random walk whose sums are exact, without those whose number is in ``missing``."""
     random, price, found = Random(7), 1000.0, []
     for number in range(count):
         opening, price = price, price + random.randint(-8, 8) / 4

@@ -44,8 +44,8 @@ class GraphiteServer:
     def render(self, target: str, start: str = "-10min", until: str = "now") -> list[dict[str, Any]]:
         """The series of a target from the render API. Raises HTTPError for an invalid target."""
         query = urlencode({"target": target, "from": start, "until": until, "format": "json"})
-        with urllib.request.urlopen(f"{self.url}/render?{query}", timeout=20) as answer:
-            series: list[dict[str, Any]] = json.load(answer)
+        with urllib.request.urlopen(f"{self.url}/render?{query}", timeout=20) as response:
+            series: list[dict[str, Any]] = json.load(response)
         return series
 
     def values(self, target: str) -> dict[str, list[float]]:
@@ -57,7 +57,7 @@ class GraphiteServer:
         return {name: values for name, values in points.items() if values}
 
     def wait_for(self, target: str, series: int = 1) -> dict[str, list[float]]:
-        """The target's values, once that many series have some: StatsD flushes every ten seconds."""
+        """Wait until that many series have values (StatsD flushes every ten seconds); return them."""
         _wait(f"points of {series} series {target}", lambda: len(self.values(target)) >= series, READY_SECONDS)
         return self.values(target)
 

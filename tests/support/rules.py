@@ -61,5 +61,5 @@ def feed(engine: sa.Engine, values: dict[float, float]) -> None:
 
 
 def minutes(moments: list[datetime]) -> list[float]:
-    """Minutes since the tests' start."""
+    """Minutes since START."""
     return [(moment - at(0)) / timedelta(minutes=1) for moment in moments]

@@ -20,7 +20,7 @@ EXCHANGES = {
 
 
 class FixedSettings(Settings):
-    """Settings that read neither the environment nor files."""
+    """Settings that ignore the environment and configuration files."""
 
     @classmethod
     def settings_customise_sources(cls, *args: Any, **sources: Any) -> Any:

@@ -77,8 +77,8 @@ class Stack:
         return done.stdout
 
     def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
-        return answer
+        status: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return status
 
     def coinwatch(self, *arguments: str) -> str:
         """Run a ``coinwatch`` command on the stack; returns its output."""
@@ -116,16 +116,16 @@ class Stack:
         request = urllib.request.Request(
             f"{self.airflow_url}/auth/token", login, {"Content-Type": "application/json"}, method="POST"
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            token: str = json.load(answer)["access_token"]
+        with urllib.request.urlopen(request, timeout=20) as response:
+            token: str = json.load(response)["access_token"]
         return token
 
     def get(self, url: str, token: str = "", body: object = None, method: str | None = None) -> Any:
         """The JSON response of a URL: GET, or POST with a body, unless ``method`` is given."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=20) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=20) as response:
+            return json.load(response)
 
     def emails(self) -> list[dict[str, Any]]:
         """All emails in the mail catcher."""

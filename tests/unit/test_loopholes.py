@@ -19,17 +19,17 @@ def nodes(kind: type[Node]) -> Iterator[tuple[Node, str]]:
 
 
 def test_no_assert_accepts_alternatives() -> None:
-    """``assert a or b`` passes although ``a`` has become wrong; assert what holds in each case instead."""
+    """``assert a or b`` still passes if ``a`` breaks; assert the expected value in each case instead."""
     assert not [where for node, where in nodes(ast.Assert) for part in ast.walk(node) if isinstance(part, ast.Or)]
 
 
 def test_expected_exceptions_are_specific() -> None:
-    """``pytest.raises(Exception)`` also accepts a typo in the test."""
+    """``pytest.raises(Exception)`` also passes on a typo in the test."""
     calls = [(ast.unparse(node), where) for node, where in nodes(ast.Call)]
     assert not [where for call, where in calls if call.startswith(("pytest.raises(Exception", "pytest.raises(BaseE"))]
 
 
 def test_test_modules_do_not_import_each_other() -> None:
-    """Shared helpers are in tests/support."""
+    """Shared helpers belong in tests/support."""
     imports = [(node.module or "", where) for node, where in nodes(ast.ImportFrom)]
     assert not [where for module, where in imports if module.rpartition(".")[2].startswith("test_")]

@@ -1,4 +1,4 @@
-"""The layers of the packages hold in SQL, too.
+"""SQL respects the layers of the packages.
 
 The statements in sql/<package> write only tables of their package, and read only those and the tables of packages
 below.

@@ -48,7 +48,7 @@ def standalone(make_app: Callable[..., FastAPI], settings: Settings) -> FastAPI:
 
 @pytest.fixture
 def inside(make_app: Callable[..., FastAPI]) -> FastAPI:
-    """Mounted as in Airflow. The cookie ``as`` replaces Airflow's login."""
+    """The app mounted as in Airflow; the cookie ``as`` replaces Airflow's login."""
 
     async def identify(request: Request) -> Visitor | None:
         return VISITORS.get(request.cookies.get("as", ""))

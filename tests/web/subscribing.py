@@ -47,7 +47,7 @@ def add_subscription(
 
 
 def add_alerts(engine: sa.Engine, subscription: Subscription, count: int) -> None:
-    """Fired alerts, one a minute up to NOW; the newest has a change of 1%, the next 2%, and so on."""
+    """Add one fired alert per minute up to NOW; the newest has a change of 1%, the one before 2%, and so on."""
     with engine.begin() as connection:
         connection.execute(INSERT_ALERTS, {"id": subscription.id, "newest": NOW, "count": count})
 
@@ -94,7 +94,7 @@ def path_of(link: str) -> str:
 
 
 def forged(token: str) -> str:
-    """The token with the first character of its signature changed. The last one has bits that don't count."""
+    """The token with the first character of its signature changed (the last one has insignificant bits)."""
     head, dot, signature = token.rpartition(".")
     return head + dot + ("B" if signature[0] == "A" else "A") + signature[1:]
 

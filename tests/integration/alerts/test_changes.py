@@ -1,5 +1,4 @@
-"""Mistakes that other price alerts make, and that both ways of finding references give the same results, to the last
-bit."""
+"""Exactness of changes, and equality of the results of both ways of finding references."""
 
 import numpy as np
 import pytest

@@ -72,7 +72,7 @@ class Definition:
 def test_window_change_compares_with_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("change_over_window", 10, "up", window_seconds=300))
     feed(catalog, {0: 100, 1: 109, 4.9: 109.9, 5: 110, 6: 119.8, 6.5: 100, 7: 130})
-    assert minutes(fired(catalog, rule)) == [5, 7], "false at 6.5, which rearms it"
+    assert minutes(fired(catalog, rule)) == [5, 7], "the condition is false at 6.5, which rearms the rule"
 
 
 def test_window_rule_fires_once_until_rearmed(catalog: sa.Engine) -> None:
@@ -84,7 +84,7 @@ def test_window_rule_fires_once_until_rearmed(catalog: sa.Engine) -> None:
 def test_average_excludes_the_new_value(catalog: sa.Engine) -> None:
     rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300))
     feed(catalog, {0: 100, 1: 100, 2: 100, 3: 100, 4: 102})
-    assert minutes(fired(catalog, rule)) == [4], "with 102 in the mean it would be 1.6%"
+    assert minutes(fired(catalog, rule)) == [4], "including 102 in the mean, the change would be 1.6%"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_expired_subscription_stops_with_a_single_email(catalog: sa.Engine) -> N
 
 @pytest.mark.parametrize("batch", [True, False], ids=["one batch", "minute by minute"])
 def test_alert_fires_again_when_cooldown_ends_within_a_streak(catalog: sa.Engine, batch: bool) -> None:
-    """The example of ADR 0004."""
+    """The example in ADR 0004."""
     rule = add(catalog, Rule("deviation_from_average", 2, window_seconds=300, cooldown_seconds=240))
     prices = dict[float, float](enumerate([100, 103, 104, 102, 106, 108, 108]))
     if batch:

@@ -181,9 +181,11 @@ def test_public_subscriptions_per_address_are_limited(catalog: sa.Engine) -> Non
     with pytest.raises(TooManySubscriptions, match="has 100 alerts"):
         request(catalog, threshold=500.0, confirmed=False)
     assert len(list_subscriptions(catalog)) == MAX_SUBSCRIPTIONS
-    assert request(catalog, threshold=1.0 + 1, confirmed=False, now=at(1)).status == "pending", "it exists already"
+    assert request(catalog, threshold=1.0 + 1, confirmed=False, now=at(1)).status == "pending", (
+        "the subscription already exists"
+    )
     request(catalog, threshold=501.0)
     later = at(4 * 24 * 60)
     assert request(catalog, threshold=500.0, confirmed=False, now=later).status == "pending", (
-        "pending ones stop counting"
+        "pending subscriptions do not count after a while"
     )

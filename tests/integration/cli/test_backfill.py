@@ -141,7 +141,9 @@ def test_interrupted_command_can_be_resumed(
     assert requests < 39
     rest = coinwatch(*arguments)
     assert rest.returncode == 0, rest.stderr
-    assert 0 < len(exchange_server.requests("coinbase")) - requests <= 39 - requests + 4, "but for what was under way"
+    assert 0 < len(exchange_server.requests("coinbase")) - requests <= 39 - requests + 4, (
+        "except those being fetched at the interruption"
+    )
     assert " 0 requests" in coinwatch(*arguments).stdout
 
 

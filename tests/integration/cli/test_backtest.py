@@ -16,7 +16,7 @@ RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15")
 
 @pytest.fixture
 def backtest(coinwatch: Command, catalog: sa.Engine) -> Command:
-    """Six days of an hourly price of which every sixth is 10 % higher: 22 rises, 22 falls."""
+    """Six days of hourly prices; every sixth is 10% higher: 22 rises and 22 falls."""
     load(catalog, *(quote(110 if hour % 6 == 5 else 100, 60 * hour) for hour in range(24 * 6 - 8)))
     return partial(coinwatch, "backtest")
 

@@ -59,20 +59,20 @@ def test_serves_every_coin_in_the_default_configuration(tmp_path: Path, clock: C
 def test_coin_lookup_by_code_or_name_ignores_case(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path, clock)
 
-    answers = [api.get(f"/api/data/{name}").json() for name in ("BTC", "btc", "Bitcoin", "bitcoin")]
+    responses = [api.get(f"/api/data/{name}").json() for name in ("BTC", "btc", "Bitcoin", "bitcoin")]
 
-    assert answers[0].keys() == {"name", "value", "market_value", "roc", "updated_at"}
-    assert answers[0]["name"] == "BTC"
-    assert all(answer == answers[0] for answer in answers)
-    assert answers[0]["market_value"] == pytest.approx(answers[0]["value"] * load_coins()["BTC"].supply)
+    assert responses[0].keys() == {"name", "value", "market_value", "roc", "updated_at"}
+    assert responses[0]["name"] == "BTC"
+    assert all(response == responses[0] for response in responses)
+    assert responses[0]["market_value"] == pytest.approx(responses[0]["value"] * load_coins()["BTC"].supply)
 
 
 @pytest.mark.parametrize("path", ["/api/data/nothing", "/api/data/nothing/history", "/api/replay", "/nowhere"])
 def test_unknown_names_and_paths_return_plain_text_404(path: str, tmp_path: Path, clock: Clock) -> None:
-    answer = serve(tmp_path, clock).get(path)
+    response = serve(tmp_path, clock).get(path)
 
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/plain")
 
 
 def test_rate_of_change_is_the_24_hour_change_in_percent(tmp_path: Path, clock: Clock) -> None:
@@ -135,9 +135,9 @@ def test_replay_plays_each_candle_at_its_exact_time(tmp_path: Path, clock: Clock
 
     seen: list[tuple[float, str]] = []
     while clock.now < START + timedelta(seconds=40):
-        answer = api.get("/api/data/BTC").json()
-        if not seen or seen[-1] != (answer["value"], answer["updated_at"]):
-            seen.append((answer["value"], answer["updated_at"]))
+        response = api.get("/api/data/BTC").json()
+        if not seen or seen[-1] != (response["value"], response["updated_at"]):
+            seen.append((response["value"], response["updated_at"]))
         clock.advance(seconds=0.5)
 
     exact = [started_at + timedelta(microseconds=round(index * 60e6 / 7)) for index in range(4)]
@@ -159,9 +159,9 @@ def test_finished_replay_stays_at_its_last_price_and_time(tmp_path: Path, clock:
     api = serve(tmp_path / "data", clock, replay=recording(tmp_path / "market.csv", [1.0, 2.0]), speed=60.0)
     clock.advance(hours=5)
 
-    answer = api.get("/api/data/BTC").json()
+    response = api.get("/api/data/BTC").json()
 
-    assert (answer["value"], answer["updated_at"]) == (2.0, "2026-11-20T12:00:01.25Z")
+    assert (response["value"], response["updated_at"]) == (2.0, "2026-11-20T12:00:01.25Z")
     assert [point["value"] for point in api.get("/api/data/BTC/history").json()] == [1.0]
 
 
@@ -170,9 +170,9 @@ def test_looping_replay_restarts_with_new_times(tmp_path: Path, clock: Clock) ->
     api = serve(tmp_path / "data", clock, replay=file, speed=60.0, loop=True)
     clock.advance(seconds=4)
 
-    answer = api.get("/api/data/BTC").json()
+    response = api.get("/api/data/BTC").json()
 
-    assert (answer["value"], answer["updated_at"]) == (2.0, "2026-11-20T12:00:04.25Z")
+    assert (response["value"], response["updated_at"]) == (2.0, "2026-11-20T12:00:04.25Z")
 
 
 def test_replay_continues_after_a_restart(tmp_path: Path, clock: Clock) -> None:

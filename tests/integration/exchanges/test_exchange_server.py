@@ -24,17 +24,17 @@ def url() -> Iterator[str]:
 
 def test_prices_and_faults_are_controlled_over_http(url: str) -> None:
     def control(what: str, **fields: object) -> object:
-        answer = requests.post(f"{url}/_control/{what}", json=fields, timeout=5)
-        answer.raise_for_status()
-        return answer.json()
+        response = requests.post(f"{url}/_control/{what}", json=fields, timeout=5)
+        response.raise_for_status()
+        return response.json()
 
     ticker = f"{url}/coinbase/products/BTC-USD/ticker"
     assert requests.get(f"{url}/_control/health", timeout=5).json() == {"status": "ok"}
     assert len(requests.get(f"{url}/coinbase/products", timeout=5).json()) == 20
 
     control("price", exchange="coinbase", base="BTC", quote="USD", price=123.5, at="2026-11-20T12:00:00Z")
-    answer = requests.get(ticker, timeout=5).json()
-    assert (answer["price"], answer["time"]) == ("123.5", "2026-11-20T12:00:00Z")
+    response = requests.get(ticker, timeout=5).json()
+    assert (response["price"], response["time"]) == ("123.5", "2026-11-20T12:00:00Z")
 
     control("fault", exchange="coinbase", kind="status", status=429, headers={"Retry-After": "7"}, times=1)
     assert requests.get(ticker, timeout=5).headers["Retry-After"] == "7"
@@ -47,7 +47,7 @@ def test_prices_and_faults_are_controlled_over_http(url: str) -> None:
 
 
 def test_invalid_control_request_is_explained(url: str) -> None:
-    answer = requests.post(f"{url}/_control/price", json={"exchange": "mtgox", "price": 1}, timeout=5)
+    response = requests.post(f"{url}/_control/price", json={"exchange": "mtgox", "price": 1}, timeout=5)
 
-    assert answer.status_code == 400
-    assert "unknown exchange 'mtgox'" in answer.json()["error"]
+    assert response.status_code == 400
+    assert "unknown exchange 'mtgox'" in response.json()["error"]

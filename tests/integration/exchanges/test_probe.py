@@ -21,9 +21,9 @@ def test_every_configured_exchange_gets_a_result(exchange_server: ExchangeServer
     exchange_server.fail("kraken", "status", status=451)
     exchange_server.fail("coinbase", "status", status=429, headers={"Retry-After": "60"})
     exchange_server.market.delist("coingecko", "BTC", "USD")
-    nobody = free_port()
+    closed_port = free_port()
 
-    results = probe_exchanges(configured(exchange_server, binance={"base_url": f"http://127.0.0.1:{nobody}"}))
+    results = probe_exchanges(configured(exchange_server, binance={"base_url": f"http://127.0.0.1:{closed_port}"}))
 
     assert {result.code: result.reachable for result in results} == {
         "coinnews": True,
@@ -35,7 +35,7 @@ def test_every_configured_exchange_gets_a_result(exchange_server: ExchangeServer
     }
     messages = {result.code: result.message for result in results}
     assert "not available in this country" in messages["kraken"]
-    assert f"127.0.0.1:{nobody} cannot be reached" in messages["binance"]
+    assert f"127.0.0.1:{closed_port} cannot be reached" in messages["binance"]
     assert "rate limited until" in messages["coinbase"]
     assert "without BTC/USD (unknown symbol)" in messages["coingecko"]
     assert all(message.endswith(".") for message in messages.values())

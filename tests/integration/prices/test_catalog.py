@@ -53,13 +53,13 @@ def test_operator_setting_survives_a_configuration_change(catalog: sa.Engine) ->
 def test_only_the_first_probe_counts(engine: sa.Engine) -> None:
     from tests.support.quotes import at
 
-    undecided = make_settings(exchanges={"kraken": exchange("Kraken", enabled="auto")})
-    library.sync_catalog(engine, undecided)
-    assert library.list_unprobed_exchanges(engine, undecided) == ["kraken"]
+    auto_enabled = make_settings(exchanges={"kraken": exchange("Kraken", enabled="auto")})
+    library.sync_catalog(engine, auto_enabled)
+    assert library.list_unprobed_exchanges(engine, auto_enabled) == ["kraken"]
     library.record_probes(engine, {"kraken": True}, at(0))
     library.record_probes(engine, {"kraken": False}, at(1))
     assert library.list_enabled_exchanges(engine) == ["kraken"]
-    assert library.list_unprobed_exchanges(engine, undecided) == []
+    assert library.list_unprobed_exchanges(engine, auto_enabled) == []
 
 
 @pytest.mark.parametrize("coin", ["BTC", "btc", "Bitcoin", " bitcoin "])

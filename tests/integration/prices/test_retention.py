@@ -52,7 +52,7 @@ def candles(engine: sa.Engine) -> list[tuple[object, ...]]:
 
 
 def never(_: float) -> None:
-    pytest.fail("nobody is in the way, so there is nothing to wait for")
+    pytest.fail("waited although nothing holds a lock")
 
 
 def test_old_days_are_dropped_and_their_candles_kept(catalog: sa.Engine, settings: Settings) -> None:
@@ -65,15 +65,17 @@ def test_old_days_are_dropped_and_their_candles_kept(catalog: sa.Engine, setting
     result = drop_old_prices(catalog, settings, LATER, sleep=never)
     assert result == RetentionResult((FIRST,), {})
     assert days(catalog)[0] == SECOND
-    assert len(days(catalog)) == 9, "what was made ahead is untouched"
+    assert len(days(catalog)) == 9, "partitions created ahead are kept"
     assert candles(catalog) == before
-    assert drop_old_prices(catalog, settings, LATER, sleep=never) == RetentionResult(), "again changes nothing"
+    assert drop_old_prices(catalog, settings, LATER, sleep=never) == RetentionResult(), (
+        "running it again changes nothing"
+    )
 
 
 def test_zero_retention_keeps_prices_forever(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
-    for_ever = settings.model_copy(update={"price_retention_days": 0})
-    assert drop_old_prices(catalog, for_ever, LATER + timedelta(days=3650)) == RetentionResult()
+    forever = settings.model_copy(update={"price_retention_days": 0})
+    assert drop_old_prices(catalog, forever, LATER + timedelta(days=3650)) == RetentionResult()
     assert days(catalog) == [FIRST]
 
 
@@ -92,7 +94,7 @@ def test_deleted_candle_is_recreated_before_prices_are_dropped(
     whole = candles(catalog)
     with transaction(catalog) as connection:
         connection.execute(sa.text(loss))
-    assert count_stale_ranges(catalog) == 0, "nothing says so but the candles themselves"
+    assert count_stale_ranges(catalog) == 0, "the missing candle is not marked as stale"
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
     assert candles(catalog) == whole
 
@@ -111,9 +113,9 @@ def test_day_without_candles_is_kept_and_the_next_day_is_dropped(
             connection.execute(sa.text(command))
     result = drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never)
     assert result.dropped == (SECOND,)
-    assert result.sentences == [
-        "Prices of 2026-03-01 were kept: 2 minutes of quotes are not in candles, even after a refresh."
-    ]
+    [sentence] = result.sentences
+    for detail in ("2026-03-01", "2 minutes", "not in candles"):
+        assert detail in sentence
     with transaction(owner) as connection:
         connection.execute(sa.text("DROP TRIGGER lose ON candles_1m"))
     assert drop_old_prices(catalog, settings, LATER + timedelta(days=1), sleep=never).dropped == (FIRST,)
@@ -129,9 +131,9 @@ def test_pending_prices_are_kept(catalog: sa.Engine, settings: Settings) -> None
     with transaction(catalog) as connection:
         connection.execute(sa.text(watermark), {"evaluated_to": at(4)})
     kept = drop_old_prices(catalog, settings, LATER, sleep=never)
-    assert kept.sentences == [
-        "Prices of 2026-03-01 were kept: alerts have not been matched that far yet. Look at the task match_alerts."
-    ]
+    [sentence] = kept.sentences
+    for detail in ("2026-03-01", "match_alerts"):
+        assert detail in sentence
     with transaction(catalog) as connection:
         connection.execute(sa.text(watermark), {"evaluated_to": at(5)})
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
@@ -144,7 +146,7 @@ def test_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engin
     loaded: list[int] = []
 
     def load_meanwhile(seconds: float) -> None:
-        """In each pause the others get their turn."""
+        """Other transactions run between the attempts."""
         waits.append(seconds)
         loaded.append(load(catalog, quote(20, DAY + len(waits)), now=at(DAY + 60)).inserted)
 
@@ -193,15 +195,15 @@ def test_loading_waits_at_most_half_a_second_for_a_drop(catalog: sa.Engine, sett
             load(catalog, quote(20, 2 * DAY + minute), now=at(3 * DAY))
             slowest[0] = max(slowest[0], (datetime.now(UTC) - began).total_seconds())
 
-    tries: list[float] = []
+    waits: list[float] = []
     with ThreadPoolExecutor() as pool, catalog.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM prices")).scalar_one()
         loading = pool.submit(keep_loading)
-        drop_old_prices(catalog, settings, LATER, sleep=tries.append)
+        drop_old_prices(catalog, settings, LATER, sleep=waits.append)
         stop.set()
         loading.result()
-    assert len(tries) == 6
-    assert 0.1 < slowest[0] < 20, "half a second of waiting, on a busy machine"
+    assert len(waits) == 6
+    assert 0.1 < slowest[0] < 20, "half a second plus a busy machine"
 
 
 def test_concurrent_runs_drop_each_day_once(catalog: sa.Engine, settings: Settings) -> None:
@@ -253,7 +255,7 @@ def test_reimporting_part_of_a_dropped_day_changes_no_candle(catalog: sa.Engine,
 
 
 def test_missing_candle_check_reads_only_that_day(catalog: sa.Engine) -> None:
-    """Cost follows the day: no other partition of prices, and candles by their key, whatever else is stored."""
+    """It scans no other partition of prices, and reads candles through their primary key."""
     ensure_partitions(catalog, [FIRST + timedelta(days=number) for number in range(5)])
     fill = (
         "INSERT INTO prices (instrument_id, observed_at, price, received_at)"
@@ -304,9 +306,9 @@ def test_application_role_can_drop_a_partition_only_through_the_function(
 
 
 def test_unavailable_database_is_an_error(settings: Settings) -> None:
-    away = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
+    unavailable = create_engine("postgresql://someone:hush@127.0.0.1:1/coinwatch")
     with pytest.raises(DatabaseError, match="is not available"):
-        drop_old_prices(away, settings, LATER)
+        drop_old_prices(unavailable, settings, LATER)
 
 
 def fetches(engine: sa.Engine) -> list[tuple[object, ...]]:
@@ -341,7 +343,7 @@ def test_adjacent_candle_fetches_are_merged(catalog: sa.Engine) -> None:
         for instrument, start, end, outcome, candles in hours:
             values = {"instrument": instrument, "start": at(start), "end": at(end), "outcome": outcome}
             connection.execute(add, values | {"candles": candles, "requested_at": at(1000)})
-    assert merge_candle_fetches(catalog, at(1000 + 7 * DAY)) == 0, "a week of detail stays"
+    assert merge_candle_fetches(catalog, at(1000 + 7 * DAY)) == 0, "rows of the last week are not merged"
     assert len(fetches(catalog)) == len(hours)
     assert merge_candle_fetches(catalog, at(1001 + 7 * DAY)) == 4
     merged = [

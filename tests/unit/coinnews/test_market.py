@@ -23,7 +23,7 @@ SECONDS = st.integers(1_600_000_000, 2_500_000_000)
 
 
 def test_prices_do_not_change_between_versions() -> None:
-    """People's stored history goes on after an upgrade; a change here is a break."""
+    """Stored history must continue seamlessly after an upgrade."""
     assert simulated_price(BTC, 1, NOW) == 94_495.936
 
 

@@ -28,7 +28,7 @@ class FakeTime:
 
 
 def call_times(bucket: TokenBucket, time: FakeTime, count: int) -> list[float]:
-    """When each of ``count`` calls may be made, in seconds from now."""
+    """Seconds from now at which each of ``count`` calls is allowed."""
     start, times = time.now, []
     for _ in range(count):
         bucket.acquire()

@@ -24,7 +24,7 @@ INSERT INTO connection VALUES ('coinwatch');
 
 @pytest.fixture
 def metadata(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A metadata database as after a setup."""
+    """A metadata database after setup."""
     connection = sqlite3.connect(tmp_path / "airflow.db", isolation_level=None)
     connection.executescript(TABLES)
     yield connection

@@ -96,7 +96,7 @@ def test_prices_and_ages_update_automatically(browser: Browser, site: str, engin
         expect(page.locator(f"{row} .price")).to_contain_text("43,219.45")
         note = page.locator("#updated-at").text_content() or ""
         as_of = datetime.fromisoformat(note.removeprefix("As of ").partition(" UTC, updates")[0]).replace(tzinfo=UTC)
-        assert abs(datetime.now(UTC) - as_of) < timedelta(minutes=1), "although the clock of the device is a year slow"
+        assert abs(datetime.now(UTC) - as_of) < timedelta(minutes=1), "the device's clock is a year slow"
         before = page.locator(f"{row} time").text_content()
         page.clock.run_for(3000)
         assert page.locator(f"{row} time").text_content() != before

@@ -22,7 +22,7 @@ OPERATORS_ONLY = {
 
 
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
-    """Method and path of everything the app can response, static files included."""
+    """Method and path of every route, including static files."""
     found = []
     for route in app.routes:
         if isinstance(route, Mount):

@@ -46,7 +46,7 @@ def test_templates_comply_with_the_content_security_policy() -> None:
         text = template.read_text(encoding="utf-8")
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), template
         assert not re.search(r"\s(style|on[a-z]+)=", text), template
-        assert "target=" not in text, f"{template}: Airflow's frame opens no windows"
+        assert "target=" not in text, f"{template}: links cannot open windows in Airflow's frame"
         assert "| safe" not in text
         assert "http" not in text.replace("JSON over HTTP", ""), f"{template}: nothing is loaded from other hosts"
 

@@ -169,6 +169,6 @@ def test_gap_interrupts_the_line_and_is_listed(client: TestClient, engine: sa.En
         "No prices from 2026-11-20 11:00 to 11:20 UTC",
         "No prices from 2026-11-20 08:00 to 10:00 UTC",
         "No prices from 2026-11-19 23:30 to 2026-11-20 00:20 UTC",
-    ], "newest first; gaps that meet at midnight are one; repaired gaps are omitted"
+    ], "newest first; gaps that meet at midnight are merged; repaired gaps are omitted"
     assert "Coinbase has no candles there &lt;yet&gt;." in listed[1]
     assert "No prices from" not in client.get("/coins/BTC?exchange=kraken").text

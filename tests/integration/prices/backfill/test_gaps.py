@@ -119,7 +119,7 @@ def test_gap_has_a_row_for_each_utc_day(catalog: sa.Engine, settings: Settings, 
         ("03 00:00", "04 00:00", "open"),
         ("04 00:00", "05 00:00", "open"),
         ("05 00:00", "05 08:00", "open"),
-    ], "also for the days before the first one checked, from the start of the outage"
+    ], "including days before the first one checked, from the start of the outage"
 
 
 def test_partly_filled_gap_stays_open_for_the_remainder(
@@ -171,7 +171,7 @@ def test_gap_the_exchange_cannot_fill_is_unavailable_until_it_is_retried(
         ("02 07:30", "02 07:41", "repaired"),
         ("02 07:41", "02 08:30", "unavailable no trades"),
         ("02 08:30", "02 08:51", "open"),
-    ], "what was not requested yet stays open"
+    ], "ranges not requested yet stay open"
     for _ in range(2):
         check(catalog, settings, march("02 10:00"))
         assert gap_rows(catalog, btc)[2:] == [
@@ -199,7 +199,7 @@ def test_index_gaps_are_unavailable_immediately(catalog: sa.Engine, settings: Se
     assert gap_rows(catalog, index) == [("01 23:31", "02 00:00", reason), ("02 00:00", "02 02:00", reason)]
     with transaction(catalog) as connection:
         [gap] = instrument_gaps(connection, index, march("01 00:00"), march("03 00:00"))
-    assert (gap.started_at, gap.ended_at) == (march("01 23:31"), march("02 02:00")), "one gap over midnight"
+    assert (gap.started_at, gap.ended_at) == (march("01 23:31"), march("02 02:00")), "one gap across midnight"
     assert retry_gaps(catalog, since=march("01 00:00")) == 0, "the index cannot be fetched"
 
 

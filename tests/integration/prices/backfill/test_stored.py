@@ -46,7 +46,7 @@ def test_day_is_stored_completely_and_requested_once(
         (row.opened_at.timestamp(), row.open, row.high, row.low, row.close, row.volume, row.source)
         for row in candles(catalog, "1m", code)
     ] == [(row.opened_at, row.open, row.high, row.low, row.close, row.volume, "exchange") for row in wanted]
-    assert backfill(code, DAY, DAY + timedelta(days=1)) == BackfillResult(), "what was fetched is not requested again"
+    assert backfill(code, DAY, DAY + timedelta(days=1)) == BackfillResult(), "fetched candles are not requested again"
     assert len(exchange_server.requests(code)) == calls
     again = backfill(code, DAY, DAY + timedelta(days=1), again=True)
     assert again == BackfillResult(StoreResult(unchanged=2 * 1420), requests=calls)
@@ -207,7 +207,7 @@ def test_range_without_candles_is_unavailable_and_not_requested_again(
     only_btc = {"instruments": [instrument_id(catalog, "coinbase")]}
     record(exchange_server, "coinbase", generate_minutes(DAY, 12 * 60))
     result = backfill("coinbase", DAY - timedelta(days=1), DAY + timedelta(days=1), **only_btc)
-    assert result.stored.inserted == 720, "only minutes; the day that has some of them is rolled up"
+    assert result.stored.inserted == 720, "only minutes; days with minutes are rolled up"
     unavailable = [
         (resolution, start, end)
         for resolution, start, end, outcome, _ in fetches(catalog, "coinbase")
@@ -228,7 +228,7 @@ def test_years_before_the_listing_take_few_requests(
     record(exchange_server, code, generate_minutes(DAY + 6 * HOUR, 12 * 60))
     result = backfill(code, DAY - timedelta(days=500), DAY + timedelta(days=1), **only_btc)
     assert result.stored == StoreResult(720), "only minutes; the first day, which is incomplete, is rolled up"
-    assert result.requests < 15, "not one for each of 2,400 pages"
+    assert result.requests < 15, "far fewer than 2,400 pages"
     first = DAY - timedelta(days=500)
     found = fetches(catalog, code)
     assert [row for row in found if row[1] == first] == [

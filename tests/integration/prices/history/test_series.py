@@ -138,9 +138,9 @@ def test_candles_replace_prices_when_the_range_has_too_many(
 ) -> None:
     monkeypatch.setattr("coinwatch.prices.history.downsampling.MAX_PRICES", 900)
     load(catalog, *(quote(100.0 + minute % 7, minute) for minute in range(1000)))
-    asked = {"start": at(0), "end": at(1000), "points": 40}
-    assert read_series(catalog, "BTC", "kraken", **asked).made_of == ("prices",), "there are no candles yet"
+    request = {"start": at(0), "end": at(1000), "points": 40}
+    assert read_series(catalog, "BTC", "kraken", **request).made_of == ("prices",), "there are no candles yet"
     refresh_candles(catalog)
-    found = read_series(catalog, "BTC", "kraken", **asked)
+    found = read_series(catalog, "BTC", "kraken", **request)
     assert found.made_of == ("1m",)
     assert {point.price for point in found.points} >= {100.0, 106.0}

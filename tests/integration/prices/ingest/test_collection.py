@@ -19,14 +19,15 @@ from coinwatch.status import failing_exchanges, pipeline_status
 from tests.exchange_server import ExchangeServer
 from tests.support.settings import EXCHANGES, exchange, make_settings
 
-VENUES = ("coinnews", "coingecko", "coinbase", "kraken", "binance")
+EXCHANGE_CODES = ("coinnews", "coingecko", "coinbase", "kraken", "binance")
 
 
 @pytest.fixture
 def settings(exchange_server: ExchangeServer) -> Settings:
     known = {**EXCHANGES, "coingecko": exchange("CoinGecko", minimum_interval_seconds=0)}
     exchanges = {
-        code: {**known[code], "base_url": exchange_server.base_url(code), "timeout_seconds": 2} for code in VENUES
+        code: {**known[code], "base_url": exchange_server.base_url(code), "timeout_seconds": 2}
+        for code in EXCHANGE_CODES
     }
     return make_settings(exchanges=exchanges)
 
@@ -44,7 +45,7 @@ def health(engine: sa.Engine, code: str) -> Any:
     return next(row for row in pipeline_status(engine, datetime.now(UTC)).exchanges if row.code == code)
 
 
-@pytest.mark.parametrize("code", VENUES)
+@pytest.mark.parametrize("code", EXCHANGE_CODES)
 def test_prices_of_an_exchange_are_stored(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, code: str
 ) -> None:
@@ -66,8 +67,8 @@ def test_failing_exchanges_do_not_stop_a_cycle(
     assert {item.exchange for item in result.collected} == {"coinnews", "coingecko", "binance"}
     assert set(result.failed) == {"kraken", "coinbase"}
     assert result.index_prices == 4
-    sentences = failing_exchanges(catalog)
-    assert [sentence.split(" ", 1)[0] for sentence in sentences] == ["coinbase", "kraken"]
+    failing = failing_exchanges(catalog)
+    assert [line.split(" ", 1)[0] for line in failing] == ["coinbase", "kraken"]
 
 
 def test_temporary_error_is_retried_immediately(
@@ -85,10 +86,10 @@ def test_rate_limit_applies_to_all_workers(
     with pytest.raises(RateLimited) as caught:
         collect(catalog, settings, "binance")
     assert 100 < (caught.value.blocked_until - datetime.now(UTC)).total_seconds() <= 121
-    asked = len(exchange_server.requests("binance"))
+    calls = len(exchange_server.requests("binance"))
     with pytest.raises(RateLimited, match="rate limited until"):
         collect(catalog, settings, "binance")
-    assert len(exchange_server.requests("binance")) == asked, "nobody asks during the pause"
+    assert len(exchange_server.requests("binance")) == calls, "no request while rate limited"
     assert collect(catalog, settings, "binance", clock=later(seconds=125)).quotes == 2
     assert health(catalog, "binance").blocked_until is None
 
@@ -120,11 +121,11 @@ def test_backfill_calls_wait_only_during_a_live_fetch(
 def test_successful_fetch_keeps_a_rate_limit_set_by_a_backfill_call(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = datetime.now(UTC) + timedelta(minutes=5)
+    blocked_until = datetime.now(UTC) + timedelta(minutes=5)
     fetch = Binance.fetch_quotes
 
     def look(self: Binance, instruments: Any) -> QuoteBatch:
-        parameters = {"exchange": "binance", "until": pause}
+        parameters = {"exchange": "binance", "until": blocked_until}
         with catalog.begin() as connection:
             connection.execute(
                 sa.text(
@@ -137,7 +138,7 @@ def test_successful_fetch_keeps_a_rate_limit_set_by_a_backfill_call(
 
     monkeypatch.setattr(Binance, "fetch_quotes", look)
     assert collect(catalog, settings, "binance").quotes == 2
-    assert health(catalog, "binance").blocked_until == pause
+    assert health(catalog, "binance").blocked_until == blocked_until
 
 
 def test_consecutive_failures_are_counted_until_a_success(
@@ -181,7 +182,7 @@ def test_slow_local_clock_is_reported(catalog: sa.Engine, settings: Settings) ->
 def test_exchange_is_skipped_during_its_minimum_interval(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    patient = make_settings(
+    limited = make_settings(
         exchanges={
             **settings.model_dump()["exchanges"],
             "coingecko": exchange(
@@ -189,18 +190,18 @@ def test_exchange_is_skipped_during_its_minimum_interval(
             ),
         }
     )
-    assert collect(catalog, patient, "coingecko").quotes == 2
-    rest = collect(catalog, patient, "coingecko")
-    assert (rest.quotes, rest.blocked_until is not None) == (0, True)
+    assert collect(catalog, limited, "coingecko").quotes == 2
+    skipped = collect(catalog, limited, "coingecko")
+    assert (skipped.quotes, skipped.blocked_until is not None) == (0, True)
     assert len(exchange_server.requests("coingecko")) == 1
-    assert collect(catalog, patient, "coingecko", clock=later(seconds=295)).blocked_until is None
+    assert collect(catalog, limited, "coingecko", clock=later(seconds=295)).blocked_until is None
 
 
 def test_denied_request_is_not_retried(catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer) -> None:
     exchange_server.fail("coinbase", "status", status=451)
     with pytest.raises(ExchangeDenied):
         collect(catalog, settings, "coinbase")
-    assert len(exchange_server.requests("coinbase")) <= 2, "one per instrument, no second try"
+    assert len(exchange_server.requests("coinbase")) <= 2, "one per instrument, without retries"
 
 
 def test_missing_exchange_says_which_command_to_run(engine: sa.Engine, settings: Settings) -> None:

@@ -24,8 +24,8 @@ from tests.support.settings import EXCHANGES, exchange, make_settings
 DAY = 24 * 60
 
 
-def asked(engine: sa.Engine, code: str, minutes: float, *, failures: int = 0, error: str | None = None) -> None:
-    """The exchange was asked at that minute, so many times in vain since its last success."""
+def record_fetch(engine: sa.Engine, code: str, minutes: float, *, failures: int = 0, error: str | None = None) -> None:
+    """Record a fetch from the exchange at that minute, and ``failures`` failed ones after it."""
     with transaction(engine) as connection:
         parameters = {
             "exchange_id": connection.execute(
@@ -56,43 +56,39 @@ def only(engine: sa.Engine, *codes: str) -> None:
 
 def test_instrument_is_stale_after_three_cycles(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
-    asked(catalog, "kraken", 60)
+    record_fetch(catalog, "kraken", 60)
     load(catalog, quote(100, 51), quote(10, 60, pair="ETH/USD"))
     compute_index(catalog, settings, at(60))
     assert check_stale_prices(catalog, settings, at(60)) == []
-    [sentence] = check_stale_prices(catalog, settings, at(60.1))
-    assert sentence == (
-        "kraken BTC/USD: no price since 12:51:00 UTC (9 min ago); one is due every 3 minutes, and its other instruments"
-        " have theirs."
-    )
+    [finding] = check_stale_prices(catalog, settings, at(60.1))
+    assert finding.startswith("kraken BTC/USD: no price since 12:51:00 UTC (9 min ago)")
+    assert "every 3 minutes" in finding
 
 
 def test_stale_exchange_is_a_single_finding_with_its_last_error(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     load(catalog, quote(100, 0), quote(10, 2, pair="ETH/USD"))
-    asked(catalog, "kraken", 2, failures=3, error="answered with status 500")
-    [sentence] = check_stale_prices(catalog, settings, at(DAY))
-    assert sentence == (
-        "kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago); "
-        "one is due every 3 minutes. The last error was: answered with status 500"
-    )
+    record_fetch(catalog, "kraken", 2, failures=3, error="answered with status 500")
+    [finding] = check_stale_prices(catalog, settings, at(DAY))
+    assert finding.startswith("kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago)")
+    assert finding.endswith("status 500")
 
 
 def test_instrument_without_a_price_is_stale_once_its_exchange_was_fetched(
     catalog: sa.Engine, settings: Settings
 ) -> None:
     only(catalog, "kraken")
-    assert check_stale_prices(catalog, settings, at(0)) == [], "a fresh installation is not red"
-    asked(catalog, "kraken", 0)
+    assert check_stale_prices(catalog, settings, at(0)) == [], "no findings on a new installation"
+    record_fetch(catalog, "kraken", 0)
     load(catalog, quote(100, 0))
-    [sentence] = check_stale_prices(catalog, settings, at(0))
-    assert sentence.startswith("kraken ETH/USD: no price so far; one is due every 3 minutes")
+    [finding] = check_stale_prices(catalog, settings, at(0))
+    assert finding.startswith("kraken ETH/USD: no price so far")
 
 
 def test_disabled_or_rate_limited_exchanges_are_not_stale(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(100, 0, "coinbase"))
-    asked(catalog, "kraken", 0)
-    asked(catalog, "coinbase", 0)
+    record_fetch(catalog, "kraken", 0)
+    record_fetch(catalog, "coinbase", 0)
     set_exchange_enabled(catalog, "coinbase", False)
     pause(catalog, "kraken", 121)
     assert check_stale_prices(catalog, settings, at(120)) == []
@@ -105,40 +101,41 @@ def test_disabled_or_rate_limited_exchanges_are_not_stale(catalog: sa.Engine, se
 def test_staleness_respects_the_minimum_interval_of_an_exchange(
     engine: sa.Engine, schedule: float, interval: float | None, due: float
 ) -> None:
-    """CoinGecko may be asked every 5 minutes: with a cycle of 3 that is every second one."""
+    """With a minimum interval of 5 minutes and cycles of 3, CoinGecko is fetched every other cycle."""
     coingecko = exchange("CoinGecko", "BTC/USD", minimum_interval_seconds=interval, base_url="http://127.0.0.1:1")
     settings = make_settings(exchanges={"coingecko": coingecko}, collect_schedule_minutes=schedule)
     sync_catalog(engine, settings)
-    asked(engine, "coingecko", 0)
+    record_fetch(engine, "coingecko", 0)
     load(engine, quote(100, 0, "coingecko"))
     compute_index(engine, settings, at(0))
     assert check_stale_prices(engine, settings, at(3 * due)) == []
-    [sentence] = check_stale_prices(engine, settings, at(3 * due + 0.1))
-    assert f"one is due every {due} minutes" in sentence
+    [finding] = check_stale_prices(engine, settings, at(3 * due + 0.1))
+    assert f"one is due every {due} minutes" in finding
 
 
 def test_index_is_stale_only_if_there_are_newer_prices(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
-    asked(catalog, "kraken", 0)
+    record_fetch(catalog, "kraken", 0)
     load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
     compute_index(catalog, settings, at(0))
     load(catalog, quote(100, 20), quote(10, 20, pair="ETH/USD"))
-    assert check_stale_prices(catalog, settings, at(21)) == [], "the cycle may still be under way"
-    sentences = check_stale_prices(catalog, settings, at(24))
-    assert [sentence.split(":")[0] for sentence in sentences] == ["index BTC/USD", "index ETH/USD"]
+    assert check_stale_prices(catalog, settings, at(21)) == [], "the current cycle may not be finished"
+    findings = check_stale_prices(catalog, settings, at(24))
+    assert [finding.split(":")[0] for finding in findings] == ["index BTC/USD", "index ETH/USD"]
     compute_index(catalog, settings, at(24))
     assert check_stale_prices(catalog, settings, at(24)) == []
 
 
 def test_exchange_far_from_the_median_is_reported(catalog: sa.Engine, settings: Settings) -> None:
-    three = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
-    load(catalog, *three, quote(7, 3, "coinnews"))
-    assert check_disagreement(catalog, settings, at(4)) == [
-        "kraken BTC/USD: 64,213.50 is 5.2% above the median 61,040.10 of 3 exchanges (observed 12:03:10 UTC)."
-    ]
-    generous = settings.model_copy(update={"quality_disagreement_percent": 5.3})
-    assert check_disagreement(catalog, generous, at(4)) == []
-    assert check_disagreement(catalog, settings, at(13.5)) == [], "prices that are not fresh prove nothing"
+    prices = (quote(61000.5, 0, "coinbase"), quote(61040.1, 1, "binance", "BTC/USDT"), quote(64213.5, 3.1666667))
+    load(catalog, *prices, quote(7, 3, "coinnews"))
+    [finding] = check_disagreement(catalog, settings, at(4))
+    assert finding.startswith("kraken BTC/USD")
+    for detail in ("64,213.50", "5.2% above", "61,040.10", "3 exchanges", "12:03:10 UTC"):
+        assert detail in finding
+    tolerant = settings.model_copy(update={"quality_disagreement_percent": 5.3})
+    assert check_disagreement(catalog, tolerant, at(4)) == []
+    assert check_disagreement(catalog, settings, at(13.5)) == [], "old prices are not compared"
 
 
 def test_both_of_two_disagreeing_exchanges_are_named(catalog: sa.Engine, settings: Settings) -> None:
@@ -146,15 +143,13 @@ def test_both_of_two_disagreeing_exchanges_are_named(catalog: sa.Engine, setting
     assert check_disagreement(catalog, settings, at(1)) == []
     load(catalog, quote(103.1, 1, "coinbase"), quote(0.02, 1, "coinbase", "ETH/USD"))
     btc, eth = check_disagreement(catalog, settings, at(1))
-    assert btc == (
-        "coinbase BTC/USD at 103.10 (observed 12:01:00 UTC) and kraken BTC/USD at 100.00 (observed 12:00:00 UTC) are"
-        " 3.05% apart; with only two exchanges, it is unclear which is wrong."
-    )
+    for detail in ("coinbase BTC/USD at 103.10", "12:01:00 UTC", "kraken BTC/USD at 100.00", "12:00:00 UTC", "3.05%"):
+        assert detail in btc
     assert "199.2" in eth
 
 
 def test_currency_with_three_exchanges_is_compared_only_with_itself(engine: sa.Engine) -> None:
-    """When the dollar-like currencies part, the exchanges are not to blame."""
+    """USD and USDT can diverge without any exchange being wrong."""
     names = ("kraken", "coinbase", "binance")
     settings = make_settings(
         exchanges={code: exchange(code, "BTC/USD", "BTC/USDT", base_url="http://127.0.0.1:1") for code in names}
@@ -172,19 +167,18 @@ def moving(exchange: str, pair: str = "BTC/USD", price: float = 100, upto: int =
 def test_price_that_stays_constant_while_others_move_is_frozen(catalog: sa.Engine, settings: Settings) -> None:
     frozen = [quote(99.5, minute) for minute in range(0, 61, 3)]
     load(catalog, *frozen, *moving("coinbase"), *moving("binance", "BTC/USDT"))
-    [sentence] = check_frozen_prices(catalog, settings, at(60))
-    assert sentence == (
-        "kraken BTC/USD: 99.50 in all 20 quotes of the last 1 hour (last observed 13:00:00 UTC), while 2 others moved"
-        " by 0.6%."
-    )
+    [finding] = check_frozen_prices(catalog, settings, at(60))
+    assert finding.startswith("kraken BTC/USD: 99.50 in all 20 quotes")
+    for detail in ("13:00:00 UTC", "2 others", "0.6%"):
+        assert detail in finding
     load(catalog, quote(99.6, 61), now=at(61))
-    assert check_frozen_prices(catalog, settings, at(61)) == [], "one move is enough"
+    assert check_frozen_prices(catalog, settings, at(61)) == [], "a single change is enough"
 
 
 def test_price_is_not_frozen_if_no_other_moves_or_quotes_are_few(catalog: sa.Engine, settings: Settings) -> None:
-    still = [quote(1.0, minute, code) for minute in range(0, 61, 3) for code in ("kraken", "coinbase")]
-    load(catalog, *still, *moving("coinnews"))
-    assert check_frozen_prices(catalog, settings, at(60)) == [], "made-up prices prove nothing about real ones"
+    constant = [quote(1.0, minute, code) for minute in range(0, 61, 3) for code in ("kraken", "coinbase")]
+    load(catalog, *constant, *moving("coinnews"))
+    assert check_frozen_prices(catalog, settings, at(60)) == [], "simulated prices are not compared with real ones"
     eth = [quote(10, minute, pair="ETH/USD") for minute in (0.5, 60)]
     load(catalog, *eth, *moving("coinbase", "ETH/USD"), now=at(61))
     assert check_frozen_prices(catalog, settings, at(60)) == []
@@ -197,8 +191,8 @@ def test_hourly_schedule_is_checked_over_a_longer_period(catalog: sa.Engine) -> 
         *(quote(99, 60 * hour) for hour in range(4)),
         *(quote(90 + hour, 60 * hour, "coinbase") for hour in range(4)),
     )
-    [sentence] = check_frozen_prices(catalog, hourly, at(181))
-    assert "in all 4 quotes of the last 4 hours" in sentence
+    [finding] = check_frozen_prices(catalog, hourly, at(181))
+    assert "in all 4 quotes of the last 4 hours" in finding
 
 
 @pytest.mark.parametrize(("volume", "word"), [({"volume_24h": 0.0}, "zero"), ({}, "missing")])
@@ -207,15 +201,16 @@ def test_missing_volume_is_reported_for_a_day(
 ) -> None:
     load(catalog, quote(100, 0, volume_24h=1234.5), quote(100, 0, "coinbase", volume_24h=5.0), quote(9, 0, "coinnews"))
     load(catalog, quote(100, 3, **volume), quote(100, 3, "coinbase", volume_24h=4.0), quote(9, 3, "coinnews"))
-    assert check_missing_volumes(catalog, settings, at(4)) == [
-        f"kraken BTC/USD: the 24 h volume is {word} (observed 12:03:00 UTC); at 12:00:00 UTC it was 1,234 BTC."
-    ]
+    [finding] = check_missing_volumes(catalog, settings, at(4))
+    assert finding.startswith(f"kraken BTC/USD: the 24 h volume is {word}")
+    for detail in ("12:03:00 UTC", "12:00:00 UTC", "1,234 BTC"):
+        assert detail in finding
     assert check_missing_volumes(catalog, settings, at(DAY + 1)) == []
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_read_only_recent_partitions(name: str, catalog: sa.Engine, settings: Settings) -> None:
-    """Cost does not grow with what is stored: with ten days of prices, at most two of them are in the plan."""
+    """Of ten stored days, at most the last two are in the plan."""
     load(catalog, *(quote(100, DAY * day) for day in range(10)), now=at(10 * DAY))
     plans: list[str] = []
 

@@ -43,10 +43,9 @@ def test_first_of_two_quotes_for_the_same_time_wins(catalog: sa.Engine) -> None:
 
 
 def test_future_and_outdated_quotes_are_rejected(catalog: sa.Engine) -> None:
-    soon, late = at(5 / 60), at(5.1 / 60)
-    assert load(catalog, quote(1.0, 5 / 60), now=at(0)).inserted == 1, f"{soon} is within 5 s"
+    assert load(catalog, quote(1.0, 5 / 60), now=at(0)).inserted == 1, "clocks may differ by 5 seconds"
     rejected = load(catalog, quote(1.0, 5.1 / 60), quote(1.0, -60 * 24 * 31), now=at(0)).rejected
-    assert rejected == {RejectionReason.FROM_THE_FUTURE: 1, RejectionReason.TOO_OLD: 1}, late
+    assert rejected == {RejectionReason.FROM_THE_FUTURE: 1, RejectionReason.TOO_OLD: 1}
 
 
 def test_late_quote_creates_its_partition(catalog: sa.Engine) -> None:
@@ -91,4 +90,4 @@ def test_large_batch_is_copied_directly_unless_a_quote_is_already_stored(
         newest = connection.execute(sa.text("SELECT price FROM latest_quotes ORDER BY instrument_id")).scalars().all()
         stale = connection.execute(sa.text("SELECT count(*) FROM stale_candles")).scalar_one()
     assert sorted(newest) == [13.0, 20.0]
-    assert stale == 5, "a time range for each instrument and day of each load"
+    assert stale == 5, "one time range per load, instrument and day"

@@ -123,7 +123,7 @@ def test_export_is_deterministic(export: Export, tmp_path: Path, monkeypatch: py
     first = export(tmp_path)
     before = hashes(tmp_path)
     assert export(tmp_path) == first
-    assert hashes(tmp_path) == before, "and nothing else was left beside them"
+    assert hashes(tmp_path) == before, "no temporary files are left"
     path = tmp_path / "prices" / f"day={DAY}" / "exchange=kraken" / "part-0.parquet"
     assert pq.ParquetFile(path).metadata.num_row_groups == 5
     assert str(path) in {file.path for file in first.files}

@@ -81,7 +81,7 @@ def test_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_
         str(path), "1m candles of BTC/USDT at binance", 5, StoreResult(5, 0, 0), {}, [], None
     )
     assert stored(catalog) == expected(CANDLES)
-    assert [row[6] for row in stored(catalog, "1h")] == [105.0], "the hour over them is made"
+    assert [row[6] for row in stored(catalog, "1h")] == [105.0], "the hour is rolled up"
 
 
 @pytest.mark.parametrize(("per_second", "header"), [(1000, False), (1_000_000, False), (1_000_000, True)])
@@ -137,7 +137,7 @@ def test_older_cryptodatadownload_files_are_imported(catalog: sa.Engine, imports
     assert only(result).stored == StoreResult(3, 0, 0)
     assert [row[7] for row in stored(catalog, "1h")] == [0.5, 1.5, 2.5]
     again = imports(written(tmp_path / "Binance_BTCUSDT_hour.csv", "\r\n".join(old)))
-    assert only(again).stored == StoreResult(0, 0, 3), "both say the same"
+    assert only(again).stored == StoreResult(0, 0, 3), "both files contain the same candles"
 
 
 @pytest.mark.parametrize("time", ["timestamp", "time", "Date", "opened_at"])
