@@ -116,4 +116,4 @@ def test_mounted_app_denies_anonymous_requests_even_without_a_database(
     for _, method, path, status, public in routes:
         assert (status == "401") is (public == "False"), (method, path, status)
     assert ["route", "GET", "/health", "503", "True"] in routes
-    assert any(re.fullmatch(r"health A setting is missing or wrong\..*", line) for line in lines)
+    assert any(re.match("health A setting is missing", line) for line in lines)
