@@ -1,8 +1,8 @@
-"""The benchmarks of years of prices one after the other: ``python -m benchmarks``.
+"""Run the benchmarks one after the other: ``python -m benchmarks``.
 
-Prints a table each and writes all figures to one JSON file. The sizes are those of the issue: 10,000,000 quotes loaded,
-100,000,000 stored. That takes about two hours and 45 GB below the temporary folder; ``--small`` takes minutes and says
-whether everything works, not how fast it is.
+Prints a table for each and writes all figures to one JSON file. At full size, with 10,000,000 quotes loaded and
+100,000,000 stored, this takes about two hours and 45 GB in the temporary folder; ``--small`` takes minutes and shows
+that everything works, not how fast it is.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from benchmarks.shared.report import Goal, Report, say, text_of
 
 SMALL = {
     "loading": ["--rows", "1000", "200000", "--rounds", "1"],
-    "freshness": ["--sizes", "200000", "1000000", "--peer-seconds", "10"],
+    "freshness": ["--sizes", "200000", "1000000", "--competitor-seconds", "10"],
     "reads": ["--prices", "1000000", "--runs", "50"],
     "backfill": ["--days", "2"],
     "delivery": ["--small"],
-    "matching": ["--small"],
+    "evaluation": ["--small"],
     "backtest": ["--small"],
     "alertmanager": ["--small"],
 }
@@ -27,7 +27,7 @@ SMALL = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(SMALL), default=list(SMALL), help="some of them")
+    parser.add_argument("--only", nargs="+", choices=list(SMALL), default=list(SMALL), help="run only these")
     parser.add_argument("--small", action="store_true", help="small sizes")
     parser.add_argument(
         "--json", type=Path, default=Path("benchmarks.json"), metavar="FILE", help="default: %(default)s"
@@ -39,7 +39,9 @@ def main() -> None:
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *(SMALL[name] if arguments.small else [])]
         finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if finished.returncode:
-            parser.exit(finished.returncode, f"benchmarks.{name} failed; figures so far are in {arguments.json}\n")
+            parser.exit(
+                finished.returncode, f"benchmarks.{name} failed; the figures up to here are in {arguments.json}\n"
+            )
         found[name] = report = json.loads(finished.stdout)
         print(text_of(Report(**report | {"goals": [Goal(**goal) for goal in report["goals"]]})), flush=True)
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")

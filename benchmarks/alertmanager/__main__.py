@@ -94,19 +94,19 @@ def measure(
             measured = {OURS: our_round(ours, sink, risen)}
             if theirs:
                 measured[THEIRS] = theirs.round(sink, risen)
-            for way, (emails, evaluated) in measured.items() if number else ():  # the first round warms up
-                spent.setdefault(way, []).append(emails)
-                evaluation.setdefault(way, []).append(evaluated)
-        for way, seconds in spent.items():
+            for method, (emails, evaluated) in measured.items() if number else ():  # the first round warms up
+                spent.setdefault(method, []).append(emails)
+                evaluation.setdefault(method, []).append(evaluated)
+        for method, seconds in spent.items():
             firsts, lasts = [pair[0] for pair in seconds], [pair[1] for pair in seconds]
             rows.append(
                 {
-                    "way": way,
+                    "method": method,
                     "firing": alerts,
                     "first email s": statistics.median(firsts),
                     "last email s": statistics.median(lasts),
                     "slowest s": max(lasts),
-                    "evaluation s": statistics.median(evaluation[way]),
+                    "evaluation s": statistics.median(evaluation[method]),
                     "CPU s": None,
                 }
             )
@@ -143,9 +143,9 @@ def our_idle(ours: Ours, cycles: int) -> Row:
     return idle_row(OURS, statistics.median(evaluation), spent / cycles)
 
 
-def idle_row(way: str, evaluation: float, cpu: float) -> Row:
+def idle_row(method: str, evaluation: float, cpu: float) -> Row:
     return {
-        "way": way,
+        "method": method,
         "firing": 0,
         "first email s": None,
         "last email s": None,

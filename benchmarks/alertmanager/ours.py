@@ -82,7 +82,7 @@ class Ours:
         ]
         loaded = load_quotes(self._engine, self._database.ids, made, now=moment, max_age=timedelta(days=1))
         if loaded.inserted != INSTRUMENTS:
-            raise RuntimeError(f"a cycle did not do its work: {loaded}")
+            raise RuntimeError(f"unexpected result of a cycle: {loaded}")
 
 
 def _parent(pid: int) -> int:

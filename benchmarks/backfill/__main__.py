@@ -60,20 +60,20 @@ def main() -> None:
 
 
 def run(server: PostgresServer, limit: float, days: int) -> Report:
-    ways: dict[str, Callable[[Database, str, float | None, int], Outcome]] = {
+    methods: dict[str, Callable[[Database, str, float | None, int], Outcome]] = {
         "coinwatch backfill_range, stored": ours,
         "ccxt loop, nothing stored": lambda *given: through_ccxt(*given, keep=False),
         "ccxt loop, executemany": lambda *given: through_ccxt(*given, keep=True),
     }
     rows: list[Row] = []
     for allowed in (limit, None):
-        for way, fetch in ways.items():
+        for method, fetch in methods.items():
             with running_exchange(allowed) as url:
                 outcome = fetch(make_database(server, "backfill"), url, allowed, days)
             if outcome.rows != PAIRS * days * 1440:
-                raise RuntimeError(f"{way} fetched {outcome.rows} candles, not {PAIRS * days * 1440}")
-            rows.append(row_of(way, allowed, outcome))
-            say(f"{way}, limit {allowed}: {outcome.seconds:.1f} s")
+                raise RuntimeError(f"{method} fetched {outcome.rows} candles, not {PAIRS * days * 1440}")
+            rows.append(row_of(method, allowed, outcome))
+            say(f"{method}, limit {allowed}: {outcome.seconds:.1f} s")
     reached = float(str(rows[0]["calls/s"])) / limit
     return Report(
         "backfill",
@@ -172,9 +172,9 @@ def ccxt_client(url: str, limit: float | None) -> tuple[Any, list[float]]:
     return client, waits
 
 
-def row_of(way: str, limit: float | None, outcome: Outcome) -> Row:
+def row_of(method: str, limit: float | None, outcome: Outcome) -> Row:
     return {
-        "way": way,
+        "method": method,
         "limit calls/s": limit,
         "rows": outcome.rows,
         "requests": outcome.requests,

@@ -1,9 +1,9 @@
 """Emails per second from the outbox to a mail server on this machine: ``python -m benchmarks.delivery``.
 
-Ours is ``deliver_emails``: claimed in Postgres, composed from the outbox's payload with links and chart, sent, and
-marked, durably. The peer does what Airflow's EmailOperator does: an EmailMessage and a connection for every email, with
-nothing claimed or marked. The upper limit is postfix's smtp-source, which sends the same text of the same size again
-and again over connections that it keeps. All of them send to the same smtp-sink, in turns.
+coinwatch: ``deliver_emails`` claims emails in Postgres, composes them from the outbox's payloads with links and chart,
+sends them and marks them durably. Competitor: like Airflow's EmailOperator, an EmailMessage and a connection for every
+email, without claiming or marking. Limit: postfix's smtp-source, which repeatedly sends a text of the same size over
+reused connections. All send to the same smtp-sink, in turns.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from typing import Any
 
 import structlog
 
+from benchmarks.delivery.methods import email_message_each, ours, smtp_sink, smtp_source, typical_email
 from benchmarks.delivery.outbox import fill_outbox, fill_prices
-from benchmarks.delivery.ways import email_message_each, ours, smtp_sink, smtp_source, typical_email
 from benchmarks.shared.postgres import Database, benchmark_server, make_database
 from benchmarks.shared.program import Missing
 from benchmarks.shared.report import Goal, Report, Row, say, show
@@ -28,16 +28,16 @@ from coinwatch.notifications.claims import Claims
 from tests.support.postgres import PostgresServer
 from tests.support.settings import make_settings
 
-PEER_GOAL = 3.0
-PEER_SHARE = 5  # the peer gets every fifth email: all would take minutes
+COMPETITOR_GOAL = 3.0
+COMPETITOR_SHARE = 5  # the competitor sends only every fifth email; all would take minutes
 OURS = "coinwatch deliver_emails"
 LIMIT, EACH = "smtp-source, connections kept", "smtp-source, one each"
-PEER = "EmailMessage, one connection each"
+COMPETITOR = "EmailMessage, one connection each"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--emails", type=int, default=10_000, help="per way and round")
+    parser.add_argument("--emails", type=int, default=10_000, help="per method and round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="500 emails, one round")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -56,48 +56,50 @@ def run(server: PostgresServer, port: int, emails: int, rounds: int) -> Report:
     fill_prices(database)
     fill_outbox(database, 1)
     size = len(typical_email(database).data)
-    ways: dict[tuple[str, int], Callable[[], float]] = {}
+    methods: dict[tuple[str, int], Callable[[], float]] = {}
     for connections in (1, 2):
-        ways |= {
+        methods |= {
             (LIMIT, connections): partial(smtp_source, port, emails, connections, size, kept=True),
             (OURS, connections): partial(ours, database, port, emails, connections),
             (EACH, connections): partial(smtp_source, port, emails, connections, size, kept=False),
-            (PEER, connections): partial(email_message_each, database, port, emails // PEER_SHARE, connections),
+            (COMPETITOR, connections): partial(
+                email_message_each, database, port, emails // COMPETITOR_SHARE, connections
+            ),
         }
-    seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    seconds: dict[tuple[str, int], list[float]] = {method: [] for method in methods}
     for number in range(rounds):
-        for way, deliver in ways.items():
+        for method, deliver in methods.items():
             fill_outbox(database, emails)
-            seconds[way].append(deliver() * (PEER_SHARE if way[0] == PEER else 1))
-            say(f"round {number + 1}: {way[0]}, {way[1]}: {emails / seconds[way][-1]:,.0f} emails/s")
-    rate = {way: emails / statistics.median(spent) for way, spent in seconds.items()}
+            seconds[method].append(deliver() * (COMPETITOR_SHARE if method[0] == COMPETITOR else 1))
+            say(f"round {number + 1}: {method[0]}, {method[1]}: {emails / seconds[method][-1]:,.0f} emails/s")
+    rate = {method: emails / statistics.median(spent) for method, spent in seconds.items()}
     rows: list[Row] = [
         {
-            "way": name,
+            "method": name,
             "connections": connections,
             "emails/s": rate[name, connections],
             "of the limit": rate[name, connections] / rate[LIMIT, connections],
-            "times the peer": rate[name, connections] / rate[PEER, connections],
+            "times the competitor": rate[name, connections] / rate[COMPETITOR, connections],
         }
-        for name, connections in ways
+        for name, connections in methods
     ]
-    ratios = {connections: rate[OURS, connections] / rate[PEER, connections] for connections in (1, 2)}
+    ratios = {connections: rate[OURS, connections] / rate[COMPETITOR, connections] for connections in (1, 2)}
     goals = [
-        Goal(f"at least {PEER_GOAL:g} times {PEER}, {connections}", ratio, ratio >= PEER_GOAL)
+        Goal(f"at least {COMPETITOR_GOAL:g} times {COMPETITOR}, {connections}", ratio, ratio >= COMPETITOR_GOAL)
         for connections, ratio in ratios.items()
     ]
     split = where_time_goes(database, port, emails)
     total = sum(split.values())
     notes = [
         f"{emails:,} emails of {size:,} bytes, medians of {rounds} rounds; ours are claimed and marked durably",
-        f"the peer got every {PEER_SHARE}th email only, and its texts rendered",
+        f"the competitor sent only every {COMPETITOR_SHARE}th email, with texts rendered beforehand",
         "one deliver_emails alone: " + ", ".join(f"{part} {spent / total:.0%}" for part, spent in split.items()),
     ]
     return Report("delivery", "Delivering emails", rows, goals, notes, {"seconds of one deliver_emails": split})
 
 
 def where_time_goes(database: Database, port: int, emails: int) -> dict[str, float]:
-    """Seconds of one sender in this process by what its main thread did."""
+    """Seconds of one sender in this process by activity of its main thread."""
     fill_outbox(database, emails)
     engine, spent = database.engine(), {"composing": 0.0, "Postgres": 0.0, "SMTP": 0.0}
     with (
@@ -116,7 +118,7 @@ def where_time_goes(database: Database, port: int, emails: int) -> dict[str, flo
 
 @contextmanager
 def counted(owner: Any, name: str, spent: dict[str, float], part: str) -> Iterator[None]:
-    """Add the time inside that function to a part."""
+    """Add the time spent in a function to a part."""
     real = getattr(owner, name)
 
     def timed(*given: Any, **named: Any) -> Any:

@@ -20,7 +20,7 @@ SELECT i, moment, price, volume, moment FROM (
 ) made
 """
 STALE = "INSERT INTO stale_candles (instrument_id, first_at, last_at) SELECT i, %s, %s FROM generate_series(1, %s) i"
-PEOPLE = """
+RECIPIENTS = """
 INSERT INTO users (email, verified_at, created_at)
 SELECT 'person' || n || '@example.org', %(now)s, %(now)s FROM generate_series(1, %(emails)s) n
 """
@@ -45,7 +45,7 @@ SENT = "SELECT count(*) FILTER (WHERE status = 'sent' AND attempts = 1), extract
 
 
 def fill_prices(database: Database) -> None:
-    """A price a minute of the day before the alerts, with the candles over it."""
+    """Add a price per minute for the day before the alerts, with candles."""
     start = FIRED_AT - timedelta(minutes=DAY_MINUTES)
     engine = database.engine()
     ensure_partitions(engine, {start.date(), FIRED_AT.date()})
@@ -57,17 +57,17 @@ def fill_prices(database: Database) -> None:
 
 
 def fill_outbox(database: Database, emails: int) -> None:
-    """Fill the outbox with this many due emails, to as many people."""
+    """Fill the outbox with this many due emails, each to a different recipient."""
     with database.admin() as connection:
         connection.execute("TRUNCATE users, outbox RESTART IDENTITY CASCADE")
-        connection.execute(PEOPLE, {"now": FIRED_AT, "emails": emails})
+        connection.execute(RECIPIENTS, {"now": FIRED_AT, "emails": emails})
         connection.execute(EMAILS, {"now": FIRED_AT, "before": FIRED_AT - timedelta(minutes=10), "charts": CHARTS})
         connection.execute("VACUUM ANALYZE users, outbox")
         connection.execute("CHECKPOINT")
 
 
 def sent_until(database: Database, emails: int) -> float:
-    """When the last mail was marked, in seconds of time.time(); RuntimeError where not all were, or one twice."""
+    """The time.time() at which the last email was marked. Raises RuntimeError if not all were sent at the first attempt."""
     with database.admin() as connection:
         found = connection.execute(SENT).fetchone()
     if found is None or found[0] != emails:

@@ -101,7 +101,7 @@ def measure(database: Database, rounds: int) -> Measured:
                 result = store_alerts(engine, START + timedelta(minutes=minute))
                 spent = time.perf_counter() - began
             if (result.quotes, result.alerts) != (INSTRUMENTS, FIRING if rises(minute) else 0):
-                raise RuntimeError(f"a round did not do its work: {result}")
+                raise RuntimeError(f"unexpected result of a round: {result}")
             if number < 2 * WARM_UP:
                 continue
             if not rises(minute):

@@ -1,10 +1,10 @@
-"""Keeping candles fresh while the stored history grows: ``python -m benchmarks.freshness``.
+"""Refreshing candles while the stored history grows: ``python -m benchmarks.freshness``.
 
-Ours: 1,000 new quotes per cycle loaded by ``load_quotes``, then ``refresh_candles`` (minutes, hours and days). The
-peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of the same daily open, high, low, close and volume with a unique index,
-made of the stored prices, with the same 1,000 new rows before each refresh. Each size is a database of its own with
-1,000 instruments and a quote every 3 minutes. The cycles go round them in turns, so that whatever else the machine does
-meets all of them; the peer's refreshes come after that.
+coinwatch: ``load_quotes`` with 1,000 new quotes per cycle, then ``refresh_candles`` (minutes, hours and days).
+Competitor: REFRESH MATERIALIZED VIEW CONCURRENTLY of the same daily open, high, low, close and volume, computed from
+the stored prices, with 1,000 new rows before each refresh. Each size has its own database with 1,000 instruments and
+a quote every 3 minutes. Databases take turns for each cycle, so that other load on the machine affects all of them;
+the competitor's refreshes follow.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from coinwatch.prices.ingest.loading import load_quotes
 from tests.support.postgres import PostgresServer
 
 GOAL = 1.3
-WARM_UP, CYCLES = 20, 40  # of 3 minutes: whole hours, from their first candle to their last
-BYTES_PER_ROW = 400  # of prices and candles on the disk, with the peer's sort and the write-ahead log
-PEER_WORK_MEM = "256MB"
+WARM_UP, CYCLES = 20, 40  # of 3 minutes: complete hours
+BYTES_PER_ROW = 400  # prices and candles on disk, including the competitor's sort and the write-ahead log
+COMPETITOR_WORK_MEM = "256MB"
 VIEW = """
-CREATE MATERIALIZED VIEW peer_daily_ohlcv AS
+CREATE MATERIALIZED VIEW competitor_daily_ohlcv AS
 SELECT instrument_id, date_trunc('day', observed_at, 'UTC') AS day, (array_agg(price ORDER BY observed_at))[1] AS open,
        max(price) AS high, min(price) AS low, (array_agg(price ORDER BY observed_at))[count(*)] AS close,
        max(volume_24h) AS volume
@@ -45,9 +45,9 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000, 100_000_000], help="stored prices"
     )
     parser.add_argument(
-        "--peer-seconds", type=float, default=300, help="no further refresh of the peer's after this time"
+        "--competitor-seconds", type=float, default=300, help="stop the competitor's refreshes after this time"
     )
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     sizes = sorted(arguments.sizes)
@@ -56,16 +56,16 @@ def main() -> None:
             1, f"{sum(sizes):,} prices need {sum(sizes) * BYTES_PER_ROW / 1e9:.0f} GB in {tempfile.gettempdir()}\n"
         )
     with benchmark_server() as server:
-        show(run(server, sizes, arguments.peer_seconds), as_json=arguments.json)
+        show(run(server, sizes, arguments.competitor_seconds), as_json=arguments.json)
 
 
-def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Report:
+def run(server: PostgresServer, sizes: Sequence[int], competitor_seconds: float) -> Report:
     databases: dict[int, Database] = {}
     for size in sizes:
         say(f"{size:,} prices: filling")
         databases[size] = make_database(server, f"history_{size}")
         fill(databases[size], size)
-    say("cycles")
+    say("measuring cycles")
     before = {size: database.pages_touched() for size, database in databases.items()}
     seconds = our_cycles(databases)
     pages = {
@@ -77,41 +77,41 @@ def run(server: PostgresServer, sizes: Sequence[int], peer_seconds: float) -> Re
     for size, database in databases.items():
         load, refresh = zip(*seconds[size], strict=True)
         totals.append(statistics.median(map(sum, seconds[size])))
-        say(f"{size:,} prices: {totals[-1] * 1000:.0f} ms a cycle; the peer")
-        peer = peer_refreshes(database, peer_seconds)
+        say(f"{size:,} prices: {totals[-1] * 1000:.0f} ms per cycle; measuring the competitor")
+        competitor = competitor_refreshes(database, competitor_seconds)
         rows.append(
             {
                 "prices": size,
                 "load ms": statistics.median(load) * 1000,
                 "refresh ms": statistics.median(refresh) * 1000,
                 "cycle ms": totals[-1] * 1000,
-                "to the smallest": totals[-1] / totals[0],
+                "relative to smallest": totals[-1] / totals[0],
                 "pages": pages[size],
-                "peer's refresh ms": statistics.median(peer) * 1000,
-                "rounds": len(peer),
-                "peer to us": statistics.median(peer) / totals[-1],
+                "competitor refresh ms": statistics.median(competitor) * 1000,
+                "rounds": len(competitor),
+                "competitor / coinwatch": statistics.median(competitor) / totals[-1],
                 "GB prices": database.bytes_of("prices") / 1e9,
                 "GB candles": database.bytes_of("candles") / 1e9,
             }
         )
-        details[f"{size} prices"] = {"load": load, "refresh": refresh, "peer": peer}
+        details[f"{size} prices"] = {"load": load, "refresh": refresh, "competitor": competitor}
     growth = totals[-1] / totals[0]
     return Report(
         "freshness",
-        f"Keeping candles fresh: a cycle of {INSTRUMENTS:,} new quotes, median of {CYCLES}",
+        f"Refreshing candles: a cycle of {INSTRUMENTS:,} new quotes, median of {CYCLES}",
         rows,
-        [Goal(f"from the smallest to the largest at most {GOAL} times", growth, growth <= GOAL)],
+        [Goal(f"largest at most {GOAL} times the smallest", growth, growth <= GOAL)],
         [
             "load is load_quotes, refresh is refresh_candles (minutes, hours, days); caches warm",
-            "pages: of 8 KB, that Postgres looked at per cycle; unlike the time they depend on nothing else",
-            f"the peer: REFRESH MATERIALIZED VIEW CONCURRENTLY of days, loading not counted, work_mem {PEER_WORK_MEM}",
+            "pages: 8 KB pages that Postgres accessed per cycle; unlike times, they are independent of load",
+            f"competitor: REFRESH MATERIALIZED VIEW CONCURRENTLY without loading, work_mem {COMPETITOR_WORK_MEM}",
         ],
         details,
     )
 
 
 def our_cycles(databases: Mapping[int, Database]) -> dict[int, list[tuple[float, float]]]:
-    """Seconds of loading and of refreshing of each cycle, by size."""
+    """Seconds of loading and refreshing in each cycle, by size."""
     engines = {size: database.engine() for size, database in databases.items()}
     seconds: dict[int, list[tuple[float, float]]] = {size: [] for size in databases}
     for number in range(-WARM_UP, CYCLES):
@@ -133,27 +133,27 @@ def our_cycle(engine: sa.Engine, database: Database, minute: int) -> tuple[float
     refreshed = refresh_candles(engine)
     ended = time.perf_counter()
     if loaded.inserted != INSTRUMENTS or refreshed.written["1d"] != INSTRUMENTS:
-        raise RuntimeError(f"a cycle did not do its work: {loaded}, {refreshed}")
+        raise RuntimeError(f"unexpected result of a cycle: {loaded}, {refreshed}")
     return between - began, ended - between
 
 
-def peer_refreshes(database: Database, seconds_at_most: float) -> list[float]:
-    """Seconds of each refresh."""
+def competitor_refreshes(database: Database, max_seconds: float) -> list[float]:
+    """Return the seconds of each refresh."""
     minute = NOW_MINUTE + (WARM_UP + CYCLES) * CYCLE_MINUTES
     engine = database.engine()
     spent: list[float] = []
     with database.admin() as connection:
-        connection.execute(f"SET work_mem = '{PEER_WORK_MEM}'")
+        connection.execute(f"SET work_mem = '{COMPETITOR_WORK_MEM}'")
         connection.execute(VIEW)
-        connection.execute("CREATE UNIQUE INDEX ON peer_daily_ohlcv (instrument_id, day)")
-        connection.execute("ANALYZE peer_daily_ohlcv")
-        while len(spent) < CYCLES and sum(spent) < seconds_at_most:
+        connection.execute("CREATE UNIQUE INDEX ON competitor_daily_ohlcv (instrument_id, day)")
+        connection.execute("ANALYZE competitor_daily_ohlcv")
+        while len(spent) < CYCLES and sum(spent) < max_seconds:
             load_quotes(engine, database.ids, list(quotes(minute, 1)), now=moment(minute), max_age=timedelta(days=30))
             minute += CYCLE_MINUTES
             began = time.perf_counter()
-            connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY peer_daily_ohlcv")
+            connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY competitor_daily_ohlcv")
             spent.append(time.perf_counter() - began)
-        connection.execute("DROP MATERIALIZED VIEW peer_daily_ohlcv")
+        connection.execute("DROP MATERIALIZED VIEW competitor_daily_ohlcv")
     engine.dispose()
     return spent
 

@@ -1,4 +1,4 @@
-"""What the time-series servers still have after they were killed right after their answer."""
+"""What the time-series servers retain if they are killed right after acknowledging a write."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ CYCLES = 100
 
 
 def after_crashes() -> Iterator[str]:
-    """A sentence per server that is installed: SIGKILL, a new start, a count."""
+    """For each installed server, a sentence on what it lost: load, kill (SIGKILL), restart, count."""
     ids: dict[Any, int] = {instrument: number for number, instrument in enumerate(instruments(), 1)}
     loaded = list(quotes(0, CYCLES))
     makers: tuple[tuple[Callable[[], Any], Callable[..., Iterable[bytes]]], ...] = (
@@ -31,8 +31,8 @@ def after_crashes() -> Iterator[str]:
                 program.start()
                 lost = len(loaded) - program.count()
                 yield (
-                    f"{program.name}, killed (SIGKILL) after it had answered for {len(loaded):,} quotes within"
-                    f" {took:.1f} s, had lost {lost:,} of them"
+                    f"{program.name}, killed (SIGKILL) after acknowledging {len(loaded):,} quotes within"
+                    f" {took:.1f} s, lost {lost:,} of them"
                 )
         except Missing:
             continue

@@ -1,10 +1,10 @@
-"""What gets lost and duplicates when the cycle is killed or its surroundings fail: ``python -m benchmarks.outbox``.
+"""Lost alerts and duplicate emails after faults in or around the cycle: ``python -m benchmarks.outbox``.
 
-Faults: the real cycle (collect, load, match, deliver to an SMTP server) in a process of its own is killed, or loses
+Faults: the real cycle (collect, load, evaluate, deliver to an SMTP server) in its own process is killed, or loses
 Postgres, at each of ten points and at a random moment, with random prices and rules from each seed; then new processes
-run until everything is out, and every alert of an undisturbed run is looked for in the emails that the server accepted.
+run until everything is delivered, and every alert of an undisturbed run is looked up in the emails the server accepted.
 Server faults: the mail server itself fails once at each step of an email. Races: several senders empty the same outbox.
-Real clock, real lease, real pauses: most of the time is spent waiting, so several runs go on at once.
+Clock, lease and retry delays are the real ones. Most of the time is spent waiting, so several runs execute in parallel.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=1, help="for other prices than the last time")
     parser.add_argument("--emails", type=int, default=100_000, help="in the races")
     parser.add_argument("--at-once", type=int, default=10, help="concurrent runs, each with its own Postgres")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of the parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run only these parts")
     parser.add_argument("--small", action="store_true", help="one seed, 2,000 emails")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     arguments = parser.parse_args()
@@ -59,11 +59,11 @@ def main() -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + (1 if arguments.small else arguments.seeds))
     reports = []
     if "faults" in arguments.only:
-        title = "The cycle hit at ten points, and anywhere"
+        title = "A fault at each of ten points of the cycle, or at random"
         played = play_all(FAULT_CASES, FaultEnvironment.fault, seeds, arguments.at_once)
         reports.append(report("outbox faults", title, played, SOON_SECONDS))
     if "server-faults" in arguments.only:
-        title = "A mail server that fails once"
+        title = "The mail server fails once"
         played = play_all(SERVER_FAULTS, FaultEnvironment.server_fault, seeds, arguments.at_once)
         reports.append(report("outbox server-faults", title, played))
     if "races" in arguments.only:
@@ -80,7 +80,7 @@ def play_all(
     seeds: Sequence[int],
     at_once: int,
 ) -> dict[Case, list[Outcome]]:
-    """Play every case with every seed, several at once; print a line for each run that is not as expected."""
+    """Play every case with every seed, several in parallel; print a line for each run that is not as expected."""
     waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
     for seed in seeds:
         for case in cases:

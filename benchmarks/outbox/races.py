@@ -1,4 +1,4 @@
-"""Senders that race for the same outbox, left alone or killed on the way."""
+"""Senders that race for the same outbox, undisturbed or killed while sending."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def race(database: Database, emails: int, senders: int, killed: int) -> Row:
     with counting_sink() as sink:
         began = time.monotonic()
         processes = [_sender(database, sink) for _ in range(senders)]
-        struck_at = _kill_on_the_way(processes[:killed], sink, emails) if killed else None
+        killed_at = _kill_while_sending(processes[:killed], sink, emails) if killed else None
         for process in processes:
             process.join()
         if killed:
@@ -67,18 +67,18 @@ def race(database: Database, emails: int, senders: int, killed: int) -> Row:
         raise RuntimeError(f"senders ended with {failed}")
     with database.admin() as connection:
         found = connection.execute(SENT).fetchone()
-        known_errors = {str(row[0]) for row in connection.execute("SELECT CAST(message_id AS text) FROM outbox")}
+        message_ids = {str(row[0]) for row in connection.execute("SELECT CAST(message_id AS text) FROM outbox")}
     return {
         "senders": senders,
         "killed": killed,
         "emails": emails,
-        "lost": len(known_errors - accepted.keys()),
+        "lost": len(message_ids - accepted.keys()),
         "duplicates": sum(accepted.values()) - len(accepted),
         "most copies of one": max(accepted.values()),
-        "unknown": len(accepted.keys() - known_errors),
+        "unknown": len(accepted.keys() - message_ids),
         "marked sent": found[0] if found else 0,
         "seconds": seconds,
-        "all out after the kill": time.monotonic() - struck_at if struck_at else None,
+        "delivered after the kill": time.monotonic() - killed_at if killed_at else None,
     }
 
 
@@ -101,7 +101,7 @@ def _sender(database: Database, sink: CountingSink) -> BaseProcess:
     return process
 
 
-def _kill_on_the_way(victims: list[BaseProcess], sink: CountingSink, emails: int) -> float:
+def _kill_while_sending(victims: list[BaseProcess], sink: CountingSink, emails: int) -> float:
     """Kill one after the other while the emails go out; return when the last one died."""
     for number, victim in enumerate(victims, 1):
         while len(sink.accepted) < emails * number / (len(victims) + 2):

@@ -48,15 +48,15 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._say(b"220 sink\r\n")
+        self._send(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        answers = b"".join(self._answers())
-        if answers:
-            self._say(answers)
+        replies = b"".join(self._replies())
+        if replies:
+            self._send(replies)
 
-    def _answers(self) -> Iterator[bytes]:
+    def _replies(self) -> Iterator[bytes]:
         while True:
             end = END if self._in_text else b"\r\n"
             text, found, rest = self._buffer.partition(end)
@@ -65,21 +65,21 @@ class _Connection(asyncio.Protocol):
             self._buffer = rest
             if self._in_text:
                 self._in_text = False
-                known_errors = MESSAGE_ID.search(text)
-                self._sink.accepted[known_errors.group(1).decode() if known_errors else ""] += 1
-                yield b"250 kept\r\n"
+                message_id = MESSAGE_ID.search(text)
+                self._sink.accepted[message_id.group(1).decode() if message_id else ""] += 1
+                yield b"250 queued\r\n"
                 continue
             match text[:4].upper():
                 case b"EHLO":
                     yield b"250 sink\r\n"
                 case b"DATA":
                     self._in_text = True
-                    yield b"354 go on\r\n"
+                    yield b"354 send the message\r\n"
                 case b"QUIT":
                     yield b"221 bye\r\n"
                 case _:
                     yield b"250 ok\r\n"
 
-    def _say(self, answer: bytes) -> None:
+    def _send(self, reply: bytes) -> None:
         if isinstance(self._transport, asyncio.WriteTransport):
-            self._transport.write(answer)
+            self._transport.write(reply)

@@ -1,8 +1,8 @@
-"""Reads of a large history, beside time-series databases: ``python -m benchmarks.reads``.
+"""Reading a large history, compared with time-series databases: ``python -m benchmarks.reads``.
 
-100 million prices of 1,000 instruments, a year of their hour candles and five years of their day candles, the same in
-Postgres, VictoriaMetrics and InfluxDB. Five questions with a random instrument each time, by coinwatch's own calls and
-by the peers' HTTP interfaces, to Python objects. All caches are warm.
+100 million prices of 1,000 instruments with a year of hourly and five years of daily candles, the same in
+Postgres, VictoriaMetrics and InfluxDB. Five queries, each for a random instrument, through coinwatch's functions and
+the competitors' HTTP APIs, to Python objects. All caches are warm.
 """
 
 import argparse
@@ -32,8 +32,8 @@ BYTES_PER_PRICE, BYTES_OF_CANDLES = 180, 4e9
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prices", type=int, default=100_000_000, help="stored prices (at least 1,000,000)")
-    parser.add_argument("--runs", type=int, default=300, help="measured runs of each question")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--runs", type=int, default=300, help="measured runs of each query")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     need = arguments.prices * BYTES_PER_PRICE + BYTES_OF_CANDLES
     if shutil.disk_usage(tempfile.gettempdir()).free < need:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def run(database: Database, prices: int, runs: int) -> Report:
-    notes = ["caches warm; answers were compared before measuring; peers over one HTTP connection each"]
+    notes = ["caches warm; results compared before measuring; one HTTP connection per competitor"]
     with ExitStack() as stack:
         say("filling Postgres")
         fill(database, prices)
@@ -82,37 +82,36 @@ def run(database: Database, prices: int, runs: int) -> Report:
 
 
 def compare(stores: dict[str, dict[str, Question]]) -> None:
-    """Stop where a store answers otherwise than ours."""
+    """Raise RuntimeError if a store's result differs from ours."""
     for question, ours in stores[OURS].items():
         for i in (1, 7, INSTRUMENTS):
-            expected = ours.plain(ours.ask(i))
+            expected = ours.plain(ours.run(i))
             if not expected:
                 raise RuntimeError(f"{question}: nothing found")
             for name, questions in stores.items():
-                found = questions[question].plain(questions[question].ask(i))
-                if not alike(expected, found):
+                found = questions[question].plain(questions[question].run(i))
+                if not is_close(expected, found):
                     raise RuntimeError(
-                        f"{question}, instrument {i}: {name} answers {found!s:.300}, not {expected!s:.300}"
+                        f"{question}, instrument {i}: {name} returned {found!s:.300}, expected {expected!s:.300}"
                     )
 
 
-def alike(left: object, right: object) -> bool:
-    """Equal, but for the last digits of what was computed."""
+def is_close(left: object, right: object) -> bool:
+    """Whether results are equal up to rounding errors."""
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(alike(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(is_close(left[key], right[key]) for key in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(map(alike, left, right))
+        return len(left) == len(right) and all(map(is_close, left, right))
     if isinstance(left, int | float) and isinstance(right, int | float):
         return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
     return left == right
 
 
 def measure(stores: dict[str, dict[str, Question]], runs: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each run, by question and store.
+    """Seconds of each run, by query and store.
 
-    The stores in turns, some runs at a time, because one that has just answered may be busy with itself for a while.
-    What the process holds already is kept from Python's garbage collector, which would stop now this store's run and
-    now that one's to look through it.
+    Stores take turns of several runs, because a store may still be busy internally after a query. Existing objects are
+    hidden from Python's garbage collector, which would otherwise interrupt random runs to scan them.
     """
     gc.collect()
     gc.freeze()
@@ -131,13 +130,13 @@ def measure(stores: dict[str, dict[str, Question]], runs: int) -> dict[str, dict
 
 def timed(question: Question, i: int) -> float:
     began = time.perf_counter()
-    question.ask(i)
+    question.run(i)
     return time.perf_counter() - began
 
 
 def row_of(question: str, name: str, spent: list[float]) -> Row:
     return {
-        "question": question,
+        "query": question,
         "store": name,
         "p50 ms": statistics.median(spent) * 1000,
         "p99 ms": percentile_99(spent) * 1000,
@@ -145,13 +144,13 @@ def row_of(question: str, name: str, spent: list[float]) -> Row:
 
 
 def goals_of(seconds: dict[str, dict[str, list[float]]]) -> list[Goal]:
-    """Ahead of every peer, by the median and by the slowest hundredth."""
+    """Faster than every competitor, by the median and by the 99th percentile."""
     goals = []
     for question, spent in seconds.items():
         for name in spent.keys() - {OURS}:
             ratio = statistics.median(spent[name]) / statistics.median(spent[OURS])
             tail = percentile_99(spent[name]) / percentile_99(spent[OURS])
-            text = f"{question}: ahead of {name} (p99: {tail:.2f} times)"
+            text = f"{question}: faster than {name} (p99: {tail:.2f} times)"
             goals.append(Goal(text, ratio, ratio > 1 and tail > 1))
     return goals
 

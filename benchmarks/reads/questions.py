@@ -1,7 +1,7 @@
-"""The five questions, put to each database the way its users would. Answers are compared before anything is measured.
+"""Five queries, written for each database as its users would. Results are compared before anything is measured.
 
-``ask`` is what is measured: from the call to Python objects; ours are coinwatch's own, the peers' are the lists and
-dictionaries that come out of their JSON. ``plain`` brings ours into the same shape.
+``run`` is measured: from the call to Python objects, which are coinwatch's own or, for the competitors, the lists and
+dictionaries parsed from JSON. ``plain`` converts either to the same form.
 """
 
 import json
@@ -24,21 +24,21 @@ from coinwatch.prices.history.series import read_series
 
 TOP = 10
 LATEST, DAY, HOURS, DAYS, MOVERS = (
-    "latest of all",
-    "24 h raw of one",
-    "1 y of hours of one",
-    "5 y of days of one",
-    "top movers of 24 h",
+    "latest price of all instruments",
+    "24 hours of prices",
+    "1 year of hours",
+    "5 years of days",
+    "top movers in 24 hours",
 )
 HOUR, RAW, YEAR, FIVE_YEARS = timedelta(hours=1), timedelta(days=1), timedelta(days=365), timedelta(days=5 * 365)
-LAST = NOW - timedelta(minutes=3)  # of the newest quotes
+LAST = NOW - timedelta(minutes=3)  # the time of the newest quotes
 
 
 @dataclass(frozen=True)
 class Question:
-    """``ask`` takes the number of an instrument."""
+    """``run`` takes the number of an instrument."""
 
-    ask: Callable[[int], Any]
+    run: Callable[[int], Any]
     plain: Callable[[Any], Any]
 
 
@@ -75,11 +75,11 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
 
     def export(selector: str, length: timedelta) -> list[Any]:
         span = {"start": (NOW - length).timestamp(), "end": NOW.timestamp() - 0.001}
-        answer = server.get("/api/v1/export", **{"match[]": selector}, **span)
-        return [json.loads(line) for line in answer.content.splitlines()]
+        response = server.get("/api/v1/export", **{"match[]": selector}, **span)
+        return [json.loads(line) for line in response.content.splitlines()]
 
     def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
-        def ask(i: int) -> Any:
+        def candles(i: int) -> Any:
             names = "|".join(f"candle_{field}" for field in CANDLE_FIELDS)
             found = export(f'{{__name__=~"{names}",instrument="{i}",resolution="{resolution}"}}', length)
             columns = {line["metric"]["__name__"]: line["values"] for line in found}
@@ -87,7 +87,7 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
                 zip(found[0]["timestamps"], *(columns[f"candle_{field}"] for field in CANDLE_FIELDS), strict=True)
             )
 
-        return ask
+        return candles
 
     def day(i: int) -> Any:
         (found,) = export(f'quote_price{{instrument="{i}"}}', RAW)
@@ -96,7 +96,7 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
     def latest(_: int) -> Any:
         return {int(row["metric"]["instrument"]): float(row["value"][1]) for row in query("quote_price")}
 
-    def most_moved(_: int) -> Any:
+    def top_movers(_: int) -> Any:
         change = "100 * (quote_price / (quote_price offset 24h) - 1)"
         found = query(f"topk({TOP}, {change}) or bottomk({TOP}, {change})")
         return [(int(row["metric"]["instrument"]), float(row["value"][1])) for row in found]
@@ -106,7 +106,7 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
         DAY: Question(day, _same),
         HOURS: Question(read("1h", YEAR), _same),
         DAYS: Question(read("1d", FIVE_YEARS), _same),
-        MOVERS: Question(most_moved, sorted),
+        MOVERS: Question(top_movers, sorted),
     }
 
 
@@ -125,7 +125,7 @@ def of_influx(server: InfluxDB) -> dict[str, Question]:
             f" WHERE instrument='{i}' AND resolution='{resolution}' AND {between(length)}"
         )[0]["values"]
 
-    def most_moved(_: int) -> Any:
+    def top_movers(_: int) -> Any:
         now, before = last_before(LAST), last_before(LAST - RAW)
         changes = [(i, 100 * (price / before[i] - 1)) for i, price in now.items() if i in before]
         changes.sort(key=lambda change: -change[1])
@@ -142,7 +142,7 @@ def of_influx(server: InfluxDB) -> dict[str, Question]:
         ),
         HOURS: Question(read("1h", YEAR), tuples),
         DAYS: Question(read("1d", FIVE_YEARS), tuples),
-        MOVERS: Question(most_moved, sorted),
+        MOVERS: Question(top_movers, sorted),
     }
 
 

@@ -1,8 +1,8 @@
-"""Candles of the benchmark of reads, and the copies of everything in the other databases.
+"""Stored candles, and copies of all data in the other databases.
 
-For all instruments candles of hours over the year before ``NOW`` and of days over the five years before it, and, in
-Postgres alone, of minutes over the last week, from which coinwatch measures changes. They go in in the order of time,
-as a collector stores them.
+All instruments have hourly candles for the year before ``NOW``, daily candles for five years and, in Postgres only,
+1-minute candles for the last week, from which coinwatch computes changes. They are inserted in order of time, as
+collection stores them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ WIDTH_MINUTES: dict[Resolution, int] = {"1h": 60, "1d": DAY_MINUTES}
 INSTRUMENTS_PER_REQUEST = 20
 QUOTE_FIELDS = ("price", "volume_24h")
 CANDLE_FIELDS = ("open", "high", "low", "close", "volume")
-POLICY = "years"  # of InfluxDB: shards of a year for candles, as it advises for years of history
+POLICY = "years"  # InfluxDB's documentation recommends shards of a year for years of history
 
 INSERT_CANDLES = f"""
 INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, volume, source)
@@ -44,7 +44,7 @@ FROM (
   ORDER BY n, i
 ) made
 """
-# What touches every shard of the copy.
+# These touch every shard of the copy.
 QUOTE_A_DAY = "prices WHERE instrument_id = 1 AND CAST(observed_at AT TIME ZONE 'UTC' AS time) = '00:00'"
 CANDLE_A_DAY = "candles WHERE instrument_id = 1 AND resolution = '1d'"
 
@@ -57,7 +57,7 @@ WHERE observed_at >= %s ORDER BY observed_at, instrument_id
 
 
 def fill(database: Database, rows: int) -> None:
-    """So many prices, and the candles."""
+    """Insert ``rows`` prices, and the candles."""
     fill_prices(database, rows)
     for resolution in FIRST_MINUTE:
         run_all(lambda span, of=resolution: _insert(database, of, *span), _spans(resolution), f"spans of {resolution}")  # type: ignore[misc]
@@ -67,7 +67,7 @@ def fill(database: Database, rows: int) -> None:
 
 
 def copy_to_victoria(database: Database, server: VictoriaMetrics, rows: int) -> None:
-    """Every value a sample of a series per instrument and field."""
+    """Store each value as a sample, with a series per instrument and field."""
     _copy(database, rows, _victoria_lines("quote", QUOTE_FIELDS), server.load)
     candles = _victoria_lines("candle", CANDLE_FIELDS, "resolution")
     _copy_candles(database, candles, server.load)
@@ -75,7 +75,7 @@ def copy_to_victoria(database: Database, server: VictoriaMetrics, rows: int) -> 
 
 
 def copy_to_influx(database: Database, server: InfluxDB, rows: int) -> None:
-    """A measurement of quotes, one of candles."""
+    """Store quotes and candles as one measurement each."""
     quotes = _influx_lines("quotes", QUOTE_FIELDS)
     candles = _influx_lines("candles", CANDLE_FIELDS, "resolution")
     server.query(f"CREATE RETENTION POLICY {POLICY} ON coinwatch DURATION INF REPLICATION 1 SHARD DURATION 52w", "POST")
@@ -91,7 +91,7 @@ def _insert(database: Database, resolution: Resolution, first: int, last: int) -
 
 
 def _spans(resolution: Resolution) -> list[tuple[int, int]]:
-    """Ten days of hours, thirty of days: what crosses few of the months by which VictoriaMetrics stores."""
+    """Ranges of ten days for hours and thirty for days: few cross the months by which VictoriaMetrics partitions."""
     width = WIDTH_MINUTES[resolution]
     length = (10 if resolution == "1h" else 30) * DAY_MINUTES
     first = -(-FIRST_MINUTE[resolution] // width) * width
@@ -139,7 +139,7 @@ def _points(database: Database, source: str, columns: str) -> bytes:
 
 
 def _lists(columns: str, table: str, time: str, which: str = "") -> str:
-    """A row per instrument with the lines of its values, in the order of time."""
+    """A query that returns the lines of each instrument, in order of time."""
     return f"""
         SELECT {columns} FROM (
           SELECT *, CAST(date_part('epoch', {time}) AS bigint) AS seconds FROM {table}

@@ -19,7 +19,7 @@ CYCLE_MINUTES = 3
 NOW = START + timedelta(days=300, hours=12)
 NOW_MINUTE = round((NOW - START).total_seconds() / 60)
 DAY_MINUTES = 1440
-# Without bid and ask, as from some exchanges: they would double the size of a row for nothing.
+# Without bid and ask, as from some exchanges: they would double the size of a row without effect.
 INSERT_PRICES = f"""
 INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
 SELECT i, moment, price, volume, moment FROM (

@@ -57,7 +57,7 @@ class InfluxDB(Program):
             self.session.post(f"{self.url}/write", body, params=parameters).raise_for_status()
 
     def flush(self) -> None:
-        """Nothing to do: writes are visible at once."""
+        """Nothing to do: writes are visible immediately."""
 
     def settle(self, touched: Mapping[str, bytes]) -> None:
         """Restart with full compaction due after one second instead of four hours, and wait until it is done.

@@ -1,6 +1,6 @@
-"""The ways to load a batch of quotes. Each takes Quote objects, as an exchange's adapter hands them over.
+"""Methods of loading a batch of quotes, each from Quote objects as returned by an exchange's adapter.
 
-What Postgres promises: COMMIT returns when the transaction is in the write-ahead log on disk (fsync and
+Guarantee of Postgres: COMMIT returns once the transaction is in the write-ahead log on disk (fsync and
 synchronous_commit on, the defaults; https://www.postgresql.org/docs/current/wal-reliability.html).
 """
 
@@ -24,7 +24,7 @@ from coinwatch.prices.ingest.partitions import ensure_partitions
 
 INSERT = "INSERT INTO prices VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 COMMITTED = "committed is on disk"
-# By a piece of the statement: the part of load_quotes that ends when it begins, and the one that ends when it has run.
+# Statements by a part of their text: the parts of load_quotes that end when the statement starts and when it ends.
 PARTS = {
     "Days without a partition": ("Python objects", "partitions"),
     "TEMPORARY TABLE": ("COPY", "create batch"),
@@ -34,34 +34,34 @@ PARTS = {
 }
 
 
-class Way(ABC):
-    """A way to load; ``share`` is the part of each batch it gets, where all of it would take hours."""
+class LoadMethod(ABC):
+    """A method of loading; slow ones load only a ``fraction`` of each batch."""
 
     name: str
     promise = COMMITTED
-    share = 1.0
+    fraction = 1.0
 
     def prepare(self, quotes: Sequence[Quote]) -> None:  # noqa: B027 - most have nothing to prepare
-        """What is not measured."""
+        """Prepare loading; not measured."""
 
     @abstractmethod
     def load(self, quotes: Sequence[Quote]) -> None:
-        """What is measured."""
+        """Load a batch; measured."""
 
     def finish(self) -> None:  # noqa: B027 - most have nothing to finish
-        """Measured too, once, after the last batch."""
+        """Finish after the last batch; measured."""
 
     @abstractmethod
     def count(self) -> int:
-        """Quotes that are there."""
+        """The number of stored quotes."""
 
     @abstractmethod
     def disk_bytes(self) -> int | None:
-        """What they take; None where that says nothing."""
+        """Their size on disk; None if it cannot be compared."""
 
 
-class IntoPostgres(Way):
-    """Into ``prices`` of a database of its own."""
+class IntoPostgres(LoadMethod):
+    """Loads into the table ``prices`` of its own database."""
 
     def __init__(self, database: Database, stack: ExitStack) -> None:
         self.database = database
@@ -93,7 +93,7 @@ class IntoPostgres(Way):
 
 
 class ServerSideCopy(IntoPostgres):
-    """The limit: the server reads a file of its own, in the order of the key, and minds no repeats."""
+    """The limit: the server reads a local file in the order of the primary key, without checking for duplicates."""
 
     name = "server-side COPY"
 
@@ -112,8 +112,8 @@ class ServerSideCopy(IntoPostgres):
         self.connection.execute(f"COPY prices FROM '{self.file}'")
 
 
-class OurWay(IntoPostgres):
-    """load_quotes; ``seconds`` is where its time went."""
+class LoadQuotes(IntoPostgres):
+    """coinwatch; ``seconds`` has the time spent in each part."""
 
     name = "coinwatch load_quotes"
 
@@ -129,7 +129,7 @@ class OurWay(IntoPostgres):
     def prepare(self, quotes: Sequence[Quote]) -> None:
         super().prepare(quotes)
         with self.engine.connect():
-            """A worker has its connection."""
+            """Open the connection, as a worker already has one."""
 
     def load(self, quotes: Sequence[Quote]) -> None:
         now = quotes[-1].observed_at.astimezone(UTC)
@@ -151,7 +151,7 @@ class OurWay(IntoPostgres):
 
 class ExecuteMany(IntoPostgres):
     name = "executemany"
-    share = 0.1
+    fraction = 0.1
 
     def load(self, quotes: Sequence[Quote]) -> None:
         with psycopg.connect(self.database.url) as connection, connection.cursor() as cursor:
@@ -162,7 +162,7 @@ class RowByRow(IntoPostgres):
     """An INSERT per quote, a commit per cycle of 1,000."""
 
     name = "row by row"
-    share = 0.02
+    fraction = 0.02
 
     def load(self, quotes: Sequence[Quote]) -> None:
         with psycopg.connect(self.database.url) as connection:
@@ -172,20 +172,20 @@ class RowByRow(IntoPostgres):
                 connection.commit()
 
 
-class IntoVictoria(Way):
+class IntoVictoria(LoadMethod):
     promise = victoria.VictoriaMetrics.promise
 
-    def __init__(self, server: victoria.VictoriaMetrics, ids: dict[Any, int], *, ready_made: bool) -> None:
-        self.server, self.ids, self.ready_made = server, ids, ready_made
-        self.name = server.name + (", lines ready made" if ready_made else "")
+    def __init__(self, server: victoria.VictoriaMetrics, ids: dict[Any, int], *, encoded: bool) -> None:
+        self.server, self.ids, self.encoded = server, ids, encoded
+        self.name = server.name + (", encoded lines" if encoded else "")
         self._bodies: list[bytes] = []
 
     def prepare(self, quotes: Sequence[Quote]) -> None:
-        if self.ready_made:
+        if self.encoded:
             self._bodies = list(victoria.bodies_of(quotes, self.ids))
 
     def load(self, quotes: Sequence[Quote]) -> None:
-        self.server.load(self._bodies if self.ready_made else victoria.bodies_of(quotes, self.ids))
+        self.server.load(self._bodies if self.encoded else victoria.bodies_of(quotes, self.ids))
 
     def finish(self) -> None:
         self.server.flush()
@@ -198,22 +198,22 @@ class IntoVictoria(Way):
         return self.server.disk_bytes()
 
 
-class IntoInflux(Way):
+class IntoInflux(LoadMethod):
     promise = influx.InfluxDB.promise
 
-    def __init__(self, server: influx.InfluxDB, ids: dict[Any, int], *, ready_made: bool) -> None:
-        self.server, self.ids, self.ready_made = server, ids, ready_made
-        self.name = server.name + (", lines ready made" if ready_made else "")
+    def __init__(self, server: influx.InfluxDB, ids: dict[Any, int], *, encoded: bool) -> None:
+        self.server, self.ids, self.encoded = server, ids, encoded
+        self.name = server.name + (", encoded lines" if encoded else "")
         self._bodies: list[bytes] = []
         self._touched: list[Quote] = []
 
     def prepare(self, quotes: Sequence[Quote]) -> None:
-        if self.ready_made:
+        if self.encoded:
             self._bodies = list(influx.bodies_of(quotes, self.ids))
         self._touched.append(quotes[0])
 
     def load(self, quotes: Sequence[Quote]) -> None:
-        self.server.load(self._bodies if self.ready_made else influx.bodies_of(quotes, self.ids))
+        self.server.load(self._bodies if self.encoded else influx.bodies_of(quotes, self.ids))
 
     def count(self) -> int:
         return self.server.count()

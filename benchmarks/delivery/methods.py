@@ -1,6 +1,6 @@
-"""The ways to get emails to the same server: ours, postfix's load generator, and a connection for every email.
+"""Methods of sending emails to the same server: ours, postfix's load generator, and a connection per email.
 
-Each runs in processes of its own that are ready before the clock starts.
+Each runs in its own processes, which are started before measuring.
 """
 
 import multiprocessing
@@ -67,7 +67,7 @@ def email_message_each(database: Database, port: int, emails: int, senders: int)
 
 
 def smtp_source(port: int, emails: int, connections: int, size: int, *, kept: bool) -> float:
-    """Seconds of postfix's load generator; ``kept`` connections carry all messages, others one each."""
+    """Seconds of postfix's load generator; ``kept`` connections are reused, others send one message each."""
     command = ["smtp-source", "-s", str(connections), "-m", str(emails), "-l", str(size)]
     command += [
         "-f",
@@ -84,7 +84,7 @@ def smtp_source(port: int, emails: int, connections: int, size: int, *, kept: bo
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """Postfix's SMTP server that accepts everything and keeps nothing; yields its port. Raises Missing."""
+    """Run postfix's SMTP server, which discards everything; yields its port. Raises Missing."""
     for name in ("smtp-sink", "smtp-source"):
         if shutil.which(name) is None:
             raise Missing(f"there is no {name} on PATH (Debian: postfix)")
@@ -100,7 +100,7 @@ def smtp_sink() -> Iterator[int]:
 
 
 def typical_email(database: Database) -> Email:
-    """The first email of the outbox as we compose it."""
+    """The first email of the outbox as composed by coinwatch."""
     engine = database.engine()
     [row] = _rows(database.url, 1)
     email = Composer(_settings(1), Charts(engine).get).compose(row)
@@ -133,7 +133,7 @@ def _deliver(ready: Any, database_url: str, port: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     engine = create_engine(database_url)
     with engine.connect():
-        """A worker has its connection."""
+        """Open the connection, as a worker already has one."""
     ready.wait()
     deliver_emails(engine, _settings(port))
 
