@@ -12,13 +12,13 @@ Runs coinwatch's checks and tests.
 
 lint         ruff, mypy, import-linter, shellcheck, yamllint
 unit         rules and calculations, without any service
-integration  the library against real servers: Postgres, SMTP, StatsD, carbon, graphite-web, fake exchanges
+integration  the library against real servers: Postgres, SMTP, StatsD, carbon, graphite-web, the exchange server
 web          pages and API; in Chromium if there is one
 dags         the DAGs in a real Airflow
 docker       the Dockerfiles and the Compose file; with COINWATCH_TEST_DOCKER=1, also builds and starts the images
 e2e          the whole stack, started by local_run.sh on its own ports and data
 
-Tests run in parallel, one process per core. A stack that is already running is not touched.
+Tests run in parallel, one process per core. A running stack is not affected.
 TEXT
 }
 
@@ -67,7 +67,7 @@ if chosen lint; then
   check yamllint --strict .
 fi
 
-# The order in which the workers take them: first what a single worker has to do from beginning to end.
+# In the order in which workers start them: suites that occupy a single worker come first.
 tests=()
 for suite in e2e dags docker integration web unit; do
   if chosen "$suite"; then tests+=("tests/$suite"); fi

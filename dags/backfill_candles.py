@@ -30,7 +30,7 @@ again (`docs/backfill.md`).
 - `choose_exchanges`: Postgres is unreachable or not migrated, or the configuration is invalid. The last line of the
   log says which. `coinwatch migrate` creates missing tables.
 - `fetch_candles`: one exchange failed; the map index shows which. The others are not affected, and candles fetched
-  before the failure are stored. Clear the task when the exchange answers again; Kraken's one-minute candles are gone
+  before the failure are stored. Clear the task when the exchange responds again; Kraken's one-minute candles are gone
   after twelve hours. `coinwatch exchanges disable NAME` skips the exchange.
 - `refresh_candles`: Postgres is unreachable. Nothing is lost; the next run of `collect_prices` continues.
 - `report_failures`: fails on purpose and names the failed exchanges, so that the run is marked as failed.

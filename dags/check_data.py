@@ -1,7 +1,7 @@
 """Data-quality checks as a DAG. Each task is one library call.
 
-Runs every 15 minutes, so that a wrong price is noticed within five collection cycles. A finding fails its task at once,
-without a retry; an unreachable Postgres is retried.
+Runs every 15 minutes, so that a wrong price is noticed within five collection cycles. A finding fails its task without
+a retry; an unreachable Postgres is retried.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -12,7 +12,7 @@ from airflow.sdk import TriggerRule, dag, get_current_context, task
 DOC = """
 ### Finds and fills gaps in the stored prices
 
-Every hour: looks for gaps yesterday and today, checks open gaps again, fills them with the exchanges' own candles, and
+Every hour: detects gaps of yesterday and today, checks open gaps again, fills them with the exchanges' own candles, and
 pushes the gauges `gaps.*`. Gaps that an exchange can no longer fill are marked with the reason and not requested again;
 charts show them as gaps. `coinwatch gaps` lists gaps, `coinwatch gaps find` searches other days, and `coinwatch gaps
 retry` requests given-up gaps again.
@@ -21,7 +21,7 @@ retry` requests given-up gaps again.
 
 - `find_gaps`: Postgres is unreachable or not migrated, or the configuration is invalid. The last line of the log says
   which.
-- `repair`: an exchange did not answer (the map index shows which), or it rejected some pairs, listed in the last line
+- `repair`: an exchange did not respond (the map index shows which), or it rejected some pairs, listed in the last line
   of the log. Candles received so far are stored. The gaps stay open, and the next runs retry them for a week. Remove
   pairs that the exchange no longer trades from the configuration.
 - `push_gauges`: Postgres is unreachable. An unreachable StatsD is only logged as a warning.
@@ -50,7 +50,7 @@ Tasks are idempotent and may be run manually at any time.
     },
 )
 def repair_gaps() -> None:
-    @task(doc_md="Looks for gaps yesterday and today and checks open ones again; returns the exchanges to ask.")
+    @task(doc_md="Detects gaps of yesterday and today and checks open ones again; returns the exchanges to fetch from.")
     def find_gaps() -> list[str]:
         from coinwatch.prices.backfill.gaps import find_gaps
         from coinwatch.prices.backfill.repair import exchanges_with_open_gaps

@@ -14,7 +14,7 @@ ports="COINWATCH_POSTGRES_PORT=15432 COINWATCH_STATSD_PORT=18125 COINWATCH_GRAPH
 COINWATCH_SMTP_PORT=11025 COINWATCH_MAIL_CATCHER_PORT=11080 COINWATCH_COINNEWS_PORT=18600 COINWATCH_AIRFLOW_PORT=8080
 COINWATCH_WEB_PORT=18000 COINWATCH_GRAFANA_PORT=13000"
 
-# With a PATH, data is stored there as well.
+# With a PATH, the data is also stored there.
 choose_folder() {
   case "${1:-}" in
     '' | */* | .) ;;
@@ -128,7 +128,7 @@ write_settings() {
   } >"$folder/settings.env")
 }
 
-# Every port must be a number of its own, and free unless this stack is running already: checked before anything is built.
+# Ports must be distinct, and free unless this stack is already running. Checked before anything is built.
 check_ports() {
   local entry name number seen=' '
   for entry in $ports; do

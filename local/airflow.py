@@ -44,7 +44,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD": "30",
-        # With the defaults, a task of 0.1 s waits a second for the scheduler and another one for its worker.
+        # With the defaults, a task of 0.1 s waits one second for the scheduler and another for a worker.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # Tasks of a killed scheduler are rescheduled within half a minute, those of a killed worker within 75 s. With
@@ -104,7 +104,7 @@ def prepare_airflow(configuration: Configuration) -> None:
 
 
 def _remove_old_logs(folder: Path) -> None:
-    """Cycles every three minutes write about 4,000 task logs a day, and Airflow never deletes any."""
+    """Delete old task logs: cycles write about 4,000 a day, and Airflow never deletes any."""
     oldest = time.time() - LOG_DAYS * 86_400
     for path in folder.rglob("*.log"):
         if path.is_file() and path.stat().st_mtime < oldest:

@@ -22,7 +22,7 @@ def create_airflow_database(admin_url: str, password: str) -> None:
 
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
         exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'airflow'").fetchone()
-        # Hashed here, so that the password never appears in the server's log.
+        # Hashed on the client, so that the password never appears in the server's log.
         verifier = connection.pgconn.encrypt_password(password.encode(), b"airflow", b"scram-sha-256").decode()
         verb = sql.SQL("ALTER" if exists else "CREATE")
         connection.execute(sql.SQL("{} ROLE airflow LOGIN PASSWORD {}").format(verb, sql.Literal(verifier)))
@@ -46,7 +46,7 @@ class AirflowSetup:
         self._admin = admin
 
     def is_done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether setup is complete."""
         state = self._read_state()
         return "" not in state.values() and state == self._read_file()
 
@@ -61,7 +61,7 @@ class AirflowSetup:
         return {"COINWATCH_AIRFLOW_ADMIN": self._admin, "COINWATCH_AIRFLOW_CONNECTION": change}
 
     def save(self) -> None:
-        """Remember that everything is set up."""
+        """Record that setup is complete."""
         write_private(self._file, json.dumps(self._read_state()))
 
     def _read_file(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ class AirflowSetup:
         return content
 
     def _read_state(self) -> dict[str, str]:
-        """The installed versions, what the database holds ('' for what is missing), and the database URL's digest."""
+        """The installed versions, the state of the database ('' for missing parts), and the database URL's digest."""
         import sqlalchemy as sa
 
         queries = {

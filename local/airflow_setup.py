@@ -34,14 +34,14 @@ def run_airflow(*arguments: str) -> None:
 
 
 def create_admin(name: str, password: str) -> None:
-    """Create a user with the role Admin. An existing user is left alone: its password may have been changed."""
+    """Create a user with the role Admin. An existing user, whose password may be different, is kept."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
         manager = builder.sm
         if manager.find_user(name):
             return
-        # Writes the roles and their permissions, which the api-server would otherwise do at its first start.
+        # Write roles and permissions, as the api-server would at its first start.
         manager.sync_roles()
         role = manager.find_role("Admin")
         if not manager.add_user(name, "coinwatch", "operator", f"{name}@localhost", role, password):

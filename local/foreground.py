@@ -81,7 +81,7 @@ class _DagRuns:
             with self._engine.connect() as connection:
                 rows = connection.execute(self._query, {"dag": DAG_ID, "since": self._since}).all()
         except sqlalchemy.exc.SQLAlchemyError:
-            return []  # the database is restarting, which is reported separately
+            return []  # the database is restarting; that is reported separately
         lines = []
         for _run_id, state, started, ended in rows:
             self._since = max(self._since, ended)

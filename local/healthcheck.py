@@ -1,7 +1,7 @@
 """Health checks of the containers: exit code 0 if healthy, otherwise 1 and the reason.
 
-    python3 -m local.healthcheck http URL        a page answers 200
-    python3 -m local.healthcheck airflow         Airflow's api-server answers and reaches its database
+    python3 -m local.healthcheck http URL        a page returns status 200
+    python3 -m local.healthcheck airflow         Airflow's api-server responds and reaches its database
     python3 -m local.healthcheck job TYPE        this container's SchedulerJob or DagProcessorJob has a recent heartbeat
     python3 -m local.healthcheck dag NAME        the DAG is parsed
 

@@ -1,4 +1,4 @@
-"""Becomes one service of the stack: ``python -I launch.py SPECIFICATION``. supervisord runs it to start a service.
+"""Become one service of the stack: ``python -I launch.py SPECIFICATION``. supervisord runs it to start a service.
 
 The specification is a JSON file with mode 0600, so that secrets and paths need no quoting in supervisord's
 configuration and no secret appears in process arguments:
@@ -36,10 +36,10 @@ def main(path: str) -> NoReturn:
 
 
 def end_leftovers(environment: dict[str, str], grace_seconds: float) -> None:
-    """End the children left over from a killed process of this service, which would block its port.
+    """Terminate children left over from a killed process of this service, which would block its port.
 
     Workers of the scheduler have ``grace_seconds`` to finish their task; idle ones, which would wait forever for a
-    scheduler that is gone, are ended at once. A background process waits for them.
+    scheduler that is gone, are terminated immediately. A background process waits for them.
     """
     left = leftovers(environment)
     if not grace_seconds:
@@ -52,7 +52,7 @@ def end_leftovers(environment: dict[str, str], grace_seconds: float) -> None:
 
 
 def in_background(task: Callable[[], None]) -> None:
-    """Run a function in a detached process: this one becomes a program that would not wait for its children."""
+    """Run a function in a detached process, because this process becomes a program that does not reap its children."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -67,7 +67,7 @@ def in_background(task: Callable[[], None]) -> None:
 
 
 def end_when_idle(busy: list[int], environment: dict[str, str], grace_seconds: float) -> None:
-    """End each process once it is idle, and all of them after ``grace_seconds``."""
+    """Terminate each process once it is idle, and all of them after ``grace_seconds``."""
     deadline = time.monotonic() + grace_seconds
     while busy and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -90,7 +90,7 @@ def leftovers(environment: dict[str, str]) -> list[int]:
 
 
 def is_idle(pid: int) -> bool:
-    """Whether an Airflow worker shows in its process title that it is idle."""
+    """Whether an Airflow worker's process title says that it is idle."""
     try:
         return b"<idle>" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

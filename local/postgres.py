@@ -25,7 +25,7 @@ from local.paths import OUTSIDE
 
 @dataclass(frozen=True)
 class Postgres:
-    """The server's files. ``user``: whom it runs as, None for the user who starts the stack."""
+    """The server's files. ``user``: the user it runs as; None: the user who starts the stack."""
 
     home: Path
     binaries: Path
@@ -117,7 +117,7 @@ def _check_owner(home: Path) -> None:
 
 
 def _can_reach(user: str, path: Path) -> bool:
-    """Tested as that user, so that permissions, ACLs and security modules all count."""
+    """Checked as that user, to include permissions, ACLs and security modules."""
     account = pwd.getpwnam(user)
     test = subprocess.run(
         ["test", "-x", str(path)], user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/", check=False

@@ -1,4 +1,4 @@
-"""Finding and ending all processes of a stack, even without its supervisor. Standard library only.
+"""Finding and terminating all processes of a stack, even without its supervisor. Standard library only.
 
 A process belongs to the stack if its environment has COINWATCH_STACK=<home>, which children inherit. Postgres
 overwrites that memory with its process title; its processes are found by their working directory, the data directory.
@@ -46,7 +46,7 @@ def find_processes(marker: str, postgres_data: Iterable[Path] = ()) -> list[Proc
 
 
 def end_processes(marker: str, postgres_data: Iterable[Path] = ()) -> int:
-    """End all processes of the stack, forcibly if necessary. Returns their number.
+    """Terminate all processes of the stack, forcibly if necessary. Returns their number.
 
     Only the top process of each service gets a signal and ends its own children. Airflow's scheduler is first, because
     its tasks need the other services to finish; Postgres is last, with SIGINT for a fast shutdown that does not wait
@@ -101,7 +101,7 @@ def _wait_until_gone(pids: set[int], seconds: float) -> None:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    # It has exited, or belongs to another user; the caller reports what is left.
+    # It has exited or belongs to another user; the caller reports remaining processes.
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 

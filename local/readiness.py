@@ -30,7 +30,7 @@ def run_check(check: Check, started: float) -> str | None:
 
 
 def check_query(url: str) -> str | None:
-    """Postgres answers a query."""
+    """Postgres executes a query."""
     import psycopg
 
     try:
@@ -73,12 +73,12 @@ def check_render(url: str) -> str | None:
 
 
 def check_http(url: str) -> str | None:
-    """A page answers 200."""
+    """A page returns status 200."""
     return _get(url)[0]
 
 
 def check_mail(host: str, smtp_port: int, page: str) -> str | None:
-    """The mail catcher sends an SMTP greeting, and its web page answers."""
+    """The mail catcher sends an SMTP greeting, and its web page is available."""
     try:
         with socket.create_connection((host, smtp_port), timeout=2) as connection:
             connection.settimeout(2)

@@ -22,7 +22,7 @@ from local.readiness import check_dag, run_check
 from local.services import Service, Stack, Tools, plan_stack, save_stack, wanted_ports, write_specification
 from local.stop import stop_stack
 
-FIRST_START_MEGABYTES = 700  # Postgres 100, its write-ahead log 100, Airflow's database, npm 50, logs, and a margin
+FIRST_START_MEGABYTES = 700  # Postgres 100, write-ahead log 100, Airflow's database, npm 50, logs, and some reserve
 LATER_START_MEGABYTES = 200
 MAX_CRASHES = 4
 
@@ -119,7 +119,7 @@ def _has_asset_script(configuration: Configuration) -> bool:
 
 
 def _start_all(run: _Run) -> None:
-    """Run independent steps in parallel; the first failure ends all of them."""
+    """Run independent steps in parallel; the first failure stops all of them."""
     paths = run.paths
     for folder in ("graphite", "mail", "coinnews", "airflow", "grafana"):
         (paths.home / folder).mkdir(mode=0o700, exist_ok=True)
@@ -138,7 +138,7 @@ def _start_all(run: _Run) -> None:
             _wait_for_dag(run)
         except BaseException:
             run.abandoned.set()
-            stop_stack(paths)  # also ends the commands that other steps are waiting for
+            stop_stack(paths)  # also terminates commands that other steps are waiting for
             raise
 
 
@@ -179,7 +179,7 @@ def _start_metrics(run: _Run) -> None:
 
 
 def _start_scheduler(run: _Run) -> None:
-    """Start it after the api-server, which tasks need: without it, they wait for seconds and then fail."""
+    """Start the scheduler after the api-server, without which tasks wait for seconds and then fail."""
     _start_and_wait(run, "airflow-api-server")
     _start_and_wait(run, "airflow-scheduler")
 
@@ -248,7 +248,7 @@ def _tail(path: Path, size: int = 4000) -> str:
 
 
 def _all_of(futures: list[Future[None]]) -> None:
-    """Wait for all, or for the first failure, which is raised again."""
+    """Wait until all are done or one has failed; re-raise the failure."""
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     for future in done:
         future.result()

@@ -15,7 +15,7 @@ WORDS = {"BACKOFF": "restarting", "FATAL": "failed", "EXITED": "restarting", "ST
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """``state``: ready, starting (runs but does not answer yet), restarting, failed, stopped, or external (not ours).
+    """``state``: ready, starting (runs but is not ready yet), restarting, failed, stopped, or external (not ours).
     ``reason``: why it is not ready."""
 
     name: str

@@ -10,7 +10,7 @@ from local.paths import Paths
 from local.processes import end_processes, find_processes
 
 FIRST = ("airflow-scheduler",)  # its running tasks need the other services to finish
-LAST = ("carbon", "postgres")  # others write to them while stopping
+LAST = ("carbon", "postgres")  # other services write to them while stopping
 
 
 def stop_stack(paths: Paths) -> int:
@@ -18,7 +18,7 @@ def stop_stack(paths: Paths) -> int:
     folders = paths.postgres_data
     count = len(find_processes(paths.marker, folders))
     if supervisor.is_running(paths):
-        # If the supervisor dies meanwhile, its processes are ended below.
+        # If the supervisor dies in the meantime, its processes are terminated below.
         with suppress(OSError, xmlrpc.client.Error):
             _stop_in_order(paths)
     end_processes(paths.marker, folders)

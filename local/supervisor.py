@@ -18,7 +18,7 @@ START_RETRIES = 60  # each after one second more than the last: supervisord give
 
 @dataclass(frozen=True)
 class Program:
-    """A service as supervisord sees it; ``specification`` is the file for launch.py."""
+    """A service for supervisord; ``specification`` is the file for launch.py."""
 
     name: str
     specification: Path
@@ -66,7 +66,7 @@ def write_configuration(paths: Paths, programs: Iterable[Program]) -> Path:
             f"startretries={START_RETRIES}",
             f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={program.stop_seconds}",
-            # Services end their own children: Airflow's scheduler waits for running tasks.
+            # Services terminate their own children: Airflow's scheduler waits for running tasks.
             "killasgroup=true",
             # Relative to the working directory run/, because supervisord expands % twice in this setting.
             f"stdout_logfile=../logs/{program.name}.log",
@@ -101,7 +101,7 @@ def start_supervisor(paths: Paths, configuration: Path, environment: dict[str, s
 
 
 def is_running(paths: Paths) -> bool:
-    """Whether this stack's supervisord answers."""
+    """Whether this stack's supervisord responds."""
     try:
         return bool(_call(paths, "getState")["statecode"] == 1)
     except OSError:

@@ -1,4 +1,4 @@
-"""1,000 prices that a web server shows to Prometheus, and 10,000 levels, one of which is near for each instrument."""
+"""1,000 prices exposed to Prometheus over HTTP, and 10,000 levels, of which one per instrument is near its price."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ NEAR, FAR = 1.02, 2.0
 
 
 def price_at(instrument: int, *, risen: bool = False) -> float:
-    """The price of one of the instruments 1 to 1,000."""
+    """The price of an instrument from 1 to 1,000."""
     return (100.0 + instrument) * (RISE if risen else 1)
 
 
@@ -25,7 +25,7 @@ def level_of(rule: int) -> tuple[int, float]:
 
 @dataclass
 class Gauges:
-    """What /metrics shows."""
+    """The content of /metrics."""
 
     port: int = 0
     body: bytes = field(default=b"")

@@ -67,7 +67,7 @@ def fill_outbox(database: Database, emails: int) -> None:
 
 
 def sent_until(database: Database, emails: int) -> float:
-    """The time.time() at which the last email was marked. Raises RuntimeError if not all were sent at the first attempt."""
+    """The time.time() at which the last email was marked. Raises RuntimeError unless all were sent at once."""
     with database.admin() as connection:
         found = connection.execute(SENT).fetchone()
     if found is None or found[0] != emails:

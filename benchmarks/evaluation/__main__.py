@@ -100,7 +100,7 @@ def row_of(scenario: str, size: int, measured: dict[int, Measured]) -> Row:
 
 
 def goals_of(scenario: str, sizes: Sequence[int], measured: dict[int, Measured]) -> list[Goal]:
-    """Only for a million subscriptions: with few of them a scan is fast."""
+    """Goals for a million subscriptions only; with few, a scan is fast."""
     smallest, largest = measured[sizes[0]], measured[sizes[-1]]
     if sizes[-1] < MANY:
         return []

@@ -1,4 +1,4 @@
-"""Rounds of the evaluation and of the scans it is compared with, in turns on one database."""
+"""Alternating rounds of the evaluation and of the scans it is compared with, on one database."""
 
 import json
 import statistics
@@ -37,8 +37,8 @@ SEQUENTIAL = (
     "SET max_parallel_workers_per_gather = 0; SET jit = off"
 )
 COUNT = "SELECT count(*) FROM subscriptions"
-# Every instrument's changes in rounds that fire: from an odd number of minutes ago, and from an average of which half
-# is high.
+# Each instrument's changes in rounds that fire: from an odd number of minutes ago, and from an average half of whose
+# values are high.
 CHANGES = f"""
 CREATE TEMPORARY TABLE all_changes AS
 SELECT number AS instrument_id, kind, window_seconds, 100.0::float8 + number AS reference,

@@ -1,4 +1,4 @@
-"""Where an evaluation spends its time: seconds of each of its statements, by name."""
+"""Seconds that an evaluation spends in each of its statements, by name."""
 
 import re
 import time
@@ -38,5 +38,5 @@ def timed_statements(engine: sa.Engine) -> Iterator[dict[str, float]]:
 
 
 def _opening(text: str) -> str:
-    """The comment in its first line, up to the first parameter, which the driver writes in its own way."""
+    """The comment in its first line, up to the first parameter, which the driver formats differently."""
     return re.split("[:%\\n]", text, maxsplit=1)[0]

@@ -14,7 +14,7 @@ from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.ingest.partitions import ensure_partitions
 
 KINDS = ("change_since_last", "change_over_window", "deviation_from_average", "crosses")
-# Odd numbers of minutes: the reference always is a low price for a high one, and the other way round.
+# Odd numbers of minutes: a high price always has a low reference, and vice versa.
 WINDOWS = (300, 60, 900)
 MIX, HALF_DISARMED = "all kinds, 3 windows", "all kinds, half of those with a window disarmed"
 SCENARIOS = (*KINDS, MIX, HALF_DISARMED)

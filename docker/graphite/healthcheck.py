@@ -17,10 +17,10 @@ def main() -> str:
                 return "the render response is not a list of series"
         with socket.create_connection(("127.0.0.1", 8126), timeout=2) as connection:
             connection.sendall(b"health\n")
-            answer = connection.recv(100)
+            response = connection.recv(100)
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
-    return "" if b"up" in answer else f"StatsD reports {answer!r}"
+    return "" if b"up" in response else f"StatsD reports {response!r}"
 
 
 if __name__ == "__main__":
