@@ -59,8 +59,13 @@ def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
             for name, value in values.items():
                 pipeline.gauge(name, float(value))
     except OSError as error:
-        address = f"{settings.statsd_host}:{settings.statsd_port}"
-        log.warning("gauges not sent, StatsD is unavailable", address=address, gauges=len(values), error=str(error))
+        log.warning(
+            "gauges not sent: StatsD unavailable",
+            host=settings.statsd_host,
+            port=settings.statsd_port,
+            gauges=len(values),
+            error=str(error),
+        )
         return False
     finally:
         client.close()

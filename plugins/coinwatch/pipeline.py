@@ -129,7 +129,7 @@ def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime)
     index_prices = compute_index(engine, settings, now)
     refreshed = refresh_candles(engine, max_seconds=REFRESH_SECONDS)
     if refreshed.remaining:
-        log.warning("candles are behind, the next cycle continues", time_ranges=refreshed.remaining)
+        log.warning("candles not refreshed in time", time_ranges=refreshed.remaining)
     return index_prices
 
 
@@ -167,7 +167,7 @@ def evaluate_and_notify(engine: Engine, settings: Settings, now: datetime) -> Al
     try:
         append_alerts(engine, settings.alerts_file)
     except OSError as error:
-        log.warning("alerts file cannot be written", path=str(settings.alerts_file), error=str(error))
+        log.warning("alerts not written to file", path=str(settings.alerts_file), error=str(error))
     kinds = {f"cycle.alerts.{kind}": result.kinds.get(kind, 0) for kind in get_args(Kind)}
     send_gauges(settings, {"cycle.alerts": result.alerts, **kinds})
     return result
@@ -229,7 +229,7 @@ def check_data(engine: Engine, settings: Settings, check: str, now: datetime) ->
     """Run one of ``data_quality.CHECKS`` and send its gauge; return a sentence per problem found."""
     findings = CHECKS[check](engine, settings, now)
     for finding in findings:
-        log.warning("data quality problem", check=check, finding=finding)
+        log.warning("data quality problem", check=check, problem=finding)
     send_gauges(settings, {f"quality.{check}.findings": len(findings)})
     return findings
 

@@ -151,7 +151,7 @@ class Claims:
             lost = (held - kept) & self._held
             self._held -= lost
         if lost:
-            log.warning("leases expired, another sender has these emails", emails=len(lost))
+            log.warning("leases expired", emails=len(lost))
 
     def mark_accepted(self, email: ClaimedEmail) -> None:
         """The server has accepted the email.
@@ -304,6 +304,6 @@ class Claims:
                     idle = not self._held and not self._accepted and not self._marking
                 if idle:
                     raise
-                log.warning("Postgres is unavailable, emails wait to be marked", error=str(error))
+                log.warning("emails not marked: Postgres unavailable", error=str(error))
                 self._wait(1.0)
         return run()

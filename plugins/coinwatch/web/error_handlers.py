@@ -105,7 +105,7 @@ async def handle_coinwatch_error(request: Request, error: Exception) -> Response
     status = status_of(error)
     message = str(error)
     if status >= 500:
-        log.error("request failed", path=route_template(request), error_type=type(error).__name__, error=message)
+        log.error("request failed", route=route_template(request), error_type=type(error).__name__, error=message)
         if getattr(request.state, "visitor", None) is None:
             message = TIMED_OUT if isinstance(error, QueryTimeout) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}

@@ -182,11 +182,11 @@ def test_unexpected_error_is_logged_and_has_security_headers(settings: Settings)
     assert page.status_code == 500
     assert "a secret detail" not in page.text
     assert "content-security-policy" in page.headers
-    assert [line["event"] for line in logs] == ["unexpected error", "request"]
+    assert [line["event"] for line in logs] == ["request failed", "request"]
 
 
 def test_tokens_in_links_are_not_logged(client: TestClient) -> None:
     with capture_logs() as logs:
         client.get("/confirm/a-very-secret-token")
-    assert logs[-1]["path"] == "/confirm/{token}"
+    assert logs[-1]["route"] == "/confirm/{token}"
     assert "a-very-secret-token" not in str(logs)

@@ -295,7 +295,7 @@ def test_token_is_not_logged_or_leaked(client: TestClient, subscription: Subscri
         client.post(f"{page}/alerts/{subscription.id}/fly")
         client.post(f"{page}/alerts/{10**30}/pause")
     token = page.rpartition("/")[2]
-    assert next(log["path"] for log in logs if log["event"] == "request") == "/manage/{token}"
+    assert next(log["route"] for log in logs if log["event"] == "request") == "/manage/{token}"
     assert token not in str(logs)
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["referrer-policy"] == "same-origin"

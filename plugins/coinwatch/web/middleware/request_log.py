@@ -36,7 +36,7 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_and_record)
         except Exception:
-            log.exception("unexpected error", path=route_template(request))
+            log.exception("request failed", route=route_template(request))
             if status:
                 raise
             await internal_error_response(request)(scope, receive, send_and_record)
@@ -44,7 +44,7 @@ class RequestLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=route_template(request),
+                route=route_template(request),
                 status=status,
                 seconds=round(time.monotonic() - started, 4),
             )
