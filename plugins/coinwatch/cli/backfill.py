@@ -39,8 +39,9 @@ def backfill(
 ) -> None:
     """Fetch past candles from an exchange and store them.
 
-    Fetches one-minute candles, or hourly and daily candles where the exchange has no finer ones. Can be interrupted at
-    any time; the same command continues. Exits with 1 if something could not be fetched; the rest is stored.
+    Fetches one-minute candles, or hourly and daily candles where the exchange has no finer ones. You can interrupt the
+    command at any time; run it again to continue. Exits with 1 if some candles could not be fetched; the others are
+    stored.
     """
     engine, began = get_engine(), time.monotonic()
     start, end = parse_time("from", first), _end(last)

@@ -53,11 +53,14 @@ def backtest(
         str | None, typer.Option("--from", help="Start time (ISO 8601; UTC if it has no offset). Overrides --last.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="End time. Default: now.")] = None,
-    most: Annotated[int, typer.Option(min=0, help="Maximum number of alerts to list, newest last; 0 for all.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of alerts to list, newest last; 0 for all.")] = 20,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write all alerts to standard output as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show when an alert would have fired on stored history. Nothing is sent or changed."""
+    """Show when an alert would have fired on stored history.
+
+    Nothing is sent or changed.
+    """
     until = parse_time("to", end) if end else utc_now()
     since = parse_time("from", start) if start else until - parse_duration("last", last)
     rule = build_rule(kind, threshold, direction, metric, window, cooldown, once)
@@ -88,10 +91,10 @@ def backtest(
         "reference from": lambda alert: alert.reference_at,
         "change": lambda alert: percent(alert.change_percent),
     }
-    listed = found.alerts[-most:] if most else found.alerts
+    listed = found.alerts[-limit:] if limit else found.alerts
     show_table(listed, columns, right=("value", "reference", "change"), empty="The alert would not have fired.")
     if len(listed) < len(found.alerts):
-        typer.echo(f"Showing the newest {most} of {len(found.alerts):,}. To see all, pass --most 0, --csv or --json.")
+        typer.echo(f"Showing the newest {limit} of {len(found.alerts):,}. To see all, pass --limit 0, --csv or --json.")
     if found.alerts:
         typer.echo(_draw_bars(found))
     typer.echo(_summary(found, rule))
@@ -120,7 +123,7 @@ def _draw_bars(found: Backtest) -> str:
     highest = max(counts)
     bars = "".join(BARS[-(-count * (len(BARS) - 1) // highest)] if count else " " for count in counts)
     each = f"{days} days" if days > 1 else "day"
-    return f"{first:%Y-%m-%d} |{bars}| {found.end:%Y-%m-%d}: one bar per {each}, {highest:,} at most"
+    return f"{first:%Y-%m-%d} |{bars}| {found.end:%Y-%m-%d}: one bar per {each}, up to {highest:,}"
 
 
 def _summary(found: Backtest, rule: Rule) -> str:
@@ -131,9 +134,7 @@ def _summary(found: Backtest, rule: Rule) -> str:
         f"from {format_count(found.quotes, 'quote')}."
     )
     if found.first_at and found.first_at - found.start > timedelta(days=1):
-        text += f" History starts at {format_timestamp(found.first_at)}; the weekly rate counts from there."
+        text += f" History starts at {format_timestamp(found.first_at)}; the weekly rate is calculated from then on."
     if found.minutes_before:
-        text += (
-            f" Before {format_timestamp(found.minutes_before)} only one-minute closes are stored and were evaluated."
-        )
+        text += f" Before {format_timestamp(found.minutes_before)}, the closes of one-minute candles were evaluated."
     return text

@@ -19,10 +19,10 @@ def channel(
     off: Annotated[bool, typer.Option("--off", help="Remove the channel.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Send a test message to the current channel.")] = False,
 ) -> None:
-    """Send a subscriber's alerts to another channel (webhook, Telegram, Slack, ntfy …) in addition to email.
+    """Also send a subscriber's alerts to another channel.
 
-    The channel is an Apprise URL. It contains secrets, so the command prompts for it or reads it from standard input:
-    coinwatch channel ada@example.org < url.txt
+    The channel is an Apprise URL for a webhook, Telegram, Slack, ntfy or another service. It contains secrets, so the
+    command prompts for it or reads it from standard input: coinwatch channel ada@example.org < url.txt
     """
     engine = get_engine()
     if off and test:

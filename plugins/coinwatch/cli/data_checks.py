@@ -14,9 +14,9 @@ app = typer.Typer()
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Check the data for stale, frozen and outlying prices, and for missing volume.
+    """Check the quality of the stored data.
 
-    Exits with 1 if a check finds something.
+    Reports stale, frozen and outlying prices, and missing volumes. Exits with 1 if there are any.
     """
     engine, settings, now = get_engine(), get_settings(), utc_now()
     findings = {name: check_data(engine, settings, name, now) for name in CHECKS}

@@ -17,7 +17,10 @@ app = typer.Typer()
 
 @app.command()
 def setup_database() -> None:
-    """Create the database and its roles. Requires COINWATCH_DATABASE_ADMIN_URL; safe to run again."""
+    """Create the database and its roles.
+
+    Requires COINWATCH_DATABASE_ADMIN_URL. Safe to run again.
+    """
     settings = get_settings()
     urls = ("database_admin_url", "database_owner_url", "database_url", "database_reader_url")
     migrations.setup_database(*(settings.require(url) for url in urls))
@@ -26,7 +29,10 @@ def setup_database() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Run pending migrations and load the configured exchanges and coins. Safe to run again."""
+    """Run pending migrations.
+
+    Also loads the configured exchanges and coins into the database. Safe to run again.
+    """
     settings = get_settings()
     owner = create_engine(settings.require("database_owner_url" if settings.database_owner_url else "database_url"))
     ran = migrations.migrate(owner)
@@ -38,10 +44,10 @@ def migrate() -> None:
 
 @app.command()
 def maintain(as_json: AsJson = False) -> None:
-    """Run daily maintenance: create partitions, refresh candles, delete old prices and emails.
+    """Run the daily maintenance.
 
-    Retention is set by COINWATCH_PRICE_RETENTION_DAYS and COINWATCH_OUTBOX_RETENTION_DAYS. Exits with 1 if old prices
-    could not be dropped.
+    Creates partitions, refreshes candles, and deletes old prices and emails (COINWATCH_PRICE_RETENTION_DAYS,
+    COINWATCH_OUTBOX_RETENTION_DAYS). Exits with 1 if old prices could not be dropped.
     """
     result = maintain_database(get_engine(), get_settings(), utc_now())
     if as_json:

@@ -31,7 +31,7 @@ def list_exchanges(as_json: AsJson = False) -> None:
 
 @exchanges.command()
 def probe(as_json: AsJson = False) -> None:
-    """Check which exchanges can be reached from this machine.
+    """Check which exchanges this machine can reach.
 
     The first probe enables the exchanges that respond. Later probes change nothing.
     """

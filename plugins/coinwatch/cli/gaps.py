@@ -60,7 +60,7 @@ def find(
     last: Annotated[str | None, typer.Option("--to", help="Last day (UTC). Default: today.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find gaps within a range of days, and check open gaps again."""
+    """Find gaps, and check open gaps again."""
     now = utc_now()
     last_day = parse_day("to", last) if last else now.date()
     first_day = parse_day("from", first) if first else now.date() - timedelta(days=1)
@@ -75,9 +75,10 @@ def find(
 
 @gaps.command()
 def repair(as_json: AsJson = False) -> None:
-    """Fill open gaps with candles from the exchanges, and mark those that are no longer available.
+    """Fill open gaps with candles from the exchanges.
 
-    Exits with 1 if an exchange failed; its gaps remain open.
+    Marks gaps as unavailable if the exchange no longer has their candles. Exits with 1 if an exchange failed; its gaps
+    remain open.
     """
     results, failed = repair_gaps(get_engine(), get_settings())
     failed |= {f"{result.exchange} {pair}": reason for result in results for pair, reason in result.failed.items()}
@@ -87,7 +88,7 @@ def repair(as_json: AsJson = False) -> None:
         for result in results:
             typer.echo(_describe(result))
         if not results and not failed:
-            typer.echo("Nothing to repair: no gap is open, or only since a few minutes ago.")
+            typer.echo("Nothing to repair. Gaps are repaired once they are a few minutes old.")
     if failed:
         lines = [f"{name}: {reason}" for name, reason in failed.items()]
         raise CoinwatchError("Some gaps could not be repaired:\n  " + "\n  ".join(lines))
@@ -95,7 +96,10 @@ def repair(as_json: AsJson = False) -> None:
 
 @gaps.command()
 def retry(exchange: Exchange = None, coin: Coin = None, last: Last = "7d") -> None:
-    """Reopen unavailable gaps, so that the next repair tries them again."""
+    """Reopen unavailable gaps.
+
+    The next repair tries to fill them again.
+    """
     number = retry_gaps(get_engine(), since=utc_now() - parse_duration("last", last), exchange=exchange, coin=coin)
     if number:
         typer.echo(f"{format_count(number, 'gap')} reopened. Next, run: coinwatch gaps repair")

@@ -41,7 +41,7 @@ def show_candles(
     timezone: TimeZone = "UTC",
     as_json: AsJson = False,
 ) -> None:
-    """Show candles (open, high, low, close, volume), oldest first.
+    """Show the candles of a coin, oldest first.
 
     Candles of a day or more start at midnight in --timezone.
     """
@@ -91,7 +91,10 @@ def price(
     timezone: TimeZone = "UTC",
     as_json: AsJson = False,
 ) -> None:
-    """Show the price of a coin at a time: the last price before it, or the close of the last candle."""
+    """Show the price of a coin at a point in time.
+
+    This is the last price at or before that time or, if there is none, the close of the last candle.
+    """
     zone = parse_time_zone(timezone)
     when = parse_time("at", at, zone)
     tolerance = parse_duration("within", within)
@@ -113,7 +116,10 @@ def compare(
     at: Annotated[str | None, typer.Option(help="Time (ISO 8601). Default: now.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the price of a coin on all exchanges with their median."""
+    """Compare the price of a coin across exchanges.
+
+    Shows how far each exchange is from the median.
+    """
     when = parse_time("at", at) if at else utc_now()
     fresh = max(as_of.FRESH, _fresh())
     found = as_of.compare_exchange_prices(get_engine(), coin, quote, moment=when, fresh=fresh)
@@ -137,7 +143,10 @@ def compare(
 
 @app.command()
 def changes(exchange: Exchange = None, as_json: AsJson = False) -> None:
-    """Show the change of every coin over an hour, a day, a week and a month."""
+    """Show the price changes of all coins.
+
+    Compares over an hour, a day, a week and 30 days.
+    """
     found = movers.read_changes(get_engine(), now=utc_now(), exchange=exchange, fresh=max(movers.FRESH, _fresh()))
     if as_json:
         show_json(found)
@@ -148,7 +157,7 @@ def changes(exchange: Exchange = None, as_json: AsJson = False) -> None:
         "currency": lambda row: row.quote,
     }
     windows = [_window(window) for window in movers.WINDOWS]
-    columns |= {name: _change_over(place) for place, name in enumerate(windows)}
+    columns |= {name: _change_over(index) for index, name in enumerate(windows)}
     show_table(found, columns, right=("price", *windows), empty="No recent prices. Run: coinwatch collect")
 
 
@@ -191,18 +200,18 @@ def _head(found: CandleSeries) -> dict[str, object]:
 
 
 def _why_none(found: CandleSeries, since: datetime, until: datetime) -> str:
-    """What is missing, and where candles of the coin are available."""
-    none = (
+    """Explain which candles are missing, and where candles of the coin are available."""
+    missing = (
         f"No {found.resolution} candles of {found.base}/{found.quote} at {found.exchange} from"
         f" {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} ({found.timezone})."
     )
     if found.made_of != found.resolution:
-        none += f" They are computed from {found.made_of} candles."
-    elsewhere = [
-        f"{held.exchange} has {found.base}/{held.quote} from {held.first_at:%Y-%m-%d} to {held.last_at:%Y-%m-%d}"
-        for held in read_candle_coverage(get_engine(), found.base)
+        missing += f" They are computed from {found.made_of} candles."
+    available = [
+        f"{row.exchange} has {found.base}/{row.quote} from {row.first_at:%Y-%m-%d} to {row.last_at:%Y-%m-%d}"
+        for row in read_candle_coverage(get_engine(), found.base)
     ]
-    return f"{none} {'; '.join(elsewhere)}." if elsewhere else f"{none} Fetch them with: coinwatch backfill"
+    return f"{missing} {'; '.join(available)}." if available else f"{missing} Fetch them with: coinwatch backfill"
 
 
 def _price_of(name: str) -> Callable[[dict[str, Any]], str]:
@@ -216,8 +225,8 @@ def _remark(row: ExchangePrice) -> str:
     return ", ".join(remarks)
 
 
-def _change_over(place: int) -> Callable[[CoinChanges], str | None]:
-    return lambda row: percent(row.changes_percent[place])
+def _change_over(index: int) -> Callable[[CoinChanges], str | None]:
+    return lambda row: percent(row.changes_percent[index])
 
 
 def _window(window: timedelta) -> str:
@@ -225,5 +234,5 @@ def _window(window: timedelta) -> str:
 
 
 def _fresh() -> timedelta:
-    """Maximum age of a recent price, given how often prices are collected."""
+    """The maximum age of a recent price, given how often prices are collected."""
     return timedelta(seconds=get_settings().quote_gauge_max_age_seconds)

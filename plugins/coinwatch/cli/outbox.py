@@ -29,7 +29,7 @@ def show(
     limit: Annotated[int, typer.Option(help="Maximum number of emails.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show emails, newest first, with the mail server's last response."""
+    """Show emails with their status, newest first."""
     if status is not None and status not in STATES:
         raise InvalidRequest("status", f"--status is {status!r}; it must be one of {', '.join(STATES)}.")
     found = list_emails(get_engine(), status=status, limit=limit)
@@ -63,7 +63,7 @@ def retry(
 
 @outbox.command()
 def drop(ids: Ids) -> None:
-    """Drop queued or failed emails, so that they are never sent."""
+    """Drop queued or failed emails: they are never sent."""
     typer.echo(f"{format_count(drop_emails(get_engine(), ids), 'email')} dropped.")
 
 
@@ -78,10 +78,10 @@ def process_bounces(
         ),
     ] = None,
 ) -> None:
-    """Process bounce messages: mark emails as failed and suppress addresses that don't exist.
+    """Process bounce messages.
 
-    Can be used in a mail server's pipe: exits with 75 (temporary failure) while the database is unavailable, and with 0
-    for a message that is not a bounce.
+    Marks emails as failed and suppresses addresses that don't exist. Can be used in a mail server's pipe: exits with 75
+    (temporary failure) while the database is unavailable, and with 0 for a message that is not a bounce.
     """
     if not files and sys.stdin.isatty():
         raise InvalidRequest("files", "Pass the files with the messages, or pipe a message to standard input.")

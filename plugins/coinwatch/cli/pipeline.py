@@ -15,9 +15,10 @@ app = typer.Typer()
 
 @app.command()
 def collect(as_json: AsJson = False) -> None:
-    """Fetch prices from all enabled exchanges, store them, compute the index and send gauges.
+    """Fetch prices from all enabled exchanges.
 
-    Exits with 1 if an exchange failed; prices of the others are stored.
+    Stores them, computes the index and sends gauges. Exits with 1 if an exchange failed; the prices of the others are
+    stored.
     """
     result = collect_prices(get_engine(), get_settings(), utc_now())
     if as_json:
@@ -40,12 +41,15 @@ def collect(as_json: AsJson = False) -> None:
 
 @app.command()
 def evaluate_alerts(as_json: AsJson = False) -> None:
-    """Evaluate alerts against new prices, queue emails and append to alerts.txt."""
+    """Evaluate alerts against new prices and queue emails.
+
+    Appends the alerts that fired to alerts.txt.
+    """
     result = evaluate_and_notify(get_engine(), get_settings(), utc_now())
     if as_json:
         show_json(result)
     else:
-        held = f", alerts of {result.held} subscribers held" if result.held else ""
+        held = f", alerts held for {result.held} subscribers" if result.held else ""
         typer.echo(
             f"{result.quotes} quotes evaluated, {result.alerts} alerts fired, {result.emails} emails queued{held}"
         )

@@ -48,15 +48,15 @@ def history(
     quote: Annotated[str | None, typer.Option(help="Quote currency, for example USDT.")] = None,
     last: Annotated[str, typer.Option(help="Period up to now, for example 30m, 24h, 7d or 4w.")] = "24h",
     start: Annotated[
-        str | None, typer.Option(help="Start time (ISO 8601; UTC if it has no offset). Overrides --last.")
+        str | None, typer.Option("--from", help="Start time (ISO 8601; UTC if it has no offset). Overrides --last.")
     ] = None,
-    end: Annotated[str | None, typer.Option(help="End time. Default: now.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End time. Default: now.")] = None,
     points: Annotated[int, typer.Option(help="Maximum number of prices.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show the price history of a coin, oldest first."""
-    until = parse_time("end", end) if end else utc_now()
-    since = parse_time("start", start) if start else until - parse_duration("last", last)
+    until = parse_time("to", end) if end else utc_now()
+    since = parse_time("from", start) if start else until - parse_duration("last", last)
     found = read_series(get_engine(), coin, exchange, quote, start=since, end=until, points=points)
     if as_json:
         show_json(found)

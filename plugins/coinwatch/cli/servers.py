@@ -30,7 +30,10 @@ def coinnews(
     coin: Annotated[str, typer.Option(help="Coin whose prices the file contains.")] = "BTC",
     loop: Annotated[bool, typer.Option(help="Restart the replay when the file ends.")] = False,
 ) -> None:
-    """Serve the bundled market-data API with simulated or recorded prices."""
+    """Serve the bundled market-data API.
+
+    Prices are simulated, or replayed from a file.
+    """
     from coinwatch.coinnews.server import serve
 
     serve(host=host, port=port, data_dir=data_dir, seed=seed, replay=replay, speed=speed, coin=coin, loop=loop)

@@ -29,7 +29,10 @@ app = typer.Typer()
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show the state of the pipeline: prices, alerts, emails, exchanges and disk usage."""
+    """Show the state of the pipeline.
+
+    Covers prices, alerts, emails, exchanges and disk usage.
+    """
     now = utc_now()
     found = pipeline_status(get_engine(), now, get_settings().emails_per_day)
     if as_json:

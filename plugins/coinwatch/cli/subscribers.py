@@ -16,9 +16,7 @@ from coinwatch.notifications.subscribers import Subscriber, get_subscriber
 from coinwatch.notifications.suppression import lift_suppressions
 
 app = typer.Typer()
-subscriber = typer.Typer(
-    help="Show, export or erase a subscriber's data; send to a suppressed address again.", no_args_is_help=True
-)
+subscriber = typer.Typer(help="Show, export or erase a subscriber; lift suppressions.", no_args_is_help=True)
 app.add_typer(subscriber, name="subscriber")
 
 Email = Annotated[str, typer.Argument(help="The subscriber's email address.")]
@@ -46,7 +44,7 @@ def show(email: Email, as_json: AsJson = False) -> None:
 
 @subscriber.command()
 def export(email: Email) -> None:
-    """Write all data about a subscriber to standard output, as JSON."""
+    """Print all data about a subscriber as JSON."""
     engine = get_engine()
     show_json(data_export.export(engine, get_user_id(engine, email), utc_now()))
 
@@ -55,7 +53,7 @@ def export(email: Email) -> None:
 def erase(
     email: Email, yes: Annotated[bool, typer.Option("--yes", help="Confirm. This can't be undone.")] = False
 ) -> None:
-    """Erase a subscriber with all subscriptions, alerts and emails."""
+    """Erase a subscriber's data, including alerts and emails."""
     engine = get_engine()
     user_id = get_user_id(engine, email)
     if not yes:
@@ -75,9 +73,10 @@ def lift_suppression(
         str | None, typer.Option(help="All addresses suppressed within this time, for example 30m, 24h or 7d.")
     ] = None,
 ) -> None:
-    """Send email to a suppressed address again, and resume the subscriptions that its suppression paused.
+    """Send email to suppressed addresses again.
 
-    Use --last after a problem on your side, such as a broken relay. Addresses suppressed by a complaint are left out.
+    Resumes the subscriptions that the suppression paused. Use --last after a problem on your side, such as a broken
+    relay; it skips addresses that were suppressed because of a complaint.
     """
     if (email is None) == (last is None):
         raise InvalidRequest("last", "Pass either an address or --last, for example --last 2h.")

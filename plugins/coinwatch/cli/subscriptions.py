@@ -49,7 +49,11 @@ def subscribe(
     days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End after this many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Email an address when a price moves, deviates from its average or crosses a level."""
+    """Create an alert for an email address.
+
+    It fires when the price changes, deviates from its average or crosses a level. It is active immediately: the address
+    is not asked to confirm.
+    """
     now, engine = utc_now(), get_engine()
     rule = build_rule(kind, threshold, direction, metric, window, cooldown, once)
     rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)

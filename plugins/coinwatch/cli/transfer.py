@@ -45,9 +45,10 @@ def import_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import candles and prices from Binance dumps, CryptoDataDownload files, CSV or exported Parquet.
+    """Import candles and prices from files.
 
-    Importing a file again changes nothing. Exits with 1 if a file could not be read; the others are imported.
+    Reads Binance dumps, CryptoDataDownload files, CSV and exported Parquet. Importing a file again changes nothing.
+    Exits with 1 if a file could not be read; the others are imported.
     """
     from coinwatch.prices.transfer import data_import
 
@@ -83,9 +84,9 @@ def export_command(
     exchange: Annotated[str | None, typer.Option(help="Only this exchange (code).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export prices and candles as Parquet: one file per table, UTC day and exchange.
+    """Export prices and candles as Parquet.
 
-    Exporting a day again writes the same files.
+    Writes one file per table, UTC day and exchange. Exporting a day again writes the same files.
     """
     from coinwatch.prices.transfer import data_export
 

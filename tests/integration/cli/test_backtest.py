@@ -22,13 +22,13 @@ def backtest(coinwatch: Command, catalog: sa.Engine) -> Command:
 
 
 def test_prints_table_bars_and_weekly_rate(backtest: Command) -> None:
-    shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--most", "2").stdout.splitlines()
+    shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--limit", "2").stdout.splitlines()
     assert [line.split() for line in shown[1:3]] == [
         ["2026-03-06", "17:00:00", "UTC", "110.00", "100.00", "2026-03-06", "16:00:00", "UTC", "+10.00%"],
         ["2026-03-06", "23:00:00", "UTC", "110.00", "100.00", "2026-03-06", "22:00:00", "UTC", "+10.00%"],
     ]
     assert shown[3].startswith("Showing the newest 2 of 22.")
-    assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: one bar per day, 4 at most"
+    assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: one bar per day, up to 4"
     assert (
         "22 alerts in 23.0 days, 11.4 per week, from 136 quotes. History starts at 2026-03-01 12:00:00 UTC" in shown[5]
     )

@@ -156,7 +156,7 @@ def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch
         (("subscribe", "ada@example.org", "XMR", "5"), "Tracked: BTC"),
         (("unsubscribe", "99"), "coinwatch: There is no subscription 99."),
         (("history", "BTC", "--last", "soon"), "is not a duration such as 30m"),
-        (("history", "BTC", "--start", "yesterday"), "is not a time such as"),
+        (("history", "BTC", "--from", "yesterday"), "is not a time such as"),
         (("exchanges", "enable", "mtgox"), "coinwatch: Unknown exchange 'mtgox'"),
     ],
 )
