@@ -1,6 +1,6 @@
-"""A fired alert in words, for emails and other channels.
+"""Describes fired alerts in emails and on other channels.
 
-An alert is a mapping as ``sql/notifications/queue_alerts.sql`` stores it in an outbox row's payload.
+An alert is a mapping, as ``sql/notifications/queue_alerts.sql`` stores it in an outbox row's payload.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def reference_label(alert: Alert) -> str:
 
 
 def exchange_label(alert: Alert) -> str:
-    """The exchange's name, or its code where the payload has no name."""
+    """The exchange's name, or its code if the payload has no name."""
     if alert["exchange"] == "index":
         return "all exchanges (median)"
     return str(alert.get("exchange_name") or alert["exchange"])
@@ -67,7 +67,7 @@ def value_unit(alert: Alert) -> str:
 
 
 def format_value(alert: Alert, value: float) -> str:
-    """A price or a 24 h volume, whichever the alert is about."""
+    """Format a value of the alert: a price or a 24 h volume."""
     return format_price(value) if alert["metric"] == "price" else format_amount(value)
 
 
@@ -78,10 +78,10 @@ def condition(alert: Alert) -> str:
 
 
 def _average(alert: Alert) -> str:
-    """Such as "5-minute average"."""
+    """For example "5-minute average"."""
     return f"{format_duration(alert['window_seconds']).removesuffix('s').replace(' ', '-')} average"
 
 
 def _decimals(threshold: float) -> int:
-    """A change is shown with as many decimals as its threshold: past 1.245% must not read as 1.24%."""
+    """The decimals of a threshold: a change is shown with at least as many, so that it never looks smaller."""
     return max(0, -int(Decimal(f"{threshold:.10g}").as_tuple().exponent))

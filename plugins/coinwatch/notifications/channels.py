@@ -1,11 +1,11 @@
-"""Alerts on other channels than email, through apprise: webhooks, Telegram, Slack, ntfy and about a hundred others.
+"""Sends alerts to channels other than email, through apprise: webhooks, Telegram, Slack, ntfy and many others.
 
-Off unless COINWATCH_CHANNELS_ENABLED. An operator sets a user's channel as an apprise URL, which contains passwords and
-tokens: it never appears in a log line, an error or an outbox row, and of what apprise logs only status codes are kept.
-Messages have no signed links, because several people may read a channel.
+Disabled unless COINWATCH_CHANNELS_ENABLED is set. An operator sets a user's channel to an apprise URL, which contains
+passwords and tokens. It never appears in a log line, an error or an outbox row; from apprise's own log lines, only
+status codes are used. Messages have no signed links, because several people may read a channel.
 
-Delivery works like that of emails (notifications/claims.py): at least once, and a channel that does not answer holds up
-the others for SECONDS at most.
+Messages are delivered at least once, like emails (notifications/claims.py). A channel that doesn't respond delays the
+others by up to TIMEOUT_SECONDS.
 """
 
 import logging
@@ -38,9 +38,9 @@ from coinwatch.notifications.alert_text import Alert, headline
 from coinwatch.notifications.claims import ClaimedEmail, Claims, Wait
 from coinwatch.settings import Settings
 
-SECONDS = 15.0  # for one message, well within the lease
+TIMEOUT_SECONDS = 15.0  # per message; well within the lease
 CONCURRENT_MESSAGES = 8
-MAX_RUN_SECONDS = 60.0  # then the rest is left to the next run
+MAX_RUN_SECONDS = 60.0  # the next run sends the remaining messages
 MAX_ALERTS_SHOWN = 10
 STATUS_CODE = re.compile(r"error=(\d{3})\b")
 
@@ -60,7 +60,7 @@ class ChannelResult:
 def deliver_to_channels(
     engine: Engine, settings: Settings, *, clock: Clock = utc_now, wait: Wait = time.sleep
 ) -> ChannelResult:
-    """Send what is due on other channels; one that fails does not hold up the others. Raises DatabaseError."""
+    """Send due messages to other channels. A channel that fails doesn't affect the others. Raises DatabaseError."""
     counts = Counter[str]()
     deadline = time.monotonic() + MAX_RUN_SECONDS
     with Claims(engine, clock, wait) as claims, ThreadPoolExecutor(CONCURRENT_MESSAGES) as pool:
@@ -88,28 +88,28 @@ def deliver_to_channels(
     return result
 
 
-def send(url: str, title: str, body: str, *, seconds: float = SECONDS) -> None:
+def send(url: str, title: str, body: str, *, seconds: float = TIMEOUT_SECONDS) -> None:
     """Send one message to an apprise URL.
 
-    Raises TemporaryEmailError if the channel does not accept it within ``seconds``, PermanentEmailError if apprise does
-    not know the URL, and ConfigurationError if apprise is not installed.
+    Raises TemporaryEmailError if the channel doesn't accept it within ``seconds``, PermanentEmailError if apprise
+    doesn't support the URL, and ConfigurationError if apprise is not installed.
     """
     service = _service(url)
     results: list[str | None] = []
-    # A thread, because only some of apprise's services respect a timeout.
+    # In a thread, because only some of apprise's services respect a timeout.
     sending = threading.Thread(target=lambda: results.append(_notify(service, title, body)), daemon=True)
     sending.start()
     sending.join(seconds)
     if not results:
-        raise TemporaryEmailError(f"the channel did not answer within {seconds:g} seconds")
+        raise TemporaryEmailError(f"the channel did not respond within {seconds:g} seconds")
     if results[0] is not None:
         raise TemporaryEmailError(f"the channel did not accept the message{results[0]}")
 
 
 def set_channel(engine: Engine, email: str, url: str | None) -> None:
-    """Set a user's channel to an apprise URL, or remove it.
+    """Set a user's channel to an apprise URL; None removes it.
 
-    Raises NotFound; InvalidRequest if apprise does not know the URL.
+    Raises NotFound, and InvalidRequest if apprise doesn't support the URL.
     """
     if url is not None:
         try:
@@ -122,7 +122,7 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
 
 
 def get_channel(engine: Engine, email: str) -> str | None:
-    """A user's channel as an apprise URL, which is a secret; None if there is none. Raises NotFound."""
+    """Return a user's channel, an apprise URL that contains secrets, or None. Raises NotFound."""
     with transaction(engine) as connection:
         user = connection.execute(
             statement("notifications/channels/select_channel"), {"email": email, "user_id": None}
@@ -133,11 +133,13 @@ def get_channel(engine: Engine, email: str) -> str | None:
 
 
 def message(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """Title and body for the alerts of an outbox row: the largest change is the title, and each alert has a line."""
+    """Return the title and body for the alerts of an outbox row: a line per alert, the largest change as title."""
     alerts = sorted(payload["alerts"], key=lambda alert: abs(alert["change_percent"]), reverse=True)
     lines = [_line(alert) for alert in alerts]
-    rest = len(lines) - MAX_ALERTS_SHOWN
-    return lines[0], "\n".join([*lines[:MAX_ALERTS_SHOWN], *([f"and {rest:,} more in the email"] if rest > 0 else [])])
+    shown, more = lines[:MAX_ALERTS_SHOWN], len(lines) - MAX_ALERTS_SHOWN
+    if more > 0:
+        shown.append(f"and {more:,} more in the email")
+    return lines[0], "\n".join(shown)
 
 
 def _line(alert: Alert) -> str:
@@ -146,10 +148,10 @@ def _line(alert: Alert) -> str:
 
 
 def _send_claimed(engine: Engine, settings: Settings, claimed: ClaimedEmail) -> EmailError | None:
-    """Send one row; return why it was not accepted."""
+    """Send one outbox row; return the error if it was not accepted."""
     try:
         if not settings.channels_enabled:
-            raise ChannelRemoved("other channels are switched off (COINWATCH_CHANNELS_ENABLED)")
+            raise ChannelRemoved("channels are disabled (COINWATCH_CHANNELS_ENABLED)")
         with transaction(engine) as connection:
             user = connection.execute(
                 statement("notifications/channels/select_channel"), {"email": None, "user_id": claimed.user_id}
@@ -169,22 +171,22 @@ def _service(url: str) -> Any:
     try:
         import apprise
     except ImportError:
-        raise ConfigurationError("Other channels than email need apprise. Install coinwatch[channels].") from None
+        raise ConfigurationError("Channels other than email require apprise. Install coinwatch[channels].") from None
     logging.getLogger("apprise").propagate = False
     service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="coinwatch"))
     if service is None:
-        raise PermanentEmailError("apprise does not know this kind of channel URL")
+        raise PermanentEmailError("apprise doesn't support this kind of URL")
     return service
 
 
 def _notify(service: Any, title: str, body: str) -> str | None:
-    """None if the channel accepted the message, else what can be said about the reason without revealing secrets."""
+    """Return None if the channel accepted the message, else the reason, as far as it contains no secrets."""
     codes = _StatusCodes()
     logger = logging.getLogger("apprise")
     logger.addHandler(codes)
     try:
         accepted = service.notify(title=title, body=body, body_format="text")
-    except Exception as error:  # noqa: BLE001 - a hundred services raise anything, and its text may contain the URL
+    except Exception as error:  # noqa: BLE001 - services raise all kinds of exceptions; the text may contain the URL
         return f": {type(error).__name__}"
     finally:
         logger.removeHandler(codes)
@@ -194,7 +196,7 @@ def _notify(service: Any, title: str, body: str) -> str | None:
 
 
 class _StatusCodes(logging.Handler):
-    """Keeps only the status codes of what apprise logs in this thread."""
+    """Records the last status code that apprise logs in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

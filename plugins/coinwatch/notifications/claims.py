@@ -1,9 +1,9 @@
-"""One sender's claims on the outbox: claimed for a while, kept alive, then marked or released.
+"""Claims of one sender on outbox rows: leased, renewed, then marked or released.
 
 A claim is a lease: other senders skip the email until ``leased_until``. A sender renews its leases every 5 s, so an
-email claimed by a sender that died is free again after 25 s. Every mark says whether the lease was still this sender's.
+email claimed by a sender that died is free again after 25 s. Only the holder of a lease can mark the email.
 
-Accepted emails are marked in groups by a background thread, which also renews the leases while the mail server is slow.
+A background thread marks accepted emails in groups, and renews the leases while the mail server is slow.
 """
 
 import threading
@@ -23,8 +23,8 @@ from coinwatch.errors import ChannelRemoved, DatabaseError, EmailError, Permanen
 
 BATCH = 100
 LEASE = timedelta(seconds=25)
-RENEWED_AFTER = timedelta(seconds=5)
-# Accepted and unmarked emails are sent again if this process dies: two groups at most, one of which is being marked.
+RENEW_AFTER = timedelta(seconds=5)
+# Emails accepted but not marked yet are sent again if this process dies: up to two groups, one of them being marked.
 GROUP = 12
 GROUP_SECONDS = 0.1
 DAY = timedelta(days=1)
@@ -56,6 +56,10 @@ class _Id(NamedTuple):
     id: int
 
 
+class _Count(NamedTuple):
+    counted: int
+
+
 class _Lease(NamedTuple):
     lease: UUID
     leased_until: datetime
@@ -67,10 +71,10 @@ def retry_pause(attempts: int) -> timedelta:
 
 
 class Claims:
-    """A context manager around one run of a sender; every method raises DatabaseError.
+    """A context manager for one run of a sender; every method raises DatabaseError.
 
-    ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours (0:
-    no limit); ``capped`` is set once that limit keeps emails back. ``sent`` counts the emails marked as sent.
+    ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours
+    (0: no limit); ``capped`` is set once that limit holds emails back. ``sent`` counts the emails marked as sent.
     """
 
     def __init__(self, engine: Engine, clock: Clock, wait: Wait, per_day: int = 0) -> None:
@@ -100,7 +104,7 @@ class Claims:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Mark what was accepted and release the rest; after a DatabaseError, leave the claims to their leases."""
+        """Mark accepted emails and release the others; after a DatabaseError, let the leases expire instead."""
         try:
             if not isinstance(error, DatabaseError):
                 self.release()
@@ -112,7 +116,7 @@ class Claims:
                 self._thread.join()
 
     def claim(self, channel: str = "email", limit: int = BATCH) -> list[ClaimedEmail]:
-        """Claim due emails; none if nothing is due or the daily limit is reached."""
+        """Claim due emails, none if the daily limit is reached."""
         now = self._clock()
         with self._changed:
             if not self._held:
@@ -134,14 +138,14 @@ class Claims:
         return sorted(rows)
 
     def holds(self, email: ClaimedEmail) -> bool:
-        """Whether the email is still claimed by this sender; renews the leases if that is due."""
-        if self._clock() - self._renewed_at > RENEWED_AFTER:
+        """Whether this sender still holds the lease of the email; renews the leases if that is due."""
+        if self._clock() - self._renewed_at > RENEW_AFTER:
             self.renew()
         with self._changed:
             return email.id in self._held
 
     def renew(self) -> None:
-        """Keep what is claimed for longer."""
+        """Extend the leases of all claimed emails."""
         with self._changed:
             held = self._held | set(self._accepted)
         now = self._clock()
@@ -154,10 +158,7 @@ class Claims:
             log.warning("leases expired", emails=len(lost))
 
     def mark_accepted(self, email: ClaimedEmail) -> None:
-        """The server has accepted the email.
-
-        Waits while a full group is unmarked and the one before is being marked.
-        """
+        """Record that the server accepted it. Waits while a full group is unmarked and another is being marked."""
         with self._changed:
             self._held.discard(email.id)
             self._accepted.append(email.id)
@@ -165,7 +166,7 @@ class Claims:
             self._wait_until(lambda: len(self._accepted) < GROUP)
 
     def flush(self) -> None:
-        """Return when everything accepted is marked."""
+        """Wait until all accepted emails are marked."""
         with self._changed:
             self._flushing = True
             self._changed.notify_all()
@@ -175,7 +176,7 @@ class Claims:
                 self._flushing = False
 
     def mark_error(self, email: ClaimedEmail, error: EmailError) -> Literal["retried", "failed", "dropped", "lost"]:
-        """Record why an email was not accepted, and say what becomes of it; ``lost`` if its lease had expired."""
+        """Record why an email was not accepted; return its new state, or ``lost`` if its lease had expired."""
         state: Literal["retried", "failed", "dropped"]
         if isinstance(error, ChannelRemoved):
             state, marked = "dropped", self._mark("notifications/outbox/mark_dropped", [email.id], error=str(error))
@@ -200,7 +201,7 @@ class Claims:
         return "lost"
 
     def release(self, next_attempt_at: datetime | None = None, error: str | None = None) -> int:
-        """Mark what was accepted and release the rest without counting an attempt; return how many were released."""
+        """Mark accepted emails and release the others, not counting the attempt; return how many were released."""
         self.flush()
         with self._changed:
             held, self._held = list(self._held), set()
@@ -211,7 +212,7 @@ class Claims:
         )
 
     def wait_for_dead_senders(self, stopped: Callable[[], bool]) -> bool:
-        """Wait for leases that nobody renews; True once one has expired, False if all other senders are alive."""
+        """Wait for leases that are not renewed: True once one has expired, False if all other senders are alive."""
         suspects: dict[UUID, datetime] | None = None
         for _ in range(round(LEASE.total_seconds() / POLL_SECONDS) + 2):
             leases = dict(self._fetch("notifications/outbox/select_leases", {}, _Lease))
@@ -228,12 +229,12 @@ class Claims:
         return False
 
     def _claim_within_limit(self, parameters: dict[str, object], now: datetime, limit: int) -> list[ClaimedEmail]:
-        """Senders count and claim one after the other, so that together they keep the limit."""
+        """Count and claim under a lock, so that all senders together stay within the limit."""
         with transaction(self._engine) as database:
             acquire_lock(database, Lock.EMAILS_PER_DAY)
             day = {"since": now - DAY, "now": now, "limit": self._per_day}
-            [counted] = fetch_rows(database, "notifications/outbox/count_sent_today", day, _Id)
-            left = self._per_day - counted.id
+            [row] = fetch_rows(database, "notifications/outbox/count_sent_today", day, _Count)
+            left = self._per_day - row.counted
             if left <= 0:
                 self.capped = True
                 return []
@@ -246,7 +247,7 @@ class Claims:
             return rows
 
     def _run_in_background(self) -> None:
-        """Mark a group when it is full or a moment has passed, and renew the leases when that is due."""
+        """Mark a group when it is full or GROUP_SECONDS have passed, and renew the leases when that is due."""
         renewed = time.monotonic()
         while True:
             with self._changed:
@@ -259,7 +260,7 @@ class Claims:
                 self._marking, self._accepted = self._accepted, []
             try:
                 self._mark_sent(self._marking)
-                if time.monotonic() - renewed >= RENEWED_AFTER.total_seconds():
+                if time.monotonic() - renewed >= RENEW_AFTER.total_seconds():
                     renewed = time.monotonic()
                     self.renew()
             except DatabaseError as error:
@@ -280,13 +281,13 @@ class Claims:
             log.warning("lease expired while sending", outbox_id=outbox_id)
 
     def _wait_until(self, done: Callable[[], bool]) -> None:
-        """Wait for the background thread; raises what it failed with."""
+        """Wait for the background thread; raises its error if it failed."""
         self._changed.wait_for(lambda: self._error is not None or done())
         if self._error is not None:
             raise self._error
 
     def _mark(self, name: str, ids: Sequence[int], **values: object) -> set[int]:
-        """The ids whose lease was this sender's."""
+        """Execute a statement on emails; return the ids of those whose lease was still this sender's."""
         parameters = {"ids": list(ids), "lease": self._lease, **values}
         return {row.id for row in self._persist(lambda: self._fetch(name, parameters, _Id))}
 
@@ -295,7 +296,7 @@ class Claims:
             return fetch_rows(database, name, parameters, row)
 
     def _persist(self, run: Callable[[], Row]) -> Row:
-        """Try again while Postgres is unavailable and emails are claimed: what was sent must be marked."""
+        """Retry while Postgres is unavailable and emails are claimed: an accepted email must be marked."""
         for _ in range(MARK_ATTEMPTS):
             try:
                 return run()

@@ -1,4 +1,4 @@
-"""Exporting everything that is known of a subscriber."""
+"""Exports all data about a subscriber."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,10 @@ from coinwatch.notifications.subscribers import FiredAlert, alerts_of, subscribe
 
 
 def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
-    """Return everything about a user as a dict for JSON: times in ISO 8601 and UTC, changes in percent. Raises
-    NotFound."""
+    """Return all data about a user as a dict for JSON: times in ISO 8601 and UTC, changes in percent.
+
+    Raises NotFound.
+    """
     with transaction(engine) as connection:
         subscriber = subscriber_in(connection, user_id)
         alerts: dict[int, list[FiredAlert]] = {}

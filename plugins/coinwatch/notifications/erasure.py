@@ -1,4 +1,4 @@
-"""Deleting everything about a subscriber."""
+"""Deletes all data about a subscriber."""
 
 from datetime import datetime, timedelta
 from time import monotonic, sleep
@@ -10,7 +10,7 @@ from coinwatch.alerts.users import LOCK_TIMEOUT_MILLISECONDS, locked_user
 from coinwatch.database import statement, transaction
 from coinwatch.errors import DatabaseError
 
-UNCONFIRMED_KEPT = timedelta(days=7)
+UNCONFIRMED_RETENTION = timedelta(days=7)
 BATCH = 1_000  # users deleted in one transaction
 
 log = structlog.get_logger()
@@ -32,10 +32,10 @@ def erase(engine: Engine, user_id: int) -> None:
 def erase_unconfirmed(engine: Engine, now: datetime) -> int:
     """Delete users whose address was not confirmed within a week; return their number.
 
-    By then the link in the confirmation email has expired. Runs in batches: interrupting it loses nothing. Raises
+    By then the link in the confirmation email has expired. Works in batches, so it can be interrupted. Raises
     DatabaseError.
     """
-    parameters = {"before": now - UNCONFIRMED_KEPT, "most": BATCH}
+    parameters = {"before": now - UNCONFIRMED_RETENTION, "limit": BATCH}
     erased = 0
     while True:
         with transaction(engine) as connection:
@@ -50,8 +50,8 @@ def erase_unconfirmed(engine: Engine, now: datetime) -> int:
 def _lock_emails(connection: Connection, user_id: int) -> None:
     """Lock all outbox rows of a user at once.
 
-    Senders mark many rows at a time, in any order. Waiting for one row while holding another could be a deadlock, so
-    either all rows are locked or none.
+    Senders mark many rows at a time, in any order. Waiting for one row while holding another could cause a deadlock, so
+    this locks either all rows or none.
     """
     deadline = monotonic() + LOCK_TIMEOUT_MILLISECONDS / 1000
     while monotonic() < deadline:

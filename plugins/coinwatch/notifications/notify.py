@@ -2,9 +2,9 @@
 
 Invariant: every alert is in exactly one email, sooner or later. Alerts that may not be sent yet are held, and
 ``held_users`` stores when to recheck their user: at the end of the quiet hours, when the digest is due, or when the
-daily limit allows another email. A run only looks at users with new alerts and at held users whose time has come, so
-its cost does not depend on how many alerts are held. A trigger moves the recheck forward when a user changes their
-settings.
+daily limit allows another email. A run only looks at users with new alerts and at held users whose recheck is due, so
+its cost doesn't depend on how many alerts are held. When users change their settings, a trigger makes their recheck
+due.
 """
 
 from collections.abc import Sequence

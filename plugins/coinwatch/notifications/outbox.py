@@ -1,4 +1,4 @@
-"""The outbox as operators see it: what is waiting, what failed and why, and what to do about it."""
+"""The outbox for operators: its state, and listing, retrying, dropping and deleting emails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ STATES = ("queued", "sent", "failed", "dropped")
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One email, or message on another channel.
+    """One email, or one message to another channel.
 
-    ``next_attempt_at`` is the time of the last attempt for what has failed; ``last_error`` is the server's reply.
+    After a failure, ``next_attempt_at`` is the time of the last attempt. ``last_error`` is the server's reply.
     """
 
     id: int
@@ -35,11 +35,11 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """What is waiting in the outbox and why, and what was sent.
+    """The number of emails in the outbox by state, and of alerts that are held.
 
-    ``queued`` counts the emails that wait, ``awaiting_retry`` those of them that were rejected temporarily, and
-    ``held_by_limit`` those that wait because COINWATCH_EMAILS_PER_DAY is reached; ``most_common_error`` is the most
-    common reason. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest,
+    ``awaiting_retry`` counts the queued emails that were rejected temporarily, ``held_by_limit`` those that wait
+    because COINWATCH_EMAILS_PER_DAY is reached. ``most_common_error`` is the most common error of queued emails,
+    without addresses. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest,
     quiet_hours, daily_limit, late, suppressed).
     """
 
@@ -56,7 +56,10 @@ class OutboxStatus:
 
 
 def get_outbox_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> OutboxStatus:
-    """The outbox now; ``emails_per_day`` is the limit over all addresses, 0 for none. Raises DatabaseError."""
+    """Return the state of the outbox. Raises DatabaseError.
+
+    ``emails_per_day`` is the daily limit over all addresses; 0 means no limit.
+    """
     parameters = {"now": now, "emails_per_day": emails_per_day}
     with transaction(engine) as connection:
         row = connection.execute(statement("notifications/outbox/select_status"), parameters)
@@ -64,7 +67,7 @@ def get_outbox_status(engine: Engine, now: datetime, emails_per_day: int = 0) ->
 
 
 def list_emails(engine: Engine, *, status: str | None = None, limit: int = 50) -> list[OutboxRow]:
-    """The newest emails, all or those with one of STATES. Raises DatabaseError."""
+    """Return up to ``limit`` emails, newest first, optionally only those with one of STATES. Raises DatabaseError."""
     parameters = {"status": status, "limit": limit}
     with transaction(engine) as connection:
         rows = connection.execute(statement("notifications/outbox/select_emails"), parameters).mappings()
@@ -72,10 +75,10 @@ def list_emails(engine: Engine, *, status: str | None = None, limit: int = 50) -
 
 
 def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
-    """Queue failed and dropped emails again, due immediately and with all attempts left; return how many.
+    """Queue failed and dropped emails again, due immediately and with all attempts left; return their number.
 
-    Without ``ids``, all failed emails except those to suppressed addresses. Raises NotFound if none of ``ids`` can be
-    retried.
+    Without ``ids``, queues all failed emails except those to suppressed addresses. Raises NotFound if none of ``ids``
+    can be retried.
     """
     with transaction(engine) as connection:
         parameters = {"ids": list(ids), "all_failed": not ids, "now": now}
@@ -86,9 +89,9 @@ def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
 
 
 def drop_emails(engine: Engine, ids: Sequence[int]) -> int:
-    """Drop queued and failed emails; return how many. Raises NotFound if there are none.
+    """Drop queued and failed emails; return their number. Raises NotFound if there are none.
 
-    An email that is being sent at this moment may still arrive.
+    An email that is being sent may still arrive.
     """
     with transaction(engine) as connection:
         dropped = connection.execute(statement("notifications/outbox/drop_emails"), {"ids": list(ids)}).rowcount
@@ -98,9 +101,9 @@ def drop_emails(engine: Engine, ids: Sequence[int]) -> int:
 
 
 def delete_old_emails(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Delete emails that were sent, failed or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; return how many.
+    """Delete emails sent, failed or dropped more than COINWATCH_OUTBOX_RETENTION_DAYS ago; return their number.
 
-    Their alerts are kept. Interrupting it is safe. Raises DatabaseError.
+    Their alerts are kept. Works in batches, so it can be interrupted. Raises DatabaseError.
     """
     if not settings.outbox_retention_days:
         return 0

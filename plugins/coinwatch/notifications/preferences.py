@@ -29,8 +29,10 @@ class Preferences:
 
 
 def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now: datetime) -> None:
-    """Save a subscriber's notification settings; they apply from the next evaluation. Raises InvalidRequest,
-    NotFound."""
+    """Save a subscriber's notification settings; they apply from the next evaluation on.
+
+    Raises InvalidRequest and NotFound.
+    """
     zone = parse_time_zone(preferences.timezone).key
     if (preferences.quiet_from is None) != (preferences.quiet_until is None):
         field = "quiet_from" if preferences.quiet_from is None else "quiet_until"

@@ -1,4 +1,4 @@
-"""Emails that a stranger can trigger by entering an address, and their rate limit."""
+"""Emails that anyone can trigger by entering an address, and their rate limit."""
 
 import json
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ EMAILS_PER_HOUR = 3  # to one address
 def request_manage_link(engine: Engine, email: str, now: datetime) -> None:
     """Queue an email with the link to the subscriber's own page, if the address is known and below its rate limit.
 
-    An unconfirmed address gets its confirmation email again, whose page leads to the subscriber's own.
+    An unconfirmed address gets its confirmation email again instead; the page it links to leads to the same page.
     """
     with transaction(engine) as connection:
         user_id = connection.execute(statement("alerts/users/find_user"), {"email": email.strip()}).scalar_one_or_none()
@@ -56,7 +56,7 @@ def queue_manage_link(
 ) -> bool:
     """Queue an email with the link to the subscriber's own page; return False if the rate limit is reached.
 
-    ``existing`` is the subscription that somebody requested a second time, if that is the reason for the email.
+    ``existing`` is the subscription that was requested a second time, if that is the reason for the email.
     """
     payload = {
         "reason": "already" if existing else "asked",

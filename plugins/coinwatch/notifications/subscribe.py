@@ -1,4 +1,4 @@
-"""Subscribing an address, including its confirmation email."""
+"""Creates a subscription and queues its confirmation email."""
 
 from datetime import datetime
 
@@ -16,8 +16,8 @@ def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, co
     ``confirmed`` is for operators, who vouch for the address: the subscription is active immediately. Otherwise it is
     pending and a confirmation email is queued, even if the address was suppressed.
 
-    Raises TooManySubscriptions if not ``confirmed``, and AlreadyExists if the address has this rule. In the
-    last case an unconfirmed request has queued an email with the link to the subscriber's own page.
+    Raises TooManySubscriptions if not ``confirmed``, and AlreadyExists if the address has this rule. In that case, an
+    unconfirmed request has queued an email with the link to the subscriber's own page.
     """
     with transaction(engine) as connection:
         subscription, existed = add_subscription(connection, request, now=now, confirmed=confirmed)
@@ -26,7 +26,7 @@ def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, co
                 queue_manage_link(connection, subscription.user_id, subscription.email, now, existing=subscription)
             else:
                 queue_confirmation(connection, subscription, now)
-    if existed:  # raised after the commit, which the email needs
+    if existed:  # raised after the commit that queues the email
         raise AlreadyExists(
             f"This address already gets alerts for {subscription.pair} on {subscription.exchange_name} when "
             f"{subscription.condition} (subscription {subscription.id})."

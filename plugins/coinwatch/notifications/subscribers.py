@@ -1,4 +1,4 @@
-"""What is known of a subscriber: address, settings, subscriptions and alerts."""
+"""Reads a subscriber's address, settings, subscriptions and alerts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +17,9 @@ ALERTS_PER_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Why alerts of a user are held (digest, quiet_hours, daily_limit, late, suppressed), since when and until when.
+    """Why alerts of a user are held (digest, quiet_hours, daily_limit, late, suppressed), and since when.
 
-    ``until`` is when the alerts are checked again; in the past means in the next run, None means not before a new alert
+    ``until`` is when the user is checked again: in the next run if it is in the past; if it is None, when a new alert
     fires or the user changes their settings.
     """
 
@@ -56,7 +56,7 @@ class FiredAlert:
 
     ``price`` and ``reference`` are in ``unit``, ``change_percent`` in percent. ``late`` means that it was evaluated too
     late to be sent on its own. ``state`` is one of new, held, notified and dropped. ``email_status`` and ``sent_at``
-    are None while there is no email, and after the email was deleted for its age.
+    are None while there is no email, and after it was deleted because of its age.
     """
 
     id: int
@@ -89,11 +89,11 @@ def get_subscriber(engine: Engine, user_id: int) -> Subscriber:
 
 
 def list_alerts(
-    engine: Engine, user_id: int, *, before: int | None = None, at_most: int = ALERTS_PER_PAGE
+    engine: Engine, user_id: int, *, before: int | None = None, limit: int = ALERTS_PER_PAGE
 ) -> list[FiredAlert]:
-    """Return a page of a user's alerts, newest first; ``before`` is the id of the last alert of the page before."""
+    """Return a page of a user's alerts, newest first; ``before`` is the id of the last alert on the previous page."""
     with transaction(engine) as connection:
-        return alerts_of(connection, user_id, before, at_most)
+        return alerts_of(connection, user_id, before, limit)
 
 
 def subscriber_in(connection: Connection, user_id: int) -> Subscriber:
@@ -117,8 +117,8 @@ def subscriber_in(connection: Connection, user_id: int) -> Subscriber:
     )
 
 
-def alerts_of(connection: Connection, user_id: int, before: int | None, at_most: int | None) -> list[FiredAlert]:
-    """``list_alerts`` within a transaction; all alerts if ``at_most`` is None."""
-    parameters = {"user_id": user_id, "before": before, "at_most": at_most}
+def alerts_of(connection: Connection, user_id: int, before: int | None, limit: int | None) -> list[FiredAlert]:
+    """``list_alerts`` within a transaction; all alerts if ``limit`` is None."""
+    parameters = {"user_id": user_id, "before": before, "limit": limit}
     rows = connection.execute(statement("notifications/subscribers/select_alerts"), parameters).mappings()
     return [FiredAlert(**row) for row in rows]

@@ -1,7 +1,7 @@
-"""Suppressed addresses: they get no email after a bounce or complaint until their user or an operator lifts it.
+"""Suppresses addresses after a bounce or complaint: they get no email until the user or an operator lifts it.
 
-Suppressing locks a user before their subscriptions, the evaluation the other way round. To avoid a deadlock, both
-suppressing and lifting take the evaluation's lock first.
+Suppressing locks a user before their subscriptions; the evaluation locks them in the opposite order. To avoid
+deadlocks, suppressing and lifting take the evaluation lock first.
 """
 
 from datetime import datetime
@@ -19,9 +19,9 @@ log = structlog.get_logger()
 
 
 def suppress_address(connection: Connection, recipient: str, now: datetime, reason: str) -> int:
-    """Send no more email to an address and pause its active subscriptions; return how many were paused.
+    """Suppress an address and pause its active subscriptions; return how many were paused.
 
-    A caller that locks outbox rows in the same transaction must take Lock.EVALUATION before.
+    A caller that locks outbox rows in the same transaction must take Lock.EVALUATION before that.
     """
     acquire_lock(connection, Lock.EVALUATION)
     parameters = {"recipient": recipient, "now": now, "reason": reason}
@@ -31,15 +31,16 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
 def lift_suppressions(
     engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
 ) -> tuple[int, int]:
-    """Lift the suppression of one address, or of all suppressed since a moment; return the users and subscriptions.
+    """Lift the suppression of one address, or of all addresses suppressed since a time, as an operator.
 
-    For an operator who has fixed the cause of the bounces. The subscriptions that the suppression paused are resumed.
-    Addresses that complained are included only by name. Raises NotFound if no such address is suppressed.
+    Resumes the subscriptions that the suppression paused. An address suppressed because of a complaint is only included
+    if ``email`` names it. Returns the numbers of users and of resumed subscriptions. Raises NotFound if no such address
+    is suppressed, and DatabaseError.
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)
-        whom = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
-        lifted = connection.execute(statement("alerts/users/lift_suppressions"), whom).one()
+        parameters = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
+        lifted = connection.execute(statement("alerts/users/lift_suppressions"), parameters).one()
     if not lifted.users:
         raise NotFound("No such address is suppressed. See: coinwatch outbox show --status failed")
     log.info("suppressions lifted", users=lifted.users, subscriptions=lifted.subscriptions)
@@ -47,7 +48,7 @@ def lift_suppressions(
 
 
 def lift_suppression(engine: Engine, user_id: int) -> None:
-    """Send email to a user's address again, because they say that it works; paused subscriptions stay paused.
+    """Lift the suppression of a user's address, at their own request. Paused subscriptions stay paused.
 
     Raises NotFound.
     """

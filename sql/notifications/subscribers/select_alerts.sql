@@ -8,4 +8,4 @@ JOIN exchanges e ON e.id = i.exchange_id
 LEFT JOIN outbox o ON o.id = a.outbox_id
 WHERE s.user_id = :user_id AND (CAST(:before AS bigint) IS NULL OR a.id < :before)
 ORDER BY a.id DESC
-LIMIT :at_most;
+LIMIT :limit;

@@ -258,7 +258,7 @@ def test_accepted_emails_are_marked_while_the_server_is_slow(catalog: sa.Engine,
 def test_leases_are_renewed_while_the_server_is_slow(
     catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coinwatch.notifications.claims.RENEWED_AFTER", timedelta(seconds=0.2))
+    monkeypatch.setattr("coinwatch.notifications.claims.RENEW_AFTER", timedelta(seconds=0.2))
     queue(catalog, "ada@example.org")
     clock = Time(1)
     with claims_of(catalog, clock) as claims:

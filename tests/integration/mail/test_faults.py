@@ -15,7 +15,7 @@ from tests.support.faults.run import Outcome
 
 SHORT_WAITS = {  # so that a run takes seconds
     "coinwatch.notifications.claims.LEASE": timedelta(seconds=3),
-    "coinwatch.notifications.claims.RENEWED_AFTER": timedelta(seconds=1),
+    "coinwatch.notifications.claims.RENEW_AFTER": timedelta(seconds=1),
     "coinwatch.notifications.claims.FIRST_PAUSE": timedelta(seconds=1),
     "coinwatch.mail.delivery.UNAVAILABLE_PAUSE": timedelta(seconds=1),
     "coinwatch.mail.smtp.TIMEOUT_SECONDS": 1,

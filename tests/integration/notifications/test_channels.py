@@ -1,4 +1,4 @@
-"""Other channels than email: real HTTP servers behind apprise's json:// URLs."""
+"""Channels other than email: real HTTP servers behind apprise's json:// URLs."""
 
 import json
 import sys
@@ -176,7 +176,7 @@ def test_messages_are_dropped_when_channels_are_switched_off(catalog: sa.Engine,
 def test_channel_that_does_not_answer_times_out(hook: Webhook) -> None:
     hook.wait = 60
     started = time.monotonic()
-    with pytest.raises(TemporaryEmailError, match=r"did not answer within 0\.5 seconds"):
+    with pytest.raises(TemporaryEmailError, match=r"did not respond within 0\.5 seconds"):
         send(hook.url, "title", "body", seconds=0.5)
     assert time.monotonic() - started < 20
 

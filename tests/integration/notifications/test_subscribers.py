@@ -43,8 +43,8 @@ def test_alert_history_is_paginated(catalog: sa.Engine) -> None:
     add(catalog)
     feed(catalog, 100, 110, 121, 133, 146, 161)
     me = get_user(catalog).id
-    first = list_alerts(catalog, me, at_most=3)
-    rest = list_alerts(catalog, me, before=first[-1].id, at_most=3)
+    first = list_alerts(catalog, me, limit=3)
+    rest = list_alerts(catalog, me, before=first[-1].id, limit=3)
     assert [(alert.observed_at - at(0)).seconds // 60 for alert in first + rest] == [5, 4, 3, 2, 1]
     assert (first[0].price, first[0].reference, first[0].unit, first[0].email_status) == (161, 146, "USD", "queued")
 

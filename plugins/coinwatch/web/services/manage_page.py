@@ -46,7 +46,7 @@ def render_manage_page(
     ``form``. Raises NotFound if the subscriber was erased.
     """
     subscriber = get_subscriber(site.engine, subscriber_id)
-    alerts = list_alerts(site.engine, subscriber_id, at_most=MAX_ALERTS)
+    alerts = list_alerts(site.engine, subscriber_id, limit=MAX_ALERTS)
     now = site.clock()
     running = [own for own in subscriber.subscriptions if own.status in {"pending", "active", "paused"}]
     values = {
@@ -83,7 +83,7 @@ def conditions(subscriber: Subscriber) -> dict[int, str]:
 
 def has_older_alerts(site: Site, subscriber_id: int, alerts: list[FiredAlert]) -> bool:
     """Whether there are alerts older than the last of these."""
-    return bool(alerts) and bool(list_alerts(site.engine, subscriber_id, before=alerts[-1].id, at_most=1))
+    return bool(alerts) and bool(list_alerts(site.engine, subscriber_id, before=alerts[-1].id, limit=1))
 
 
 def zone_or_utc(name: str) -> ZoneInfo:
