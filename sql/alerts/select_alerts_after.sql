@@ -6,4 +6,4 @@ JOIN instruments i ON i.id = s.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id
 WHERE a.id > :alert_id
 ORDER BY a.id
-LIMIT :most;
+LIMIT :limit;

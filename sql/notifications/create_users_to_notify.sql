@@ -1,5 +1,5 @@
--- Users with alerts that have not been sent. reason says why a user has to wait, null when the alerts go out now;
--- held_for is the reason of an earlier run; outbox_id is the email that was queued.
+-- Users with unsent alerts. reason: why the user has to wait, null if the alerts are sent now; held_for: the reason in
+-- an earlier run; outbox_id: the email that was queued.
 CREATE TEMPORARY TABLE IF NOT EXISTS users_to_notify (
   user_id bigint PRIMARY KEY,
   since timestamptz NOT NULL,

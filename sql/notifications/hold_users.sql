@@ -1,4 +1,4 @@
--- Users whose alerts were not sent are held, with the reason and when to recheck; the others are released.
+-- Holds users whose alerts were not sent, with the reason and when to recheck; releases the others.
 WITH waiting AS (
   SELECT user_id, coalesce(reason, 'late') AS reason, since, recheck_at
   FROM users_to_notify n

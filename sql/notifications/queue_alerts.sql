@@ -1,7 +1,7 @@
 -- Queues one email with all unsent alerts for every user who may be notified now, and the same for the user's channel.
 -- Late alerts wait for one that is not late, or for the digest. OFFSET 0 keeps the planner from flattening the
--- subqueries: by the statistics of a quiet moment no alert is unsent, and reading all of them for every user looks
--- cheap.
+-- subqueries: if statistics were gathered while no alert was unsent, it expects that reading all of them for every user
+-- is cheap.
 WITH unsent AS (
   SELECT n.user_id, n.held_for, n.limit_reached, u.email, u.timezone, u.digest,
          CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['email', 'apprise'] ELSE ARRAY['email'] END

@@ -1,6 +1,6 @@
-"""``alerts.txt``: one line per alert, for ``tail -f`` and scripts.
+"""Writes ``alerts.txt``: one line per alert, for ``tail -f`` and scripts.
 
-The last line holds the id of the newest alert written. Alerts that a failed run did not write are appended by the next.
+Each line ends with the alert's id, so the next run continues after the last line, even if a run failed.
 """
 
 import fcntl
@@ -20,10 +20,10 @@ ALERT_ID = re.compile(rb"alert (\d+)$")
 
 
 def append_alerts(engine: Engine, path: Path) -> int:
-    """Append all alerts that the file lacks; return the number of lines written.
+    """Append all alerts after the last one in the file; return the number of lines written.
 
     A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00% since 100.0 (threshold 5% either) alert 17``.
-    Raises OSError if the file cannot be written.
+    Raises OSError if the file can't be written, and DatabaseError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
@@ -32,7 +32,7 @@ def append_alerts(engine: Engine, path: Path) -> int:
         while True:
             with transaction(engine) as connection:
                 query = statement("alerts/select_alerts_after")
-                rows = connection.execute(query, {"alert_id": last, "most": BATCH}).all()
+                rows = connection.execute(query, {"alert_id": last, "limit": BATCH}).all()
             for row in rows:
                 condition = f"threshold {format_percent(row.threshold, decimals=6)}"
                 if row.kind == "crosses":
@@ -50,7 +50,7 @@ def append_alerts(engine: Engine, path: Path) -> int:
 
 
 def _last_alert(file: BinaryIO) -> int:
-    """Return the alert id of the last complete line (0 if there is none); remove a line that a crash cut off."""
+    """Return the alert id of the last complete line, 0 if there is none; remove a line that a crash cut off."""
     size = file.seek(0, os.SEEK_END)
     start = file.seek(max(0, size - TAIL_BYTES))
     tail = file.read()

@@ -1,6 +1,6 @@
-"""How often a rule would have fired: the evaluation's own statements on stored history.
+"""Tests how often a rule would have fired, with the evaluation's own statements on stored history.
 
-The backtest runs in a session of its own, in which temporary tables hide the real ones: one subscription with the rule,
+The backtest runs in a separate session, in which temporary tables hide the real ones: one subscription with the rule,
 a watermark at the start, and an empty table of alerts. If the time range starts before the first stored price, a view
 named ``prices`` adds the closes of minute candles. The evaluation itself runs in a read-only transaction, in which
 Postgres only allows writes to temporary tables.
@@ -132,22 +132,23 @@ def _check_range(start: datetime, end: datetime) -> None:
 @contextmanager
 def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]:
     """A new session: statements prepared in a used one would refer to the real tables."""
-    own = create_engine(engine.url.render_as_string(hide_password=False))
+    separate = create_engine(engine.url.render_as_string(hide_password=False))
     try:
-        with translate_errors(engine), closing(own.connect()) as connection:
+        with translate_errors(engine), closing(separate.connect()) as connection:
             with connection.begin():
                 milliseconds = int(statement_limit / timedelta(milliseconds=1))
                 query = statement("alerts/backtest/set_session_limits")
                 connection.execute(query, {"milliseconds": milliseconds})
             yield connection
     finally:
-        own.dispose()
+        separate.dispose()
 
 
 def _first_price_at(row: sa.Row[Any] | None, end: datetime) -> datetime:
-    """From when on prices are used instead of minute candles.
+    """When prices start to be used instead of minute candles.
 
-    Always if there is no row (no older minutes); never if no prices are stored.
+    The distant past if there are no minute candles before the prices (``row`` is None); after ``end`` if no prices are
+    stored.
     """
     if row is None:
         return datetime.min.replace(tzinfo=UTC)

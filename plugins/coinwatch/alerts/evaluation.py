@@ -1,4 +1,4 @@
-"""Evaluates pending quotes: each is compared with every subscription's rule, exactly once.
+"""Evaluates pending quotes: compares each with the rules of all subscriptions, exactly once.
 
 An evaluation reads the quotes observed after the watermarks, compares each value with its reference for every kind of
 rule in use (find_changes_*.sql, scan_changes.sql), looks up the subscriptions whose threshold the changes reach, and
@@ -23,19 +23,20 @@ FIND_CHANGES = {
     "change_over_window": "alerts/evaluation/find_changes_over_window",
     "deviation_from_average": "alerts/evaluation/find_changes_from_average",
 }
-# Up to this many subscriptions of one kind and window, their instruments and thresholds narrow down the changes.
+# The instruments and thresholds of the subscriptions with one kind and window narrow down the changes to look up,
+# unless there are more subscriptions than this.
 MAX_RULES = 1000
-# A reference may be older than the window by this much; beyond that there is none.
+# How much older than the window a reference may be.
 SLACK = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one evaluation did.
+    """The result of one evaluation.
 
-    ``quotes`` is the number of values evaluated, ``alerts`` the number of alerts that fired, ``kinds`` the same number
-    by kind of rule. ``expired`` holds the ids of the subscriptions whose end has passed.
+    ``quotes`` is the number of values evaluated, ``alerts`` the number of alerts that fired, and ``kinds`` the latter
+    by kind of rule. ``expired`` has the ids of the subscriptions that have expired.
     """
 
     quotes: int
@@ -78,10 +79,10 @@ def evaluate_range(
 ) -> tuple[int, int]:
     """Evaluate the values in (``oldest``, ``newest``] that lie after their watermarks.
 
-    Returns the numbers of values and of alerts. Does not advance the watermarks. Needs :func:`create_temporary_tables`
-    once per session. The statements use the tables that the session sees first: the backtest creates temporary ones
-    that hide the real ones. ``scan`` says whether windows are read in one pass over all values instead of looking up
-    a reference for each; None decides by the length of the range.
+    Returns the numbers of values and of alerts. Doesn't advance the watermarks. Requires
+    :func:`create_temporary_tables` once per session. The statements use the tables that the session sees first: the
+    backtest creates temporary ones that hide the real ones. ``scan`` reads windows in one pass over all values, instead
+    of looking up a reference for each; by default the length of the range decides.
     """
     pending_range = {"oldest": oldest, "newest": newest}
     quotes = connection.execute(statement("alerts/evaluation/copy_pending_quotes"), pending_range).rowcount
@@ -121,7 +122,7 @@ def _find_changes(connection: Connection, rules: sa.Row[Any], *, scan: bool | No
 def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
     """Parameters that narrow down the changes: instruments, thresholds, and the time range of the references.
 
-    The time range keeps the planner from planning for every partition of prices.
+    Thanks to the time range, Postgres plans for only some partitions of prices.
     """
     bounds = {"instruments": rules.instruments, "lowest": rules.lowest, "kind": rules.kind}
     if not rules.window_seconds:
@@ -138,7 +139,7 @@ def _bounds(rules: sa.Row[Any]) -> dict[str, object]:
 
 
 def _frame(rules: sa.Row[Any]) -> dict[str, object]:
-    """The frame of the references in microseconds before each value, and whether they are averaged."""
+    """Where the references of a value are, in microseconds before it, and whether they are averaged."""
     average = rules.kind == "deviation_from_average"
     frame_end = 1 if average else timedelta(seconds=rules.window_seconds) // MICROSECOND
     return {"average": average, "frame_start": _max_reference_age(rules) // MICROSECOND, "frame_end": frame_end}

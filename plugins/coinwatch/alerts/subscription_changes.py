@@ -1,4 +1,4 @@
-"""Changing subscriptions: edit, pause, resume, snooze, delete."""
+"""Changes subscriptions: edit, pause, resume, snooze, delete."""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 MAX_SNOOZE = timedelta(days=90)
 
 
-def own_subscription(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
+def get_own_subscription(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
     """Return one of a user's subscriptions. Raises NotFound if it is not theirs."""
     with transaction(engine) as connection:
         return _own(connection, user_id, subscription_id)
 
 
-def owner_of(engine: Engine, subscription_id: int) -> int:
+def get_owner_id(engine: Engine, subscription_id: int) -> int:
     """Return the id of a subscription's user. Raises NotFound."""
     with transaction(engine) as connection:
         query = statement("alerts/subscriptions/find_owner")
@@ -31,7 +31,7 @@ def owner_of(engine: Engine, subscription_id: int) -> int:
 
 
 def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime) -> Subscription:
-    """Replace a subscription's rule by one of the same kind and metric, for quotes observed from now on.
+    """Replace a subscription's rule with one of the same kind and metric, for quotes observed from now on.
 
     An ended subscription becomes active again. Raises InvalidRequest, NotFound, and AlreadyExists if the user has
     another subscription with this rule.
@@ -87,9 +87,9 @@ def resume_all(engine: Engine, user_id: int, now: datetime) -> int:
 
 
 def snooze(engine: Engine, user_id: int, subscription_id: int, until: datetime | None, now: datetime) -> Subscription:
-    """Silence an active subscription until a time (with a time zone); None ends the snooze.
+    """Silence an active subscription until a time (aware); None ends the snooze.
 
-    Raises InvalidRequest if it is not active, or ``until`` is past or too far away; NotFound.
+    Raises NotFound, and InvalidRequest if it is not active or ``until`` is in the past or too far in the future.
     """
     if until is not None and not now < until <= now + MAX_SNOOZE:
         raise InvalidRequest("snoozed_until", f"An alert can be snoozed for up to {MAX_SNOOZE.days} days.")
@@ -103,7 +103,7 @@ def snooze(engine: Engine, user_id: int, subscription_id: int, until: datetime |
 
 
 def delete(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
-    """Delete a subscription with its alerts; return what it was. Raises NotFound."""
+    """Delete a subscription with its alerts; return the deleted subscription. Raises NotFound."""
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
         connection.execute(statement("alerts/subscriptions/delete_subscription"), {"id": own.id, "user_id": user_id})

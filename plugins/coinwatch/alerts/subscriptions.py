@@ -105,7 +105,7 @@ class Subscription:
 def add_subscription(
     connection: Connection, request: SubscriptionRequest, *, now: datetime, confirmed: bool
 ) -> tuple[Subscription, bool]:
-    """Store a subscription; return it, and whether it was there before (active or paused).
+    """Store a subscription; return it, and whether it already existed (active or paused).
 
     With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending
     until the address is confirmed. Raises TooManySubscriptions if an unconfirmed one exceeds :data:`MAX_SUBSCRIPTIONS`.
@@ -160,7 +160,7 @@ def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscri
 
 
 def get_subscription(engine: Engine, subscription_id: int) -> Subscription:
-    """Return one subscription. Raises NotFound."""
+    """Return a subscription. Raises NotFound."""
     with transaction(engine) as connection:
         return subscription_in(connection, subscription_id)
 

@@ -1,4 +1,4 @@
-"""Users: the people behind the addresses that alerts go to."""
+"""Users: the owners of the addresses that alerts are sent to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,13 +34,12 @@ def lock_user(connection: Connection, user_id: int) -> bool:
 
 @contextmanager
 def locked_user(engine: Engine, user_id: int) -> Iterator[Connection]:
-    """A transaction in which nobody else, including the evaluation, changes this user's rows.
+    """Open a transaction in which no other session, including the evaluation, changes this user's rows.
 
-    Everything that changes rows of a user takes its locks in this order, so that there are no deadlocks and no
-    subscription disappears while it is evaluated: the evaluation lock, the user, their outbox rows, their
-    subscriptions.
+    To avoid deadlocks, and because no subscription may disappear while it is evaluated, all code that changes rows of a
+    user takes its locks in this order: the evaluation lock, the user, their outbox rows, their subscriptions.
 
-    Raises NotFound, and DatabaseError if the evaluation takes longer than :data:`LOCK_TIMEOUT_MILLISECONDS`.
+    Raises NotFound, and DatabaseError if a lock is not available within :data:`LOCK_TIMEOUT_MILLISECONDS`.
     """
     with transaction(engine) as connection:
         timeout = {"milliseconds": str(LOCK_TIMEOUT_MILLISECONDS)}

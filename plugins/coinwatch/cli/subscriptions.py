@@ -73,7 +73,7 @@ def unsubscribe(subscription_id: Id, as_json: AsJson = False) -> None:
 def pause(subscription_id: Id, as_json: AsJson = False) -> None:
     """Pause a subscription until it is resumed."""
     engine = get_engine()
-    subscription_changes.pause(engine, subscription_changes.owner_of(engine, subscription_id), subscription_id)
+    subscription_changes.pause(engine, subscription_changes.get_owner_id(engine, subscription_id), subscription_id)
     _show("Paused", alerts.get_subscription(engine, subscription_id), as_json)
 
 
@@ -81,7 +81,7 @@ def pause(subscription_id: Id, as_json: AsJson = False) -> None:
 def resume(subscription_id: Id, as_json: AsJson = False) -> None:
     """Resume a paused subscription."""
     engine = get_engine()
-    owner = subscription_changes.owner_of(engine, subscription_id)
+    owner = subscription_changes.get_owner_id(engine, subscription_id)
     subscription_changes.resume(engine, owner, subscription_id, utc_now(), only_paused=True)
     _show("Resumed", alerts.get_subscription(engine, subscription_id), as_json)
 

@@ -39,8 +39,8 @@ class OutboxStatus:
 
     ``awaiting_retry`` counts the queued emails that were rejected temporarily, ``held_by_limit`` those that wait
     because COINWATCH_EMAILS_PER_DAY is reached. ``most_common_error`` is the most common error of queued emails,
-    without addresses. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason (digest,
-    quiet_hours, daily_limit, late, suppressed).
+    without addresses. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason
+    (digest, quiet_hours, daily_limit, late, suppressed).
     """
 
     queued: int

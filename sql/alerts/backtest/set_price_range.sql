@@ -1,4 +1,4 @@
--- Parameters of the view that create_prices creates: a view takes none, but it can read settings of its session.
+-- Sets the parameters of the view that create_prices creates. A view has no parameters, but can read session settings.
 SELECT set_config('coinwatch.instrument_id', CAST(CAST(:instrument_id AS integer) AS text), false),
        set_config('coinwatch.oldest', CAST(CAST(:oldest AS timestamptz) AS text), false),
        set_config('coinwatch.newest', CAST(CAST(:newest AS timestamptz) AS text), false),

@@ -1,3 +1,3 @@
--- Memory for sorting a year of minutes, and a limit on each statement (0: none), for this session.
+-- For this session: memory to sort a year of minutes, and a time limit per statement (0: none).
 SELECT set_config('work_mem', '64MB', false), set_config('temp_buffers', '64MB', false),
        set_config('statement_timeout', CAST(CAST(:milliseconds AS integer) AS text), false);

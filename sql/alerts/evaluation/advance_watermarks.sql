@@ -1,4 +1,4 @@
--- Pending quotes become evaluated; the last value is what the next one is compared with.
+-- Marks the pending quotes as evaluated, and stores the last value, which the next one is compared with.
 UPDATE evaluation_watermarks w
 SET evaluated_to = evaluated.evaluated_to,
     last_value = coalesce(newest.value, w.last_value), last_at = coalesce(evaluated.value_at, w.last_at)

@@ -1,6 +1,6 @@
 -- Changes that satisfy the rules of armed subscriptions, read from the index (key, threshold, direction): each index
--- scan ends at the first threshold out of reach. OFFSET 0 keeps the planner from flattening the subqueries; BETWEEN has
--- it expect few rows, as there are, instead of a third of all, for which it would build a bitmap.
+-- scan ends at the first threshold out of reach. OFFSET 0 keeps the planner from flattening the subqueries; with
+-- BETWEEN it correctly expects few rows, instead of a third of all, for which it would build a bitmap.
 INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at,
                         change_percent, ready_at, cooldown, repeat)
 SELECT id, CASE WHEN total > 0 THEN position - row_number() OVER (PARTITION BY id ORDER BY position) ELSE position END,

@@ -1,6 +1,6 @@
 -- change_over_window: each value compared with the last one at or before :window earlier, unless that is older by more
--- than :slack. The row comparison keeps the planner from taking the range between :oldest and that moment for empty,
--- and sorting it instead of reading one value from the index.
+-- than :slack. Without the row comparison, the planner would assume that the range between :oldest and that time is
+-- empty, and sort it instead of reading one value from the index.
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)
 WITH compared AS (

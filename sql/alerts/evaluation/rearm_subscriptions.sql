@@ -1,5 +1,5 @@
 -- Rearms disarmed subscriptions whose condition is false for a change of this run; later changes that satisfy it are
--- candidates. OFFSET 0 keeps the planner from flattening the subqueries; two bounds on threshold have it expect few
+-- candidates. OFFSET 0 keeps the planner from flattening the subqueries; with two bounds on threshold it expects few
 -- rows, see find_candidates.
 WITH rearmable AS (
   SELECT s.*, c.lookup_key, min(c.position) AS position

@@ -1,7 +1,7 @@
--- The kinds and windows of the active subscriptions, found by skipping through the index. For at most :max_rules
--- subscriptions of a kind and window also their instruments and their lowest and highest threshold; for more,
--- instruments is null and every change is looked up. any_disarmed says whether a subscription waits to be rearmed;
--- oldest and newest are the range of the pending quotes.
+-- The kinds and windows of the active subscriptions, found with a skip scan of the index. Up to :max_rules
+-- subscriptions of a kind and window, also their instruments and their lowest and highest threshold; beyond that,
+-- instruments is null and every change is looked up. any_disarmed: whether any subscription is disarmed; oldest and
+-- newest: the range of the pending quotes.
 WITH RECURSIVE in_use AS (
   (SELECT kind, window_seconds FROM subscriptions WHERE status = 'active' ORDER BY kind, window_seconds LIMIT 1)
   UNION ALL

@@ -1,2 +1,2 @@
--- New alerts that are in no email wait for a later run.
+-- Holds new alerts that are not in an email.
 UPDATE alerts SET state = 'held' WHERE state = 'new';

@@ -1,5 +1,5 @@
--- The unsent alerts of each user are in the email queued for that user. OFFSET 0 keeps the planner from flattening the
--- subqueries.
+-- Marks the unsent alerts of each user as notified by the email queued for that user. OFFSET 0 keeps the planner from
+-- flattening the subqueries.
 UPDATE alerts SET state = 'notified', outbox_id = q.outbox_id
 FROM (SELECT unnest(CAST(:user_ids AS bigint[])) AS user_id, unnest(CAST(:outbox_ids AS bigint[])) AS outbox_id) q
 CROSS JOIN LATERAL (SELECT id FROM subscriptions WHERE user_id = q.user_id AND status <> 'unsubscribed' OFFSET 0) s

@@ -1,4 +1,4 @@
--- An instrument is evaluated from its first subscription on; its next value is compared with the current one.
+-- Starts evaluating an instrument with its first subscription; its next value is compared with the current one.
 INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
 SELECT :instrument_id, CAST(:metric AS text), :now, latest.value, latest.observed_at
 FROM (VALUES (1)) always

@@ -1,5 +1,5 @@
--- Lifts the suppression of one address, or of all addresses suppressed since :since except after complaints, and
--- resumes the subscriptions that it had paused, to evaluate what is observed from now on.
+-- Lifts the suppression of one address, or of all addresses suppressed since :since except after complaints. Resumes
+-- the subscriptions that the suppression paused, for quotes observed from now on.
 WITH lifted AS (
   UPDATE users SET suppressed_at = NULL, suppression_reason = NULL
   WHERE CASE

@@ -1,2 +1,2 @@
--- A digest was queued for these users: the next one is due a day or a week later.
+-- Records that a digest was queued for these users.
 UPDATE users SET digest_sent_at = :now WHERE id = ANY (CAST(:user_ids AS bigint[]));

@@ -1,2 +1,2 @@
--- How long this transaction waits for a lock.
+-- Limits how long this transaction waits for a lock.
 SELECT set_config('lock_timeout', :milliseconds, true);

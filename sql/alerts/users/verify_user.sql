@@ -1,2 +1,2 @@
--- The user has followed a link from an email: the address is theirs.
+-- Confirms a user's address, after the user has followed a link from an email.
 UPDATE users SET verified_at = coalesce(verified_at, :now) WHERE id = :user_id;

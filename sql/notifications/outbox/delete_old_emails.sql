@@ -1,4 +1,4 @@
--- Deletes up to :limit emails that were sent, failed or dropped before a moment; their alerts are kept.
+-- Deletes up to :limit emails that were sent, failed or dropped before :before; their alerts are kept.
 DELETE FROM outbox WHERE id IN (
   SELECT id FROM outbox WHERE status = 'sent' AND sent_at < :before
   UNION ALL

@@ -1,4 +1,4 @@
--- Queues failed and dropped emails again, for an operator: given ones, or all failed ones to addresses not suppressed.
+-- Queues failed and dropped emails again: those with the given ids, or all failed ones to addresses not suppressed.
 UPDATE outbox SET status = 'queued', attempts = 0, next_attempt_at = :now, lease = NULL, leased_until = NULL
 WHERE (status IN ('failed', 'dropped') AND id = ANY (CAST(:ids AS bigint[])))
    OR (status = 'failed' AND CAST(:all_failed AS boolean)

@@ -1,5 +1,5 @@
--- The outbox and the held alerts in one row; each count has an index of exactly the rows it counts. For a failed email,
--- next_attempt_at is its last attempt. The most common error is shown without addresses.
+-- The state of the outbox and of held alerts, in one row; each count uses an index of exactly the rows it counts. For a
+-- failed email, next_attempt_at is its last attempt. Addresses are removed from the most common error.
 SELECT
   (SELECT count(*) FROM outbox WHERE status = 'queued') AS queued,
   (SELECT min(created_at) FROM outbox WHERE status = 'queued') AS oldest_queued_at,
@@ -17,6 +17,6 @@ SELECT
     ELSE 0
   END AS held_by_limit,
   (SELECT count(*) FROM alerts WHERE state IN ('new', 'held')) AS held_alerts,
-  (SELECT coalesce(jsonb_object_agg(reason, people), '{}')
-   FROM (SELECT reason, count(*) AS people FROM held_users GROUP BY reason) h) AS held_users,
+  (SELECT coalesce(jsonb_object_agg(reason, users), '{}')
+   FROM (SELECT reason, count(*) AS users FROM held_users GROUP BY reason) h) AS held_users,
   (SELECT count(*) FROM users WHERE suppressed_at IS NOT NULL) AS suppressed_addresses;

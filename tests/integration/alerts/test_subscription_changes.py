@@ -27,7 +27,7 @@ def test_changed_rule_is_armed_and_has_no_cooldown(catalog: sa.Engine) -> None:
     assert changed.condition == "the price rises by 4% or more within 1 minute"
     feed(catalog, 133, 146, first=3)
     assert alert_minutes(catalog) == [3, 1]
-    assert changes.own_subscription(catalog, me, number).status == "ended"
+    assert changes.get_own_subscription(catalog, me, number).status == "ended"
     again = changes.change_rule(catalog, me, number, rule, at(4.5))
     assert again.status == "active", "changing an ended subscription activates it"
     feed(catalog, 161, first=5)
@@ -96,7 +96,7 @@ def test_users_cannot_change_subscriptions_of_others(catalog: sa.Engine) -> None
         lambda: changes.snooze(catalog, me, theirs, at(9), at(0)),
         lambda: changes.change_rule(catalog, me, theirs, Rule(threshold=1.0), at(0)),
         lambda: changes.delete(catalog, me, theirs),
-        lambda: changes.own_subscription(catalog, me, theirs),
+        lambda: changes.get_own_subscription(catalog, me, theirs),
     ]
     for action in actions:
         with pytest.raises(NotFound, match="doesn't exist"):

@@ -66,7 +66,7 @@ def patch_subscription(
 ) -> SubscriptionResponse:
     """A changed rule applies to prices from now on."""
     given = {name: getattr(change, name) for name in change.model_fields_set}
-    owner = changes.owner_of(site.engine, subscription_id)
+    owner = changes.get_owner_id(site.engine, subscription_id)
     if not given or len({_group(name) for name in given}) > 1:
         raise InvalidRequest(
             "status", "Change either fields of the rule, or status, or snoozed_until: one of them per request."
@@ -76,7 +76,7 @@ def patch_subscription(
     elif "snoozed_until" in given:
         changes.snooze(site.engine, owner, subscription_id, given["snoozed_until"], site.clock())
     else:
-        current = changes.own_subscription(site.engine, owner, subscription_id)
+        current = changes.get_own_subscription(site.engine, owner, subscription_id)
         rule = replace(current.rule, **_rule_fields(current, given))
         changes.change_rule(site.engine, owner, subscription_id, rule, site.clock())
     return SubscriptionResponse.model_validate(get_subscription(site.engine, subscription_id))

@@ -38,7 +38,7 @@ DONE: dict[Action, str] = {
 def show_edit_form(
     site: SiteDep, request: Request, token: str, subscriber: SubscriberDep, subscription_id: SubscriptionId
 ) -> Response:
-    subscription = changes.own_subscription(site.engine, subscriber, subscription_id)
+    subscription = changes.get_own_subscription(site.engine, subscriber, subscription_id)
     form = rule_to_form(subscription.rule)
     values = {"token": token, "subscription": subscription, "form": form, "errors": {}}
     return site.render(request, "manage_edit.html", values)
@@ -53,7 +53,7 @@ def save_rule(
     subscription_id: SubscriptionId,
     submitted: SubmittedForm,
 ) -> Response:
-    subscription = changes.own_subscription(site.engine, subscriber, subscription_id)
+    subscription = changes.get_own_subscription(site.engine, subscriber, subscription_id)
     fixed = {name: getattr(subscription, name) for name in ("exchange", "quote", "kind", "metric")}
     form = {name: submitted[name] for name in EMPTY_RULE} | fixed | {"coin": subscription.base}
     try:
