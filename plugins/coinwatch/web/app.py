@@ -51,9 +51,9 @@ def create_app(
 ) -> FastAPI:
     """Create the app.
 
-    ``open_engine`` and ``open_settings`` are called by the first request that needs them: an unavailable database or
-    a missing setting then is an error on that page. ``identify`` returns who sent a request, or None. ``clock``
-    returns the current time (aware).
+    ``open_engine`` and ``open_settings`` are called by the first request that needs them, so that an unavailable
+    database or a missing setting is an error on that page only. ``identify`` returns who sent a request, or None.
+    ``clock`` returns the current time (aware).
     """
     app = FastAPI(
         title="coinwatch",

@@ -1,4 +1,4 @@
-"""What routes depend on: the site (engine, settings, clock, templates, limits) and who is calling."""
+"""Dependencies of the routes: the site (engine, settings, clock, templates, limits) and the caller."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, Conc
 
 @dataclass(frozen=True)
 class Site:
-    """What all routes of one app share.
+    """What all routes of an app share.
 
     Engine and settings are opened on use, so that an unavailable database or a missing setting breaks a page, not
     the server.
@@ -46,13 +46,13 @@ class Site:
 
     @property
     def max_price_age(self) -> timedelta:
-        """Age beyond which a price is stale, given how often prices are collected."""
+        """The age beyond which a price is stale, given how often prices are collected."""
         return timedelta(seconds=self.settings.quote_gauge_max_age_seconds)
 
     def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
     ) -> HTMLResponse:
-        """A page from ``templates/``. In templates, ``url(path)`` is the path below the app's mount point."""
+        """Render a page from ``templates/``. In templates, ``url(path)`` prefixes the path of the app's mount point."""
         root = request.scope.get("root_path", "")
         text = self.templates.get_template(template).render(
             url=lambda path: f"{root}{path}",

@@ -178,7 +178,7 @@ def test_page_shows_when_held_alerts_will_be_sent(client: TestClient, engine: sa
     with engine.begin() as connection:
         connection.execute(sa.text(hold), {"now": NOW})
     assert "in one email after <time" in client.get(page).text
-    assert "in one email within minutes" in press(client, f"{page}/preferences", digest="daily")
+    assert "in one email within a few minutes" in press(client, f"{page}/preferences", digest="daily")
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE held_users SET recheck_at = 'infinity'"))
     assert "in one email with your next alert" in client.get(page).text

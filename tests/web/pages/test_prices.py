@@ -49,7 +49,7 @@ def test_old_prices_are_marked_stale_and_missing_values_are_dashes(client: TestC
 def test_page_without_prices_says_when_they_will_arrive(
     client: TestClient, engine: sa.Engine, settings: Settings
 ) -> None:
-    assert "There are no coins yet" in client.get("/").text
+    assert "No coins yet" in client.get("/").text
     sync_catalog(engine, settings)
     page = client.get("/").text
     assert "No prices yet" in page

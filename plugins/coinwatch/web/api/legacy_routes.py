@@ -1,4 +1,4 @@
-"""Two routes under the names they had in Coin Price Monitoring. Each does what its counterpart in /api/v1 does."""
+"""Two routes with the paths they had in Coin Price Monitoring. Each does the same as its counterpart in /api/v1."""
 
 from datetime import timedelta
 from typing import Annotated

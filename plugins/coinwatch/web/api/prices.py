@@ -66,7 +66,7 @@ def compare_prices(
 
 
 def _require_tracked(site: Site, coin: str) -> None:
-    """Raise NotFound unless the coin is tracked and only has no price yet."""
+    """Raise NotFound unless the coin is tracked (and has no price yet)."""
     coins = watched_choices(site.engine).coins
-    if coin.lower() not in {word.lower() for item in coins.items() for word in item}:
+    if coin.lower() not in {name.lower() for code_and_name in coins.items() for name in code_and_name}:
         raise NotFound(f"We don't track {coin!r}. Available: {', '.join(coins) or 'none yet'}.")

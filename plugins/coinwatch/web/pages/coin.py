@@ -1,4 +1,4 @@
-"""The price history of one coin, and finding a coin."""
+"""The pages for the price history of a coin and for finding a coin."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -122,7 +122,7 @@ def _summary(history: PriceSeries) -> dict[str, float] | None:
 
 
 def _chart_data_url(request: Request, market: Market, start: datetime, end: datetime) -> str:
-    """The API call with which the chart's script fetches the points that the page was drawn from."""
+    """URL of the API call that returns the points in the chart, for the chart's script."""
     query = {"exchange": market.exchange, "quote": market.quote, "start": iso(start), "end": iso(end)}
     path = f"{request.scope['root_path']}/api/v1/history/{quote_path(market.base, safe='')}"
     return f"{path}?{urlencode(query | {'points': CHART_POINTS})}"

@@ -1,4 +1,4 @@
-"""Changing alerts on the manage page: editing, pausing, snoozing, deleting and ending them."""
+"""Changes to alerts on the manage page: edit, pause, snooze, delete, end."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Downloading and erasing a subscriber's data."""
+"""The pages on which subscribers download and erase their data."""
 
 import json
 

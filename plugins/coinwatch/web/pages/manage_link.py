@@ -1,4 +1,4 @@
-"""Emailing a subscriber the link to their manage page."""
+"""The page that emails subscribers the link to their manage page."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ def request_link(
     request: Request,
     email: Annotated[Text, Form(max_length=300)] = "",
 ) -> Response:
-    """The response and its time are the same for an unknown address: the email is queued after responding."""
+    """The response and its duration are the same for unknown addresses: the email is queued after responding."""
     try:
         address = check_address(email)
         if visitor is None or not visitor.operator:
@@ -44,6 +44,6 @@ def request_link(
 
 
 async def handle_invalid_link(request: Request, error: Exception) -> Response:
-    """The form that emails a new link, with what is wrong with this one."""
+    """Show the form that emails a new link, and why this link is invalid."""
     values = {"email": "", "errors": {}, "link_error": str(error)}
     return get_site(request).render(request, "manage_link.html", values, status=422)

@@ -24,7 +24,7 @@ def show_prices(site: SiteDep, request: Request) -> Response:
 
 @router.get("/prices")
 def show_price_table(site: SiteDep, request: Request) -> Response:
-    """The table only, which the page reloads every REFRESH_SECONDS."""
+    """Only the table, which the page reloads every REFRESH_SECONDS."""
     return site.render(request, "_price_table.html", _price_table(site))
 
 

@@ -46,7 +46,7 @@ def create_alert(
 
 @router.get("/subscribe/preview")
 def redirect_to_form(request: Request) -> Response:
-    """A preview cannot be reloaded without the submitted form."""
+    """A preview can't be reloaded without the submitted form."""
     return RedirectResponse(f"{request.scope['root_path']}/subscribe", status_code=303)
 
 
@@ -54,7 +54,7 @@ def redirect_to_form(request: Request) -> Response:
 def show_preview(
     site: SiteDep, visitor: VisitorDep, client: ClientDep, request: Request, submitted: SubmittedForm
 ) -> Response:
-    """The form as submitted, with how often the alert would have fired."""
+    """Show the form as submitted, and how often the alert would have fired."""
     try:
         form = parse_backtest_form(site.engine, submitted, site.clock())
         tested = run_backtest(site, form, visitor, client)

@@ -1,4 +1,4 @@
-"""What callers can ask for. The form on the page and the API take the same fields."""
+"""Requests for alerts and backtests. The form on the page and the API take the same fields."""
 
 from typing import Annotated
 

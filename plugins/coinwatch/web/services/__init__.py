@@ -1,1 +1,1 @@
-"""What pages and the API share."""
+"""Services that pages and the API share."""

@@ -1,4 +1,4 @@
-"""The alert form: the values it shows, and what was submitted with it as a typed form."""
+"""The alert form: the values it shows, and parsing what was submitted."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +19,7 @@ from coinwatch.web.schemas.validation_messages import messages_by_field
 from coinwatch.web.services.number_parsing import format_plain, parse_number
 from coinwatch.web.services.subscriptions import build_request
 
-# The initial values of the form, in the order of its fields. There is a cooldown, so that nobody floods themselves.
+# The initial values of the form, in the order of its fields. The cooldown protects subscribers from too many emails.
 EMPTY_RULE = {
     "kind": "change_over_window",
     "threshold_percent": "5",
@@ -33,8 +33,8 @@ EMPTY_RULE = {
     "expires_on": "",
 }
 EMPTY_FORM = {"coin": "", "exchange": "", "quote": "", **EMPTY_RULE, "email": ""}
-MAX_FIELD_LENGTH = 300  # no field needs as much: a value that is cut is too long all the same
-LIKELY_FACTOR = 5  # a level that can be read in two ways is assumed to be within this factor of the latest value
+MAX_FIELD_LENGTH = 300  # more than any field allows, so a truncated value is still rejected as too long
+LIKELY_FACTOR = 5  # an ambiguous level is assumed to be within this factor of the latest value
 WINDOW_FIELDS = {"change_over_window": "change_window_seconds", "deviation_from_average": "average_window_seconds"}
 
 Submitted = Mapping[str, str]
@@ -71,8 +71,8 @@ SubmittedForm = Annotated[dict[str, str], Depends(read_submitted_form)]
 def parse_subscription_form(engine: Engine, submitted: Submitted, now: datetime) -> SubscriptionRequest:
     """Parse and validate the whole form. Only fields of the chosen kind of rule are read.
 
-    Numbers may be written as in any language. A level that can be read in two ways is taken to be the one near the
-    latest value. Raises InvalidForm, InvalidRequest and NotFound.
+    Numbers may have the separators of any language; for an ambiguous level, the reading near the latest value is used.
+    Raises InvalidForm, InvalidRequest and NotFound.
     """
     return build_request(engine, _parse(SubscriptionForm, engine, submitted, now), now)
 
@@ -88,7 +88,7 @@ def parse_rule_form(engine: Engine, submitted: Submitted, now: datetime) -> Rule
 
 
 def rule_to_form(rule: Rule) -> dict[str, str]:
-    """The values with which the form shows a rule. Its end is shown as the last whole day it is active, in UTC."""
+    """The form's values for a rule. Its expiry is shown as the last whole UTC day on which it is active."""
     values = EMPTY_RULE | {
         "kind": rule.kind,
         "metric": rule.metric,
@@ -106,7 +106,7 @@ def rule_to_form(rule: Rule) -> dict[str, str]:
 
 
 def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
-    """Where the form shows an error of a library call. The empty name is the form as a whole."""
+    """The messages by form field for an error of a library call. The empty name is the form as a whole."""
     if isinstance(error, InvalidForm):
         return error.errors
     if isinstance(error, InvalidRequest):
@@ -118,7 +118,7 @@ def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
 
 
 def form_field(name: str, kind: str) -> str:
-    """The form's field for a field of a rule: the form has one for each kind of threshold and of window."""
+    """The form's field for a field of a rule: the form has one for each kind of threshold and window."""
     if name == "threshold":
         return "level" if kind == "crosses" else "threshold_percent"
     return {"window_seconds": WINDOW_FIELDS.get(kind, "kind"), "expires_at": "expires_on"}.get(name, name)

@@ -1,4 +1,4 @@
-"""How often a rule would have fired, as the form shows it before an alert is created: in words and as a chart."""
+"""The preview of an alert on its form: how often it would have fired, as text and as a chart."""
 
 import math
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from coinwatch.web.services.chart import SMALL, Chart, draw_chart
 
 ALERTS_SHOWN = 5
 CHART_POINTS = 400
-# Somebody is waiting; this also bounds how long the most expensive rule keeps Postgres busy.
+# A user is waiting for the result. This also limits how long the most expensive rule keeps Postgres busy.
 STATEMENT_TIMEOUT = timedelta(seconds=5)
-TOO_OFTEN = timedelta(hours=4)
+TOO_OFTEN = timedelta(hours=4)  # an alert that fires more often gets a warning
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 
 
@@ -38,17 +38,17 @@ class TestedRule:
 
     @property
     def condition(self) -> str:
-        """The rule in words."""
+        """The rule as a clause: "the price rises by 5% or more within 1 hour"."""
         return describe(self.rule, self.result.quote, self.result.base)
 
     @property
     def history(self) -> timedelta:
-        """How much history there is; zero without any."""
+        """The length of the available history; zero if there is none."""
         return self.result.end - (self.result.first_at or self.result.end)
 
     @property
     def has_full_history(self) -> bool:
-        """Whether there is history for all of the days."""
+        """Whether there is history for all days."""
         return self.history >= timedelta(days=self.days) - DAY
 
 
@@ -56,8 +56,8 @@ class TestedRule:
 class Preview:
     """A backtest as the form shows it.
 
-    ``condition`` is the rule as we understood it, ``summary`` how often it would have fired, ``caveat`` says if there
-    is little history, and ``advice`` what to change.
+    ``condition`` describes the rule and ``summary`` how often it would have fired. ``caveat`` warns if there is little
+    history, and ``advice`` suggests what to change; both may be empty.
     """
 
     condition: str
@@ -92,7 +92,7 @@ def run_backtest(
 
 
 def build_preview(tested: TestedRule) -> Preview:
-    """The backtest in words and as a chart."""
+    """Describe the backtest in text and as a chart."""
     result, rule = tested.result, tested.rule
     advice, is_warning = _advice(tested)
     summary, caveat = _summary(tested)
@@ -158,7 +158,7 @@ def _rate(tested: TestedRule) -> str:
 
 
 def _advice(tested: TestedRule) -> tuple[str, bool]:
-    """What to change, and whether that is a warning."""
+    """A suggestion what to change, and whether it is a warning."""
     result, rule = tested.result, tested.rule
     count = len(result.alerts)
     if result.first_at is None:
@@ -184,13 +184,13 @@ def _advice(tested: TestedRule) -> tuple[str, bool]:
 
 
 def _how_to_reduce(tested: TestedRule) -> str:
-    """What would reduce it to about one alert a day."""
+    """Suggests changes that reduce the alerts to about one a day."""
     rule, days = tested.rule, max(1, round(tested.history / DAY))
     longer_cooldown = "a longer cooldown: with 1 day, you'd get at most one alert a day."
     if rule.kind == "crosses":
         return f"Choose {longer_cooldown}"
     if rule.kind == "change_since_last" and rule.cooldown_seconds == 0:
-        # Alerts don't affect each other here, so their sizes tell how often a higher threshold would be reached.
+        # Alerts don't affect each other here, so their sizes show how often a higher threshold would be reached.
         largest = sorted((abs(alert.change_percent) for alert in tested.result.alerts), reverse=True)
         threshold = _rounded_up(largest[min(days, len(largest)) - 1])
         if threshold > rule.threshold:

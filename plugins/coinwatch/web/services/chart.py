@@ -1,4 +1,4 @@
-"""A price chart as inline SVG, shown without JavaScript and until the script has run."""
+"""Draws a price chart as inline SVG, shown without JavaScript and until the script has run."""
 
 import math
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def draw_chart(
 
 
 def _polyline(positions: list[tuple[float, float]]) -> str:
-    """A single price between two gaps becomes a line to itself, which round line caps turn into a dot."""
+    """A single price between two gaps becomes a line of length zero, which round line caps turn into a dot."""
     ends = positions * 2 if len(positions) == 1 else positions
     return " ".join(f"{x:g},{y:g}" for x, y in ends)
 

@@ -1,4 +1,4 @@
-"""Gaps in a chart: where prices are missing, the line is interrupted."""
+"""Finds the gaps in a chart: where prices are missing, the line is interrupted."""
 
 import json
 from collections.abc import Sequence
@@ -19,8 +19,11 @@ MAX_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class ChartGaps:
-    """``breaks`` are where no line is drawn, oldest first; ``listed`` are known gaps to list below the chart, newest
-    first, of which there are ``more``."""
+    """The gaps of a chart.
+
+    ``breaks`` are where no line is drawn, oldest first. ``listed`` are the known gaps to list below the chart, newest
+    first; ``more`` is the number of those not listed.
+    """
 
     breaks: list[tuple[datetime, datetime]]
     listed: list[InstrumentGap]

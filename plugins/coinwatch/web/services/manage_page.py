@@ -12,7 +12,7 @@ from coinwatch.web.dependencies import Site
 
 MAX_ALERTS = 10
 SNOOZE_HOURS = {1: "1 hour", 8: "8 hours", 24: "1 day", 168: "1 week"}
-# What the page says after a button was pressed, by the "done" parameter it was redirected with.
+# The messages after an action, by the parameter "done" of the redirect.
 DONE = {
     "changed": "Alert changed. The new condition applies to prices from now on.",
     "confirmed": "Alert confirmed. It's now active.",
@@ -40,7 +40,7 @@ def render_manage_page(
     errors: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    """The manage page.
+    """Render the manage page.
 
     ``done`` is a key of :data:`DONE`. ``error`` is shown at the top, ``errors`` next to the fields of the settings
     ``form``. Raises NotFound if the subscriber was erased.
@@ -71,13 +71,13 @@ def render_manage_page(
 
 
 def redirect_to_manage_page(request: Request, token: str, done: str, anchor: str = "") -> Response:
-    """To the manage page, at the ``anchor`` of the alert that was changed, or at the message on top."""
+    """Redirect to the manage page, to the ``anchor`` of the changed alert or else to the message at the top."""
     root = request.scope.get("root_path", "")
     return RedirectResponse(f"{root}/manage/{token}?done={done}{'#' if anchor else ''}{anchor}", status_code=303)
 
 
 def conditions(subscriber: Subscriber) -> dict[int, str]:
-    """The rule of each subscription in words, by subscription id."""
+    """The condition of each subscription, by subscription id."""
     return {own.id: own.condition for own in subscriber.subscriptions}
 
 
@@ -87,7 +87,7 @@ def has_older_alerts(site: Site, subscriber_id: int, alerts: list[FiredAlert]) -
 
 
 def zone_or_utc(name: str) -> ZoneInfo:
-    """The time zone, or UTC if this system doesn't know it (any more)."""
+    """The time zone, or UTC if this system doesn't have it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -105,5 +105,5 @@ def _preferences_to_form(preferences: Preferences) -> dict[str, str]:
 
 @lru_cache
 def _zone_names() -> list[str]:
-    """Time zones of regions, and UTC."""
+    """The names of regional time zones, and UTC."""
     return sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")) + ["UTC"]

@@ -1,15 +1,15 @@
-"""Numbers as people write them: 2.5 %, 2,5, 70,000, 70.000,00 and 70 000.
+"""Parses numbers as people write them: 2.5 %, 2,5, 70,000, 70.000,00 and 70 000.
 
-A comma is the decimal sign in some languages and separates thousands in others, and so is a point. Most numbers can be
-read in one way only. One such as 70,000 can be 70000 or 70: the caller says which one is likely, and the person is
-asked if not exactly one is.
+Comma and point are decimal separators in some languages and thousands separators in others. Most numbers can be read in
+only one way. 70,000 is ambiguous, 70000 or 70: the caller decides which is likely, and if that leaves both or neither,
+the user is asked to enter it differently.
 """
 
 import re
 from collections.abc import Callable
 from decimal import Decimal
 
-# Digits, with or without separated thousands, then optionally a decimal sign and digits.
+# Digits, with or without thousands separators, then optionally a decimal separator and digits.
 ENGLISH = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:([ ,'])[0-9]{3})(?:\1[0-9]{3})*)?(?:\.[0-9]+)?")
 CONTINENTAL = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:([ .'])[0-9]{3})(?:\1[0-9]{3})*)?(?:,[0-9]+)?")
 SIGNS = "%$€£¥"
@@ -24,7 +24,7 @@ def parse_number(text: str, is_likely: Callable[[float], bool]) -> float:
     """The number in ``text``.
 
     ``is_likely`` chooses between two readings; it is called for ambiguous numbers only. Raises ValueError with a
-    message for the person who entered the number.
+    message for the user.
     """
     found = readings(text)
     if not found:
@@ -49,6 +49,6 @@ def readings(text: str) -> list[float]:
 
 
 def format_plain(number: float) -> str:
-    """The number in digits and a decimal point, so that it can be read in one way only."""
+    """The number with digits and a decimal point only, so that it is not ambiguous."""
     text = f"{Decimal(repr(number)):f}".removesuffix(".0")
     return text if len(readings(text)) == 1 else f"{text}0"

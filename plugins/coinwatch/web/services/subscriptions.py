@@ -1,4 +1,4 @@
-"""Creating a subscription, for the form and the API."""
+"""Creates subscriptions, for the form and the API."""
 
 from datetime import datetime
 
@@ -26,8 +26,9 @@ def create_subscription(
 ) -> Subscription | None:
     """Create a subscription.
 
-    For an operator it is active at once and returned. For anyone else the address is emailed a link to confirm it, and
-    None is returned whether or not the subscription existed, so that nobody learns which addresses are known.
+    For an operator it is active immediately and returned. For anyone else the address is emailed a link to confirm it.
+    None is returned whether or not the subscription existed, so that the response doesn't reveal which addresses are
+    known.
 
     Raises TooManyRequests, TooManySubscriptions and, for operators, AlreadyExists.
     """
