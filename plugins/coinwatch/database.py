@@ -1,4 +1,4 @@
-"""Access to Postgres: one engine per process, statements from ``sql/``, transactions that raise our own errors."""
+"""Access to Postgres: one engine per process, statements from ``sql/``, transactions that raise coinwatch's errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ from coinwatch.settings import PROJECT_ROOT, get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10
-# The driver expects these formats whatever the server's defaults are. A generic plan cannot prune partitions, so every
-# execution is planned with its parameters. Compiling a plan (jit) would take longer than our statements do.
+# The driver requires these formats, whatever the server's defaults are. A generic plan can't prune partitions, so every
+# execution is planned with its parameters. JIT compilation would take longer than the statements themselves.
 SESSION_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=force_custom_plan -c jit=off"
 
 QUERY_CANCELED = "57014"
@@ -29,7 +29,7 @@ Row = TypeVar("Row")
 
 
 class Lock(IntEnum):
-    """Advisory locks: work that one session at a time may do. The numbers share one namespace in the database."""
+    """Advisory locks, for work that only one session may do at a time. The numbers are unique in the database."""
 
     MIGRATIONS = 4_701_226  # a second `coinwatch migrate` waits and then finds nothing to do
     CATALOG = 4_701_227  # workers that start at the same time don't insert the same rows
@@ -137,9 +137,9 @@ def _driver_statement(name: str) -> bytes:
 
 @contextmanager
 def translate_errors(engine: Engine) -> Iterator[None]:
-    """Raise DatabaseError for errors of the database; for connections that ``transaction`` does not open.
+    """Raise DatabaseError for database errors on a connection that ``transaction`` didn't open.
 
-    Errors in our own statements, such as a violated constraint, are not translated.
+    Errors in a statement itself, such as a violated constraint, are not translated.
     """
     try:
         yield
@@ -166,7 +166,7 @@ def translate_errors(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def _invalidate_if_lost(connection: Connection) -> Iterator[None]:
-    """Invalidate a lost connection: SQLAlchemy doesn't see errors of the driver's cursors and would try to reset it."""
+    """Invalidate a lost connection: SQLAlchemy doesn't see errors of the driver's cursors and would reuse it."""
     try:
         yield
     except psycopg.Error:
@@ -184,6 +184,6 @@ def _sqlstate(error: DBAPIError | psycopg.Error) -> str | None:
 
 
 def _first_line(error: DBAPIError | psycopg.Error) -> str:
-    """The first line of the driver's message, which SQLAlchemy wraps except where we use the driver directly."""
+    """The first line of the driver's message. SQLAlchemy wraps the error, unless the driver was called directly."""
     reason = error.orig if isinstance(error, DBAPIError) else error
     return (str(reason).strip().splitlines() or ["no reason given"])[0]

@@ -1,7 +1,7 @@
-"""Gauges of prices and pipeline health, sent to StatsD over TCP and stored in Graphite.
+"""Gauges of prices and pipeline health, sent to StatsD and stored in Graphite.
 
-TCP, because StatsD's UDP server loses much of a burst. If StatsD is unavailable, a warning is logged and the cycle
-continues.
+They are sent over TCP, because StatsD loses most of a burst over UDP. If StatsD is unavailable, a warning is logged and
+the cycle continues.
 """
 
 import re
@@ -33,15 +33,15 @@ NAMES = {
     "cycle.rows": "Prices stored in the last cycle, including the index",
     "cycle.exchanges_failed": "Exchanges whose last fetch failed",
     "cycle.alerts": "Alerts that fired in the last cycle",
-    "cycle.alerts.{kind}": "Alerts of one rule kind that fired in the last cycle",
+    "cycle.alerts.{kind}": "Alerts of one kind of rule that fired in the last cycle",
     "cycle.emails_sent": "Emails the mail server accepted in the last cycle",
     "cycle.emails_failed": "Emails that failed permanently in the last cycle",
     "cycle.emails_retried": "Emails rejected temporarily in the last cycle; they are retried",
-    "cycle.channel_messages_sent": "Messages sent to other channels than email in the last cycle",
+    "cycle.channel_messages_sent": "Messages sent to channels other than email in the last cycle",
     "cycle.outbox_queued": "Emails waiting in the outbox",
     "cycle.outbox_oldest_seconds": "Age of the oldest email waiting in the outbox, in seconds; 0 when none is",
-    "notifications.held_alerts": "Alerts held back by quiet hours, a digest or the daily cap per address",
-    "notifications.held_by_limit": "Due emails held back because COINWATCH_EMAILS_PER_DAY is reached",
+    "notifications.held_alerts": "Alerts held by quiet hours, a digest or the daily limit per address",
+    "notifications.held_by_limit": "Due emails held because COINWATCH_EMAILS_PER_DAY is reached",
     "notifications.suppressed_addresses": "Addresses that get no email because of a bounce or complaint",
     "database.bytes": "Size of the database on disk in bytes",
     "database.{table}.bytes": "Size of one table with its indexes, in bytes; `prices` includes all daily partitions",
@@ -74,9 +74,9 @@ def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
 
 
 def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Send the gauges of all watched instruments; returns their number.
+    """Send the gauges of all watched instruments; return their number.
 
-    A price older than three cycles is not sent again, so that the graph of a dead feed ends, but its age still is.
+    A price older than three cycles is not sent again, so that its graph ends; its age still is.
     """
     with transaction(engine) as connection:
         rows = connection.execute(statement("gauges/select_prices")).all()
@@ -97,9 +97,9 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 
 
 def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Send the gap gauges of each enabled exchange and the index; returns their number.
+    """Send the gap gauges of each enabled exchange and the index; return their number.
 
-    They are sent in every cycle although they change hourly, because StatsD expires gauges that are not repeated.
+    They only change hourly but are sent in every cycle, because StatsD drops gauges that are not repeated.
     """
     with transaction(engine) as connection:
         rows = connection.execute(statement("gauges/select_gaps"), {"since": now - timedelta(days=1)}).all()
@@ -112,7 +112,7 @@ def send_gap_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
 
 
 def send_disk_gauges(engine: Engine, settings: Settings) -> int:
-    """Send the sizes of the database and its tables; returns the number of gauges."""
+    """Send the sizes of the database and its tables; return the number of gauges."""
     with transaction(engine) as connection:
         values: dict[str, float] = {
             "database.bytes": connection.execute(statement("gauges/select_database_size")).scalar_one()
@@ -124,5 +124,5 @@ def send_disk_gauges(engine: Engine, settings: Settings) -> int:
 
 
 def escape(part: str) -> str:
-    """One part of a gauge name, in lowercase, with special characters of StatsD and Graphite replaced by ``_``."""
+    """Return one part of a gauge name in lowercase, with the special characters of StatsD and Graphite as ``_``."""
     return re.sub(r"[^a-z0-9_-]", "_", part.lower())

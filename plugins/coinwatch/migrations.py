@@ -19,9 +19,8 @@ READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "
 def migrate(engine: Engine) -> list[str]:
     """Run pending migrations, as the owner role; return the ids of those that ran, oldest first.
 
-    Concurrent calls are safe. Always grants the roles their privileges, so running it again covers a
-    role created later.
-    Raises DatabaseError.
+    Concurrent calls are safe. Always grants the roles their privileges, for roles created since the last call. Raises
+    DatabaseError.
     """
     # Imported here because Alembic takes a sixth of the start-up time of the command line.
     from alembic import command
@@ -51,9 +50,9 @@ def run_sql_file(name: str) -> None:
 
 
 def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str) -> None:
-    """Create the database and the three roles, with the passwords in their URLs; safe to run again.
+    """Create the database and the three roles with the passwords in their URLs; safe to run again.
 
-    ``admin_url`` is that of a role that may create roles and databases. Raises DatabaseError and ConfigurationError.
+    ``admin_url`` is the URL of a role that may create roles and databases. Raises DatabaseError and ConfigurationError.
     """
     owner, app, reader = (sa.make_url(url) for url in (owner_url, app_url, reader_url))
     database = owner.database
@@ -87,8 +86,8 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
 def _ensure_role(connection: psycopg.Connection[Any], url: sa.URL) -> None:
     if not url.username or not url.password or not ROLE.fullmatch(url.username):
         raise ConfigurationError(
-            f"A database URL needs a password and a role name of lower-case letters, digits and underscores; it is "
-            f"{url.username!r}."
+            f"The database URL of role {url.username!r} is invalid: it needs a password, and a role name of lowercase "
+            "letters, digits and underscores."
         )
     exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [url.username]).fetchone()
     action = "ALTER" if exists else "CREATE"

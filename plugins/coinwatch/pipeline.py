@@ -1,4 +1,4 @@
-"""The steps of a cycle, as called by the DAGs' tasks and by the command line."""
+"""The steps of a cycle, called by the DAGs' tasks and by the command line."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_c
 from coinwatch.settings import Settings
 
 MAX_CONCURRENT_FETCHES = 8
-REFRESH_SECONDS = 10.0  # then a cycle leaves the remaining stale candles (of an import, a backfill) to the next one
+MAX_REFRESH_SECONDS = 10.0  # after an import or a backfill, the next cycle refreshes the remaining stale candles
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class CycleResult:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceResult:
-    """What the maintenance did: partitions created, stale time ranges whose candles were made, and rows removed."""
+    """Numbers of partitions created, stale time ranges whose candles were refreshed, and rows removed."""
 
     partitions_created: int
     time_ranges_refreshed: int
@@ -59,14 +59,14 @@ class MaintenanceResult:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What one run delivered by email and to other channels, and the state of the outbox afterwards."""
+    """What one run sent by email and to other channels, and the state of the outbox afterwards."""
 
     emails: DeliveryResult
     channels: ChannelResult
     outbox: OutboxStatus
 
     def as_dict(self) -> dict[str, Any]:
-        """A small dict of plain values, for XCom and the log."""
+        """Return plain values for XCom and the log."""
         oldest = self.outbox.oldest_queued_at
         return {
             "sent": self.emails.sent,
@@ -80,10 +80,10 @@ class DeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class AlertsResult:
-    """What one evaluation with its notifications did.
+    """The result of one evaluation and its notifications.
 
     ``quotes`` counts the values evaluated, ``alerts`` the alerts that fired (``kinds``: by kind of rule), ``emails``
-    the alert emails queued, and ``held`` the users whose alerts have to wait.
+    the alert emails queued, and ``held`` the users whose alerts are held.
     """
 
     quotes: int
@@ -93,7 +93,7 @@ class AlertsResult:
     kinds: Mapping[str, int]
 
     def as_dict(self) -> dict[str, Any]:
-        """A small dict of plain values, for XCom and the log."""
+        """Return plain values for XCom and the log."""
         return {**asdict(self), "kinds": dict(self.kinds)}
 
 
@@ -127,7 +127,7 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
 def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime) -> int:
     """Store the current index prices and refresh stale candles; return the number of index prices."""
     index_prices = compute_index(engine, settings, now)
-    refreshed = refresh_candles(engine, max_seconds=REFRESH_SECONDS)
+    refreshed = refresh_candles(engine, max_seconds=MAX_REFRESH_SECONDS)
     if refreshed.remaining:
         log.warning("candles not refreshed in time", time_ranges=refreshed.remaining)
     return index_prices
@@ -158,9 +158,9 @@ def push_gauges(
 
 
 def evaluate_and_notify(engine: Engine, settings: Settings, now: datetime) -> AlertsResult:
-    """Evaluate pending quotes, queue the notifications, append the alerts to alerts.txt, and send the gauges.
+    """Evaluate pending quotes, queue notifications, append the alerts to alerts.txt, and send the gauges.
 
-    If the file cannot be written, a warning is logged and the next run appends its lines.
+    If the file can't be written, a warning is logged and the next run appends the missing lines.
     """
     policy = NotificationPolicy(settings.emails_per_day_per_address, settings.channels_enabled)
     result = store_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), policy)
@@ -181,8 +181,8 @@ def store_alerts(
 ) -> AlertsResult:
     """Store the alerts of all pending quotes together with their emails and the watermarks, in one transaction.
 
-    A run that fails leaves nothing behind, and the next one evaluates the same quotes: no quote is evaluated twice, and
-    no alert is without its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
+    If a run fails, nothing is stored and the next one evaluates the same quotes, so no quote is evaluated twice and no
+    alert lacks its notification. Alerts on quotes older than ``max_age`` are late. Raises DatabaseError.
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)
@@ -200,7 +200,7 @@ def store_alerts(
 
 
 def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryReport:
-    """Deliver what is due by email and to other channels, and send the gauges."""
+    """Send due emails and messages to other channels, and send the gauges."""
     sent = deliver_emails(engine, settings)
     channels = deliver_to_channels(engine, settings)
     now = utc_now()
@@ -226,7 +226,7 @@ def deliver_and_report(engine: Engine, settings: Settings) -> DeliveryReport:
 
 
 def check_data(engine: Engine, settings: Settings, check: str, now: datetime) -> list[str]:
-    """Run one of ``data_quality.CHECKS`` and send its gauge; return a sentence per problem found."""
+    """Run one of ``data_quality.CHECKS`` and send its gauge; return a message per problem found."""
     findings = CHECKS[check](engine, settings, now)
     for finding in findings:
         log.warning("data quality problem", check=check, problem=finding)

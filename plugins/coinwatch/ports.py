@@ -1,4 +1,4 @@
-"""Opens the port of a server, with a clear error if that fails."""
+"""Opens a server's port, with a clear error if that fails."""
 
 import errno
 import socket
@@ -9,8 +9,8 @@ from coinwatch.errors import ConfigurationError
 def open_port(host: str, port: int, option: str) -> socket.socket:
     """Return a listening socket.
 
-    Raises ConfigurationError if the port is in use or the address is not one of this machine. ``option`` says how to
-    choose another port, for example ``--port``.
+    ``option`` names the option for another port in the error, for example ``--port``. Raises ConfigurationError if the
+    port is in use or the address is not one of this machine's.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

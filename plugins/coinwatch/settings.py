@@ -20,9 +20,10 @@ from coinwatch.errors import ConfigurationError
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
 CODE = re.compile(r"[a-z0-9_]+")
 PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
-# Links to it must need no escaping, neither in HTML nor in a header.
+# Without characters that would have to be escaped in HTML or in an email header.
 BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
-BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")  # a token follows the local part, of up to 64
+# A token is appended to the local part, which may have up to 64 characters in total.
+BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")
 MIN_PRICE_RETENTION_DAYS = 2
 # As in local/environment_file.py and docker/settings.sh, which don't import coinwatch; a test compares them.
 EXAMPLE_SECRET = re.compile(
@@ -148,14 +149,14 @@ class Settings(BaseSettings):
     email_from: str = Field("coinwatch <coinwatch@localhost>", description="Sender of all emails.")
     bounce_address: BounceAddress | None = Field(
         None,
-        description="Address for [bounces](email.md#bounces), such as `bounces@example.org`. Each email's envelope sender "
-        "is then `bounces+TOKEN@example.org`, and its mail server has to accept such addresses. Default: bounces go to "
-        "the sender's address.",
+        description="Address for [bounces](email.md#bounces), such as `bounces@example.org`. The envelope sender of "
+        "each email is then `bounces+TOKEN@example.org`; the domain's mail server must accept such addresses. "
+        "Default: the address in COINWATCH_EMAIL_FROM.",
     )
     public_url: BaseUrl = Field(
         "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
     )
-    alerts_file: Path = Field(Path("alerts.txt"), description="File that gets a line for each alert.")
+    alerts_file: Path = Field(Path("alerts.txt"), description="File to which a line is appended for each alert.")
     emails_per_day_per_address: int = Field(
         50,
         ge=0,
@@ -198,8 +199,8 @@ class Settings(BaseSettings):
         60.0,
         gt=0,
         le=7 * 24 * 60,
-        description="Alerts evaluated later than this after their price, for example after an outage, are late: they "
-        "are included in the next email instead of being sent on their own.",
+        description="An alert is late if its price is older than this when it is evaluated, for example after an "
+        "outage. Late alerts are included in the next email instead of being sent on their own.",
     )
     quote_max_age_days: float = Field(30.0, gt=0, description="Quotes older than this are rejected, in days.")
     export_path: str | None = Field(
@@ -226,14 +227,14 @@ class Settings(BaseSettings):
     quality_disagreement_percent: float = Field(
         3.0,
         gt=0,
-        description="Difference from the median of all exchanges, in percent, from which a price is reported.",
+        description="A price is reported if it differs from the median of all exchanges by at least this many percent.",
     )
     quality_frozen_minutes: float = Field(
         60.0,
         ge=5,
         le=1440,
-        description="Minutes without any change after which a price is reported as frozen, if other exchanges' prices "
-        "changed.",
+        description="Minutes without a change after which a price is reported as frozen, if other exchanges' prices "
+        "have changed.",
     )
 
     coins: dict[str, CoinSettings] = Field(default_factory=dict, description="Coins by code.")
@@ -315,7 +316,7 @@ def _is_secret(field: str) -> bool:
 
 
 def _check_references(settings: Settings) -> None:
-    """Check that codes are well formed and that every pair's base is a configured coin."""
+    """Check that codes are valid, ccxt ids are set, and every pair's base is a configured coin."""
     for code, exchange in settings.exchanges.items():
         if not CODE.fullmatch(code) or code == "index":
             raise ConfigurationError(
@@ -335,7 +336,7 @@ def _check_references(settings: Settings) -> None:
 
 
 def _check_retention(settings: Settings) -> None:
-    """Check that prices are kept for as long as late quotes are accepted and rules and pages need them."""
+    """Check that prices are kept as long as rules, pages and late quotes need them."""
     retention, max_age = settings.price_retention_days, settings.quote_max_age_days
     minimum = max(MIN_PRICE_RETENTION_DAYS, ceil(max_age) + 1)
     if 0 < retention < minimum:

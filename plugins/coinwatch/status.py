@@ -1,4 +1,4 @@
-"""The state of the pipeline, for the command line, the API and operators."""
+"""The state of the pipeline, for the command line and the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
