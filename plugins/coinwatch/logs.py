@@ -2,9 +2,17 @@
 
 import logging
 import os
+import re
 import sys
 
 import structlog
+
+EMAIL_ADDRESS = re.compile(r"""[^\s<>()"',:;]+@[^\s<>()"',:;]+""")
+
+
+def without_addresses(text: str) -> str:
+    """Return the text with email addresses replaced by "…": a mail server's reply often contains the recipient's."""
+    return EMAIL_ADDRESS.sub("…", text)
 
 
 def configure_logs() -> None:

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.database import Lock, acquire_lock, statement, transaction
+from coinwatch.logs import without_addresses
 from coinwatch.notifications.suppression import COMPLAINED, suppress_address
 
 MESSAGE_HEADER = "X-Coinwatch-Message"
@@ -95,7 +96,8 @@ def process_bounce(engine: Engine, data: bytes, now: datetime) -> Bounce | None:
         paused = None
         if report.complaint or recipient.lower() in report.failed_addresses:
             paused = suppress_address(connection, recipient, now, report.reason)
-    log.warning("email bounced", outbox_id=report.outbox_id, error=report.reason, subscriptions_paused=paused)
+    error = without_addresses(report.reason)
+    log.warning("email bounced", outbox_id=report.outbox_id, subscriptions_paused=paused, error=error)
     return Bounce(report.outbox_id, recipient, report.reason, paused)
 
 

@@ -78,14 +78,14 @@ class Charts:
             values = _values(self._engine, instrument_id, until, metric)
             if len(values) > 1:
                 return draw(values, until - DAY, until)
-            reason = "fewer than two values"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the email goes out without a chart
-            reason = f"{type(error).__name__}: {error}"
+            problem = "fewer than two values"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the email is sent without a chart
+            problem = f"{type(error).__name__}: {error}"
         finally:
             self._spent += time.monotonic() - started
             if self._spent > MAX_SECONDS:
-                log.warning("charts take too long, the other emails go out without", seconds=round(self._spent, 1))
-        log.warning("no chart for an email", instrument_id=instrument_id, until=until.isoformat(), reason=reason)
+                log.warning("charts disabled for this run: too slow", seconds=round(self._spent, 1))
+        log.warning("chart not drawn", instrument_id=instrument_id, until=until.isoformat(), error=problem)
         return None
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import transaction
 from coinwatch.errors import CoinwatchError, EmailError, MailServerUnavailable, RecipientRejected, TemporaryEmailError
+from coinwatch.logs import without_addresses
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.compose import Composer, Email
 from coinwatch.mail.connection import MailConnection
@@ -62,7 +63,7 @@ def deliver_emails(
         while sender.send_due() and not claims.capped and claims.wait_for_dead_senders(stopped):
             pass
     if claims.capped:
-        log.warning("daily email limit reached, the rest waits", limit=settings.emails_per_day)
+        log.warning("daily email limit reached", limit=settings.emails_per_day)
     result = DeliveryResult(claims.sent, sender.retried, sender.failed)
     log.info("emails delivered", sent=result.sent, retried=result.retried, failed=result.failed)
     return result
@@ -102,7 +103,8 @@ class _Sender:
                     self._connection.send(self._compose(claimed))
                 except MailServerUnavailable as error:
                     released = self._claims.release(self._clock() + UNAVAILABLE_PAUSE, str(error))
-                    log.warning("mail server unavailable, emails wait", emails=released, error=str(error))
+                    reply = without_addresses(str(error))
+                    log.warning("emails not sent: mail server unavailable", emails=released, error=reply)
                     self.retried += released
                     return False
                 except EmailError as error:
@@ -119,15 +121,16 @@ class _Sender:
         except CoinwatchError:
             raise
         except Exception as error:
-            log.exception("email cannot be composed", outbox_id=claimed.id)
+            log.exception("email not composed", outbox_id=claimed.id)
             raise TemporaryEmailError(f"the email cannot be composed: {type(error).__name__}: {error}") from error
 
     def _record(self, claimed: ClaimedEmail, error: EmailError) -> None:
         outcome = self._claims.mark_error(claimed, error)
-        log.warning(f"email {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=str(error))
+        reply = without_addresses(str(error))
+        log.warning(f"email {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=reply)
         self.retried += outcome == "retried"
         self.failed += outcome == "failed"
         if outcome == "failed" and isinstance(error, RecipientRejected):
             with transaction(self._engine) as database:
                 paused = suppress_address(database, claimed.recipient, self._clock(), str(error))
-            log.warning("address suppressed", outbox_id=claimed.id, subscriptions_paused=paused, error=str(error))
+            log.warning("address suppressed", outbox_id=claimed.id, subscriptions_paused=paused, error=reply)

@@ -64,7 +64,7 @@ def drop_old_prices(
             log.info("prices dropped", day=day.isoformat())
         elif outcome != "absent":
             kept[day] = reason
-            log.warning("prices kept", day=day.isoformat(), reason=reason)
+            log.warning("prices not dropped", day=day.isoformat(), error=reason)
     return RetentionResult(tuple(dropped), kept)
 
 
@@ -102,6 +102,6 @@ def _minutes_behind(engine: Engine, day: date) -> int:
             behind = connection.execute(statement("prices/retention/mark_missing_candles_stale"), bounds).all()
         if not behind or last:
             break
-        log.warning("candles are missing, refreshing them", day=day.isoformat(), instruments=len(behind))
+        log.warning("candles missing, refreshing", day=day.isoformat(), instruments=len(behind))
         refresh_candles(engine)
     return sum(row.minutes for row in behind)

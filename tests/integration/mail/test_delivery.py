@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine, transaction
@@ -97,6 +98,17 @@ def test_rejected_recipient_does_not_hold_up_the_others(
     assert deliver(catalog, settings, minutes=1.2).sent == 0, "its pause is not over"
     assert deliver(catalog, settings, minutes=1.6).sent == 1
     assert outbox(catalog)["busy@example.org"].message_id == busy.message_id
+
+
+def test_addresses_in_replies_of_the_mail_server_are_not_logged(
+    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
+) -> None:
+    mailbox.answers = {"gone@example.org": "550 5.1.1 <gone@example.org>: no such user"}
+    queue(catalog, "gone@example.org")
+    with capture_logs() as logs:
+        deliver(catalog, settings)
+    assert "no such user" in str(logs)
+    assert "gone@example.org" not in str(logs)
 
 
 def test_rejected_content_fails_the_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:

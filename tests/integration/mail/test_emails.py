@@ -333,8 +333,8 @@ def test_missing_chart_is_logged_with_its_reason(catalog: sa.Engine) -> None:
         unavailable = Charts(create_engine(f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"))
         assert [unavailable.get(1, at(0)) for _ in range(3)] == [None] * 3
     assert len(lines) == 3
-    assert "fewer than two values" in lines[0]["reason"]
-    assert "DatabaseError" in lines[2]["reason"]
+    assert "fewer than two values" in lines[0]["error"]
+    assert "DatabaseError" in lines[2]["error"]
 
 
 def test_charts_that_take_too_long_are_left_out(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:

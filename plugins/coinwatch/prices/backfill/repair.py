@@ -169,7 +169,7 @@ def _fetch(
     fetched = _Fetched()
     for time_range, group in _group_gaps(gaps).items():
         if time.monotonic() - started > max_seconds:
-            log.warning("repair ran out of time", exchange=code, gaps_left=len(gaps) - len(fetched.gaps))
+            log.warning("gaps not repaired in time", exchange=code, gaps=len(gaps) - len(fetched.gaps))
             break
         try:
             result = backfill_range(

@@ -187,7 +187,7 @@ class BackfillRun:
         if isinstance(error, RateLimited):
             return True
         pair = self._instruments[page.instrument_id].pair
-        log.warning("candles not fetched", exchange=self._adapter.code, pair=pair, error=error.reason)
+        log.warning("candles not fetched", exchange=self._adapter.code, instrument=pair, error=error.reason)
         self.failed[pair] = error.reason
         self.retryable |= isinstance(error, ExchangeUnavailable)
         if isinstance(error, UnknownSymbol):

@@ -48,7 +48,8 @@ def refresh_candles(engine: Engine, *, max_seconds: float | None = None) -> Refr
         if max_seconds is not None and time.monotonic() - started > max_seconds:
             remaining = count_stale_ranges(engine)
             break
-        log.info("candles refreshed", ranges=ranges, **{f"candles_{name}": count for name, count in written.items()})
+        counts = {f"candles_{name}": count for name, count in written.items()}
+        log.info("candles refreshed", time_ranges=ranges, **counts)
     return RefreshResult(ranges, written, remaining)
 
 

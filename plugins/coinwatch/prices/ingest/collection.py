@@ -91,10 +91,10 @@ def collect_exchange(
         raise RateLimited(code, f"rate limited until {until}: {status.last_error}", status.blocked_until)
 
     with closing(open_exchange(code, settings)) as adapter:
-        rest = _next_fetch_at(adapter, status.last_success_at)
-        if rest and rest > clock():
-            log.info("exchange skipped", exchange=code, until=rest.isoformat())
-            return CollectResult(code, blocked_until=rest)
+        next_fetch_at = _next_fetch_at(adapter, status.last_success_at)
+        if next_fetch_at and next_fetch_at > clock():
+            log.info("exchange skipped", exchange=code, blocked_until=next_fetch_at.isoformat())
+            return CollectResult(code, blocked_until=next_fetch_at)
         started = time.monotonic()
         try:
             with _prioritize(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
@@ -142,7 +142,7 @@ def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[fl
     first = _fetch_once(adapter, instruments)
     if not isinstance(first.error, ExchangeUnavailable):
         return first
-    log.warning("exchange failed, trying again", exchange=adapter.code, error=first.error.reason)
+    log.warning("exchange failed, retrying", exchange=adapter.code, error=first.error.reason)
     sleep(PAUSE_BETWEEN_TRIES_SECONDS)
     answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.rejected}
     missing = [item for item in instruments if item not in answered and item.symbol not in answered]

@@ -124,7 +124,7 @@ def _load(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
                 connection.execute(statement("prices/ingest/update_latest_quotes"))
             return len(rows), 0, 0
         except psycopg.errors.UniqueViolation:
-            log.info("some quotes are already stored, loading with ON CONFLICT", quotes=len(rows))
+            log.info("quotes already stored, loading with ON CONFLICT", quotes=len(rows))
     with transaction(engine) as connection:
         connection.execute(statement("prices/ingest/create_quote_batch"))
         _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, rows)
@@ -169,10 +169,10 @@ def _count_conflicts(connection: Connection) -> int:
     conflicts = connection.execute(statement("prices/ingest/select_conflicts")).all()
     for row in conflicts:
         log.warning(
-            "quote conflicts with the stored one",
+            "quote conflicts with stored price",
             instrument_id=row.instrument_id,
             observed_at=row.observed_at.isoformat(),
-            rejected=row.rejected,
-            stored=row.stored,
+            price=row.price,
+            stored_price=row.stored_price,
         )
     return len(conflicts)
