@@ -37,10 +37,6 @@ class TimeRange:
     def duration(self) -> timedelta:
         return self.end - self.start
 
-    def overlaps(self, other: "TimeRange") -> bool:
-        """Whether the two ranges share a moment."""
-        return max(self.start, other.start) < min(self.end, other.end)
-
 
 def utc_day(day: date) -> TimeRange:
     """The range from midnight to midnight UTC."""

@@ -66,14 +66,6 @@ def test_reversed_or_naive_range_is_an_error(start: datetime, end: datetime) -> 
         TimeRange(start, end)
 
 
-@pytest.mark.parametrize(
-    ("other", "expected"), [((0, 5), False), ((0, 11), True), ((15, 16), True), ((19, 30), True), ((20, 30), False)]
-)
-def test_adjacent_ranges_do_not_overlap(other: tuple[int, int], expected: bool) -> None:
-    assert minutes(10, 20).overlaps(minutes(*other)) is expected
-    assert minutes(*other).overlaps(minutes(10, 20)) is expected
-
-
 def test_utc_day_runs_from_midnight_to_midnight() -> None:
     assert utc_day(date(2026, 11, 20)) == TimeRange(NOON - 12 * HOUR, NOON + 12 * HOUR)
 

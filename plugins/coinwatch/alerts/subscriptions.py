@@ -72,10 +72,12 @@ class Subscription:
 
     @property
     def pair(self) -> str:
+        """The instrument without its exchange: "BTC/USD"."""
         return f"{self.base}/{self.quote}"
 
     @property
     def rule(self) -> Rule:
+        """The rule's fields as one object."""
         return Rule(
             self.kind,
             self.threshold,

@@ -22,9 +22,8 @@ from coinwatch.alerts.rules import Metric
 from coinwatch.database import transaction
 from coinwatch.formatting import format_price
 from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, Buckets, PricePoint, downsample
-from coinwatch.time_range import TimeRange
+from coinwatch.time_range import DAY, TimeRange
 
-DAY = timedelta(hours=24)
 POINTS = 280  # one for every two pixels of width
 # The line is interrupted where values are missing for this long, and for this many times their usual distance.
 MIN_GAP, GAP_FACTOR = timedelta(hours=1), 5

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from coinwatch.clock import Clock
 from coinwatch.database import Lock, acquire_lock, autocommit, fetch_rows, transaction
 from coinwatch.errors import ChannelRemoved, DatabaseError, EmailError, PermanentEmailError
+from coinwatch.time_range import DAY
 
 BATCH = 100
 LEASE = timedelta(seconds=25)
@@ -27,7 +28,6 @@ RENEW_AFTER = timedelta(seconds=5)
 # Emails accepted but not marked yet are sent again if this process dies: up to two groups, one of them being marked.
 GROUP = 12
 GROUP_SECONDS = 0.1
-DAY = timedelta(days=1)
 MARK_ATTEMPTS = 20
 POLL_SECONDS = 0.5
 MAX_ATTEMPTS = 20

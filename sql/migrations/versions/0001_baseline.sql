@@ -14,7 +14,7 @@ CREATE TABLE exchanges (
   probed_at timestamptz
 );
 COMMENT ON COLUMN exchanges.enabled IS 'Whether the pipeline fetches prices from it. Set by the first probe, changed by operators.';
-COMMENT ON COLUMN exchanges.simulated IS 'Its prices are made up; the index uses them only if no real exchange has a price.';
+COMMENT ON COLUMN exchanges.simulated IS 'Prices are simulated; the index uses them only if no real exchange has a price.';
 COMMENT ON COLUMN exchanges.probed_at IS 'When the first probe decided whether the exchange is enabled.';
 
 CREATE TABLE coins (
@@ -59,7 +59,7 @@ CREATE TABLE exchange_status (
 COMMENT ON COLUMN exchange_status.failures IS 'Failed fetches since the last successful one.';
 COMMENT ON COLUMN exchange_status.blocked_until IS 'The exchange asked us not to call it before this time (Retry-After, ban).';
 COMMENT ON COLUMN exchange_status.live_until IS 'A fetch of current prices is running: requests for history wait until it ends, at most until then.';
-COMMENT ON COLUMN exchange_status.history_free_at IS 'When the next request for history may be sent, by any worker.';
+COMMENT ON COLUMN exchange_status.history_free_at IS 'When any worker may send the next request for history.';
 
 -- Prices ------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ COMMENT ON TABLE latest_quotes IS 'The newest row of prices for each instrument,
 
 -- Candles -----------------------------------------------------------------------------------------
 
--- In ascending order of precedence: made from our own quotes, aggregated from the exchange's finer candles, received
+-- In ascending order of precedence: computed from our own quotes, aggregated from the exchange's finer candles, received
 -- from the exchange. A candle is only replaced by one of the same or a higher precedence.
 CREATE TYPE candle_source AS ENUM ('quotes', 'rollup', 'exchange');
 
@@ -125,7 +125,7 @@ CREATE TABLE candles_1d PARTITION OF candles (
 ) FOR VALUES IN ('1d');
 COMMENT ON COLUMN candles.volume IS 'Volume traded within the candle, in the base currency; null if only 24 h volumes are known.';
 COMMENT ON COLUMN candles.trades IS 'Number of trades, if the exchange reports it.';
-COMMENT ON COLUMN candles.samples IS 'Number of our own quotes it is made from; null if there are none.';
+COMMENT ON COLUMN candles.samples IS 'Number of our own quotes it was computed from; null if there are none.';
 
 CREATE TABLE stale_candles (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -136,7 +136,7 @@ CREATE TABLE stale_candles (
   CONSTRAINT stale_candles_order_check CHECK (first_at <= last_at)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE stale_candles IS
-  'Time ranges in which prices or candles changed, so that the coarser candles have to be made again. '
+  'Time ranges in which prices or candles changed, so that coarser candles must be recomputed. '
   'Written in the transaction of the change, deleted in the transaction that stores the new candles.';
 COMMENT ON COLUMN stale_candles.changed IS 'Resolution of the candles that changed; null if prices changed.';
 
@@ -152,7 +152,7 @@ CREATE TABLE candle_fetches (
   CONSTRAINT candle_fetches_order_check CHECK (started_at < ended_at)
 );
 COMMENT ON TABLE candle_fetches IS
-  'Time ranges whose candles were requested from the exchange. unavailable: it has none (any more) and is not asked again.';
+  'Time ranges whose candles were requested from the exchange. unavailable: it has none; they are not requested again.';
 
 -- Gaps --------------------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ CREATE TABLE outbox (
   last_error text
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN outbox.kind IS 'manage: the link to the page on which subscribers see, change and erase their data.';
-COMMENT ON COLUMN outbox.message_id IS 'Left part of the Message-ID; the same for every attempt, so that a duplicate can be recognized.';
+COMMENT ON COLUMN outbox.message_id IS 'Local part of the Message-ID; the same for every attempt, so that duplicates can be recognized.';
 COMMENT ON COLUMN outbox.status IS 'failed: rejected permanently or given up after too many attempts; dropped: given up by an operator.';
 COMMENT ON COLUMN outbox.lease IS 'Token of the sender that has claimed the row; only its holder marks the row.';
 COMMENT ON COLUMN outbox.next_attempt_at IS 'When the row is due; for failed rows the time of the last attempt.';
@@ -430,8 +430,8 @@ REVOKE EXECUTE ON FUNCTION create_price_partitions(date, date) FROM PUBLIC;
 -- Drops one day's partition of prices, for the application role, which does not own it. Returns one of
 --   dropped  the partition is gone, with all its prices
 --   absent   there is no such partition
---   busy     prices were in use for longer than we make others wait: try again later
---   stale    prices of that day changed and their candles have not been made since: refresh them, then try again
+--   busy     prices could not be locked in time: try again later
+--   stale    prices of that day changed and their candles have not been refreshed since: refresh them, then try again
 --   pending  it has quotes that have not been evaluated
 -- Dropping a partition locks all of prices, so it does not wait long for the lock, and the caller does the slow check before
 -- (that every minute has its candle). Prices loaded between that check and the lock left a row in stale_candles in the same

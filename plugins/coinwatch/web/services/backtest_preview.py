@@ -11,6 +11,7 @@ from coinwatch.alerts.rules import Rule, describe
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_timestamp
 from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.prices.history.series import read_series
+from coinwatch.time_range import DAY
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm
@@ -21,7 +22,7 @@ CHART_POINTS = 400
 # A user is waiting for the result. This also limits how long the most expensive rule keeps Postgres busy.
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 TOO_OFTEN = timedelta(hours=4)  # an alert that fires more often gets a warning
-DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
+WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
