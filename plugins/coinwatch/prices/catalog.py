@@ -113,8 +113,8 @@ def find_instrument(
 
     Without ``quote``, US dollars are preferred, then USDT, then USDC. Raises NotFound, which lists the available ones.
     """
-    where = (exchange or INDEX).strip().lower()
-    parameters = {"coin": coin.strip(), "exchange": where}
+    exchange = (exchange or INDEX).strip().lower()
+    parameters = {"coin": coin.strip(), "exchange": exchange}
     found = fetch_rows(connection, "prices/catalog/find_instruments", parameters, FoundInstrument)
     wanted = quote.strip().upper() if quote else None
     for instrument in found:
@@ -122,8 +122,8 @@ def find_instrument(
             return instrument
     if found:
         priced_in = ", ".join(instrument.quote for instrument in found)
-        raise NotFound(f"{coin} is not priced in {wanted} on {where}. Available: {priced_in}.")
-    raise NotFound(_list_available(connection, coin, where))
+        raise NotFound(f"{coin} is not priced in {wanted} on {exchange}. Available: {priced_in}.")
+    raise NotFound(_list_available(connection, coin, exchange))
 
 
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:

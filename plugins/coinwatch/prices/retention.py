@@ -71,7 +71,7 @@ def drop_old_prices(
 def merge_candle_fetches(engine: Engine, now: datetime) -> int:
     """Merge adjacent records of fetched history that are more than a week old; returns how many rows that saved."""
     with transaction(engine) as connection:
-        parameters = {"asked_before": now - RECENT_FETCHES}
+        parameters = {"requested_before": now - RECENT_FETCHES}
         return int(connection.execute(statement("prices/retention/merge_candle_fetches"), parameters).scalar_one())
 
 

@@ -20,9 +20,9 @@ from coinwatch.prices.catalog import list_watched_instruments
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
 from coinwatch.settings import Settings
 
-PAUSE_BETWEEN_TRIES_SECONDS = 1.0
+RETRY_DELAY_SECONDS = 1.0
 # A cycle that starts slightly early must not skip an exchange with a minimum interval every second time.
-EARLY = timedelta(seconds=10)
+EARLY_START_TOLERANCE = timedelta(seconds=10)
 
 log = structlog.get_logger()
 
@@ -52,12 +52,12 @@ class CollectResult:
         """The inverse of ``as_dict``."""
         loaded = values["loaded"]
         rejected = {RejectionReason(reason): count for reason, count in loaded["rejected"].items()}
-        rest = values["blocked_until"]
+        blocked_until = values["blocked_until"]
         return cls(
             **{
                 **values,
                 "loaded": LoadResult(**{**loaded, "rejected": rejected}),
-                "blocked_until": datetime.fromisoformat(rest) if rest else None,
+                "blocked_until": datetime.fromisoformat(blocked_until) if blocked_until else None,
             }
         )
 
@@ -113,12 +113,12 @@ def collect_exchange(
     loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, rejected)
     result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
     _log(result)
-    trouble = batch.error
-    if trouble is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
-        trouble = _no_valid_quotes(code, list(rejected.elements()))
-    if trouble:
-        _record_failure(engine, status.id, trouble, clock())
-        raise trouble
+    failure = batch.error
+    if failure is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
+        failure = _no_valid_quotes(code, list(rejected.elements()))
+    if failure:
+        _record_failure(engine, status.id, failure, clock())
+        raise failure
     with transaction(engine) as connection:
         parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
         connection.execute(statement("prices/ingest/record_fetch_success"), parameters)
@@ -143,7 +143,7 @@ def _fetch(adapter: Exchange, instruments: list[Instrument], sleep: Callable[[fl
     if not isinstance(first.error, ExchangeUnavailable):
         return first
     log.warning("exchange failed, retrying", exchange=adapter.code, error=first.error.reason)
-    sleep(PAUSE_BETWEEN_TRIES_SECONDS)
+    sleep(RETRY_DELAY_SECONDS)
     answered = {quote.instrument for quote in first.quotes} | {quote.symbol for quote in first.rejected}
     missing = [item for item in instruments if item not in answered and item.symbol not in answered]
     second = _fetch_once(adapter, missing)
@@ -170,7 +170,7 @@ def _no_valid_quotes(code: str, rejected: Sequence[RejectionReason]) -> Exchange
 def _next_fetch_at(adapter: Exchange, last_success_at: datetime | None) -> datetime | None:
     if not last_success_at or adapter.minimum_interval_seconds <= 0:
         return None
-    return last_success_at + timedelta(seconds=adapter.minimum_interval_seconds) - EARLY
+    return last_success_at + timedelta(seconds=adapter.minimum_interval_seconds) - EARLY_START_TOLERANCE
 
 
 def _record_failure(engine: Engine, exchange_id: int, error: ExchangeError, now: datetime) -> None:

@@ -16,14 +16,14 @@ from sqlalchemy import Engine, Row
 from coinwatch.database import statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.formatting import format_age, format_amount, format_duration, format_percent, format_price
-from coinwatch.prices.ingest.collection import EARLY
+from coinwatch.prices.ingest.collection import EARLY_START_TOLERANCE
 from coinwatch.settings import Settings
 
 Check = Callable[[Engine, Settings, datetime], list[str]]
 
 # A price is frozen if it is unchanged in this many quotes while the others moved by this much.
 MOVED_PERCENT = 0.1
-LEAST_QUOTES = 3
+MIN_QUOTES = 3
 VOLUME_SINCE = timedelta(days=1)
 
 
@@ -39,15 +39,15 @@ def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> lis
         "stale_before": now - settings.quality_stale_cycles * cycle,
         "computed_before": now - cycle,
     }
-    sentences = []
+    findings = []
     for exchange, rows in groupby(
         _rows(engine, "prices/ingest/data_quality/select_stale_prices", parameters), key=lambda row: str(row.exchange)
     ):
         due_every = _due_every(settings, exchange)
         stale_before = now - settings.quality_stale_cycles * due_every
         stale = [row for row in rows if row.observed_at is None or row.observed_at < stale_before]
-        sentences += _stale_sentences(exchange, stale, due_every, now)
-    return sentences
+        findings += _describe_stale(exchange, stale, due_every, now)
+    return findings
 
 
 def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -59,21 +59,21 @@ def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> lis
         "fresh_after": now - timedelta(seconds=settings.index_freshness_seconds),
         "limit_percent": settings.quality_disagreement_percent,
     }
-    sentences = []
+    findings = []
     for _, group in groupby(
         _rows(engine, "prices/ingest/data_quality/select_disagreeing_prices", parameters), key=lambda row: str(row.base)
     ):
         rows = list(group)
         if rows[0].prices == 2:
-            sentences.append(_apart(rows, now))
+            findings.append(_describe_pair(rows, now))
             continue
-        sentences += [
+        findings += [
             f"{row.exchange} {row.pair}: {format_price(row.price)} is {format_percent(abs(row.percent))} "
             f"{'above' if row.percent > 0 else 'below'} the median {format_price(row.median)} of {row.prices} "
             f"exchanges (observed {_moment(row.observed_at, now)})."
             for row in rows
         ]
-    return sentences
+    return findings
 
 
 def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -81,11 +81,11 @@ def check_frozen_prices(engine: Engine, settings: Settings, now: datetime) -> li
 
     If the schedule is so slow that this period has fewer than three quotes, three cycles are checked.
     """
-    minutes = max(settings.quality_frozen_minutes, (LEAST_QUOTES + 1) * settings.collect_schedule_minutes)
+    minutes = max(settings.quality_frozen_minutes, (MIN_QUOTES + 1) * settings.collect_schedule_minutes)
     parameters = {
         "since": now - timedelta(minutes=minutes),
         "now": now,
-        "least_quotes": LEAST_QUOTES,
+        "min_quotes": MIN_QUOTES,
         "moved_percent": MOVED_PERCENT,
     }
     return [
@@ -127,11 +127,11 @@ def _due_every(settings: Settings, exchange: str) -> timedelta:
     if exchange not in settings.exchanges:  # the index, or an exchange that left the configuration
         return cycle
     with closing(open_exchange(exchange, settings)) as adapter:
-        rest = timedelta(seconds=adapter.minimum_interval_seconds) - EARLY
-    return cycle * max(1, ceil(rest / cycle))
+        interval = timedelta(seconds=adapter.minimum_interval_seconds) - EARLY_START_TOLERANCE
+    return cycle * max(1, ceil(interval / cycle))
 
 
-def _stale_sentences(exchange: str, stale: Sequence[Row[Any]], due_every: timedelta, now: datetime) -> list[str]:
+def _describe_stale(exchange: str, stale: Sequence[Row[Any]], due_every: timedelta, now: datetime) -> list[str]:
     if not stale:
         return []
     due = f"one is due every {format_duration(due_every)}"
@@ -149,7 +149,7 @@ def _since(moment: datetime | None, now: datetime) -> str:
     return f"since {_moment(moment, now)} ({format_age(now - moment)})"
 
 
-def _apart(rows: Sequence[Row[Any]], now: datetime) -> str:
+def _describe_pair(rows: Sequence[Row[Any]], now: datetime) -> str:
     first, second = rows
     low, high = sorted((first.price, second.price))
     return (

@@ -1,4 +1,4 @@
--- Instruments whose price did not change in (:since, :now] in at least :least_quotes quotes, while on the other exchanges it
+-- Instruments whose price did not change in (:since, :now] in at least :min_quotes quotes, while on the other exchanges it
 -- moved by :moved_percent or more (the median of their ranges). Simulated exchanges are compared only with each other. The
 -- bounds are parameters, so that one or two partitions of prices are read.
 WITH moves AS (
@@ -17,7 +17,7 @@ SELECT f.exchange, f.pair, f.low AS price, f.quotes, f.last_at, count(*) AS othe
        percentile_cont(0.5) WITHIN GROUP (ORDER BY 100 * (o.high / o.low - 1)) AS moved_percent
 FROM moves f
 JOIN moves o ON (o.base, o.currency, o.simulated) = (f.base, f.currency, f.simulated) AND o.exchange <> f.exchange
-WHERE f.low = f.high AND f.quotes >= :least_quotes
+WHERE f.low = f.high AND f.quotes >= :min_quotes
 GROUP BY f.exchange, f.pair, f.low, f.quotes, f.last_at
 HAVING percentile_cont(0.5) WITHIN GROUP (ORDER BY 100 * (o.high / o.low - 1)) >= :moved_percent
 ORDER BY f.exchange, f.pair;

@@ -112,5 +112,5 @@ def _not_text(raw: IO[bytes], name: str, line: int) -> str:
     raw.seek(0)
     if raw.read(2) in UTF16:
         return f"{name} is in UTF-16. Save it as UTF-8."
-    where = f" from line {line + 1}" if line else ""
-    return f"{name} is not UTF-8 text{where}. Check that it is a CSV file."
+    location = f" from line {line + 1}" if line else ""
+    return f"{name} is not UTF-8 text{location}. Check that it is a CSV file."
