@@ -2,8 +2,8 @@
 
 Each coin's logarithmic price is a Brownian motion that returns to the coin's base price every 97 days, so that it does
 not drift away over years. The value at any time is found by bisection (Paul Lévy's construction): in the middle of an
-interval it is the mean of the ends plus a normal random number drawn from a hash of seed, coin and position. Part of the
-motion is common to all coins, as in real markets.
+interval it is the mean of the ends plus a normal random number drawn from a hash of seed, coin and position. Part of
+the motion is common to all coins, as in real markets.
 """
 
 import math

@@ -28,8 +28,8 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Read a CSV with the columns timestamp (UTC), open, high, low, close, volume.
 
-    Minutes may be missing. Raises ConfigurationError, with the line, for an invalid number or time, or a time that is not
-    later than the one before.
+    Minutes may be missing. Raises ConfigurationError, with the line, for an invalid number or time, or a time that is
+    not later than the one before.
     """
     try:
         raw = path.read_bytes()

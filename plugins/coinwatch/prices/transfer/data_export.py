@@ -77,8 +77,8 @@ def export_days(
     """Write the UTC days from ``first_day`` to ``last_day``, both inclusive, to the folder ``destination``.
 
     Stale candles are refreshed first. ``report`` is called after every table and day with the number done and the
-    total. Raises InvalidRequest for a day that is not over by ``now`` or an unsupported address, NotFound for an unknown
-    exchange, StorageError and DatabaseError. A run that fails leaves only complete files and can be repeated.
+    total. Raises InvalidRequest for a day that is not over by ``now`` or an unsupported address, NotFound for an
+    unknown exchange, StorageError and DatabaseError. A run that fails leaves only complete files and can be repeated.
     """
     _check_days(first_day, last_day, now)
     system, folder = open_location(destination)
