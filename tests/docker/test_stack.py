@@ -68,7 +68,7 @@ def test_first_start_prints_addresses_and_password(stack: DockerStack) -> None:
     for port in ("AIRFLOW", "WEB", "MAIL_CATCHER", "GRAPHITE"):
         assert f":{stack.environment[f'COINWATCH_{port}_PORT']}" in stack.output
     assert f"admin / {secret(stack, 'COINWATCH_AIRFLOW_ADMIN_PASSWORD')}" in stack.output
-    assert "on  coinnews" in stack.output
+    assert "enabled  coinnews" in stack.output
 
 
 def test_every_service_is_ready(stack: DockerStack) -> None:

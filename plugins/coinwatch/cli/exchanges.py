@@ -45,7 +45,8 @@ def probe(as_json: AsJson = False) -> None:
         return
     enabled = set(catalog.list_enabled_exchanges(engine))
     for result in results:
-        typer.echo(f"{'on ' if result.code in enabled else 'off'} {result.code:<12} {result.message}")
+        state = "enabled" if result.code in enabled else "disabled"
+        typer.echo(f"{state:<8} {result.code:<12} {result.message}")
 
 
 @exchanges.command()
@@ -76,7 +77,7 @@ def show_exchanges(found: list[ExchangeHealth]) -> None:
 
 def _state(row: ExchangeHealth) -> str:
     if not row.enabled:
-        return "off"
+        return "disabled"
     if row.blocked_until and row.blocked_until > utc_now():
         return f"rate limited until {row.blocked_until:%H:%M:%S} UTC"
-    return f"failed {row.failures} times" if row.failures else "on"
+    return f"failed {row.failures} times" if row.failures else "enabled"

@@ -55,7 +55,7 @@ def test_cycle_runs_without_airflow(
 ) -> None:
     assert coinwatch("migrate").returncode == 0
     probe = coinwatch("exchanges", "probe")
-    assert [line[:10] for line in probe.stdout.splitlines()] == ["on  kraken", "on  binanc"]
+    assert [line.split()[:2] for line in probe.stdout.splitlines()] == [["enabled", "kraken"], ["enabled", "binance"]]
     assert "2 quotes" not in coinwatch("collect").stdout
     made = json.loads(
         coinwatch("subscribe", "ada@example.org", "bitcoin", "5", "--exchange", "kraken", "--json").stdout
