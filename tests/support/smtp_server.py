@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it accepts and rejects what a test wants it to."""
+"""A real SMTP server that stores the emails it accepts and rejects others as a test requires."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """What arrived, and how to reply: ``answers`` maps a recipient to the reply to its RCPT command.
+    """The received emails, and how to reply: ``replies`` maps a recipient to the reply to its RCPT command.
 
     ``on_message`` is called with the number of messages so far, before the last one is acknowledged.
     """
@@ -24,9 +24,9 @@ class Mailbox:
     messages: list[EmailMessage] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     senders: list[str] = field(default_factory=list)
-    answers: dict[str, str] = field(default_factory=dict)
-    data_answer: str = ""
-    sender_answer: str = ""
+    replies: dict[str, str] = field(default_factory=dict)
+    data_reply: str = ""
+    sender_reply: str = ""
     connections: int = 0
     on_message: Callable[[int], None] = lambda number: None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,22 +46,22 @@ class Mailbox:
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self.sender_answer:
-            return self.sender_answer
+        if self.sender_reply:
+            return self.sender_reply
         envelope.mail_from = address
         return "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if answer := self.answers.get(address):
-            return answer
+        if reply := self.replies.get(address):
+            return reply
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.data_answer:
-            return self.data_answer
+        if self.data_reply:
+            return self.data_reply
         content = cast("bytes", envelope.content)
         with self.lock:
             self.raw.append(content)

@@ -164,7 +164,7 @@ def test_address_that_does_not_exist_is_suppressed(catalog: sa.Engine, sent: str
     assert GONE in email.last_error
 
 
-def test_email_is_recognized_by_its_headers_alone_and_with_another_message_id(catalog: sa.Engine, sent: str) -> None:
+def test_bounce_is_matched_by_returned_headers_despite_another_message_id(catalog: sa.Engine, sent: str) -> None:
     headers = [line for line in headers_of(sent).splitlines() if not line.startswith("Message-ID")]
     rewritten = "\n".join(["Message-ID: <0102018b@eu-west-1.amazonses.com>", *headers, ""])
     assert process_bounce(catalog, report(rewritten, kind="text/rfc822-headers"), at(5)) is not None
@@ -172,7 +172,7 @@ def test_email_is_recognized_by_its_headers_alone_and_with_another_message_id(ca
 
 
 @pytest.mark.parametrize("header", ["To", "Delivered-To"])
-def test_email_is_recognized_by_the_address_its_bounce_is_sent_to(catalog: sa.Engine, sent: str, header: str) -> None:
+def test_bounce_is_matched_by_the_address_it_is_sent_to(catalog: sa.Engine, sent: str, header: str) -> None:
     verp = verp_address("bounces@example.org", token_of(sent))
     returned = "Subject: headers that the server has rewritten\nTo: ada@example.org\n"
     data = report(returned, to=verp if header == "To" else f"{FROM}\n{header}: <{verp}>")
@@ -180,7 +180,7 @@ def test_email_is_recognized_by_the_address_its_bounce_is_sent_to(catalog: sa.En
     assert address(catalog).suppressed_at == at(5)
 
 
-def test_delivered_email_has_its_bounce_address_as_envelope_sender(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_envelope_sender_is_the_bounce_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
     settings = make_settings(smtp_url=mailbox.url, bounce_address="bounces@example.org")
     subscribe(catalog, email=ADA, coin="BTC", rule=Rule(threshold=5), now=at(0), confirmed=False)
     assert deliver_emails(catalog, settings, clock=lambda: at(0)).sent == 1
@@ -204,7 +204,7 @@ def test_complaint_suppresses_the_address(catalog: sa.Engine, sent: str, feedbac
     ],
     ids=["policy", "given up", "forwarded to another address"],
 )
-def test_failure_that_says_nothing_about_the_address_does_not_suppress_it(
+def test_failure_unrelated_to_the_address_does_not_suppress_it(
     catalog: sa.Engine, sent: str, status: str, reply: str, failed_address: str
 ) -> None:
     bounce = process_bounce(catalog, report(sent, status=status, reply=reply, address=failed_address), at(5))
@@ -214,7 +214,7 @@ def test_failure_that_says_nothing_about_the_address_does_not_suppress_it(
     assert [email.status for email in list_emails(catalog)] == ["failed"]
 
 
-def test_email_that_is_not_a_bounce_of_ours_changes_nothing(catalog: sa.Engine, sent: str) -> None:
+def test_unrelated_email_changes_nothing(catalog: sa.Engine, sent: str) -> None:
     outbox_id, _, message_id = token_of(sent).partition("-")
     vacation = b"From: ada@example.org\nTo: alerts@example.org\nAuto-Submitted: auto-replied\n\nI am away.\n"
     for data in (
@@ -232,7 +232,7 @@ def test_email_that_is_not_a_bounce_of_ours_changes_nothing(catalog: sa.Engine, 
     assert [email.status for email in list_emails(catalog)] == ["sent"]
 
 
-def test_token_of_ones_own_email_suppresses_nobody_else(catalog: sa.Engine, sent: str, other: str) -> None:
+def test_token_cannot_suppress_another_recipient(catalog: sa.Engine, sent: str, other: str) -> None:
     """Eve knows the token of her own email, and sends a report that names ada."""
     bounce = process_bounce(catalog, report(sent.replace(token_of(sent), other)), at(5))
     assert bounce is not None
@@ -240,7 +240,7 @@ def test_token_of_ones_own_email_suppresses_nobody_else(catalog: sa.Engine, sent
     assert address(catalog) == (None, None, "active")
 
 
-def test_report_counts_once(catalog: sa.Engine, sent: str) -> None:
+def test_repeated_report_is_ignored(catalog: sa.Engine, sent: str) -> None:
     assert process_bounce(catalog, report(sent), at(5)) is not None
     with transaction(catalog) as connection:
         connection.execute(sa.text("UPDATE users SET suppressed_at = NULL, suppression_reason = NULL"))
@@ -250,16 +250,16 @@ def test_report_counts_once(catalog: sa.Engine, sent: str) -> None:
 
 
 @given(st.binary(max_size=2_000) | st.text(max_size=500).map(report))
-def test_no_email_breaks_the_parser(data: bytes) -> None:
+def test_parser_accepts_any_email(data: bytes) -> None:
     assert parse_bounce(data) is None
 
 
-def test_deeply_nested_email_is_not_a_report() -> None:
+def test_deeply_nested_email_is_ignored() -> None:
     nested = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5_000))
     assert parse_bounce(nested.encode()) is None
 
 
-def test_command_in_a_pipe_asks_for_a_retry_while_postgres_is_down(
+def test_command_requests_a_retry_while_postgres_is_down(
     catalog: sa.Engine, database: Database, sent: str
 ) -> None:
     def run(url: str) -> subprocess.CompletedProcess[bytes]:

@@ -79,10 +79,10 @@ def test_sent_email_is_not_sent_again(catalog: sa.Engine, settings: Settings, ma
     assert mailbox.connections == 1, "one connection carries all emails, and none is opened without need"
 
 
-def test_rejected_recipient_does_not_hold_up_the_others(
+def test_rejected_recipient_does_not_delay_other_emails(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    mailbox.answers = {"gone@example.org": "550 5.1.1 no such user", "busy@example.org": "451 4.3.0 try later"}
+    mailbox.replies = {"gone@example.org": "550 5.1.1 no such user", "busy@example.org": "451 4.3.0 try later"}
     queue(catalog, "gone@example.org", "busy@example.org", "ada@example.org")
     result = deliver(catalog, settings)
     assert result == DeliveryResult(sent=1, retried=1, failed=1)
@@ -94,7 +94,7 @@ def test_rejected_recipient_does_not_hold_up_the_others(
     )
     busy = rows["busy@example.org"]
     assert (busy.status, busy.next_attempt_at) == ("queued", at(1) + timedelta(seconds=30))
-    mailbox.answers = {}
+    mailbox.replies = {}
     assert deliver(catalog, settings, minutes=1.2).sent == 0, "its pause is not over"
     assert deliver(catalog, settings, minutes=1.6).sent == 1
     assert outbox(catalog)["busy@example.org"].message_id == busy.message_id
@@ -112,12 +112,12 @@ def test_addresses_in_replies_of_the_mail_server_are_not_logged(
 
 
 def test_rejected_content_fails_the_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
-    mailbox.data_answer = "554 5.7.1 looks like spam"
+    mailbox.data_reply = "554 5.7.1 looks like spam"
     queue(catalog, "ada@example.org")
     assert deliver(catalog, settings).failed == 1
 
 
-def test_unavailable_server_loses_no_email(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_emails_are_kept_while_the_server_is_unavailable(catalog: sa.Engine, mailbox: Mailbox) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(5)))
     unavailable = make_settings(smtp_url=f"smtp://127.0.0.1:{free_port()}?tls=none")
     result = deliver(catalog, unavailable)
@@ -126,10 +126,10 @@ def test_unavailable_server_loses_no_email(catalog: sa.Engine, mailbox: Mailbox)
     assert deliver(catalog, make_settings(smtp_url=mailbox.url), minutes=2).sent == 5
 
 
-def test_email_fails_after_the_last_attempt_with_the_reason(
+def test_email_fails_after_the_last_attempt(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    mailbox.answers = {"ada@example.org": "451 4.3.0 try later"}
+    mailbox.replies = {"ada@example.org": "451 4.3.0 try later"}
     queue(catalog, "ada@example.org")
     for attempt in range(MAX_ATTEMPTS):
         deliver(catalog, settings, minutes=1 + 200 * attempt)
@@ -138,7 +138,7 @@ def test_email_fails_after_the_last_attempt_with_the_reason(
     assert "451 4.3.0 try later" in row.last_error
 
 
-def test_row_that_cannot_be_composed_is_retried_and_does_not_hold_up_the_others(
+def test_invalid_payload_is_retried_without_delaying_other_emails(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
@@ -151,10 +151,10 @@ def test_row_that_cannot_be_composed_is_retried_and_does_not_hold_up_the_others(
     assert "KeyError: 'alerts'" in row.last_error
 
 
-def test_email_at_which_the_server_hangs_up_does_not_hold_up_the_others(
+def test_closed_connection_does_not_delay_other_emails(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    mailbox.answers = {"ada@example.org": "421 4.3.0 closing"}
+    mailbox.replies = {"ada@example.org": "421 4.3.0 closing"}
     queue(catalog, "ada@example.org", "bob@example.org")
     result = deliver(catalog, settings)
     assert (result.sent, result.retried) == (1, 1)
@@ -162,17 +162,17 @@ def test_email_at_which_the_server_hangs_up_does_not_hold_up_the_others(
     assert mailbox.connections == 2
 
 
-def test_rejected_sender_fails_no_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
-    mailbox.sender_answer = "550 5.7.1 not your address"
+def test_rejected_sender_does_not_fail_emails(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+    mailbox.sender_reply = "550 5.7.1 not your address"
     queue(catalog, "ada@example.org", "bob@example.org")
     result = deliver(catalog, settings)
     assert (result.failed, queued(catalog)) == (0, 2)
     assert "COINWATCH_EMAIL_FROM: 550 5.7.1" in outbox(catalog)["ada@example.org"].last_error
-    mailbox.sender_answer = ""
+    mailbox.sender_reply = ""
     assert deliver(catalog, settings, minutes=2).sent == 2
 
 
-def test_retry_pauses_double_up_to_two_hours() -> None:
+def test_retry_delay_doubles_up_to_two_hours() -> None:
     pauses = [retry_pause(attempt).total_seconds() for attempt in range(1, 30)]
     assert pauses[:4] == [30, 60, 120, 240]
     assert pauses == sorted(pauses)
@@ -212,7 +212,7 @@ def claimed_again(email: ClaimedEmail) -> ClaimedEmail:
     return email._replace(attempts=email.attempts + 1)
 
 
-def test_claims_of_a_dead_sender_are_waited_for_and_sent(
+def test_claims_of_a_crashed_sender_are_taken_over(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
@@ -225,7 +225,7 @@ def test_claims_of_a_dead_sender_are_waited_for_and_sent(
     assert {row.attempts for row in outbox(catalog).values()} == {2}
 
 
-def test_claims_of_a_living_sender_are_left_alone(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def test_claims_of_a_running_sender_are_not_taken_over(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     queue(catalog, "ada@example.org", "bob@example.org", "cleo@example.org")
     clock = Time(1)
     living = claims_of(catalog, clock)
@@ -236,7 +236,7 @@ def test_claims_of_a_living_sender_are_left_alone(catalog: sa.Engine, settings: 
     assert 5 < clock.waited < 10
 
 
-def test_expired_lease_is_noticed_email_by_email(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_expired_lease_is_detected_for_each_email(catalog: sa.Engine, mailbox: Mailbox) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(4)))
     clock = Time(1)
     with claims_of(catalog, clock) as slow:
@@ -256,7 +256,7 @@ def test_expired_lease_is_noticed_email_by_email(catalog: sa.Engine, mailbox: Ma
     assert {row.attempts for row in outbox(catalog).values() if row.status == "sent"} == {1}
 
 
-def test_accepted_emails_are_marked_while_the_server_is_slow(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_accepted_emails_are_marked_sent_while_the_server_is_slow(catalog: sa.Engine, mailbox: Mailbox) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
     clock = Time(1)
     with claims_of(catalog, clock) as claims:
@@ -282,7 +282,7 @@ def test_leases_are_renewed_while_the_server_is_slow(
         assert outbox(catalog)[email.recipient].leased_until == clock.now + LEASE
 
 
-def test_at_most_two_groups_are_accepted_and_unmarked(
+def test_at_most_two_groups_of_accepted_emails_are_unmarked(
     catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(5 * GROUP)))
@@ -303,7 +303,7 @@ def test_at_most_two_groups_are_accepted_and_unmarked(
         assert max(unmarked) <= 2 * GROUP
 
 
-def test_daily_limit_holds_emails_back(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_daily_limit_holds_emails(catalog: sa.Engine, mailbox: Mailbox) -> None:
     settings = make_settings(smtp_url=mailbox.url, emails_per_day=4)
     queue(catalog, *(f"person{number}@example.org" for number in range(6)))
     subscribe(
@@ -329,7 +329,7 @@ def held(engine: sa.Engine, minutes: float) -> int:
     return get_outbox_status(engine, at(minutes), emails_per_day=4).held_by_limit
 
 
-def test_concurrent_senders_keep_the_daily_limit_together(catalog: sa.Engine, mailbox: Mailbox) -> None:
+def test_concurrent_senders_share_the_daily_limit(catalog: sa.Engine, mailbox: Mailbox) -> None:
     settings = make_settings(smtp_url=mailbox.url, emails_per_day=150)
     queue(catalog, *(f"person{number}@example.org" for number in range(300)))
     with ThreadPoolExecutor(3) as pool:
@@ -337,7 +337,7 @@ def test_concurrent_senders_keep_the_daily_limit_together(catalog: sa.Engine, ma
     assert sum(result.sent for result in results) == len(mailbox.messages) == 150
 
 
-def test_sigterm_ends_a_run_between_two_emails(
+def test_sigterm_stops_a_run_between_two_emails(
     catalog: sa.Engine, database: Database, settings: Settings, mailbox: Mailbox
 ) -> None:
     queue(catalog, *(f"person{number}@example.org" for number in range(200)))

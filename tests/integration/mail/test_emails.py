@@ -172,7 +172,7 @@ def test_alert_shows_values_times_and_condition(send: Callable[..., EmailMessage
     assert f'alt="{alt}"' in content(message, "html")
 
 
-def test_several_alerts_come_in_one_email_with_the_largest_first(
+def test_alerts_in_one_email_are_sorted_by_change(
     send: Callable[..., EmailMessage], settings: Settings
 ) -> None:
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
@@ -187,7 +187,7 @@ def test_several_alerts_come_in_one_email_with_the_largest_first(
         assert positions == sorted(positions)
 
 
-def test_of_two_hundred_alerts_the_thirty_largest_are_shown(
+def test_only_the_thirty_largest_alerts_are_shown(
     send: Callable[..., EmailMessage], settings: Settings
 ) -> None:
     alerts = [{**ALERT, "subscription_id": 10_000_000 + 7 * n, "change_percent": 5 + n / 10} for n in range(200)]
@@ -253,7 +253,7 @@ def test_expired_alert_can_be_unsubscribed(send: Callable[..., EmailMessage], se
     assert unsubscribes(message, settings) == [7]
 
 
-def test_alerts_of_every_kind_of_rule_reach_the_templates(
+def test_every_kind_of_rule_produces_an_email(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     """From the loaded quote to the email, in one cycle."""
@@ -295,7 +295,7 @@ def test_alerts_of_every_kind_of_rule_reach_the_templates(
         ("digest = 'daily', digest_sent_at = '2026-03-01T11:00Z'", at(20 * 60), "Your daily digest: 1 alert"),
     ],
 )
-def test_held_alerts_say_why_they_were_held(
+def test_held_alerts_show_why_they_were_held(
     preferences: str, later: datetime, reason: str, catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     rule = Rule(threshold=5)
@@ -337,7 +337,7 @@ def test_missing_chart_is_logged_with_its_reason(catalog: sa.Engine) -> None:
     assert "DatabaseError" in lines[2]["error"]
 
 
-def test_charts_that_take_too_long_are_left_out(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_charts_are_omitted(catalog: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     load(catalog, quote(100.0, -10), quote(105.5, 0), quote(90.0, 5))
     monkeypatch.setattr("coinwatch.mail.charts.MAX_SECONDS", 0.0)
     charts = Charts(catalog)

@@ -37,20 +37,20 @@ def assert_nothing_lost(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_cycle_loses_nothing(environment: FaultEnvironment, point: str) -> None:
+def test_killed_cycle_loses_no_alerts(environment: FaultEnvironment, point: str) -> None:
     outcome = environment.fault(1, point, "SIGKILL")
     assert_nothing_lost(outcome)
     assert outcome.known_errors == [], "the next process works normally"
 
 
 @pytest.mark.parametrize(("point", "fault"), POSTGRES_FAULTS)
-def test_postgres_failure_loses_nothing(environment: FaultEnvironment, point: str, fault: str) -> None:
+def test_postgres_failure_loses_no_alerts(environment: FaultEnvironment, point: str, fault: str) -> None:
     outcome = environment.fault(1, point, fault)
     assert_nothing_lost(outcome)
     assert outcome.duplicates == 0, "the sender survives and marks what it sent once Postgres is back"
 
 
-def test_frozen_sender_sends_only_what_it_had_in_hand(environment: FaultEnvironment) -> None:
+def test_frozen_sender_loses_no_alerts(environment: FaultEnvironment) -> None:
     assert_nothing_lost(environment.fault(1, "after RCPT", FROZEN))
 
 
@@ -58,13 +58,13 @@ def test_frozen_sender_sends_only_what_it_had_in_hand(environment: FaultEnvironm
     ("where", "what"),
     [("connect", "close"), ("body", "close"), ("dot", "silence"), ("dot", "451 4.3.0 try later")],
 )
-def test_mail_server_failure_loses_and_duplicates_nothing(environment: FaultEnvironment, where: str, what: str) -> None:
+def test_mail_server_failure_neither_loses_nor_duplicates_alerts(environment: FaultEnvironment, where: str, what: str) -> None:
     outcome = environment.server_fault(1, where, what)
     assert_nothing_lost(outcome)
     assert (outcome.duplicates, outcome.rejected, outcome.known_errors) == (0, 0, [])
 
 
-def test_email_is_duplicated_only_if_its_acceptance_is_not_heard(environment: FaultEnvironment) -> None:
+def test_email_is_duplicated_only_if_its_acceptance_is_unconfirmed(environment: FaultEnvironment) -> None:
     outcome = environment.server_fault(1, "accepted", "close")
     assert_nothing_lost(outcome)
     assert outcome.duplicates == outcome.in_flight == 1

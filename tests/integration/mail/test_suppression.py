@@ -40,7 +40,7 @@ def add_alert(engine: sa.Engine, email: str, percent: float, minutes: float, *, 
 
 
 def test_rejected_address_is_suppressed_and_its_subscriptions_are_paused(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user"}
+    mailbox.replies = {GONE: "550 5.1.1 no such user"}
     add_alert(catalog, GONE, 5, -1, confirmed=True)
     add_alert(catalog, HERE, 5, -1, confirmed=True)
     for minute, price in enumerate((100, 110, 121, 133)):
@@ -55,19 +55,19 @@ def test_rejected_address_is_suppressed_and_its_subscriptions_are_paused(catalog
 
 
 def test_confirming_again_lifts_the_suppression(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user"}
+    mailbox.replies = {GONE: "550 5.1.1 no such user"}
     add_alert(catalog, GONE, 5, -1, confirmed=True)
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
-    mailbox.answers = {}
+    mailbox.replies = {}
     confirm(catalog, add_alert(catalog, GONE, 7, 2, confirmed=False), at(2.5))
     for minute, price in ((3, 110), (4, 121)):
         cycle(catalog, mailbox, price, minute)
     assert [message["Subject"][:10] for message in mailbox.messages if "BTC up" in message["Subject"]] == ["BTC up 10%"]
 
 
-def test_temporary_rejection_suppresses_nobody(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "452 4.2.2 mailbox full"}
+def test_temporary_rejection_does_not_suppress_the_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    mailbox.replies = {GONE: "452 4.2.2 mailbox full"}
     add_alert(catalog, GONE, 5, -1, confirmed=True)
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
@@ -106,7 +106,7 @@ def test_slow_sender_renews_its_leases(catalog: sa.Engine, mailbox: Mailbox) -> 
 
 
 def test_operators_list_retry_and_drop_emails(catalog: sa.Engine, mailbox: Mailbox) -> None:
-    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "452 4.2.2 mailbox full"}
+    mailbox.replies = {GONE: "550 5.1.1 no such user", HERE: "452 4.2.2 mailbox full"}
     for email in (GONE, HERE):
         add_alert(catalog, email, 5, -1, confirmed=True)
     for minute, price in enumerate((100, 110)):
@@ -117,7 +117,7 @@ def test_operators_list_retry_and_drop_emails(catalog: sa.Engine, mailbox: Mailb
     with pytest.raises(NotFound):
         retry_emails(catalog, [rows[HERE].id], at(2))
     assert drop_emails(catalog, [rows[HERE].id]) == 1
-    mailbox.answers = {}
+    mailbox.replies = {}
     assert retry_emails(catalog, [], at(2)) == 0, "the address is suppressed"
     assert lift_suppressions(catalog, at(2), email=GONE.upper()) == (1, 1)
     assert retry_emails(catalog, [], at(2)) == 1, "only failed ones, not dropped ones"
@@ -127,7 +127,7 @@ def test_operators_list_retry_and_drop_emails(catalog: sa.Engine, mailbox: Mailb
         drop_emails(catalog, [rows[GONE].id])
 
 
-def test_suppressions_by_a_broken_server_are_lifted_but_not_complaints(
+def test_lifting_recent_suppressions_excludes_complaints(
     catalog: sa.Engine, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = {"long-gone@example.org": (at(0), "550 5.1.1 no such user"), "angry@example.org": (at(3), COMPLAINED)}
@@ -138,10 +138,10 @@ def test_suppressions_by_a_broken_server_are_lifted_but_not_complaints(
     for email, (moment, reason) in others.items():
         with transaction(catalog) as connection:
             suppress_address(connection, email, moment, reason)
-    mailbox.answers = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
+    mailbox.replies = {GONE: "550 5.1.1 no such user", HERE: "550 5.1.1 no such user"}
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
-    mailbox.answers = {}
+    mailbox.replies = {}
     monkeypatch.setattr(commands, "get_engine", lambda: catalog)
     monkeypatch.setattr(commands, "utc_now", lambda: at(4))
     assert (

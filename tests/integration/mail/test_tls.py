@@ -79,7 +79,7 @@ def send(url: str) -> None:
 
 
 @pytest.mark.parametrize("implicit", [False, True])
-def test_emails_go_over_verified_tls(
+def test_emails_are_sent_over_verified_tls(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, *, implicit: bool
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
@@ -90,7 +90,7 @@ def test_emails_go_over_verified_tls(
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_untrusted_server_gets_neither_password_nor_email(certificate: tuple[Path, Path], scheme: str) -> None:
+def test_untrusted_server_receives_neither_password_nor_email(certificate: tuple[Path, Path], scheme: str) -> None:
     with serving(certificate, implicit=scheme == "smtps") as mailbox:
         with pytest.raises(MailServerUnavailable, match="SSL_CERT_FILE") as caught:
             send(f"{scheme}://ada:{ENCODED}@127.0.0.1:{mailbox.port}")
@@ -106,7 +106,7 @@ def test_wrong_password_points_to_the_setting(certificate: tuple[Path, Path], mo
         assert "guessed" not in str(caught.value)
 
 
-def test_server_without_starttls_gets_nothing_in_clear_text() -> None:
+def test_server_without_starttls_receives_nothing_in_plain_text() -> None:
     with smtp_server() as mailbox:
         with pytest.raises(MailServerUnavailable, match=r"add \?tls=none"):
             send(f"smtp://127.0.0.1:{mailbox.port}")

@@ -111,7 +111,7 @@ def deliver(engine: sa.Engine, settings: Settings, minutes: float = 1) -> Any:
     return deliver_to_channels(engine, settings, clock=lambda: at(minutes))
 
 
-def test_alert_goes_to_the_mailbox_and_to_the_channel(catalog: sa.Engine, hook: Webhook) -> None:
+def test_alert_is_sent_by_email_and_to_the_channel(catalog: sa.Engine, hook: Webhook) -> None:
     with smtp_server() as mailbox:
         settings = make_settings(channels_enabled=True, smtp_url=mailbox.url)
         alert(catalog, {ADA: hook.url, "bob@example.org": None})
@@ -132,7 +132,7 @@ def test_nothing_is_queued_while_channels_are_off(catalog: sa.Engine, hook: Webh
     assert len(rows(catalog, "email")) == 1
 
 
-def test_rejected_message_is_retried_and_does_not_hold_up_the_others(
+def test_rejected_message_is_retried_without_delaying_others(
     catalog: sa.Engine, hook: Webhook, settings: Settings
 ) -> None:
     with webhook() as other:
@@ -158,7 +158,7 @@ def test_message_fails_after_the_last_attempt(catalog: sa.Engine, hook: Webhook,
     assert rows(catalog)[0].last_error.endswith("500")
 
 
-def test_message_is_dropped_when_its_channel_was_removed(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
+def test_message_is_dropped_when_its_channel_is_removed(catalog: sa.Engine, hook: Webhook, settings: Settings) -> None:
     alert(catalog, {ADA: hook.url})
     set_channel(catalog, ADA, None)
     assert deliver(catalog, settings).dropped == 1
@@ -173,7 +173,7 @@ def test_messages_are_dropped_when_channels_are_switched_off(catalog: sa.Engine,
     assert hook.received == []
 
 
-def test_channel_that_does_not_answer_times_out(hook: Webhook) -> None:
+def test_unresponsive_channel_times_out(hook: Webhook) -> None:
     hook.wait = 60
     started = time.monotonic()
     with pytest.raises(TemporaryEmailError, match=r"did not respond within 0\.5 seconds"):
@@ -182,7 +182,7 @@ def test_channel_that_does_not_answer_times_out(hook: Webhook) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
-def test_unknown_url_is_rejected_without_being_shown(catalog: sa.Engine, url: str) -> None:
+def test_unsupported_url_is_rejected_without_being_shown(catalog: sa.Engine, url: str) -> None:
     with pytest.raises(PermanentEmailError) as rejected:
         send(url, "title", "body")
     assert SECRET not in str(rejected.value)
@@ -191,7 +191,7 @@ def test_unknown_url_is_rejected_without_being_shown(catalog: sa.Engine, url: st
     assert SECRET not in str(invalid.value)
 
 
-def test_without_apprise_messages_wait_and_say_what_to_install(
+def test_messages_wait_while_apprise_is_missing(
     catalog: sa.Engine, hook: Webhook, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alert(catalog, {ADA: hook.url})

@@ -77,7 +77,7 @@ def test_status_counts_emails_and_alerts(filled: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize(("limit", "held"), [(0, 0), (3, 0), (2, 1)])
-def test_daily_limit_holds_emails_once_it_is_reached(filled: sa.Engine, limit: int, held: int) -> None:
+def test_reached_daily_limit_holds_emails(filled: sa.Engine, limit: int, held: int) -> None:
     assert get_outbox_status(filled, at(2), limit).held_by_limit == held
 
 
@@ -90,7 +90,7 @@ def test_status_command_shows_the_outbox(filled: sa.Engine, monkeypatch: pytest.
     assert lines["suppressed addresses"].startswith("1")
 
 
-def test_operator_sees_why_emails_wait_and_when_they_are_retried(
+def test_status_shows_why_emails_wait_and_when_they_are_retried(
     filled: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()

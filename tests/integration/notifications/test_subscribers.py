@@ -81,13 +81,13 @@ def test_saving_preferences_starts_the_digest_period_once(catalog: sa.Engine) ->
 
 def test_subscriber_can_lift_their_own_suppression(catalog: sa.Engine, mailbox: Mailbox) -> None:
     add(catalog), add(catalog, threshold=6.0)
-    mailbox.answers = {ADA: "550 5.1.1 no such user"}
+    mailbox.replies = {ADA: "550 5.1.1 no such user"}
     feed(catalog, 100, 110)
     deliver(catalog, mailbox, at(1))
     suppressed = get_user(catalog)
     assert (suppressed.suppressed_at, suppressed.suppression_reason) == (at(1), "550 5.1.1 no such user")
     assert {own.status for own in suppressed.subscriptions} == {"paused"}
-    mailbox.answers = {}
+    mailbox.replies = {}
     lift_suppression(catalog, suppressed.id)
     lifted = get_user(catalog)
     assert (lifted.suppressed_at, lifted.suppression_reason) == (None, None)

@@ -34,7 +34,7 @@ def test_rising_price_is_a_rising_line() -> None:
     assert ink_in(picture, quarter - 20, quarter) > ink_in(picture, 3 * quarter, 3 * quarter + 20) + 50
 
 
-def test_line_is_interrupted_where_values_are_missing() -> None:
+def test_missing_values_interrupt_the_line() -> None:
     minutes = [180, *range(320, 481, 5), *range(960, 1441, 5)]
     chart = draw([(END - DAY + timedelta(minutes=n), 100.0 + n % 7) for n in minutes], END - DAY, END)
     ink = Image.open(BytesIO(chart.png)).convert("RGBA").getchannel("A")

@@ -89,7 +89,7 @@ def content(message: EmailMessage, kind: str) -> str:
 
 
 @pytest.mark.parametrize("text", ["Kraken\r\nBcc: all@example.org", "Kraken\nX", "Kraken\x00", "\x1b[31mKraken"])
-def test_line_break_in_a_header_is_refused(text: str) -> None:
+def test_line_breaks_in_headers_are_rejected(text: str) -> None:
     with pytest.raises(PermanentEmailError, match="line break or control character"):
         compose_alert(exchange_name=text)
     with pytest.raises(PermanentEmailError, match="not an email address"):
@@ -99,7 +99,7 @@ def test_line_break_in_a_header_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "address", ["ada@example.org>\r\nRCPT TO:<eve@example.org", "ada", "ä@example.org", "a b@c", ""]
 )
-def test_address_that_would_not_fit_into_a_command_is_refused(address: str) -> None:
+def test_overlong_address_is_rejected(address: str) -> None:
     with pytest.raises(PermanentEmailError):
         Email("alerts@example.org", address, b"")
 
@@ -111,7 +111,7 @@ def test_sender_without_an_address_is_a_configuration_error(email_from: str) -> 
 
 
 @given(st.text(max_size=80))
-def test_names_from_an_exchange_add_no_header_and_no_tag(text: str) -> None:
+def test_names_from_an_exchange_cannot_inject_headers_or_html(text: str) -> None:
     try:
         message = compose_alert(exchange_name=text, coin_name=text)
     except PermanentEmailError:
@@ -129,7 +129,7 @@ def test_names_from_an_exchange_add_no_header_and_no_tag(text: str) -> None:
 @example("قیمت " * 50, b"\x89PNG")
 @example("x" * 2000, b"")
 @example("Ada =3D\n.\n..\n--=_b0\n", None)
-def test_any_name_and_chart_arrive_in_seven_bits_as_they_were(name: str, png: bytes | None) -> None:
+def test_names_and_charts_survive_seven_bit_encoding(name: str, png: bytes | None) -> None:
     composer = Composer(SETTINGS, lambda *_: Chart(png, 1.0, 3.0, 2.0) if png is not None else None)
     email = composer.compose(row({"alerts": [{**ALERT, "coin_name": name}]}))
     assert email.data.isascii()
@@ -164,7 +164,7 @@ def test_long_unsubscribe_link_is_never_broken() -> None:
     assert read_unsubscribe(SETTINGS, line.decode().rpartition("/")[2].strip(">"))
 
 
-def test_same_row_gives_the_same_email() -> None:
+def test_composing_is_deterministic() -> None:
     first, second = compose_alert(), compose_alert()
     for part in ("Subject", "Message-ID", "Date", "To", "From", "X-Coinwatch-Message"):
         assert first[part]
@@ -183,7 +183,7 @@ def test_envelope_sender_is_unique_with_a_bounce_address() -> None:
 @pytest.mark.parametrize(
     ("zone", "shown"), [("Asia/Tehran", "2026-03-01 15:31:00 +0330"), ("Mars/Base", "2026-03-01 12:01:00 UTC")]
 )
-def test_times_are_in_the_recipients_zone(zone: str, shown: str) -> None:
+def test_times_are_in_the_recipients_time_zone(zone: str, shown: str) -> None:
     assert shown in content(compose_alert(timezone=zone), "plain")
 
 
@@ -217,12 +217,12 @@ def test_times_are_in_the_recipients_zone(zone: str, shown: str) -> None:
         ),
     ],
 )
-def test_subject_says_what_happened(changes: dict[str, Any], subject: str) -> None:
+def test_subject_describes_the_alert(changes: dict[str, Any], subject: str) -> None:
     assert compose_alert(**changes)["Subject"] == subject
 
 
 @given(st.decimals(str(LOWEST_PERCENT), str(HIGHEST_PERCENT), places=3), st.floats(1, 3), st.sampled_from([1, -1]))
-def test_change_never_reads_as_less_than_the_threshold(threshold: Decimal, times: float, sign: int) -> None:
+def test_displayed_change_is_never_below_the_threshold(threshold: Decimal, times: float, sign: int) -> None:
     alert = {**ALERT, "threshold": float(threshold), "change_percent": sign * float(threshold) * times}
     shown = re.search(r"[\d.,]+(?=%)", change_text(alert))
     assert shown is not None
@@ -254,7 +254,7 @@ def test_late_alerts_follow_the_current_ones() -> None:
         assert part.index("p 5%") < part.index("Alerts from when coinwatch was down") < part.index("up 50%")
 
 
-def test_times_of_the_hour_that_comes_twice_differ() -> None:
+def test_repeated_hour_is_unambiguous() -> None:
     """New York sets its clocks back from 02:00 to 01:00."""
     alerts = [{**ALERT, "observed_at": f"2026-11-01T0{hour}:30:00+00:00", "late": True} for hour in (5, 6)]
     message = compose({"timezone": "America/New_York", "alerts": alerts})
@@ -263,7 +263,7 @@ def test_times_of_the_hour_that_comes_twice_differ() -> None:
         assert "2026-11-01 01:30 EST" in content(message, kind)
 
 
-def test_expired_alert_is_named_by_its_condition() -> None:
+def test_expiry_email_describes_the_condition() -> None:
     message = compose(ALERT, kind="expired")
     assert "BTC/USD" in message["Subject"]
     assert "the price moves by 5%" in " ".join(content(message, "plain").split())
@@ -279,7 +279,7 @@ PEOPLE = st.lists(
 
 
 @given(PEOPLE)
-def test_shared_draft_gives_what_each_recipient_would_get_alone(
+def test_emails_from_a_shared_draft_match_individual_emails(
     people: list[tuple[str, list[tuple[int, float, bool]]]],
 ) -> None:
     composer = Composer(SETTINGS, fixed_chart)

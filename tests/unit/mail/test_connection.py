@@ -127,7 +127,7 @@ def send(script: Script, *names: str) -> dict[str, EmailError | None]:
     return results
 
 
-def test_one_connection_carries_all_emails() -> None:
+def test_all_emails_share_one_connection() -> None:
     script = Script()
     assert send(script, "ada", "bob", "cleo") == {"ada": None, "bob": None, "cleo": None}
     assert script.recipients == ["ada", "bob", "cleo"]
@@ -146,7 +146,7 @@ def test_one_connection_carries_all_emails() -> None:
         ("text bob", "554 5.7.1 looks like spam", PermanentEmailError),
     ],
 )
-def test_rejection_concerns_only_its_own_email(command: str, reply: str, kind: type[EmailError]) -> None:
+def test_rejection_affects_only_its_own_email(command: str, reply: str, kind: type[EmailError]) -> None:
     script = Script({command: reply})
     results = send(script, "ada", "bob", "cleo", "dora")
     assert [name for name, error in results.items() if error is None] == ["ada", "cleo", "dora"]
@@ -157,7 +157,7 @@ def test_rejection_concerns_only_its_own_email(command: str, reply: str, kind: t
 
 @pytest.mark.parametrize("reply", [CLOSE, SILENCE, "421 4.3.2 shutting down"])
 @pytest.mark.parametrize("command", ["RCPT bob", "DATA bob", "text bob"])
-def test_email_that_loses_the_connection_is_retried_and_the_next_one_reconnects(
+def test_lost_connection_retries_the_email_and_reconnects(
     reply: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.5)
@@ -170,7 +170,7 @@ def test_email_that_loses_the_connection_is_retried_and_the_next_one_reconnects(
 
 
 @pytest.mark.parametrize("reply", [CLOSE, "421 4.7.0 too many messages on this connection"])
-def test_server_that_limits_emails_per_connection_costs_no_attempt(reply: str) -> None:
+def test_limit_of_emails_per_connection_costs_no_attempt(reply: str) -> None:
     script = Script()
     with serving(script) as connection:
         for name in ("ada", "bob", "cleo", "dora"):
@@ -190,7 +190,7 @@ def test_server_that_limits_emails_per_connection_costs_no_attempt(reply: str) -
         ("text ada", "550 5.4.5 Daily user sending limit exceeded", "COINWATCH_EMAILS_PER_DAY"),
     ],
 )
-def test_reply_that_concerns_every_email_stops_the_run(command: str, reply: str, setting: str) -> None:
+def test_reply_affecting_all_emails_stops_the_run(command: str, reply: str, setting: str) -> None:
     script = Script({command: reply})
     with pytest.raises(MailServerUnavailable, match=setting) as caught:
         send(script, "ada", "bob")
@@ -198,7 +198,7 @@ def test_reply_that_concerns_every_email_stops_the_run(command: str, reply: str,
     assert script.recipients == []
 
 
-def test_lines_that_begin_with_a_dot_arrive_unchanged() -> None:
+def test_lines_starting_with_a_dot_arrive_unchanged() -> None:
     texts = [b".\r\n..\r\n.x\r\n", b"Subject: x\r\n\r\n.\r\nQUIT\r\n", b"no end"]
     script = Script()
     with serving(script) as connection:

@@ -9,7 +9,7 @@ from tests.support.settings import make_settings
 SETTINGS = make_settings()
 
 
-def test_link_serves_only_its_own_purpose() -> None:
+def test_token_is_valid_only_for_its_purpose() -> None:
     token = confirmation_link(SETTINGS, 7).rpartition("/")[2]
     assert read_confirmation(SETTINGS, token) == 7
     with pytest.raises(InvalidRequest, match="incomplete"):
