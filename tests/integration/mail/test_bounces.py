@@ -102,7 +102,7 @@ class Address(NamedTuple):
 
 @pytest.fixture
 def sent(catalog: sa.Engine) -> Iterator[str]:
-    """The alert email that ada was sent."""
+    """The alert email sent to ada."""
     rule = Rule(threshold=5)
     subscribe(catalog, email=ADA, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
     with smtp_server() as mailbox:
@@ -116,7 +116,7 @@ def sent(catalog: sa.Engine) -> Iterator[str]:
 
 @pytest.fixture
 def other(catalog: sa.Engine, sent: str) -> str:
-    """The token of an email that eve was sent."""
+    """The token of an email sent to eve."""
     insert = """
       WITH eve AS (
         INSERT INTO users (email, verified_at, created_at) VALUES ('eve@example.org', :now, :now) RETURNING id
@@ -233,7 +233,7 @@ def test_unrelated_email_changes_nothing(catalog: sa.Engine, sent: str) -> None:
 
 
 def test_token_cannot_suppress_another_recipient(catalog: sa.Engine, sent: str, other: str) -> None:
-    """Eve knows the token of her own email, and sends a report that names ada."""
+    """Eve knows the token of her own email and sends a report about ada."""
     bounce = process_bounce(catalog, report(sent.replace(token_of(sent), other)), at(5))
     assert bounce is not None
     assert (bounce.recipient, bounce.paused) == ("eve@example.org", None)
@@ -259,9 +259,7 @@ def test_deeply_nested_email_is_ignored() -> None:
     assert parse_bounce(nested.encode()) is None
 
 
-def test_command_requests_a_retry_while_postgres_is_down(
-    catalog: sa.Engine, database: Database, sent: str
-) -> None:
+def test_command_requests_a_retry_while_postgres_is_down(catalog: sa.Engine, database: Database, sent: str) -> None:
     def run(url: str) -> subprocess.CompletedProcess[bytes]:
         command = [str(Path(sys.executable).with_name("coinwatch")), "outbox", "process-bounces"]
         environment = {"COINWATCH_DATABASE_URL": url, "COINWATCH_ENV_FILE": "/dev/null", "PATH": ""}

@@ -76,7 +76,7 @@ def test_sent_email_is_not_sent_again(catalog: sa.Engine, settings: Settings, ma
     deliver(catalog, settings)
     deliver(catalog, settings, minutes=100)
     assert sorted(message["To"] for message in mailbox.messages) == ["ada@example.org", "bob@example.org"]
-    assert mailbox.connections == 1, "one connection carries all emails, and none is opened without need"
+    assert mailbox.connections == 1, "all emails share one connection, and none is opened without emails"
 
 
 def test_rejected_recipient_does_not_delay_other_emails(
@@ -95,7 +95,7 @@ def test_rejected_recipient_does_not_delay_other_emails(
     busy = rows["busy@example.org"]
     assert (busy.status, busy.next_attempt_at) == ("queued", at(1) + timedelta(seconds=30))
     mailbox.replies = {}
-    assert deliver(catalog, settings, minutes=1.2).sent == 0, "its pause is not over"
+    assert deliver(catalog, settings, minutes=1.2).sent == 0, "the retry delay is not over"
     assert deliver(catalog, settings, minutes=1.6).sent == 1
     assert outbox(catalog)["busy@example.org"].message_id == busy.message_id
 
@@ -103,7 +103,7 @@ def test_rejected_recipient_does_not_delay_other_emails(
 def test_addresses_in_replies_of_the_mail_server_are_not_logged(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
-    mailbox.answers = {"gone@example.org": "550 5.1.1 <gone@example.org>: no such user"}
+    mailbox.replies = {"gone@example.org": "550 5.1.1 <gone@example.org>: no such user"}
     queue(catalog, "gone@example.org")
     with capture_logs() as logs:
         deliver(catalog, settings)
@@ -122,13 +122,13 @@ def test_emails_are_kept_while_the_server_is_unavailable(catalog: sa.Engine, mai
     unavailable = make_settings(smtp_url=f"smtp://127.0.0.1:{free_port()}?tls=none")
     result = deliver(catalog, unavailable)
     assert result == DeliveryResult(sent=0, retried=5, failed=0)
-    assert {row.attempts for row in outbox(catalog).values()} == {0}, "it says nothing about the emails"
+    assert {row.attempts for row in outbox(catalog).values()} == {0}, (
+        "an unavailable server does not count as an attempt"
+    )
     assert deliver(catalog, make_settings(smtp_url=mailbox.url), minutes=2).sent == 5
 
 
-def test_email_fails_after_the_last_attempt(
-    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
-) -> None:
+def test_email_fails_after_the_last_attempt(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     mailbox.replies = {"ada@example.org": "451 4.3.0 try later"}
     queue(catalog, "ada@example.org")
     for attempt in range(MAX_ATTEMPTS):
@@ -188,7 +188,7 @@ def test_concurrent_senders_send_each_email_once(catalog: sa.Engine, settings: S
 
 
 class Time:
-    """A clock that advances only while someone waits, or when it is set."""
+    """A clock that advances only when waiting or set."""
 
     def __init__(self, minutes: float) -> None:
         self.now = at(minutes)
@@ -208,16 +208,14 @@ def claims_of(engine: sa.Engine, clock: Time) -> Claims:
     return Claims(engine, clock, clock.wait)
 
 
-def claimed_again(email: ClaimedEmail) -> ClaimedEmail:
+def with_next_attempt(email: ClaimedEmail) -> ClaimedEmail:
     return email._replace(attempts=email.attempts + 1)
 
 
-def test_claims_of_a_crashed_sender_are_taken_over(
-    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
-) -> None:
+def test_claims_of_a_crashed_sender_are_taken_over(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     queue(catalog, "ada@example.org", "bob@example.org")
     clock = Time(1)
-    assert len(claims_of(catalog, clock).claim()) == 2, "then it dies"
+    assert len(claims_of(catalog, clock).claim()) == 2, "the sender crashes after claiming"
     clock.now += timedelta(seconds=5)
     result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
     assert (result.sent, queued(catalog)) == (2, 0)
@@ -225,12 +223,14 @@ def test_claims_of_a_crashed_sender_are_taken_over(
     assert {row.attempts for row in outbox(catalog).values()} == {2}
 
 
-def test_claims_of_a_running_sender_are_not_taken_over(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
+def test_claims_of_a_running_sender_are_not_taken_over(
+    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
+) -> None:
     queue(catalog, "ada@example.org", "bob@example.org", "cleo@example.org")
     clock = Time(1)
-    living = claims_of(catalog, clock)
-    email, _ = living.claim(limit=2)
-    clock.meanwhile = lambda: living.holds(email)  # renews the leases when that is due
+    running = claims_of(catalog, clock)
+    email, _ = running.claim(limit=2)
+    clock.meanwhile = lambda: running.holds(email)  # renews the leases when due
     result = deliver_emails(catalog, settings, clock=clock, wait=clock.wait)
     assert (result.sent, queued(catalog)) == (1, 2)
     assert 5 < clock.waited < 10
@@ -243,14 +243,14 @@ def test_expired_lease_is_detected_for_each_email(catalog: sa.Engine, mailbox: M
         first, *_, last = slow.claim()
         clock.now += LEASE + timedelta(seconds=1)
         with claims_of(catalog, clock) as other:
-            taken = other.claim(limit=2)
-            assert claimed_again(first) in taken
+            taken_over = other.claim(limit=2)
+            assert with_next_attempt(first) in taken_over
             slow.mark_accepted(first)
             slow.mark_accepted(last)
             slow.flush()
             assert slow.sent == 1
-            assert slow.mark_error(taken[1], TemporaryEmailError("too late")) == "lost"
-            assert [email.id for email in taken if slow.holds(email)] == []
+            assert slow.mark_error(taken_over[1], TemporaryEmailError("too late")) == "lost"
+            assert [email.id for email in taken_over if slow.holds(email)] == []
             assert other.release() == 2
     assert {row.status for row in outbox(catalog).values()} == {"queued", "sent"}
     assert {row.attempts for row in outbox(catalog).values() if row.status == "sent"} == {1}
@@ -317,12 +317,12 @@ def test_daily_limit_holds_emails(catalog: sa.Engine, mailbox: Mailbox) -> None:
     )
     first = deliver(catalog, settings, minutes=2)
     assert (first.sent, held(catalog, 2)) == (4, 3)
-    assert "new@example.org" in {message["To"] for message in mailbox.messages}, "confirmations first"
+    assert "new@example.org" in {message["To"] for message in mailbox.messages}, "confirmations are sent first"
     later = deliver(catalog, settings, minutes=2 + 60)
     assert (later.sent, held(catalog, 2 + 60)) == (0, 3)
     a_day_later = deliver(catalog, settings, minutes=2 + 1440)
     assert (a_day_later.sent, held(catalog, 2 + 1440)) == (3, 0)
-    assert {row.attempts for row in outbox(catalog).values()} == {1}, "an email held back was not tried"
+    assert {row.attempts for row in outbox(catalog).values()} == {1}, "held emails are not attempted"
 
 
 def held(engine: sa.Engine, minutes: float) -> int:
@@ -352,7 +352,7 @@ def test_sigterm_stops_a_run_between_two_emails(
     arrived = {message["To"] for message in mailbox.messages}
     assert {row.recipient for row in rows if row.status == "sent"} == arrived
     assert 20 <= len(arrived) == len(mailbox.messages) < 200
-    assert {(row.lease, row.attempts) for row in rows if row.status == "queued"} == {(None, 0)}, "released"
+    assert {(row.lease, row.attempts) for row in rows if row.status == "queued"} == {(None, 0)}, "claims are released"
 
 
 def deliver_alone(database_url: str, smtp_url: str) -> None:

@@ -106,7 +106,7 @@ def check_wire(raw: bytes) -> None:
 
 
 def check_message(message: EmailMessage, settings: Settings, user: int) -> None:
-    """What holds for every kind: its parts, one chart that the HTML refers to, signed links, and short lines."""
+    """Check what all kinds have in common: MIME parts, one chart shown in the HTML, signed links, and short lines."""
     assert all(not part.defects for part in message.walk())
     for header in ("Subject", "From", "To", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"):
         assert len(message.get_all(header, [])) == 1
@@ -141,12 +141,12 @@ def content(message: EmailMessage, kind: str) -> str:
 
 
 def unsubscribes(message: EmailMessage, settings: Settings) -> list[int]:
-    """The subscriptions that one click ends."""
+    """The subscriptions that one-click unsubscribing ends."""
     return read_unsubscribe(settings, message["List-Unsubscribe"].strip("<>").rpartition("/")[2])
 
 
 def words(message: EmailMessage, kind: str) -> str:
-    """The content on one line, so that line breaks do not matter."""
+    """The content without line breaks."""
     return " ".join(content(message, kind).split())
 
 
@@ -172,9 +172,7 @@ def test_alert_shows_values_times_and_condition(send: Callable[..., EmailMessage
     assert f'alt="{alt}"' in content(message, "html")
 
 
-def test_alerts_in_one_email_are_sorted_by_change(
-    send: Callable[..., EmailMessage], settings: Settings
-) -> None:
+def test_alerts_in_one_email_are_sorted_by_change(send: Callable[..., EmailMessage], settings: Settings) -> None:
     eth = {**ALERT, "subscription_id": 8, "base": "ETH", "coin_name": "Ethereum", "change_percent": -2.0}
     late = {**eth, "subscription_id": 9, "late": True, "change_percent": 90.0}
     message = send("alerts", {**RECIPIENT, "held": "quiet_hours", "limit_reached": 50, "alerts": [eth, late, ALERT]})
@@ -187,9 +185,7 @@ def test_alerts_in_one_email_are_sorted_by_change(
         assert positions == sorted(positions)
 
 
-def test_only_the_thirty_largest_alerts_are_shown(
-    send: Callable[..., EmailMessage], settings: Settings
-) -> None:
+def test_only_the_thirty_largest_alerts_are_shown(send: Callable[..., EmailMessage], settings: Settings) -> None:
     alerts = [{**ALERT, "subscription_id": 10_000_000 + 7 * n, "change_percent": 5 + n / 10} for n in range(200)]
     message = send("alerts", {**RECIPIENT, "held": "daily_limit", "alerts": alerts})
     assert "up 24.9%" in message["Subject"]
@@ -201,7 +197,7 @@ def test_only_the_thirty_largest_alerts_are_shown(
         assert "And 170 more." in part
     assert len(content(message, "html")) < 100_000, "Gmail clips longer ones"
     ended = unsubscribes(message, settings)
-    assert {alert["subscription_id"] for alert in alerts[-30:]} <= set(ended), "at least those that are shown"
+    assert {alert["subscription_id"] for alert in alerts[-30:]} <= set(ended), "at least one per shown alert"
 
 
 def test_digest_is_grouped_by_coin(send: Callable[..., EmailMessage], settings: Settings) -> None:
@@ -253,9 +249,7 @@ def test_expired_alert_can_be_unsubscribed(send: Callable[..., EmailMessage], se
     assert unsubscribes(message, settings) == [7]
 
 
-def test_every_kind_of_rule_produces_an_email(
-    catalog: sa.Engine, settings: Settings, mailbox: Mailbox
-) -> None:
+def test_every_kind_of_rule_produces_an_email(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> None:
     """From the loaded quote to the email, in one cycle."""
     rules = [
         Rule(threshold=5),
@@ -318,10 +312,10 @@ def test_chart_is_drawn_once_for_all_recipients(catalog: sa.Engine) -> None:
     sa.event.listen(catalog, "checkout", lambda *_: checkouts.append(1))
     first = charts.get(known(catalog), at(0))
     assert first is not None
-    assert (first.lowest, first.highest, first.last) == (100.0, 105.5, 105.5), "without later values"
+    assert (first.lowest, first.highest, first.last) == (100.0, 105.5, 105.5), "later values are excluded"
     before = len(checkouts)
     assert charts.get(known(catalog), at(0)) is first
-    assert len(checkouts) == before + 1, "only known() asked the database"
+    assert len(checkouts) == before + 1, "only known() queried the database"
 
 
 def test_missing_chart_is_logged_with_its_reason(catalog: sa.Engine) -> None:
@@ -345,7 +339,7 @@ def test_slow_charts_are_omitted(catalog: sa.Engine, monkeypatch: pytest.MonkeyP
         first = charts.get(known(catalog), at(0))
         assert first is not None
         assert charts.get(known(catalog), at(5)) is None
-        assert charts.get(known(catalog), at(0)) is first, "already drawn"
+        assert charts.get(known(catalog), at(0)) is first, "the chart is cached"
     assert len(lines) == 1
 
 

@@ -13,7 +13,7 @@ from tests.support.faults.environment import FAULTS, FROZEN, FaultEnvironment, f
 from tests.support.faults.points import POINTS
 from tests.support.faults.run import Outcome
 
-SHORT_WAITS = {  # so that a run takes seconds
+SHORT_WAITS = {  # a run takes seconds
     "coinwatch.notifications.claims.LEASE": timedelta(seconds=3),
     "coinwatch.notifications.claims.RENEW_AFTER": timedelta(seconds=1),
     "coinwatch.notifications.claims.FIRST_PAUSE": timedelta(seconds=1),
@@ -58,7 +58,9 @@ def test_frozen_sender_loses_no_alerts(environment: FaultEnvironment) -> None:
     ("where", "what"),
     [("connect", "close"), ("body", "close"), ("dot", "silence"), ("dot", "451 4.3.0 try later")],
 )
-def test_mail_server_failure_neither_loses_nor_duplicates_alerts(environment: FaultEnvironment, where: str, what: str) -> None:
+def test_mail_server_failure_neither_loses_nor_duplicates_alerts(
+    environment: FaultEnvironment, where: str, what: str
+) -> None:
     outcome = environment.server_fault(1, where, what)
     assert_nothing_lost(outcome)
     assert (outcome.duplicates, outcome.rejected, outcome.known_errors) == (0, 0, [])

@@ -1,4 +1,4 @@
-"""An address that rejects email gets no more of it, and operators can intervene."""
+"""Addresses that reject email are suppressed, and operators can retry, drop and lift suppressions."""
 
 from datetime import datetime, timedelta
 
@@ -82,8 +82,8 @@ def test_slow_sender_renews_its_leases(catalog: sa.Engine, mailbox: Mailbox) -> 
     store_alerts(catalog, at(1))
     ticks = iter(range(10_000))
 
-    def slow() -> datetime:
-        """Advances by four seconds whenever it is read: the batch takes longer than a lease."""
+    def slow_clock() -> datetime:
+        """Advances by four seconds per call, so that the batch takes longer than a lease."""
         return at(1) + timedelta(seconds=4 * next(ticks))
 
     def claimable() -> int:
@@ -100,7 +100,7 @@ def test_slow_sender_renews_its_leases(catalog: sa.Engine, mailbox: Mailbox) -> 
         return await real(*arguments)  # type: ignore[arg-type]
 
     mailbox.handle_DATA = watch  # type: ignore[method-assign]
-    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=slow).sent == 6
+    assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=slow_clock).sent == 6
     assert free == [0] * 6
     assert timedelta(seconds=4 * next(ticks)) > LEASE
 
@@ -120,7 +120,7 @@ def test_operators_list_retry_and_drop_emails(catalog: sa.Engine, mailbox: Mailb
     mailbox.replies = {}
     assert retry_emails(catalog, [], at(2)) == 0, "the address is suppressed"
     assert lift_suppressions(catalog, at(2), email=GONE.upper()) == (1, 1)
-    assert retry_emails(catalog, [], at(2)) == 1, "only failed ones, not dropped ones"
+    assert retry_emails(catalog, [], at(2)) == 1, "dropped emails are not retried"
     assert deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=lambda: at(2)).sent == 1
     assert {row.status for row in list_emails(catalog)} == {"sent", "dropped"}
     with pytest.raises(NotFound):
@@ -153,5 +153,7 @@ def test_lifting_recent_suppressions_excludes_complaints(
     assert sorted(message["To"] for message in mailbox.messages) == [HERE, HERE, GONE, GONE]
     with pytest.raises(NotFound):
         lift_suppressions(catalog, at(6), since=at(0.5))
-    assert lift_suppressions(catalog, at(6), email="angry@example.org") == (1, 1), "an operator may, by name"
-    assert get_subscription(catalog, own).status == "paused", "paused by its user"
+    assert lift_suppressions(catalog, at(6), email="angry@example.org") == (1, 1), (
+        "operators can lift a complaint by address"
+    )
+    assert get_subscription(catalog, own).status == "paused", "still paused by its user"

@@ -1,4 +1,4 @@
-"""The process that a fault hits: it runs the pipeline's cycle on request, and reports how it went."""
+"""The process into which faults are injected: runs the pipeline's cycle on request and reports the result."""
 
 import logging
 import sys
@@ -25,7 +25,7 @@ LOGGED_TRACEBACKS: list[str] = []
 
 @dataclass(frozen=True)
 class Order:
-    """What the process needs to know; ``moment`` is None if no fault waits inside it.
+    """The parameters of the process; ``moment`` is None if the fault is injected from outside.
 
     ``constants`` replaces constants of coinwatch by their full names, such as coinwatch.mail.smtp.TIMEOUT_SECONDS.
     """
@@ -39,7 +39,7 @@ class Order:
 
 @dataclass
 class Report:
-    """How a cycle went: the texts of coinwatch's own errors, and the tracebacks of all others."""
+    """The result of a cycle: the texts of coinwatch's own errors, and the tracebacks of all others."""
 
     known_errors: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Report:
 
 
 def run_cycles(orders: Connection, order: Order) -> None:
-    """The process's main function: answers every "cycle" with a Report, and sends "stopped" at the fault's point."""
+    """The process's main function: replies to every "cycle" with a Report, and sends "stopped" at the point."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
     logging.getLogger().addHandler(_Tracebacks())
     for name, value in order.constants.items():
@@ -93,14 +93,14 @@ def run_cycle(engine: Engine, settings: Settings) -> Report:
             step()
         except CoinwatchError as error:
             report.known_errors.append(f"{type(error).__name__}: {error}")
-        except Exception:  # noqa: BLE001 - this is what the test looks for
+        except Exception:  # noqa: BLE001 - the test reports any other exception
             report.tracebacks.append(traceback.format_exc())
     report.tracebacks += LOGGED_TRACEBACKS
     return report
 
 
 class _Tracebacks(logging.Handler):
-    """Collects what libraries log with a traceback; an operator would see it."""
+    """Collects tracebacks logged by libraries, which operators would see."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info:

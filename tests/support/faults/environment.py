@@ -30,17 +30,19 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.settings import make_settings
 
 FAULTS = ("SIGKILL", "Postgres restarted (fast)", "Postgres restarted (immediate)", "connections terminated")
-OUTAGE = "Postgres away for 30 s"  # longer than a lease and than a sender's patience
+OUTAGE = "Postgres unavailable for 30 s"  # longer than a lease and a sender's timeout
 OUTAGE_SECONDS = 30.0
-FROZEN = "frozen beyond its lease"  # a suspended machine: SIGSTOP, and SIGCONT when another has sent everything
+FROZEN = (
+    "frozen beyond its lease"  # like a suspended machine: SIGSTOP, and SIGCONT once another sender has sent everything
+)
 LONGEST_DELAY_SECONDS, SHORTEST_DELAY_SECONDS = 1.5, 0.005
-DURABLE = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # what was committed survives Postgres' own crash
+DURABLE = {"synchronous_commit": "on", "shared_buffers": "32MB"}  # commits survive a crash of Postgres
 TEMPLATE = "coinwatch"
 MIGRATING = threading.Lock()  # Alembic keeps its context in the module
 
 
 class FaultEnvironment:
-    """A Postgres, the exchanges and a mail server, used by one run after the other."""
+    """Postgres, the exchange server and a mail server, used by one run at a time."""
 
     def __init__(
         self,
@@ -66,10 +68,10 @@ class FaultEnvironment:
         moment, most = POINTS[point]
         for nth in (chance.randint(1, most), 1):  # the cycle may reach the point less often
             run = self._run(seed, chance, moment, nth)
-            run.freeze_on_strike = fault == FROZEN
+            run.freeze = fault == FROZEN
             if moment is None:
                 run.server_point = SERVER_POINTS[point], nth
-            outcome = run.play(partial(self._strike, fault))
+            outcome = run.play(partial(self._inject, fault))
             if outcome:
                 return outcome
         raise RuntimeError(f"the cycle of seed {seed} never reached the point {point!r}")
@@ -79,10 +81,10 @@ class FaultEnvironment:
         while seconds > SHORTEST_DELAY_SECONDS:
             seconds *= chance.uniform(0.2, 0.9)
             run = self._run(seed, chance)
-            outcome = run.play(partial(self._strike, fault), after_seconds=seconds)
+            outcome = run.play(partial(self._inject, fault), after_seconds=seconds)
             if outcome:
                 return outcome
-        raise RuntimeError(f"the cycle of seed {seed} is too short to be hit")
+        raise RuntimeError(f"the cycle of seed {seed} is too short for a fault")
 
     def server_fault(self, seed: int, where: str, what: str) -> Outcome:
         """Make the mail server fail once; see ServerFault."""
@@ -93,18 +95,18 @@ class FaultEnvironment:
             outcome = run.play(None)
             if outcome:
                 return outcome
-        raise RuntimeError(f"the mail server of seed {seed} never got to {what!r} at {where!r}")
+        raise RuntimeError(f"the mail server of seed {seed} never failed with {what!r} at {where!r}")
 
     def _run(self, seed: int, chance: random.Random, moment: Moment | None = None, nth: int = 1) -> Run:
         scenario, expected = self._scenarios.get(seed) or self._prepare(seed)
         self._number += 1
         self.server.reset()
         url = self._clone(f"seed_{seed}", f"run_{self._number}")
-        scenario.show(self.exchanges, CYCLES - 1)
+        scenario.set_prices(self.exchanges, CYCLES - 1)
         return Run(self.server, Order(url, self._settings(), moment, nth, self.constants), expected)
 
     def _prepare(self, seed: int) -> tuple[Scenario, set[tuple[object, ...]]]:
-        """Create a database with the seed's users and first cycles, nothing sent.
+        """Create a database with the seed's users and first cycles, without sending emails.
 
         Also return the alerts of an undisturbed run.
         """
@@ -114,14 +116,14 @@ class FaultEnvironment:
         sync_catalog(engine, settings)
         scenario.subscribe_users(engine)
         for cycle in range(CYCLES - 1):
-            scenario.show(self.exchanges, cycle)
+            scenario.set_prices(self.exchanges, cycle)
             _clean(run_cycle(engine, settings))
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE outbox SET next_attempt_at = created_at, last_error = NULL"))
         engine.dispose()
         engine = create_engine(self._clone(f"seed_{seed}", "undisturbed"))
         self.server.reset()
-        scenario.show(self.exchanges, CYCLES - 1)
+        scenario.set_prices(self.exchanges, CYCLES - 1)
         _clean(run_cycle(engine, make_settings(**self._settings())))
         alerts = alerts_of(engine)
         engine.dispose()
@@ -142,7 +144,7 @@ class FaultEnvironment:
         alerts_file = self.folder / f"alerts-{self._number}.txt"
         return exchange_settings(self.exchanges) | {"smtp_url": self.server.url, "alerts_file": alerts_file}
 
-    def _strike(self, fault: str, process: BaseProcess) -> None:
+    def _inject(self, fault: str, process: BaseProcess) -> None:
         match fault:
             case "SIGKILL":
                 os.kill(process.pid or 0, signal.SIGKILL)

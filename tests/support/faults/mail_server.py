@@ -1,4 +1,4 @@
-"""An SMTP server that stops at a chosen point of a chosen email to let a fault happen, or fails itself."""
+"""An SMTP server that reports the points of each email, so that faults can be injected there, or fails itself."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>]+)@", re.IGNORECASE | re.MULTILINE)
 LONGEST_SILENCE = 120.0
-DISCARD_ON_CLOSE = struct.pack("ii", 1, 0)  # so that close() is a reset and no polite end
+DISCARD_ON_CLOSE = struct.pack("ii", 1, 0)  # close() resets the connection
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ServerFault:
 class FaultyMailServer:
     """What the server accepted and how it behaves.
 
-    ``on_point`` is called at rcpt, dot and answered, in the connection's thread, with how often that point was reached.
+    ``on_point`` is called at rcpt, dot and replied, in the connection's thread, with how often it was reached.
     """
 
     port: int = 0
@@ -53,7 +53,7 @@ class FaultyMailServer:
     server_failed_at: float | None = None
     server_failed_recipient: str | None = None
     on_point: Callable[[str, int], None] | None = None
-    connections: int = 0  # that are open
+    connections: int = 0  # currently open
     lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: Counter[str] = field(default_factory=Counter)
 
@@ -90,7 +90,7 @@ def fault_mail_server() -> Iterator[FaultyMailServer]:
         request_queue_size = 64
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Clients are killed on purpose."""
+            """Errors are expected, because clients are killed."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         mail_server.port = server.server_address[1]
@@ -101,8 +101,8 @@ def fault_mail_server() -> Iterator[FaultyMailServer]:
             server.shutdown()
 
 
-class _Gone(Exception):
-    """The connection has ended."""
+class _Disconnected(Exception):
+    """The client has disconnected, or was."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -114,10 +114,10 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.server_state.opened(1)
         try:
-            self._answer("connect", "220 ready")
+            self._reply("connect", "220 ready")
             while line := self.rfile.readline():
                 self._command(line[:4].upper(), line)
-        except (_Gone, OSError):
+        except (_Disconnected, OSError):
             return
         finally:
             self.server_state.opened(-1)
@@ -125,60 +125,60 @@ class _Handler(socketserver.StreamRequestHandler):
     def _command(self, verb: bytes, line: bytes) -> None:
         match verb:
             case b"EHLO":
-                self._answer("ehlo", "250-faulty.example", "250 8BITMIME")
+                self._reply("ehlo", "250-faulty.example", "250 8BITMIME")
             case b"MAIL":
-                self.sender, self.recipient = self._answer("mail", "250 2.1.0 ok"), ""
+                self.sender, self.recipient = self._reply("mail", "250 2.1.0 ok"), ""
             case b"RCPT" if not self.sender:
-                self._say("503 5.5.1 MAIL first")
+                self._send("503 5.5.1 MAIL first")
             case b"RCPT":
                 self.recipient = line.partition(b":")[2].strip().strip(b"<>").decode()
-                if self._answer("rcpt", "250 2.1.5 ok"):
+                if self._reply("rcpt", "250 2.1.5 ok"):
                     self._point("rcpt")
                 else:
                     self.recipient = ""
             case b"DATA" if not self.recipient:
-                self._say("554 5.5.1 no valid recipients")
+                self._send("554 5.5.1 no valid recipients")
             case b"DATA":
-                if self._answer("data", "354 go on"):
-                    self._take(self._read_body())
+                if self._reply("data", "354 send the message"):
+                    self._accept(self._read_body())
             case b"QUIT":
-                self._say("221 2.0.0 bye")
-                raise _Gone
+                self._send("221 2.0.0 bye")
+                raise _Disconnected
             case _:
-                self._say("250 2.0.0 ok")
+                self._send("250 2.0.0 ok")
 
     def _read_body(self) -> bytes:
         lines: list[bytes] = []
         server_fault = self._server_fault("body")
         while (line := self.rfile.readline()) != b".\r\n":
             if not line:
-                raise _Gone
+                raise _Disconnected
             lines.append(line[1:] if line.startswith(b".") else line)
             if server_fault and len(lines) == 5:
-                self._behave(server_fault)
+                self._fail(server_fault)
         return b"".join(lines)
 
-    def _take(self, data: bytes) -> None:
+    def _accept(self, data: bytes) -> None:
         server_fault = self._server_fault("dot")
         if server_fault:
-            self._behave(server_fault)
+            self._fail(server_fault)
             return
         found = MESSAGE_ID.search(data)
         email = AcceptedEmail(found.group(1).decode() if found else "", self.recipient, data, time.monotonic())
         with self.server_state.lock:
             self.server_state.accepted.append(email)
         self._point("dot")
-        if self._answer("accepted", "250 2.0.0 kept"):
-            self._point("answered")
+        if self._reply("accepted", "250 2.0.0 queued"):
+            self._point("replied")
 
-    def _answer(self, where: str, *lines: str) -> bool:
+    def _reply(self, where: str, *lines: str) -> bool:
         """Reply, unless a fault is due here; return whether the reply was sent."""
         server_fault = self._server_fault(where)
         if server_fault:
-            self._behave(server_fault)
+            self._fail(server_fault)
             return False
         for line in lines:
-            self._say(line)
+            self._send(line)
         return True
 
     def _server_fault(self, where: str) -> ServerFault | None:
@@ -192,22 +192,22 @@ class _Handler(socketserver.StreamRequestHandler):
         self.server_state.server_failed_at, self.server_state.server_failed_recipient = time.monotonic(), self.recipient
         return server_fault
 
-    def _behave(self, server_fault: ServerFault) -> None:
+    def _fail(self, server_fault: ServerFault) -> None:
         if server_fault.what == "close":
             self.wfile.write(b"25")
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DISCARD_ON_CLOSE)
             self.connection.close()
-            raise _Gone
+            raise _Disconnected
         if server_fault.what == "silence":
             self.connection.settimeout(LONGEST_SILENCE)
             while self.connection.recv(65536):
                 pass
-            raise _Gone
-        self._say(server_fault.what)
+            raise _Disconnected
+        self._send(server_fault.what)
 
     def _point(self, name: str) -> None:
         if self.server_state.on_point is not None:
             self.server_state.on_point(name, self.server_state.count(name))
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         self.wfile.write(line.encode() + b"\r\n")

@@ -1,7 +1,7 @@
-"""The ten points of a cycle at which a fault can happen, and how a process is made to stop there.
+"""The ten points of a cycle at which a fault can be injected, and stopping a process there.
 
-The process that runs the cycle watches its own statements at the driver, below everything of ours, and recognizes them
-by the first line of their files. The three points within an email's delivery are reported by the mail server instead.
+The process that runs the cycle watches its statements in the database driver, and recognizes them by the first line
+of their files. The three points within an email's delivery are reported by the mail server instead.
 """
 
 import re
@@ -27,8 +27,8 @@ class Moment:
     statement: str
 
 
-# None: reported by the mail server. The number: the fault strikes at a random one of the first times the cycle gets
-# there.
+# None: reported by the mail server. The number N: the fault is injected at a random one of the first N times that the
+# cycle reaches the point.
 POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "before fetch": (Moment("before", "prices/ingest/begin_live_fetch"), 3),
     "after COPY": (Moment("before", "prices/ingest/insert_quotes"), 3),
@@ -42,7 +42,7 @@ POINTS: Mapping[str, tuple[Moment | None, int]] = {
     "after mark-sent": (Moment("committed", "notifications/outbox/mark_sent"), 3),
 }
 ANYWHERE = "anywhere"  # at a random moment of the cycle
-SERVER_POINTS = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "answered"}
+SERVER_POINTS = {"after RCPT": "rcpt", "after the final dot": "dot", "after 250": "replied"}
 
 
 def stop_at(engine: Engine, moment: Moment, nth: int, stop: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""A cycle hit by a fault, and which alerts were emailed in the end."""
+"""Runs a cycle with a fault, and determines which alerts were emailed in the end."""
 
 import multiprocessing
 import os
@@ -22,13 +22,13 @@ from tests.support.faults.cycle import Order, run_cycles
 from tests.support.faults.mail_server import AcceptedEmail, FaultyMailServer
 from tests.support.faults.scenario import AlertWithEmail, alerts_of
 
-Strike = Callable[[BaseProcess], None]
+Inject = Callable[[BaseProcess], None]
 
-IN_HAND = 1  # emails that a sender has ready when it is frozen
+MAX_SENT_AFTER_FREEZE = 1  # emails that a frozen sender may still send when it resumes
 LONGEST_RUN_SECONDS = 150.0
 PAUSE_BETWEEN_CYCLES_SECONDS = 0.5
 
-# Processes that start in milliseconds: forked from one that has everything imported.
+# Processes start in milliseconds, because they are forked from one that has already imported everything.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.faults.cycle"])
 
@@ -37,13 +37,14 @@ PROCESSES.set_forkserver_preload(["tests.support.faults.cycle"])
 class Outcome:
     """The outcome of a run.
 
-    ``lost``: alerts that an undisturbed run emails and this one did not. ``duplicates``: further copies of an email
-    that the server accepted; ``in_flight``: emails it had accepted whose mark was not committed at the moment of the
-    fault, and what a frozen sender had in hand. ``unexplained``: duplicates of emails that were not in flight, more
-    than one of an email, emails with a Message-ID that is not in the outbox, alerts in two emails, and alerts that
-    should not exist. ``rejected``: alerts in emails that the server rejected permanently; ``suppressed``: addresses
-    that were suppressed. ``known_errors``: coinwatch's own errors; ``tracebacks``: all others. Seconds from the fault,
-    or from when Postgres was back, to the first email accepted after it, and to the last; None if there was none.
+    ``lost``: alerts that were emailed in an undisturbed run but not in this one. ``duplicates``: further copies of an
+    email that the server accepted; ``in_flight``: accepted emails not yet marked as sent (committed) at the time of the
+    fault, and emails that a frozen sender sent when it resumed. ``unexplained``: duplicates of emails that were not in
+    flight, more than one of an email, emails with a Message-ID that is not in the outbox, alerts in two emails, and
+    alerts that should not exist. ``rejected``: alerts in emails that the server rejected permanently; ``suppressed``:
+    addresses that were suppressed. ``known_errors``: coinwatch's own errors; ``tracebacks``: all others. Seconds from
+    the fault, or from the restart of Postgres, to the first and the last email accepted after it; None if there was
+    none.
     """
 
     alerts: int
@@ -69,22 +70,22 @@ class Run:
         self.known_errors: list[str] = []
         self.tracebacks: list[str] = []
         self.server_point: tuple[str, int] | None = None
-        self.freeze_on_strike = False
+        self.freeze = False
         self._frozen: tuple[BaseProcess, Connection] | None = None
         self._process: BaseProcess | None = None
         self._orders: Connection | None = None
-        self._strike: Strike | None = None
-        self._struck_at: float | None = None
+        self._inject: Inject | None = None
+        self._fault_at: float | None = None
         self._resumed_at = 0.0
         self._in_flight: set[str] = set()
-        self._striking = threading.Lock()
+        self._fault_lock = threading.Lock()
 
-    def play(self, strike: Strike | None, *, after_seconds: float | None = None) -> Outcome | None:
-        """Run the cycle with its fault, then cycles until everything is delivered; None if the fault never struck."""
-        self._strike = strike
+    def play(self, inject: Inject | None, *, after_seconds: float | None = None) -> Outcome | None:
+        """Run the cycle with its fault, then cycles until everything is delivered; None if the fault never happened."""
+        self._inject = inject
         self.server.on_point = self._at_server_point
         began = time.monotonic()
-        timer = threading.Timer(after_seconds or 0.0, self._at_some_moment)
+        timer = threading.Timer(after_seconds or 0.0, self._at_random_time)
         self._orders = self._start()
         if after_seconds is not None:
             timer.start()
@@ -96,16 +97,16 @@ class Run:
                     )
                 time.sleep(PAUSE_BETWEEN_CYCLES_SECONDS)
             timer.cancel()
-            with self._striking:
-                self._struck_at = self.server.server_failed_at or self._struck_at
+            with self._fault_lock:
+                self._fault_at = self.server.server_failed_at or self._fault_at
             accepted = list(self.server.accepted)
             self._resume(len(accepted))
-            self._cycle()  # one more, which has nothing left to send
-            return self._outcome(accepted, self._struck_at) if self._struck_at else None
+            self._cycle()  # once more, with nothing left to send
+            return self._outcome(accepted, self._fault_at) if self._fault_at else None
         finally:
             timer.cancel()
             self.server.on_point = None
-            self._end()
+            self._end_process()
             self.engine.dispose()
 
     def _cycle(self) -> bool:
@@ -114,43 +115,43 @@ class Run:
             self._orders = self._start()
         try:
             self._orders.send("cycle")
-            while (answer := self._hear(self._orders)) == "stopped":
-                self._hit()
-                self._orders.send("go on")
+            while (report := self._receive(self._orders)) == "stopped":
+                self._inject_now()
+                self._orders.send("continue")
         except (EOFError, ConnectionError):
-            self._end()
+            self._end_process()
             self._recount_in_flight()
             return False
-        if answer is None:  # it is frozen, and another process continues
+        if report is None:  # it is frozen, and another process continues
             self._process = self._orders = None
             return False
-        self.known_errors += answer.known_errors
-        self.tracebacks += answer.tracebacks
-        if not answer.clean:
-            self._end()  # like Airflow, which runs each attempt in a new process
-        return bool(answer.clean)
+        self.known_errors += report.known_errors
+        self.tracebacks += report.tracebacks
+        if not report.clean:
+            self._end_process()  # like Airflow, which runs each attempt in a new process
+        return bool(report.clean)
 
-    def _hear(self, orders: Connection) -> Any:
-        """What the process answers; None if it was frozen."""
+    def _receive(self, orders: Connection) -> Any:
+        """The next message from the process; None if it was frozen."""
         while not orders.poll(0.05):
             if self._frozen and self._frozen[1] is orders:
                 return None
         return orders.recv()
 
     def _resume(self, accepted: int) -> None:
-        """Let the frozen process finish its cycle and send what it had in hand."""
+        """Let the frozen process finish its cycle."""
         if self._frozen is None:
             return
         process, orders = self._frozen
         os.kill(process.pid or 0, signal.SIGCONT)
-        answer = orders.recv()
-        self.known_errors += answer.known_errors
-        self.tracebacks += answer.tracebacks
+        report = orders.recv()
+        self.known_errors += report.known_errors
+        self.tracebacks += report.tracebacks
         orders.close()
         process.join()
-        in_hand = self.server.accepted[accepted:]
-        if len(in_hand) <= IN_HAND:
-            self._in_flight |= {email.message_id for email in in_hand}
+        resumed = self.server.accepted[accepted:]
+        if len(resumed) <= MAX_SENT_AFTER_FREEZE:
+            self._in_flight |= {email.message_id for email in resumed}
 
     def _start(self) -> Connection:
         ours, theirs = PROCESSES.Pipe()
@@ -160,7 +161,7 @@ class Run:
         self.order = replace(self.order, moment=None)  # the next process has no fault
         return ours
 
-    def _end(self) -> None:
+    def _end_process(self) -> None:
         if self._orders is not None:
             self._orders.close()
             self._orders = None
@@ -172,26 +173,26 @@ class Run:
             self._process = None
 
     def _at_server_point(self, name: str, nth: int) -> None:
-        with self._striking:
+        with self._fault_lock:
             if (name, nth) == self.server_point:
                 self.server_point = None
-                self._hit()
+                self._inject_now()
 
-    def _at_some_moment(self) -> None:
-        with self._striking:
+    def _at_random_time(self) -> None:
+        with self._fault_lock:
             if self._process:
-                self._hit()
+                self._inject_now()
 
-    def _hit(self) -> None:
-        if self._strike and self._process:
-            self._strike(self._process)
-        self._struck_at = self._resumed_at = time.monotonic()
+    def _inject_now(self) -> None:
+        if self._inject and self._process:
+            self._inject(self._process)
+        self._fault_at = self._resumed_at = time.monotonic()
         self._in_flight = {email.message_id for email in self.server.accepted} - self._message_ids("sent")
-        if self.freeze_on_strike and self._process and self._orders:
+        if self.freeze and self._process and self._orders:
             self._frozen = self._process, self._orders
 
     def _recount_in_flight(self) -> None:
-        """Count again after the process died: the mail server still accepts what had been written to it."""
+        """Count again after the process died, because the mail server still accepts data already written to it."""
         deadline = time.monotonic() + 5
         while self.server.connections and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -204,7 +205,7 @@ class Run:
             return {row[0] for row in rows}
 
     def _delivered(self) -> bool:
-        with self._striking:
+        with self._fault_lock:
             return not self._count("SELECT count(*) FROM outbox WHERE status = 'queued'")
 
     def _count(self, query: LiteralString) -> int:
@@ -212,26 +213,26 @@ class Run:
             row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
-    def _outcome(self, accepted: list[AcceptedEmail], struck_at: float) -> Outcome:
+    def _outcome(self, accepted: list[AcceptedEmail], fault_at: float) -> Outcome:
         alerts = alerts_of(self.engine)
         copies = Counter(email.message_id for email in self.server.accepted)
         rejected = {alert.alert for alert in alerts if alert.status == "failed" and alert.message_id not in copies}
         read = {alert.alert for alert in alerts if alert.message_id in copies and _shows(self.server.accepted, alert)}
         duplicates = {message_id: number - 1 for message_id, number in copies.items() if number > 1}
-        in_flight = self._in_flight | self._accepted_unheard(accepted)
+        in_flight = self._in_flight | self._unconfirmed(accepted)
         unexplained = [
-            f"{message_id} came {number + 1} times" for message_id, number in duplicates.items() if number > 1
+            f"{message_id} was sent {number + 1} times" for message_id, number in duplicates.items() if number > 1
         ]
         unexplained += [
-            f"{message_id} was duplicated and not in flight" for message_id in duplicates.keys() - in_flight
+            f"{message_id} was duplicated but not in flight" for message_id in duplicates.keys() - in_flight
         ]
         unexplained += [f"{message_id} is not in the outbox" for message_id in copies.keys() - self._message_ids()]
-        unexplained += [f"{alert} should not be" for alert in read - self.expected]
+        unexplained += [f"{alert} should not exist" for alert in read - self.expected]
         unexplained += [f"{alert.alert} is in no email" for alert in alerts if alert.message_id is None]
         unexplained += [
             f"{repeated} alerts are in two emails" for repeated in [self._alerts_in_two_emails()] if repeated
         ]
-        after = [email.at - struck_at for email in accepted if email.at > max(struck_at, self._resumed_at)]
+        after = [email.at - fault_at for email in accepted if email.at > max(fault_at, self._resumed_at)]
         return Outcome(
             alerts=len(self.expected),
             emails=len(copies),
@@ -247,8 +248,8 @@ class Run:
             tracebacks=self.tracebacks,
         )
 
-    def _accepted_unheard(self, accepted: list[AcceptedEmail]) -> set[str]:
-        """The email whose acceptance the server could not confirm."""
+    def _unconfirmed(self, accepted: list[AcceptedEmail]) -> set[str]:
+        """The Message-ID of the email whose acceptance the server could not confirm."""
         server_fault = self.server.server_fault
         if server_fault is None or server_fault.where != "accepted":
             return set()

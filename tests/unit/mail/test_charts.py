@@ -39,13 +39,13 @@ def test_missing_values_interrupt_the_line() -> None:
     chart = draw([(END - DAY + timedelta(minutes=n), 100.0 + n % 7) for n in minutes], END - DAY, END)
     ink = Image.open(BytesIO(chart.png)).convert("RGBA").getchannel("A")
     alone = ink.crop((0, 40 * DENSITY, ink.width * 3 // 16, (HEIGHT - 34) * DENSITY))
-    assert alone.getextrema() == (0, 255), "a single value is a point"
+    assert alone.getextrema() == (0, 255), "a single value is drawn as a point"
     middle = ink.crop((ink.width * 3 // 8, 40 * DENSITY, ink.width * 5 // 8, (HEIGHT - 34) * DENSITY))
     assert middle.getextrema() == (0, 0)
 
 
 def test_background_is_transparent() -> None:
-    assert drawn(1.0, 2.0, 1.5).getpixel((WIDTH, 34 * DENSITY)) == 0, "nothing between the labels and the line"
+    assert drawn(1.0, 2.0, 1.5).getpixel((WIDTH, 34 * DENSITY)) == 0, "nothing is drawn between the labels and the line"
 
 
 @pytest.mark.parametrize("prices", [(5.0, 5.0), (1e-9, 2e-9), (1e15, 1.0, 1e15)])

@@ -74,7 +74,7 @@ def parse(email: Email) -> EmailMessage:
 
 
 def compose(payload: dict[str, Any], kind: str = "alerts", recipient: str = "") -> EmailMessage:
-    """The email of a row, as a mail program reads it."""
+    """The composed email of a row, parsed as a mail client does."""
     return parse(Composer(SETTINGS, no_chart).compose(row(payload, kind=kind, recipient=recipient)))
 
 
@@ -296,7 +296,7 @@ def test_emails_from_a_shared_draft_match_individual_emails(
 
 
 def without_boundaries(email: Email) -> Email:
-    """EmailMessage chooses random boundaries."""
+    """The email with fixed boundaries, because EmailMessage generates random ones."""
     return replace(email, data=re.sub(rb"=====+\d+==", b"boundary", email.data))
 
 

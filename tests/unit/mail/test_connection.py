@@ -60,7 +60,7 @@ class Handler(socketserver.StreamRequestHandler):
                 if self.reply(f"RCPT {name}", "250 ok").startswith("250"):
                     recipient = name
             elif command == "DATA":
-                if self.reply(f"DATA {recipient}", "354 go on").startswith("354"):
+                if self.reply(f"DATA {recipient}", "354 send the message").startswith("354"):
                     self.receive(recipient)
             elif command == "QUIT":
                 self.wfile.write(b"221 bye\r\n")
@@ -81,7 +81,7 @@ class Handler(socketserver.StreamRequestHandler):
         reply = self.script.replies.get(key, usual)
         if reply == SILENCE:
             while self.connection.recv(65536):
-                """Wait until the sender leaves."""
+                """Wait until the sender disconnects."""
         if reply in (CLOSE, SILENCE):
             raise ConnectionAbortedError
         self.wfile.write(reply.encode() + b"\r\n")
@@ -96,7 +96,7 @@ def serving(script: Script) -> Iterator[MailConnection]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Connections are closed on purpose here."""
+            """Errors are expected, because connections are closed."""
 
     handler = type("Scripted", (Handler,), {"script": script})
     with Server(("127.0.0.1", 0), handler) as server:
@@ -112,7 +112,7 @@ def email_to(name: str, text: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Email:
 
 
 def send(script: Script, *names: str) -> dict[str, EmailError | None]:
-    """Send an email to each; why one was not accepted, or None."""
+    """Send an email to each recipient; return its error, or None."""
     results: dict[str, EmailError | None] = {}
     with serving(script) as connection:
         for name in names:
