@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-from benchmarks.reads.questions import Question, of_coinwatch, of_influx, of_victoria
+from benchmarks.reads.queries import Query, coinwatch_queries, influx_queries, victoria_queries
 from benchmarks.reads.stored import copy_to_influx, copy_to_victoria, fill
 from benchmarks.shared.influx import InfluxDB
 from benchmarks.shared.market import INSTRUMENTS
@@ -49,13 +49,13 @@ def run(database: Database, prices: int, runs: int) -> Report:
         fill(database, prices)
         engine = database.engine()
         stack.callback(engine.dispose)
-        stores = {OURS: of_coinwatch(engine)}
+        stores = {OURS: coinwatch_queries(engine)}
         sizes: dict[str, object] = {OURS: database.bytes_of("prices", "candles")}
         try:
             victoria = stack.enter_context(VictoriaMetrics())
             say("copying to VictoriaMetrics")
             copy_to_victoria(database, victoria, prices)
-            stores[victoria.name] = of_victoria(victoria)
+            stores[victoria.name] = victoria_queries(victoria)
             sizes[victoria.name] = victoria.disk_bytes()
         except Missing as missing:
             notes.append(str(missing))
@@ -63,14 +63,14 @@ def run(database: Database, prices: int, runs: int) -> Report:
             influx = stack.enter_context(InfluxDB())
             say("copying to InfluxDB")
             copy_to_influx(database, influx, prices)
-            stores[influx.name] = of_influx(influx)
+            stores[influx.name] = influx_queries(influx)
             sizes[influx.name] = influx.disk_bytes()
         except Missing as missing:
             notes.append(str(missing))
         compare(stores)
         seconds = measure(stores, runs)
     notes.append("GB on disk: " + ", ".join(f"{name} {int(str(size)) / 1e9:.1f}" for name, size in sizes.items()))
-    rows = [row_of(question, name, spent) for question, each in seconds.items() for name, spent in each.items()]
+    rows = [row_of(query, name, spent) for query, each in seconds.items() for name, spent in each.items()]
     return Report(
         "reads",
         f"Reads at {prices:,} prices, at least {runs} runs each",
@@ -81,18 +81,18 @@ def run(database: Database, prices: int, runs: int) -> Report:
     )
 
 
-def compare(stores: dict[str, dict[str, Question]]) -> None:
+def compare(stores: dict[str, dict[str, Query]]) -> None:
     """Raise RuntimeError if a store's result differs from ours."""
-    for question, ours in stores[OURS].items():
+    for query, ours in stores[OURS].items():
         for i in (1, 7, INSTRUMENTS):
             expected = ours.plain(ours.run(i))
             if not expected:
-                raise RuntimeError(f"{question}: nothing found")
-            for name, questions in stores.items():
-                found = questions[question].plain(questions[question].run(i))
+                raise RuntimeError(f"{query}: nothing found")
+            for name, queries in stores.items():
+                found = queries[query].plain(queries[query].run(i))
                 if not is_close(expected, found):
                     raise RuntimeError(
-                        f"{question}, instrument {i}: {name} returned {found!s:.300}, expected {expected!s:.300}"
+                        f"{query}, instrument {i}: {name} returned {found!s:.300}, expected {expected!s:.300}"
                     )
 
 
@@ -107,7 +107,7 @@ def is_close(left: object, right: object) -> bool:
     return left == right
 
 
-def measure(stores: dict[str, dict[str, Question]], runs: int) -> dict[str, dict[str, list[float]]]:
+def measure(stores: dict[str, dict[str, Query]], runs: int) -> dict[str, dict[str, list[float]]]:
     """Seconds of each run, by query and store.
 
     Stores take turns of several runs, because a store may still be busy internally after a query. Existing objects are
@@ -117,26 +117,26 @@ def measure(stores: dict[str, dict[str, Question]], runs: int) -> dict[str, dict
     gc.freeze()
     chosen = random.Random(1)
     seconds: dict[str, dict[str, list[float]]] = {}
-    for question in stores[OURS]:
-        say(question)
-        spent = seconds[question] = {name: [] for name in stores}
+    for query in stores[OURS]:
+        say(query)
+        spent = seconds[query] = {name: [] for name in stores}
         for _ in range(-(-runs // RUNS_AT_A_TIME)):
             numbers = [chosen.randint(1, INSTRUMENTS) for _ in range(WARM_UP + RUNS_AT_A_TIME)]
-            for name, questions in stores.items():
-                took = [timed(questions[question], i) for i in numbers]
+            for name, queries in stores.items():
+                took = [timed(queries[query], i) for i in numbers]
                 spent[name] += took[WARM_UP:]
     return seconds
 
 
-def timed(question: Question, i: int) -> float:
+def timed(query: Query, i: int) -> float:
     began = time.perf_counter()
-    question.run(i)
+    query.run(i)
     return time.perf_counter() - began
 
 
-def row_of(question: str, name: str, spent: list[float]) -> Row:
+def row_of(query: str, name: str, spent: list[float]) -> Row:
     return {
-        "query": question,
+        "query": query,
         "store": name,
         "p50 ms": statistics.median(spent) * 1000,
         "p99 ms": percentile_99(spent) * 1000,
@@ -146,11 +146,11 @@ def row_of(question: str, name: str, spent: list[float]) -> Row:
 def goals_of(seconds: dict[str, dict[str, list[float]]]) -> list[Goal]:
     """Faster than every competitor, by the median and by the 99th percentile."""
     goals = []
-    for question, spent in seconds.items():
+    for query, spent in seconds.items():
         for name in spent.keys() - {OURS}:
             ratio = statistics.median(spent[name]) / statistics.median(spent[OURS])
             tail = percentile_99(spent[name]) / percentile_99(spent[OURS])
-            text = f"{question}: faster than {name} (p99: {tail:.2f} times)"
+            text = f"{query}: faster than {name} (p99: {tail:.2f} times)"
             goals.append(Goal(text, ratio, ratio > 1 and tail > 1))
     return goals
 

@@ -35,14 +35,14 @@ LAST = NOW - timedelta(minutes=3)  # the time of the newest quotes
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """``run`` takes the number of an instrument."""
 
     run: Callable[[int], Any]
     plain: Callable[[Any], Any]
 
 
-def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
+def coinwatch_queries(engine: sa.Engine) -> dict[str, Query]:
     def read(resolution: str, length: timedelta) -> Callable[[int], Any]:
         return lambda i: read_candles(
             engine, f"C{i}", EXCHANGE, "USD", resolution=resolution, start=NOW - length, end=NOW, now=NOW
@@ -52,24 +52,24 @@ def of_coinwatch(engine: sa.Engine) -> dict[str, Question]:
         return [(_ms(candle.opened_at), *candle[1:]) for candle in found.candles]
 
     return {
-        LATEST: Question(
+        LATEST: Query(
             lambda _: read_latest_prices(engine, NOW, with_change=False),
             lambda found: {int(price.base[1:]): price.price for price in found},
         ),
-        DAY: Question(
+        DAY: Query(
             lambda i: read_series(engine, f"C{i}", EXCHANGE, "USD", start=NOW - RAW, end=NOW),
             lambda found: [(_ms(point.observed_at), point.price) for point in found.points],
         ),
-        HOURS: Question(read("1h", YEAR), plain_candles),
-        DAYS: Question(read("1d", FIVE_YEARS), plain_candles),
-        MOVERS: Question(
+        HOURS: Query(read("1h", YEAR), plain_candles),
+        DAYS: Query(read("1d", FIVE_YEARS), plain_candles),
+        MOVERS: Query(
             lambda _: read_movers(engine, RAW, TOP, now=NOW, exchange=EXCHANGE),
             lambda found: sorted((int(each.base[1:]), each.change_percent) for each in found.gainers + found.losers),
         ),
     }
 
 
-def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
+def victoria_queries(server: VictoriaMetrics) -> dict[str, Query]:
     def query(text: str) -> Any:
         return server.get("/api/v1/query", query=text, time=str(LAST.timestamp())).json()["data"]["result"]
 
@@ -102,15 +102,15 @@ def of_victoria(server: VictoriaMetrics) -> dict[str, Question]:
         return [(int(row["metric"]["instrument"]), float(row["value"][1])) for row in found]
 
     return {
-        LATEST: Question(latest, _same),
-        DAY: Question(day, _same),
-        HOURS: Question(read("1h", YEAR), _same),
-        DAYS: Question(read("1d", FIVE_YEARS), _same),
-        MOVERS: Question(top_movers, sorted),
+        LATEST: Query(latest, _same),
+        DAY: Query(day, _same),
+        HOURS: Query(read("1h", YEAR), _same),
+        DAYS: Query(read("1d", FIVE_YEARS), _same),
+        MOVERS: Query(top_movers, sorted),
     }
 
 
-def of_influx(server: InfluxDB) -> dict[str, Question]:
+def influx_queries(server: InfluxDB) -> dict[str, Query]:
     def between(length: timedelta) -> str:
         return f"time >= {_ms(NOW - length)}ms AND time < {_ms(NOW)}ms"
 
@@ -135,14 +135,14 @@ def of_influx(server: InfluxDB) -> dict[str, Question]:
         return [tuple(row) for row in found]
 
     return {
-        LATEST: Question(lambda _: last_before(LAST), _same),
-        DAY: Question(
+        LATEST: Query(lambda _: last_before(LAST), _same),
+        DAY: Query(
             lambda i: server.query(f"SELECT price FROM quotes WHERE instrument='{i}' AND {between(RAW)}")[0]["values"],
             tuples,
         ),
-        HOURS: Question(read("1h", YEAR), tuples),
-        DAYS: Question(read("1d", FIVE_YEARS), tuples),
-        MOVERS: Question(top_movers, sorted),
+        HOURS: Query(read("1h", YEAR), tuples),
+        DAYS: Query(read("1d", FIVE_YEARS), tuples),
+        MOVERS: Query(top_movers, sorted),
     }
 
 
