@@ -83,7 +83,7 @@ class HistoryRateLimiter:
             return
 
     def record_rate_limit(self, error: RateLimited) -> None:
-        """Tell all workers that the exchange must not be called before ``error.blocked_until``."""
+        """Record for all workers that the exchange must not be called before ``error.blocked_until``."""
         log.info("exchange rate limited", exchange=self._exchange, blocked_until=error.blocked_until.isoformat())
         with transaction(self._engine) as connection:
             connection.execute(

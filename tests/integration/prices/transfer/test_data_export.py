@@ -81,9 +81,9 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("place", ["file", "memory"])
-def test_export_and_import_round_trip(filled: sa.Engine, export: Export, tmp_path: Path, place: str) -> None:
-    destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/lake"
+@pytest.mark.parametrize("location", ["file", "memory"])
+def test_export_and_import_round_trip(filled: sa.Engine, export: Export, tmp_path: Path, location: str) -> None:
+    destination = str(tmp_path) if location == "file" else f"memory://{tmp_path.name}/lake"
     before = contents(filled)
     assert len(before["prices"]) == 93
     assert export(destination).rows == sum(len(before[table]) for table in TABLES if table != "latest_quotes")
@@ -226,11 +226,11 @@ def test_stale_candles_are_refreshed_before_the_export(filled: sa.Engine, export
     assert 7.0 in frame["low"].tolist()
 
 
-@pytest.mark.parametrize("place", ["file", "memory"])
+@pytest.mark.parametrize("location", ["file", "memory"])
 def test_incomplete_file_is_not_created(
-    export: Export, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    export: Export, tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    destination = str(tmp_path) if place == "file" else f"memory://{tmp_path.name}/broken"
+    destination = str(tmp_path) if location == "file" else f"memory://{tmp_path.name}/broken"
     system, folder = open_location(destination)
     export(destination, DAY, DAY, tables=["candles_1m"], exchange="kraken")
     before = {path: system.cat_file(path) for path in system.find(folder)}
