@@ -19,7 +19,7 @@ def candle_close(number: int) -> float:
     return round(40_000 * (1 + 0.01 * math.sin(number * math.tau / 10)) + number, 2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """A stack with cycles of 15 s and a replayed market; stopped and removed at the end."""
     home = make_home()
