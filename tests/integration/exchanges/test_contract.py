@@ -334,7 +334,7 @@ def test_api_key_is_not_in_errors_or_logs(
     assert not [text for text in [*texts, caplog.text] if secret in text]
 
 
-def test_requests_have_our_user_agent_and_no_cookies(
+def test_requests_send_our_user_agent_without_cookies(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     exchange_server.fail(code, "status", status=500, headers={"Set-Cookie": "track=1; Path=/"}, times=1)

@@ -359,7 +359,7 @@ def deliver_alone(database_url: str, smtp_url: str) -> None:
     deliver_emails(create_engine(database_url), make_settings(smtp_url=smtp_url))
 
 
-def test_confirmation_links_to_its_page_and_has_no_list_headers(
+def test_confirmation_links_to_its_page_without_list_headers(
     catalog: sa.Engine, settings: Settings, mailbox: Mailbox
 ) -> None:
     subscribe(catalog, email="ada@example.org", coin="BTC", rule=Rule(threshold=5), now=at(0), confirmed=False)

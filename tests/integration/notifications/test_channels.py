@@ -181,7 +181,7 @@ def test_unresponsive_channel_times_out(hook: Webhook) -> None:
     assert time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("url", ["nonsense", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
+@pytest.mark.parametrize("url", ["invalid", f"nosuchservice://{SECRET}", f"tgram://{SECRET}"])
 def test_unsupported_url_is_rejected_without_being_shown(catalog: sa.Engine, url: str) -> None:
     with pytest.raises(PermanentEmailError) as rejected:
         send(url, "title", "body")

@@ -239,11 +239,11 @@ def test_concurrent_backtests_are_limited_and_time_out(
     query: dict[str, str | int] = {"coin": "BTC", "threshold_percent": 5}
     responses: list[tuple[int, str]] = []
 
-    def ask() -> None:
+    def request_backtest() -> None:
         response = client.get("/api/v1/backtest", params=query)
         responses.append((response.status_code, response.json()["message"]))
 
-    waiting = [threading.Thread(target=ask) for _ in range(2)]
+    waiting = [threading.Thread(target=request_backtest) for _ in range(2)]
     for thread in waiting:
         thread.start()
     while not _all_slots_taken(standalone):

@@ -50,7 +50,7 @@ def test_unsubscribing_requires_the_button(
     assert list_subscriptions(engine)[0].status == "unsubscribed"
 
 
-def test_one_click_unsubscribe_ends_all_alerts_of_the_email_without_cookies(
+def test_one_click_unsubscribe_ends_all_alerts_of_the_email(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
     other = add_subscription(engine, coin="ETH")

@@ -100,7 +100,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_only_fields_of_the_chosen_kind_are_read(client: TestClient, engine: sa.Engine, kind: str) -> None:
     fields, rule = KINDS[kind]
-    others = {"level": "nonsense", "threshold_percent": "nonsense", "average_window_seconds": "300"}
+    others = {"level": "invalid", "threshold_percent": "invalid", "average_window_seconds": "300"}
     number = "level" if kind == "crosses" else "threshold_percent"
     form = others | {number: "2.5"} | FORM_WITHOUT_NUMBER | {"kind": kind} | fields
     response = client.post("/subscribe", data=form)

@@ -40,7 +40,7 @@ def test_falls_back_to_the_close_of_the_finest_complete_candle(catalog: sa.Engin
     assert price_at(catalog, -600, tolerance=timedelta(hours=30)) == (1, 120 * 60, "1d")
 
 
-def test_newer_candle_is_preferred_to_an_older_price_but_not_to_its_own_price(catalog: sa.Engine, btc: int) -> None:
+def test_newer_candle_is_preferred_to_an_older_price(catalog: sa.Engine, btc: int) -> None:
     load(catalog, quote(10, 0.5))
     refresh_candles(catalog)
     assert price_at(catalog, 2) == (10, 90, "prices")

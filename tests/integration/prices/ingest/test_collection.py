@@ -104,11 +104,11 @@ def test_backfill_calls_wait_only_during_a_live_fetch(
     seen = []
     fetch = Binance.fetch_quotes
 
-    def look(self: Binance, instruments: Any) -> QuoteBatch:
+    def fetch_and_record(self: Binance, instruments: Any) -> QuoteBatch:
         seen.extend(live_until())
         return fetch(self, instruments)
 
-    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    monkeypatch.setattr(Binance, "fetch_quotes", fetch_and_record)
     exchange_server.fail("binance", "status", status=451, after=1)
     collect(catalog, settings, "binance")
     assert live_until() == [None]
@@ -124,7 +124,7 @@ def test_successful_fetch_keeps_a_rate_limit_set_by_a_backfill_call(
     blocked_until = datetime.now(UTC) + timedelta(minutes=5)
     fetch = Binance.fetch_quotes
 
-    def look(self: Binance, instruments: Any) -> QuoteBatch:
+    def fetch_while_blocked(self: Binance, instruments: Any) -> QuoteBatch:
         parameters = {"exchange": "binance", "until": blocked_until}
         with catalog.begin() as connection:
             connection.execute(
@@ -136,7 +136,7 @@ def test_successful_fetch_keeps_a_rate_limit_set_by_a_backfill_call(
             )
         return fetch(self, instruments)
 
-    monkeypatch.setattr(Binance, "fetch_quotes", look)
+    monkeypatch.setattr(Binance, "fetch_quotes", fetch_while_blocked)
     assert collect(catalog, settings, "binance").quotes == 2
     assert health(catalog, "binance").blocked_until == blocked_until
 

@@ -74,9 +74,7 @@ def test_stale_exchange_is_a_single_finding_with_its_last_error(catalog: sa.Engi
     assert finding.endswith("status 500")
 
 
-def test_instrument_without_a_price_is_stale_once_its_exchange_was_fetched(
-    catalog: sa.Engine, settings: Settings
-) -> None:
+def test_instrument_without_prices_is_stale_after_the_first_fetch(catalog: sa.Engine, settings: Settings) -> None:
     only(catalog, "kraken")
     assert check_stale_prices(catalog, settings, at(0)) == [], "no findings on a new installation"
     record_fetch(catalog, "kraken", 0)

@@ -29,7 +29,7 @@ def test_loading_a_batch_twice_stores_it_once(catalog: sa.Engine) -> None:
     assert stored(catalog) == [("kraken BTC/USD", 0, 100.0), ("kraken BTC/USD", 1, 0.30000000000000004)]
 
 
-def test_different_price_for_the_same_time_is_a_conflict_and_changes_nothing(catalog: sa.Engine) -> None:
+def test_different_price_for_the_same_time_is_a_conflict(catalog: sa.Engine) -> None:
     load(catalog, quote(100.0, 0))
     result = load(catalog, quote(101.0, 0), quote(102.0, 1))
     assert (result.inserted, result.repeated, result.conflicting) == (1, 0, 1)
