@@ -1,9 +1,10 @@
 -- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
 -- close of the last candle that had ended by then, but not before the corresponding moment in :oldest. One-minute candles
 -- are used if :in_minutes, else hours, else days. For moments before the index began, the median of the exchanges is used.
+-- If :any_in_minutes is false, the planner leaves out the partition of one-minute candles.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
-    CASE WHEN m.in_minutes THEN
+    CASE WHEN CAST(:any_in_minutes AS boolean) AND m.in_minutes THEN
       (SELECT close FROM candles c
        WHERE c.instrument_id = p.instrument_id AND c.resolution = '1m'
          AND c.opened_at <= m.moment - interval '1 minute' AND c.opened_at >= m.oldest - interval '1 minute'

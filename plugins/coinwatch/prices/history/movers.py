@@ -134,12 +134,14 @@ def _read_prices(
                 "window",
                 f"window is {format_duration(window)}; it must be between 1 minute and {LONGEST_WINDOW.days} days.",
             )
+    in_minutes = [window <= LONGEST_WINDOW_IN_MINUTES for window in windows]
     parameters = {
         "exchange": exchange.strip(),
         "fresh_after": now - fresh,
         "moments": [now - window for window in windows],
         "oldest": [now - window - max(window * TOLERANCE, MIN_TOLERANCE) for window in windows],
-        "in_minutes": [window <= LONGEST_WINDOW_IN_MINUTES for window in windows],
+        "in_minutes": in_minutes,
+        "any_in_minutes": any(in_minutes),
     }
     with transaction(engine) as connection:
         return fetch_rows(connection, "prices/history/select_changes", parameters, _Prices)

@@ -139,7 +139,11 @@ READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
         days("0310", "0310") | CANDLES,
     ),
     "movers of a day": (lambda engine: read_movers(engine, DAY, now=NOW), CANDLES, {"candles_1m"}),
-    "movers of a week": (lambda engine: read_movers(engine, 7 * DAY, now=NOW), CANDLES, {"candles_1h"}),
+    "movers of a week": (
+        lambda engine: read_movers(engine, 7 * DAY, now=NOW),
+        CANDLES - {"candles_1m"},
+        {"candles_1h"},
+    ),
     "changes": (lambda engine: read_changes(engine, now=NOW), CANDLES, {"candles_1m", "candles_1h"}),
     "candle coverage": (lambda engine: read_candle_coverage(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
 }
