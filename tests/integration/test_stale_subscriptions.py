@@ -7,8 +7,8 @@ import sqlalchemy as sa
 import typer.testing
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.cli import status
 from coinwatch.cli.main import app
+from coinwatch.cli.operations import status
 from coinwatch.database import transaction
 from coinwatch.status import StaleSubscriptions, pipeline_status
 from tests.support.quotes import at, load, quote

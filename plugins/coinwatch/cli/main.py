@@ -5,24 +5,9 @@ import sys
 import typer
 
 from coinwatch import __version__
-from coinwatch.cli import (
-    backfill,
-    backtest,
-    channels,
-    data_checks,
-    database,
-    exchanges,
-    gaps,
-    history,
-    outbox,
-    pipeline,
-    prices,
-    servers,
-    status,
-    subscribers,
-    subscriptions,
-    transfer,
-)
+from coinwatch.cli.alerts import backtest, channels, outbox, subscribers, subscriptions
+from coinwatch.cli.operations import database, exchanges, pipeline, servers, status
+from coinwatch.cli.prices import backfill, data_checks, gaps, history, latest, transfer
 from coinwatch.errors import CoinwatchError
 from coinwatch.logs import configure_logs
 
@@ -34,7 +19,7 @@ app = typer.Typer(
 )
 for module in (
     pipeline,
-    prices,
+    latest,
     history,
     backfill,
     gaps,

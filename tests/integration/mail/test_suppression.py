@@ -10,7 +10,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscription_changes import pause
 from coinwatch.alerts.subscriptions import confirm, get_subscription
 from coinwatch.alerts.users import get_user_id
-from coinwatch.cli import subscribers as commands
+from coinwatch.cli.alerts import subscribers as commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.mail.delivery import deliver_emails

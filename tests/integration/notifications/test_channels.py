@@ -16,7 +16,7 @@ import structlog
 import typer.testing
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.cli import channels as command
+from coinwatch.cli.alerts import channels as command
 from coinwatch.database import transaction
 from coinwatch.errors import ConfigurationError, InvalidRequest, NotFound, PermanentEmailError, TemporaryEmailError
 from coinwatch.mail.delivery import deliver_emails

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 import typer.testing
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.cli import outbox as outbox_commands
-from coinwatch.cli import status as status_command
+from coinwatch.cli.alerts import outbox as outbox_commands
 from coinwatch.cli.main import app
+from coinwatch.cli.operations import status as status_command
 from coinwatch.database import transaction
 from coinwatch.mail.delivery import deliver_emails
 from coinwatch.notifications import outbox

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import typer
 
-from coinwatch.cli.exchanges import show_exchanges
+from coinwatch.cli.operations.exchanges import show_exchanges
 from coinwatch.cli.output import AsJson, ago, byte_size, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine

@@ -11,9 +11,7 @@ import typer
 from coinwatch.alerts import backtest as backtests
 from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.rules import Rule, describe
-from coinwatch.cli.output import AsJson, percent, show_json, show_table
-from coinwatch.cli.parsing import parse_duration, parse_time
-from coinwatch.cli.rule_options import (
+from coinwatch.cli.alerts.rule_options import (
     CoinArgument,
     CooldownOption,
     DirectionOption,
@@ -26,6 +24,8 @@ from coinwatch.cli.rule_options import (
     WindowOption,
     build_rule,
 )
+from coinwatch.cli.output import AsJson, percent, show_json, show_table
+from coinwatch.cli.parsing import parse_duration, parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.formatting import format_count, format_price, format_timestamp

@@ -9,8 +9,7 @@ import typer
 from coinwatch.alerts import subscription_changes
 from coinwatch.alerts import subscriptions as alerts
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
-from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.rule_options import (
+from coinwatch.cli.alerts.rule_options import (
     CoinArgument,
     CooldownOption,
     DirectionOption,
@@ -23,6 +22,7 @@ from coinwatch.cli.rule_options import (
     WindowOption,
     build_rule,
 )
+from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.notifications import subscribe as notifications

@@ -1,0 +1,1 @@
+"""Commands for subscriptions, subscribers, backtests, the outbox and other channels."""

@@ -1,0 +1,1 @@
+"""Commands for operating coinwatch: the pipeline, the database, exchanges, status, servers."""

@@ -1,0 +1,1 @@
+"""Commands for prices and candles: show, backfill, repair, check, import and export."""
