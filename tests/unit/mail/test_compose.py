@@ -22,30 +22,10 @@ from coinwatch.mail.compose import MAX_LINE, Composer, Email
 from coinwatch.mail.links import read_manage, read_unsubscribe
 from coinwatch.notifications.alert_text import change_text
 from coinwatch.notifications.claims import ClaimedEmail
+from tests.support.email_payloads import ALERT
 from tests.support.settings import make_settings
 
 SETTINGS = make_settings()
-ALERT = {
-    "alert_id": 1,
-    "subscription_id": 7,
-    "instrument_id": 1,
-    "observed_at": "2026-03-01T12:01:00+00:00",
-    "reference_at": "2026-03-01T12:00:00+00:00",
-    "price": 105.0,
-    "reference": 100.0,
-    "change_percent": 5.0,
-    "threshold": 5.0,
-    "direction": "either",
-    "kind": "change_since_last",
-    "metric": "price",
-    "window_seconds": 0,
-    "late": False,
-    "exchange": "kraken",
-    "exchange_name": "Kraken",
-    "base": "BTC",
-    "quote": "USD",
-    "coin_name": "Bitcoin",
-}
 
 
 def row(payload: dict[str, Any], *, kind: str = "alerts", number: int = 1, recipient: str = "") -> ClaimedEmail:

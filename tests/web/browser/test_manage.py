@@ -90,7 +90,7 @@ def test_subscriber_manages_alerts_and_erases_data(
         expect(page.locator("#history")).to_contain_text("50,001.00 USD")
         expect(page.locator("#history")).to_contain_text("50,000")
         card = page.get_by_role("article")
-        expect(card).to_contain_text("Fired 1 time,")
+        expect(card).to_contain_text("Fired once, on")
 
         card.get_by_role("link", name="Edit").click()
         expect(page.get_by_role("textbox", name="Level")).to_have_value("50000")
@@ -111,7 +111,7 @@ def test_subscriber_manages_alerts_and_erases_data(
         card.get_by_role("button", name="8 hours").click()
         expect(card).to_contain_text("Snoozed until")
         quote(engine, 59_000)
-        expect(card).to_contain_text("Fired 1 time,")
+        expect(card).to_contain_text("Fired once, on")
         card.get_by_role("button", name="Unsnooze").click()
         quote(engine, 60_500)
         page.reload()
