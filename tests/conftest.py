@@ -14,6 +14,7 @@ import hypothesis
 import psycopg
 import pytest
 import sqlalchemy as sa
+import structlog
 from playwright.sync_api import Browser
 from psycopg import sql
 from xdist.remote import Producer
@@ -81,6 +82,13 @@ class Database:
     def url(self, role: str = "app") -> str:
         """The URL for a role: owner, app, reader, or admin for the superuser."""
         return self.server.url(self.name, ROLES[role]) if role != "admin" else self.server.url(self.name)
+
+
+@pytest.fixture(autouse=True)
+def _default_logging(request: pytest.FixtureRequest) -> None:
+    """Undo Airflow's configuration of structlog, which the tests of the DAGs leave behind in their worker."""
+    if not request.node.nodeid.startswith("tests/dags/"):
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

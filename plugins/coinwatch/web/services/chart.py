@@ -112,7 +112,8 @@ def _polyline(positions: list[tuple[float, float]]) -> str:
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
-    padding = (high - low) * 0.08 or high * 0.01
+    is_flat = high - low < high * 1e-9  # also where floating point could not tell the ticks apart
+    padding = high * 0.01 if is_flat else (high - low) * 0.08
     return low - padding, high + padding
 
 

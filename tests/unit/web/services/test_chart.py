@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coinwatch.prices.history.downsampling import PricePoint
@@ -14,6 +14,7 @@ spans = st.sampled_from([timedelta(hours=1), timedelta(hours=24), timedelta(days
 
 
 @given(st.lists(prices, min_size=1, max_size=50), spans)
+@example([1.0000000000000003e-09, 1e-09], timedelta(hours=1))
 def test_axes_include_all_prices(values: list[float], span: timedelta) -> None:
     start = END - span
     points = [PricePoint(start + span * number / len(values), value, None) for number, value in enumerate(values)]
