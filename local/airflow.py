@@ -97,6 +97,7 @@ def prepare_airflow(configuration: Configuration) -> None:
         **airflow_environment(configuration),
         **setup.environment(),
         "COINWATCH_AIRFLOW_ADMIN_PASSWORD": configuration.user_settings["COINWATCH_AIRFLOW_ADMIN_PASSWORD"],
+        "PYTHONPATH": str(paths.project),
     }
     script = paths.project / "local" / "airflow_setup.py"
     run_command(paths, "airflow-setup", [paths.python, "-P", script], environment)
@@ -124,7 +125,7 @@ def sqlalchemy_url(url: str) -> str:
 
 def airflow_command(configuration: Configuration) -> list[str]:
     """The command that runs Airflow's command line."""
-    return [str(configuration.paths.python), "-P", "-m", "airflow"]
+    return [str(configuration.paths.python), "-P", str(configuration.paths.project / "local" / "airflow_main.py")]
 
 
 def _with_loopback(hosts: str) -> str:

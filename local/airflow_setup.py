@@ -1,20 +1,23 @@
 """Migrates Airflow's database, creates its first user and saves the connection ``coinwatch``, all in one process:
 importing Airflow takes longer than any of it.
 
-Run as a file with Airflow's environment, COINWATCH_DATABASE_URL, COINWATCH_AIRFLOW_ADMIN_PASSWORD and the variables of
-``AirflowSetup.environment``. Passwords come from the environment, because every user of the machine can read the
-arguments of a process.
+Run as a file with Airflow's environment, the project on PYTHONPATH, COINWATCH_DATABASE_URL,
+COINWATCH_AIRFLOW_ADMIN_PASSWORD and the variables of ``AirflowSetup.environment``. Passwords come from the environment,
+because every user of the machine can read the arguments of a process.
 """
 
 import json
 import os
 import sys
 
+from local.airflow_main import accept_percent_in_paths
+
 CONNECTION_ID = "coinwatch"  # as in dags/coinwatch_engine.py
 DESCRIPTION = "The coinwatch database, used by DAG tasks. Created from COINWATCH_DATABASE_URL."
 
 
 def main() -> None:
+    accept_percent_in_paths()
     run_airflow("db", "migrate")
     create_admin(os.environ["COINWATCH_AIRFLOW_ADMIN"], os.environ["COINWATCH_AIRFLOW_ADMIN_PASSWORD"])
     change = os.environ["COINWATCH_AIRFLOW_CONNECTION"]

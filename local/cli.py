@@ -217,7 +217,8 @@ def _fail(text: str, code: int = 1) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")  # one write, because services become ready in several threads
+    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def _with_node_on_path(environment: dict[str, str], node: Node, paths: Paths) ->
         shims = paths.run / "node"
         shims.mkdir(parents=True, exist_ok=True)
         shim = shims / "npm"
-        shim.write_text('#!/bin/sh\nexec "{}" "{}" "$@"\n'.format(*node.npm))
+        shim.write_text(f'#!/bin/sh\nexec {shlex.join(node.npm)} "$@"\n')
         shim.chmod(0o700)
         folders.insert(0, str(shims))  # the wheel's bin/npm is a broken copy of a link
     path = os.pathsep.join([*folders, environment["PATH"]])

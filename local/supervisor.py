@@ -1,6 +1,7 @@
 """supervisord: its configuration, and control over a socket that only its owner can use. Standard library only."""
 
 import http.client
+import shlex
 import socket
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from local.errors import StackError
 from local.paths import Paths, write_private
 
+LAUNCHER = "launch.sh"
 START_RETRIES = 60  # each after one second more than the last: supervisord gives up after about half an hour
 
 
@@ -38,20 +40,25 @@ class ProgramState:
 
 
 def write_configuration(paths: Paths, programs: Iterable[Program]) -> Path:
-    """Write supervisord.conf (mode 0600). Nothing starts automatically; start.py decides the order."""
-    launcher = paths.project / "local" / "launch.py"
+    """Write supervisord.conf (mode 0600). Nothing starts automatically; start.py decides the order.
+
+    All paths are relative to run/, the working directory: supervisord expands ``%`` and takes `` #`` for a comment, so
+    the project's path, which may contain both, must not appear in this file.
+    """
+    launcher = [str(word) for word in (paths.python, "-I", paths.project / "local" / "launch.py")]
+    write_private(paths.run / LAUNCHER, f'exec {shlex.join(launcher)} "$1"\n')
     lines = [
         "[supervisord]",
-        f"logfile={_escaped(paths.logs / 'supervisord.log')}",
+        "logfile=../logs/supervisord.log",
         "logfile_maxbytes=2MB",
         "logfile_backups=1",
-        f"pidfile={_escaped(paths.run / 'supervisord.pid')}",
-        f"childlogdir={_escaped(paths.logs)}",
+        "pidfile=supervisord.pid",
+        "childlogdir=../logs",
         "nodaemon=true",
         "silent=true",
         "umask=077",
         "[unix_http_server]",
-        f"file={_escaped(paths.supervisor_socket)}",
+        f"file={_socket_file(paths)}",
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
@@ -59,7 +66,7 @@ def write_configuration(paths: Paths, programs: Iterable[Program]) -> Path:
     for program in programs:
         lines += [
             f"[program:{program.name}]",
-            f"command={_command([paths.python, '-I', launcher, program.specification])}",
+            f"command=/bin/sh {LAUNCHER} {program.specification.name}",
             "autostart=false",
             "autorestart=true",
             "startsecs=2",
@@ -68,7 +75,6 @@ def write_configuration(paths: Paths, programs: Iterable[Program]) -> Path:
             f"stopwaitsecs={program.stop_seconds}",
             # Services terminate their own children: Airflow's scheduler waits for running tasks.
             "killasgroup=true",
-            # Relative to the working directory run/, because supervisord expands % twice in this setting.
             f"stdout_logfile=../logs/{program.name}.log",
             "redirect_stderr=true",
             "stdout_logfile_maxbytes=5MB",
@@ -84,7 +90,7 @@ def start_supervisor(paths: Paths, configuration: Path, environment: dict[str, s
     paths.supervisor_socket.unlink(missing_ok=True)
     with (paths.logs / "supervisord.out").open("w") as output:
         process = subprocess.Popen(
-            [paths.python, "-m", "supervisor.supervisord", "-n", "-c", configuration],
+            [paths.python, "-m", "supervisor.supervisord", "-n", "-c", configuration.name],
             cwd=paths.run,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -104,6 +110,8 @@ def is_running(paths: Paths) -> bool:
     """Whether this stack's supervisord responds."""
     try:
         return bool(_call(paths, "getState")["statecode"] == 1)
+    except xmlrpc.client.Fault:
+        return True  # while it shuts down, every call is a fault
     except OSError:
         return False
 
@@ -161,9 +169,6 @@ def _call(paths: Paths, method: str, *arguments: Any) -> Any:
         return getattr(proxy.supervisor, method)(*arguments)
 
 
-def _escaped(value: Path | str) -> str:
-    return str(value).replace("%", "%%")
-
-
-def _command(words: Iterable[Path | str]) -> str:
-    return " ".join('"' + _escaped(word).replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
+def _socket_file(paths: Paths) -> str:
+    path = paths.supervisor_socket
+    return path.name if path.parent == paths.run else str(path).replace("%", "%%")

@@ -174,7 +174,8 @@ def running_stack(home: Path | None = None, settings: Mapping[str, str] | None =
 
 
 def make_home() -> Path:
-    """An empty folder that the user running Postgres can enter."""
-    home = Path(tempfile.mkdtemp(prefix="coinwatch-stack-"))
+    """An empty folder that the user running Postgres can enter, with characters that configuration files treat as
+    syntax."""
+    home = Path(tempfile.mkdtemp(prefix="my coins (50%) #1 "))
     home.chmod(0o755)
     return home
