@@ -6,6 +6,9 @@ Each line ends with the alert's id, so the next run continues after the last lin
 import fcntl
 import os
 import re
+import stat
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,18 +19,21 @@ from coinwatch.formatting import format_percent, plain_number
 
 BATCH = 10_000
 TAIL_BYTES = 4096
+MODE = 0o640  # what people watch is nobody else's business; the group is for log shippers
 ALERT_ID = re.compile(rb"alert (\d+)$")
 
 
 def append_alerts(engine: Engine, path: Path) -> int:
     """Append all alerts after the last one in the file; return the number of lines written.
 
+    A new file has the mode 0640 at most. The mode of an existing file is left alone, except that others lose access.
     A line reads ``2026-01-31T12:00:00+00:00 BTC/USD coinbase 105.0 +5.00% since 100.0 (threshold 5% either) alert 17``.
     Raises OSError if the file can't be written, and DatabaseError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
+    with open(path, "ab+", opener=partial(os.open, mode=MODE)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        _deny_others(file)
         last, written = _last_alert(file), 0
         while True:
             with transaction(engine) as connection:
@@ -47,6 +53,14 @@ def append_alerts(engine: Engine, path: Path) -> int:
             written += len(rows)
             if len(rows) < BATCH:
                 return written
+
+
+def _deny_others(file: BinaryIO) -> None:
+    """Close a file that an earlier version created readable for everyone; another owner's file stays as it is."""
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IRWXO:
+        with suppress(PermissionError):
+            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) & ~stat.S_IRWXO)
 
 
 def _last_alert(file: BinaryIO) -> int:

@@ -1,5 +1,6 @@
 """alerts.txt: every alert once, also after a crash, a cut-off line or a lost file."""
 
+import os
 import re
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def test_line_describes_the_alert(fired: sa.Engine, tmp_path: Path) -> None:
     assert path.read_text().splitlines()[0] == (
         "2026-03-01T12:01:00+00:00 BTC/USD kraken 110.0 +10.00% since 100.0 (threshold 5% either) alert 1"
     )
+
+
+def test_file_is_not_readable_by_others(fired: sa.Engine, tmp_path: Path) -> None:
+    new, existing = tmp_path / "alerts.txt", tmp_path / "existing.txt"
+    existing.touch(0o644)
+    existing.chmod(0o664)
+    before = os.umask(0)
+    try:
+        append_alerts(fired, new)
+        append_alerts(fired, existing)
+    finally:
+        os.umask(before)
+    assert (new.stat().st_mode & 0o777, existing.stat().st_mode & 0o777) == (0o640, 0o660)
 
 
 def test_writing_again_adds_only_new_alerts(fired: sa.Engine, tmp_path: Path) -> None:
