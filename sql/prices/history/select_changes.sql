@@ -1,23 +1,30 @@
 -- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
--- close of the last candle that had ended by then, but not before the corresponding moment in :oldest. One-minute candles
--- are used if :in_minutes, else hours, else days. For moments before the index began, the median of the exchanges is used.
+-- close of the candle that ended last by then, but not before the corresponding moment in :oldest. One-minute candles count
+-- only if :in_minutes. For moments before the index began, the median of the exchanges is used.
 -- If :any_in_minutes is false, the planner leaves out the partition of one-minute candles.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
-    CASE WHEN CAST(:any_in_minutes AS boolean) AND m.in_minutes THEN
-      (SELECT close FROM candles c
-       WHERE c.instrument_id = p.instrument_id AND c.resolution = '1m'
-         AND c.opened_at <= m.moment - interval '1 minute' AND c.opened_at >= m.oldest - interval '1 minute'
-       ORDER BY c.opened_at DESC LIMIT 1)
-    END,
-    (SELECT close FROM candles c
-     WHERE c.instrument_id = p.instrument_id AND c.resolution = '1h'
-       AND c.opened_at <= m.moment - interval '1 hour' AND c.opened_at >= m.oldest - interval '1 hour'
-     ORDER BY c.opened_at DESC LIMIT 1),
-    (SELECT close FROM candles c
-     WHERE c.instrument_id = p.instrument_id AND c.resolution = '1d'
-       AND c.opened_at <= m.moment - interval '1 day' AND c.opened_at >= m.oldest - interval '1 day'
-     ORDER BY c.opened_at DESC LIMIT 1),
+    (SELECT close FROM (
+       (SELECT close, opened_at + interval '1 minute' AS ended_at, 0 AS precedence
+        FROM candles c
+        WHERE CAST(:any_in_minutes AS boolean) AND m.in_minutes
+          AND c.instrument_id = p.instrument_id AND c.resolution = '1m'
+          AND c.opened_at <= m.moment - interval '1 minute' AND c.opened_at >= m.oldest - interval '1 minute'
+        ORDER BY c.opened_at DESC LIMIT 1)
+       UNION ALL
+       (SELECT close, opened_at + interval '1 hour' AS ended_at, 1 AS precedence
+        FROM candles c
+        WHERE c.instrument_id = p.instrument_id AND c.resolution = '1h'
+          AND c.opened_at <= m.moment - interval '1 hour' AND c.opened_at >= m.oldest - interval '1 hour'
+        ORDER BY c.opened_at DESC LIMIT 1)
+       UNION ALL
+       (SELECT close, opened_at + interval '1 day' AS ended_at, 2 AS precedence
+        FROM candles c
+        WHERE c.instrument_id = p.instrument_id AND c.resolution = '1d'
+          AND c.opened_at <= m.moment - interval '1 day' AND c.opened_at >= m.oldest - interval '1 day'
+        ORDER BY c.opened_at DESC LIMIT 1)
+     ) candidates
+     ORDER BY ended_at DESC, precedence LIMIT 1),
     CASE WHEN p.exchange = 'index' THEN
       (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close)
        FROM instruments i

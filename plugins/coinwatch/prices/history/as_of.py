@@ -24,8 +24,9 @@ FRESH = timedelta(minutes=15)
 class PriceAt:
     """The last price of one instrument at or before ``moment``.
 
-    ``kind`` is ``prices`` for a price observed at ``observed_at``, or the resolution of the candle whose close it is;
-    ``observed_at`` is then the end of the candle. ``age_seconds`` is the time from ``observed_at`` to ``moment``.
+    ``kind`` is ``prices`` for a price observed at ``observed_at``, or the resolution of the candle whose close it is.
+    ``observed_at`` is then the end of a candle from the exchange, and the start of a candle computed from quotes, whose
+    close may have been observed at any time within it. ``age_seconds`` is the time from ``observed_at`` to ``moment``.
     """
 
     exchange: str
@@ -104,7 +105,8 @@ def read_price_at(
 ) -> PriceAt:
     """The last price of an instrument at or before ``moment``, at most ``tolerance`` older.
 
-    If no price of that time is stored, or a candle ends later, it is the close of that candle. ``coin`` is a code or a
+    It is the close of a candle from the exchange if that ended later than the last price was observed. A larger
+    ``tolerance`` finds a price where a smaller one finds none, but never an older one. ``coin`` is a code or a
     name; without ``exchange`` it is the index. Raises NotFound if there is no such price and for an unknown coin,
     exchange or currency; InvalidRequest for a moment without a time zone or a tolerance out of bounds.
     """

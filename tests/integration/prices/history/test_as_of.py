@@ -4,13 +4,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.history.as_of import compare_exchange_prices, read_price_at
 from tests.support.quotes import at, load, quote
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+WIDTHS: dict[Resolution, int] = {"1m": 1, "1h": 60, "1d": 1440}
 
 
 def price_at(engine: sa.Engine, minutes: float, **more: timedelta) -> tuple[float, float, str]:
@@ -86,3 +94,55 @@ def test_unknown_coin_or_invalid_time_is_an_error(catalog: sa.Engine) -> None:
         read_price_at(catalog, "BTC", moment=datetime(1, 1, 1, tzinfo=UTC))
     with pytest.raises(InvalidRequest, match="31 days"):
         read_price_at(catalog, "BTC", moment=at(0), tolerance=timedelta(days=400))
+
+
+def test_exchange_candle_counts_from_its_end(catalog: sa.Engine, btc: int) -> None:
+    load(catalog, quote(100, 125))  # at 14:05; the candle is the hour from 14:00
+    store_candles(catalog, "1h", [StoredCandle(btc, Candle(at(120), 100, 120, 100, 120))])
+    for tolerance in (HOUR, 24 * HOUR):
+        assert price_at(catalog, 210, tolerance=tolerance) == (120, 30 * 60, "1h"), tolerance
+    compared = compare_exchange_prices(catalog, "BTC", moment=at(210))
+    assert [(price.price, price.kind) for price in compared.prices] == [(120, "1h")]
+
+
+def test_own_candle_is_never_preferred_to_the_quote_it_was_computed_from(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 5, bid=99.0, ask=101.0))
+    refresh_candles(catalog)
+    for minutes in (6, 7, 61, 600):
+        assert price_at(catalog, minutes, tolerance=24 * HOUR) == (100, (minutes - 5) * 60, "prices")
+
+
+@hypothesis_settings(max_examples=60)
+@given(
+    quotes=st.dictionaries(st.integers(0, 300), st.integers(1, 9), max_size=5),
+    candles=st.sets(st.tuples(st.sampled_from([*WIDTHS]), st.integers(0, 5)), max_size=8),
+    refreshed=st.booleans(),
+    moment=st.integers(0, 360),
+    tolerances=st.lists(st.sampled_from([1, 5, 30, 60, 120, 600, 3000]), min_size=2, max_size=5, unique=True),
+)
+def test_wider_tolerance_never_returns_an_older_price(
+    catalog: sa.Engine,
+    btc: int,
+    quotes: dict[int, int],
+    candles: set[tuple[Resolution, int]],
+    refreshed: bool,
+    moment: int,
+    tolerances: list[int],
+) -> None:
+    with transaction(catalog) as connection:
+        for table in ("prices", "latest_quotes", "candles", "stale_candles"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    if quotes:
+        load(catalog, *(quote(price, minute + 0.5) for minute, price in quotes.items()), now=at(400))
+    for resolution, number in candles:
+        start = at(-720 if resolution == "1d" else number * WIDTHS[resolution])
+        store_candles(catalog, resolution, [StoredCandle(btc, Candle(start, 3, 3, 3, 3))])
+    if refreshed:
+        refresh_candles(catalog)
+    found = []
+    for tolerance in sorted(tolerances):
+        try:
+            found.append(read_price_at(catalog, "BTC", "kraken", moment=at(moment), tolerance=tolerance * MINUTE))
+        except NotFound:
+            assert not found, "a wider tolerance finds at least as much"
+    assert len(set(found)) <= 1

@@ -94,6 +94,18 @@ def test_median_of_exchanges_is_used_before_the_index_began(catalog: sa.Engine) 
     assert coin.changes_percent == (None, pytest.approx(20.0), pytest.approx(20.0), None)
 
 
+def test_change_is_measured_from_the_newest_candle_of_any_resolution(catalog: sa.Engine) -> None:
+    load(catalog, quote(50, -25 * 60 - 30), quote(120, -1), now=at(0))
+    refresh_candles(catalog)
+    with transaction(catalog) as connection:
+        kraken = find_instrument(connection, "BTC", "kraken").instrument_id
+    store_candles(catalog, "1h", [StoredCandle(kraken, Candle(at(-25 * 60), 100, 100, 100, 100))])
+    [coin] = read_changes(catalog, (DAY,), now=at(0), exchange="kraken")
+    assert coin.changes_percent == (pytest.approx(20.0),), (
+        "the hour ended at the start of the window, the quote is older"
+    )
+
+
 def test_each_coin_appears_once_preferably_in_us_dollars(catalog: sa.Engine) -> None:
     load(catalog, quote(10, -1, "index"), quote(11, -1, "index", "BTC/USDT"), quote(3, -1, "binance", "BTC/USDT"))
     assert [(coin.quote, coin.price) for coin in read_changes(catalog, now=at(0))] == [("USD", 10)]
