@@ -7,6 +7,7 @@ The environment overrides ``.env``, which overrides the TOML file. Nested fields
 
 import os
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from coinwatch.codes import DOLLAR_LIKE, code_key, parse_code, parse_pair
 from coinwatch.errors import ConfigurationError
 
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
-CODE = re.compile(r"[a-z0-9_]+")
-PAIR = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
+EXCHANGE_CODE = re.compile(r"[a-z0-9_]+")
 # Without characters that would have to be escaped in HTML or in an email header.
 BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
 # A token is appended to the local part, which may have up to 64 characters in total.
@@ -33,14 +34,11 @@ EXAMPLE_SECRET = re.compile(
 )
 
 
-def _pair(value: str) -> str:
-    if not PAIR.fullmatch(value):
-        raise ValueError(f"{value!r} is not a pair such as BTC/USD")
-    return value
-
-
 def _http_url(value: str) -> str:
-    AnyHttpUrl(value)
+    try:
+        AnyHttpUrl(value)
+    except ValidationError:  # its text contains the value
+        raise ValueError("must be a URL that starts with http:// or https://") from None
     return value.rstrip("/")
 
 
@@ -57,19 +55,30 @@ def _bounce_address(value: str) -> str:
     return value
 
 
-Pair = Annotated[str, AfterValidator(_pair)]
+Code = Annotated[str, AfterValidator(parse_code)]
+Pair = Annotated[str, AfterValidator(parse_pair)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 BounceAddress = Annotated[str, AfterValidator(_bounce_address)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class CoinSettings(BaseModel):
-    """A coin. Its code, such as BTC, is the key of its table."""
+    """A coin. Its code, such as BTC, is the key of its table.
+
+    A code has up to 20 letters and digits of any script and the signs `. _ - $ + ! *`; in TOML, a code with other
+    characters than A-Z, a-z, 0-9, `_` and `-` is quoted: `"USDT.E" = {…}`. Every pair writes it in the same upper and
+    lower case; where it is looked up (pages, API, command line), case does not matter.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Display name.")
-    coingecko_id: str | None = Field(None, description="The coin's id on CoinGecko.")
+    coingecko_id: str | None = Field(
+        None,
+        pattern=r"^[^\s,/?#&]+$",
+        description="The coin's API ID on CoinGecko, as its page there shows it. Required if CoinGecko's instruments "
+        "contain the coin: codes are not unique, so it is never guessed.",
+    )
 
 
 class ExchangeSettings(BaseModel):
@@ -237,7 +246,7 @@ class Settings(BaseSettings):
         "have changed.",
     )
 
-    coins: dict[str, CoinSettings] = Field(default_factory=dict, description="Coins by code.")
+    coins: dict[Code, CoinSettings] = Field(default_factory=dict, description="Coins by code.")
     exchanges: dict[str, ExchangeSettings] = Field(default_factory=dict, description="Exchanges by code.")
 
     @classmethod
@@ -306,19 +315,23 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         field = ".".join(str(part) for part in problem["loc"])
         variable = "COINWATCH_" + "__".join(str(part) for part in problem["loc"]).upper()
-        value = "" if _is_secret(field) else f", not {problem['input']!r}"
+        # A field that doesn't exist may be the misspelled name of a secret.
+        shown = problem["type"] != "extra_forbidden" and _may_be_shown(field, problem["input"])
+        value = f", not {problem['input']!r}" if shown else ""
         lines.append(f"{field}: {problem['msg']}{value} (in {config_path()} or {variable})")
     return "Invalid settings:\n  " + "\n  ".join(lines)
 
 
-def _is_secret(field: str) -> bool:
-    return bool(re.search(r"url|key|token|secret|password", field))
+def _may_be_shown(field: str, value: object) -> bool:
+    """Whether an error may contain the value: not a secret, nothing below ``exchanges``, and no table."""
+    is_secret = re.search(r"^exchanges\b|url|key|token|secret|password", field)
+    return not is_secret and isinstance(value, str | int | float)
 
 
 def _check_references(settings: Settings) -> None:
-    """Check that codes are valid, ccxt ids are set, and every pair's base is a configured coin."""
+    """Check that codes are valid and spelled alike, ccxt ids are set, and every pair's base is a configured coin."""
     for code, exchange in settings.exchanges.items():
-        if not CODE.fullmatch(code) or code == "index":
+        if not EXCHANGE_CODE.fullmatch(code) or code == "index":
             raise ConfigurationError(
                 f"exchanges.{code}: a code consists of lowercase letters, digits and _; 'index' is reserved."
             )
@@ -326,13 +339,48 @@ def _check_references(settings: Settings) -> None:
             raise ConfigurationError(
                 f"exchanges.{code}.ccxt_id is not set. Set it to the exchange's id in ccxt, for example 'bitstamp'."
             )
-        for pair in exchange.instruments:
+        for position, pair in enumerate(exchange.instruments):
             base = pair.split("/")[0]
             if base not in settings.coins:
                 raise ConfigurationError(
-                    f"exchanges.{code}.instruments: {base} in {pair} is not a configured coin. "
-                    f"Add a [coins.{base}] table."
+                    f"exchanges.{code}.instruments.{position} (counted from 0): its coin is not configured. "
+                    "Add a table [coins.CODE], spelled as in the pair."
                 )
+            if (exchange.adapter or code) == "coingecko" and settings.coins[base].coingecko_id is None:
+                raise ConfigurationError(
+                    f"coins.{base}.coingecko_id is not set, but exchanges.{code} collects the coin. Set it to the API "
+                    f"ID on the coin's page at coingecko.com, or remove {base} from exchanges.{code}.instruments."
+                )
+    _check_spelling(settings)
+    _check_coingecko_ids(settings.coins)
+
+
+def _check_spelling(settings: Settings) -> None:
+    """Check that no two codes differ only in case: lookups ignore it, and gauge names are in lower case."""
+    spellings = {code_key(code): code for code in DOLLAR_LIKE}
+    for coin in settings.coins:
+        known = spellings.setdefault(code_key(coin), coin)
+        if known != coin:
+            raise ConfigurationError(f"coins.{coin} differs from the code {known} only in upper and lower case.")
+    for code, exchange in settings.exchanges.items():
+        for position, pair in enumerate(exchange.instruments):
+            for each in pair.split("/"):
+                if spellings.setdefault(code_key(each), each) != each:
+                    raise ConfigurationError(
+                        f"exchanges.{code}.instruments.{position} (counted from 0): a code is written elsewhere in "
+                        "the configuration with different upper and lower case. Use one spelling."
+                    )
+
+
+def _check_coingecko_ids(coins: Mapping[str, CoinSettings]) -> None:
+    """Check that no two coins have the same id: one of them would be stored with the other's price."""
+    coin_of: dict[str, str] = {}
+    for code, coin in coins.items():
+        if coin.coingecko_id and (other := coin_of.setdefault(coin.coingecko_id, code)) != code:
+            raise ConfigurationError(
+                f"coins.{code}.coingecko_id is {coin.coingecko_id!r}, the same as that of {other}. "
+                "Each coin has its own API ID on CoinGecko."
+            )
 
 
 def _check_retention(settings: Settings) -> None:

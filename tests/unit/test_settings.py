@@ -1,6 +1,7 @@
 """Settings: precedence, validation and error messages."""
 
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
@@ -48,8 +49,11 @@ def test_environment_overrides_single_fields_of_the_file(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("BTC/USD", "BTCUSD"), r"exchanges\.kraken\.instruments.*'BTCUSD' is not a pair such as BTC/USD"),
-        (("BTC/USD", "XMR/USD"), r"XMR in XMR/USD is not a configured coin. Add a \[coins.XMR\] table"),
+        (("BTC/USD", "BTCUSD"), r"exchanges\.kraken\.instruments\.0: .*must be a pair such as BTC/USD"),
+        (
+            ("BTC/USD", "XMR/USD"),
+            r"exchanges\.kraken\.instruments\.0 .*coin is not configured. Add a table \[coins.CODE\]",
+        ),
         (('name = "Kraken"', 'nmae = "Kraken"'), r"exchanges\.kraken\.(name|nmae)"),
         (('instruments = ["BTC/USD"]', "instruments = []"), r"exchanges\.kraken\.instruments"),
         (("[exchanges.kraken]", "[exchanges.index]"), r"'index' is reserved"),
@@ -100,6 +104,111 @@ def test_invalid_secret_is_reported_without_its_value(tmp_path: Path, monkeypatc
     assert "change-me" not in repr(settings)
     with pytest.raises(ConfigurationError, match="COINWATCH_API_TOKEN is not set"):
         settings.require("api_token")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("EXCHANGES__KRAKENN__API_KEY", "hunter2", r"exchanges\.krakenn\.instruments"),
+        ("EXCHANGES__KRAKEN__SECRT", "hunter2", r"exchanges\.kraken\.secrt"),
+        ("EXCHANGES__KRAKEN", "hunter2", r"exchanges\.kraken"),
+        ("EXCHANGES__KRAKEN__BASE_URL", "https//ada:hunter2@proxy.example.org", r"exchanges\.kraken\.base_url"),
+        ("EXCHANGES__KRAKEN__BASE_URL", "http://ada:hunter2@[", r"exchanges\.kraken\.base_url"),
+        ("EXCHANGES__KRAKEN__TIMEOUT_SECONDS", "hunter2", r"exchanges\.kraken\.timeout_seconds"),
+        ("EXCHANGES__KRAKEN__INSTRUMENTS", '["hunter2"]', r"exchanges\.kraken\.instruments\.0"),
+        ("EXCHANGES__KRAKEN__INSTRUMENTS", '["hunter2/USD"]', r"exchanges\.kraken\.instruments\.0"),
+        ("EXCHANGES__KRAKEN__INSTRUMENTS", "hunter2", r"exchanges"),
+        ("EXCHANGES__KRAKEN__ENABLED", "hunter2", r"exchanges\.kraken\.enabled"),
+        ("EXCHANGES", "hunter2", r"exchanges"),
+        ("COINS", '{"BTC": {"nmae": "hunter2"}}', r"coins\.BTC"),
+        ("GRAPHITE_URL", "http//ada:hunter2@graphite", r"graphite_url"),
+        ("PUBLIC_URL", "https://ada:hunter2@coinwatch.example.org", r"public_url"),
+    ],
+)
+def test_error_contains_no_value_of_an_exchange_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        load_from(tmp_path, monkeypatch, TOML, **{variable: value})
+    assert "hunter2" not in "".join(format_exception(caught.value))
+
+
+COINGECKO = """
+[exchanges.coingecko]
+name = "CoinGecko"
+instruments = ["BTC/USD", "LINK/USD"]
+"""
+
+
+def test_coin_without_coingecko_id_is_rejected_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coins = TOML.replace("[coins]", '[coins]\nLINK = { name = "Chainlink" }').replace(
+        'name = "Bitcoin"', 'name = "Bitcoin", coingecko_id = "bitcoin"'
+    )
+    with pytest.raises(ConfigurationError, match=r"coins\.LINK\.coingecko_id is not set.*API ID"):
+        load_from(tmp_path, monkeypatch, coins + COINGECKO)
+    with pytest.raises(ConfigurationError, match=r"coins\.LINK\.coingecko_id is not set"):
+        load_from(tmp_path, monkeypatch, coins + COINGECKO.replace("coingecko]", 'cg]\nadapter = "coingecko"'))
+    with pytest.raises(ConfigurationError, match=r"coins\.LINK\.coingecko_id"):
+        load_from(tmp_path, monkeypatch, coins.replace('"Chainlink"', '"Chainlink", coingecko_id = ""') + COINGECKO)
+
+
+def test_coin_without_coingecko_id_is_accepted_on_other_exchanges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_from(tmp_path, monkeypatch, TOML).coins["BTC"].coingecko_id is None
+
+
+def test_two_coins_with_one_coingecko_id_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coins = """
+[coins]
+BTC = { name = "Bitcoin", coingecko_id = "bitcoin" }
+WBTC = { name = "Wrapped Bitcoin", coingecko_id = "bitcoin" }
+"""
+    with pytest.raises(ConfigurationError, match=r"coins\.WBTC\.coingecko_id is 'bitcoin', the same as that of BTC"):
+        load_from(tmp_path, monkeypatch, coins)
+
+
+@pytest.mark.parametrize("code", ["1INCH", "USDT.E", "币安人生", "kPEPE", "T99-X", "GTC_HT", "$WIF", "Ünit"])
+def test_codes_are_letters_and_digits_of_any_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    settings = load_from(tmp_path, monkeypatch, TOML.replace("BTC =", f'"{code}" =').replace("BTC/", f"{code}/"))
+    assert settings.exchanges["kraken"].instruments == [f"{code}/USD"]
+    assert list(settings.coins) == [code]
+
+
+@pytest.mark.parametrize("code", ["", "A B", "A/B", "<b>", "-x", "..", "x" * 21, "A\u202eB", "A\u200bB", "A'B", "A:B"])
+def test_other_codes_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"coins\."):
+        load_from(tmp_path, monkeypatch, TOML.replace("BTC =", f'"{code}" ='))
+    with pytest.raises(ConfigurationError, match=r"exchanges\.kraken\.instruments\.0"):
+        load_from(tmp_path, monkeypatch, TOML.replace("BTC/", f"{code}/"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            TOML.replace("[exchanges", 'btc = { name = "Other" }\n[exchanges'),
+            r"coins\.btc differs from the code BTC only",
+        ),
+        (TOML.replace('"BTC/USD"', '"BTC/EUR", "BTC/eur"'), r"instruments\.1 .*different upper and lower case"),
+        (TOML.replace("BTC/USD", "BTC/usd"), r"instruments\.0 .*different upper and lower case"),
+        (TOML.replace("BTC/USD", "btc/USD"), r"instruments\.0 .*coin is not configured"),
+    ],
+)
+def test_codes_that_differ_only_in_case_are_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_from(tmp_path, monkeypatch, text)
+
+
+def test_codes_are_stored_in_composed_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decomposed = "U\u0308"
+    settings = load_from(
+        tmp_path, monkeypatch, TOML.replace("BTC =", f'"{decomposed}" =').replace("BTC/", f"{decomposed}/")
+    )
+    assert settings.exchanges["kraken"].instruments == ["\u00dc/USD"]
+    assert list(settings.coins) == ["\u00dc"]
 
 
 def test_missing_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from urllib.parse import quote as url_quote
 from urllib.parse import urlsplit
 
-from coinwatch.errors import ExchangeError
+from coinwatch.errors import ConfigurationError, ExchangeError
 from coinwatch.exchanges.base import Adapter, ArrayPayload
 from coinwatch.exchanges.batching import QuoteResult, build_batch, split_into_chunks
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
@@ -51,7 +51,9 @@ class CoinGecko(Adapter):
 
     def symbol_for(self, base: str, quote: str) -> str:
         coin = self._settings.coins.get(base)
-        return (coin and coin.coingecko_id) or base.lower()
+        if coin is None or coin.coingecko_id is None:
+            raise ConfigurationError(f"coins.{base}.coingecko_id is not set.")
+        return coin.coingecko_id
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         results: list[QuoteResult] = []

@@ -9,6 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
+from coinwatch.codes import DOLLAR_LIKE
 from coinwatch.database import Lock, acquire_lock, fetch_rows, statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.models import Instrument
@@ -17,7 +18,6 @@ from coinwatch.settings import Settings
 
 INDEX = "index"
 INDEX_NAME = "Index (median of exchanges)"
-DOLLAR_LIKE = ("USD", "USDT", "USDC")
 
 
 @dataclass(frozen=True, slots=True)

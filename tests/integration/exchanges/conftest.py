@@ -9,10 +9,11 @@ from coinwatch.exchanges.models import Exchange, Instrument
 from coinwatch.exchanges.registry import ADAPTERS
 from coinwatch.settings import load_settings
 from tests.exchange_server import ExchangeServer
-from tests.exchange_server.market import QUOTE_CURRENCIES
+from tests.exchange_server.market import QUOTE_CURRENCIES, coingecko_id
 from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 TIMEOUT_SECONDS = 5.0
+UNLISTED = {"NOSUCHCOIN", "NORTHISONE"}  # configured, but on no exchange
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ def open_adapter(exchange_server: ExchangeServer) -> Iterator[OpenAdapter]:
 
     def opener(code: str, **changes: object) -> Exchange:
         fields = {"base_url": exchange_server.base_url(code), "timeout_seconds": TIMEOUT_SECONDS} | changes
-        settings = load_settings(exchanges={code: fields})
+        bases = {listing.base for listing in exchange_server.market.listings(code)} | UNLISTED
+        coins = {base: {"name": base, "coingecko_id": coingecko_id(base)} for base in bases}
+        settings = load_settings(exchanges={code: fields}, coins=coins)
         exchange = settings.exchanges[code]
         module, _, name = ADAPTERS[exchange.adapter or code].partition(":")
         adapter: Exchange = getattr(import_module(module), name)(code, exchange, settings, clock=lambda: NOW)

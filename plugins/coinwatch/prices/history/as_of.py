@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.codes import DOLLAR_LIKE
 from coinwatch.database import fetch_rows, statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.formatting import format_duration, format_timestamp
-from coinwatch.prices.catalog import DOLLAR_LIKE, INDEX, find_instrument
+from coinwatch.prices.catalog import INDEX, find_instrument
 from coinwatch.prices.history.downsampling import Kind
 from coinwatch.time_range import validate_timestamp
 
