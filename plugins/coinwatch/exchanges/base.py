@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ExchangeDenied, ExchangeUnavailable
+from coinwatch.exchanges.excerpts import secrets_of
 from coinwatch.exchanges.http_client import HttpClient
 from coinwatch.formatting import format_duration
 from coinwatch.settings import ExchangeSettings, Settings
@@ -77,7 +78,10 @@ class Adapter:
         key = exchange.api_key.get_secret_value() if exchange.api_key else ""
         base_url = exchange.base_url or self.base_url
         headers = self.key_headers(key, base_url)
-        self.client = HttpClient(code, base_url, exchange.timeout_seconds, headers=headers, secrets=[key], clock=clock)
+        secrets = secrets_of(key, base_url)
+        self.client = HttpClient(
+            code, base_url, exchange.timeout_seconds, headers=headers, secrets=secrets, clock=clock
+        )
 
     def key_headers(self, key: str, base_url: str) -> Mapping[str, str]:
         """The headers that carry the API key; none by default, because public market data needs no key."""

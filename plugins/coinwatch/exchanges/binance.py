@@ -16,6 +16,7 @@ from coinwatch.errors import ExchangeDenied, ExchangeError, RateLimited, Unknown
 from coinwatch.exchanges.base import Adapter, ArrayPayload, Payload
 from coinwatch.exchanges.batching import QuoteResult, build_batch, split_into_chunks
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
+from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_client import Response, rate_limited
 from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
@@ -195,8 +196,8 @@ class Binance(Adapter):
         error = BinanceError.try_parse(response.data)
         if error is not None and error.code in self.unknown_symbol_codes:
             return UnknownSymbol(self.code, f"unknown symbol {symbol}".rstrip())
-        reason = error.msg if error else "no reason given"
-        return ExchangeDenied(self.code, f"{path} returned HTTP 400: {reason:.120}")
+        reason = excerpt(error.msg) if error else "no reason given"
+        return ExchangeDenied(self.code, f"{path} returned HTTP 400: {reason}")
 
     def _weight_spent(self, response: Response) -> RateLimited | None:
         """The error to stop with until the next minute, once most of this minute's weight is spent."""

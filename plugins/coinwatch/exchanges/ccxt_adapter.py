@@ -6,7 +6,7 @@ ccxt's own errors. ccxt turns a last price of zero into None, which is rejected 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -29,6 +29,7 @@ from coinwatch.exchanges.base import HISTORY_INTERVALS, ArrayPayload, interval_n
 from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.concurrency import fetch_each
+from coinwatch.exchanges.excerpts import excerpt, secrets_of
 from coinwatch.exchanges.http_client import decode_json, rate_limited, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
 from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
@@ -77,7 +78,9 @@ class CcxtAdapter:
         self.minimum_interval_seconds = exchange.minimum_interval_seconds or 0.0
         self._clock = clock
         self._key = exchange.api_key.get_secret_value() if exchange.api_key else ""
-        self._session = _StatusCheckingSession(code, exchange.timeout_seconds, clock)
+        self._secrets = secrets_of(self._key, exchange.base_url)
+        base_path = urlsplit(exchange.base_url or "").path
+        self._session = _StatusCheckingSession(code, exchange.timeout_seconds, clock, base_path, self._secrets)
         self._timeout_seconds = exchange.timeout_seconds
         self._ccxt: ModuleType = ccxt
         self._client = self._open(exchange)
@@ -145,8 +148,8 @@ class CcxtAdapter:
         kind = getattr(self._ccxt, exchange.ccxt_id or "", None)
         if exchange.ccxt_id not in self._ccxt.exchanges or kind is None:
             raise ConfigurationError(
-                f"exchanges.{self.code}.ccxt_id is {exchange.ccxt_id!r}, which ccxt {self._ccxt.__version__} does not "
-                "support. See https://docs.ccxt.com for its exchange ids."
+                f"exchanges.{self.code}.ccxt_id is not an exchange that ccxt {self._ccxt.__version__} supports. "
+                "See https://docs.ccxt.com for its exchange ids."
             )
         options = {"timeout": round(self._timeout_seconds * 1000), "session": self._session}
         client = kind(options | ({"apiKey": self._key} if self._key else {}))
@@ -192,7 +195,7 @@ class CcxtAdapter:
         if last is None and isinstance(error.__cause__, requests.RequestException):
             return transport_error(self.code, self._host(), error.__cause__, self._timeout_seconds)
         if last is not None and last.status_code == HTTPStatus.NOT_FOUND:
-            return status_error(self.code, urlsplit(last.url).path, last, self._clock())
+            return status_error(self.code, self._session.path_of(last.url), last, self._clock(), self._secrets)
         if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
             return rate_limited(self.code, self._clock() + RATE_LIMIT_DELAY, self._reason(error))
         if isinstance(error, ccxt.RestrictedLocation):
@@ -208,10 +211,7 @@ class CcxtAdapter:
         return ExchangeUnavailable(self.code, f"request failed ({self._reason(error)})")
 
     def _reason(self, error: Exception) -> str:
-        """ccxt's message without line breaks, query strings and the API key."""
-        words = [word.partition("?")[0] if "://" in word else word for word in str(error).split()]
-        text = " ".join(words)
-        return (text.replace(self._key, "***") if self._key else text)[:MAX_REASON_LENGTH]
+        return excerpt(str(error), self._secrets, MAX_REASON_LENGTH)
 
     def _host(self) -> str:
         urls = self._client.urls["api"]
@@ -224,19 +224,25 @@ class _StatusCheckingSession(GuardedSession):
     Other statuses, such as 400 and 404, are left to ccxt, which knows each exchange's errors.
     """
 
-    def __init__(self, exchange: str, seconds: float, clock: Clock) -> None:
+    def __init__(self, exchange: str, seconds: float, clock: Clock, base_path: str, secrets: Collection[str]) -> None:
         super().__init__(seconds)
         self.last: requests.Response | None = None
         self._exchange = exchange
         self._clock = clock
+        self._base_path = base_path
+        self._secrets = secrets
+
+    def path_of(self, url: object) -> str:
+        """The path below ``base_url``, which is a setting and may contain a key."""
+        return urlsplit(str(url)).path.removeprefix(self._base_path)
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         self.last = None
         response = super().request(method, url, *args, **options)
         self.last = response
-        path = urlsplit(str(url)).path
+        path = self.path_of(url)
         if response.status_code not in STATUSES_LEFT_TO_CCXT:
-            raise status_error(self._exchange, path, response, self._clock())
+            raise status_error(self._exchange, path, response, self._clock(), self._secrets)
         page = response.content.lstrip()[:1] == b"<"
         if response.status_code == HTTPStatus.OK and (page or "json" in response.headers.get("Content-Type", "")):
             decode_json(self._exchange, path, response)  # ccxt would treat a page as an empty response

@@ -12,6 +12,7 @@ import requests
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable, RateLimited
+from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_session import BodyTooLarge, GuardedSession
 from coinwatch.formatting import format_timestamp
 
@@ -32,7 +33,7 @@ ADVICE: Mapping[int, str] = {
     451: "not available in this country; set exchanges.{exchange}.base_url to a host that is, "
     "or run `coinwatch exchanges disable {exchange}`",
 }
-MAX_EXCERPT_LENGTH = 120
+BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,9 @@ def status_error(
         variable = f"COINWATCH_EXCHANGES__{exchange.upper()}__API_KEY"
         advice = ADVICE[status].format(exchange=exchange, path=path, variable=variable)
         return ExchangeDenied(exchange, f"{advice} (HTTP {status})")
-    return ExchangeDenied(exchange, f"{path} returned HTTP {status}: {_excerpt(response, secrets)}")
+    # A body is text up to a few kilobytes; the rest of a larger one says no more.
+    body = excerpt(response.content[:BODY_BYTES].decode("utf-8", "replace"), secrets)
+    return ExchangeDenied(exchange, f"{path} returned HTTP {status}: {body or 'no reason given'}")
 
 
 def rate_limited(exchange: str, until: datetime, reason: str) -> RateLimited:
@@ -175,14 +178,6 @@ def _json_or_none(response: requests.Response) -> object:
         return json.loads(response.content)
     except (ValueError, RecursionError):
         return None
-
-
-def _excerpt(response: requests.Response, secrets: Collection[str]) -> str:
-    text = response.content[:2000].decode("utf-8", "replace")
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())[:MAX_EXCERPT_LENGTH] or "no reason given"
 
 
 def _root_cause(error: BaseException) -> str:

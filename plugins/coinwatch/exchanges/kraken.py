@@ -15,6 +15,7 @@ from coinwatch.errors import ExchangeDenied, ExchangeError, ExchangeUnavailable,
 from coinwatch.exchanges.base import Adapter, ArrayPayload, Payload
 from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
+from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_client import rate_limited
 from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
@@ -189,7 +190,7 @@ class Kraken(Adapter):
         return envelope.result, response.received_at
 
     def _error(self, path: str, error: str, now: datetime) -> ExchangeError:
-        text = " ".join(error.split())[:120]
+        text = excerpt(error)
         for start, delay in self.rate_limit_delays.items():
             if error.startswith(start):
                 return rate_limited(self.code, now + delay, text)

@@ -29,8 +29,8 @@ def open_exchange(code: str, settings: Settings, clock: Clock = utc_now) -> Exch
     adapter = exchange.adapter or code
     if adapter not in ADAPTERS:
         raise ConfigurationError(
-            f"exchanges.{code}.adapter is {adapter!r}; it must be one of {', '.join(ADAPTERS)}. "
-            f"To use ccxt, set adapter = 'ccxt' and ccxt_id = '{adapter}'."
+            f"exchanges.{code} has no adapter of this name. Set exchanges.{code}.adapter to one of "
+            f"{', '.join(ADAPTERS)}; 'ccxt' also needs ccxt_id."
         )
     module, _, name = ADAPTERS[adapter].partition(":")
     factory: Callable[[str, ExchangeSettings, Settings, Clock], Exchange] = getattr(import_module(module), name)

@@ -45,7 +45,7 @@ TITLES = {
     429: "Too many requests",
     503: "Temporarily unavailable",
 }
-UNAVAILABLE = "The price database is temporarily unavailable. Try again in a minute."
+UNAVAILABLE = "coinwatch is temporarily unavailable. Try again in a minute."
 TIMED_OUT = "This took too long to compute. Try a shorter window or fewer days, or try again later."
 
 
@@ -99,14 +99,15 @@ def internal_error_response(request: Request) -> Response:
 
 
 async def handle_coinwatch_error(request: Request, error: Exception) -> Response:
-    """Respond to any CoinwatchError. Details of server errors go to the log, and to visitors who are logged in."""
+    """Respond to any CoinwatchError. Details of server errors go to the log, and to operators."""
     if not isinstance(error, CoinwatchError):
         raise error
     status = status_of(error)
     message = str(error)
     if status >= 500:
         log.error("request failed", route=route_template(request), error_type=type(error).__name__, error=message)
-        if getattr(request.state, "visitor", None) is None:
+        visitor = getattr(request.state, "visitor", None)
+        if visitor is None or not visitor.operator:
             message = TIMED_OUT if isinstance(error, QueryTimeout) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}

@@ -10,8 +10,9 @@ from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 
 def test_unknown_ccxt_id_is_a_configuration_error(open_adapter: OpenAdapter) -> None:
-    with pytest.raises(ConfigurationError, match=r"exchanges\.bitstamp\.ccxt_id.*'nosuchexchange'"):
+    with pytest.raises(ConfigurationError, match=r"exchanges\.bitstamp\.ccxt_id") as caught:
         open_adapter("bitstamp", ccxt_id="nosuchexchange")
+    assert "nosuchexchange" not in str(caught.value)
 
 
 def test_tickers_take_one_call_after_loading_markets(

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from datetime import UTC, timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -318,20 +319,22 @@ def test_api_key_is_not_in_errors_or_logs(
     instrument_of: InstrumentOf,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    secret = "CG-very-secret-4711"
+    secret = "CG-very-secret/4711"
     adapter = open_adapter(code, api_key=secret)
     texts = []
     with caplog.at_level(logging.DEBUG):
-        for status in (400, 401, 403, 404, 422, 429, 500):
+        for status in (400, 401, 402, 403, 404, 413, 422, 429, 500):
             exchange_server.faults.clear()
-            exchange_server.fail(code, "status", status=status, body={"error": f"bad key {secret}"})
+            body = {"error": f"bad key {secret}, {quote(secret)}, https://{quote(secret)}@host/path?key={secret}"}
+            exchange_server.fail(code, "status", status=status, body=body)
             try:
                 batch = adapter.fetch_quotes([instrument_of(adapter, "BTC")])
                 texts += [repr(batch)]
             except ExchangeError as error:
                 texts += [str(error), repr(error), repr(error.__cause__)]
 
-    assert not [text for text in [*texts, caplog.text] if secret in text]
+    assert texts
+    assert not [text for text in [*texts, caplog.text] if "very-secret" in text]
 
 
 def test_requests_send_our_user_agent_without_cookies(

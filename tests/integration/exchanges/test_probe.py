@@ -65,7 +65,8 @@ def test_invalid_setting_is_reported_as_a_result(exchange_server: ExchangeServer
     }
 
     assert not results["bitstamp"].reachable
-    assert "nosuchexchange" in results["bitstamp"].message
+    assert "exchanges.bitstamp.ccxt_id" in results["bitstamp"].message
+    assert "nosuchexchange" not in results["bitstamp"].message
 
 
 def test_probe_waits_up_to_three_seconds_for_a_response(exchange_server: ExchangeServer) -> None:

@@ -13,7 +13,7 @@ from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.database import create_engine
 from coinwatch.errors import ConfigurationError
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.settings import Settings
+from coinwatch.settings import Settings, load_settings
 from coinwatch.web.app import create_app
 from coinwatch.web.middleware.access import Visitor, identify_by_token
 from coinwatch.web.templating import WEB_ROOT
@@ -158,6 +158,46 @@ def test_missing_setting_is_reported_inside_airflow(settings: Settings) -> None:
     assert page.status_code == 503
     assert "COINWATCH_DATABASE_URL is not set." in page.text
     assert TestClient(app).get("/health").status_code == 503
+
+
+def invalid_settings() -> Settings:
+    """What COINWATCH_EXCHANGES__KRAKENN__API_KEY, a misspelled name, does."""
+    return load_settings(exchanges={"krakenn": {"api_key": "hunter2"}})
+
+
+def engine_of_invalid_settings() -> sa.Engine:
+    return create_engine(invalid_settings().require("database_url"))
+
+
+@pytest.mark.parametrize("operator", [False, True])
+def test_invalid_setting_is_described_to_operators_only(operator: bool) -> None:
+    async def identify(request: object) -> Visitor | None:
+        return Visitor("viewer", operator=operator)
+
+    app = create_app(engine_of_invalid_settings, invalid_settings, identify=identify, inside_airflow=True)
+    with capture_logs() as logs:
+        responses = [TestClient(app).get(path) for path in ("/", "/coins", "/subscribe", "/api/v1/prices", "/manage/x")]
+    for response in responses:
+        assert response.status_code == 503
+        assert ("exchanges.krakenn.name" in response.text) == operator
+        assert "hunter2" not in response.text
+    assert "exchanges.krakenn.name" in str(logs)
+    assert "hunter2" not in str(logs)
+
+
+def test_invalid_setting_is_a_503_for_visitors_with_and_without_a_token() -> None:
+    app = create_app(
+        engine_of_invalid_settings,
+        invalid_settings,
+        identify=identify_by_token(invalid_settings),
+        inside_airflow=False,
+    )
+    browser = TestClient(app)
+    for headers in ({}, {"Authorization": "Bearer x"}):
+        response = browser.get("/api/v1/prices", headers=headers)
+        assert (response.status_code, response.json()["error"]) == (503, "unavailable")
+        assert "krakenn" not in response.text
+        assert "hunter2" not in response.text
 
 
 def test_missing_tables_say_to_migrate(postgres: object, settings: Settings) -> None:

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web.error_handlers import error_response
+from coinwatch.web.error_handlers import error_response, handle_coinwatch_error
 
 # Method and route template. HEAD counts as GET.
 PUBLIC_EVERYWHERE = frozenset({("GET", "/health"), ("GET", "/static")})
@@ -145,7 +146,12 @@ class AccessGuard:
         if path is None or is_public_everywhere(scope["method"], path):
             await self.app(scope, receive, send)
             return
-        request.state.visitor = await self.identify(request)
+        try:
+            request.state.visitor = await self.identify(request)
+        except CoinwatchError as error:  # a setting is invalid: exception handlers only see errors of routes
+            response = await handle_coinwatch_error(request, error)
+            await response(scope, receive, send)
+            return
         denied = self._denial(request, requirement_of(scope["method"], path, self.inside_airflow))
         if denied is None:
             await self.app(scope, receive, send)
