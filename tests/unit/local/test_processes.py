@@ -112,12 +112,13 @@ def test_stale_postgres_lock_is_removed(tmp_path: Path) -> None:
 
 
 def test_generated_files_are_readable_only_by_the_owner(tmp_path: Path) -> None:
-    paths = Paths(PROJECT, tmp_path / "with space", tmp_path / ".env")
+    paths = Paths(PROJECT, tmp_path / "with space 100%", tmp_path / ".env")
     make_folders(paths)
     assert oct((paths.run).stat().st_mode)[-3:] == "700"
-    path = write_configuration(paths, [Program("web", paths.run / "100%.json")])
+    path = write_configuration(paths, [Program("web", paths.run / "web.json")])
     assert oct(path.stat().st_mode)[-3:] == "600"
-    assert "100%%.json" in path.read_text()
+    assert "web.json" in path.read_text()
+    assert "with space" not in path.read_text(), "supervisord would expand % in the project's path"
 
 
 def test_socket_moves_to_the_temporary_folder_if_its_path_is_too_long(
