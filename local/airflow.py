@@ -1,6 +1,5 @@
 """Airflow: its settings as environment variables, its commands, and its setup."""
 
-import os
 import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -57,10 +56,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__METRICS__STATSD_PORT": configuration.addresses["COINWATCH_STATSD_PORT"],
         "AIRFLOW__METRICS__STATSD_PREFIX": "airflow",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        # Requests to this machine bypass the proxy.
-        "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY") or os.environ.get("no_proxy", "")),
     }
-    settings["no_proxy"] = settings["NO_PROXY"]
     own = {name: value for name, value in user_settings.items() if name.startswith("AIRFLOW_") and value}
     own.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)
     return {**application_environment(configuration), **settings, **own}
@@ -126,7 +122,3 @@ def sqlalchemy_url(url: str) -> str:
 def airflow_command(configuration: Configuration) -> list[str]:
     """The command that runs Airflow's command line."""
     return [str(configuration.paths.python), "-P", str(configuration.paths.project / "local" / "airflow_main.py")]
-
-
-def _with_loopback(hosts: str) -> str:
-    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), "127.0.0.1", "localhost"]))

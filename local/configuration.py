@@ -163,7 +163,15 @@ def child_environment(configuration: Configuration, extra: Mapping[str, str] | N
     environment["SPT_NOENV"] = "1"
     environment["TZ"] = "UTC"
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["NO_PROXY"] = environment["no_proxy"] = _without_proxy(configuration)
     return {**environment, **(extra or {})}
+
+
+def _without_proxy(configuration: Configuration) -> str:
+    """The user's list of hosts without proxy, and this machine's addresses: no proxy can reach them."""
+    hosts = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",")
+    own = [LOOPBACK, "localhost", "::1", configuration.bind_host]
+    return ",".join(dict.fromkeys(host.strip() for host in [*hosts, *own] if host.strip()))
 
 
 def application_environment(configuration: Configuration) -> dict[str, str]:

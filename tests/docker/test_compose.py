@@ -43,6 +43,15 @@ def test_images_default_to_official_names_and_can_be_overridden() -> None:
     assert images == {f"${{{name}:-{default}}}" for name, default in OFFICIAL.items()}
 
 
+def test_containers_reach_each_other_without_a_proxy() -> None:
+    servers = services().keys() - ONE_SHOT - {"airflow-scheduler", "airflow-dag-processor"}
+    clients = ("setup", "web", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "grafana")
+    for name in clients:
+        hosts = set(environment(name)["NO_PROXY"].partition("}")[2].lstrip("},").split(","))
+        assert hosts == {"127.0.0.1", "localhost", "::1"} | servers, name
+        assert environment(name)["no_proxy"] == environment(name)["NO_PROXY"]
+
+
 def test_only_our_own_images_have_a_configurable_base() -> None:
     for name, service in services().items():
         assert ("build" in service) == (name in OURS), name

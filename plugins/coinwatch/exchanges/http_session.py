@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -69,11 +70,14 @@ class GuardedSession(requests.Session):
 
     def merge_environment_settings(self, url: Any, *arguments: Any) -> Any:
         """Like requests, but reads proxies and certificates from the environment once per host: for a small response
-        that costs as much as the request itself."""
-        host = urlsplit(str(url)).netloc
-        if host not in self._environments:
-            self._environments[host] = super().merge_environment_settings(url, *arguments)
-        return dict(self._environments[host])
+        that costs as much as the request itself. Requests to this machine never use a proxy."""
+        parts = urlsplit(str(url))
+        if parts.netloc not in self._environments:
+            environment = dict(super().merge_environment_settings(url, *arguments))
+            if _is_loopback(parts.hostname or ""):
+                environment["proxies"] = {}
+            self._environments[parts.netloc] = environment
+        return dict(self._environments[parts.netloc])
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
@@ -83,6 +87,13 @@ class GuardedSession(requests.Session):
                 if len(body) > self._body_limit:
                     raise BodyTooLarge(f"more than {self._body_limit} bytes")
         return bytes(body)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _send_unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

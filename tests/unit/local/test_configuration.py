@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.airflow import airflow_environment, sqlalchemy_url
-from local.configuration import Configuration, application_environment, make_configuration
+from local.configuration import Configuration, application_environment, child_environment, make_configuration
 from local.environment_file import SECRETS, EnvironmentFile
 from local.errors import StackError
 from local.paths import Paths
@@ -107,6 +107,17 @@ def test_shell_variables_do_not_reach_services(monkeypatch: pytest.MonkeyPatch) 
     environment = airflow_environment(configure())
     assert not {"PGPASSWORD", "PYTHONPATH"} & environment.keys()
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+
+
+def test_services_reach_each_other_without_the_users_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.org:3128")
+    monkeypatch.setenv("no_proxy", "intranet.example.org, 10.0.0.1")
+    configuration = configure(COINWATCH_BIND_HOST="192.168.1.5")
+    for environment in (child_environment(configuration), airflow_environment(configuration)):
+        assert environment["HTTP_PROXY"] == "http://proxy.example.org:3128"
+        assert environment["NO_PROXY"] == environment["no_proxy"]
+        hosts = environment["NO_PROXY"].split(",")
+        assert hosts == ["intranet.example.org", "10.0.0.1", "127.0.0.1", "localhost", "::1", "192.168.1.5"]
 
 
 def test_displayed_addresses_contain_no_password() -> None:
