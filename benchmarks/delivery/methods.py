@@ -36,7 +36,8 @@ from tests.support.settings import make_settings
 BACKLOG = "200"
 SPAWN = multiprocessing.get_context("spawn")
 ROWS = """
-SELECT id, user_id, recipient, kind, payload, message_id, attempts, created_at FROM outbox ORDER BY id LIMIT %s
+SELECT o.id, user_id, recipient, kind, payload, message_id, attempts, o.created_at, link_key, link_version
+FROM outbox o JOIN users u ON u.id = o.user_id ORDER BY o.id LIMIT %s
 """
 
 

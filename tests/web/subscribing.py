@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import Subscription
-from coinwatch.alerts.users import find_user_id
+from coinwatch.alerts.users import LinkKey, find_user_id, get_link_key
 from coinwatch.mail.links import manage_link
 from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.settings import Settings
@@ -86,7 +86,11 @@ def queued_emails(engine: sa.Engine) -> list[str]:
 def manage_path(engine: sa.Engine, settings: Settings, email: str = ADA) -> str:
     user_id = find_user_id(engine, email)
     assert user_id is not None
-    return path_of(manage_link(settings, user_id))
+    return path_of(manage_link(settings, get_link_key(engine, user_id)))
+
+
+def link_key(engine: sa.Engine, subscription: Subscription) -> LinkKey:
+    return get_link_key(engine, subscription.user_id)
 
 
 def path_of(link: str) -> str:

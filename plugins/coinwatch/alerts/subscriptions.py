@@ -1,6 +1,7 @@
 """Subscriptions: an address, an instrument and a rule."""
 
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -159,6 +160,12 @@ def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscri
     """Return all subscriptions, or those of one address, oldest first."""
     with transaction(engine) as connection:
         return _select(connection, email=email)
+
+
+def list_own_subscriptions(engine: Engine, user_id: int, subscription_ids: Collection[int]) -> list[Subscription]:
+    """Return those of the given subscriptions that exist and are the user's, oldest first."""
+    with transaction(engine) as connection:
+        return [own for own in subscriptions_of(connection, user_id) if own.id in subscription_ids]
 
 
 def get_subscription(engine: Engine, subscription_id: int) -> Subscription:

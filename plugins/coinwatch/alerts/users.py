@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
@@ -10,6 +12,22 @@ from coinwatch.errors import NotFound
 
 LOCK_TIMEOUT_MILLISECONDS = 15_000
 ERASED = "This subscriber's data has been erased."
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """What links in emails name a user by: a random key, and the version of the links to the user's own page."""
+
+    key: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedUser:
+    """The user that a link names. ``revoked``: they have signed out everywhere since."""
+
+    user_id: int
+    revoked: bool
 
 
 def find_user_id(engine: Engine, email: str) -> int | None:
@@ -25,6 +43,33 @@ def get_user_id(engine: Engine, email: str) -> int:
     if found is None:
         raise NotFound(f"There is no user with the address {email!r}.")
     return found
+
+
+def get_link_key(engine: Engine, user_id: int) -> LinkKey:
+    """Return what new links name a user by. Raises NotFound."""
+    with transaction(engine) as connection:
+        found = connection.execute(statement("alerts/users/select_link_key"), {"user_id": user_id}).one_or_none()
+    if found is None:
+        raise NotFound(ERASED)
+    return LinkKey(found.key, found.version)
+
+
+def find_linked_user(engine: Engine, link_key: LinkKey) -> LinkedUser | None:
+    """Return the user that a link names; None if they were erased, or the database was reset."""
+    parameters = {"key": link_key.key, "version": link_key.version}
+    with transaction(engine) as connection:
+        found = connection.execute(statement("alerts/users/find_linked_user"), parameters).one_or_none()
+    return None if found is None else LinkedUser(found.user_id, found.revoked)
+
+
+def revoke_links(engine: Engine, user_id: int) -> None:
+    """Sign a user out everywhere: links to their own page and confirmation links that exist now stop working.
+
+    Unsubscribe links keep working, but no longer lead to the page. Raises NotFound.
+    """
+    with transaction(engine) as connection:
+        if not connection.execute(statement("alerts/users/revoke_links"), {"user_id": user_id}).rowcount:
+            raise NotFound(ERASED)
 
 
 def lock_user(connection: Connection, user_id: int) -> bool:

@@ -26,6 +26,7 @@ from typing import Any, Protocol, cast
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from coinwatch.alerts.rules import Metric
+from coinwatch.alerts.users import LinkKey
 from coinwatch.errors import ConfigurationError, PermanentEmailError
 from coinwatch.mail.bounces import MESSAGE_HEADER, bounce_token, verp_address
 from coinwatch.mail.charts import Chart
@@ -124,14 +125,17 @@ class Composer:
     def _links(self, claimed: ClaimedEmail, draft: _Draft, subscription_ids: Sequence[int]) -> dict[str, str]:
         """The recipient's own links, by the names of their slots."""
         settings, subscriptions = self._settings, draft.content.subscriptions
-        links = {MANAGE: manage_link(settings, claimed.user_id)}
+        link_key = LinkKey(claimed.link_key, claimed.link_version)
+        links = {MANAGE: manage_link(settings, link_key)}
         if subscriptions:
-            links[UNSUBSCRIBE] = _unsubscribe_all(settings, [subscription_ids[number] for number in subscriptions])
+            ended = [subscription_ids[number] for number in subscriptions]
+            links[UNSUBSCRIBE] = _unsubscribe_all(settings, link_key, ended)
         if claimed.kind == "confirmation":
-            links[CONFIRM] = confirmation_link(settings, subscription_ids[0])
+            links[CONFIRM] = confirmation_link(settings, link_key, subscription_ids[0])
         for number in draft.single_links:
             only = subscriptions == (number,)
-            links[str(number)] = links[UNSUBSCRIBE] if only else unsubscribe_link(settings, [subscription_ids[number]])
+            single = [subscription_ids[number]]
+            links[str(number)] = links[UNSUBSCRIBE] if only else unsubscribe_link(settings, link_key, single)
         return links
 
     def _draft(self, kind: str, payload: str, created_at: datetime) -> _Draft:
@@ -227,9 +231,9 @@ def _number_subscriptions(payload: Mapping[str, Any]) -> tuple[dict[str, Any], l
     return result, list(numbers)
 
 
-def _unsubscribe_all(settings: Settings, subscription_ids: list[int]) -> str:
+def _unsubscribe_all(settings: Settings, link_key: LinkKey, subscription_ids: list[int]) -> str:
     """The link that ends these subscriptions, or the first ones if the link would not fit into a header line."""
-    while len(link := unsubscribe_link(settings, sorted(subscription_ids))) > MAX_LINK:
+    while len(link := unsubscribe_link(settings, link_key, sorted(subscription_ids))) > MAX_LINK:
         subscription_ids = subscription_ids[: len(subscription_ids) * 9 // 10]
     return link
 

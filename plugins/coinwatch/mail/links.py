@@ -1,9 +1,21 @@
-"""Signed links in emails. Opening one shows a page; only its button acts."""
+"""Signed links in emails. Opening one shows a page; only its button acts.
 
+A link names a person by the random key stored with them, never by a row id: after a reset of the database, the same id
+may be another person's. It also has the version of the person's links, which changes when they sign out everywhere.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
+from uuid import UUID
 
-from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
+from coinwatch.alerts.users import LinkKey
+from coinwatch.clock import utc_now
 from coinwatch.errors import InvalidRequest
 from coinwatch.settings import Settings
 
@@ -18,50 +30,104 @@ EXPIRED = {
 }
 
 
-def confirmation_link(settings: Settings, subscription_id: int) -> str:
-    """Link to the page that confirms a subscription; valid for 3 days."""
-    return f"{settings.public_url}/confirm/{_signer(settings, 'confirm').dumps([subscription_id])}"
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A valid link: whose it is, the subscriptions it is about, and when it was signed (UTC, whole seconds).
+
+    ``link_key`` is None for an unsubscribe link from before links had a key.
+    """
+
+    link_key: LinkKey | None
+    subscription_ids: tuple[int, ...]
+    signed_at: datetime
 
 
-def unsubscribe_link(settings: Settings, subscription_ids: list[int]) -> str:
+def confirmation_link(settings: Settings, link_key: LinkKey, subscription_id: int) -> str:
+    """Link to the page that confirms all pending subscriptions of an address; valid for 3 days."""
+    return _link(settings, "confirm", link_key, [subscription_id])
+
+
+def unsubscribe_link(settings: Settings, link_key: LinkKey, subscription_ids: Iterable[int]) -> str:
     """Link that ends these subscriptions, also by one click (RFC 8058); valid for 2 years."""
-    return f"{settings.public_url}/unsubscribe/{_signer(settings, 'unsubscribe').dumps(subscription_ids)}"
+    return _link(settings, "unsubscribe", link_key, subscription_ids)
 
 
-def manage_link(settings: Settings, user_id: int) -> str:
-    """Link to a subscriber's own page, where they manage their alerts and data; valid for 90 days."""
-    return f"{settings.public_url}/manage/{_signer(settings, 'manage').dumps([user_id])}"
+def manage_link(settings: Settings, link_key: LinkKey, signed_at: datetime | None = None) -> str:
+    """Link to a subscriber's own page, where they manage their alerts and data; valid for 90 days.
+
+    ``signed_at`` is for a link on a page that was itself opened by a link: it expires as if it came from that email.
+    """
+    return _link(settings, "manage", link_key, (), signed_at)
 
 
-def read_confirmation(settings: Settings, token: str) -> int:
-    """The subscription of a confirmation link. Raises InvalidRequest if it is forged, incomplete or expired."""
-    return _read(settings, "confirm", token, CONFIRMATION_SECONDS)[0]
+def read_confirmation(settings: Settings, token: str) -> tuple[LinkKey, Link]:
+    """The person and content of a confirmation link. Raises InvalidRequest if it is forged, incomplete or expired."""
+    return _with_key(_read(settings, "confirm", token, CONFIRMATION_SECONDS))
 
 
-def read_unsubscribe(settings: Settings, token: str, max_age: int = UNSUBSCRIBE_SECONDS) -> list[int]:
-    """The subscriptions of an unsubscribe link. Raises InvalidRequest if it is forged, incomplete or expired."""
-    return _read(settings, "unsubscribe", token, max_age)
+def read_unsubscribe(settings: Settings, token: str) -> Link:
+    """The content of an unsubscribe link. Raises InvalidRequest if it is forged, incomplete or expired."""
+    return _read(settings, "unsubscribe", token, UNSUBSCRIBE_SECONDS)
 
 
-def read_manage(settings: Settings, token: str) -> int:
-    """The user of a manage link. Raises InvalidRequest if it is forged, incomplete or expired."""
-    return _read(settings, "manage", token, MANAGE_SECONDS)[0]
+def read_manage(settings: Settings, token: str) -> LinkKey:
+    """The person of a manage link. Raises InvalidRequest if it is forged, incomplete or expired."""
+    return _with_key(_read(settings, "manage", token, MANAGE_SECONDS))[0]
 
 
-def _read(settings: Settings, purpose: str, token: str, max_age: int) -> list[int]:
+def opens_manage_page(link: Link) -> bool:
+    """Whether the manage link in the email that this link came from has not expired yet."""
+    return link.link_key is not None and (utc_now() - link.signed_at).total_seconds() <= MANAGE_SECONDS
+
+
+def _link(
+    settings: Settings,
+    purpose: str,
+    link_key: LinkKey,
+    subscription_ids: Iterable[int],
+    signed_at: datetime | None = None,
+) -> str:
+    signer = _signer(settings, purpose, int(signed_at.timestamp()) if signed_at else None)
+    token = signer.dumps([link_key.key.hex, link_key.version, *subscription_ids])
+    return f"{settings.public_url}/{purpose}/{token}"
+
+
+def _read(settings: Settings, purpose: str, token: str, max_age: int) -> Link:
     try:
-        ids = _signer(settings, purpose).loads(token, max_age=max_age)
+        payload, signed_at = _signer(settings, purpose).loads(token, max_age=max_age, return_timestamp=True)
     except SignatureExpired:
         raise InvalidRequest("token", f"This link has expired. {EXPIRED[purpose]}") from None
     except BadData:
         raise InvalidRequest("token", "This link is incomplete. Copy the full link from the email.") from None
-    return [int(subscription_id) for subscription_id in ids]
+    if payload and isinstance(payload[0], int):
+        return Link(None, tuple(payload), signed_at)
+    key, version, *subscription_ids = payload
+    return Link(LinkKey(UUID(key), version), tuple(subscription_ids), signed_at)
 
 
-def _signer(settings: Settings, purpose: str) -> URLSafeTimedSerializer:
-    return _signer_with(settings.require("secret_key"), purpose)
+def _with_key(link: Link) -> tuple[LinkKey, Link]:
+    if link.link_key is None:
+        raise InvalidRequest("token", "This link is from an earlier version of this site and no longer works.")
+    return link.link_key, link
+
+
+class _SignerAt(TimestampSigner):
+    """Signs with a given time instead of the current one."""
+
+    def __init__(self, *args: Any, timestamp: int | None = None, **values: Any) -> None:
+        super().__init__(*args, **values)
+        self._timestamp = timestamp
+
+    def get_timestamp(self) -> int:
+        return int(time.time()) if self._timestamp is None else self._timestamp
+
+
+def _signer(settings: Settings, purpose: str, timestamp: int | None = None) -> URLSafeTimedSerializer:
+    return _signer_with(settings.require("secret_key"), purpose, timestamp)
 
 
 @lru_cache(16)
-def _signer_with(secret: str, purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret, salt=f"coinwatch.{purpose}")
+def _signer_with(secret: str, purpose: str, timestamp: int | None) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        secret, salt=f"coinwatch.{purpose}", signer=_SignerAt, signer_kwargs={"timestamp": timestamp}
+    )

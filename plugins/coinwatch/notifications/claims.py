@@ -40,7 +40,10 @@ log = structlog.get_logger()
 
 
 class ClaimedEmail(NamedTuple):
-    """An outbox row as ``sql/notifications/outbox/claim_emails.sql`` returns it; ``attempts`` includes this one."""
+    """An outbox row as ``sql/notifications/outbox/claim_emails.sql`` returns it.
+
+    ``attempts`` includes this one. ``link_key`` and ``link_version`` are what the recipient's links name them by.
+    """
 
     id: int
     user_id: int
@@ -50,6 +53,8 @@ class ClaimedEmail(NamedTuple):
     message_id: UUID
     attempts: int
     created_at: datetime
+    link_key: UUID
+    link_version: int
 
 
 class _Id(NamedTuple):

@@ -11,7 +11,8 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
-from coinwatch.errors import InvalidRequest
+from coinwatch.alerts.users import ERASED, LinkKey, find_linked_user
+from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.mail.links import read_manage
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import Visitor
@@ -78,15 +79,27 @@ def get_client(request: Request) -> str:
 
 
 class InvalidManageLink(InvalidRequest):
-    """A manage link is forged, incomplete or too old. Its page offers to email a new one."""
+    """A manage link is forged, incomplete, too old or revoked. Its page offers to email a new one."""
 
 
 def get_subscriber(request: Request, token: str) -> int:
-    """Id of the subscriber whose manage link has this token. Raises InvalidManageLink."""
+    """Id of the subscriber whose manage link has this token. Raises InvalidManageLink, and NotFound if erased."""
+    site = get_site(request)
     try:
-        return read_manage(get_site(request).settings, token)
+        link_key = read_manage(site.settings, token)
     except InvalidRequest as error:
         raise InvalidManageLink("token", str(error)) from None
+    return user_of_link(site, link_key)
+
+
+def user_of_link(site: Site, link_key: LinkKey) -> int:
+    """Id of the user that a link names. Raises NotFound if erased, and InvalidManageLink if the link was revoked."""
+    user = find_linked_user(site.engine, link_key)
+    if user is None:
+        raise NotFound(ERASED)
+    if user.revoked:
+        raise InvalidManageLink("token", "This link was revoked when you signed out everywhere.")
+    return user.user_id
 
 
 def reject_nul_characters(request: Request) -> None:

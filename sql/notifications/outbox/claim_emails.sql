@@ -7,4 +7,6 @@ WHERE id IN (
   LIMIT :limit
   FOR UPDATE SKIP LOCKED
 )
-RETURNING id, user_id, recipient, kind, payload, message_id, attempts, created_at;
+RETURNING id, user_id, recipient, kind, payload, message_id, attempts, created_at,
+  (SELECT link_key FROM users WHERE id = outbox.user_id) AS link_key,
+  (SELECT link_version FROM users WHERE id = outbox.user_id) AS link_version;

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT
+from coinwatch.alerts.users import LinkKey
 from coinwatch.errors import ConfigurationError, PermanentEmailError
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.compose import MAX_LINE, Composer, Email
@@ -38,6 +39,8 @@ def row(payload: dict[str, Any], *, kind: str = "alerts", number: int = 1, recip
         message_id=UUID(int=number),
         attempts=1,
         created_at=datetime(2026, 3, 1, 12, 1, tzinfo=UTC),
+        link_key=UUID(int=number),
+        link_version=0,
     )
 
 
@@ -141,7 +144,7 @@ def test_long_unsubscribe_link_is_never_broken() -> None:
     email = Composer(SETTINGS, no_chart).compose(row({"alerts": alerts}))
     [line] = [line for line in email.data.split(b"\r\n") if line.startswith(b"List-Unsubscribe:")]
     assert len(line) > 500
-    assert read_unsubscribe(SETTINGS, line.decode().rpartition("/")[2].strip(">"))
+    assert read_unsubscribe(SETTINGS, line.decode().rpartition("/")[2].strip(">")).subscription_ids
 
 
 def test_composing_is_deterministic() -> None:
@@ -288,8 +291,12 @@ def test_links_belong_to_their_recipient(name: str) -> None:
         message = parse(composer.compose(row({"timezone": "UTC", "alerts": [alert]}, number=number)))
         html, text = content(message, "html"), content(message, "plain")
         for part in (html, text, str(message["List-Unsubscribe"])):
-            assert {read_unsubscribe(SETTINGS, token)[0] for token in tokens("unsubscribe", part)} == {subscription_id}
-        assert {read_manage(SETTINGS, token) for token in tokens("manage", html + text)} == {number}
+            assert {read_unsubscribe(SETTINGS, token).subscription_ids for token in tokens("unsubscribe", part)} == {
+                (subscription_id,)
+            }
+        assert {read_manage(SETTINGS, token) for token in tokens("manage", html + text)} == {
+            LinkKey(UUID(int=number), 0)
+        }
 
 
 def tokens(page: str, text: str) -> list[str]:

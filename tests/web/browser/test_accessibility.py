@@ -17,7 +17,7 @@ from tests.support.email_payloads import ALERT
 from tests.support.smtp_server import Mailbox
 from tests.web.browsing import PHONE, fill_in_form, is_wider_than_screen, opened, preview_summary
 from tests.web.seed import NOW, web_settings
-from tests.web.subscribing import ADA, manage_path, path_of, subscriber_with_alerts
+from tests.web.subscribing import ADA, link_key, manage_path, path_of, subscriber_with_alerts
 
 pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -44,8 +44,9 @@ def manage_url(site: str, engine: sa.Engine, settings: Settings) -> str:
 def test_pages_have_no_axe_violations(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, manage_url: str, scheme: str
 ) -> None:
-    pending = next(subscription.id for subscription in list_subscriptions(engine) if subscription.status == "pending")
-    links = [confirmation_link(settings, pending), unsubscribe_link(settings, [pending])]
+    pending = next(subscription for subscription in list_subscriptions(engine) if subscription.status == "pending")
+    key = link_key(engine, pending)
+    links = [confirmation_link(settings, key, pending.id), unsubscribe_link(settings, key, [pending.id])]
     pages = [
         "/",
         "/coins",

@@ -17,6 +17,7 @@ from tests.support.ports import free_port
 from tests.support.subscriptions import subscribe
 from tests.web.browsing import DESKTOP, PHONE, fill_in_form, is_wider_than_screen, low_contrasts, opened, serving
 from tests.web.seed import INSERT, UPSERT_LATEST, seed_market
+from tests.web.subscribing import link_key
 
 pytestmark = pytest.mark.browser
 
@@ -60,12 +61,14 @@ def test_subscribe_confirm_and_unsubscribe(
             "pending",
         )
 
-        page.goto(confirmation_link(settings, created.id).replace(settings.public_url, site))
+        page.goto(confirmation_link(settings, link_key(engine, created), created.id).replace(settings.public_url, site))
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_role("heading", name="Alert confirmed")).to_be_visible()
         assert list_subscriptions(engine)[0].status == "active"
 
-        page.goto(unsubscribe_link(settings, [created.id]).replace(settings.public_url, site))
+        page.goto(
+            unsubscribe_link(settings, link_key(engine, created), [created.id]).replace(settings.public_url, site)
+        )
         page.get_by_role("button", name="End alert").click()
         expect(page.get_by_role("heading", name="Alert ended")).to_be_visible()
         assert list_subscriptions(engine)[0].status == "unsubscribed"
@@ -194,7 +197,8 @@ def test_pages_fit_the_screen_with_sufficient_contrast(
     created = subscribe(
         engine, email="ada@example.org", coin="BTC", rule=Rule(threshold=2), now=datetime.now(UTC), confirmed=False
     )
-    links = [confirmation_link(settings, created.id), unsubscribe_link(settings, [created.id])]
+    key = link_key(engine, created)
+    links = [confirmation_link(settings, key, created.id), unsubscribe_link(settings, key, [created.id])]
     paths = ["/", "/coins", "/coins?coin=nope", "/coins/BTC?exchange=coinbase", "/coins/BTC?exchange=kraken:EUR"]
     paths += ["/subscribe", "/docs", "/nothing", f"/coins/{'x' * 300}"]
     paths += [link.removeprefix(settings.public_url) for link in links]

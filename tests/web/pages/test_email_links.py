@@ -1,13 +1,20 @@
 """The pages behind the links in emails: confirming and unsubscribing."""
 
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import psycopg
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from itsdangerous import URLSafeTimedSerializer
 
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, unsubscribe
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
-from tests.web.subscribing import ADA, add_subscription, forged, manage_path, path_of, press
+from tests.conftest import Database
+from tests.web.subscribing import ADA, add_subscription, forged, link_key, manage_path, path_of, press
 
 pytestmark = pytest.mark.usefixtures("market")
 
@@ -25,7 +32,7 @@ def active(engine: sa.Engine) -> Subscription:
 def test_confirming_requires_the_button(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
-    path = path_of(confirmation_link(settings, pending.id))
+    path = path_of(confirmation_link(settings, link_key(engine, pending), pending.id))
     page = client.get(path)
     assert page.status_code == 200
     assert "BTC/USD" in page.text
@@ -42,7 +49,7 @@ def test_confirming_requires_the_button(
 def test_unsubscribing_requires_the_button(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
-    path = path_of(unsubscribe_link(settings, [pending.id]))
+    path = path_of(unsubscribe_link(settings, link_key(engine, pending), [pending.id]))
     assert "End this alert?" in client.get(path).text
     assert list_subscriptions(engine)[0].status == "pending"
     for _ in range(2):
@@ -54,7 +61,7 @@ def test_one_click_unsubscribe_ends_all_alerts_of_the_email(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
     other = add_subscription(engine, coin="ETH")
-    path = path_of(unsubscribe_link(settings, [pending.id, other.id]))
+    path = path_of(unsubscribe_link(settings, link_key(engine, pending), [pending.id, other.id]))
     response = client.post(path, data={"List-Unsubscribe": "One-Click"}, headers={"Origin": "https://mail.example"})
     assert response.status_code == 200
     assert "set-cookie" not in response.headers
@@ -67,8 +74,8 @@ def test_forged_or_incomplete_link_changes_nothing(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription, method: str, path: str
 ) -> None:
     tokens = {
-        "/confirm/": confirmation_link(settings, pending.id).rpartition("/")[2],
-        "/unsubscribe/": unsubscribe_link(settings, [pending.id]).rpartition("/")[2],
+        "/confirm/": confirmation_link(settings, link_key(engine, pending), pending.id).rpartition("/")[2],
+        "/unsubscribe/": unsubscribe_link(settings, link_key(engine, pending), [pending.id]).rpartition("/")[2],
     }
     valid = tokens.pop(path)
     [other_kind] = tokens.values()
@@ -84,7 +91,7 @@ def test_unsubscribe_link_works_after_alerts_were_deleted(
 ) -> None:
     page = manage_path(engine, settings)
     other = add_subscription(engine, threshold=8.0)
-    path = path_of(unsubscribe_link(settings, [active.id, other.id]))
+    path = path_of(unsubscribe_link(settings, link_key(engine, active), [active.id, other.id]))
     press(client, f"{page}/alerts/{active.id}/delete")
     assert "End this alert?" in client.get(path).text
     assert page.rpartition(".")[0].rpartition(".")[0] in client.get(path).text, "a link to the manage page"
@@ -98,10 +105,76 @@ def test_unsubscribe_link_works_after_alerts_were_deleted(
 
 
 def test_old_unsubscribe_link_does_not_link_to_manage_page(
-    client: TestClient, settings: Settings, active: Subscription, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = path_of(unsubscribe_link(settings, [active.id]))
+    path = path_of(unsubscribe_link(settings, link_key(engine, active), [active.id]))
     assert "/manage/" in client.get(path).text
-    monkeypatch.setattr("coinwatch.web.pages.email_links.MANAGE_SECONDS", -1)
+    monkeypatch.setattr("coinwatch.mail.links.MANAGE_SECONDS", -1)
     assert "/manage/" not in client.get(path).text
     assert 'href="/manage"' in client.post(path).text
+
+
+def test_links_of_another_database_open_nobodys_page(
+    client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription, database: Database
+) -> None:
+    """After a reset, row ids start again; the secret key stays."""
+    key = link_key(engine, active)
+    manage, confirmation = manage_path(engine, settings), path_of(confirmation_link(settings, key, active.id))
+    ended = path_of(unsubscribe_link(settings, key, [active.id]))
+    with psycopg.connect(database.url("owner")) as connection:
+        connection.execute("TRUNCATE users RESTART IDENTITY CASCADE")
+    other = add_subscription(engine, "eve@example.org")
+    assert (other.id, other.user_id) == (active.id, active.user_id)
+    for path in (manage, confirmation):
+        for method in ("GET", "POST"):
+            assert client.request(method, path + "/erase" * (path == manage)).status_code == 404
+    assert "deleted earlier" in client.post(ended).text
+    assert list_subscriptions(engine) == [other]
+
+
+def test_signing_out_everywhere_revokes_links_except_for_unsubscribing(
+    client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription
+) -> None:
+    key = link_key(engine, active)
+    manage, confirmation = manage_path(engine, settings), path_of(confirmation_link(settings, key, active.id))
+    ended = path_of(unsubscribe_link(settings, key, [active.id]))
+    assert "signed out everywhere" in client.post(f"{manage}/sign-out").text
+    for path in (manage, confirmation):
+        page = client.get(path, headers={"Accept": "text/html"})
+        assert (page.status_code, "was revoked" in page.text) == (422, True)
+    page = client.get(ended).text
+    assert ("End this alert?" in page, 'href="/manage"' in page, "/manage/" in page) == (True, True, False)
+    assert client.get(manage_path(engine, settings)).status_code == 200, "the next email has a new link"
+    client.post(ended)
+    assert list_subscriptions(engine)[0].status == "unsubscribed"
+
+
+def old_link(settings: Settings, purpose: str, row_id: int) -> str:
+    """A link as it was before links had a key."""
+    serializer = URLSafeTimedSerializer(settings.require("secret_key"), salt=f"coinwatch.{purpose}")
+    return f"/{purpose}/{serializer.dumps([row_id])}"
+
+
+def test_old_links_can_only_end_alerts_that_existed_when_they_were_signed(
+    client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription
+) -> None:
+    later = add_subscription(engine, threshold=9.0, now=datetime.now(UTC) + timedelta(hours=1))
+    for subscription in (active, later):
+        assert "/manage/" not in client.post(old_link(settings, "unsubscribe", subscription.id)).text
+    assert [found.status for found in list_subscriptions(engine)] == ["unsubscribed", "active"]
+    for link in (old_link(settings, "manage", active.user_id), old_link(settings, "confirm", active.id)):
+        page = client.get(link, headers={"Accept": "text/html"})
+        assert (page.status_code, "earlier version" in page.text) == (422, True)
+
+
+def test_page_of_an_email_link_does_not_extend_access(
+    client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("coinwatch.mail.links.time.time", lambda: now - 89 * 24 * 3600)
+    path = path_of(unsubscribe_link(settings, link_key(engine, active), [active.id]))
+    monkeypatch.undo()
+    [manage] = set(re.findall(r'href="(/manage/[^"]+)"', client.get(path).text))
+    assert client.get(manage).status_code == 200
+    monkeypatch.setattr("coinwatch.mail.links.time.time", lambda: now + 2 * 24 * 3600)
+    assert client.get(manage, headers={"Accept": "text/html"}).status_code == 422

@@ -1,10 +1,10 @@
-"""Manage a subscriber's data: show, export, erase, lift a suppression."""
+"""Manage a subscriber's data: show, export, sign out, erase, lift a suppression."""
 
 from typing import Annotated
 
 import typer
 
-from coinwatch.alerts.users import get_user_id
+from coinwatch.alerts.users import get_user_id, revoke_links
 from coinwatch.cli.output import AsJson, show_json, show_table
 from coinwatch.cli.parsing import parse_duration
 from coinwatch.clock import utc_now
@@ -16,7 +16,7 @@ from coinwatch.notifications.subscribers import Subscriber, get_subscriber
 from coinwatch.notifications.suppression import lift_suppressions
 
 app = typer.Typer()
-subscriber = typer.Typer(help="Show, export or erase a subscriber; lift suppressions.", no_args_is_help=True)
+subscriber = typer.Typer(help="Show, export, sign out or erase a subscriber; lift suppressions.", no_args_is_help=True)
 app.add_typer(subscriber, name="subscriber")
 
 Email = Annotated[str, typer.Argument(help="The subscriber's email address.")]
@@ -47,6 +47,17 @@ def export(email: Email) -> None:
     """Print all data about a subscriber as JSON."""
     engine = get_engine()
     show_json(data_export.export(engine, get_user_id(engine, email), utc_now()))
+
+
+@subscriber.command()
+def sign_out(email: Email) -> None:
+    """Revoke all links to a subscriber's own page, for example after an email was forwarded.
+
+    Their next email has a new link. Links that end alerts keep working.
+    """
+    engine = get_engine()
+    revoke_links(engine, get_user_id(engine, email))
+    typer.echo("Signed out: the links to the page in earlier emails no longer work.")
 
 
 @subscriber.command()

@@ -46,6 +46,7 @@ PUBLIC_STANDALONE = PUBLIC_EVERYWHERE | {
     ("GET", "/manage/{token}/export"),
     ("GET", "/manage/{token}/erase"),
     ("POST", "/manage/{token}/erase"),
+    ("POST", "/manage/{token}/sign-out"),
     ("GET", "/manage/{token}/alerts/{subscription_id}"),
     ("POST", "/manage/{token}/alerts/{subscription_id}"),
     ("POST", "/manage/{token}/alerts/{subscription_id}/{action}"),

@@ -3,73 +3,85 @@
 A GET changes nothing, because email scanners follow links: the page has a button that POSTs.
 """
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Request, Response
 
-from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, unsubscribe
-from coinwatch.alerts.users import find_user_id
-from coinwatch.errors import InvalidRequest, NotFound
-from coinwatch.mail.links import MANAGE_SECONDS, manage_link, read_confirmation, read_unsubscribe
-from coinwatch.web.dependencies import Site, SiteDep
+from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, list_own_subscriptions, unsubscribe
+from coinwatch.alerts.users import find_linked_user
+from coinwatch.errors import NotFound
+from coinwatch.mail.links import Link, manage_link, opens_manage_page, read_confirmation, read_unsubscribe
+from coinwatch.web.dependencies import Site, SiteDep, user_of_link
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/confirm/{token}")
 def show_confirmation(site: SiteDep, request: Request, token: str) -> Response:
-    subscription = get_subscription(site.engine, read_confirmation(site.settings, token))
+    link_key, link = read_confirmation(site.settings, token)
+    user_of_link(site, link_key)
+    subscription = get_subscription(site.engine, link.subscription_ids[0])
     template = "confirm.html" if subscription.status == "pending" else "confirmed.html"
-    values = {"subscription": subscription, "manage_path": _manage_path(site, [subscription])}
+    values = {"subscription": subscription, "manage_path": _manage_path(site, link)}
     return site.render(request, template, values)
 
 
 @router.post("/confirm/{token}")
 def confirm_subscription(site: SiteDep, request: Request, token: str) -> Response:
-    subscription = confirm(site.engine, read_confirmation(site.settings, token), site.clock())
-    values = {"subscription": subscription, "manage_path": _manage_path(site, [subscription])}
+    link_key, link = read_confirmation(site.settings, token)
+    user_of_link(site, link_key)
+    subscription = confirm(site.engine, link.subscription_ids[0], site.clock())
+    values = {"subscription": subscription, "manage_path": _manage_path(site, link)}
     return site.render(request, "confirmed.html", values)
 
 
 @router.get("/unsubscribe/{token}")
 def show_unsubscribe(site: SiteDep, request: Request, token: str) -> Response:
     """An email about several alerts has one link for all of them. Some may have been deleted or ended since."""
-    found = []
-    for subscription_id in read_unsubscribe(site.settings, token):
-        try:
-            found.append(get_subscription(site.engine, subscription_id))
-        except NotFound:
-            continue
+    link = read_unsubscribe(site.settings, token)
+    found = _linked_subscriptions(site, link)
     running = [subscription for subscription in found if subscription.status in {"pending", "active", "paused"}]
-    if running:
-        return _unsubscribe_page(site, request, "unsubscribe.html", token, running)
-    return _unsubscribe_page(site, request, "unsubscribed.html", token, found)
+    template = "unsubscribe.html" if running else "unsubscribed.html"
+    values = {"subscriptions": running or found, "manage_path": _manage_path(site, link)}
+    return site.render(request, template, values)
 
 
 @router.post("/unsubscribe/{token}")
 def unsubscribe_all(site: SiteDep, request: Request, token: str) -> Response:
     """The page's button, and one-click unsubscribe by email providers (RFC 8058), which only have the token."""
-    ended = []
-    for subscription_id in read_unsubscribe(site.settings, token):
+    link = read_unsubscribe(site.settings, token)
+    ended = [unsubscribe(site.engine, subscription.id) for subscription in _linked_subscriptions(site, link)]
+    values = {"subscriptions": ended, "manage_path": _manage_path(site, link)}
+    return site.render(request, "unsubscribed.html", values)
+
+
+def _linked_subscriptions(site: Site, link: Link) -> list[Subscription]:
+    """The subscriptions that a link names, if they still exist.
+
+    A link from before links had a key only has ids. A subscription that is newer than such a link has its id from a
+    reset of the database, and may be another person's.
+    """
+    if link.link_key is not None:
+        user = find_linked_user(site.engine, link.link_key)
+        return list_own_subscriptions(site.engine, user.user_id, link.subscription_ids) if user else []
+    found = []
+    for subscription_id in link.subscription_ids:
         try:
-            ended.append(unsubscribe(site.engine, subscription_id))
+            found.append(get_subscription(site.engine, subscription_id))
         except NotFound:
             continue
-    return _unsubscribe_page(site, request, "unsubscribed.html", token, ended)
+    signed_before = link.signed_at + timedelta(seconds=1)
+    return [subscription for subscription in found if subscription.created_at < signed_before]
 
 
-def _unsubscribe_page(
-    site: Site, request: Request, template: str, token: str, subscriptions: list[Subscription]
-) -> Response:
-    try:
-        read_unsubscribe(site.settings, token, MANAGE_SECONDS)
-        manage_path = _manage_path(site, subscriptions)
-    except InvalidRequest:  # the manage link of this email has expired, so this link must not lead to a new one
-        manage_path = "/manage"
-    return site.render(request, template, {"subscriptions": subscriptions, "manage_path": manage_path})
+def _manage_path(site: Site, link: Link) -> str:
+    """Path of the subscriber's page, which expires with the email that the link came from.
 
-
-def _manage_path(site: Site, subscriptions: list[Subscription]) -> str:
-    """Path of the subscriber's manage page; without a subscriber, of the page that emails a link to it."""
-    subscriber_id = find_user_id(site.engine, subscriptions[0].email) if subscriptions else None
-    if subscriber_id is None:
+    If the page can't be reached by that email any more, the path of the form that emails a new link.
+    """
+    if link.link_key is None or not opens_manage_page(link):
         return "/manage"
-    return manage_link(site.settings, subscriber_id).removeprefix(site.settings.public_url)
+    user = find_linked_user(site.engine, link.link_key)
+    if user is None or user.revoked:
+        return "/manage"
+    return manage_link(site.settings, link.link_key, link.signed_at).removeprefix(site.settings.public_url)

@@ -1,9 +1,10 @@
-"""The pages on which subscribers download and erase their data."""
+"""The pages on which subscribers download and erase their data, and revoke the links to their page."""
 
 import json
 
 from fastapi import APIRouter, Request, Response
 
+from coinwatch.alerts.users import revoke_links
 from coinwatch.notifications.data_export import export
 from coinwatch.notifications.erasure import erase
 from coinwatch.notifications.subscribers import get_subscriber
@@ -29,3 +30,10 @@ def show_erase(site: SiteDep, request: Request, token: str, subscriber: Subscrib
 def erase_data(site: SiteDep, request: Request, subscriber: SubscriberDep) -> Response:
     erase(site.engine, subscriber)
     return site.render(request, "manage_erased.html")
+
+
+@router.post("/manage/{token}/sign-out")
+def sign_out_everywhere(site: SiteDep, request: Request, subscriber: SubscriberDep) -> Response:
+    """Revoke the links to this page in all earlier emails, including the one that opened it."""
+    revoke_links(site.engine, subscriber)
+    return site.render(request, "manage_signed_out.html")
