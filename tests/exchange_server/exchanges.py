@@ -143,8 +143,14 @@ def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Re
     return Reply(_mixed(market, rows))
 
 
+COINBASE_CODES = {"CELO": "CGLD"}
+
+
 def coinbase(market: Market, path: str, query: Query) -> Reply:
-    listings = {f"{listing.base}-{listing.quote}": listing for listing in market.listings("coinbase")}
+    listings = {
+        f"{COINBASE_CODES.get(listing.base, listing.base)}-{listing.quote}": listing
+        for listing in market.listings("coinbase")
+    }
     if path == "/products":
         return Reply(
             [
@@ -196,7 +202,7 @@ def coinbase(market: Market, path: str, query: Query) -> Reply:
 
 # In the names of its oldest pairs, Kraken prefixes coins with X and currencies with Z.
 KRAKEN_OLD = {"BTC": "XXBT", "ETH": "XETH", "XRP": "XXRP", "DOGE": "XXDG", "LTC": "XLTC", "ZEC": "XZEC"}
-KRAKEN_CODES = {"BTC": "XBT", "DOGE": "XDG"}
+KRAKEN_CODES = {"BTC": "XBT", "DOGE": "XDG", "LUNC": "LUNA", "LUNA": "LUNA2", "REP": "REPV2", "USTC": "UST"}
 
 
 def kraken(market: Market, path: str, query: Query) -> Reply:

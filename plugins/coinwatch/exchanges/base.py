@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.errors import ExchangeDenied, ExchangeUnavailable
+from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable
 from coinwatch.exchanges.excerpts import secrets_of
+from coinwatch.exchanges.exchange_codes import exchange_code
 from coinwatch.exchanges.http_client import HttpClient
 from coinwatch.formatting import format_duration
 from coinwatch.settings import ExchangeSettings, Settings
@@ -55,6 +56,7 @@ class Adapter:
     - ``candles_per_call``: how many candles one request returns at most.
     - ``default_history_calls_per_second``: half of what the exchange allows, so that live collection has the rest.
     - ``default_minimum_interval_seconds``: the least time between two fetches of quotes.
+    - ``table_of_codes``: its table in :mod:`coinwatch.exchanges.exchange_codes`, if it has codes of its own.
     """
 
     base_url: ClassVar[str]
@@ -62,6 +64,7 @@ class Adapter:
     candles_per_call: int = 1
     default_history_calls_per_second: ClassVar[float] = 1.0
     default_minimum_interval_seconds: ClassVar[float] = 0.0
+    table_of_codes: ClassVar[str] = ""
     max_concurrent_calls: int = 4
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
@@ -86,6 +89,15 @@ class Adapter:
     def key_headers(self, key: str, base_url: str) -> Mapping[str, str]:
         """The headers that carry the API key; none by default, because public market data needs no key."""
         return {}
+
+    def own_code(self, code: str) -> str:
+        """The exchange's code for a coin or currency; raises ConfigurationError if it means another one by it."""
+        try:
+            return exchange_code(self.table_of_codes, code)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"exchanges.{self.code}.instruments: {error}. Use the common code of the coin that you mean."
+            ) from None
 
     def candle_retention(self, interval_seconds: int) -> timedelta | None:
         return None

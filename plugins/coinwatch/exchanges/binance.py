@@ -71,6 +71,7 @@ class Binance(Adapter):
     """The adapter; a symbol is base and quote joined: BTCUSDT."""
 
     base_url: ClassVar[str] = "https://data-api.binance.vision"
+    table_of_codes: ClassVar[str] = "binance"
     ticker_path: ClassVar[str] = "/api/v3/ticker/24hr"
     price_path: ClassVar[str] = "/api/v3/ticker/price"
     klines_path: ClassVar[str] = "/api/v3/klines"
@@ -95,7 +96,7 @@ class Binance(Adapter):
     _no_history_before: datetime | None = None
 
     def symbol_for(self, base: str, quote: str) -> str:
-        return base + quote
+        return self.own_code(base) + self.own_code(quote)
 
     def fetch_candles(
         self,

@@ -67,6 +67,7 @@ class Coinbase(Adapter):
     """The adapter; a symbol is a product's id: BTC-USD."""
 
     base_url: ClassVar[str] = "https://api.exchange.coinbase.com"
+    table_of_codes: ClassVar[str] = "coinbase"
     stats_path: ClassVar[str] = "/products/stats"
     requests_per_second: ClassVar[int] = 10
     burst: ClassVar[int] = 10
@@ -81,7 +82,7 @@ class Coinbase(Adapter):
         self._token_bucket = TokenBucket(self.requests_per_second, self.burst)
 
     def symbol_for(self, base: str, quote: str) -> str:
-        return f"{base}-{quote}"
+        return f"{self.own_code(base)}-{self.own_code(quote)}"
 
     def fetch_candles(
         self,

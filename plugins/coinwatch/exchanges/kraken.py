@@ -1,7 +1,7 @@
 """Kraken spot: public market data, no API key. Documentation: https://docs.kraken.com/api/.
 
-Errors arrive in ``error[]`` with HTTP 200. Kraken writes bitcoin as XBT and dogecoin as XDG, and prefixes the names of
-its oldest pairs (XXBTZUSD). Only ``wsname`` in AssetPairs (XBT/USD) shows base and quote reliably.
+Errors arrive in ``error[]`` with HTTP 200. Kraken has codes of its own (XBT, XDG, LUNA2), and prefixes the names of its
+oldest pairs (XXBTZUSD). Only ``wsname`` in AssetPairs (XBT/USD) shows base and quote reliably.
 """
 
 import re
@@ -69,11 +69,11 @@ class Kraken(Adapter):
     """The adapter; a symbol is Kraken's ``altname``: XBTUSD."""
 
     base_url: ClassVar[str] = "https://api.kraken.com"
+    table_of_codes: ClassVar[str] = "kraken"
     asset_pairs_path: ClassVar[str] = "/0/public/AssetPairs"
     ticker_path: ClassVar[str] = "/0/public/Ticker"
     ohlc_path: ClassVar[str] = "/0/public/OHLC"
 
-    kraken_codes: ClassVar[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
     max_pairs_per_call: ClassVar[int] = 500  # the URL gets too long above that; without names, Kraken returns all pairs
 
     # Candle intervals in seconds; Kraken counts in minutes.
@@ -99,7 +99,7 @@ class Kraken(Adapter):
     )
 
     def symbol_for(self, base: str, quote: str) -> str:
-        return self._kraken_code(base) + self._kraken_code(quote)
+        return self.own_code(base) + self.own_code(quote)
 
     def fetch_candles(
         self,
@@ -154,16 +154,13 @@ class Kraken(Adapter):
             pairs = self._fetch_asset_pairs([instrument.symbol for instrument in instruments])
         except UnknownSymbol:
             pairs = self._fetch_asset_pairs([])  # Kraken does not say which one is unknown
-        key_by_name: dict[str, str] = {}
-        for key, pair in pairs.items():
-            key_by_name |= {key: key, pair.altname: key, pair.wsname: key}
-        key_by_name.pop("", None)
+        # By wsname, because only it separates base and quote: the other names may belong to another coin's pair.
+        key_by_wsname = {pair.wsname: key for key, pair in pairs.items() if pair.wsname}
         found: dict[Instrument, str] = {}
         for instrument in instruments:
-            wsname = f"{self._kraken_code(instrument.base)}/{self._kraken_code(instrument.quote)}"
-            key_or_none = key_by_name.get(instrument.symbol) or key_by_name.get(wsname)
-            if key_or_none is not None:
-                found[instrument] = key_or_none
+            key = key_by_wsname.get(f"{self.own_code(instrument.base)}/{self.own_code(instrument.quote)}")
+            if key is not None:
+                found[instrument] = key
         return found
 
     def _fetch_asset_pairs(self, symbols: Sequence[str]) -> dict[str, AssetPair]:
@@ -173,9 +170,6 @@ class Kraken(Adapter):
             key: AssetPair.try_parse(row) for key, row in self.parse_object(result, self.asset_pairs_path).items()
         }
         return {key: pair for key, pair in parsed.items() if pair is not None}
-
-    def _kraken_code(self, code: str) -> str:
-        return self.kraken_codes.get(code, code)
 
     def _pair_params(self, names: Sequence[str]) -> dict[str, str | int]:
         return {"pair": ",".join(names)} if 0 < len(names) <= self.max_pairs_per_call else {}

@@ -12,6 +12,7 @@ from coinwatch import __version__
 from coinwatch.codes import DOLLAR_LIKE
 from coinwatch.database import Lock, acquire_lock, fetch_rows, statement, transaction
 from coinwatch.errors import NotFound
+from coinwatch.exchanges.exchange_codes import EXCHANGE_CODES
 from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.settings import Settings
@@ -152,8 +153,8 @@ def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) ->
 
 
 def _fingerprint(settings: Settings) -> str:
-    """A hash of the configured coins and exchanges, and of our version, which may change symbols."""
-    watched = [__version__, *(repr(item) for item in settings.coins.items())]
+    """A hash of the configured coins and exchanges, and of what else determines symbols: our version and tables."""
+    watched = [__version__, repr(EXCHANGE_CODES), *(repr(item) for item in settings.coins.items())]
     watched += [repr((code, exchange.model_dump(exclude={"api_key"}))) for code, exchange in settings.exchanges.items()]
     return sha256("\n".join(watched).encode()).hexdigest()
 

@@ -60,6 +60,17 @@ def test_rate_limit_cancels_the_remaining_calls(
     assert len(exchange_server.requests("coinbase")) < 10
 
 
+def test_celo_is_found_under_its_code_on_coinbase(
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    exchange_server.market.set_price("coinbase", "CELO", "USD", 0.31)
+    adapter = open_adapter("coinbase")
+
+    (quote,) = adapter.fetch_quotes([instrument_of(adapter, "CELO")]).quotes
+
+    assert (quote.price, quote.instrument.symbol) == (0.31, "CGLD-USD")
+
+
 def test_wrong_base_url_is_not_reported_as_unknown_products(
     exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from coinwatch.errors import ExchangeDenied, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Instrument
+from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable, RateLimited
+from coinwatch.exchanges.models import Instrument, RejectionReason
 from coinwatch.time_range import TimeRange
 from tests.exchange_server import ExchangeServer
 from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
@@ -95,6 +95,37 @@ def test_symbol_uses_kraken_codes(open_adapter: OpenAdapter) -> None:
     assert adapter.symbol_for("BTC", "USD") == "XBTUSD"
     assert adapter.symbol_for("ETH", "BTC") == "ETHXBT"
     assert adapter.symbol_for("DOGE", "USD") == "XDGUSD"
+
+
+def test_luna_is_not_the_price_of_terra_classic(
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    exchange_server.market.set_price("kraken", "LUNC", "USD", 0.00006)
+    exchange_server.market.set_price("kraken", "LUNA", "USD", 0.15)
+    adapter = open_adapter("kraken")
+
+    batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("LUNC", "LUNA")])
+
+    assert {quote.instrument.base: quote.price for quote in batch.quotes} == {"LUNC": 0.00006, "LUNA": 0.15}
+    assert {quote.instrument.base: quote.instrument.symbol for quote in batch.quotes} == {
+        "LUNC": "LUNAUSD",
+        "LUNA": "LUNA2USD",
+    }
+
+
+def test_symbol_of_another_coin_is_rejected(exchange_server: ExchangeServer, open_adapter: OpenAdapter) -> None:
+    exchange_server.market.set_price("kraken", "LUNC", "USD", 0.00006)
+    outdated = Instrument("kraken", "LUNA", "USD", "LUNAUSD")
+
+    batch = open_adapter("kraken").fetch_quotes([outdated])
+
+    assert not batch.quotes
+    assert [each.reason for each in batch.rejected] == [RejectionReason.UNKNOWN_SYMBOL]
+
+
+def test_code_that_kraken_uses_for_another_coin_is_rejected(open_adapter: OpenAdapter) -> None:
+    with pytest.raises(ConfigurationError, match=r"exchanges\.kraken\.instruments: UST means USTC there"):
+        open_adapter("kraken").symbol_for("UST", "USD")
 
 
 def test_quotes_take_two_calls(
