@@ -5,10 +5,17 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
+from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest, confirm, get_subscription
 from coinwatch.database import transaction
 from coinwatch.notifications.subscribe import subscribe as subscribe_request
 from coinwatch.prices.catalog import find_instrument
+
+
+def confirm_one(engine: sa.Engine, subscription_id: int, now: datetime) -> Subscription:
+    """Confirm one subscription, as the page of a confirmation email does; return it as it is then."""
+    subscription = get_subscription(engine, subscription_id)
+    confirm(engine, subscription.user_id, now, [subscription_id])
+    return get_subscription(engine, subscription_id)
 
 
 def subscribe(

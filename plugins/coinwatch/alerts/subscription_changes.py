@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.rules import Rule, check_rule, describe
-from coinwatch.alerts.subscriptions import Subscription, subscriptions_of
+from coinwatch.alerts.subscriptions import Subscription, check_number, subscriptions_of
 from coinwatch.alerts.users import locked_user
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 
 MAX_SNOOZE = timedelta(days=90)
+ENDED = ("ended", "expired", "unsubscribed")
 
 
 def get_own_subscription(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
@@ -33,8 +34,8 @@ def get_owner_id(engine: Engine, subscription_id: int) -> int:
 def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime) -> Subscription:
     """Replace a subscription's rule with one of the same kind and metric, for quotes observed from now on.
 
-    An ended subscription becomes active again. Raises InvalidRequest, NotFound, and AlreadyExists if the user has
-    another subscription with this rule.
+    An ended subscription becomes active again. Raises InvalidRequest (TooManySubscriptions if it becomes active and
+    exceeds the maximum), NotFound, and AlreadyExists if the user has another subscription with this rule.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
@@ -44,6 +45,8 @@ def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, 
         _reject_duplicate(connection, own, rule)
         parameters = asdict(rule) | {"id": own.id, "user_id": user_id, "now": now}
         connection.execute(statement("alerts/subscriptions/change_rule"), parameters)
+        if own.status in ENDED:
+            check_number(connection, user_id)
         return _own(connection, user_id, subscription_id)
 
 
@@ -63,8 +66,8 @@ def resume(
 ) -> Subscription:
     """Activate a subscription that is paused, has ended or awaits confirmation, for quotes observed from now on.
 
-    ``only_paused`` is for operators: InvalidRequest unless it is paused (or active). Raises NotFound, and AlreadyExists
-    if the user has created the same subscription in the meantime.
+    ``only_paused`` is for operators: InvalidRequest unless it is paused (or active). Raises NotFound, AlreadyExists if
+    the user has created the same subscription in the meantime, and TooManySubscriptions.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
@@ -75,6 +78,8 @@ def resume(
         _reject_duplicate(connection, own, own.rule)
         parameters = {"id": own.id, "user_id": user_id, "now": now}
         connection.execute(statement("alerts/subscriptions/resume"), parameters)
+        if own.status == "pending" or own.status in ENDED:
+            check_number(connection, user_id)
         connection.execute(statement("alerts/users/verify_user"), {"user_id": user_id, "now": now})
         return _own(connection, user_id, subscription_id)
 

@@ -17,8 +17,9 @@ from coinwatch.prices.catalog import FoundInstrument
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
 ADDRESS_LENGTH = 254
-MAX_SUBSCRIPTIONS = 100  # per address
-PENDING_COUNTS_FOR = timedelta(days=3)  # how long an unconfirmed subscription counts towards MAX_SUBSCRIPTIONS
+MAX_SUBSCRIPTIONS = 100  # active and paused ones of an address
+# Anyone can request these, so they are counted separately: the newest ones replace the oldest.
+MAX_PENDING = 100
 STALE_PRICE_AGE = timedelta(days=1)  # then an active subscription is reported as lacking prices
 
 
@@ -110,8 +111,9 @@ def add_subscription(
 ) -> tuple[Subscription, bool]:
     """Store a subscription; return it, and whether it already existed (active or paused).
 
-    With ``confirmed`` it is active immediately, and a suppression of the address is lifted. Otherwise it is pending
-    until the address is confirmed. Raises TooManySubscriptions if an unconfirmed one exceeds :data:`MAX_SUBSCRIPTIONS`.
+    With ``confirmed`` it is active immediately, a suppression of the address is lifted, and TooManySubscriptions is
+    raised if it exceeds :data:`MAX_SUBSCRIPTIONS`. Otherwise it is pending until the address is confirmed. A stranger
+    can learn nothing about the address from that, and can't keep its owner from requesting another.
     """
     parameters = {"email": request.email, "confirmed": confirmed, "now": now}
     user_id = connection.execute(statement("alerts/users/find_or_add_user"), parameters).scalar_one()
@@ -129,24 +131,38 @@ def add_subscription(
         existed = same.status != "pending"
         added = same.id
         if confirmed and not existed:
-            connection.execute(statement("alerts/subscriptions/confirm"), {"id": added, "now": now})
+            confirmation = {"user_id": user_id, "ids": [added], "now": now}
+            connection.execute(statement("alerts/subscriptions/confirm"), confirmation)
+    if confirmed and not existed:
+        check_number(connection, user_id)
     elif not confirmed:
-        _check_number(connection, user_id, now)
+        connection.execute(statement("alerts/subscriptions/renew_pending"), {"id": added, "now": now})
+        pending = {"user_id": user_id, "limit": MAX_PENDING}
+        connection.execute(statement("alerts/subscriptions/delete_surplus_pending"), pending)
     connection.execute(statement("alerts/subscriptions/start_watermark"), wanted)
     return subscription_in(connection, added), existed
 
 
-def confirm(engine: Engine, subscription_id: int, now: datetime) -> Subscription:
-    """Confirm the address of a pending subscription and activate it; confirming again changes nothing.
+def confirm(
+    engine: Engine, user_id: int, now: datetime, subscription_ids: Collection[int] | None = None
+) -> list[Subscription]:
+    """Confirm a user's address and activate their pending subscriptions, or only the given ones; return those.
 
-    Raises NotFound.
+    Confirming again changes nothing. Raises TooManySubscriptions.
     """
+    ids = None if subscription_ids is None else list(subscription_ids)
     with transaction(engine) as connection:
-        connection.execute(statement("alerts/subscriptions/confirm"), {"id": subscription_id, "now": now})
-        subscription = subscription_in(connection, subscription_id)
-        if subscription.status == "unsubscribed":
-            raise NotFound("You have unsubscribed from this alert. Create a new one to get alerts again.")
-        return subscription
+        parameters = {"user_id": user_id, "ids": ids, "now": now}
+        confirmed = set(connection.execute(statement("alerts/subscriptions/confirm"), parameters).scalars())
+        if confirmed:
+            check_number(connection, user_id)
+        return [own for own in subscriptions_of(connection, user_id) if own.id in confirmed]
+
+
+def list_pending(engine: Engine, user_id: int) -> list[Subscription]:
+    """Return a user's subscriptions that await confirmation, oldest first."""
+    with transaction(engine) as connection:
+        return [own for own in subscriptions_of(connection, user_id) if own.status == "pending"]
 
 
 def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
@@ -195,13 +211,18 @@ def check_address(email: str) -> str:
     return address
 
 
-def _check_number(connection: Connection, user_id: int, now: datetime) -> None:
-    parameters = {"user_id": user_id, "pending_since": now - PENDING_COUNTS_FOR}
-    if connection.execute(statement("alerts/subscriptions/count_open"), parameters).scalar_one() > MAX_SUBSCRIPTIONS:
+def check_number(connection: Connection, user_id: int) -> None:
+    """Called after activating a subscription: raises TooManySubscriptions if the user has more than the maximum.
+
+    Messages with the number are only for operators and for whoever has a link to the address.
+    """
+    parameters = {"user_id": user_id}
+    number = connection.execute(statement("alerts/subscriptions/count_confirmed"), parameters).scalar_one()
+    if number > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(
             "email",
-            f"This address has {MAX_SUBSCRIPTIONS} alerts, the maximum. Delete one first: “My alerts” emails you a "
-            "link to them.",
+            f"An address can have up to {MAX_SUBSCRIPTIONS} alerts, and this would be {number}. Delete or end some of "
+            "them first.",
         )
 
 

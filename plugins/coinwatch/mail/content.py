@@ -107,9 +107,10 @@ def digest(payload: Mapping[str, Any]) -> Content:
 
 
 def confirmation(payload: Mapping[str, Any]) -> Content:
-    """Asks for consent to a new subscription."""
+    """Asks for consent to a new subscription. Its page also lists others that await confirmation."""
     values = {**payload, "exchange_label": exchange_label(payload), "confirm_link": slot(CONFIRM)}
-    return Content(f"Confirm your {payload['pair']} price alert", values)
+    exchange = "" if payload["exchange"] == "index" else f" on {exchange_label(payload)}"
+    return Content(f"Confirm your {payload['pair']} alert{exchange}: when {payload['condition']}", values)
 
 
 def expired(payload: Mapping[str, Any]) -> Content:

@@ -16,7 +16,7 @@ def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, co
     ``confirmed`` is for operators, who vouch for the address: the subscription is active immediately. Otherwise it is
     pending and a confirmation email is queued, even if the address was suppressed.
 
-    Raises TooManySubscriptions if not ``confirmed``, and AlreadyExists if the address has this rule. In that case, an
+    Raises TooManySubscriptions if ``confirmed``, and AlreadyExists if the address has this rule. In that case, an
     unconfirmed request has queued an email with the link to the subscriber's own page.
     """
     with transaction(engine) as connection:

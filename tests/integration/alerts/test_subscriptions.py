@@ -7,12 +7,21 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, check_address, confirm, list_subscriptions, unsubscribe
+from coinwatch.alerts.subscriptions import (
+    MAX_PENDING,
+    MAX_SUBSCRIPTIONS,
+    check_address,
+    confirm,
+    list_pending,
+    list_subscriptions,
+    unsubscribe,
+)
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
 from tests.support.quotes import at
-from tests.support.subscriptions import subscribe
+from tests.support.subscriptions import confirm_one, subscribe
 
 
 def request(engine: sa.Engine, **changes: Any) -> Any:
@@ -43,8 +52,8 @@ def test_unconfirmed_subscription_is_pending_until_confirmed(catalog: sa.Engine)
     made = request(catalog, confirmed=False)
     assert made.status == "pending"
     assert confirmations(catalog) == 1
-    assert confirm(catalog, made.id, at(5)).status == "active"
-    assert confirm(catalog, made.id, at(6)).status == "active", "confirming twice is not an error"
+    assert confirm_one(catalog, made.id, at(5)).status == "active"
+    assert confirm_one(catalog, made.id, at(6)).status == "active", "confirming twice is not an error"
     with transaction(catalog) as connection:
         assert connection.execute(sa.text("SELECT verified_at FROM users")).scalar_one() == at(5)
         assert connection.execute(sa.text("SELECT active_from FROM subscriptions")).scalar_one() == at(5)
@@ -83,8 +92,8 @@ def test_ended_subscription_can_be_ended_again_but_not_confirmed(catalog: sa.Eng
     made = request(catalog, confirmed=False)
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
     assert unsubscribe(catalog, made.id).status == "unsubscribed"
-    with pytest.raises(NotFound, match="unsubscribed"):
-        confirm(catalog, made.id, at(1))
+    assert confirm(catalog, made.user_id, at(1)) == []
+    assert list_subscriptions(catalog)[0].status == "unsubscribed"
     with pytest.raises(NotFound, match="999"):
         unsubscribe(catalog, 999)
 
@@ -163,7 +172,7 @@ def test_confirming_lifts_the_suppression(catalog: sa.Engine) -> None:
     made = request(catalog, confirmed=False, threshold=6.0, now=at(2))
     assert queued(catalog) == [("confirmation", None)]
     assert suppressed(catalog), "a request alone does not lift it"
-    confirm(catalog, made.id, at(3))
+    confirm_one(catalog, made.id, at(3))
     assert not suppressed(catalog)
 
 
@@ -175,17 +184,48 @@ def test_operator_subscription_lifts_the_suppression(catalog: sa.Engine) -> None
     assert not suppressed(catalog)
 
 
-def test_public_subscriptions_per_address_are_limited(catalog: sa.Engine) -> None:
-    for number in range(MAX_SUBSCRIPTIONS):
-        request(catalog, threshold=1.0 + number, confirmed=number % 2 == 0)
-    with pytest.raises(TooManySubscriptions, match="has 100 alerts"):
-        request(catalog, threshold=500.0, confirmed=False)
-    assert len(list_subscriptions(catalog)) == MAX_SUBSCRIPTIONS
-    assert request(catalog, threshold=1.0 + 1, confirmed=False, now=at(1)).status == "pending", (
-        "the subscription already exists"
-    )
-    request(catalog, threshold=501.0)
-    later = at(4 * 24 * 60)
-    assert request(catalog, threshold=500.0, confirmed=False, now=later).status == "pending", (
-        "pending subscriptions do not count after a while"
-    )
+def test_pending_alerts_of_strangers_do_not_lock_the_owner_out(catalog: sa.Engine) -> None:
+    """However many a stranger requests, the response is the same, and the owner's newest request is kept."""
+    for number in range(MAX_PENDING + 5):
+        assert request(catalog, threshold=1.0 + number, confirmed=False, now=at(number)).status == "pending"
+    mine = request(catalog, threshold=500.0, confirmed=False, now=at(200))
+    pending = list_pending(catalog, mine.user_id)
+    assert (len(pending), pending[0].threshold, pending[-1].id) == (MAX_PENDING, 7.0, mine.id)
+    for number in range(MAX_PENDING - 1):
+        request(catalog, threshold=600.0 + number, confirmed=False, now=at(201 + number))
+    request(catalog, threshold=500.0, confirmed=False, now=at(400))
+    request(catalog, threshold=999.0, confirmed=False, now=at(401))
+    assert mine.id in {own.id for own in list_pending(catalog, mine.user_id)}, "requested again, so it is a newer one"
+    assert request(catalog, threshold=0.5).status == "active", "pending ones don't count"
+    assert [own.id for own in confirm(catalog, mine.user_id, at(402), [mine.id])] == [mine.id]
+
+
+def test_every_way_to_activate_an_alert_respects_the_maximum(catalog: sa.Engine) -> None:
+    ended, expired, paused = (request(catalog, threshold=900.0 + number) for number in range(3))
+    user = ended.user_id
+    unsubscribe(catalog, ended.id)
+    unsubscribe(catalog, expired.id)
+    changes.pause(catalog, user, paused.id)
+    for number in range(MAX_SUBSCRIPTIONS - 1):
+        request(catalog, threshold=1.0 + number)
+    pending = request(catalog, threshold=500.0, confirmed=False)
+    attempts = [
+        lambda: request(catalog, threshold=501.0),
+        lambda: request(catalog, threshold=500.0),
+        lambda: confirm(catalog, user, at(1)),
+        lambda: confirm(catalog, user, at(1), [pending.id]),
+        lambda: changes.resume(catalog, user, pending.id, at(1)),
+        lambda: changes.resume(catalog, user, ended.id, at(1)),
+        lambda: changes.change_rule(catalog, user, expired.id, Rule(threshold=700.0), at(1)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(TooManySubscriptions, match="up to 100 alerts"):
+            attempt()
+    found = {own.id: own.status for own in list_subscriptions(catalog)}
+    assert (found[pending.id], found[ended.id], found[expired.id]) == ("pending", "unsubscribed", "unsubscribed")
+    assert changes.resume(catalog, user, paused.id, at(2)).status == "active", "a paused one already counts"
+    assert changes.change_rule(catalog, user, paused.id, Rule(threshold=700.0), at(2)).threshold == 700.0
+    with pytest.raises(AlreadyExists):
+        request(catalog, threshold=700.0)
+    changes.delete(catalog, user, paused.id)
+    assert confirm(catalog, user, at(3))[0].id == pending.id

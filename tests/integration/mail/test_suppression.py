@@ -8,7 +8,7 @@ import typer.testing
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscription_changes import pause
-from coinwatch.alerts.subscriptions import confirm, get_subscription
+from coinwatch.alerts.subscriptions import get_subscription
 from coinwatch.alerts.users import get_user_id
 from coinwatch.cli.alerts import subscribers as commands
 from coinwatch.database import transaction
@@ -21,7 +21,7 @@ from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.settings import make_settings
 from tests.support.smtp_server import Mailbox
-from tests.support.subscriptions import subscribe
+from tests.support.subscriptions import confirm_one, subscribe
 
 GONE, HERE = "gone@example.org", "ada@example.org"
 
@@ -60,7 +60,7 @@ def test_confirming_again_lifts_the_suppression(catalog: sa.Engine, mailbox: Mai
     for minute, price in enumerate((100, 110)):
         cycle(catalog, mailbox, price, minute)
     mailbox.replies = {}
-    confirm(catalog, add_alert(catalog, GONE, 7, 2, confirmed=False), at(2.5))
+    confirm_one(catalog, add_alert(catalog, GONE, 7, 2, confirmed=False), at(2.5))
     for minute, price in ((3, 110), (4, 121)):
         cycle(catalog, mailbox, price, minute)
     assert [message["Subject"][:10] for message in mailbox.messages if "BTC up" in message["Subject"]] == ["BTC up 10%"]

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.subscriptions import confirm, unsubscribe
+from coinwatch.alerts.subscriptions import unsubscribe
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.erasure import erase_unconfirmed
@@ -17,6 +17,7 @@ from coinwatch.notifications.suppression import lift_suppression
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
 from tests.support.smtp_server import Mailbox
+from tests.support.subscriptions import confirm_one
 from tests.support.users import ADA, add, columns_containing, deliver, feed, get_user, queued_kinds
 
 
@@ -116,7 +117,7 @@ def test_unconfirmed_address_gets_a_new_confirmation_email(catalog: sa.Engine) -
     number = add(catalog, confirmed=False)
     request_manage_link(catalog, ADA, at(1))
     assert queued_kinds(catalog) == ["confirmation", "confirmation"]
-    confirm(catalog, number, at(2))
+    confirm_one(catalog, number, at(2))
     request_manage_link(catalog, ADA, at(3))
     assert queued_kinds(catalog)[2:] == ["manage"]
 

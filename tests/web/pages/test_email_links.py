@@ -10,11 +10,17 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from itsdangerous import URLSafeTimedSerializer
 
-from coinwatch.alerts.subscriptions import Subscription, list_subscriptions, unsubscribe
+from coinwatch.alerts.subscriptions import (
+    MAX_SUBSCRIPTIONS,
+    Subscription,
+    get_subscription,
+    list_subscriptions,
+    unsubscribe,
+)
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from tests.conftest import Database
-from tests.web.subscribing import ADA, add_subscription, forged, link_key, manage_path, path_of, press
+from tests.web.subscribing import ADA, BOB, add_subscription, forged, link_key, manage_path, path_of, press
 
 pytestmark = pytest.mark.usefixtures("market")
 
@@ -44,6 +50,37 @@ def test_confirming_requires_the_button(
     assert list_subscriptions(engine)[0].status == "active"
     unsubscribe(engine, pending.id)
     assert "Nothing to confirm" in client.get(path).text
+
+
+def test_only_ticked_alerts_are_confirmed(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
+) -> None:
+    path = path_of(confirmation_link(settings, link_key(engine, pending), pending.id))
+    strange = add_subscription(engine, threshold=9.0, confirmed=False)
+    page = client.get(path).text
+    assert ("Confirm your alerts" in page, "9% or more" in page) == (True, True), "later additions are listed, too"
+    nothing = client.post(path, data={"chosen": "true"})
+    assert (nothing.status_code, "at least one" in nothing.text) == (422, True)
+    later = add_subscription(engine, threshold=10.0, confirmed=False)
+    chosen = {"chosen": "true", "alert": [str(pending.id)]}
+    assert "Alert confirmed" in client.post(path, data=chosen).text
+    assert {found.id: found.status for found in list_subscriptions(engine)} == {
+        pending.id: "active",
+        strange.id: "pending",
+        later.id: "pending",
+    }
+    other = add_subscription(engine, BOB, confirmed=False)
+    client.post(path, data={"chosen": "true", "alert": [str(other.id)]})
+    assert get_subscription(engine, other.id).status == "pending", "another person's alert"
+
+
+def test_confirming_more_than_the_maximum_is_explained(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
+) -> None:
+    for number in range(MAX_SUBSCRIPTIONS):
+        add_subscription(engine, threshold=10.0 + number)
+    page = client.post(path_of(confirmation_link(settings, link_key(engine, pending), pending.id)))
+    assert (page.status_code, "up to 100 alerts" in page.text) == (422, True)
 
 
 def test_unsubscribing_requires_the_button(

@@ -10,9 +10,11 @@ from fastapi.testclient import TestClient
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
+from coinwatch.mail.links import confirmation_link
+from coinwatch.settings import Settings
 from coinwatch.web.services.alert_form import parse_rule_form, rule_to_form
 from tests.web.seed import NOW
-from tests.web.subscribing import ADA, add_subscription, field_error, queued_emails
+from tests.web.subscribing import ADA, BOB, add_subscription, field_error, link_key, path_of, queued_emails
 
 pytestmark = pytest.mark.usefixtures("market")
 FORM_WITHOUT_NUMBER = {"email": ADA, "coin": "BTC", "exchange": "", "direction": "up"}
@@ -235,13 +237,39 @@ def test_subscriptions_are_rate_limited_per_caller(client: TestClient, engine: s
     assert 0 < int(legacy.headers["retry-after"]) <= 60
 
 
-def test_subscriptions_per_address_are_limited(client: TestClient, engine: sa.Engine) -> None:
+def test_response_does_not_reveal_how_many_alerts_an_address_has(
+    client: TestClient, operator: TestClient, engine: sa.Engine
+) -> None:
+    new = client.post("/subscribe", data=FORM | {"email": BOB})
+    api = client.post("/api/v1/subscriptions", json=BODY | {"email": BOB})
     for number in range(MAX_SUBSCRIPTIONS):
         add_subscription(engine, threshold=3 + number)
-    page = client.post("/subscribe", data=FORM)
-    assert page.status_code == 422
-    assert str(MAX_SUBSCRIPTIONS) in field_error(page.text, "email")
-    assert client.post("/api/v1/subscriptions", json=BODY).json()["fields"].keys() == {"email"}
+        add_subscription(engine, threshold=3.5 + number, confirmed=False)
+    full = client.post("/subscribe", data=FORM)
+    assert (full.status_code, full.text.replace(ADA, BOB)) == (new.status_code, new.text)
+    again = client.post("/api/v1/subscriptions", json=BODY)
+    assert (again.status_code, again.json()) == (api.status_code, api.json())
+    refused = operator.post("/api/v1/subscriptions", json=BODY)
+    assert refused.status_code == 422
+    assert str(MAX_SUBSCRIPTIONS) in refused.json()["fields"]["email"]
+
+
+def test_every_alert_gets_the_same_true_response(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
+    """The fourth alert within an hour gets no email of its own: the link of the first confirms it, too."""
+    answers = {client.post("/subscribe", data=FORM | {"threshold_percent": str(number)}).text for number in range(1, 5)}
+    assert len(answers) == 1
+    assert "If you already have a confirmation email from us, it covers this alert, too." in " ".join(
+        answers.pop().split()
+    )
+    assert queued_emails(engine) == [f"confirmation to {ADA}"] * 3
+    created = list_subscriptions(engine)
+    link = path_of(confirmation_link(settings, link_key(engine, created[0]), created[0].id))
+    page = client.get(link).text
+    assert [f"{number}% or more" in page for number in range(1, 5)] == [True] * 4
+    assert {found.status for found in list_subscriptions(engine)} == {"pending"}
+    ticked = {"chosen": "true", "alert": [str(found.id) for found in created]}
+    assert "Alerts confirmed" in client.post(link, data=ticked).text
+    assert {found.status for found in list_subscriptions(engine)} == {"active"}
 
 
 def test_operators_are_not_rate_limited(operator: TestClient) -> None:

@@ -4,12 +4,21 @@ A GET changes nothing, because email scanners follow links: the page has a butto
 """
 
 from datetime import timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import Field
 
-from coinwatch.alerts.subscriptions import Subscription, confirm, get_subscription, list_own_subscriptions, unsubscribe
+from coinwatch.alerts.subscriptions import (
+    Subscription,
+    confirm,
+    get_subscription,
+    list_own_subscriptions,
+    list_pending,
+    unsubscribe,
+)
 from coinwatch.alerts.users import find_linked_user
-from coinwatch.errors import NotFound
+from coinwatch.errors import NotFound, TooManySubscriptions
 from coinwatch.mail.links import Link, manage_link, opens_manage_page, read_confirmation, read_unsubscribe
 from coinwatch.web.dependencies import Site, SiteDep, user_of_link
 
@@ -18,21 +27,33 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/confirm/{token}")
 def show_confirmation(site: SiteDep, request: Request, token: str) -> Response:
+    """All alerts of the address that await confirmation, however many emails were sent about them."""
     link_key, link = read_confirmation(site.settings, token)
-    user_of_link(site, link_key)
-    subscription = get_subscription(site.engine, link.subscription_ids[0])
-    template = "confirm.html" if subscription.status == "pending" else "confirmed.html"
-    values = {"subscription": subscription, "manage_path": _manage_path(site, link)}
-    return site.render(request, template, values)
+    user_id = user_of_link(site, link_key)
+    if pending := list_pending(site.engine, user_id):
+        return _confirmation_page(site, request, link, pending)
+    return _confirmed_page(site, request, link, user_id)
 
 
 @router.post("/confirm/{token}")
-def confirm_subscription(site: SiteDep, request: Request, token: str) -> Response:
+def confirm_alerts(
+    site: SiteDep,
+    request: Request,
+    token: str,
+    alert: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None, Form()] = None,
+    chosen: Annotated[bool, Form()] = False,
+) -> Response:
+    """Confirm the alerts that were ticked (``chosen``: the page had boxes to tick), or all without boxes."""
     link_key, link = read_confirmation(site.settings, token)
-    user_of_link(site, link_key)
-    subscription = confirm(site.engine, link.subscription_ids[0], site.clock())
-    values = {"subscription": subscription, "manage_path": _manage_path(site, link)}
-    return site.render(request, "confirmed.html", values)
+    user_id = user_of_link(site, link_key)
+    error = None if alert or not chosen else "Choose at least one alert."
+    if not error:
+        try:
+            confirmed = confirm(site.engine, user_id, site.clock(), alert if chosen else None)
+            return _confirmed_page(site, request, link, user_id, confirmed)
+        except TooManySubscriptions as reason:
+            error = str(reason)
+    return _confirmation_page(site, request, link, list_pending(site.engine, user_id), error)
 
 
 @router.get("/unsubscribe/{token}")
@@ -53,6 +74,22 @@ def unsubscribe_all(site: SiteDep, request: Request, token: str) -> Response:
     ended = [unsubscribe(site.engine, subscription.id) for subscription in _linked_subscriptions(site, link)]
     values = {"subscriptions": ended, "manage_path": _manage_path(site, link)}
     return site.render(request, "unsubscribed.html", values)
+
+
+def _confirmation_page(
+    site: Site, request: Request, link: Link, pending: list[Subscription], error: str | None = None
+) -> Response:
+    values = {"subscriptions": pending, "manage_path": _manage_path(site, link), "error": error}
+    return site.render(request, "confirm.html", values, status=422 if error else 200)
+
+
+def _confirmed_page(
+    site: Site, request: Request, link: Link, user_id: int, confirmed: list[Subscription] | None = None
+) -> Response:
+    """The alerts that were confirmed just now, or else the state of the one that the email was about."""
+    found = confirmed or list_own_subscriptions(site.engine, user_id, link.subscription_ids)
+    values = {"subscriptions": found, "manage_path": _manage_path(site, link)}
+    return site.render(request, "confirmed.html", values)
 
 
 def _linked_subscriptions(site: Site, link: Link) -> list[Subscription]:

@@ -38,18 +38,21 @@ class SubscriptionResponse(BaseModel):
     created_at: datetime
 
 
+CHECK_INBOX = "Check your inbox. If you already have a confirmation email from us, it covers this alert, too."
+
+
 class SubscriptionPending(BaseModel):
     """The address has to confirm the subscription first."""
 
     status: Literal["pending"] = "pending"
-    message: str = "Open the link in the email we sent to confirm the alert."
+    message: str = CHECK_INBOX
 
 
 CREATE_SUBSCRIPTION: Responses = {
     201: {"description": "Created and active (operators)"},
     202: {
         "model": SubscriptionPending,
-        "description": "We emailed the address a link to confirm. The response is the same if the alert exists",
+        "description": "The alert has to be confirmed by email. The response is the same for every address",
     },
     409: {"model": ErrorResponse, "description": "The same alert already exists (operators)"},
     429: {"model": ErrorResponse, "description": "Too many requests; see the Retry-After header"},
