@@ -9,6 +9,9 @@ import structlog
 
 EMAIL_ADDRESS = re.compile(r"""[^\s<>()"',:;]+@[^\s<>()"',:;]+""")
 
+# Without format_exc_info, a JSON line says "exc_info": true instead of the traceback.
+JSON_LINES = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
 
 def without_addresses(text: str) -> str:
     """Return the text with email addresses replaced by "…": a mail server's reply often contains the recipient's."""
@@ -24,7 +27,7 @@ def configure_logs() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+            *([structlog.dev.ConsoleRenderer()] if terminal else JSON_LINES),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
