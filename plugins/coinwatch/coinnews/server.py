@@ -28,6 +28,7 @@ from coinwatch.coinnews.state import load_market_start, load_replay_start
 from coinwatch.errors import ConfigurationError
 from coinwatch.ports import open_port
 
+READ = ["GET", "HEAD"]
 MAX_SPEED = 60_000.0  # a candle every millisecond
 
 
@@ -82,11 +83,11 @@ def create_app(
         status = error.status_code if isinstance(error, HTTPException) else 500
         return PlainTextResponse(f"{status} {getattr(error, 'detail', '')}\n", status)
 
-    @app.get("/api/data")
+    @app.api_route("/api/data", methods=READ)
     def names() -> list[str]:
         return list(coins)
 
-    @app.get("/api/data/{name}")
+    @app.api_route("/api/data/{name}", methods=READ)
     def data(name: str) -> dict[str, str | float]:
         found = _get_coin(coins, name)
         now = clock()
@@ -99,12 +100,12 @@ def create_app(
             "updated_at": rfc3339(current.at),
         }
 
-    @app.get("/api/data/{name}/history")
+    @app.api_route("/api/data/{name}/history", methods=READ)
     def history(name: str) -> list[dict[str, str | float]] | None:
         earlier = sources[_get_coin(coins, name).code].history(clock())
         return [_point(value) for value in earlier] or None
 
-    @app.get("/api/replay")
+    @app.api_route("/api/replay", methods=READ)
     def replay_state() -> dict[str, str | float | int | bool]:
         if recorded is None:
             raise HTTPException(404, "no replay is running")
@@ -117,7 +118,7 @@ def create_app(
             "loop": recorded.loop,
         }
 
-    @app.get("/health")
+    @app.api_route("/health", methods=READ)
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
