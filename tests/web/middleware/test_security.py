@@ -31,7 +31,7 @@ def test_every_response_has_security_headers(client: TestClient, path: str) -> N
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "same-origin"
+    assert headers["referrer-policy"] == "strict-origin"
     assert headers["cache-control"] == ("public, max-age=86400" if "static" in path else "no-store")
 
 

@@ -298,7 +298,7 @@ def test_token_is_not_logged_or_leaked(client: TestClient, subscription: Subscri
     assert next(log["route"] for log in logs if log["event"] == "request") == "/manage/{token}"
     assert token not in str(logs)
     assert response.headers["cache-control"] == "no-store"
-    assert response.headers["referrer-policy"] == "same-origin"
+    assert response.headers["referrer-policy"] == "strict-origin"
     assert '<meta name="robots" content="noindex">' in response.text
 
 
