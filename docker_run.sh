@@ -22,6 +22,7 @@ Settings (environment or .env; all optional; docker/.env.example has more):
   COINWATCH_GRAPHITE_PORT 18080     COINWATCH_GRAFANA_PORT 13000      COINWATCH_POSTGRES_PORT 15432
   COINWATCH_STATSD_PORT 18125       COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600
   COINWATCH_BIND_HOST 127.0.0.1     the address of Airflow and the web app; 0.0.0.0 makes them public
+  COINWATCH_PUBLIC_URL, AIRFLOW__API__BASE_URL, COINWATCH_TRUSTED_PROXIES   behind a reverse proxy: docs/reverse-proxy.md
   COINWATCH_COLLECT_SCHEDULE_MINUTES 3
   COINWATCH_COINNEWS_REPLAY, COINWATCH_COINNEWS_SPEED   a CSV of recorded minutes to replay, and its speed
   COINWATCH_SMTP_URL                a mail server to use instead of the mail catcher

@@ -25,6 +25,7 @@ Settings (environment or .env; all optional):
   COINWATCH_STATSD_PORT 18125       COINWATCH_STATSD_ADMIN_PORT 18126 COINWATCH_CARBON_PORT 12003
   COINWATCH_SMTP_PORT 11025         COINWATCH_COINNEWS_PORT 18600
   COINWATCH_BIND_HOST 127.0.0.1     the address of Airflow and the web app; 0.0.0.0 makes them public
+  COINWATCH_PUBLIC_URL, AIRFLOW__API__BASE_URL, COINWATCH_TRUSTED_PROXIES   behind a reverse proxy: docs/reverse-proxy.md
   COINWATCH_LOCAL_DIR               another folder for data and .env, for a second stack
   COINWATCH_COLLECT_SCHEDULE_MINUTES 3
   COINWATCH_COINNEWS_REPLAY, COINWATCH_COINNEWS_SPEED   a CSV of recorded minutes to replay, and its speed

@@ -33,6 +33,8 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__API__BASE_URL": configuration.http("airflow"),
+        # Whose X-Forwarded-* headers the api-server believes.
+        "FORWARDED_ALLOW_IPS": user_settings.get("COINWATCH_TRUSTED_PROXIES") or "127.0.0.1,::1",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__API__INSTANCE_NAME": "coinwatch",
         "AIRFLOW__API__WORKERS": "1",
@@ -65,7 +67,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
 def api_server_command(configuration: Configuration) -> list[str]:
     """The command of the api-server, which serves the user interface and the REST API."""
     options = ["--host", configuration.bind_host, "--port", str(configuration.ports["airflow"]), "--workers", "1"]
-    return [*airflow_command(configuration), "api-server", *options]
+    return [*airflow_command(configuration), "api-server", *options, "--proxy-headers"]
 
 
 def scheduler_command(configuration: Configuration) -> list[str]:

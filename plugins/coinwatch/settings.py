@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,10 +56,20 @@ def _bounce_address(value: str) -> str:
     return value
 
 
+def _networks(value: str) -> str:
+    for network in value.split(","):
+        try:
+            ip_network(network.strip())
+        except ValueError:
+            raise ValueError(f"{network.strip()!r} is not an IP address or network, such as 10.0.0.0/8") from None
+    return value
+
+
 Code = Annotated[str, AfterValidator(parse_code)]
 Pair = Annotated[str, AfterValidator(parse_pair)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 BounceAddress = Annotated[str, AfterValidator(_bounce_address)]
+Networks = Annotated[str, AfterValidator(_networks)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -165,6 +176,11 @@ class Settings(BaseSettings):
     public_url: BaseUrl = Field(
         "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
     )
+    trusted_proxies: Networks = Field(
+        "127.0.0.1, ::1",
+        description="Addresses or networks of [reverse proxies](reverse-proxy.md), separated by commas, whose "
+        "X-Forwarded-For says which client sent a request.",
+    )
     alerts_file: Path = Field(Path("alerts.txt"), description="File to which a line is appended for each alert.")
     emails_per_day_per_address: int = Field(
         50,
@@ -265,6 +281,11 @@ class Settings(BaseSettings):
     def quote_gauge_max_age_seconds(self) -> float:
         """Prices older than this (three cycles, at least a minute) are not sent as gauges."""
         return max(60.0, 3 * self.collect_schedule_minutes * 60)
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks in COINWATCH_TRUSTED_PROXIES."""
+        return tuple(ip_network(network.strip()) for network in self.trusted_proxies.split(","))
 
     def require(self, name: str) -> str:
         """Return the value of a secret setting. Raises ConfigurationError if it is missing or an example value."""

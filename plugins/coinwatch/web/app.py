@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,12 +14,13 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from coinwatch import __version__
-from coinwatch.errors import CoinwatchError
+from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
 from coinwatch.web.api import backtest, history, legacy_routes, prices, status, subscribers, subscriptions
 from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import AccessGuard, Identify
+from coinwatch.web.middleware.proxies import HeadAsGet, PublicPath, TrustedProxies
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
 from coinwatch.web.pages import (
@@ -38,6 +41,7 @@ DESCRIPTION = (
     "2.5%), prices in the quote currency. Errors have the fields `error`, `message` and `fields`."
 )
 PAGES = (prices_page, coin, subscribe, email_links, manage_link, manage, manage_alerts, manage_data, api_docs)
+T = TypeVar("T")
 API = (status, prices, history, subscriptions, backtest, subscribers, legacy_routes)
 
 
@@ -47,14 +51,18 @@ def create_app(
     *,
     identify: Identify,
     inside_airflow: bool,
+    public_url: Callable[[], str] | None = None,
+    login_url: Callable[[str], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Create the app.
 
     ``open_engine`` and ``open_settings`` are called by the first request that needs them, so that an unavailable
     database or a missing setting is an error on that page only. ``identify`` returns who sent a request, or None.
-    ``clock`` returns the current time (aware).
+    ``public_url`` returns the URL of the server that users open (default: COINWATCH_PUBLIC_URL), ``login_url`` that of
+    its login page, given the path to return to, ``clock`` the current time (aware).
     """
+    public_url = public_url or _reading(lambda: open_settings().public_url, default="")
     app = FastAPI(
         title="coinwatch",
         version=__version__,
@@ -64,15 +72,18 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(reject_nul_characters)],
     )
-    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates())
+    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates(), login_url)
     for module in (*PAGES, *API):
         app.include_router(module.router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     app.user_middleware = [  # outermost first
         Middleware(SecurityHeaders, inside_airflow=inside_airflow),
+        Middleware(PublicPath, prefix=None if inside_airflow else lambda: path_of(public_url())),
+        Middleware(TrustedProxies, networks=_reading(lambda: open_settings().trusted_networks, default=())),
         Middleware(RequestLog),
+        Middleware(HeadAsGet),
         Middleware(AccessGuard, routes=app.router.routes, identify=identify, inside_airflow=inside_airflow),
-        Middleware(OriginCheck),
+        Middleware(OriginCheck, public_url=public_url),
         Middleware(BodyLimit),
     ]
     app.add_exception_handler(InvalidManageLink, manage_link.handle_invalid_link)
@@ -80,6 +91,23 @@ def create_app(
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)
     return app
+
+
+def path_of(url: str) -> str:
+    """The path of a URL as it is matched with the paths of requests: decoded, without a trailing slash."""
+    return unquote(urlsplit(url).path).rstrip("/")
+
+
+def _reading(read: Callable[[], T], default: T) -> Callable[[], T]:
+    """``read`` for middleware, with a default if the settings are invalid, which routes report."""
+
+    def read_or_default() -> T:
+        try:
+            return read()
+        except ConfigurationError:
+            return default
+
+    return read_or_default
 
 
 class CachedFiles(StaticFiles):

@@ -24,7 +24,7 @@ class Site:
     """What all routes of an app share.
 
     Engine and settings are opened on use, so that an unavailable database or a missing setting breaks a page, not
-    the server.
+    the server. ``login_url`` returns the address of the login page, given the path to return to.
     """
 
     open_engine: Callable[[], Engine]
@@ -32,6 +32,7 @@ class Site:
     clock: Callable[[], datetime]
     inside_airflow: bool
     templates: jinja2.Environment
+    login_url: Callable[[str], str] | None = None
     subscription_limit: RateLimit = field(default_factory=lambda: RateLimit("subscriptions", SUBSCRIPTIONS))
     link_limit: RateLimit = field(default_factory=lambda: RateLimit("requests for a link", SUBSCRIPTIONS))
     backtest_limit: RateLimit = field(default_factory=lambda: RateLimit("backtests", BACKTESTS))

@@ -79,18 +79,25 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error page if the client accepts HTML, otherwise JSON with ``error``, ``message`` and ``fields``."""
-    if "text/html" in request.headers.get("accept", ""):
+    if accepts_html(request):
+        site = request.app.state.site
         values = {
             "title": TITLES.get(status, "Something went wrong"),
             "message": message,
             "code": CODES.get(status),
             "can_retry": status >= 429,
+            "login_url": site.login_url(f"{request.scope['root_path']}/") if status == 401 and site.login_url else None,
         }
-        page: Response = request.app.state.site.render(request, "error.html", values, status=status)
+        page: Response = site.render(request, "error.html", values, status=status)
         page.headers.update(headers or {})
         return page
     body = {"error": CODES.get(status, "error"), "message": message, "fields": dict(fields or {})}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def accepts_html(request: Request) -> bool:
+    """Whether the client is a browser that shows a page."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def internal_error_response(request: Request) -> Response:
@@ -135,4 +142,4 @@ async def handle_http_error(request: Request, error: Exception) -> Response:
 
 def route_template(request: Request) -> str | None:
     """The route's path with its placeholders, for logs: an actual path can contain a token."""
-    return request.scope.get("coinwatch.route")
+    return getattr(request.state, "route", None)

@@ -1,26 +1,50 @@
 """The standalone server, started by ``coinwatch web``."""
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
 
 from coinwatch.database import get_engine
+from coinwatch.errors import ConfigurationError
 from coinwatch.ports import open_port
 from coinwatch.settings import get_settings
-from coinwatch.web.app import create_app
+from coinwatch.web.app import create_app, path_of
 from coinwatch.web.middleware.access import identify_by_token
+from coinwatch.web.request_deadline import DeadlineProtocol
+
+# Longer than proxies keep an idle connection (60 s is common), so that they never reuse one that is being closed.
+KEEP_ALIVE_SECONDS = 75
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
     """Serve the app until interrupted.
 
-    Behind a proxy, uvicorn trusts X-Forwarded-For from the addresses in FORWARDED_ALLOW_IPS (127.0.0.1).
-
-    Raises ConfigurationError if a secret is missing or the port is taken.
+    Raises ConfigurationError if a secret is missing, the port is taken, or COINWATCH_PUBLIC_URL has an ambiguous path.
     """
     settings = get_settings()
     for secret in ("database_url", "secret_key", "api_token"):
         settings.require(secret)
     app = create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
-    # No access log: it would contain the tokens of links in emails. RequestLog logs route templates instead.
-    config = uvicorn.Config(app, access_log=False, server_header=False, log_level="warning", lifespan="off")
+    _check_path(app, settings.public_url)
+    config = uvicorn.Config(
+        app,
+        http=DeadlineProtocol,
+        # No access log: it would contain the tokens of links in emails. RequestLog logs route templates instead.
+        access_log=False,
+        proxy_headers=False,  # TrustedProxies reads them
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        log_level="warning",
+        lifespan="off",
+    )
     with open_port(host, port, "--port or COINWATCH_WEB_PORT") as listener:
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _check_path(app: FastAPI, public_url: str) -> None:
+    """Check that requests that a proxy strips of the path can be told from others."""
+    first = path_of(public_url).split("/")[1:2]
+    if first and any(first == route.path.split("/")[1:2] for route in app.routes if isinstance(route, Route | Mount)):
+        raise ConfigurationError(
+            f"COINWATCH_PUBLIC_URL is {public_url}, but coinwatch has a page /{first[0]}. Choose another path."
+        )

@@ -8,15 +8,17 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
-from coinwatch.web.error_handlers import error_response, handle_coinwatch_error
+from coinwatch.web.error_handlers import accepts_html, error_response, handle_coinwatch_error
 
 # Method and route template. HEAD counts as GET.
 PUBLIC_EVERYWHERE = frozenset({("GET", "/health"), ("GET", "/static")})
@@ -143,7 +145,7 @@ class AccessGuard:
         request = Request(scope)
         request.state.visitor = None
         # Without a route the app responds 404 or 405, which reveals nothing.
-        path = scope["coinwatch.route"] = route_path(self.routes, scope)
+        path = request.state.route = route_path(self.routes, scope)
         if path is None or is_public_everywhere(scope["method"], path):
             await self.app(scope, receive, send)
             return
@@ -158,6 +160,10 @@ class AccessGuard:
             await self.app(scope, receive, send)
             return
         status, message = denied
+        login_url = request.app.state.site.login_url
+        if status == 401 and login_url and _is_page(request):
+            await RedirectResponse(login_url(_return_path(request, path)), status_code=303)(scope, receive, send)
+            return
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 and not self.inside_airflow else {}
         await error_response(request, status, message, headers=headers)(scope, receive, send)
 
@@ -173,6 +179,15 @@ class AccessGuard:
                 f"{visitor.name} has read-only access. Changes require permission to edit the DAG collect_prices.",
             )
         return None
+
+
+def _is_page(request: Request) -> bool:
+    return request.method == "GET" and bearer_token(request) is None and accepts_html(request)
+
+
+def _return_path(request: Request, template: str) -> str:
+    """Where to return after the login, without tokens and addresses, which would appear in Airflow's log."""
+    return quote(f"{request.scope['root_path']}/" if "{token}" in template else request.scope["path"])
 
 
 def route_path(routes: list[BaseRoute], scope: Scope) -> str | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 
 from coinwatch.web.error_handlers import TooManyRequests
+from coinwatch.web.middleware.proxies import parse_address
 
 # (calls, period in seconds)
 Limits = tuple[tuple[int, float], ...]
@@ -78,11 +79,10 @@ def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:
 
 
 def _network(client: str) -> str:
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
+    address = parse_address(client)
+    if address is None:
         return client
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else client
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def _wait_text(seconds: int) -> str:

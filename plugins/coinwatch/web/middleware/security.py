@@ -1,15 +1,18 @@
 """Security headers, a limit on request bodies, and protection against cross-site requests."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coinwatch.web.error_handlers import error_response
+from coinwatch.web.error_handlers import error_response, route_template
 
 MAX_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ONE_CLICK = "/unsubscribe/{token}"
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def security_headers(inside_airflow: bool) -> dict[str, str]:
@@ -22,9 +25,10 @@ def security_headers(inside_airflow: bool) -> dict[str, str]:
         ),
         "X-Frame-Options": "SAMEORIGIN" if inside_airflow else "DENY",
         "X-Content-Type-Options": "nosniff",
-        # Not no-referrer, with which browsers send "Origin: null" for our own forms. same-origin keeps the tokens in
-        # paths from other sites.
-        "Referrer-Policy": "same-origin",
+        # Keeps the tokens in paths from other sites, from other apps below the same host name, and from the log of a
+        # proxy. Not no-referrer, with which browsers send "Origin: null" for our own forms.
+        "Referrer-Policy": "strict-origin",
+        "X-Robots-Tag": "noindex, nofollow",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     }
@@ -87,16 +91,26 @@ class BodyLimit:
 class OriginCheck:
     """Rejects changes that another site makes with a visitor's cookies (CSRF).
 
-    SameSite=Lax does not protect against a page on another port of the same host. A request that has cookies and
-    changes something must therefore come from our own pages, according to Sec-Fetch-Site or else Origin. Requests
-    without cookies (a bearer token, an email provider's one-click unsubscribe) are not at risk.
+    SameSite=Lax does not protect against a page on another port of the same host, and a form that another site submits
+    without cookies would count against its visitor's rate limit. A request that changes something must therefore come
+    from our own pages, according to Sec-Fetch-Site or else Origin. Programs send neither header, and no cookies.
+    One-click unsubscribe (RFC 8058) may come from an email provider's page; its token is all it needs.
+
+    ``public_url`` returns the URL at which browsers reach this app: a proxy may change the Host header.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: Callable[[], str]) -> None:
         self.app = app
+        self.public_url = public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or is_same_origin(Headers(scope=scope)):
+        allowed = (
+            scope["type"] != "http"
+            or scope["method"] in SAFE_METHODS
+            or route_template(Request(scope)) == ONE_CLICK
+            or is_same_origin(Headers(scope=scope), self.public_url())
+        )
+        if allowed:
             await self.app(scope, receive, send)
             return
         message = "This request came from another site. Open the form on this site and submit it again."
@@ -104,12 +118,25 @@ class OriginCheck:
         await response(scope, receive, send)
 
 
-def is_same_origin(headers: Headers) -> bool:
-    """Whether a request with these headers may use its cookies to change something."""
-    if "cookie" not in headers:
-        return True
+def is_same_origin(headers: Headers, public_url: str) -> bool:
+    """Whether a request with these headers may change something, because it comes from our own pages or a program."""
     site = headers.get("sec-fetch-site")
     if site is not None:  # set by the browser; also correct behind proxies that change the Host header
         return site == "same-origin"
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+    if origin is None:
+        return "cookie" not in headers
+    ours, scheme = headers.get("host", ""), origin.partition("://")[0]
+    # The scheme of the Host header is unknown behind a proxy that ends TLS.
+    return _host_and_port(origin) in {_host_and_port(f"{scheme}://{ours}"), _host_and_port(public_url)} - {None}
+
+
+def _host_and_port(url: str) -> tuple[str, int | None] | None:
+    """Host and port of an http(s) URL, None for anything else (an Origin may have any value, such as ``null``)."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in DEFAULT_PORTS and parts.hostname:
+            return parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        pass
+    return None

@@ -1,0 +1,43 @@
+"""A time limit for receiving a request, which uvicorn does not have."""
+
+import asyncio
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+REQUEST_SECONDS = 30.0
+
+
+class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # uvicorn picks the class when imported
+    """Closes a connection whose request, headers and body, has not arrived REQUEST_SECONDS after its first byte.
+
+    The first request of a connection has as long from when the connection is opened. Otherwise, clients that send a
+    byte now and then could hold any number of connections open.
+    """
+
+    deadline: asyncio.TimerHandle | None = None
+    previous: object = None  # the request before the one that is being received
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._start()
+
+    def data_received(self, data: bytes) -> None:
+        if self.deadline is None:
+            self._start()
+        super().data_received(data)
+        current = self.cycle
+        if current is not self.previous and (current.response_complete or not current.more_body):
+            self._cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _start(self) -> None:
+        self.previous = self.cycle
+        self.deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+
+    def _cancel(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self.deadline = None
