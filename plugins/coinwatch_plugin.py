@@ -9,16 +9,20 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode, urlsplit
 
+from airflow.configuration import conf
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from coinwatch.web.middleware.access import Visitor
 
+BASE_URL = conf.get("api", "base_url", fallback="")
+BASE_PATH = urlsplit(BASE_URL).path.rstrip("/")
 PREFIX = "/coinwatch"
 DAG_ID = "collect_prices"
 
@@ -30,7 +34,14 @@ def build_app() -> FastAPI:
     from coinwatch.settings import get_settings
     from coinwatch.web.app import create_app
 
-    return create_app(get_engine, get_settings, identify=identify, inside_airflow=True)
+    return create_app(
+        get_engine,
+        get_settings,
+        identify=identify,
+        inside_airflow=True,
+        public_url=lambda: BASE_URL,
+        login_url=lambda path: f"{BASE_PATH}/api/v2/auth/login?{urlencode({'next': path})}",
+    )
 
 
 async def identify(request: Request) -> Visitor | None:
@@ -59,7 +70,33 @@ class LazyApp:
     """Creates the app on the first request; only the api-server ever gets one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await build_app()(scope, receive, send)
+        state = scope.setdefault("state", {})
+        try:
+            await build_app()(scope, receive, send)
+        finally:
+            # Airflow's access log reads them now. Paths contain tokens, queries contain email addresses.
+            scope["path"] = f"{scope.get('root_path', '')}{state.get('route') or '/…'}"
+            scope["query_string"] = b""
+
+
+class BasePath:
+    """Lets Airflow be reached with or without the path of ``[api] base_url``.
+
+    Airflow's mounted apps (login, execution API, plugins) respond 404 to paths without it, as a proxy that strips it
+    sends them, and as tasks do, which call the api-server directly.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            root = scope.get("root_path", "")
+            if not f"{scope['path']}/".startswith(f"{root}/"):
+                scope["path"] = f"{root}{scope['path']}"
+            if scope["path"] == f"{root}{PREFIX}":  # for which Airflow shows a page of its own
+                scope["path"] += "/"
+        await self.app(scope, receive, send)
 
 
 # What the tasks of collect_prices import.
@@ -86,13 +123,14 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
     name = "coinwatch"
     listeners: ClassVar[list[object]] = [Preload()]
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "coinwatch"}]
+    fastapi_root_middlewares: ClassVar[list[dict[str, Any]]] = [{"middleware": BasePath, "name": "coinwatch base path"}]
     # With url_route, Airflow shows the page in an iframe.
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "coinwatch",
-            "href": f"{PREFIX}/",
+            "href": f"{BASE_PATH}{PREFIX}/",
             "destination": "nav",
             "url_route": "coinwatch",
-            "icon": f"{PREFIX}/static/icon.svg",
+            "icon": f"{BASE_PATH}{PREFIX}/static/icon.svg",
         }
     ]
