@@ -3,7 +3,9 @@
 The same value is the same text everywhere. Output for programs (JSON, CSV, ``alerts.txt``) holds plain numbers instead.
 """
 
+import difflib
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Literal
@@ -12,6 +14,7 @@ PRICE_DIGITS = 6
 AMOUNT_DIGITS = 3
 PERCENT_DECIMALS = 2
 SMALLEST_PERCENT = 0.0001
+MAX_SUGGESTIONS = 2
 
 DURATION_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
@@ -110,6 +113,20 @@ def format_count(number: int, noun: str) -> str:
     ['0 alerts', '1 alert', '1,000 alerts']
     """
     return _counted(number, noun)
+
+
+def did_you_mean(text: str, known: Mapping[str, str]) -> str:
+    """The sentence " Did you mean kraken?" with a leading space, or nothing if no name is similar.
+
+    ``known`` maps each name, such as "Bitcoin", to what is suggested, such as "BTC". Case is ignored.
+
+    >>> did_you_mean("krakn", {"kraken": "kraken", "binance": "binance"})
+    ' Did you mean kraken?'
+    """
+    by_name = {name.lower(): suggestion for name, suggestion in known.items()}
+    similar = difflib.get_close_matches(text.strip().lower(), by_name, n=MAX_SUGGESTIONS)
+    found = list(dict.fromkeys(by_name[name] for name in similar))
+    return f" Did you mean {' or '.join(found)}?" if found else ""
 
 
 def plain_number(value: float) -> str:

@@ -15,6 +15,7 @@ from coinwatch.errors import NotFound
 from coinwatch.exchanges.exchange_codes import EXCHANGE_CODES
 from coinwatch.exchanges.models import Instrument
 from coinwatch.exchanges.registry import open_exchange
+from coinwatch.prices.unknown_names import unknown_coin, unknown_exchange
 from coinwatch.settings import Settings
 
 INDEX = "index"
@@ -97,9 +98,10 @@ def find_watched_instruments(connection: Connection, exchange: str, pairs: Seque
 
     Raises NotFound, which lists the available ones.
     """
+    exchange = exchange.strip().lower()
     known = {instrument.pair: found for instrument, found in list_watched_instruments(connection, exchange).items()}
     if find_exchange_id(connection, exchange) is None:
-        raise NotFound(_list_available(connection, "", exchange))
+        raise unknown_exchange(connection, exchange)
     for pair in pairs:
         if pair.upper() not in known:
             watched = ", ".join(known) or "nothing"
@@ -124,17 +126,17 @@ def find_instrument(
     if found:
         priced_in = ", ".join(instrument.quote for instrument in found)
         raise NotFound(f"{coin} is not priced in {wanted} on {exchange}. Available: {priced_in}.")
-    raise NotFound(_list_available(connection, coin, exchange))
+    raise unknown_coin(connection, coin, exchange)
 
 
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
     """Enable or disable an exchange from the next cycle on. Raises NotFound if it does not exist."""
     with transaction(engine) as connection:
         changed = connection.execute(
-            statement("prices/catalog/set_exchange_enabled"), {"exchange": code, "enabled": enabled}
+            statement("prices/catalog/set_exchange_enabled"), {"exchange": code.strip().lower(), "enabled": enabled}
         )
         if changed.rowcount == 0:
-            raise NotFound(f"Unknown exchange {code!r}. List them with: coinwatch exchanges list")
+            raise unknown_exchange(connection, code)
 
 
 def list_unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
@@ -169,13 +171,3 @@ def _configured_instruments(settings: Settings) -> list[Instrument]:
                 instruments.append(Instrument(code, base, quote, adapter.symbol_for(base, quote)))
     pairs = dict.fromkeys((item.base, item.quote) for item in instruments if item.quote in DOLLAR_LIKE)
     return instruments + [Instrument(INDEX, base, quote, f"{base}/{quote}") for base, quote in pairs]
-
-
-def _list_available(connection: Connection, coin: str, exchange: str) -> str:
-    exchanges = list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
-    if exchange not in exchanges:
-        return (
-            f"Unknown exchange {exchange!r}. Available: {', '.join(exchanges) or 'none yet (run coinwatch migrate)'}."
-        )
-    coins = connection.execute(statement("prices/catalog/select_watched_coins"), {"exchange": exchange}).scalars()
-    return f"{coin!r} is not tracked on {exchange}. Tracked: {', '.join(coins) or 'nothing'}."

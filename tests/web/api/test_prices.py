@@ -6,6 +6,9 @@ from fastapi.testclient import TestClient
 
 from coinwatch.prices.candles.refresh import refresh_candles
 
+# The routes about one coin.
+COIN_ROUTES = ("prices/{}", "price/{}?at=2026-11-20T11:00:00Z", "compare/{}", "history/{}", "candles/{}")
+
 
 @pytest.fixture(autouse=True)
 def candles(market: None, engine: sa.Engine) -> None:
@@ -24,12 +27,38 @@ def test_prices_have_all_fields(client: TestClient) -> None:
 
 
 def test_unknown_coin_is_404_and_lists_what_is_available(client: TestClient) -> None:
-    for path in ("/api/v1/prices/nope", "/api/v1/history/nope"):
-        response = client.get(path)
-        assert response.status_code == 404
-        assert response.json()["error"] == "not_found"
+    for route in COIN_ROUTES:
+        response = client.get(f"/api/v1/{route.format('nope')}")
+        assert (response.status_code, response.json()["error"]) == (404, "not_found"), route
         assert "BTC" in response.json()["message"]
-    assert client.get("/api/v1/prices/BTC?exchange=nope").json() == []
+
+
+def test_unknown_exchange_is_404_on_every_route_and_suggests_a_name(client: TestClient) -> None:
+    for route in (*COIN_ROUTES, "prices", "changes", "movers", "backtest?coin=BTC&threshold_percent=5"):
+        if route.startswith("compare"):
+            continue
+        path = f"/api/v1/{route.format('BTC')}"
+        response = client.get(f"{path}{'&' if '?' in path else '?'}exchange=krakn")
+        assert (response.status_code, response.json()["error"]) == (404, "not_found"), route
+        assert "Did you mean kraken? Available: coinbase, coinnews, index, kraken." in response.json()["message"]
+
+
+def test_coin_that_another_exchange_has_is_404_and_lists_the_exchanges(client: TestClient, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO exchanges (code, name, enabled) VALUES ('binance', 'Binance', true)"))
+    response = client.get("/api/v1/prices/bitcoin?exchange=binance")
+    assert response.status_code == 404
+    assert response.json()["message"] == (
+        "BTC is not tracked on binance. Available: coinbase, coinnews, index, kraken."
+    )
+
+
+def test_tracked_coin_without_a_price_is_an_empty_list(client: TestClient, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM latest_quotes"))
+    for path in ("prices", "prices/BTC", "prices/bitcoin?exchange=Kraken", "prices?exchange=kraken"):
+        response = client.get(f"/api/v1/{path}")
+        assert (response.status_code, response.json()) == (200, []), path
 
 
 def test_price_at_a_time_includes_its_source(client: TestClient) -> None:

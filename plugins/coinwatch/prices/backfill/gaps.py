@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import INDEX
+from coinwatch.prices.unknown_names import check_names
 from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange, utc_day
 
@@ -149,17 +150,25 @@ def list_gaps(
     coin: str | None = None,
     status: Status | None = None,
 ) -> list[Gap]:
-    """Gaps that end after ``since``, newest first; ``exchange`` is a code, ``coin`` a code or name."""
+    """Gaps that end after ``since``, newest first; ``exchange`` is a code, ``coin`` a code or name.
+
+    Raises NotFound for an unknown coin or exchange.
+    """
     parameters = {"since": since, "exchange": exchange, "coin": coin, "status": status}
     with transaction(engine) as connection:
+        check_names(connection, coin, exchange)
         rows = connection.execute(statement("prices/backfill/gaps/select_gaps"), parameters).mappings()
         return [Gap(**row) for row in rows]
 
 
 def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, coin: str | None = None) -> int:
-    """Reopen the unavailable gaps that end after ``since``, so that the next repair requests them; returns how many."""
+    """Reopen the unavailable gaps that end after ``since``, so that the next repair requests them; returns how many.
+
+    Raises NotFound for an unknown coin or exchange.
+    """
     parameters = {"since": since, "exchange": exchange, "coin": coin, "index": INDEX}
     with transaction(engine) as connection:
+        check_names(connection, coin, exchange)
         return int(connection.execute(statement("prices/backfill/gaps/reopen_gaps"), parameters).scalar_one())
 
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine
 
 from coinwatch.codes import DOLLAR_LIKE
-from coinwatch.database import fetch_rows, statement, transaction
+from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.formatting import format_duration, format_timestamp
-from coinwatch.prices.catalog import INDEX, find_instrument
+from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.downsampling import Kind
+from coinwatch.prices.unknown_names import unknown_coin
 from coinwatch.time_range import validate_timestamp
 
 TOLERANCE = timedelta(hours=1)
@@ -183,8 +184,7 @@ def _read_last_prices(
 def _find_markets(connection: Connection, coin: str, quote: str | None) -> list[_Market]:
     everywhere = fetch_rows(connection, "prices/history/select_instruments_of_coin", {"coin": coin.strip()}, _Market)
     if not everywhere:
-        watched = connection.execute(statement("prices/catalog/select_watched_coins"), {"exchange": INDEX}).scalars()
-        raise NotFound(f"{coin!r} is not tracked on any exchange. Tracked: {', '.join(watched) or 'nothing yet'}.")
+        raise unknown_coin(connection, coin, None)
     wanted = (quote.strip().upper(),) if quote else DOLLAR_LIKE
     found = [market for market in everywhere if market.quote in wanted]
     if not found:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from coinwatch.database import fetch_rows, transaction
+from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, HOUR, MINUTE
 
 
@@ -42,16 +43,19 @@ def read_latest_prices(
 ) -> list[LatestPrice]:
     """The newest price of every watched instrument: coins in configured order, the index before the exchanges.
 
-    ``coin`` (a code or name) and ``exchange`` (a code) filter the list; unknown ones give an empty list. Without
-    ``with_change`` the 24-hour change is left out, which takes half the time. Raises DatabaseError.
+    ``coin`` (a code or name) and ``exchange`` (a code) filter the list. Without ``with_change`` the 24-hour change is
+    left out, which takes half the time. Raises NotFound for an unknown coin or exchange, and DatabaseError.
     """
     parameters = {
         "now": now,
-        "coin": coin,
-        "exchange": exchange,
+        "coin": coin and coin.strip(),
+        "exchange": exchange and exchange.strip(),
         "with_change": with_change,
         "oldest": now - OLDEST_COMPARED,
         "newest": now - timedelta(hours=24) + CLOCK_TOLERANCE,
     }
     with transaction(engine) as connection:
-        return fetch_rows(connection, "prices/history/select_latest_prices", parameters, LatestPrice)
+        found = fetch_rows(connection, "prices/history/select_latest_prices", parameters, LatestPrice)
+        if not found:
+            check_names(connection, coin, exchange)
+        return found

@@ -11,6 +11,7 @@ from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.formatting import format_duration
 from coinwatch.prices.catalog import INDEX
+from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, HOUR, MINUTE
 
 WINDOWS = (HOUR, DAY, 7 * DAY, 30 * DAY)
@@ -91,8 +92,8 @@ def read_changes(
 
     Each coin appears once, with its price on ``exchange`` (the index if None) in US dollars, or else in a stablecoin.
     Coins without a price younger than ``fresh`` are left out. A window starts with the close of the last candle that
-    had ended by then; before the index began, with the median of the exchanges. Raises InvalidRequest for a window out
-    of bounds.
+    had ended by then; before the index began, with the median of the exchanges. Raises NotFound for an unknown exchange
+    and InvalidRequest for a window out of bounds.
     """
     rows = _read_prices(engine, windows, now, exchange or INDEX, fresh)
     return [CoinChanges(*row[:6], tuple(_percent(row.price, before) for before in row.before)) for row in rows]
@@ -109,7 +110,8 @@ def read_movers(
 ) -> Movers:
     """The coins that rose and fell most over the ``window`` before ``now``, at most ``limit`` of each.
 
-    Prices are compared as in ``read_changes``. Raises InvalidRequest for a window or limit out of bounds.
+    Prices are compared as in ``read_changes``. Raises NotFound for an unknown exchange and InvalidRequest for a window
+    or limit out of bounds.
     """
     if not 1 <= limit <= MAX_MOVERS:
         raise InvalidRequest("limit", f"limit is {limit}; it must be between 1 and {MAX_MOVERS:,}.")
@@ -144,7 +146,10 @@ def _read_prices(
         "any_in_minutes": any(in_minutes),
     }
     with transaction(engine) as connection:
-        return fetch_rows(connection, "prices/history/select_changes", parameters, _Prices)
+        found = fetch_rows(connection, "prices/history/select_changes", parameters, _Prices)
+        if not found and exchange != INDEX:
+            check_names(connection, exchange=exchange)
+        return found
 
 
 def _percent(price: float, before: float | None) -> float | None:

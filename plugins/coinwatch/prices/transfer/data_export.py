@@ -18,7 +18,7 @@ from fsspec import AbstractFileSystem
 from sqlalchemy import Connection, Engine
 
 from coinwatch.database import driver_connection, statement, transaction
-from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.transfer.formats.names import TABLES, Table
 from coinwatch.prices.transfer.formats.parquet import build_path, build_schema
@@ -29,6 +29,7 @@ from coinwatch.prices.transfer.locations import (
     redact_credentials,
     storage_errors,
 )
+from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, utc_day
 
 ROW_GROUP = 65536
@@ -117,14 +118,10 @@ def _check_days(first_day: date, last_day: date, now: datetime) -> None:
 
 def _exchanges(engine: Engine, wanted: str | None) -> list[str]:
     with transaction(engine) as connection:
-        codes = list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
-    if wanted is None:
-        return codes
-    if wanted.strip().lower() not in codes:
-        raise NotFound(
-            f"Unknown exchange {wanted!r}. Available: {', '.join(codes) or 'none yet (run coinwatch migrate)'}."
-        )
-    return [wanted.strip().lower()]
+        if wanted is None:
+            return list(connection.execute(statement("prices/catalog/select_exchange_codes")).scalars())
+        check_names(connection, exchange=wanted)
+        return [wanted.strip().lower()]
 
 
 def _write(

@@ -88,14 +88,16 @@ def get_candles(
     )
 
 
-@router.get("/changes", summary="Price changes of all coins over 1 hour, 1 day, 1 week and 30 days")
+@router.get(
+    "/changes", summary="Price changes of all coins over 1 hour, 1 day, 1 week and 30 days", responses=NOT_FOUND
+)
 def list_changes(site: SiteDep, exchange: ExchangeFilter = None) -> ChangesResponse:
     fresh = max(movers.FRESH, site.max_price_age)
     coins = movers.read_changes(site.engine, now=site.clock(), exchange=exchange, fresh=fresh)
     return ChangesResponse(windows_seconds=[window.total_seconds() for window in movers.WINDOWS], coins=coins)
 
 
-@router.get("/movers", summary="Coins with the largest gains and losses")
+@router.get("/movers", summary="Coins with the largest gains and losses", responses=NOT_FOUND)
 def list_movers(
     site: SiteDep,
     window_seconds: Annotated[

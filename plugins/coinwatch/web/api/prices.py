@@ -6,29 +6,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from coinwatch.errors import NotFound
 from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
-from coinwatch.web.dependencies import Site, SiteDep
+from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
-from coinwatch.web.services.choices import watched_choices
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
 
 
-@router.get("/prices", summary="Latest prices of all coins")
+@router.get("/prices", summary="Latest prices of all coins", responses=NOT_FOUND)
 def list_prices(site: SiteDep, exchange: ExchangeFilter = None) -> list[LatestPrice]:
     return read_latest_prices(site.engine, site.clock(), exchange=exchange)
 
 
 @router.get("/prices/{coin}", summary="Latest prices of one coin, by code or name", responses=NOT_FOUND)
 def get_prices_of_coin(site: SiteDep, coin: Coin, exchange: ExchangeFilter = None) -> list[LatestPrice]:
-    prices = read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
-    if not prices:
-        _require_tracked(site, coin)
-    return prices
+    return read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
 
 
 @router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
@@ -63,10 +58,3 @@ def compare_prices(
 ) -> Comparison:
     fresh = max(as_of.FRESH, site.max_price_age)
     return as_of.compare_exchange_prices(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
-
-
-def _require_tracked(site: Site, coin: str) -> None:
-    """Raise NotFound unless the coin is tracked (and has no price yet)."""
-    coins = watched_choices(site.engine).coins
-    if coin.lower() not in {name.lower() for code_and_name in coins.items() for name in code_and_name}:
-        raise NotFound(f"We don't track {coin!r}. Available: {', '.join(coins) or 'none yet'}.")
