@@ -13,7 +13,7 @@ compose() {
   if [ -f "$folder/compose.override.yaml" ]; then override=(-f "$folder/compose.override.yaml"); fi
   COINWATCH_DOCKER_SETTINGS="$folder/settings.env" COINWATCH_STATSD_GAUGE_TTL=$(gauge_flushes) \
     docker compose -p "$stack" -f "$project/docker/compose.yaml" ${override[@]+"${override[@]}"} \
-    --env-file "$env_file" --progress plain "$@"
+    --env-file "$folder/compose.env" --progress plain "$@"
 }
 
 # The ids of running containers.
@@ -21,12 +21,14 @@ running() {
   docker ps -q --filter "label=$label=$stack"
 }
 
-# Compose stores the folder of .env in a label of the containers.
+# Compose stores the path of its settings, which are next to .env, in a label of the containers.
 find_folder() {
-  env_file=$(docker ps -a --filter "label=$label=$stack" --format "{{.Label \"$label.environment_file\"}}" | head -n 1)
-  [ -n "$env_file" ] || env_file=$project/.docker/.env
-  folder=$(dirname -- "$env_file")
+  local settings
+  settings=$(docker ps -a --filter "label=$label=$stack" --format "{{.Label \"$label.environment_file\"}}" | head -n 1)
+  folder=$(dirname -- "${settings:-$project/.docker/.env}")
+  env_file=$folder/.env
   [ -f "$env_file" ] || fail "$env_file does not exist: nothing has been started here yet. Run ./docker_run.sh"
+  load_env_file
   if [ -d "$folder/data" ]; then export COINWATCH_DOCKER_DATA="$folder/data"; fi
 }
 

@@ -43,7 +43,8 @@ def set_up_airflow(environment: dict[str, str]) -> None:
         environment["COINWATCH_AIRFLOW_ADMIN"],
     )
     if not setup.is_done():
-        run([sys.executable, HOME / "local" / "airflow_setup.py"], {**environment, **setup.environment()})
+        variables = {**environment, **setup.environment(), "PYTHONPATH": str(HOME)}
+        run([sys.executable, "-P", HOME / "local" / "airflow_setup.py"], variables)
         setup.save()
 
 

@@ -96,7 +96,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read; it has mode 0600 before anything is written."""
     path.touch(mode=0o600)
     path.chmod(0o600)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def _make_private(folder: Path) -> None:

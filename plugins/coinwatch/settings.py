@@ -7,12 +7,13 @@ The environment overrides ``.env``, which overrides the TOML file. Nested fields
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -27,6 +28,9 @@ BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
 # A token is appended to the local part, which may have up to 64 characters in total.
 BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")
 MIN_PRICE_RETENTION_DAYS = 2
+# Guessing one of these gives access to subscribers' data.
+GENERATED_SECRETS = ("secret_key", "api_token")
+MIN_SECRET_LENGTH = 16  # as in local/environment_file.py and docker/settings.sh
 # As in local/environment_file.py and docker/settings.sh, which don't import coinwatch; a test compares them.
 EXAMPLE_SECRET = re.compile(
     r"change[-_ ]?me.*|changeit|example.*|secret|password|passwort|admin|test|todo|dummy|your[-_ ].*|my[-_ ]?secret.*"
@@ -274,7 +278,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+        toml = _TomlSource(settings_cls, toml_file=config_path())
         return init_settings, env_settings, dotenv_settings, toml
 
     @property
@@ -288,15 +292,23 @@ class Settings(BaseSettings):
         return tuple(ip_network(network.strip()) for network in self.trusted_proxies.split(","))
 
     def require(self, name: str) -> str:
-        """Return the value of a secret setting. Raises ConfigurationError if it is missing or an example value."""
+        """Return the value of a secret setting. Raises ConfigurationError if it is missing, short or an example."""
         value = getattr(self, name)
         secret = value.get_secret_value() if isinstance(value, SecretStr) else ""
-        variable = f"COINWATCH_{name.upper()}"
         if not secret.strip():
-            raise ConfigurationError(f"{variable} is not set. Set it in the environment or in {env_path()}.")
-        if EXAMPLE_SECRET.fullmatch(secret.strip()) or "change-me" in secret.lower():
-            raise ConfigurationError(f"{variable} is an example value. Set it to a random one.")
+            raise ConfigurationError(
+                f"COINWATCH_{name.upper()} is not set. Set it in the environment or in {env_path()}."
+            )
+        if name in GENERATED_SECRETS:
+            _check_secret(f"COINWATCH_{name.upper()}", secret.strip())
         return secret
+
+
+class _TomlSource(TomlConfigSettingsSource):
+    """Skips a byte order mark, which editors on Windows write and TOML does not allow."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
 
 
 def config_path() -> Path:
@@ -315,13 +327,16 @@ def load_settings(**overrides: object) -> Settings:
     if not path.is_file():
         raise ConfigurationError(f"The configuration file {path} doesn't exist. Set COINWATCH_CONFIG to its path.")
     try:
-        settings = Settings(_env_file=env_path(), **overrides)  # type: ignore[arg-type]
+        settings = Settings(_env_file=env_path(), _env_file_encoding="utf-8-sig", **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
     except ValueError as error:  # a TOML or .env file that does not parse
         raise ConfigurationError(f"Can't read the settings in {path} or {env_path()}: {error}") from None
     _check_references(settings)
     _check_retention(settings)
+    for name in GENERATED_SECRETS:
+        if getattr(settings, name) and getattr(settings, name).get_secret_value().strip():
+            settings.require(name)
     return settings
 
 
@@ -347,6 +362,17 @@ def _may_be_shown(field: str, value: object) -> bool:
     """Whether an error may contain the value: not a secret, nothing below ``exchanges``, and no table."""
     is_secret = re.search(r"^exchanges\b|url|key|token|secret|password", field)
     return not is_secret and isinstance(value, str | int | float)
+
+
+def _check_secret(variable: str, secret: str) -> None:
+    """Raise ConfigurationError for an example or a short value, as local_run.sh and docker_run.sh do."""
+    advice = "Set it to a random value: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    if EXAMPLE_SECRET.fullmatch(secret) or "change-me" in secret.lower():
+        raise ConfigurationError(f"{variable} is an example value. {advice}")
+    if len(secret) < MIN_SECRET_LENGTH:
+        raise ConfigurationError(
+            f"{variable} has {len(secret)} characters; the minimum is {MIN_SECRET_LENGTH}. {advice}"
+        )
 
 
 def _check_references(settings: Settings) -> None:

@@ -1,17 +1,20 @@
 """docker/settings.sh: generated and rejected secrets, validated settings; and agreement with the local stack."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 from base64 import urlsafe_b64decode
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from coinwatch.settings import Settings
+from coinwatch.settings import Settings, load_settings
 from local.airflow import airflow_environment
 from local.configuration import make_configuration
-from local.environment_file import EXAMPLE, SECRETS, ensure_secrets, read_environment
+from local.environment_file import EXAMPLE, SECRETS, ensure_secrets, read_environment, write_addresses
 from local.paths import Paths
 from tests.docker.compose_file import DOCKER, PROJECT, environment
 
@@ -23,10 +26,11 @@ def shell(folder: Path, command: str, settings: dict[str, str] | None = None) ->
     """Run functions of settings.sh as docker_run.sh does, with ``folder`` as its PATH."""
     script = f"""
     set -euo pipefail
-    project={PROJECT} folder={folder} env_file={folder}/.env new_password=
+    project={PROJECT} folder={folder} env_file={folder}/.env new_password= stack=test
     fail() {{ printf '%s\\n' "$1" >&2; exit 1; }}
-    running() {{ :; }}
     . {DOCKER}/settings.sh
+    . {DOCKER}/containers.sh
+    running() {{ :; }}
     {command}
     """
     inherited = {name: os.environ[name] for name in ("PATH",)}
@@ -76,6 +80,13 @@ def test_example_value_is_rejected_by_both_stacks(tmp_path: Path, value: str) ->
     assert not (tmp_path / ".env").read_text()
 
 
+@pytest.mark.parametrize("name", SECRETS)
+def test_short_secret_is_rejected_by_both_stacks(tmp_path: Path, name: str) -> None:
+    short = "k" * (SECRETS[name].min_length - 1)
+    assert f"{name} has {len(short)} characters" in shell(tmp_path, "prepare_secrets", {name: short}).stderr
+    assert shell(tmp_path, "prepare_secrets", {name: f"{short}k"}).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("value", "reason"), [("", "is empty"), ("abc1234", "has 7 characters"), ("slash/and:colon@8", "may contain only")]
 )
@@ -104,7 +115,13 @@ def test_invalid_setting_is_reported(tmp_path: Path, name: str, value: str, prob
 @pytest.mark.parametrize("value", ["abc", "0", "70000", "-1"])
 def test_invalid_port_is_reported(tmp_path: Path, value: str) -> None:
     (tmp_path / ".env").write_text(f"COINWATCH_WEB_PORT={value}\n")
-    assert f"COINWATCH_WEB_PORT is '{value}'" in shell(tmp_path, "check_ports").stderr
+    assert f"COINWATCH_WEB_PORT is '{value}'" in shell(tmp_path, "load_env_file; check_ports").stderr
+
+
+def test_values_are_checked_before_the_machine(tmp_path: Path, free_ports: dict[str, str], taken_port: int) -> None:
+    """A running stack, which uses the first port, does not hide a wrong value."""
+    settings = {**free_ports, "COINWATCH_POSTGRES_PORT": str(taken_port), "COINWATCH_GRAFANA_PORT": "abc"}
+    assert shell(tmp_path, "check_ports", settings).stderr.startswith("COINWATCH_GRAFANA_PORT is 'abc'")
 
 
 def test_port_in_use_is_reported(tmp_path: Path, free_ports: dict[str, str], taken_port: int) -> None:
@@ -117,28 +134,108 @@ def test_port_in_use_is_reported(tmp_path: Path, free_ports: dict[str, str], tak
 
 def test_environment_overrides_the_file_without_quotes_and_comments(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("export COINWATCH_EMAIL_FROM=\"a <a@b.c>\"  # sender\nCOINWATCH_WEB_PORT='1234'\n")
-    assert shell(tmp_path, "setting COINWATCH_EMAIL_FROM").stdout == "a <a@b.c>"
-    assert shell(tmp_path, "setting COINWATCH_WEB_PORT").stdout == "1234"
-    assert shell(tmp_path, "setting COINWATCH_WEB_PORT", {"COINWATCH_WEB_PORT": "99"}).stdout == "99"
-    assert shell(tmp_path, "setting COINWATCH_OTHER default").stdout == "default"
+
+    def setting(arguments: str, settings: dict[str, str] | None = None) -> str:
+        return shell(tmp_path, f"load_env_file; setting {arguments}", settings).stdout
+
+    assert setting("COINWATCH_EMAIL_FROM") == "a <a@b.c>"
+    assert setting("COINWATCH_WEB_PORT") == "1234"
+    assert setting("COINWATCH_WEB_PORT", {"COINWATCH_WEB_PORT": "99"}) == "99"
+    assert setting("COINWATCH_OTHER default") == "default"
+
+
+def test_unreadable_file_is_reported_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=1\nCOINWATCH_SECRET_KEY='unfinished\n")
+    done = shell(tmp_path, "prepare_secrets")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Line 2 of {tmp_path}/.env is not NAME=value.")
+    assert "unfinished" not in done.stderr
+
+
+def test_secrets_are_added_below_a_last_line_without_its_end(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COINWATCH_WEB_PORT=1234")
+    assert shell(tmp_path, "prepare_secrets").returncode == 0
+    assert (tmp_path / ".env").read_text().startswith("COINWATCH_WEB_PORT=1234\nCOINWATCH_SECRET_KEY=")
+
+
+def test_addresses_of_the_local_stack_are_not_settings(tmp_path: Path) -> None:
+    file = ensure_secrets(read_environment(tmp_path / ".env", {}))
+    write_addresses(file, {"COINWATCH_SMTP_URL": "smtp://127.0.0.1:11025"})
+    with (tmp_path / ".env").open("a") as end:
+        end.write("COINWATCH_WEB_PORT=1234\n")
+    done = shell(tmp_path, "prepare_secrets; setting COINWATCH_SMTP_URL none; setting COINWATCH_WEB_PORT")
+    assert done.stdout == "none1234"
+
+
+NASTY = r"""
+COINWATCH_EMAIL_FROM="coinwatch <alerts@example.org>" # who sends
+export COINWATCH_SMTP_URL = 'smtps://a:p%C3%A4ss#\\w"$x$$y@mail.example.org'   # a comment
+COINWATCH_EXPORT_PATH=${HOME}/exports # on this machine
+COINWATCH_PUBLIC_URL=http://127.0.0.1/${COINWATCH_UNKNOWN:-prices}
+COINWATCH_EXCHANGES__KRAKEN__NAME="back\\slash \"quoted\" it's #1 $HOME ${COINWATCH_EXPORT_PATH} \$ end\\"
+COINWATCH_EXCHANGES__BINANCE__NAME=C:\new\table
+COINWATCH_EXCHANGES__COINBASE__NAME='C:\new\table'
+COINWATCH_EXCHANGES__BITSTAMP__NAME="two
+lines"
+# COINWATCH_EXCHANGES__COINGECKO__NAME=commented
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_env_file_has_the_same_values_for_every_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newline: str
+) -> None:
+    """The library, local_run.sh, and the containers that Docker Compose starts."""
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + NASTY.replace("\n", newline).encode())
+    monkeypatch.setenv("COINWATCH_ENV_FILE", str(tmp_path / ".env"))
+    settings = load_settings()
+    values = {
+        "COINWATCH_EMAIL_FROM": settings.email_from,
+        "COINWATCH_SMTP_URL": settings.smtp_url.get_secret_value(),
+        "COINWATCH_EXPORT_PATH": settings.export_path,
+        "COINWATCH_PUBLIC_URL": settings.public_url,
+        **{
+            f"COINWATCH_EXCHANGES__{code.upper()}__NAME": settings.exchanges[code].name
+            for code in ("kraken", "binance", "coinbase", "bitstamp")
+        },
+    }
+    assert values["COINWATCH_EMAIL_FROM"] == "coinwatch <alerts@example.org>"
+    assert values["COINWATCH_EXPORT_PATH"] == f"{os.environ['HOME']}/exports"
+    assert values["COINWATCH_EXCHANGES__BINANCE__NAME"] == r"C:\new\table"
+    local = read_environment(tmp_path / ".env", dict(os.environ)).user_settings
+    assert {name: local.get(name) for name in values} == values
+    assert containers_environment(tmp_path, values.keys()) == values
+
+
+def containers_environment(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """The variables of the container airflow-scheduler, according to Docker Compose."""
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("Docker's compose plugin is not installed")
+    done = shell(folder, "prepare_secrets; write_settings; compose config --format json", {"HOME": os.environ["HOME"]})
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["services"]["airflow-scheduler"]["environment"]
+    return {name: found[name].replace("$$", "$") for name in names}
 
 
 def test_user_settings_reach_containers_but_secrets_do_not(tmp_path: Path) -> None:
     shell(tmp_path, "prepare_secrets")
     with (tmp_path / ".env").open("a") as file:
         file.write("COINWATCH_EXCHANGES__KRAKEN__TIMEOUT_SECONDS=7\n")
-    shell(tmp_path, "write_settings", {"COINWATCH_EXCHANGES__BINANCE__API_KEY": "k y"})
-    assert (tmp_path / "settings.env").read_text().splitlines() == [
-        "COINWATCH_EXCHANGES__KRAKEN__TIMEOUT_SECONDS=7",
-        "COINWATCH_EXCHANGES__BINANCE__API_KEY='k y'",
-    ]
+    shell(tmp_path, "load_env_file; write_settings", {"COINWATCH_EXCHANGES__BINANCE__API_KEY": "k y"})
+    assert set((tmp_path / "settings.env").read_text().splitlines()) == {
+        'COINWATCH_EXCHANGES__KRAKEN__TIMEOUT_SECONDS="7"',
+        'COINWATCH_EXCHANGES__BINANCE__API_KEY="k y"',
+    }
     assert (tmp_path / "settings.env").stat().st_mode & 0o777 == 0o600
 
 
 def test_every_setting_reaches_its_containers(tmp_path: Path) -> None:
     given = {f"COINWATCH_{field.upper()}" for field in Settings.model_fields.keys() - {"coins", "exchanges"}}
     (tmp_path / ".env").write_text("".join(f"{name}=1\n" for name in sorted(given)))
-    shell(tmp_path, "write_settings")
+    shell(tmp_path, "load_env_file; write_settings")
     handed_on = set(re.findall(r"^(\w+)=", (tmp_path / "settings.env").read_text(), flags=re.MULTILINE))
     by_name = set().union(*(environment(part) for part in ("setup", "airflow-scheduler", "web")))
     assert given <= handed_on | by_name

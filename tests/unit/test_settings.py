@@ -6,7 +6,15 @@ from traceback import format_exception
 import pytest
 
 from coinwatch.errors import ConfigurationError
-from coinwatch.settings import EXAMPLE_SECRET, CoinSettings, ExchangeSettings, Settings, load_settings
+from coinwatch.settings import (
+    EXAMPLE_SECRET,
+    GENERATED_SECRETS,
+    MIN_SECRET_LENGTH,
+    CoinSettings,
+    ExchangeSettings,
+    Settings,
+    load_settings,
+)
 from local import environment_file
 
 TOML = """
@@ -97,13 +105,40 @@ def test_retention_must_exceed_the_maximum_age_of_quotes(
 
 
 def test_invalid_secret_is_reported_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_from(tmp_path, monkeypatch, TOML, SECRET_KEY="change-me-please")
     with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY is an example") as caught:
-        settings.require("secret_key")
+        load_from(tmp_path, monkeypatch, TOML, SECRET_KEY="change-me-please")
     assert "please" not in str(caught.value)
-    assert "change-me" not in repr(settings)
+    settings = load_from(tmp_path, monkeypatch, TOML, SECRET_KEY="signs-links-in-this-test")
+    assert "signs-links" not in repr(settings)
     with pytest.raises(ConfigurationError, match="COINWATCH_API_TOKEN is not set"):
         settings.require("api_token")
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "API_TOKEN"])
+@pytest.mark.parametrize(
+    ("value", "problem"), [("a", "has 1 characters"), ("fifteen-letters", "has 15"), ("test", "example")]
+)
+def test_short_and_example_secrets_are_rejected_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"COINWATCH_{name} .*{problem}") as caught:
+        load_from(tmp_path, monkeypatch, TOML, **{name: value})
+    assert "fifteen-letters" not in str(caught.value)
+
+
+def test_minimum_length_of_secrets_matches_the_local_stack() -> None:
+    for name in GENERATED_SECRETS:
+        assert environment_file.SECRETS[f"COINWATCH_{name.upper()}"].min_length == MIN_SECRET_LENGTH
+
+
+def test_byte_order_marks_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("\ufeffCOINWATCH_WEB_PORT=1\n\nCOINWATCH_STATSD_PORT=2\n", encoding="utf-8")
+    (tmp_path / "first.env").write_text("\ufeffCOINWATCH_STATSD_PORT=3\n", encoding="utf-8")
+    for name, port in ((".env", 2), ("first.env", 3)):
+        monkeypatch.setenv("COINWATCH_ENV_FILE", str(tmp_path / name))
+        settings = load_from(tmp_path, monkeypatch, f"\ufeff{TOML}")
+        assert settings.statsd_port == port
+        assert settings.exchanges["kraken"].name == "Kraken"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_token_is_valid_only_for_its_purpose() -> None:
     with pytest.raises(InvalidRequest):
         read_confirmation(SETTINGS, token[:-1])
     with pytest.raises(InvalidRequest):
-        read_confirmation(make_settings(secret_key="another"), token)
+        read_confirmation(make_settings(secret_key="another-key-of-this-test"), token)
     link = read_unsubscribe(SETTINGS, token_of(unsubscribe_link(SETTINGS, ADA, [3, 4])))
     assert (link.link_key, link.subscription_ids) == (ADA, (3, 4))
     assert read_manage(SETTINGS, token_of(manage_link(SETTINGS, ADA))) == ADA
