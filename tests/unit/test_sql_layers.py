@@ -33,6 +33,7 @@ OWNERS = {
         "price_history",
         "latest_quotes",
         "latest_prices",
+        "index_state",
         "candles",
         "stale_candles",
         "candle_fetches",

@@ -57,9 +57,11 @@ class Adapter:
     - ``default_history_calls_per_second``: half of what the exchange allows, so that live collection has the rest.
     - ``default_minimum_interval_seconds``: the least time between two fetches of quotes.
     - ``table_of_codes``: its table in :mod:`coinwatch.exchanges.exchange_codes`, if it has codes of its own.
+    - ``aggregator``: whether its prices and volumes are computed from several exchanges.
     """
 
     base_url: ClassVar[str]
+    aggregator: ClassVar[bool] = False
     intervals: ClassVar[Mapping[int, object]] = {}
     candles_per_call: int = 1
     default_history_calls_per_second: ClassVar[float] = 1.0

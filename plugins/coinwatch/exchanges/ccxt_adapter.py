@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -68,6 +68,7 @@ class CcxtAdapter:
     Raises ConfigurationError if ccxt does not support the exchange.
     """
 
+    aggregator: ClassVar[bool] = False
     max_concurrent_calls = 1  # ccxt's objects are not thread-safe
     candles_per_call = CANDLES_PER_CALL - 1  # a page advances by one candle less than it requests
 

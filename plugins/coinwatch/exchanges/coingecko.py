@@ -38,6 +38,7 @@ class CoinGecko(Adapter):
     base_url: ClassVar[str] = "https://api.coingecko.com"
     pro_host: ClassVar[str] = "pro-api.coingecko.com"
     simple_price_path: ClassVar[str] = "/api/v3/simple/price"
+    aggregator: ClassVar[bool] = True
     default_minimum_interval_seconds: ClassVar[float] = 300.0
     max_ids_per_call: ClassVar[int] = 250
 

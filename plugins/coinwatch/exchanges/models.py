@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from coinwatch.errors import ExchangeError
 from coinwatch.time_range import TimeRange
@@ -121,6 +121,7 @@ class Exchange(Protocol):
     Its methods raise only :class:`~coinwatch.errors.ExchangeError`. Creating an adapter makes no request; it holds
     one HTTP session until ``close``.
 
+    - ``aggregator``: its prices and volumes are computed from several exchanges.
     - ``minimum_interval_seconds``: the least time between two fetches of quotes, by all workers together (0: none).
       A cycle that comes sooner skips the exchange.
     - ``candle_intervals``: the intervals in seconds that coinwatch stores (1 minute, 1 hour, 1 day) and the exchange
@@ -131,6 +132,7 @@ class Exchange(Protocol):
     """
 
     code: str
+    aggregator: ClassVar[bool]
     minimum_interval_seconds: float
     candle_intervals: Sequence[int]
     candles_per_call: int

@@ -62,6 +62,7 @@ def sync_catalog(engine: Engine, settings: Settings, *, force: bool = False) -> 
         "names": [INDEX_NAME, *(exchange.name for exchange in settings.exchanges.values())],
         "enabled": [True, *(exchange.enabled is True for exchange in settings.exchanges.values())],
         "simulated": [False, *(exchange.simulated for exchange in settings.exchanges.values())],
+        "aggregators": [False, *(_is_aggregator(code, settings) for code in settings.exchanges)],
     }
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.CATALOG)
@@ -159,6 +160,11 @@ def _fingerprint(settings: Settings) -> str:
     watched = [__version__, repr(EXCHANGE_CODES), *(repr(item) for item in settings.coins.items())]
     watched += [repr((code, exchange.model_dump(exclude={"api_key"}))) for code, exchange in settings.exchanges.items()]
     return sha256("\n".join(watched).encode()).hexdigest()
+
+
+def _is_aggregator(code: str, settings: Settings) -> bool:
+    with closing(open_exchange(code, settings)) as adapter:
+        return adapter.aggregator
 
 
 def _configured_instruments(settings: Settings) -> list[Instrument]:

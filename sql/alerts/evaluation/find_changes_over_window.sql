@@ -1,16 +1,18 @@
 -- change_over_window: each value compared with the last one at or before :window earlier, unless that is older by more
 -- than :slack. Without the row comparison, the planner would assume that the range between :oldest and that time is
--- empty, and sort it instead of reading one value from the index.
+-- empty, and sort it instead of reading one value from the index. Values are divided by their divisors before they are
+-- compared (see find_changes_since_last); the reference is stated in the terms of the value.
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)
 WITH compared AS (
-  SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value AS reference, before.observed_at AS reference_at,
-         100 * (q.value - before.value) / before.value AS change_percent,
+  SELECT q.instrument_id, q.metric, q.observed_at, q.value, before.value * q.divisor AS reference, before.observed_at AS reference_at,
+         100 * (q.value / q.divisor - before.value) / before.value AS change_percent,
          row_number() OVER (PARTITION BY q.instrument_id, q.metric ORDER BY q.observed_at) AS position,
          count(*) OVER (PARTITION BY q.instrument_id, q.metric) AS total
   FROM pending_quotes q
   CROSS JOIN LATERAL (
-    SELECT prices.observed_at, CASE q.metric WHEN 'price' THEN price ELSE volume_24h END AS value
+    SELECT prices.observed_at,
+           CASE q.metric WHEN 'price' THEN price / coalesce(divisors[1], 1) ELSE volume_24h / coalesce(divisors[2], 1) END AS value
     FROM prices
     WHERE prices.instrument_id = q.instrument_id
       AND (prices.observed_at, prices.instrument_id) <= (q.observed_at - CAST(:window AS interval), q.instrument_id)

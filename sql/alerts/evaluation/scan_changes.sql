@@ -3,7 +3,8 @@
 -- to :frame_end microseconds before the value: the last one of them, or their mean, whose sums add each value that enters
 -- the frame and subtract each that leaves it (see find_changes_from_average for the integers). Values up to the watermark
 -- serve as references; they come first, because rows already in order are sorted fastest. Moments are microseconds, which
--- Postgres compares faster than it subtracts intervals.
+-- Postgres compares faster than it subtracts intervals. Values are divided by their divisors (see find_changes_since_last),
+-- which only pending values keep.
 --
 -- position counts the values that have a reference: changes below :lowest are left out but counted, values without a
 -- reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy every rule
@@ -11,17 +12,18 @@
 INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, total, observed_at, value,
                      reference, reference_at, change_percent)
 WITH known AS (
-  SELECT w.instrument_id, w.metric, before.observed_at, before.value, false AS pending
+  SELECT w.instrument_id, w.metric, before.observed_at, before.value, NULL AS divisor
   FROM evaluation_watermarks w
   CROSS JOIN LATERAL (
-    SELECT prices.observed_at, CASE w.metric WHEN 'price' THEN price ELSE volume_24h END AS value
+    SELECT prices.observed_at,
+           CASE w.metric WHEN 'price' THEN price / coalesce(divisors[1], 1) ELSE volume_24h / coalesce(divisors[2], 1) END AS value
     FROM prices
     WHERE prices.instrument_id = w.instrument_id AND prices.observed_at <= w.evaluated_to
       AND prices.observed_at >= :oldest AND prices.observed_at <= :newest
     OFFSET 0
   ) before
   UNION ALL
-  SELECT instrument_id, metric, observed_at, value, true FROM pending_quotes
+  SELECT instrument_id, metric, observed_at, value / divisor, divisor FROM pending_quotes
 ), timed AS (
   SELECT *, CAST(1e6 * date_part('epoch', observed_at) AS bigint) AS moment,
          CASE WHEN CAST(:average AS boolean) THEN 64 * value END AS units
@@ -44,10 +46,10 @@ WITH known AS (
     RANGE BETWEEN CAST(:frame_start AS bigint) PRECEDING AND CAST(:frame_end AS bigint) PRECEDING
   )
 ), compared AS (
-  SELECT *, pending AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
+  SELECT *, divisor IS NOT NULL AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
   FROM referred
 ), in_reach AS (
-  SELECT instrument_id, metric, moment, observed_at, value, reference, reference_at, change_percent, comparable,
+  SELECT instrument_id, metric, moment, observed_at, value, divisor, reference, reference_at, change_percent, comparable,
          row_number,
          count(*) FILTER (WHERE comparable IS NOT TRUE) OVER in_time AS incomparable,
          lag(row_number) OVER in_time = row_number - 1 AND lag(rises) OVER in_time = rises AS repeated
@@ -65,7 +67,7 @@ WITH known AS (
 ), kept AS (
   SELECT *, max(position) OVER (PARTITION BY instrument_id, metric) AS total FROM numbered WHERE repeated IS NOT TRUE
 )
-SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value, reference, reference_at,
-       change_percent
+SELECT instrument_id, metric, :kind, :seconds, position, total, observed_at, value * divisor, reference * divisor,
+       reference_at, change_percent
 FROM kept
 WHERE comparable AND (1 + 1e-12) * abs(change_percent) >= :lowest;

@@ -26,7 +26,8 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
      ) candidates
      ORDER BY ended_at DESC, precedence LIMIT 1),
     CASE WHEN p.exchange = 'index' THEN
-      (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close)
+      (SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close) FILTER (WHERE NOT e.aggregator),
+                       percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close))
        FROM instruments i
        JOIN exchanges e ON e.id = i.exchange_id AND e.enabled AND NOT e.simulated
        CROSS JOIN LATERAL (

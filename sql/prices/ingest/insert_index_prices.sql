@@ -1,38 +1,42 @@
--- Insert the index: for each base and dollar-like quote currency, the median of the fresh prices of all enabled exchanges,
--- so that one exchange's bad tick fires no alert. It is observed when the newest of these prices was, so computing it
--- again from the same prices gives the same row. Simulated exchanges count only if no real one has a price.
-WITH fresh AS (
-  SELECT w.base, w.quote, w.simulated, p.price, p.volume_24h, p.observed_at
-  FROM watched_instruments w
-  CROSS JOIN LATERAL (
-    SELECT price, volume_24h, observed_at FROM prices
-    WHERE prices.instrument_id = w.instrument_id AND observed_at > :fresh_after AND observed_at <= :as_of
-    ORDER BY observed_at DESC LIMIT 1
-  ) p
-  WHERE w.exchange <> 'index' AND w.quote IN ('USD', 'USDT', 'USDC')
-), weighed AS (
-  SELECT *, bool_or(NOT simulated) OVER (PARTITION BY base, quote) AS has_real FROM fresh
-), index_prices AS (
-  SELECT w.instrument_id, max(f.observed_at) AS observed_at,
-         percentile_cont(0.5) WITHIN GROUP (ORDER BY f.price) AS price, sum(f.volume_24h) AS volume_24h
-  FROM weighed f
-  JOIN watched_instruments w ON (w.exchange, w.base, w.quote) = ('index', f.base, f.quote)
-  WHERE NOT (f.simulated AND f.has_real)
-  GROUP BY w.instrument_id
+-- Insert index values and remember what each was computed from. If another worker has stored a newer value than the one it
+-- was chained to (:previous_at), nothing is inserted: the next run computes it again.
+WITH given AS (
+  SELECT * FROM unnest(
+    CAST(:instrument_ids AS integer[]), CAST(:observed_at AS timestamptz[]), CAST(:previous_at AS timestamptz[]),
+    CAST(:prices AS double precision[]), CAST(:price_divisors AS double precision[]),
+    CAST(:volumes AS double precision[]), CAST(:volume_divisors AS double precision[]),
+    CAST(:price_parts AS text[]), CAST(:volume_parts AS text[])
+  ) AS given (instrument_id, observed_at, previous_at, price, price_divisor, volume_24h, volume_divisor, price_part, volume_part)
+), updated AS (
+  UPDATE index_state
+  SET observed_at = given.observed_at, price = CAST(price_part AS jsonb),
+      volume = coalesce(CAST(volume_part AS jsonb), index_state.volume)
+  FROM given
+  WHERE index_state.instrument_id = given.instrument_id AND index_state.observed_at = given.previous_at
+  RETURNING index_state.instrument_id
+), added AS (
+  INSERT INTO index_state (instrument_id, observed_at, price, volume)
+  SELECT instrument_id, observed_at, CAST(price_part AS jsonb), CAST(volume_part AS jsonb)
+  FROM given WHERE previous_at IS NULL
+  ON CONFLICT (instrument_id) DO NOTHING
+  RETURNING instrument_id
 ), inserted AS (
-  INSERT INTO prices (instrument_id, observed_at, price, volume_24h, received_at)
-  SELECT instrument_id, observed_at, price, volume_24h, :as_of FROM index_prices ORDER BY instrument_id
+  INSERT INTO prices (instrument_id, observed_at, price, volume_24h, divisors, received_at)
+  SELECT instrument_id, observed_at, price, volume_24h,
+         CASE WHEN price_divisor <> 1 OR volume_divisor <> 1 THEN ARRAY[price_divisor, volume_divisor] END, :as_of
+  FROM given WHERE instrument_id IN (SELECT instrument_id FROM updated UNION ALL SELECT instrument_id FROM added)
+  ORDER BY instrument_id
   ON CONFLICT (instrument_id, observed_at) DO NOTHING
-  RETURNING instrument_id, observed_at, price, volume_24h, received_at
+  RETURNING instrument_id, observed_at, price, volume_24h, divisors, received_at
 ), stale AS (
   INSERT INTO stale_candles (instrument_id, first_at, last_at)
   SELECT instrument_id, observed_at, observed_at FROM inserted
 ), latest AS (
-  INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, received_at)
+  INSERT INTO latest_quotes (instrument_id, observed_at, price, volume_24h, divisors, received_at)
   SELECT * FROM inserted ORDER BY instrument_id
   ON CONFLICT (instrument_id) DO UPDATE
   SET observed_at = excluded.observed_at, price = excluded.price, volume_24h = excluded.volume_24h,
-      bid = NULL, ask = NULL, received_at = excluded.received_at
+      divisors = excluded.divisors, bid = NULL, ask = NULL, received_at = excluded.received_at
   WHERE excluded.observed_at > latest_quotes.observed_at
 )
 SELECT count(*) FROM inserted;

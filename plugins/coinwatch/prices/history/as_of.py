@@ -94,6 +94,7 @@ class _Market(NamedTuple):
     base: str
     quote: str
     simulated: bool
+    aggregator: bool
 
 
 def read_price_at(
@@ -147,7 +148,7 @@ def compare_exchange_prices(
     """A coin's price on every exchange at one moment, and its difference from the median.
 
     Without ``quote``, US dollars and stablecoins (USDT, USDC) are treated as equal. Prices older than ``fresh`` do not
-    count for the median, nor do those of simulated exchanges if a real one has a price. Raises NotFound for a coin that
+    count for the median, nor do those of simulated exchanges and aggregators if a real exchange has a price. Raises NotFound for a coin that
     is not watched, or not in that currency; InvalidRequest for a moment without a time zone or a tolerance out of
     bounds.
     """
@@ -159,7 +160,8 @@ def compare_exchange_prices(
     known = [(market, last_prices[market.instrument_id]) for market in markets if market.instrument_id in last_prices]
     counted = [(market, row) for market, row in known if moment - row.observed_at <= fresh]
     real = [(market, row) for market, row in counted if not market.simulated] or counted
-    middle = median(row.price for _, row in real) if real else None
+    compared = [(market, row) for market, row in real if not market.aggregator] or real
+    middle = median(row.price for _, row in compared) if compared else None
     prices = [_exchange_price(market, row, middle, moment, fresh) for market, row in known]
     quotes = tuple(dict.fromkeys(market.quote for market in markets))
     return Comparison(markets[0].base, quotes, moment.astimezone(UTC), middle, prices)

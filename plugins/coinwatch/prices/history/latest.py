@@ -16,7 +16,8 @@ class LatestPrice:
 
     ``price``, ``bid`` and ``ask`` are in the quote currency, ``volume_24h`` in the base currency. ``age_seconds`` is
     the time since ``observed_at`` (UTC). ``change_24h_percent`` is None if there is no price from a day earlier, or if
-    the newest price is itself more than a day old.
+    the newest price is itself more than a day old. An index is ``simulated`` if no real exchange is enabled for the
+    coin.
     """
 
     exchange: str
@@ -31,6 +32,7 @@ class LatestPrice:
     observed_at: datetime
     age_seconds: float
     change_24h_percent: float | None
+    simulated: bool = False
 
 
 # The change over 24 hours is measured from a price 24 to 25 hours older than the newest, which is less than a day old.

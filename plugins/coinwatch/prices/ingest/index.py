@@ -1,19 +1,108 @@
 """The index: the median price of each pair across exchanges."""
 
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Row
 
 from coinwatch.database import statement, transaction
+from coinwatch.prices.ingest.index_values import (
+    ExchangePrice,
+    IndexPart,
+    compute_index_value,
+    split_outliers,
+)
 from coinwatch.settings import Settings
 
 
-def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
-    """Store the median of the fresh prices of every dollar-like pair; returns the number of new index prices.
+@dataclass(frozen=True, slots=True)
+class ExcludedPrice:
+    """A price that does not count in the index because it is at least a hundred times off those of the others."""
 
-    Fresh prices were observed in the ``index_freshness_seconds`` before ``as_of``. Raises DatabaseError.
+    exchange: str
+    pair: str
+    price: float
+
+
+def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
+    """Store the index of every dollar-like pair; returns the number of new index prices.
+
+    It is computed from the prices observed in the ``index_freshness_seconds`` before ``as_of`` and observed when the
+    newest of them was, so computing it again from the same prices changes nothing. Raises DatabaseError.
     """
-    fresh_after = as_of - timedelta(seconds=settings.index_freshness_seconds)
     with transaction(engine) as connection:
-        parameters = {"as_of": as_of, "fresh_after": fresh_after}
-        return int(connection.execute(statement("prices/ingest/insert_index_prices"), parameters).scalar_one())
+        pairs = list(_read_pairs(connection, _fresh_after(settings, as_of), as_of))
+        rows = [row for pair in pairs if (row := _row(pair))]
+        if not rows:
+            return 0
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        query = statement("prices/ingest/insert_index_prices")
+        return int(connection.execute(query, columns | {"as_of": as_of}).scalar_one())
+
+
+def find_excluded_prices(engine: Engine, settings: Settings, now: datetime) -> list[ExcludedPrice]:
+    """The fresh prices that the index leaves out, by exchange."""
+    with transaction(engine) as connection:
+        pairs = list(_read_pairs(connection, _fresh_after(settings, now), now))
+    excluded = []
+    for pair in pairs:
+        _, outliers = split_outliers(pair.prices, pair.price.value if pair.price else None)
+        excluded += [ExcludedPrice(price.exchange, pair.name, price.price) for price in outliers]
+    return sorted(excluded, key=lambda price: (price.exchange, price.pair))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A pair's fresh prices, and the previous value of its index."""
+
+    instrument_id: int
+    name: str
+    prices: Sequence[ExchangePrice]
+    previous_at: datetime | None
+    price: IndexPart | None
+    volume: IndexPart | None
+
+
+def _fresh_after(settings: Settings, moment: datetime) -> datetime:
+    return moment - timedelta(seconds=settings.index_freshness_seconds)
+
+
+def _read_pairs(connection: Connection, fresh_after: datetime, as_of: datetime) -> Iterator[_Pair]:
+    query = statement("prices/ingest/select_fresh_prices")
+    rows = connection.execute(query, {"fresh_after": fresh_after, "as_of": as_of}).all()
+    for _, group in groupby(rows, key=lambda row: row.index_id):
+        yield _pair(list(group))
+
+
+def _pair(rows: Sequence[Row[Any]]) -> _Pair:
+    first = rows[0]
+    return _Pair(
+        first.index_id,
+        first.pair,
+        [ExchangePrice(row.exchange, row.price, row.volume_24h, row.observed_at, row.aggregator) for row in rows],
+        first.previous_at,
+        IndexPart.from_dict(first.previous_price),
+        IndexPart.from_dict(first.previous_volume),
+    )
+
+
+def _row(pair: _Pair) -> dict[str, object] | None:
+    """The columns of a new index value; None if there is nothing new."""
+    value = compute_index_value(pair.prices, pair.price, pair.volume)
+    if value is None or (pair.previous_at is not None and value.observed_at <= pair.previous_at):
+        return None
+    return {
+        "instrument_ids": pair.instrument_id,
+        "previous_at": pair.previous_at,
+        "observed_at": value.observed_at,
+        "prices": value.price.value,
+        "price_divisors": value.price.divisor,
+        "volumes": value.volume.value if value.volume else None,
+        "volume_divisors": value.volume.divisor if value.volume else 1.0,
+        "price_parts": json.dumps(value.price.as_dict()),
+        "volume_parts": json.dumps(value.volume.as_dict()) if value.volume else None,
+    }
