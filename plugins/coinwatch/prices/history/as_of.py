@@ -148,9 +148,9 @@ def compare_exchange_prices(
     """A coin's price on every exchange at one moment, and its difference from the median.
 
     Without ``quote``, US dollars and stablecoins (USDT, USDC) are treated as equal. Prices older than ``fresh`` do not
-    count for the median, nor do those of simulated exchanges and aggregators if a real exchange has a price. Raises NotFound for a coin that
-    is not watched, or not in that currency; InvalidRequest for a moment without a time zone or a tolerance out of
-    bounds.
+    count for the median, nor do those of simulated exchanges and aggregators if a real exchange has a price. Raises
+    NotFound for a coin that is not watched, or not in that currency; InvalidRequest for a moment without a time zone or
+    a tolerance out of bounds.
     """
     _validate(moment, tolerance)
     with transaction(engine) as connection:
