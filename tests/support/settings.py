@@ -36,5 +36,6 @@ def make_settings(**overrides: object) -> Settings:
         "email_from": "coinwatch <alerts@coinwatch.test>",
         "public_url": "https://coinwatch.test",
         "statsd_port": 1,
+        "smtp_url": "smtp://127.0.0.1:1?tls=none",
     }
     return FixedSettings.model_validate(values | overrides)

@@ -69,6 +69,24 @@ def deliver_emails(
     return result
 
 
+def deliver_requested_emails(
+    engine: Engine, settings: Settings, address: str, *, clock: Clock = utc_now
+) -> DeliveryResult:
+    """Send the confirmations and links that were just requested for an address, without waiting for the next cycle.
+
+    An email that another sender has claimed is left to it, and one that can't be sent now to the next cycle. Raises
+    DatabaseError and ConfigurationError.
+    """
+    server = parse_smtp_url(settings.smtp_url.get_secret_value())
+    with (
+        Claims(engine, clock, time.sleep, settings.emails_per_day, requested_by=address) as claims,
+        MailConnection(server) as connection,
+    ):
+        sender = _Sender(engine, clock, claims, connection, Composer(settings, Charts(engine).get), lambda: False)
+        sender.send_due()
+    return DeliveryResult(claims.sent, sender.retried, sender.failed)
+
+
 class _Sender:
     def __init__(
         self,

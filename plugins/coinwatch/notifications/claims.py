@@ -79,14 +79,19 @@ class Claims:
     """A context manager for one run of a sender; every method raises DatabaseError.
 
     ``wait`` sleeps for a number of seconds. ``per_day`` limits the emails of all senders together within 24 hours
-    (0: no limit); ``capped`` is set once that limit holds emails back. ``sent`` counts the emails marked as sent.
+    (0: no limit); ``capped`` is set once that limit holds emails back. ``requested_by`` limits the run to the emails
+    that anyone can request, to this address. ``sent`` counts the emails marked as sent.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, wait: Wait, per_day: int = 0) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, wait: Wait, per_day: int = 0, *, requested_by: str | None = None
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._wait = wait
         self._per_day = per_day
+        self._requested_by = requested_by
+        self._claim = "claim_requested_emails" if requested_by else "claim_emails"
         self._lease = uuid4()
         self._renewed_at = clock()
         self._known_ended: set[tuple[UUID, datetime]] = set()
@@ -133,11 +138,12 @@ class Claims:
             "leased_until": now + LEASE,
             "limit": limit,
             "confirmations_first": False,
+            "requested_by": self._requested_by,
         }
         if self._per_day and channel == "email":
             rows = self._persist(lambda: self._claim_within_limit(parameters, now, limit))
         else:
-            rows = self._persist(lambda: self._fetch("notifications/outbox/claim_emails", parameters, ClaimedEmail))
+            rows = self._persist(lambda: self._fetch(f"notifications/outbox/{self._claim}", parameters, ClaimedEmail))
         with self._changed:
             self._held.update(row.id for row in rows)
         return sorted(rows)
@@ -247,7 +253,7 @@ class Claims:
                 "limit": min(limit, left),
                 "confirmations_first": left <= max(BATCH, self._per_day // 10),
             }
-            rows = fetch_rows(database, "notifications/outbox/claim_emails", parameters, ClaimedEmail)
+            rows = fetch_rows(database, f"notifications/outbox/{self._claim}", parameters, ClaimedEmail)
             self.capped = len(rows) == left
             return rows
 

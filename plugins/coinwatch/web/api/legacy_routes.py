@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
@@ -27,10 +27,16 @@ router = APIRouter(tags=["legacy"], responses=COMMON_RESPONSES)
     responses=CREATE_SUBSCRIPTION | NOT_FOUND,
 )
 def subscribe_coin(
-    site: SiteDep, visitor: VisitorDep, client: ClientDep, response: Response, body: LegacySubscription
+    site: SiteDep,
+    visitor: VisitorDep,
+    client: ClientDep,
+    response: Response,
+    body: LegacySubscription,
+    background: BackgroundTasks,
 ) -> SubscriptionResponse | SubscriptionPending:
     form = SubscriptionForm(email=body.email, coin=body.coin_name, threshold_percent=body.percentage)
-    created = create_subscription(site, build_request(site.engine, form, site.clock()), visitor, client)
+    request = build_request(site.engine, form, site.clock())
+    created = create_subscription(site, request, visitor, client, background)
     if created is None:
         response.status_code = 202
         return SubscriptionPending()

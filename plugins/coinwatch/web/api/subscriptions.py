@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
@@ -31,9 +31,15 @@ router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
     responses=CREATE_SUBSCRIPTION | NOT_FOUND,
 )
 def post_subscription(
-    site: SiteDep, visitor: VisitorDep, client: ClientDep, response: Response, form: SubscriptionForm
+    site: SiteDep,
+    visitor: VisitorDep,
+    client: ClientDep,
+    response: Response,
+    form: SubscriptionForm,
+    background: BackgroundTasks,
 ) -> SubscriptionResponse | SubscriptionPending:
-    created = create_subscription(site, build_request(site.engine, form, site.clock()), visitor, client)
+    request = build_request(site.engine, form, site.clock())
+    created = create_subscription(site, request, visitor, client, background)
     if created is None:
         response.status_code = 202
         return SubscriptionPending()

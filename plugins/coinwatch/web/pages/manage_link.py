@@ -8,10 +8,10 @@ from starlette.background import BackgroundTask
 from coinwatch.alerts.subscriptions import check_address
 from coinwatch.alerts.users import find_user_id
 from coinwatch.errors import InvalidRequest
-from coinwatch.notifications.requested_emails import request_manage_link
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep, get_site
 from coinwatch.web.error_handlers import TooManyRequests, status_of
 from coinwatch.web.schemas.forms import Text
+from coinwatch.web.services.requested_emails import send_manage_link
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,7 +29,7 @@ def request_link(
     request: Request,
     email: Annotated[Text, Form(max_length=300)] = "",
 ) -> Response:
-    """The response and its duration are the same for unknown addresses: the email is queued after responding."""
+    """The response and its duration are the same for unknown addresses: the email is queued and sent afterwards."""
     try:
         address = check_address(email)
         if visitor is None or not visitor.operator:
@@ -39,7 +39,7 @@ def request_link(
         return site.render(request, "manage_link.html", values, status=status_of(error))
     find_user_id(site.engine, address)  # so that an unavailable database is reported right away
     response = site.render(request, "manage_link_sent.html", {"email": address})
-    response.background = BackgroundTask(request_manage_link, site.engine, address, site.clock())
+    response.background = BackgroundTask(send_manage_link, site, address)
     return response
 
 

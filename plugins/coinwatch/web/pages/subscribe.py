@@ -1,7 +1,7 @@
 """The form for a new alert, and its preview."""
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from starlette.responses import RedirectResponse
 
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, QueryTimeout, RequestError
@@ -33,11 +33,16 @@ def show_form(site: SiteDep, request: Request, coin: str = "", exchange: str = "
 
 @router.post("/subscribe")
 def create_alert(
-    site: SiteDep, visitor: VisitorDep, client: ClientDep, request: Request, submitted: SubmittedForm
+    site: SiteDep,
+    visitor: VisitorDep,
+    client: ClientDep,
+    request: Request,
+    submitted: SubmittedForm,
+    background: BackgroundTasks,
 ) -> Response:
     try:
         subscription_request = parse_subscription_form(site.engine, submitted, site.clock())
-        created = create_subscription(site, subscription_request, visitor, client)
+        created = create_subscription(site, subscription_request, visitor, client, background)
     except (InvalidForm, InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
         return _form_with_error(site, request, submitted, error)
     values = {"email": subscription_request.email, "created": created}

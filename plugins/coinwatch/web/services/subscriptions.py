@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from fastapi import BackgroundTasks
 from sqlalchemy import Engine
 
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
@@ -12,6 +13,7 @@ from coinwatch.prices.catalog import find_instrument
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import SubscriptionForm
+from coinwatch.web.services.requested_emails import send_requested_emails
 
 
 def build_request(engine: Engine, form: SubscriptionForm, now: datetime) -> SubscriptionRequest:
@@ -22,19 +24,20 @@ def build_request(engine: Engine, form: SubscriptionForm, now: datetime) -> Subs
 
 
 def create_subscription(
-    site: Site, request: SubscriptionRequest, visitor: Visitor | None, client: str
+    site: Site, request: SubscriptionRequest, visitor: Visitor | None, client: str, background: BackgroundTasks
 ) -> Subscription | None:
     """Create a subscription.
 
-    For an operator it is active immediately and returned. For anyone else the address is emailed a link to confirm it.
-    None is returned whether or not the subscription existed, so that the response doesn't reveal which addresses are
-    known.
+    For an operator it is active immediately and returned. For anyone else the address is emailed a link to confirm it,
+    after the response. None is returned whether or not the subscription existed, so that the response doesn't reveal
+    which addresses are known.
 
-    Raises TooManyRequests, TooManySubscriptions and, for operators, AlreadyExists.
+    Raises TooManyRequests, and for operators TooManySubscriptions and AlreadyExists.
     """
     is_operator = visitor is not None and visitor.operator
     if not is_operator:
         site.subscription_limit.check(client)
+        background.add_task(send_requested_emails, site, request.email)
     try:
         subscription = subscribe(site.engine, request, now=site.clock(), confirmed=is_operator)
     except AlreadyExists:
