@@ -132,7 +132,7 @@ def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Re
             each.opened_at * 1000,
             *(_text(number) for number in (each.open, each.high, each.low, each.close, each.volume)),
             (each.opened_at + interval) * 1000 - 1,
-            "1.0",
+            _text(each.volume * each.close),
             42,
             "0.5",
             "0.5",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from coinwatch.formatting import format_age, format_percent, format_timestamp
+from coinwatch.formatting import format_age, format_count, format_percent, format_timestamp
 
 SECONDS_BETWEEN_REPORTS = 10.0
 MAX_WIDTH = 10_000
@@ -67,6 +67,13 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
             typer.echo(f"{text} ({fraction:.0%})", err=True)
 
     yield report
+
+
+def show_reasons(counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how many candles were rejected, repaired and so on, one line per reason."""
+    for what, reasons in counts.items():
+        for reason, number in sorted(reasons.items()):
+            typer.echo(f"  {format_count(number, 'row')} {what}: {reason}")
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

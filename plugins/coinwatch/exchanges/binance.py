@@ -18,9 +18,9 @@ from coinwatch.exchanges.batching import QuoteResult, build_batch, split_into_ch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_client import Response, rate_limited
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.time_range import MINUTE, TimeRange, floor_to
 
 
@@ -104,7 +104,7 @@ class Binance(Adapter):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         self.require_interval(interval_seconds)
         step = timedelta(seconds=interval_seconds)
         params: dict[str, str | int] = {
@@ -113,7 +113,7 @@ class Binance(Adapter):
             "endTime": _milliseconds(time_range.end) - 1,
             "limit": self.candles_per_call,
         }
-        candles: list[Candle] = []
+        candles: list[RawCandle] = []
         page_start = time_range.start
         while True:
             rate_limiter.acquire(self._no_history_before)
@@ -225,10 +225,12 @@ def _parse_quote(instrument: Instrument, ticker: Ticker, received_at: datetime) 
     )
 
 
-def _parse_candle(row: object) -> Candle:
+def _parse_candle(row: object) -> RawCandle:
     kline = Kline.model_validate(row)
     prices = (kline.open, kline.high, kline.low, kline.close)
-    return validate_candle(from_unix(kline.openTime, per_second=1000), prices, kline.volume, kline.count)
+    return parse_candle(
+        from_unix(kline.openTime, per_second=1000), prices, kline.volume, kline.count, kline.quoteVolume
+    )
 
 
 def _used_weight(response: Response) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from pydantic import ValidationError
 
-from coinwatch.exchanges.models import Candle, Instrument
+from coinwatch.exchanges.models import Instrument, RawCandle
 from coinwatch.time_range import TimeRange
 
 MAX_LOGGED_LENGTH = 120
@@ -14,7 +14,9 @@ MAX_LOGGED_LENGTH = 120
 log = structlog.get_logger(__name__)
 
 
-def parse_candles(instrument: Instrument, rows: Iterable[object], parse: Callable[[object], Candle]) -> list[Candle]:
+def parse_candles(
+    instrument: Instrument, rows: Iterable[object], parse: Callable[[object], RawCandle]
+) -> list[RawCandle]:
     """The rows as candles; a row for which ``parse`` raises ValueError is logged and left out."""
     candles = []
     for row in rows:
@@ -32,8 +34,8 @@ def parse_candles(instrument: Instrument, rows: Iterable[object], parse: Callabl
 
 
 def complete_candles(
-    candles: Sequence[Candle], interval_seconds: int, time_range: TimeRange, now: datetime
-) -> list[Candle]:
+    candles: Sequence[RawCandle], interval_seconds: int, time_range: TimeRange, now: datetime
+) -> list[RawCandle]:
     """The candles that opened in ``time_range`` and ended by ``now``, oldest first, without duplicates."""
     interval = timedelta(seconds=interval_seconds)
     by_opening = {

@@ -32,9 +32,9 @@ from coinwatch.exchanges.concurrency import fetch_each
 from coinwatch.exchanges.excerpts import excerpt, secrets_of
 from coinwatch.exchanges.http_client import decode_json, rate_limited, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 from coinwatch.time_range import TimeRange
 
@@ -117,13 +117,13 @@ class CcxtAdapter:
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         if interval_seconds not in self._intervals:
             raise interval_not_offered(self.code, interval_seconds, self._intervals)
         timeframe = self._intervals[interval_seconds]
         step = timedelta(seconds=interval_seconds)
         page_start, now = time_range.start, self._clock()
-        candles: list[Candle] = []
+        candles: list[RawCandle] = []
         while page_start < min(time_range.end, now):
             rate_limiter.acquire()
             since = round(page_start.timestamp() * 1000)
@@ -297,7 +297,7 @@ def _parse_quote(instrument: Instrument, ticker: Any, received_at: datetime) -> 
     )
 
 
-def _parse_candle(row: object) -> Candle:
+def _parse_candle(row: object) -> RawCandle:
     ohlcv = Ohlcv.model_validate(row)
     prices = (ohlcv.open, ohlcv.high, ohlcv.low, ohlcv.close)
-    return validate_candle(from_unix(ohlcv.timestamp, per_second=1000), prices, ohlcv.volume)
+    return parse_candle(from_unix(ohlcv.timestamp, per_second=1000), prices, ohlcv.volume)

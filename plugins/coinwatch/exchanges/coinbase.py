@@ -19,9 +19,9 @@ from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.concurrency import TokenBucket, fetch_each
 from coinwatch.exchanges.http_client import Response
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
-from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 from coinwatch.time_range import TimeRange, ceil_to
 
@@ -90,13 +90,13 @@ class Coinbase(Adapter):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         self.require_interval(interval_seconds)
         path = f"{_product_path(instrument)}/candles"
         step = timedelta(seconds=interval_seconds)
         now = self._clock()
         page_start, end = ceil_to(time_range.start, step), min(time_range.end, now)
-        candles: list[Candle] = []
+        candles: list[RawCandle] = []
         while page_start < end:
             # Both ends of a page are inclusive. An empty page means no trades, not the end of the data.
             page_end = page_start + (self.candles_per_call - 1) * step
@@ -176,10 +176,10 @@ def _parse_stats(instrument: Instrument, table: Mapping[str, object], received_a
     return validate_quote(instrument, stats.stats_24hour.last, received_at, volume_24h=stats.stats_24hour.volume)
 
 
-def _parse_candle(row: object) -> Candle:
+def _parse_candle(row: object) -> RawCandle:
     candle = CandleRow.model_validate(row)
     prices = (candle.open, candle.high, candle.low, candle.close)
-    return validate_candle(from_unix(candle.time), prices, candle.volume)
+    return parse_candle(from_unix(candle.time), prices, candle.volume)
 
 
 def _iso(moment: datetime) -> str:

@@ -15,9 +15,9 @@ from coinwatch.errors import ConfigurationError, ExchangeError
 from coinwatch.exchanges.base import Adapter, ArrayPayload
 from coinwatch.exchanges.batching import QuoteResult, build_batch, split_into_chunks
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.time_range import TimeRange
 
 
@@ -71,7 +71,7 @@ class CoinGecko(Adapter):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         """See :class:`Exchange`. CoinGecko offers 30-minute candles of the last day and 4-hour ones of 30 days."""
         self.require_interval(interval_seconds)
         path = f"/api/v3/coins/{url_quote(instrument.symbol, safe='')}/ohlc"
@@ -84,10 +84,10 @@ class CoinGecko(Adapter):
         response = self.client.get(path, params)
         interval = timedelta(seconds=interval_seconds)
 
-        def parse(row: object) -> Candle:
+        def parse(row: object) -> RawCandle:
             ohlc = Ohlc.model_validate(row)
             opened_at = from_unix(ohlc.time, per_second=1000) - interval
-            return validate_candle(opened_at, (ohlc.open, ohlc.high, ohlc.low, ohlc.close))
+            return parse_candle(opened_at, (ohlc.open, ohlc.high, ohlc.low, ohlc.close))
 
         candles = parse_candles(instrument, self.parse_list(response.data, path), parse)
         return complete_candles(candles, interval_seconds, time_range, response.received_at)

@@ -11,7 +11,7 @@ from urllib.parse import quote as url_quote
 from coinwatch.exchanges.base import Adapter, Payload, interval_not_offered
 from coinwatch.exchanges.batching import QuoteResult
 from coinwatch.exchanges.concurrency import fetch_each
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import parse_rfc3339
 from coinwatch.exchanges.validation import reject, validate_quote
 from coinwatch.time_range import TimeRange
@@ -43,7 +43,7 @@ class Coinnews(Adapter):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         raise interval_not_offered(self.code, interval_seconds, self.intervals)
 
     def _fetch_quote(self, instrument: Instrument) -> QuoteResult:

@@ -17,9 +17,9 @@ from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_client import rate_limited
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Candle, Instrument, QuoteBatch, RateLimiter, RejectionReason
+from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
-from coinwatch.exchanges.validation import reject, validate_candle, validate_quote
+from coinwatch.exchanges.validation import parse_candle, parse_number, reject, validate_quote
 from coinwatch.time_range import TimeRange
 
 
@@ -107,7 +107,7 @@ class Kraken(Adapter):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
+    ) -> list[RawCandle]:
         """See :class:`Exchange`. Kraken returns the last 720 candles of each interval; older ones cannot be fetched."""
         self.require_interval(interval_seconds)
         rate_limiter.acquire()
@@ -214,7 +214,9 @@ def _parse_quote(instrument: Instrument, row: object, received_at: datetime) -> 
     )
 
 
-def _parse_candle(row: object) -> Candle:
+def _parse_candle(row: object) -> RawCandle:
     ohlc = Ohlc.model_validate(row)
     prices = (ohlc.open, ohlc.high, ohlc.low, ohlc.close)
-    return validate_candle(from_unix(ohlc.time), prices, ohlc.volume, ohlc.count)
+    vwap, volume = parse_number(ohlc.vwap), parse_number(ohlc.volume)
+    traded = vwap * volume if vwap is not None and volume is not None else None
+    return parse_candle(from_unix(ohlc.time), prices, volume, ohlc.count, traded)

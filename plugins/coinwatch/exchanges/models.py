@@ -61,6 +61,24 @@ class Candle(NamedTuple):
     trades: int | None = None
 
 
+class RawCandle(NamedTuple):
+    """A candle as an exchange or a file states it, before ``prices.candle_validation`` has validated it.
+
+    ``opened_at`` is timezone-aware. The numbers may be text or missing; ``volume`` is in the base currency,
+    ``quote_volume``, where known, in the quote currency. ``line`` is the row's number in a file.
+    """
+
+    opened_at: datetime
+    open: object
+    high: object
+    low: object
+    close: object
+    volume: object = None
+    trades: object = None
+    quote_volume: object = None
+    line: int = 0
+
+
 class RejectionReason(StrEnum):
     """Why a quote failed validation."""
 
@@ -156,8 +174,8 @@ class Exchange(Protocol):
         interval_seconds: int,
         time_range: TimeRange,
         rate_limiter: RateLimiter = NO_RATE_LIMIT,
-    ) -> list[Candle]:
-        """Complete candles that opened in ``time_range``, oldest first, without duplicates.
+    ) -> list[RawCandle]:
+        """Complete candles that opened in ``time_range``, oldest first, without duplicates; their values not validated.
 
         Makes as many requests as the exchange's page size requires and calls ``rate_limiter.acquire`` before each.
         Intervals without trades are missing if the exchange leaves them out. Raises ExchangeDenied if the exchange

@@ -1,17 +1,16 @@
-"""Validation of every quote and candle between an exchange's response and the database."""
+"""Validation of quotes, and parsing of candles, between an exchange's response and the database."""
 
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from coinwatch.exchanges.models import Candle, Instrument, Quote, RejectedQuote, RejectionReason
+from coinwatch.exchanges.models import Instrument, Quote, RawCandle, RejectedQuote, RejectionReason
 
 # Prices outside these bounds come from a broken feed; within them no percentage overflows a double.
 LOWEST_PRICE = 1e-18
 HIGHEST_PRICE = 1e15
 HIGHEST_VOLUME = 1e24
 MAX_RAW_LENGTH = 120
-OHLC = 4
 
 
 def validate_quote(
@@ -29,7 +28,7 @@ def validate_quote(
     Only the price can cause a rejection; an invalid volume, bid or ask becomes None. ``observed_at`` defaults to
     ``received_at``; both must be timezone-aware.
     """
-    number = _parse_number(price)
+    number = parse_number(price)
     if number is None:
         return reject(instrument, RejectionReason.NOT_A_NUMBER, price)
     reason = _rejection_reason(number)
@@ -46,27 +45,20 @@ def validate_quote(
     )
 
 
-def validate_candle(
-    opened_at: datetime, prices: Sequence[object], volume: object = None, trades: object = None
-) -> Candle:
-    """A Candle from raw [open, high, low, close]; raises ValueError with the reason if they are invalid.
+def parse_candle(
+    opened_at: datetime,
+    prices: Sequence[object],
+    volume: object = None,
+    trades: object = None,
+    quote_volume: object = None,
+) -> RawCandle:
+    """A candle from an exchange's [open, high, low, close]; what is not a number becomes None.
 
-    An invalid volume or number of trades becomes None.
+    Whether the numbers make sense is up to ``prices.candle_validation``, as for files.
     """
-    numbers = [number for price in prices if (number := _parse_if(price, _is_price)) is not None]
-    if len(numbers) != OHLC:
-        raise ValueError("a price is missing or out of bounds")
-    opening, high, low, close = numbers
-    if not (low <= opening <= high and low <= close <= high):
-        raise ValueError("the prices contradict each other")
-    return Candle(
-        opened_at=opened_at.astimezone(UTC),
-        open=opening,
-        high=high,
-        low=low,
-        close=close,
-        volume=_parse_if(volume, _is_volume),
-        trades=trades if isinstance(trades, int) and not isinstance(trades, bool) and trades >= 0 else None,
+    opening, high, low, close = map(parse_number, prices)
+    return RawCandle(
+        opened_at.astimezone(UTC), opening, high, low, close, parse_number(volume), trades, parse_number(quote_volume)
     )
 
 
@@ -94,11 +86,12 @@ def _is_volume(number: float) -> bool:
 
 
 def _parse_if(value: object, is_valid: Callable[[float], bool]) -> float | None:
-    number = _parse_number(value)
+    number = parse_number(value)
     return number if number is not None and is_valid(number) else None
 
 
-def _parse_number(value: object) -> float | None:
+def parse_number(value: object) -> float | None:
+    """A number, or the number in a text such as ``1.5e-3``; None for anything else."""
     if isinstance(value, bool) or value is None or (isinstance(value, str) and "_" in value):  # float("1_0") is 10.0
         return None
     try:

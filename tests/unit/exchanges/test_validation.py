@@ -1,4 +1,4 @@
-"""Which values become a quote or a candle, and which are rejected."""
+"""Which values become a quote, and which are rejected."""
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
-from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, validate_candle, validate_quote
+from coinwatch.exchanges.validation import HIGHEST_PRICE, LOWEST_PRICE, parse_candle, validate_quote
 
 INSTRUMENT = Instrument("kraken", "BTC", "USD", "XBTUSD")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -80,20 +80,7 @@ def test_timestamps_are_utc_and_default_to_the_receive_time() -> None:
     assert quote.observed_at.tzinfo is quote.received_at.tzinfo is UTC
 
 
-@given(prices=st.lists(PRICES, min_size=4, max_size=4).map(sorted), trades=st.integers(0, 10**9))
-def test_consistent_prices_give_a_candle(prices: list[float], trades: int) -> None:
-    low, opening, close, high = prices
+def test_candle_keeps_numbers_and_has_none_for_anything_else() -> None:
+    candle = parse_candle(NOW, ("1.5", 2, None, "high"), True, 7, "3e2")
 
-    candle = validate_candle(NOW, (opening, high, low, close), "1.5", trades)
-
-    assert (candle.open, candle.high, candle.low, candle.close) == (opening, high, low, close)
-    assert (candle.volume, candle.trades) == (1.5, trades)
-
-
-@pytest.mark.parametrize(
-    "prices",
-    [(1, 2, 3, 1), (1, 2, 0.5, 3), (0.1, 2, 0.5, 1), (1, 2, 0.5), (1, 2, 0, 1), (None, 2, 0.5, 1), ("nan", 2, 0.5, 1)],
-)
-def test_inconsistent_prices_raise_value_error(prices: tuple[object, ...]) -> None:
-    with pytest.raises(ValueError, match="price"):
-        validate_candle(NOW, prices)
+    assert candle == (NOW, 1.5, 2.0, None, None, None, 7, 300.0, 0)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, progress_bar, show_json
+from coinwatch.cli.output import AsJson, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
@@ -95,5 +95,6 @@ def _show(exchange: str, result: BackfillResult, seconds: float) -> None:
         f"{exchange}: {stored.inserted:,} new candles, {stored.corrected:,} corrected, {stored.unchanged:,} unchanged, "
         f"{result.requests:,} requests, {result.unavailable:,} time ranges unavailable ({seconds:.1f} s)"
     )
+    show_reasons({"rejected": result.rejected, "repaired": result.repaired, "kept, but unusual": result.unusual})
     if not result.requests and not result.failed:
         typer.echo("Nothing left to fetch. To fetch it again, pass --again.")

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, progress_bar, show_json
+from coinwatch.cli.output import AsJson, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_day
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
 from coinwatch.formatting import format_count
+from coinwatch.prices.candle_validation import EXAMPLES
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
 from coinwatch.prices.candles.storage import StoreResult
-from coinwatch.prices.transfer.candle_validation import EXAMPLES, ImportProgress
 from coinwatch.prices.transfer.formats.names import TABLES, Format, Table
+from coinwatch.prices.transfer.progress import ImportProgress
 from coinwatch.settings import get_settings
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def import_command(
 ) -> None:
     """Import candles and prices from files.
 
-    Reads Binance dumps, CryptoDataDownload files, CSV and exported Parquet. Importing a file again changes nothing.
-    Exits with 1 if a file could not be read; the others are imported.
+    Reads Binance's dumps, CryptoDataDownload's files, Kraken's OHLCVT archive, CSV and exported Parquet. Importing a
+    file again changes nothing. Exits with 1 if a file could not be read; the others are imported.
     """
     from coinwatch.prices.transfer import data_import
 
@@ -115,12 +116,13 @@ def _show_import(result: "ImportResult") -> None:
         files = [file for file in result.files if file.contents == contents]
         stored = sum((file.stored for file in files), StoreResult())
         rejected = sum((Counter(file.rejected) for file in files), Counter[str]())
+        repaired = sum((Counter(file.repaired) for file in files), Counter[str]())
+        unusual = sum((Counter(file.unusual) for file in files), Counter[str]())
         typer.echo(
             f"{contents}, {format_count(len(files), 'file')}: {stored.inserted:,} new, {stored.corrected:,} corrected, "
             f"{stored.unchanged:,} unchanged, {rejected.total():,} rejected"
         )
-        for reason, number in sorted(rejected.items()):
-            typer.echo(f"  {number:,} rows: {reason}")
+        show_reasons({"rejected": rejected, "repaired": repaired, "kept, but unusual": unusual})
         examples = [f"{file.path.rpartition('/')[2]}, {example}" for file in files for example in file.examples]
         for example in examples[:EXAMPLES]:
             typer.echo(f"  {example}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from coinwatch.errors import ExchangeError, ExchangeUnavailable, RateLimited
-from coinwatch.exchanges.models import Candle, Exchange, Instrument
+from coinwatch.exchanges.models import Exchange, Instrument, RawCandle
 from coinwatch.prices.backfill.planning import InstrumentRange
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter, LongRateLimit, Stopped
 from coinwatch.prices.candles.resolutions import Resolution, width_seconds
@@ -20,7 +20,7 @@ class FetchedPage:
     """The candles of one request, or the ``error`` it failed with."""
 
     page: InstrumentRange
-    candles: Sequence[Candle] = ()
+    candles: Sequence[RawCandle] = ()
     error: ExchangeError | None = None
 
 

@@ -23,6 +23,7 @@ from coinwatch.prices.backfill.planning import (
     record_response,
     record_unavailable,
 )
+from coinwatch.prices.candle_validation import CandleValidator, ValidationReport
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.time_range import TimeRange, ceil_to, floor_to, split
@@ -49,7 +50,8 @@ class BackfillRun:
     """One backfill of one exchange.
 
     Threads of the fetcher only fetch: candles are stored, and this object's state is changed, in the calling thread.
-    ``failed`` has the reason for each pair that failed; ``retryable``: one of them was only unavailable.
+    ``validation`` counts the candles received; ``failed`` has the reason for each pair that failed; ``retryable``: one
+    of them was only unavailable.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class BackfillRun:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.stored = StoreResult()
+        self.validation = ValidationReport()
         self.unavailable = 0
         self.failed: dict[str, str] = {}
         self.retryable = False
@@ -176,11 +179,12 @@ class BackfillRun:
 
     def _store(self, resolution: Resolution, fetched: FetchedPage) -> list[InstrumentRange]:
         self._got_response = True
-        rows = [StoredCandle(fetched.page.instrument_id, candle) for candle in fetched.candles]
-        self.stored += store_candles(self._engine, resolution, rows)
         now = self._clock()
+        valid = CandleValidator(resolution, now, self.validation).validate(fetched.candles)
+        rows = [StoredCandle(fetched.page.instrument_id, candle) for candle, _ in valid]
+        self.stored += store_candles(self._engine, resolution, rows)
         kept_from = self._kept_from(resolution, now)
-        return record_response(self._engine, resolution, fetched.page, fetched.candles, kept_from, now)
+        return record_response(self._engine, resolution, fetched.page, [candle for candle, _ in valid], kept_from, now)
 
     def _is_fatal(self, page: InstrumentRange, error: ExchangeError) -> bool:
         """Record a failed page; returns whether the whole backfill has to stop."""

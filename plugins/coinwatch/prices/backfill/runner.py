@@ -38,6 +38,7 @@ class BackfillResult:
 
     ``requests`` is the number of calls to the exchange, ``unavailable`` the number of ranges newly recorded as
     unavailable. ``failed`` maps the pairs that are incomplete to the reason; ``retryable``: trying again may help.
+    ``rejected``, ``repaired`` and ``unusual`` count candles by reason, as in ``ValidationReport``.
     """
 
     stored: StoreResult = field(default_factory=StoreResult)
@@ -45,6 +46,9 @@ class BackfillResult:
     unavailable: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
     retryable: bool = False
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    repaired: Mapping[str, int] = field(default_factory=dict)
+    unusual: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, and so for Airflow's XCom."""
@@ -107,7 +111,16 @@ def backfill_range(
         run = BackfillRun(engine, adapter, fetcher, known, again, clock, progress)
         run.run(TimeRange(start.astimezone(UTC), end.astimezone(UTC)))
     not_watched = {f"instrument {unknown}": f"not watched on {code}" for unknown in sorted(chosen - watched.keys())}
-    result = BackfillResult(run.stored, rate_limiter.calls, run.unavailable, not_watched | run.failed, run.retryable)
+    result = BackfillResult(
+        run.stored,
+        rate_limiter.calls,
+        run.unavailable,
+        not_watched | run.failed,
+        run.retryable,
+        dict(run.validation.rejected),
+        dict(run.validation.repaired),
+        dict(run.validation.unusual),
+    )
     log.info(
         "candles fetched",
         exchange=code,

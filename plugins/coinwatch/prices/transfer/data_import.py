@@ -1,29 +1,39 @@
-"""Import of candles and prices from Binance's dumps, CryptoDataDownload's files, plain CSV and our own Parquet.
+"""Import of candles and prices from the files of exchanges and data providers, plain CSV and our own Parquet.
 
 Rows are read, validated and stored in batches, so a file can have any size. They are validated like an exchange's
-answers, and invalid ones are counted by reason. Importing a file again changes nothing.
+responses; what is rejected, repaired or unusual is counted by reason. Importing a file again changes nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
+from typing import NamedTuple
 
 from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
-from coinwatch.errors import InvalidRequest, RequestError, StorageError
+from coinwatch.errors import InvalidRequest, NotFound, RequestError, StorageError
+from coinwatch.exchanges.models import RawCandle
+from coinwatch.prices.candle_validation import RAW_LENGTH, CandleValidator, volumes_fit
 from coinwatch.prices.candles.refresh import RefreshResult, refresh_candles
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument, load_instrument_lookup
-from coinwatch.prices.transfer.candle_validation import RAW_LENGTH, CandleValidator, ImportProgress, Report
-from coinwatch.prices.transfer.formats.csv_file import PARQUET, open_csv, read_signature
+from coinwatch.prices.transfer.formats import kraken
+from coinwatch.prices.transfer.formats.csv_file import PARQUET, list_members, open_csv, read_signature
 from coinwatch.prices.transfer.formats.detection import detect_format
 from coinwatch.prices.transfer.formats.names import Format
 from coinwatch.prices.transfer.formats.parquet import find_parquet_files
-from coinwatch.prices.transfer.formats.rows import BadRow, CandleFile, RawCandle, detect_resolution
-from coinwatch.prices.transfer.locations import full_address, open_location, redact_credentials, storage_errors
+from coinwatch.prices.transfer.formats.rows import BadRow, CandleFile, detect_resolution
+from coinwatch.prices.transfer.locations import (
+    full_address,
+    modified_at,
+    open_location,
+    redact_credentials,
+    storage_errors,
+)
+from coinwatch.prices.transfer.progress import ImportProgress, Report
 from coinwatch.prices.transfer.restore import restore_file
 
 ROWS_AT_ONCE = 50_000
@@ -46,7 +56,10 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """The result of one file. ``rejected`` counts rows by reason; ``examples`` are the first of them, with their line.
+    """The result of one file.
+
+    ``rejected``, ``repaired`` and ``unusual`` count rows by reason, as in ``ValidationReport``; ``examples`` are the
+    first rejected rows, with their line.
 
     ``problem`` is the error message if the file could not be read, or not completely.
     """
@@ -56,6 +69,8 @@ class ImportedFile:
     rows: int
     stored: StoreResult
     rejected: Mapping[str, int]
+    repaired: Mapping[str, int]
+    unusual: Mapping[str, int]
     examples: Sequence[str]
     problem: str | None
 
@@ -77,41 +92,75 @@ def import_files(
 ) -> ImportResult:
     """Import files, and folders of exported Parquet files, from any fsspec address; then refresh the candles.
 
-    A file that cannot be read does not affect the others. A candle that is not complete by ``now`` is rejected.
+    A file that cannot be read does not affect the others. A candle that is not complete by ``now``, or by the time the
+    file was written, is rejected.
     ``report`` is called after every 50,000 rows. Raises DatabaseError, and NotFound, InvalidRequest or StorageError for
     a path that cannot be opened.
     """
     instruments = load_instrument_lookup(engine)
-    found = [(system, file) for path in paths for system, file in _expand(path)]
+    sources = [source for path in paths for source in _expand(path, instruments)]
     results = []
-    for number, (system, path) in enumerate(found, 1):
-        progress = ImportProgress(full_address(system, path), number, len(found))
-        results.append(_import_file(engine, system, path, options, instruments, now, progress, report))
+    for number, source in enumerate(sources, 1):
+        progress = ImportProgress(source.address, number, len(sources))
+        results.append(_import_file(engine, source, options, instruments, now, progress, report))
     changed = any(result.stored.inserted or result.stored.corrected for result in results)
     return ImportResult(results, refresh_candles(engine) if changed else None)
 
 
-def _expand(address: str) -> Iterator[tuple[AbstractFileSystem, str]]:
+class _Source(NamedTuple):
+    """A file, or a ``member`` of a ZIP archive with several files."""
+
+    system: AbstractFileSystem
+    path: str
+    member: str | None = None
+
+    @property
+    def address(self) -> str:
+        address = full_address(self.system, self.path)
+        return f"{address}/{self.member}" if self.member else address
+
+
+def _expand(address: str, instruments: InstrumentLookup) -> Iterator[_Source]:
     system, path = open_location(address)
+    if path.endswith(".CHECKSUM"):  # Binance's, selected with BTCUSDT-1m-2022-*
+        return
     with storage_errors(address):
         is_folder = system.isdir(path)
         if not is_folder and not system.exists(path):
             raise FileNotFoundError
     if not is_folder:
-        yield system, path
+        members = list_members(system, path) if path.lower().endswith(".zip") else []
+        if len(members) > 1 and all(map(kraken.is_archive_member, members)):
+            yield from (_Source(system, path, member) for member in _tracked(members, instruments, path))
+        else:
+            yield _Source(system, path)
         return
     files = find_parquet_files(system, path)
     if not files:
         raise InvalidRequest(
             "file", f"There are no Parquet files in {redact_credentials(address)}. Pass other files one by one."
         )
-    yield from ((system, file) for file in files)
+    yield from (_Source(system, file) for file in files)
+
+
+def _tracked(members: Sequence[str], instruments: InstrumentLookup, path: str) -> list[str]:
+    """The files of Kraken's archive with the pairs and resolutions that coinwatch stores."""
+    found = []
+    for member in members:
+        symbol = kraken.stored_symbol(member)
+        try:
+            if symbol and instruments.find("kraken", symbol):
+                found.append(member)
+        except NotFound as error:
+            not_found = error
+    if not found:
+        raise InvalidRequest("file", f"{path} contains no file of a pair tracked on Kraken. {not_found}")
+    return found
 
 
 def _import_file(
     engine: Engine,
-    system: AbstractFileSystem,
-    path: str,
+    source: _Source,
     options: ImportOptions,
     instruments: InstrumentLookup,
     now: datetime,
@@ -119,20 +168,33 @@ def _import_file(
     report: Report,
 ) -> ImportedFile:
     problem = None
+    system, path, _ = source
+    validation = progress.validation
     report(progress)
     try:
+        written = modified_at(system, path)
+        complete_until = now if written is None else min(now, written)
         if _is_parquet(system, path, options.format):
-            restore_file(engine, system, path, instruments, now, progress, report, options.exchange, options.resolution)
+            given = options.exchange, options.resolution
+            restore_file(engine, system, path, instruments, now, complete_until, progress, report, *given)
         else:
-            _import_text(engine, system, path, options, instruments, now, progress, report)
-        if progress.rows and sum(progress.rejected.values()) == progress.rows:
-            raise InvalidRequest("file", f"{path} has no valid rows: {progress.examples[0]}.")
+            _import_text(engine, source, options, instruments, complete_until, progress, report)
+        if progress.rows and validation.rejected.total() == progress.rows:
+            raise InvalidRequest("file", f"{path} has no valid rows: {validation.examples[0]}.")
     except (RequestError, StorageError) as error:
         problem = str(error)
     progress.part = 1.0
     report(progress)
     return ImportedFile(
-        path, progress.contents, progress.rows, progress.stored, progress.rejected, progress.examples, problem
+        source.address,
+        progress.contents,
+        progress.rows,
+        progress.stored,
+        validation.rejected,
+        validation.repaired,
+        validation.unusual,
+        validation.examples,
+        problem,
     )
 
 
@@ -142,26 +204,51 @@ def _is_parquet(system: AbstractFileSystem, path: str, wanted: Format) -> bool:
 
 def _import_text(
     engine: Engine,
-    system: AbstractFileSystem,
-    path: str,
+    source: _Source,
     options: ImportOptions,
     instruments: InstrumentLookup,
-    now: datetime,
+    complete_until: datetime,
     progress: ImportProgress,
     report: Report,
 ) -> None:
-    with open_csv(system, path) as file:
+    path = source.address
+    with open_csv(*source) as file:
         found = detect_format(file, options.format)
         known = _instrument(found, options, instruments, path)
         first = list(islice(found.rows, DETECTION_ROWS))
         resolution = _resolution(found, options, first, path)
+        if options.volume:
+            _check_volumes(first, path)
         progress.contents = f"{resolution} candles of {known.instrument.pair} at {known.instrument.exchange}"
-        validator = CandleValidator(resolution, now, progress)
-        candles = _checked(chain(first, found.rows), validator, known.instrument_id, options.volume)
-        while batch := list(islice(candles, ROWS_AT_ONCE)):
-            progress.stored += store_candles(engine, resolution, batch)
+        if found.resolution not in {None, resolution}:
+            progress.contents += f" (named {found.resolution})"
+        validator = CandleValidator(resolution, complete_until, progress.validation)
+        rows = _parsed(chain(first, found.rows), progress, options.volume)
+        while batch := list(islice(rows, ROWS_AT_ONCE)):
+            valid = validator.validate(batch)
+            candles = [StoredCandle(known.instrument_id, candle) for candle, _ in valid]
+            progress.stored += store_candles(engine, resolution, candles)
             progress.part = file.read()
             report(progress)
+
+
+def _parsed(rows: Iterator[RawCandle | BadRow], progress: ImportProgress, volume: bool) -> Iterator[RawCandle]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            progress.reject(row.line, row.reason, row.raw)
+        elif volume:
+            yield row
+        else:
+            yield row._replace(volume=None, quote_volume=None)
+
+
+def _check_volumes(first: Sequence[RawCandle | BadRow], path: str) -> None:
+    if not volumes_fit([row for row in first if isinstance(row, RawCandle)]):
+        raise InvalidRequest(
+            "file",
+            f"{path} has two volumes, but neither is the base volume: the average price they imply is not between the "
+            "low and the high of most rows. To import it without volumes, pass --no-volume.",
+        )
 
 
 def _instrument(found: CandleFile, options: ImportOptions, instruments: InstrumentLookup, path: str) -> KnownInstrument:
@@ -171,8 +258,14 @@ def _instrument(found: CandleFile, options: ImportOptions, instruments: Instrume
         raise InvalidRequest(
             "instrument", f"The {what} of {path} is unknown. Pass --exchange CODE --instrument BTC/USDT."
         )
+    if found.futures and exchange.strip().lower() == "binance":
+        raise InvalidRequest(
+            "file",
+            f"{path} is a dump of Binance's futures, whose prices differ from spot: {found.futures}. Download the file "
+            "from data/spot, or pass --exchange CODE of an exchange configured for the futures.",
+        )
     known = instruments.find(exchange, symbol)
-    if found.symbol and instruments.find(exchange, found.symbol) != known:
+    if found.symbol and not found.is_guess and instruments.find(exchange, found.symbol) != known:
         raise InvalidRequest("instrument", f"{path} contains {found.symbol}, not {options.instrument}.")
     return known
 
@@ -193,16 +286,9 @@ def _resolution(
         raise InvalidRequest(
             "resolution", f"{path} contains candles of {found.resolution}, not of {options.resolution}."
         )
-    return detect_resolution(options.resolution or found.resolution, opened, path)
-
-
-def _checked(
-    raw: Iterator[RawCandle | BadRow], validator: CandleValidator, instrument_id: int, volume: bool
-) -> Iterator[StoredCandle]:
-    for row in raw:
-        if isinstance(row, BadRow):
-            validator.progress.reject(row.line, row.reason, row.raw)
-            continue
-        candle = validator.validate(row.line, row.opened_at, row.prices, row.volume if volume else None, row.trades)
-        if candle is not None:
-            yield StoredCandle(instrument_id, candle)
+    try:
+        return detect_resolution(options.resolution or found.resolution, opened, path)
+    except InvalidRequest:
+        if options.resolution or not found.is_label:
+            raise
+    return detect_resolution(None, opened, path)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -47,6 +48,16 @@ def join(folder: str, *parts: str) -> str:
 def full_address(system: AbstractFileSystem, path: str) -> str:
     """The address of ``path``: with s3:// or another prefix, or the plain path on the local disk."""
     return path if isinstance(system, LocalFileSystem) else str(system.unstrip_protocol(path))
+
+
+def modified_at(system: AbstractFileSystem, path: str) -> datetime | None:
+    """When a file was last written (UTC); None if its storage does not know."""
+    with storage_errors(path):
+        try:
+            modified: datetime = system.modified(path)
+        except NotImplementedError:
+            return None
+    return modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified.astimezone(UTC)
 
 
 def redact_credentials(address: str) -> str:

@@ -1,5 +1,6 @@
 """Restoring exported Parquet files: candles with their origin, and prices as they were loaded."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -8,17 +9,18 @@ from typing import get_args
 from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
-from coinwatch.exchanges.models import Instrument, Quote
+from coinwatch.exchanges.models import Instrument, Quote, RawCandle
 from coinwatch.exchanges.validation import validate_quote
+from coinwatch.prices.candle_validation import CandleValidator
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution
 from coinwatch.prices.candles.storage import Source, StoredCandle, StoreResult, store_candles
 from coinwatch.prices.candles.time_grid import EARLIEST
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument
-from coinwatch.prices.transfer.candle_validation import CandleValidator, ImportProgress, Report
 from coinwatch.prices.transfer.formats.names import Table
 from coinwatch.prices.transfer.formats.parquet import ExportRow, open_export_file
 from coinwatch.prices.transfer.locations import storage_errors
+from coinwatch.prices.transfer.progress import ImportProgress, Report
 
 ROWS_AT_ONCE = 50_000
 SOURCES = get_args(Source)
@@ -30,6 +32,7 @@ def restore_file(
     path: str,
     instruments: InstrumentLookup,
     now: datetime,
+    complete_until: datetime,
     progress: ImportProgress,
     report: Report,
     exchange: str | None = None,
@@ -37,8 +40,8 @@ def restore_file(
 ) -> None:
     """Store the rows of one Parquet file and count them in ``progress``.
 
-    ``exchange`` and ``resolution`` are for files that do not contain them. Raises InvalidRequest if the file is damaged
-    or not an export, StorageError and DatabaseError.
+    Candles that end after ``complete_until`` are rejected. ``exchange`` and ``resolution`` are for files that do not
+    contain them. Raises InvalidRequest if the file is damaged or not an export, StorageError and DatabaseError.
     """
     with storage_errors(path), system.open(path, "rb") as file:
         found = open_export_file(file, path, exchange, resolution)
@@ -47,7 +50,7 @@ def restore_file(
         if found.table == "prices":
             _restore_prices(engine, known, found.size, now, progress, report)
         else:
-            _restore_candles(engine, known, _resolution(found.table), found.size, now, progress, report)
+            _restore_candles(engine, known, _resolution(found.table), found.size, complete_until, progress, report)
 
 
 def _resolution(table: Table) -> Resolution:
@@ -73,26 +76,36 @@ def _restore_candles(
     rows: Iterator[tuple[KnownInstrument, ExportRow]],
     resolution: Resolution,
     size: int,
-    now: datetime,
+    complete_until: datetime,
     progress: ImportProgress,
     report: Report,
 ) -> None:
-    candles = _candles(rows, CandleValidator(resolution, now, progress))
-    while batch := list(islice(candles, ROWS_AT_ONCE)):
-        progress.stored += store_candles(engine, resolution, batch)
+    validators: dict[int, CandleValidator] = {}
+    remaining = _with_source(rows, progress)
+    while batch := list(islice(remaining, ROWS_AT_ONCE)):
+        raw: dict[int, list[RawCandle]] = defaultdict(list)
+        for known, row in batch:
+            raw[known.instrument_id].append(RawCandle._make((row.moment, *row.values[:6], None, row.line)))
+        origins = {row.line: row.values[-2:] for _, row in batch}
+        candles = []
+        for instrument_id, group in raw.items():
+            if instrument_id not in validators:
+                validators[instrument_id] = CandleValidator(resolution, complete_until, progress.validation)
+            valid = validators[instrument_id].validate(group)
+            candles += [StoredCandle(instrument_id, candle, *origins[row.line]) for candle, row in valid]
+        progress.stored += store_candles(engine, resolution, candles)
         progress.part = progress.rows / size
         report(progress)
 
 
-def _candles(rows: Iterator[tuple[KnownInstrument, ExportRow]], validator: CandleValidator) -> Iterator[StoredCandle]:
-    for (instrument_id, _), row in rows:
-        opening, high, low, close, volume, trades, samples, source = row.values
-        if source not in SOURCES:
-            validator.progress.reject(row.line, "has an unknown source", source)
-            continue
-        candle = validator.validate(row.line, row.moment, (opening, high, low, close), volume, trades)
-        if candle is not None:
-            yield StoredCandle(instrument_id, candle, samples, source)
+def _with_source(
+    rows: Iterator[tuple[KnownInstrument, ExportRow]], progress: ImportProgress
+) -> Iterator[tuple[KnownInstrument, ExportRow]]:
+    for known, row in rows:
+        if row.values[-1] in SOURCES:
+            yield known, row
+        else:
+            progress.reject(row.line, "has an unknown source", row.values[-1])
 
 
 def _restore_prices(
@@ -109,10 +122,10 @@ def _restore_prices(
         loaded = load_quotes(engine, ids, batch, now=now, max_age=now - EARLIEST)
         progress.stored += StoreResult(loaded.inserted, 0, loaded.repeated)
         if loaded.conflicting:
-            progress.rejected["conflicts with the stored price"] += loaded.conflicting
+            progress.validation.rejected["conflicts with the stored price"] += loaded.conflicting
         for reason, number in loaded.rejected.items():
-            progress.rejected[f"is invalid, {reason.value.replace('_', ' ')}"] += number
-        progress.passed += loaded.inserted + loaded.repeated
+            progress.validation.rejected[f"is invalid, {reason.value.replace('_', ' ')}"] += number
+        progress.validation.rows += len(batch)
         progress.part = progress.rows / size
         report(progress)
 

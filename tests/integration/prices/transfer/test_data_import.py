@@ -17,9 +17,11 @@ from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, ImportResult, import_files
 from tests.support.candle_files import (
     TextCandle,
+    aged,
     binance_csv,
     cryptodatadownload_csv,
     plain_csv,
+    quote_volume,
     some_candles,
     unix,
     zipped,
@@ -67,7 +69,7 @@ def expected(
 
 def written(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
+    return aged(path)
 
 
 CANDLES = some_candles(5)
@@ -78,7 +80,7 @@ def test_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_
     path = zipped(tmp_path / "BTCUSDT-1m-2026-03.zip", BTCUSDT_1m_2026_03__csv=binance_csv(CANDLES))
     result = imports(path)
     assert only(result) == ImportedFile(
-        str(path), "1m candles of BTC/USDT at binance", 5, StoreResult(5, 0, 0), {}, [], None
+        str(path), "1m candles of BTC/USDT at binance", 5, StoreResult(5, 0, 0), {}, {}, {}, [], None
     )
     assert stored(catalog) == expected(CANDLES)
     assert [row[6] for row in stored(catalog, "1h")] == [105.0], "the hour is rolled up"
@@ -88,9 +90,10 @@ def test_binance_dump_needs_no_options(catalog: sa.Engine, imports: Import, tmp_
 def test_binance_dump_variants_give_equal_candles(
     catalog: sa.Engine, imports: Import, tmp_path: Path, per_second: int, header: bool
 ) -> None:
-    text = binance_csv(CANDLES, per_second=per_second, header=header)
-    assert only(imports(written(tmp_path / "BTCUSDT-1m-2026-03-01.csv", text))).problem is None
-    assert stored(catalog) == expected(CANDLES)
+    candles = some_candles(5, start=datetime(2022, 1, 1, tzinfo=UTC))
+    text = binance_csv(candles, per_second=per_second, header=header)
+    assert only(imports(written(tmp_path / "BTCUSDT-1m-2022-01-01.csv", text))).problem is None
+    assert stored(catalog) == expected(candles)
 
 
 def test_renamed_dump_needs_the_exchange_and_pair(catalog: sa.Engine, imports: Import, tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_older_cryptodatadownload_files_are_imported(catalog: sa.Engine, imports
     for c in reversed(candles):
         prices = f"{c.open},{c.high},{c.low},{c.close}"
         new.append(f"{unix(c.opened_at)}.0,{c.opened_at:%Y-%m-%d %H:%M:%S},BTCUSDT,{prices},{c.volume}")
-        old.append(f"{c.opened_at:%Y-%m-%d %I-%p},BTCUSDT,{prices},12345,{c.volume}")
+        old.append(f"{c.opened_at:%Y-%m-%d %I-%p},BTCUSDT,{prices},{quote_volume(c)},{c.volume}")
     result = imports(written(tmp_path / "Binance_BTCUSDT_1h.csv", "\r\n".join(new)))
     assert only(result).stored == StoreResult(3, 0, 0)
     assert [row[7] for row in stored(catalog, "1h")] == [0.5, 1.5, 2.5]

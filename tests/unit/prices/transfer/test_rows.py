@@ -1,49 +1,17 @@
-"""Parsing times in any unit exactly, and detecting the resolution of rows."""
+"""Parsing trade counts, and detecting the resolution of rows."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.transfer.formats.rows import (
     detect_resolution,
     parse_count,
     parse_resolution_name,
-    parse_time,
-    parse_unix_time,
 )
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-@given(st.datetimes(datetime(2009, 1, 3), datetime(2200, 1, 1)), st.sampled_from([1, 10**3, 10**6, 10**9]))  # noqa: DTZ001
-def test_unix_time_is_parsed_exactly_in_any_unit(naive: datetime, per_second: int) -> None:
-    seconds = int(naive.replace(tzinfo=UTC, microsecond=0).timestamp())
-    read = parse_unix_time(str(seconds * per_second))
-    assert read == datetime.fromtimestamp(seconds, UTC)
-    assert parse_unix_time(f"{seconds * per_second}.0") == read
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1.6461E+12", "1646092800.5", "-1646092800", "12345678", "16460928000", "१६४६०९२८००"]
-)
-def test_rounded_number_is_not_a_unix_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a Unix time"):
-        parse_unix_time(text)
-
-
-def test_times_are_iso_8601_or_unix_and_default_to_utc() -> None:
-    assert (
-        parse_time("2025-01-01 00:00:00.000000")
-        == parse_time("2025-01-01T01:00+01:00")
-        == parse_time("1735689600")
-        == START
-    )
-    assert parse_time("2025-01-01") == START
-    with pytest.raises(ValueError, match="neither an ISO 8601 time"):
-        parse_time("01/02/2025")
 
 
 def test_trade_count_is_an_integer_or_unknown() -> None:

@@ -3,12 +3,12 @@
 from itertools import chain, islice
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.transfer.formats import binance, cryptodatadownload, plain_csv
+from coinwatch.prices.transfer.formats import binance, cryptodatadownload, kraken, plain_csv
 from coinwatch.prices.transfer.formats.csv_file import HEAD_LINES, CsvFile
 from coinwatch.prices.transfer.formats.names import Format
 from coinwatch.prices.transfer.formats.rows import CandleFile
 
-FORMATS = (binance, cryptodatadownload, plain_csv)
+FORMATS = (binance, cryptodatadownload, kraken, plain_csv)
 
 
 def detect_format(file: CsvFile, wanted: Format = "auto") -> CandleFile:
@@ -19,7 +19,7 @@ def detect_format(file: CsvFile, wanted: Format = "auto") -> CandleFile:
     rows = list(islice(file.rows, HEAD_LINES))
     head = [fields for _, fields in rows]
     for module in FORMATS:
-        if wanted in {"auto", module.NAME} and module.matches(head):
+        if wanted in {"auto", module.NAME} and module.matches(file.names, head):
             found: CandleFile = module.read(file.names, head, chain(rows, file.rows))
             return found
     known = "; ".join(module.DESCRIPTION for module in FORMATS if wanted in {"auto", module.NAME})

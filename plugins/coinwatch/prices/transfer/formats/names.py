@@ -2,6 +2,6 @@
 
 from typing import Literal, get_args
 
-Format = Literal["auto", "binance", "cryptodatadownload", "candles", "parquet"]
+Format = Literal["auto", "binance", "cryptodatadownload", "kraken", "candles", "parquet"]
 Table = Literal["prices", "candles_1m", "candles_1h", "candles_1d"]
 TABLES: tuple[Table, ...] = get_args(Table)
