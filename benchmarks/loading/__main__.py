@@ -116,13 +116,13 @@ def make_methods(server: PostgresServer, stack: ExitStack, notes: dict[str, None
         RowByRow(make_database(server, "row_by_row"), stack),
     ]
     for make_program, make_method in ((VictoriaMetrics, IntoVictoria), (InfluxDB, IntoInflux)):
-        for ready_made in (False, True):
+        for encoded in (False, True):
             try:
                 program = stack.enter_context(make_program())
             except Missing as missing:
                 notes[str(missing)] = None
             else:
-                methods.append(make_method(program, ours.ids, ready_made=ready_made))  # type: ignore[arg-type]
+                methods.append(make_method(program, ours.ids, encoded=encoded))  # type: ignore[arg-type]
     return methods
 
 
