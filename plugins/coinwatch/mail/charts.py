@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import Metric
-from coinwatch.database import transaction
+from coinwatch.database import autocommit
 from coinwatch.formatting import format_price
 from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, Buckets, PricePoint, downsample
 from coinwatch.time_range import DAY, TimeRange
@@ -36,6 +36,10 @@ SMOOTHING = 2  # drawn this many times larger, then scaled down: Pillow does not
 LEFT, RIGHT, TOP, BOTTOM = 8, 10, 36, 32
 COLOR = (62, 130, 214)
 STEPS = 15  # steps of transparency; with full transparency that is four bits per pixel
+LEVELS = [round(level * STEPS / 255) for level in range(256)]
+PALETTE = COLOR * (STEPS + 1)
+TRANSPARENCY = bytes(255 * step // STEPS for step in range(STEPS + 1))
+COMPRESSION = 3  # of 9: a seventh larger than at zlib's default of 6, in half the time
 FULL, FILLED, FAINT = 255, 36, 96
 FONT_SIZE = 20
 LINE_WIDTH = 2
@@ -106,7 +110,7 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
     for run in _runs(values):
         line = [position(moment, value) for moment, value in run]
         pen.polygon([(line[0][0], floor), *line, (line[-1][0], floor)], fill=FILLED)
-        pen.line(line, fill=FULL, width=LINE_WIDTH * scale, joint="curve")
+        pen.line(line, fill=FULL, width=LINE_WIDTH * scale)  # round joints take a third of the time and can't be seen
         pen.circle(line[0], LINE_WIDTH * scale / 2, fill=FULL)  # a single value is a point
     pen.line([(LEFT * scale, floor), ((WIDTH - RIGHT) * scale, floor)], fill=FAINT, width=scale // 2)
     pen.circle(last, 4.5 * scale, fill=FULL)
@@ -117,7 +121,7 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
 
 def _values(engine: Engine, instrument_id: int, until: datetime, metric: Metric) -> list[tuple[datetime, float]]:
     day = TimeRange(until - DAY, until + timedelta(microseconds=1))
-    with transaction(engine) as connection:
+    with autocommit(engine) as connection:
         points, _ = downsample(connection, instrument_id, Buckets(day, POINTS // POINTS_PER_BUCKET), POINTS)
     found = ((point.observed_at, _value(point, metric)) for point in points)
     return [(moment, value) for moment, value in found if value is not None and math.isfinite(value)]
@@ -162,8 +166,8 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _png(ink: Image.Image) -> bytes:
     """The ink as transparency of one color."""
-    image = ink.point([round(level * STEPS / 255) for level in range(256)])
-    image.putpalette(COLOR * (STEPS + 1))
+    image = ink.point(LEVELS)
+    image.putpalette(PALETTE)
     file = BytesIO()
-    image.save(file, "PNG", bits=4, transparency=bytes(255 * step // STEPS for step in range(STEPS + 1)))
+    image.save(file, "PNG", bits=4, compress_level=COMPRESSION, transparency=TRANSPARENCY)
     return file.getvalue()

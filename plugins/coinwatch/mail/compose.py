@@ -13,11 +13,12 @@ recipient's address, ids and links; each email is that message with its slots fi
 import json
 import re
 import textwrap
+from base64 import encodebytes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, default
 from email.utils import parseaddr
 from functools import lru_cache
 from pathlib import Path
@@ -41,9 +42,11 @@ TEXT_WIDTH = 72
 MAX_LINE = 998  # RFC 5322, 2.1.1
 MAX_LINK = 900
 MAX_DRAFTS = 256  # kept in memory, about 20 KB each
+MAX_SKELETONS = 16
 MAX_SHARED_ALERTS = 3  # emails with more alerts are hardly ever the same for two recipients
 ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # printable ASCII without angle brackets: nothing ends the SMTP command
 SLOTS = re.compile(rf"{SLOT}-([a-z]+|[0-9]+)-")
+CHART = b"chart"  # in place of the image while the message is encoded
 ENCODED_SLOTS = re.compile(SLOTS.pattern.encode())
 
 
@@ -99,6 +102,7 @@ class Composer:
         self._address = address
         self._domain = address.rpartition("@")[2]
         self._shared_draft = lru_cache(MAX_DRAFTS)(self._draft)
+        self._shared_skeleton = lru_cache(MAX_SKELETONS)(self._skeleton)
 
     def compose(self, claimed: ClaimedEmail) -> Email:
         """The email of an outbox row; the same row always gives the same content and Message-ID.
@@ -162,15 +166,49 @@ class Composer:
         """The encoded message, cut at its slots: every second piece is a slot's name."""
         if not content.subject.isprintable():
             raise PermanentEmailError(f"a header has a line break or control character in it: {content.subject!r}")
+        ends_subscriptions = bool(content.subscriptions)
+        if not _is_7bit(text) or not _is_7bit(html):
+            message = self._message(content.subject, created_at, text, html, png, ends_subscriptions)
+            return ENCODED_SLOTS.split(message.as_bytes())
+        values = {
+            b"subject": default.fold("Subject", content.subject).rstrip("\n"),
+            b"text": text.rstrip("\n"),
+            b"html": html.rstrip("\n"),
+            b"chart": encodebytes(png or b"").decode().rstrip(),
+        }
+        pieces = self._shared_skeleton(created_at, png is not None, ends_subscriptions).copy()
+        pieces[1::2] = [
+            values[name].replace("\n", "\r\n").encode() if name in values else slot(name.decode()).encode()
+            for name in pieces[1::2]
+        ]
+        return ENCODED_SLOTS.split(b"".join(pieces))
+
+    def _skeleton(self, created_at: datetime, has_chart: bool, ends_subscriptions: bool) -> list[bytes]:
+        """A 7-bit message with slots for what differs between drafts: encoding it once saves 2 ms for each draft."""
+        png = CHART if has_chart else None
+        message = self._message(slot("subject"), created_at, slot("text"), slot("html"), png, ends_subscriptions)
+        encoded = message.as_bytes().replace(encodebytes(CHART).rstrip(), slot("chart").encode())
+        subject = slot("subject").encode()
+        return ENCODED_SLOTS.split(encoded.replace(b"Subject: " + subject, subject))
+
+    def _message(
+        self,
+        subject: str,
+        created_at: datetime,
+        text: str,
+        html: str,
+        png: bytes | None,
+        ends_subscriptions: bool,
+    ) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
-        message["Subject"] = content.subject
+        message["Subject"] = subject
         message["From"] = self._settings.email_from
         message["To"] = slot("to")
         message["Date"] = created_at.astimezone(UTC)
         message["Message-ID"] = f"<{slot('id')}@{self._domain}>"
         message[MESSAGE_HEADER] = slot("token")
         message["Auto-Submitted"] = "auto-generated"
-        if content.subscriptions:
+        if ends_subscriptions:
             message["List-Unsubscribe"] = f"<{slot(UNSUBSCRIBE)}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(text, cte="7bit" if _is_7bit(text) else "quoted-printable")
@@ -180,7 +218,7 @@ class Composer:
             cast("EmailMessage", html_part).add_related(
                 png, "image", "png", cid=f"<{self._content_id}>", disposition="inline", filename="chart.png"
             )
-        return ENCODED_SLOTS.split(message.as_bytes())
+        return message
 
     @property
     def _content_id(self) -> str:
