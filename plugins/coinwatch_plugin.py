@@ -117,6 +117,7 @@ class Preload:
         if type(component).__name__ == "Job":
             for module in PRELOADED:
                 import_module(module)
+            import_module("coinwatch.exchanges.registry").import_adapters()
 
 
 class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not read Airflow

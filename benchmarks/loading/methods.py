@@ -30,7 +30,7 @@ PARTS = {
     "TEMPORARY TABLE": ("COPY", "create batch"),
     "INSERT INTO prices": ("COPY", "insert"),
     "p.price <> b.price": ("other", "conflicts"),
-    "INSERT INTO latest_quotes": ("COPY", "latest"),
+    "Update the newest quote": ("COPY", "latest"),
 }
 
 

@@ -35,3 +35,10 @@ def open_exchange(code: str, settings: Settings, clock: Clock = utc_now) -> Exch
     module, _, name = ADAPTERS[adapter].partition(":")
     factory: Callable[[str, ExchangeSettings, Settings, Clock], Exchange] = getattr(import_module(module), name)
     return factory(code, exchange, settings, clock)
+
+
+def import_adapters() -> None:
+    """Import the adapters of this package ahead of their first use; ccxt takes too long for that."""
+    for adapter, path in ADAPTERS.items():
+        if adapter != "ccxt":
+            import_module(path.partition(":")[0])

@@ -15,6 +15,7 @@ from operator import itemgetter
 import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from coinwatch.database import driver_connection, statement, transaction
 from coinwatch.exchanges.models import Instrument, Quote, RejectedQuote, RejectionReason
@@ -112,27 +113,38 @@ def _rows(instrument_ids: Mapping[Instrument, int], quotes: Sequence[Quote]) -> 
 
 def _load(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
     """Rows inserted, repeated and conflicting."""
-    stale_ranges = list(_stale_ranges(rows))
-    ensure_partitions(engine, {first.date() for _, first, _ in stale_ranges})
     if len(rows) >= DIRECT_COPY_ROWS:
+        ensure_partitions(engine, {row[1].date() for row in rows})
         try:
-            with transaction(engine) as connection:
-                _copy(connection, COPY.format("prices"), COLUMN_TYPES, rows)
-                _copy(connection, COPY_STALE, STALE_RANGE_TYPES, stale_ranges)
-                connection.execute(statement("prices/ingest/create_quote_batch"))
-                _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, _newest(rows))
-                connection.execute(statement("prices/ingest/update_latest_quotes"))
-            return len(rows), 0, 0
+            _copy_new(engine, rows)
         except psycopg.errors.UniqueViolation:
             log.info("quotes already stored, loading with ON CONFLICT", quotes=len(rows))
+        else:
+            return len(rows), 0, 0
+    try:
+        return _insert(engine, rows)
+    except IntegrityError:
+        # Perhaps a day has no partition: they are created in advance, so this is rare and not checked beforehand.
+        if not ensure_partitions(engine, {row[1].date() for row in rows}):
+            raise
+        return _insert(engine, rows)
+
+
+def _copy_new(engine: Engine, rows: list[Row]) -> None:
+    with transaction(engine) as connection:
+        _copy(connection, COPY.format("prices"), COLUMN_TYPES, rows)
+        _copy(connection, COPY_STALE, STALE_RANGE_TYPES, _stale_ranges(rows))
+        connection.execute(statement("prices/ingest/create_quote_batch"))
+        _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, _newest(rows))
+        connection.execute(statement("prices/ingest/update_latest_quotes"))
+
+
+def _insert(engine: Engine, rows: list[Row]) -> tuple[int, int, int]:
     with transaction(engine) as connection:
         connection.execute(statement("prices/ingest/create_quote_batch"))
         _copy(connection, COPY.format("quote_batch"), COLUMN_TYPES, rows)
-        inserted = connection.execute(statement("prices/ingest/insert_quotes")).rowcount
+        inserted = int(connection.execute(statement("prices/ingest/insert_quotes")).scalar_one())
         conflicting = _count_conflicts(connection) if inserted < len(rows) else 0
-        if inserted:
-            _copy(connection, COPY_STALE, STALE_RANGE_TYPES, stale_ranges)
-            connection.execute(statement("prices/ingest/update_latest_quotes"))
     return inserted, len(rows) - inserted - conflicting, conflicting
 
 
