@@ -27,8 +27,9 @@ SELECT numbered_users.id, watched.instrument_id, 'change_since_last', 'either',
 FROM numbered_users JOIN watched ON watched.n = numbered_users.n %% (SELECT count(*) FROM watched)
 """
 WATERMARKS = """
-INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to)
-SELECT DISTINCT instrument_id, 'price', now() FROM subscriptions
+INSERT INTO evaluation_watermarks (instrument_id, metric, evaluated_to, last_value, last_at)
+SELECT instrument_id, 'price', now(), price, observed_at
+FROM latest_quotes WHERE instrument_id IN (SELECT instrument_id FROM subscriptions)
 """
 
 
