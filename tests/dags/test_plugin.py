@@ -54,6 +54,33 @@ print("health", browser.get("/coinwatch/health").json()["reason"])
 """
 )
 
+HEALTH = (
+    FRESH_AIRFLOW
+    + """
+from airflow import plugins_manager
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+_, middlewares = plugins_manager.get_fastapi_plugins()
+[ours] = [item["middleware"] for item in middlewares if item["name"] == "coinwatch optional triggerer"]
+def health(request):
+    status = request.query_params.get("status")
+    if status == "page":
+        return PlainTextResponse("not JSON", 500)
+    report = {"triggerer": {"status": status, "latest_triggerer_heartbeat": None}, "scheduler": {"status": None}}
+    return JSONResponse(report)
+routes = [Route("/api/v2/monitor/health", health), Route("/other", health)]
+browser = TestClient(Starlette(routes=routes, middleware=[Middleware(ours)]))
+for path in ("/api/v2/monitor/health", "/api/v2/monitor/health?status=unhealthy", "/other"):
+    report = browser.get(path).json()
+    print(path, report["triggerer"]["status"], report["scheduler"]["status"])
+page = browser.get("/api/v2/monitor/health?status=page")
+print("page", page.status_code, page.text)
+"""
+)
+
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -117,3 +144,12 @@ def test_mounted_app_denies_anonymous_requests_even_without_a_database(
         assert (status == "401") is (public == "False"), (method, path, status)
     assert ["route", "GET", "/health", "503", "True"] in routes
     assert any(re.match("health A setting is missing", line) for line in lines)
+
+
+def test_missing_triggerer_is_healthy_but_a_stopped_one_is_not(tmp_path: Path) -> None:
+    assert [line for line in run(HEALTH, tmp_path) if line.startswith(("/", "page"))] == [
+        "/api/v2/monitor/health healthy None",
+        "/api/v2/monitor/health?status=unhealthy unhealthy None",
+        "/other None None",
+        "page 500 not JSON",
+    ]

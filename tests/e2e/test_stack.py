@@ -86,6 +86,13 @@ def test_every_service_is_ready(stack: Stack) -> None:
     assert {service["state"] for service in status["services"].values()} == {"ready"}
 
 
+def test_every_component_on_the_home_page_of_airflow_is_healthy(stack: Stack) -> None:
+    report = stack.get(f"{stack.airflow_url}/api/v2/monitor/health")
+    assert {name: component["status"] for name, component in report.items()} == dict.fromkeys(
+        ("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy"
+    )
+
+
 def test_airflow_commands_use_the_settings_of_the_stack(stack: Stack) -> None:
     month = ["--from-date", "2022-01-01", "--to-date", "2022-02-01"]
     done = stack.run("airflow", "backfill", "create", "--dag-id", "backfill_candles", *month, "--dry-run")
