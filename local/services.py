@@ -194,11 +194,20 @@ def _mail(configuration: Configuration, tools: Tools) -> Service:
     url = f"http://{LOOPBACK}:{page}"
     mailbox = configuration.paths.home / "mail"
     program = modules / "maildev" / "bin" / "maildev"
+    protection = configuration.paths.project / "local" / "mail_catcher.js"
     options = ["--ip", LOOPBACK, "--smtp", str(smtp), "--web-ip", LOOPBACK, "--web", str(page)]
     return Service(
         name="mail",
         title="Mail catcher",
-        command=[str(node.node), str(program), *options, "--mail-directory", str(mailbox)],
+        command=[
+            str(node.node),
+            "--require",
+            str(protection),
+            str(program),
+            *options,
+            "--mail-directory",
+            str(mailbox),
+        ],
         environment=child_environment(configuration),
         directory=configuration.paths.run,
         check=Check("mail", (LOOPBACK, smtp, url)),

@@ -13,7 +13,7 @@ OURS = {"folders", "setup", "coinnews", "web", "airflow-api-server", "airflow-sc
 OFFICIAL = {
     "POSTGRES_IMAGE": "postgres:18",
     "GRAPHITE_IMAGE": "graphiteapp/graphite-statsd:1.1.10-5",
-    "MAIL_IMAGE": "axllent/mailpit:v1.27",
+    "MAIL_IMAGE": "axllent/mailpit:v1.28",
     "GRAFANA_IMAGE": f"grafana/grafana:{GRAFANA_VERSION}",
     "COINWATCH_IMAGE": "coinwatch:local",
     "COINWATCH_AIRFLOW_IMAGE": "coinwatch-airflow:local",
