@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -39,8 +40,8 @@ CONTRASTS = """() => {
 
 
 @contextmanager
-def serving(app: FastAPI, port: int) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none"))
+def serving(app: FastAPI, port: int, **options: Any) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none", **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -56,6 +56,14 @@ def test_serves_every_coin_in_the_default_configuration(tmp_path: Path, clock: C
     assert {pair.split("/")[0] for pair in load_settings().exchanges["coinnews"].instruments} <= set(names)
 
 
+def test_head_is_the_same_as_get_without_a_body(tmp_path: Path, clock: Clock) -> None:
+    client = serve(tmp_path, clock)
+    for path in ("/health", "/api/data", "/api/data/BTC", "/api/data/BTC/history", "/api/data/nothing"):
+        get, head = client.get(path), client.head(path)
+        assert (head.status_code, head.headers) == (get.status_code, get.headers)
+        assert head.content == b""
+
+
 def test_coin_lookup_by_code_or_name_ignores_case(tmp_path: Path, clock: Clock) -> None:
     api = serve(tmp_path, clock)
 
