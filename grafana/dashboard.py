@@ -145,7 +145,16 @@ def _pipeline(dashboard: build.Dashboard) -> build.Dashboard:
         .with_panel(steps(about("fetch"), graphite(f"aliasByNode({each}.fetch_seconds, 4)"), unit="s"))
         .with_panel(steps(about("quotes"), graphite(f"aliasByNode({each}.quotes, 4)"), unit="short"))
         .with_panel(steps(about("errors"), graphite(f"aliasByNode({each}.errors, 4)"), unit="short"))
-        .with_panel(steps(about("rejected"), graphite(f"aliasByNode({each}.rejected, 4)"), unit="short"))
+        .with_panel(
+            steps(
+                about("rejected"),
+                graphite(
+                    f"aliasByNode({each}.rejected, 4)",
+                    f"aliasSub(aliasByNode({each}.not_trading, 4), '$', ' not trading')",
+                ),
+                unit="short",
+            )
+        )
         .with_panel(steps(about("oldest"), graphite(f"groupByNode({ages}, 4, 'max')"), unit="s"))
         .with_panel(steps(about("stored"), graphite(f"alias({GAUGE}.cycle.rows, 'prices stored')"), unit="short"))
         .with_panel(

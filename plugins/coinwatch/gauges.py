@@ -27,6 +27,7 @@ NAMES = {
     "exchanges.{exchange}.fetch_seconds": "Duration of the last fetch in seconds",
     "exchanges.{exchange}.quotes": "Quotes received in the last fetch",
     "exchanges.{exchange}.rejected": "Quotes rejected by validation in the last fetch",
+    "exchanges.{exchange}.not_trading": "Watched instruments that the exchange does not trade at present",
     "exchanges.{exchange}.errors": "Consecutive failed fetches; 0 after a successful one",
     "gaps.{exchange}.open": "Open gaps in the price history",
     "gaps.{exchange}.missing_minutes": "Minutes without prices in the last 24 hours, summed over all instruments",

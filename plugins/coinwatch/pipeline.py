@@ -138,7 +138,7 @@ def push_gauges(
 ) -> int:
     """Send the gauges of instruments, exchanges, gaps, tables and the cycle; return their number."""
     with transaction(engine) as connection:
-        health = connection.execute(statement("status/select_exchange_health")).all()
+        health = connection.execute(statement("gauges/select_exchanges")).all()
     values: dict[str, float] = {
         "cycle.rows": index_prices + sum(result.loaded.inserted for result in collected),
         "cycle.exchanges_failed": sum(1 for row in health if row.enabled and row.failures),
@@ -146,6 +146,7 @@ def push_gauges(
     for row in health:
         if row.enabled:
             values[f"exchanges.{escape(row.code)}.errors"] = row.failures
+            values[f"exchanges.{escape(row.code)}.not_trading"] = row.not_trading
     for result in collected:
         if result.blocked_until is None:
             path = f"exchanges.{escape(result.exchange)}"

@@ -56,6 +56,21 @@ class StaleSubscriptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TradingHalt:
+    """A watched instrument that its exchange does not trade at present, so that it has no current price.
+
+    ``status`` is auction, halted or delisted, the same for every exchange; ``term`` is the exchange's own.
+    """
+
+    exchange: str
+    base: str
+    quote: str
+    status: str
+    term: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of the pipeline.
 
@@ -68,6 +83,7 @@ class Status:
     prices_today: int
     subscriptions: Mapping[str, int]
     stale_subscriptions: list[StaleSubscriptions]
+    trading_halts: list[TradingHalt]
     alerts_24h: Mapping[str, int]
     outbox: OutboxStatus
     database_bytes: int
@@ -85,11 +101,13 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
         alerts = connection.execute(statement("status/count_alerts"), {"now": now}).all()
         limit = {"stale_before": now - STALE_PRICE_AGE}
         stale = connection.execute(statement("status/select_stale_subscriptions"), limit).mappings().all()
+        halts = connection.execute(statement("status/select_trading_halts")).mappings().all()
         database_bytes = connection.execute(statement("gauges/select_database_size")).scalar_one()
         disk = connection.execute(statement("gauges/select_table_sizes")).mappings().all()
     return Status(
         exchanges=exchange_health(engine),
         stale_subscriptions=[StaleSubscriptions(**row) for row in stale],
+        trading_halts=[TradingHalt(**row) for row in halts],
         alerts_24h={row.kind: row.alerts for row in alerts},
         outbox=get_outbox_status(engine, now, emails_per_day),
         database_bytes=database_bytes,

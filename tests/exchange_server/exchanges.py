@@ -94,12 +94,16 @@ def binance(market: Market, path: str, query: Query) -> Reply:
         reply = Reply([{"symbol": symbol, "price": _text(each.price)} for symbol, each in listings.items()])
     elif path == "/api/v3/exchangeInfo":
         weight = 20
+        wanted = json.loads(query["symbols"]) if "symbols" in query else list(listings)
         symbols = [
-            {"symbol": symbol, "status": "TRADING", "baseAsset": each.base, "quoteAsset": each.quote}
+            {"symbol": symbol, "status": each.term or "TRADING", "baseAsset": each.base, "quoteAsset": each.quote}
             for symbol, each in listings.items()
+            if symbol in wanted
         ]
-        gone = {"symbol": "LUNAUSDT", "status": "BREAK", "baseAsset": "LUNA", "quoteAsset": "USDT"}
-        reply = Reply({"timezone": "UTC", "rateLimits": [], "symbols": [*symbols, gone]})
+        if any(symbol not in listings for symbol in wanted):
+            reply = Reply({"code": -1121, "msg": "Invalid symbol."}, 400)
+        else:
+            reply = Reply({"timezone": "UTC", "rateLimits": [], "symbols": symbols})
     elif path == "/api/v3/klines":
         reply = _binance_klines(market, query, listings.get(query.get("symbol", "")))
     return Reply(reply.payload, reply.status, {"X-MBX-USED-WEIGHT-1M": str(market.spend_weight(weight))})
@@ -144,6 +148,8 @@ def _binance_klines(market: Market, query: Query, listing: Listing | None) -> Re
 
 
 COINBASE_CODES = {"CELO": "CGLD"}
+COINBASE_STATUSES = ("offline", "internal", "delisted")
+COINBASE_FLAGS = ("trading_disabled", "cancel_only", "post_only", "limit_only", "auction_mode")
 
 
 def coinbase(market: Market, path: str, query: Query) -> Reply:
@@ -154,7 +160,13 @@ def coinbase(market: Market, path: str, query: Query) -> Reply:
     if path == "/products":
         return Reply(
             [
-                {"id": name, "base_currency": each.base, "quote_currency": each.quote, "status": "online"}
+                {
+                    "id": name,
+                    "base_currency": each.base,
+                    "quote_currency": each.quote,
+                    "status": each.term if each.term in COINBASE_STATUSES else "online",
+                    **{flag: each.term == flag for flag in COINBASE_FLAGS},
+                }
                 for name, each in listings.items()
             ]
         )
@@ -236,7 +248,13 @@ def kraken(market: Market, path: str, query: Query) -> Reply:
 
 def _kraken_pair(listing: Listing) -> dict[str, object]:
     base, quote = (KRAKEN_CODES.get(code, code) for code in (listing.base, listing.quote))
-    return {"altname": base + quote, "wsname": f"{base}/{quote}", "base": base, "quote": quote, "status": "online"}
+    return {
+        "altname": base + quote,
+        "wsname": f"{base}/{quote}",
+        "base": base,
+        "quote": quote,
+        "status": listing.term or "online",
+    }
 
 
 def _kraken_ticker(listing: Listing) -> dict[str, object]:
@@ -274,7 +292,7 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
                     "counter_currency": each.quote,
                     "counter_decimals": 2,
                     "minimum_order_value": "10",
-                    "trading": "Enabled",
+                    "trading": each.term or "Enabled",
                     "market_type": "SPOT",
                 }
                 for name, each in listings.items()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tests.exchange_server.recorded import RecordedCandle, Recording
@@ -35,6 +35,7 @@ class Listing:
     volume: float = 1234.5
     bid: float | None = None
     ask: float | None = None
+    term: str | None = None  # the exchange's own term, if it does not trade the pair as usual
 
 
 def current_time() -> datetime:
@@ -86,6 +87,12 @@ class Market:
         """Add or change a pair."""
         with self._lock:
             self._listings[exchange][base, quote] = Listing(base, quote, price, at, volume, bid, ask)
+
+    def set_trading_term(self, exchange: str, base: str, quote: str, term: str | None) -> None:
+        """What the exchange says about trading a pair, in its own terms, such as ``cancel_only``; None: as usual."""
+        with self._lock:
+            listing = self._listings[exchange][base, quote]
+            self._listings[exchange][base, quote] = replace(listing, term=term)
 
     def delist(self, exchange: str, base: str, quote: str) -> None:
         with self._lock:

@@ -32,6 +32,7 @@ OWNERS = {
         "price_partitions",
         "price_history",
         "latest_quotes",
+        "trading_halts",
         "latest_prices",
         "index_state",
         "candles",

@@ -1,6 +1,6 @@
 """The base class of the adapters that use coinwatch's HTTP client, and of the payloads they parse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -11,6 +11,7 @@ from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavail
 from coinwatch.exchanges.excerpts import secrets_of
 from coinwatch.exchanges.exchange_codes import exchange_code
 from coinwatch.exchanges.http_client import HttpClient
+from coinwatch.exchanges.models import Instrument, RejectedQuote
 from coinwatch.formatting import format_duration
 from coinwatch.settings import ExchangeSettings, Settings
 
@@ -100,6 +101,9 @@ class Adapter:
             raise ConfigurationError(
                 f"exchanges.{self.code}.instruments: {error}. Use the common code of the coin that you mean."
             ) from None
+
+    def fetch_trading_status(self, instruments: Sequence[Instrument]) -> Sequence[RejectedQuote]:
+        return ()
 
     def candle_retention(self, interval_seconds: int) -> timedelta | None:
         return None

@@ -32,8 +32,18 @@ from coinwatch.exchanges.concurrency import fetch_each
 from coinwatch.exchanges.excerpts import excerpt, secrets_of
 from coinwatch.exchanges.http_client import decode_json, rate_limited, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
+from coinwatch.exchanges.models import (
+    NO_RATE_LIMIT,
+    Instrument,
+    QuoteBatch,
+    RateLimiter,
+    RawCandle,
+    RejectedQuote,
+    RejectionReason,
+    TradingStatus,
+)
 from coinwatch.exchanges.timestamps import from_unix
+from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 from coinwatch.time_range import TimeRange
@@ -41,6 +51,9 @@ from coinwatch.time_range import TimeRange
 RATE_LIMIT_DELAY = timedelta(seconds=60)
 CANDLES_PER_CALL = 500
 MAX_REASON_LENGTH = 160
+# Where exchanges say why a market is inactive, and what ccxt calls inactive although orders are executed.
+STATUS_FIELDS = ("status", "state", "trading", "symbolStatus", "trade_status")
+LIMITED_TRADING = {"limit_only", "reduce_only"}
 STATUSES_LEFT_TO_CCXT = {200, 400, 404, 405, 409, 410, 422}  # their bodies contain exchange-specific errors
 TIMEFRAMES: Mapping[int, str] = {
     60: "1m", 180: "3m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 14400: "4h",
@@ -97,19 +110,19 @@ class CcxtAdapter:
         if not instruments:
             return QuoteBatch()
         markets = self._call(self._client.load_markets)
-        known = [instrument for instrument in instruments if instrument.symbol in markets]
-        unknown = [
-            reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
-            for instrument in instruments
-            if instrument.symbol not in markets
-        ]
-        if not known:
-            return QuoteBatch(rejected=unknown)
+        rejected = [each for each in (_check_market(each, markets.get(each.symbol)) for each in instruments) if each]
+        left_out = {each.symbol for each in rejected}
+        traded = [instrument for instrument in instruments if instrument.symbol not in left_out]
+        if not traded:
+            return QuoteBatch(rejected=rejected)
         if self._client.has.get("fetchTickers"):
-            fetched = self._fetch_all(known)
+            fetched = self._fetch_all(traded)
         else:
-            fetched = fetch_each(known, self._fetch_one, threads=self.max_concurrent_calls)
-        return QuoteBatch(fetched.quotes, [*unknown, *fetched.rejected], fetched.error)
+            fetched = fetch_each(traded, self._fetch_one, threads=self.max_concurrent_calls)
+        return QuoteBatch(fetched.quotes, [*rejected, *fetched.rejected], fetched.error)
+
+    def fetch_trading_status(self, instruments: Sequence[Instrument]) -> Sequence[RejectedQuote]:
+        return ()  # fetch_quotes loads the markets, which say it
 
     def fetch_candles(
         self,
@@ -276,6 +289,20 @@ def _rebased(api: object, base_url: str, hostname: str) -> object:
     if isinstance(api, Mapping):
         return {name: _rebased(url, base_url, hostname) for name, url in api.items()}
     return base_url + urlsplit(api.replace("{hostname}", hostname)).path if isinstance(api, str) else api
+
+
+def _check_market(instrument: Instrument, market: Any) -> RejectedQuote | None:
+    """The rejection of an instrument that the exchange doesn't list or doesn't trade at present."""
+    if market is None:
+        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
+    if market.get("active") is not False:  # None: ccxt doesn't know
+        return None
+    info = market.get("info")
+    terms = [info.get(name) for name in STATUS_FIELDS] if isinstance(info, Mapping) else []
+    term = next((term for term in terms if isinstance(term, str) and term), "inactive")
+    if term.lower() in LIMITED_TRADING:
+        return None
+    return reject_not_trading(instrument, trading_status(term) or TradingStatus.HALTED, term)
 
 
 def _parse_quote(instrument: Instrument, ticker: Any, received_at: datetime) -> QuoteResult:

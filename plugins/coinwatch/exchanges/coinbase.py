@@ -19,8 +19,17 @@ from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.concurrency import TokenBucket, fetch_each
 from coinwatch.exchanges.http_client import Response
-from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
+from coinwatch.exchanges.models import (
+    NO_RATE_LIMIT,
+    Instrument,
+    QuoteBatch,
+    RateLimiter,
+    RawCandle,
+    RejectedQuote,
+    RejectionReason,
+)
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
+from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
 from coinwatch.time_range import TimeRange, ceil_to
@@ -36,6 +45,29 @@ class Ticker(Payload):
     volume: object = None
     bid: object = None
     ask: object = None
+
+
+# [{"id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD", "status": "online", "trading_disabled": false,
+#   "cancel_only": false, "post_only": false, "limit_only": false, "auction_mode": false}]
+class Product(Payload):
+    """An element of ``/products``, which also lists delisted products."""
+
+    id: str
+    status: str = "online"
+    trading_disabled: object = False
+    cancel_only: object = False
+    post_only: object = False
+    auction_mode: object = False
+
+    @property
+    def term(self) -> str:
+        """Coinbase's own term for what keeps the product from being traded, or its status."""
+        if self.status != "online":
+            return self.status
+        for flag in ("trading_disabled", "cancel_only", "post_only", "auction_mode"):
+            if getattr(self, flag) is True:
+                return flag
+        return self.status
 
 
 class DayStats(Payload):
@@ -68,6 +100,7 @@ class Coinbase(Adapter):
 
     base_url: ClassVar[str] = "https://api.exchange.coinbase.com"
     table_of_codes: ClassVar[str] = "coinbase"
+    products_path: ClassVar[str] = "/products"
     stats_path: ClassVar[str] = "/products/stats"
     requests_per_second: ClassVar[int] = 10
     burst: ClassVar[int] = 10
@@ -116,6 +149,20 @@ class Coinbase(Adapter):
             if from_stats is not None:
                 return from_stats
         return fetch_each(instruments, self._fetch_ticker)
+
+    def fetch_trading_status(self, instruments: Sequence[Instrument]) -> Sequence[RejectedQuote]:
+        """See :class:`Exchange`. One request for all products."""
+        response = self._get(self.products_path)
+        if response.status != HTTPStatus.OK:  # prices without a status are better than none
+            return ()
+        rows = [Product.try_parse(row) for row in self.parse_list(response.data, self.products_path)]
+        products = {product.id: product for product in rows if product is not None}
+        return [
+            reject_not_trading(instrument, status, product.term)
+            for instrument in instruments
+            if (product := products.get(instrument.symbol)) is not None
+            and (status := trading_status(product.term)) is not None
+        ]
 
     def _fetch_ticker(self, instrument: Instrument) -> QuoteResult:
         path = f"{_product_path(instrument)}/ticker"

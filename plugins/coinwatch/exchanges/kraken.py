@@ -19,6 +19,7 @@ from coinwatch.exchanges.excerpts import excerpt
 from coinwatch.exchanges.http_client import rate_limited
 from coinwatch.exchanges.models import NO_RATE_LIMIT, Instrument, QuoteBatch, RateLimiter, RawCandle, RejectionReason
 from coinwatch.exchanges.timestamps import from_unix
+from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, parse_number, reject, validate_quote
 from coinwatch.time_range import TimeRange
 
@@ -35,8 +36,8 @@ class Envelope(Payload):
 class AssetPair(Payload):
     """A value of ``/0/public/AssetPairs``; dark pools have no ``wsname``."""
 
-    altname: str
     wsname: str = ""
+    status: str = "online"
 
 
 # {"XXBTZUSD": {"a": ["96412.6", "1", "1.000"], "b": ["96412.5", "2", "2.000"], "c": ["96412.6", "0.0012"],
@@ -131,36 +132,41 @@ class Kraken(Adapter):
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         if not instruments:  # a request without names would return all pairs
             return QuoteBatch()
-        keys = self._ticker_keys(instruments)
-        known = [instrument for instrument in instruments if instrument in keys]
-        results: list[QuoteResult] = [
-            reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
-            for instrument in instruments
-            if instrument not in keys
-        ]
-        if not known:
+        pairs = self._find_pairs(instruments)
+        results: list[QuoteResult] = []
+        keys: dict[Instrument, str] = {}
+        for instrument in instruments:
+            if instrument not in pairs:
+                results.append(reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol))
+                continue
+            key, pair = pairs[instrument]
+            if (status := trading_status(pair.status)) is not None:
+                results.append(reject_not_trading(instrument, status, pair.status))
+            else:
+                keys[instrument] = key
+        if not keys:
             return build_batch(results)
         try:
-            params = self._pair_params([keys[instrument] for instrument in known])
+            params = self._pair_params(list(keys.values()))
             result, received_at = self._get(self.ticker_path, params)
             tickers = self.parse_object(result, self.ticker_path)
         except ExchangeError as error:
             return build_batch(results, error)
-        return build_batch(results + [_parse_quote(each, tickers.get(keys[each]), received_at) for each in known])
+        return build_batch(results + [_parse_quote(each, tickers.get(key), received_at) for each, key in keys.items()])
 
-    def _ticker_keys(self, instruments: Sequence[Instrument]) -> dict[Instrument, str]:
-        """For each instrument that Kraken lists, its key in the response of Ticker."""
+    def _find_pairs(self, instruments: Sequence[Instrument]) -> dict[Instrument, tuple[str, AssetPair]]:
+        """For each instrument that Kraken lists, its key in the response of Ticker, and its pair."""
         try:
             pairs = self._fetch_asset_pairs([instrument.symbol for instrument in instruments])
         except UnknownSymbol:
             pairs = self._fetch_asset_pairs([])  # Kraken does not say which one is unknown
         # By wsname, because only it separates base and quote: the other names may belong to another coin's pair.
-        key_by_wsname = {pair.wsname: key for key, pair in pairs.items() if pair.wsname}
-        found: dict[Instrument, str] = {}
+        by_wsname = {pair.wsname: (key, pair) for key, pair in pairs.items() if pair.wsname}
+        found: dict[Instrument, tuple[str, AssetPair]] = {}
         for instrument in instruments:
-            key = key_by_wsname.get(f"{self.own_code(instrument.base)}/{self.own_code(instrument.quote)}")
-            if key is not None:
-                found[instrument] = key
+            key_and_pair = by_wsname.get(f"{self.own_code(instrument.base)}/{self.own_code(instrument.quote)}")
+            if key_and_pair is not None:
+                found[instrument] = key_and_pair
         return found
 
     def _fetch_asset_pairs(self, symbols: Sequence[str]) -> dict[str, AssetPair]:

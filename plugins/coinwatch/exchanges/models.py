@@ -90,16 +90,29 @@ class RejectionReason(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
     FROM_THE_FUTURE = "from_the_future"
     TOO_OLD = "too_old"
+    NOT_TRADING = "not_trading"
+
+
+class TradingStatus(StrEnum):
+    """Why an instrument has no current price although its exchange responds."""
+
+    AUCTION = "auction"  # orders are collected, none is executed
+    HALTED = "halted"
+    DELISTED = "delisted"
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedQuote:
-    """A quote that failed validation. ``raw`` is the start of the exchange's raw value, for the log."""
+    """A quote that failed validation. ``raw`` is the start of the exchange's raw value, for the log.
+
+    If the instrument is not trading, ``status`` says why, and ``raw`` is the exchange's own term for it.
+    """
 
     exchange: str
     symbol: str
     reason: RejectionReason
     raw: str
+    status: TradingStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +177,15 @@ class Exchange(Protocol):
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         """The latest quote of each instrument, in as few requests as the exchange allows.
 
-        An instrument that the exchange does not list is rejected as ``unknown_symbol``; the others are still fetched.
+        An instrument that the exchange does not list is rejected as ``unknown_symbol``, one that it does not trade at
+        present as ``not_trading`` if the responses say so; the others are still fetched.
+        """
+        ...
+
+    def fetch_trading_status(self, instruments: Sequence[Instrument]) -> Sequence[RejectedQuote]:
+        """Rejections of the instruments that are not traded at present, as a request of its own.
+
+        Makes no request if ``fetch_quotes`` rejects them.
         """
         ...
 

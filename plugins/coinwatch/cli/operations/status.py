@@ -12,7 +12,7 @@ from coinwatch.database import get_engine
 from coinwatch.formatting import format_count
 from coinwatch.notifications.outbox import OutboxStatus
 from coinwatch.settings import get_settings
-from coinwatch.status import StaleSubscriptions, Status, TableSize, pipeline_status
+from coinwatch.status import StaleSubscriptions, Status, TableSize, TradingHalt, pipeline_status
 
 MAX_PAIRS = 3
 MAX_TABLES = 8
@@ -52,6 +52,7 @@ def _summary(found: Status, now: datetime) -> dict[str, str]:
         "prices today": f"{found.prices_today:,} (since midnight UTC)",
         "subscriptions": _counts(found.subscriptions),
         "without recent price": _stale(found.stale_subscriptions, now),
+        "not trading": _halts(found.trading_halts, now),
         "alerts in 24 h": _counts(found.alerts_24h),
         "held alerts": _held(found.outbox),
         "emails in 24 h": _emails(found.outbox),
@@ -75,6 +76,15 @@ def _stale(found: list[StaleSubscriptions], now: datetime) -> str:
     ]
     rest = [f"and {len(found) - MAX_PAIRS} more pairs"] if len(found) > MAX_PAIRS else []
     return "; ".join([*pairs, *rest])
+
+
+def _halts(found: list[TradingHalt], now: datetime) -> str:
+    pairs = [
+        f"{row.base}/{row.quote} at {row.exchange} ({row.status}: {row.term}, since {ago(row.since, now)})"
+        for row in found[:MAX_PAIRS]
+    ]
+    rest = [f"and {len(found) - MAX_PAIRS} more pairs"] if len(found) > MAX_PAIRS else []
+    return "; ".join([*pairs, *rest]) or "none"
 
 
 def _held(outbox: OutboxStatus) -> str:

@@ -18,6 +18,7 @@ from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, Rejecti
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import list_watched_instruments
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
+from coinwatch.prices.ingest.trading_halts import find_trading_halts, record_trading_halts
 from coinwatch.settings import Settings
 
 RETRY_DELAY_SECONDS = 1.0
@@ -73,7 +74,7 @@ def collect_exchange(
     """Fetch and load the latest quotes of one exchange.
 
     1. Skip it while it is rate limited (RateLimited) or its minimum interval is not over.
-    2. Fetch, with one immediate retry after a temporary error; history calls wait meanwhile.
+    2. Fetch what the exchange trades, with one immediate retry after a temporary error; history calls wait meanwhile.
     3. Load the quotes, including those received before a fetch failed.
     4. Record success or failure for all workers.
 
@@ -98,8 +99,12 @@ def collect_exchange(
         started = time.monotonic()
         try:
             with _prioritize(engine, status.id, clock() + timedelta(seconds=settings.exchanges[code].timeout_seconds)):
-                batch = _fetch(adapter, list(instruments), sleep)
-            if instruments and not batch.quotes:
+                halts = find_trading_halts(engine, adapter, status.id, instruments, clock())
+                halted = {quote.symbol for quote in halts}
+                batch = _fetch(adapter, [each for each in instruments if each.symbol not in halted], sleep)
+            batch = QuoteBatch(batch.quotes, [*halts, *batch.rejected], batch.error)
+            none_traded = all(quote.status for quote in batch.rejected) and batch.error is None
+            if instruments and not batch.quotes and not (batch.rejected and none_traded):
                 raise batch.error or _no_valid_quotes(code, [quote.reason for quote in batch.rejected])
         except ExchangeError as error:
             _record_failure(engine, status.id, error, clock())
@@ -114,7 +119,7 @@ def collect_exchange(
     result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
     _log(result)
     failure = batch.error
-    if failure is None and instruments and not loaded.inserted + loaded.repeated + loaded.conflicting:
+    if failure is None and batch.quotes and not loaded.inserted + loaded.repeated + loaded.conflicting:
         failure = _no_valid_quotes(code, list(rejected.elements()))
     if failure:
         _record_failure(engine, status.id, failure, clock())
@@ -122,6 +127,7 @@ def collect_exchange(
     with transaction(engine) as connection:
         parameters = {"exchange_id": status.id, "now": clock(), "fetch_seconds": fetch_seconds}
         connection.execute(statement("prices/ingest/record_fetch_success"), parameters)
+        record_trading_halts(connection, status.id, instruments, batch.rejected, clock())
     return result
 
 
