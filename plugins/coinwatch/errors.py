@@ -12,9 +12,10 @@
       * UnknownSymbol            the exchange doesn't trade one instrument; the others are not affected
   * EmailError
     * TemporaryEmailError        4xx or a lost connection: the outbox retries this email
-      * MailServerUnavailable    can't connect or log in, or the sender is rejected: no email can be sent
+      * SenderRejected           the reply is about our sender, host, relay access or policy: the email waits
+      * MailServerUnavailable    can't connect or log in, or the daily quota is reached: no email can be sent
     * PermanentEmailError        5xx: this email is never accepted
-      * RecipientRejected        5xx to the recipient: the address is suppressed
+      * RecipientRejected        5xx with a code about the mailbox: the address is suppressed
       * ChannelRemoved           the subscriber removed the channel: the message is dropped
   * RequestError                 a caller asked for something that isn't possible; the message is for them
     * InvalidRequest             the input is invalid; ``field`` says which
@@ -86,6 +87,10 @@ class TemporaryEmailError(EmailError):
     """The email may be accepted later: 4xx, or the connection was lost."""
 
 
+class SenderRejected(TemporaryEmailError):
+    """The mail server rejected an email because of our configuration, which someone has to change."""
+
+
 class MailServerUnavailable(TemporaryEmailError):
     """No email can be sent at the moment, so trying the others is pointless."""
 
@@ -95,7 +100,7 @@ class PermanentEmailError(EmailError):
 
 
 class RecipientRejected(PermanentEmailError):
-    """The mail server rejected the recipient: 5xx to RCPT."""
+    """The mail server says that the mailbox doesn't exist or is disabled: 5xx with a code such as 5.1.1."""
 
 
 class ChannelRemoved(PermanentEmailError):

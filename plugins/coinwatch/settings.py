@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from coinwatch.addresses import normalize_address, parse_sender
 from coinwatch.codes import DOLLAR_LIKE, code_key, parse_code, parse_pair
 from coinwatch.errors import ConfigurationError
+from coinwatch.smtp_url import parse_smtp_url
 
 PROJECT_ROOT = Path(os.environ.get("COINWATCH_HOME") or Path(__file__).resolve().parents[2])
 EXCHANGE_CODE = re.compile(r"[a-z0-9_]+")
@@ -55,6 +57,7 @@ def _base_url(value: str) -> str:
 
 
 def _bounce_address(value: str) -> str:
+    value = normalize_address(value)
     if not BOUNCE_ADDRESS.fullmatch(value):
         raise ValueError("must be an address such as bounces@example.org, with up to 20 characters before the @")
     return value
@@ -337,6 +340,7 @@ def load_settings(**overrides: object) -> Settings:
     for name in GENERATED_SECRETS:
         if getattr(settings, name) and getattr(settings, name).get_secret_value().strip():
             settings.require(name)
+    _check_email(settings)
     return settings
 
 
@@ -428,6 +432,17 @@ def _check_coingecko_ids(coins: Mapping[str, CoinSettings]) -> None:
                 f"coins.{code}.coingecko_id is {coin.coingecko_id!r}, the same as that of {other}. "
                 "Each coin has its own API ID on CoinGecko."
             )
+
+
+def _check_email(settings: Settings) -> None:
+    """Check the mail server's URL and the sender, which would otherwise fail only when the first email is sent."""
+    parse_smtp_url(settings.smtp_url.get_secret_value())
+    try:
+        parse_sender(settings.email_from)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"COINWATCH_EMAIL_FROM is {settings.email_from!r}. {error} Write it as coinwatch <alerts@example.org>."
+        ) from None
 
 
 def _check_retention(settings: Settings) -> None:

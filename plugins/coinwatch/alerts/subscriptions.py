@@ -1,22 +1,17 @@
 """Subscriptions: an address, an instrument and a rule."""
 
-import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.addresses import normalize_address, parse_address
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.database import statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound, TooManySubscriptions
 from coinwatch.prices.catalog import FoundInstrument
 
-# The pattern HTML defines for <input type=email> (https://html.spec.whatwg.org/#valid-e-mail-address): plain ASCII,
-# without anything that could end a header or an SMTP command.
-LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{LABEL}(?:\.{LABEL})*")
-ADDRESS_LENGTH = 254
 MAX_SUBSCRIPTIONS = 100  # active and paused ones of an address
 # Anyone can request these, so they are counted separately: the newest ones replace the oldest.
 MAX_PENDING = 100
@@ -175,7 +170,7 @@ def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
 def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
     """Return all subscriptions, or those of one address, oldest first."""
     with transaction(engine) as connection:
-        return _select(connection, email=email)
+        return _select(connection, email=None if email is None else normalize_address(email))
 
 
 def list_own_subscriptions(engine: Engine, user_id: int, subscription_ids: Collection[int]) -> list[Subscription]:
@@ -204,11 +199,11 @@ def subscriptions_of(connection: Connection, user_id: int, subscription_id: int 
 
 
 def check_address(email: str) -> str:
-    """Return the address without surrounding spaces. Raises InvalidRequest if it is not a valid address."""
-    address = email.strip(" ")
-    if len(address) > ADDRESS_LENGTH or not ADDRESS.fullmatch(address):
-        raise InvalidRequest("email", "Enter a valid email address, for example name@example.org.")
-    return address
+    """Return the address as it is stored (coinwatch/addresses.py). Raises InvalidRequest if it is not valid."""
+    try:
+        return parse_address(email)
+    except ValueError as error:
+        raise InvalidRequest("email", f"Enter a valid email address. {error}") from None
 
 
 def check_number(connection: Connection, user_id: int) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.addresses import normalize_address
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
@@ -31,9 +32,10 @@ class LinkedUser:
 
 
 def find_user_id(engine: Engine, email: str) -> int | None:
-    """Return the id of the user with this address (in any case), or None."""
+    """Return the id of the user with this address (in any spelling), or None."""
     with transaction(engine) as connection:
-        found = connection.execute(statement("alerts/users/find_user"), {"email": email.strip()}).scalar_one_or_none()
+        address = {"email": normalize_address(email)}
+        found = connection.execute(statement("alerts/users/find_user"), address).scalar_one_or_none()
     return None if found is None else int(found)
 
 

@@ -17,15 +17,16 @@ from base64 import encodebytes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, default
-from email.utils import parseaddr
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from coinwatch.addresses import parse_sender
 from coinwatch.alerts.rules import Metric
 from coinwatch.alerts.users import LinkKey
 from coinwatch.errors import ConfigurationError, PermanentEmailError
@@ -92,15 +93,15 @@ class Composer:
     """Composes the emails of one run."""
 
     def __init__(self, settings: Settings, chart_of: ChartOf) -> None:
-        address = parseaddr(settings.email_from)[1]
-        if not ADDRESS.fullmatch(address):
-            raise ConfigurationError(
-                f"COINWATCH_EMAIL_FROM is {settings.email_from!r}; it must look like coinwatch <alerts@example.org>."
-            )
+        try:
+            sender = parse_sender(settings.email_from)
+        except ValueError as error:
+            raise ConfigurationError(f"COINWATCH_EMAIL_FROM is {settings.email_from!r}. {error}") from None
         self._settings = settings
         self._chart_of = chart_of
-        self._address = address
-        self._domain = address.rpartition("@")[2]
+        self._address = sender.address
+        self._from = Address(sender.name, addr_spec=sender.address)
+        self._domain = sender.address.rpartition("@")[2]
         self._shared_draft = lru_cache(MAX_DRAFTS)(self._draft)
         self._shared_skeleton = lru_cache(MAX_SKELETONS)(self._skeleton)
 
@@ -202,7 +203,7 @@ class Composer:
     ) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
-        message["From"] = self._settings.email_from
+        message["From"] = self._from
         message["To"] = slot("to")
         message["Date"] = created_at.astimezone(UTC)
         message["Message-ID"] = f"<{slot('id')}@{self._domain}>"

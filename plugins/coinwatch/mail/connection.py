@@ -1,25 +1,23 @@
-"""One connection to the mail server, reused for every email of a run, and what the server's replies mean."""
+"""One connection to the mail server, reused for every email of a run."""
 
 import contextlib
-import re
 import smtplib
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from coinwatch.errors import (
     EmailError,
     MailServerUnavailable,
     PermanentEmailError,
     RecipientRejected,
+    SenderRejected,
     TemporaryEmailError,
 )
 from coinwatch.mail.compose import Email
+from coinwatch.mail.replies import BY_POLICY, CLOSING, Outcome, judge, parse_reply
 from coinwatch.mail.smtp import MailServer, connect
 
-CLOSING, LOGIN_REQUIRED = 421, 530
-# RFC 3463: a system error or a policy says nothing about the address.
-NOT_ABOUT_ADDRESS = re.compile(r"5\.(3|7)\.\d")
-QUOTA_REACHED = re.compile(r"5\.4\.5")  # Gmail's code for the daily quota: permanent for today, not for the email
+ACCEPTED = range(200, 300)
 
 
 class MailConnection:
@@ -43,8 +41,9 @@ class MailConnection:
     def send(self, email: Email) -> None:
         """Send one email; returning means that the server has accepted it.
 
-        Raises MailServerUnavailable if no email gets through at the moment, RecipientRejected if the address does not
-        exist, and otherwise TemporaryEmailError or PermanentEmailError for this email alone.
+        Raises MailServerUnavailable if no email gets through at the moment, SenderRejected if our configuration is to
+        blame, RecipientRejected if the mailbox does not exist, and otherwise TemporaryEmailError or
+        PermanentEmailError for this email alone.
         """
         try:
             self._transmit(email)
@@ -59,12 +58,15 @@ class MailConnection:
 
     def _transmit(self, email: Email) -> None:
         smtp = self._announce(email)
-        self._check(*smtp.rcpt(email.recipient), of_recipient=True)
+        code, reply = smtp.rcpt(email.recipient)
+        if code not in ACCEPTED:
+            self._reject(code, reply)
         try:
-            reply = smtp.data(email.data)
-        except smtplib.SMTPDataError as error:  # rejected before the text
-            reply = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b""
-        self._check(*reply)
+            code, reply = smtp.data(email.data)
+        except smtplib.SMTPDataError as error:  # before the text, so even a positive code means that it was not sent
+            self._reject(error.smtp_code, _bytes(error.smtp_error))
+        if code not in ACCEPTED:
+            self._reject(code, reply)
 
     def _announce(self, email: Email) -> smtplib.SMTP:
         """Name the sender.
@@ -86,31 +88,33 @@ class MailConnection:
         return self._smtp
 
     def _check_sender(self, code: int, reply: bytes) -> None:
-        if code == CLOSING:
-            raise smtplib.SMTPServerDisconnected(_text(code, reply))
-        if not 200 <= code < 300:
-            # The sender is a setting: no reason to give up the emails in the outbox.
-            reason = "rejects our sender, check COINWATCH_EMAIL_FROM" if code >= 500 else "accepts no email now"
-            raise MailServerUnavailable(f"{self._server} {reason}: {_text(code, reply)}")
+        """The sender is a setting: no reason to give up the emails in the outbox."""
+        if code not in ACCEPTED:
+            found = parse_reply(code, reply)
+            verdict = judge(found)
+            advice = verdict.advice
+            if not advice or verdict is BY_POLICY:
+                advice = "rejects our sender, check COINWATCH_EMAIL_FROM" if code >= 500 else "accepts no email now"
+            raise MailServerUnavailable(f"{self._server} {advice}: {found}")
 
-    def _check(self, code: int, reply: bytes, *, of_recipient: bool = False) -> None:
-        """Raise what a reply to RCPT, DATA or the text stands for, unless it is positive."""
-        if 200 <= code < 300:
-            return
-        text, status = _text(code, reply), reply.decode("utf-8", "replace")
-        if code == CLOSING:
-            raise smtplib.SMTPServerDisconnected(text)
-        if code == LOGIN_REQUIRED:
-            raise MailServerUnavailable(f"{self._server} requires a login, check COINWATCH_SMTP_URL: {text}")
-        if code < 500:
-            raise TemporaryEmailError(text)
-        if QUOTA_REACHED.match(status):
-            raise MailServerUnavailable(
-                f"{self._server} accepts no more emails today, see COINWATCH_EMAILS_PER_DAY: {text}"
-            )
-        if of_recipient and not NOT_ABOUT_ADDRESS.match(status):
-            raise RecipientRejected(text)
-        raise PermanentEmailError(text)
+    def _reject(self, code: int, raw: bytes) -> NoReturn:
+        """Raise what a reply to RCPT, DATA or the text stands for."""
+        reply = parse_reply(code, raw)
+        if code == CLOSING or not 400 <= code < 600:
+            raise smtplib.SMTPServerDisconnected(str(reply))
+        verdict = judge(reply)
+        explained = f"{self._server} {verdict.advice}: {reply}" if verdict.advice else str(reply)
+        match verdict.outcome:
+            case Outcome.STOP:
+                raise MailServerUnavailable(explained)
+            case Outcome.WAIT:
+                raise SenderRejected(explained)
+            case Outcome.RETRY:
+                raise TemporaryEmailError(explained)
+            case Outcome.SUPPRESS:
+                raise RecipientRejected(explained)
+            case Outcome.FAIL:
+                raise PermanentEmailError(explained)
 
     def _reset(self) -> None:
         """End a rejected transaction, so that the connection can carry the next email."""
@@ -126,5 +130,5 @@ class MailConnection:
             self._smtp = None
 
 
-def _text(code: int, reply: bytes) -> str:
-    return f"{code} {reply.decode('utf-8', 'replace')}"
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()

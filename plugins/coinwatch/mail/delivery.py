@@ -7,6 +7,9 @@
 If a sender dies between the server's acceptance and the mark, the email is sent again with the same Message-ID: up to
 two groups of 12, and the one being sent. There is no other cause of duplicates, and none of losses (docs/adr/0008).
 Claims of a dead sender are taken over when their lease expires.
+
+A rejection is recorded once it is clear what caused it: if the server accepts nothing and rejects all emails alike, it
+is not the emails (mail/rejections.py).
 """
 
 import time
@@ -24,10 +27,11 @@ from coinwatch.mail.charts import Charts
 from coinwatch.mail.compose import Composer, Email
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.graceful_stop import Stop, graceful_stop
-from coinwatch.mail.smtp import parse_smtp_url
+from coinwatch.mail.rejections import Rejected, Rejections
 from coinwatch.notifications.claims import BATCH, ClaimedEmail, Claims, Wait
 from coinwatch.notifications.suppression import suppress_address
 from coinwatch.settings import Settings
+from coinwatch.smtp_url import parse_smtp_url
 
 # An unavailable server says nothing about an email: it does not count as an attempt, and each cycle tries again.
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
@@ -103,6 +107,7 @@ class _Sender:
         self._connection = connection
         self._composer = composer
         self._stopped = stopped
+        self._rejections = Rejections()
         self.retried = 0
         self.failed = 0
 
@@ -115,22 +120,41 @@ class _Sender:
             for claimed in batch:
                 if self._stopped():
                     return False
-                if not self._claims.holds(claimed):
-                    continue
-                try:
-                    self._connection.send(self._compose(claimed))
-                except MailServerUnavailable as error:
-                    released = self._claims.release(self._clock() + UNAVAILABLE_PAUSE, str(error))
-                    reply = without_addresses(str(error))
-                    log.warning("emails not sent: mail server unavailable", emails=released, error=reply)
-                    self.retried += released
+                if self._claims.holds(claimed) and not self._send(claimed):
                     return False
-                except EmailError as error:
-                    self._record(claimed, error)
-                else:
-                    self._claims.mark_accepted(claimed)
+        self._record(*self._rejections.settle())
+        if (waiting := self._rejections.take_waiting()) is not None:
+            self._release("the server rejects us", waiting)
         self._claims.flush()
         return True
+
+    def _send(self, claimed: ClaimedEmail) -> bool:
+        """Send one email; return False if trying the others is pointless."""
+        try:
+            email = self._compose(claimed)
+        except EmailError as error:
+            self._record((claimed, error))
+            return True
+        try:
+            self._connection.send(email)
+        except MailServerUnavailable as error:
+            self._release("mail server unavailable", error)
+            return False
+        except EmailError as error:
+            self._record(*self._rejections.add(claimed, error))
+            if self._rejections.stopped_by is not None:
+                self._release("all are rejected alike", self._rejections.stopped_by)
+                return False
+        else:
+            self._claims.mark_accepted(claimed)
+            self._record(*self._rejections.accept())
+        return True
+
+    def _release(self, reason: str, error: EmailError) -> None:
+        """Let all claimed emails wait; it does not count as an attempt."""
+        released = self._claims.release(self._clock() + UNAVAILABLE_PAUSE, str(error))
+        log.warning(f"emails not sent: {reason}", emails=released, error=without_addresses(str(error)))
+        self.retried += released
 
     def _compose(self, claimed: ClaimedEmail) -> Email:
         """A bug that one row triggers must not hold up the others: the row is retried, and the error is logged."""
@@ -142,13 +166,14 @@ class _Sender:
             log.exception("email not composed", outbox_id=claimed.id)
             raise TemporaryEmailError(f"the email cannot be composed: {type(error).__name__}: {error}") from error
 
-    def _record(self, claimed: ClaimedEmail, error: EmailError) -> None:
-        outcome = self._claims.mark_error(claimed, error)
-        reply = without_addresses(str(error))
-        log.warning(f"email {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=reply)
-        self.retried += outcome == "retried"
-        self.failed += outcome == "failed"
-        if outcome == "failed" and isinstance(error, RecipientRejected):
-            with transaction(self._engine) as database:
-                paused = suppress_address(database, claimed.recipient, self._clock(), str(error))
-            log.warning("address suppressed", outbox_id=claimed.id, subscriptions_paused=paused, error=reply)
+    def _record(self, *rejected: Rejected) -> None:
+        for claimed, error in rejected:
+            outcome = self._claims.mark_error(claimed, error)
+            reply = without_addresses(str(error))
+            log.warning(f"email {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=reply)
+            self.retried += outcome == "retried"
+            self.failed += outcome == "failed"
+            if outcome == "failed" and isinstance(error, RecipientRejected):
+                with transaction(self._engine) as database:
+                    paused = suppress_address(database, claimed.recipient, self._clock(), str(error))
+                log.warning("address suppressed", outbox_id=claimed.id, subscriptions_paused=paused, error=reply)

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine
 
+from coinwatch.addresses import normalize_address
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import (
@@ -117,7 +118,9 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
         except PermanentEmailError as error:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
-        if not connection.execute(statement("alerts/users/set_channel"), {"email": email, "url": url}).rowcount:
+        if not connection.execute(
+            statement("alerts/users/set_channel"), {"email": normalize_address(email), "url": url}
+        ).rowcount:
             raise NotFound(f"No user has the address {email}. See: coinwatch subscriptions")
 
 
@@ -125,7 +128,7 @@ def get_channel(engine: Engine, email: str) -> str | None:
     """Return a user's channel, an apprise URL that contains secrets, or None. Raises NotFound."""
     with transaction(engine) as connection:
         user = connection.execute(
-            statement("notifications/channels/select_channel"), {"email": email, "user_id": None}
+            statement("notifications/channels/select_channel"), {"email": normalize_address(email), "user_id": None}
         ).one_or_none()
     if user is None:
         raise NotFound(f"No user has the address {email}. See: coinwatch subscriptions")

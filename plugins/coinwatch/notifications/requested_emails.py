@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.addresses import normalize_address
 from coinwatch.alerts.subscriptions import Subscription, subscription_in
 from coinwatch.alerts.users import lock_user
 from coinwatch.database import statement, transaction
@@ -18,7 +19,9 @@ def request_manage_link(engine: Engine, email: str, now: datetime) -> None:
     An unconfirmed address gets its confirmation email again instead; the page it links to leads to the same page.
     """
     with transaction(engine) as connection:
-        user_id = connection.execute(statement("alerts/users/find_user"), {"email": email.strip()}).scalar_one_or_none()
+        user_id = connection.execute(
+            statement("alerts/users/find_user"), {"email": normalize_address(email)}
+        ).scalar_one_or_none()
         if user_id is None or not lock_user(connection, user_id):
             return
         user = connection.execute(statement("notifications/subscribers/select_subscriber"), {"user_id": user_id}).one()

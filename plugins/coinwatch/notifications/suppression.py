@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection, Engine
 
+from coinwatch.addresses import normalize_address
 from coinwatch.alerts.users import locked_user
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
@@ -39,7 +40,8 @@ def lift_suppressions(
     """
     with transaction(engine) as connection:
         acquire_lock(connection, Lock.EVALUATION)
-        parameters = {"email": email, "since": since, "complained": COMPLAINED, "now": now}
+        address = None if email is None else normalize_address(email)
+        parameters = {"email": address, "since": since, "complained": COMPLAINED, "now": now}
         lifted = connection.execute(statement("alerts/users/lift_suppressions"), parameters).one()
     if not lifted.users:
         raise NotFound("No such address is suppressed. See: coinwatch outbox show --status failed")
