@@ -20,6 +20,7 @@ Graphite as `coinwatch.quality.*.findings`.
 - `stale`: an instrument or a whole exchange has had no new price for three collection cycles. One instrument: the
   exchange may have delisted it; remove it from `config/coinwatch.toml`. A whole exchange: the message includes its last
   error; `coinwatch exchanges disable NAME` stops fetching from it. All exchanges: `collect_prices` is not running.
+  After a start, or when a suspended machine wakes up, the task waits up to two minutes for the first cycle.
 - `disagreement`: an exchange is more than 3% away from the median of all exchanges. Compare with its own website. As
   long as it is wrong, `coinwatch exchanges disable NAME` removes it from charts and alerts. The index is a median and
   is barely affected.
@@ -47,7 +48,7 @@ All limits are settings (`COINWATCH_QUALITY_*`). Checks change nothing, and a fi
         "owner": "coinwatch",
         "retries": 1,
         "retry_delay": timedelta(seconds=30),
-        "execution_timeout": timedelta(minutes=3),
+        "execution_timeout": timedelta(minutes=5),
     },
 )
 def check_data() -> None:
@@ -58,6 +59,8 @@ def check_data() -> None:
         from coinwatch.settings import get_settings
         from coinwatch_engine import get_engine
 
+        if check == "stale":
+            pipeline.wait_for_collection(get_engine(), get_settings())
         findings = pipeline.check_data(get_engine(), get_settings(), check, datetime.now(UTC))
         if findings:
             raise AirflowFailException(" ".join(findings))

@@ -1,5 +1,6 @@
 """The steps of a cycle, called by the DAGs' tasks and by the command line."""
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from sqlalchemy import Engine
 from coinwatch.alerts.alerts_file import append_alerts
 from coinwatch.alerts.evaluation import evaluate
 from coinwatch.alerts.rules import Kind
-from coinwatch.clock import utc_now
+from coinwatch.clock import Clock, utc_now
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
@@ -24,7 +25,7 @@ from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
-from coinwatch.prices.ingest.data_quality import CHECKS
+from coinwatch.prices.ingest.data_quality import CHECKS, collection_is_overdue
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions
 from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_candle_fetches
@@ -233,6 +234,16 @@ def check_data(engine: Engine, settings: Settings, check: str, now: datetime) ->
         log.warning("data quality problem", check=check, problem=finding)
     send_gauges(settings, {f"quality.{check}.findings": len(findings)})
     return findings
+
+
+def wait_for_collection(engine: Engine, settings: Settings, clock: Clock = utc_now, seconds: float = 120) -> None:
+    """Wait up to ``seconds`` for the first cycle after a start, or after a suspended machine wakes up.
+
+    Until then, all prices are stale. Returns immediately if all exchanges are being fetched.
+    """
+    deadline = time.monotonic() + seconds
+    while collection_is_overdue(engine, settings, clock()) and time.monotonic() < deadline:
+        time.sleep(1)
 
 
 def maintain_database(engine: Engine, settings: Settings, now: datetime) -> MaintenanceResult:

@@ -31,7 +31,9 @@ def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> lis
     """Instruments whose newest price is older than ``quality_stale_cycles`` of their exchange's cycles.
 
     A cycle is the collection schedule, or longer if the exchange has a minimum interval. Exchanges that are disabled,
-    were never fetched, or are rate limited are left out. If all instruments of one are stale, that is one finding.
+    were never fetched, or are rate limited are left out, and so are those with fewer failures in a row than
+    ``quality_stale_cycles``: after a start or when a laptop wakes up, the first fetches may fail. If all instruments of
+    one are stale, that is one finding.
     """
     cycle = timedelta(minutes=settings.collect_schedule_minutes)
     parameters = {
@@ -45,9 +47,27 @@ def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> lis
     ):
         due_every = _due_every(settings, exchange)
         stale_before = now - settings.quality_stale_cycles * due_every
-        stale = [row for row in rows if row.observed_at is None or row.observed_at < stale_before]
+        stale = [
+            row
+            for row in rows
+            if (row.observed_at is None or row.observed_at < stale_before)
+            and not _has_just_failed(row, stale_before, settings.quality_stale_cycles)
+        ]
         findings += _describe_stale(exchange, stale, due_every, now)
     return findings
+
+
+def collection_is_overdue(engine: Engine, settings: Settings, now: datetime) -> bool:
+    """Whether an exchange has not been fetched for ``quality_stale_cycles`` of its cycles, even without success.
+
+    So it is before the first cycle after a start, or after a suspended machine wakes up.
+    """
+    cycles = settings.quality_stale_cycles
+    parameters = {"now": now, "before": now - cycles * timedelta(minutes=settings.collect_schedule_minutes)}
+    return any(
+        row.last_attempt_at < now - cycles * _due_every(settings, row.exchange)
+        for row in _rows(engine, "prices/ingest/data_quality/select_last_attempts", parameters)
+    )
 
 
 def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -119,6 +139,11 @@ CHECKS: Mapping[str, Check] = {
 def _rows(engine: Engine, name: str, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
     with transaction(engine) as connection:
         return connection.execute(statement(name), parameters).all()
+
+
+def _has_just_failed(row: Row[Any], stale_before: datetime, cycles: float) -> bool:
+    """The exchange is fetched again, but fails since a few cycles only."""
+    return row.last_attempt_at is not None and row.last_attempt_at >= stale_before and 0 < row.failures < cycles
 
 
 def _due_every(settings: Settings, exchange: str) -> timedelta:

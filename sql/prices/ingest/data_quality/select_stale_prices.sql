@@ -1,7 +1,7 @@
 -- Watched instruments without a price since :stale_before, of exchanges that have been fetched and are not rate limited, with
 -- the number of watched instruments of the exchange; without those that their exchange does not trade at present. The index is stale only if an exchange has had a newer price since
 -- before :computed_before, so that there was time to compute it.
-SELECT w.exchange, w.pair, l.observed_at, s.failures, s.last_error,
+SELECT w.exchange, w.pair, l.observed_at, s.last_attempt_at, s.failures, s.last_error,
        (SELECT count(*) FROM watched_instruments o WHERE o.exchange = w.exchange) AS watched
 FROM watched_instruments w
 LEFT JOIN latest_quotes l ON l.instrument_id = w.instrument_id

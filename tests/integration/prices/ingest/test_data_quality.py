@@ -1,6 +1,7 @@
 """Data quality checks report problems and nothing else."""
 
 from datetime import timedelta
+from threading import Timer
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
 from coinwatch.exchanges.models import Quote
+from coinwatch.pipeline import wait_for_collection
 from coinwatch.prices.catalog import set_exchange_enabled, sync_catalog
 from coinwatch.prices.ingest.data_quality import (
     CHECKS,
@@ -15,6 +17,7 @@ from coinwatch.prices.ingest.data_quality import (
     check_frozen_prices,
     check_missing_volumes,
     check_stale_prices,
+    collection_is_overdue,
 )
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.settings import Settings
@@ -72,6 +75,60 @@ def test_stale_exchange_is_a_single_finding_with_its_last_error(catalog: sa.Engi
     [finding] = check_stale_prices(catalog, settings, at(DAY))
     assert finding.startswith("kraken: no price of any of its 2 instruments since 2026-03-01 12:02:00 UTC (23 h ago)")
     assert finding.endswith("status 500")
+
+
+def test_first_failures_after_a_pause_are_not_stale(catalog: sa.Engine, settings: Settings) -> None:
+    """The network of a laptop that wakes up may take a moment."""
+    only(catalog, "kraken")
+    load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
+    for failures in (1, 2):
+        record_fetch(catalog, "kraken", 60, failures=failures, error="no network")
+        assert check_stale_prices(catalog, settings, at(61)) == []
+    record_fetch(catalog, "kraken", 60, failures=3, error="no network")
+    assert len(check_stale_prices(catalog, settings, at(61))) == 1
+    record_fetch(catalog, "kraken", 60, failures=1, error="no network")
+    assert len(check_stale_prices(catalog, settings, at(70))) == 1, "nobody has tried again"
+
+
+def test_collection_is_overdue_until_every_exchange_is_fetched_again(catalog: sa.Engine, settings: Settings) -> None:
+    only(catalog, "kraken", "coinbase")
+    assert not collection_is_overdue(catalog, settings, at(0)), "a new installation"
+    for code in ("kraken", "coinbase"):
+        record_fetch(catalog, code, 0)
+    assert not collection_is_overdue(catalog, settings, at(9))
+    assert collection_is_overdue(catalog, settings, at(30))
+    record_fetch(catalog, "kraken", 30)
+    assert collection_is_overdue(catalog, settings, at(30))
+    record_fetch(catalog, "coinbase", 30, failures=1)
+    assert not collection_is_overdue(catalog, settings, at(30))
+    pause(catalog, "coinbase", until=120)
+    record_fetch(catalog, "kraken", 90)
+    assert not collection_is_overdue(catalog, settings, at(90)), "a rate-limited exchange is not fetched"
+
+
+def test_check_waits_for_the_first_cycle_after_a_start(catalog: sa.Engine, settings: Settings) -> None:
+    """Stopped for half an hour; the check and the first cycle start at the same time."""
+    only(catalog, "kraken")
+    record_fetch(catalog, "kraken", 0)
+    load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
+
+    def collect() -> None:
+        load(catalog, quote(100, 30), quote(10, 30, pair="ETH/USD"))
+        record_fetch(catalog, "kraken", 30)
+
+    cycle = Timer(0.5, collect)
+    cycle.start()
+    wait_for_collection(catalog, settings, clock=lambda: at(30), seconds=20)
+    assert check_stale_prices(catalog, settings, at(30)) == []
+    cycle.join()
+
+
+def test_check_reports_a_collection_that_does_not_start(catalog: sa.Engine, settings: Settings) -> None:
+    only(catalog, "kraken")
+    record_fetch(catalog, "kraken", 0)
+    load(catalog, quote(100, 0), quote(10, 0, pair="ETH/USD"))
+    wait_for_collection(catalog, settings, clock=lambda: at(30), seconds=0)
+    assert len(check_stale_prices(catalog, settings, at(30))) == 1
 
 
 def test_instrument_without_prices_is_stale_after_the_first_fetch(catalog: sa.Engine, settings: Settings) -> None:
