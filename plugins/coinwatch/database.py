@@ -18,8 +18,13 @@ from coinwatch.settings import PROJECT_ROOT, get_settings
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10
 # The driver requires these formats, whatever the server's defaults are. A generic plan can't prune partitions, so every
-# execution is planned with its parameters. JIT compilation would take longer than the statements themselves.
-SESSION_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=force_custom_plan -c jit=off"
+# execution is planned with its parameters. JIT compilation would take longer than the statements themselves. Settings
+# belong to the transaction, because behind PgBouncer the next one may get another session; sent together with BEGIN,
+# they cost no round trip.
+BEGIN = (
+    b"BEGIN; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL plan_cache_mode = force_custom_plan; "
+    b"SET LOCAL jit = off"
+)
 
 QUERY_CANCELED = "57014"
 READ_ONLY_TRANSACTION = "25006"
@@ -40,9 +45,10 @@ class Lock(IntEnum):
 
 
 def create_engine(url: str) -> Engine:
-    """Create an engine for a ``postgresql://`` URL: sessions in UTC, connections tested before use.
+    """Create an engine for a ``postgresql://`` URL: transactions in UTC, connections tested before use.
 
-    Raises ConfigurationError for any other URL.
+    It needs nothing of a session beyond a transaction, so it also works behind PgBouncer in transaction mode. Raises
+    ConfigurationError for any other URL.
     """
     try:
         parsed = sa.make_url(url)
@@ -53,7 +59,7 @@ def create_engine(url: str) -> Engine:
         ) from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise ConfigurationError(f"{parsed.get_backend_name()} is not supported. Use a postgresql:// URL.")
-    return sa.create_engine(
+    engine = sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=5,
@@ -61,10 +67,12 @@ def create_engine(url: str) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "coinwatch",
-            "options": SESSION_OPTIONS,
             "keepalives_idle": 30,
         },
     )
+    sa.event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
 
 
 @lru_cache
@@ -98,6 +106,36 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
         _invalidate_if_lost(connection),
     ):
         yield connection
+
+
+def _prepare_nothing_behind_a_pooler(driver: psycopg.Connection[Any], _: object) -> None:
+    """Don't use prepared statements behind PgBouncer: they belong to a session that later transactions may not get.
+
+    A pooler can't tell its clients the process id of the session that they will get.
+    """
+    driver.autocommit = True
+    [process_id] = driver.execute(b"SELECT pg_backend_pid()").fetchone() or [None]
+    driver.autocommit = False
+    if process_id != driver.info.backend_pid:
+        driver.prepare_threshold = None
+
+
+def _begin(connection: Connection) -> None:
+    """Begin the driver's transaction with our settings; the driver then sends no BEGIN of its own."""
+    driver = driver_connection(connection)
+    if not driver.autocommit:
+        driver.pgconn.exec_(BEGIN)
+
+
+@contextmanager
+def unprepared(connection: Connection) -> Iterator[None]:
+    """Neither use nor create prepared statements."""
+    driver = driver_connection(connection)
+    threshold, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = threshold
 
 
 def acquire_lock(connection: Connection, lock: Lock) -> None:

@@ -1,13 +1,13 @@
 """Tests how often a rule would have fired, with the evaluation's own statements on stored history.
 
-The backtest runs in a separate session, in which temporary tables hide the real ones: one subscription with the rule,
-a watermark at the start, and an empty table of alerts. If the time range starts before the first stored price, a view
-named ``prices`` adds the closes of minute candles. The evaluation itself runs in a read-only transaction, in which
-Postgres only allows writes to temporary tables.
+The backtest runs in a transaction that is rolled back, in which temporary tables hide the real ones: one subscription
+with the rule, a watermark at the start, and an empty table of alerts. If the time range starts before the first stored
+price, a view named ``prices`` adds the closes of minute candles. While it evaluates, the transaction is read-only, so
+that Postgres only allows writes to temporary tables.
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.evaluation import SLACK, create_temporary_tables, evaluate_range
 from coinwatch.alerts.rules import Rule, check_rule
-from coinwatch.database import create_engine, statement, transaction, translate_errors
+from coinwatch.database import statement, transaction, unprepared
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
 
@@ -96,24 +96,22 @@ def backtest(
         "oldest": oldest,
         "first_price_at": first_price_at,
     }
-    with _session(engine, statement_limit) as connection:
-        with connection.begin():
-            create_temporary_tables(connection)
-            for table in ("subscriptions", "alerts", "watermarks"):
-                connection.execute(statement(f"alerts/backtest/create_{table}"))
-            if oldest < first_price_at:
-                connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": start})
-                connection.execute(statement("alerts/backtest/create_prices"))
-            connection.execute(statement("alerts/backtest/add_subscription"), subject)
-            connection.execute(statement("alerts/backtest/add_watermark"), subject)
-            if oldest < first_price_at:
-                connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": end})
-        with connection.begin():
-            connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            quotes, _ = evaluate_range(connection, start, end, end, start, scan=True)
-            first_at = connection.execute(statement("alerts/backtest/select_first_observed")).scalar_one()
-            rows = connection.execute(statement("alerts/backtest/select_alerts")).mappings()
-            alerts = [PastAlert(**row) for row in rows]
+    with _rolled_back(engine, statement_limit) as connection:
+        create_temporary_tables(connection)
+        for table in ("subscriptions", "alerts", "watermarks"):
+            connection.execute(statement(f"alerts/backtest/create_{table}"))
+        if oldest < first_price_at:
+            connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": start})
+            connection.execute(statement("alerts/backtest/create_prices"))
+        connection.execute(statement("alerts/backtest/add_subscription"), subject)
+        connection.execute(statement("alerts/backtest/add_watermark"), subject)
+        if oldest < first_price_at:
+            connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": end})
+        connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+        quotes, _ = evaluate_range(connection, start, end, end, start, scan=True)
+        first_at = connection.execute(statement("alerts/backtest/select_first_observed")).scalar_one()
+        rows = connection.execute(statement("alerts/backtest/select_alerts")).mappings()
+        alerts = [PastAlert(**row) for row in rows]
     minutes_before = min(first_price_at, end) if start < first_price_at else None
     market = (instrument.exchange, instrument.base, instrument.quote)
     return Backtest(*market, start, end, quotes, alerts, minutes_before, first_at)
@@ -130,18 +128,16 @@ def _check_range(start: datetime, end: datetime) -> None:
 
 
 @contextmanager
-def _session(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]:
-    """A new session: statements prepared in a used one would refer to the real tables."""
-    separate = create_engine(engine.url.render_as_string(hide_password=False))
-    try:
-        with translate_errors(engine), closing(separate.connect()) as connection:
-            with connection.begin():
-                milliseconds = int(statement_limit / timedelta(milliseconds=1))
-                query = statement("alerts/backtest/set_session_limits")
-                connection.execute(query, {"milliseconds": milliseconds})
-            yield connection
-    finally:
-        separate.dispose()
+def _rolled_back(engine: Engine, statement_limit: timedelta) -> Iterator[Connection]:
+    """A transaction that leaves nothing behind: the tables that hide the real ones must not outlive it.
+
+    Statements prepared earlier on the same connection would refer to the real tables, so none are used.
+    """
+    with transaction(engine) as connection, unprepared(connection):
+        milliseconds = int(statement_limit / timedelta(milliseconds=1))
+        connection.execute(statement("alerts/backtest/set_limits"), {"milliseconds": milliseconds})
+        yield connection
+        connection.rollback()
 
 
 def _first_price_at(row: sa.Row[Any] | None, end: datetime) -> datetime:

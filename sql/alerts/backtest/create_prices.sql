@@ -1,4 +1,4 @@
--- Hides the real table in this session if the backtest starts before the first stored price: prices where there are
+-- Hides the real table in this transaction if the backtest starts before the first stored price: prices where there are
 -- any, before that the closes of minute candles, each at the end of its minute. OFFSET 0 computes that end once instead
 -- of in every comparison.
 CREATE TEMPORARY VIEW prices AS

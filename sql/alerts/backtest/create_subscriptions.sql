@@ -1,2 +1,2 @@
--- Hides the real table in this session and holds the rule to test.
+-- Hides the real table in this transaction and holds the rule to test.
 CREATE TEMPORARY TABLE subscriptions (LIKE public.subscriptions INCLUDING DEFAULTS INCLUDING INDEXES);

@@ -9,10 +9,11 @@ from hypothesis import settings as hypothesis_settings
 
 from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule
-from coinwatch.database import transaction
+from coinwatch.database import create_engine, transaction
 from coinwatch.errors import InvalidRequest, QueryTimeout
 from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.refresh import refresh_candles
+from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.rules import PRICES, RULES, add, fired
 
@@ -40,6 +41,25 @@ def test_backtest_matches_live_evaluation(catalog: sa.Engine, prices: list[float
     assert [alert.observed_at for alert in past.alerts] == fired(catalog, subscription)
     assert past.quotes == len(prices)
     assert counts(catalog) == before
+
+
+def test_backtest_leaves_nothing_on_its_connection(database: Database, catalog: sa.Engine) -> None:
+    """The connection is used for other transactions, whose statements must see the real tables."""
+    engine = create_engine(database.url())
+    load(engine, *(quote(price, minute) for minute, price in enumerate((100, 110, 121))))
+    subscription = add(engine, Rule(threshold=5), minutes=-1)
+    for _ in range(7):  # then the driver has prepared the evaluation's statements
+        store_alerts(engine, at(3))
+    left = sa.text("SELECT to_regclass('pg_temp.subscriptions'), current_setting('statement_timeout')")
+    for _ in range(2):
+        past = backtest(
+            engine, Rule(threshold=5), "BTC", "kraken", start=at(-1), end=at(60), statement_limit=timedelta(seconds=50)
+        )
+        assert len(past.alerts) == 2
+        with transaction(engine) as connection:
+            assert tuple(connection.execute(left).one()) == (None, "0")
+    assert fired(engine, subscription) == [alert.observed_at for alert in past.alerts]
+    engine.dispose()
 
 
 def test_minute_candles_are_used_before_the_first_stored_price(catalog: sa.Engine) -> None:

@@ -1,3 +1,0 @@
--- For this session: memory to sort a year of minutes, and a time limit per statement (0: none).
-SELECT set_config('work_mem', '64MB', false), set_config('temp_buffers', '64MB', false),
-       set_config('statement_timeout', CAST(CAST(:milliseconds AS integer) AS text), false);
