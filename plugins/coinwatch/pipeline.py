@@ -25,6 +25,7 @@ from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
+from coinwatch.prices.ingest.confirmation import confirm_quotes
 from coinwatch.prices.ingest.data_quality import CHECKS, collection_is_overdue
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions
@@ -126,7 +127,11 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
 
 
 def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Store the current index prices and refresh stale candles; return the number of index prices."""
+    """Load confirmed price jumps, store the current index prices and refresh stale candles.
+
+    Returns the number of index prices.
+    """
+    confirm_quotes(engine, settings, now)
     index_prices = compute_index(engine, settings, now)
     refreshed = refresh_candles(engine, max_seconds=MAX_REFRESH_SECONDS)
     if refreshed.remaining:

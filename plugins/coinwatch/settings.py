@@ -227,6 +227,13 @@ class Settings(BaseSettings):
     index_freshness_seconds: float = Field(
         600.0, gt=0, description="Maximum age of prices that enter the index, in seconds."
     )
+    unconfirmed_jump_percent: float = Field(
+        20.0,
+        ge=0,
+        le=90,
+        description="A price that is further than this from the exchange's last one waits until its next price or "
+        "another exchange confirms it ([index](index.md)). 0 accepts every price at once.",
+    )
     alert_max_age_minutes: float = Field(
         60.0,
         gt=0,

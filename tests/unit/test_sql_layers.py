@@ -35,6 +35,7 @@ OWNERS = {
         "trading_halts",
         "latest_prices",
         "index_state",
+        "unconfirmed_quotes",
         "candles",
         "stale_candles",
         "candle_fetches",

@@ -17,6 +17,7 @@ from coinwatch.errors import ConfigurationError, ExchangeError, ExchangeUnavaila
 from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, RejectionReason
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import list_watched_instruments
+from coinwatch.prices.ingest.confirmation import hold_jumps
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
 from coinwatch.prices.ingest.trading_halts import find_trading_halts, record_trading_halts
 from coinwatch.settings import Settings
@@ -32,7 +33,8 @@ log = structlog.get_logger()
 class CollectResult:
     """The result of one exchange in this cycle.
 
-    ``blocked_until`` is set if the exchange was skipped because its minimum interval is not over.
+    ``blocked_until`` is set if the exchange was skipped because its minimum interval is not over. ``unconfirmed``
+    counts price jumps that wait for confirmation.
     """
 
     exchange: str
@@ -40,6 +42,7 @@ class CollectResult:
     loaded: LoadResult = field(default_factory=LoadResult)
     fetch_seconds: float = 0.0
     blocked_until: datetime | None = None
+    unconfirmed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values that can be serialized as JSON, for example in Airflow's XCom."""
@@ -75,7 +78,7 @@ def collect_exchange(
 
     1. Skip it while it is rate limited (RateLimited) or its minimum interval is not over.
     2. Fetch what the exchange trades, with one immediate retry after a temporary error; history calls wait meanwhile.
-    3. Load the quotes, including those received before a fetch failed.
+    3. Load the quotes, including those received before a fetch failed; hold back price jumps until they are confirmed.
     4. Record success or failure for all workers.
 
     Raises the ExchangeError after it was recorded, ConfigurationError for an unknown exchange, or DatabaseError.
@@ -113,13 +116,14 @@ def collect_exchange(
 
     log_rejections(batch.rejected)
     max_age = timedelta(days=settings.quote_max_age_days)
-    loaded = load_quotes(engine, instruments, batch.quotes, now=clock(), max_age=max_age)
+    accepted, unconfirmed = hold_jumps(engine, settings, instruments, batch.quotes, clock())
+    loaded = load_quotes(engine, instruments, accepted, now=clock(), max_age=max_age)
     rejected = Counter(quote.reason for quote in batch.rejected) + Counter(loaded.rejected)
     loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, rejected)
-    result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds)
+    result = CollectResult(code, len(batch.quotes), loaded, fetch_seconds, unconfirmed=unconfirmed)
     _log(result)
     failure = batch.error
-    if failure is None and batch.quotes and not loaded.inserted + loaded.repeated + loaded.conflicting:
+    if failure is None and batch.quotes and not loaded.inserted + loaded.repeated + loaded.conflicting + unconfirmed:
         failure = _no_valid_quotes(code, list(rejected.elements()))
     if failure:
         _record_failure(engine, status.id, failure, clock())
@@ -196,6 +200,7 @@ def _log(result: CollectResult) -> None:
         inserted=result.loaded.inserted,
         repeated=result.loaded.repeated,
         conflicting=result.loaded.conflicting,
+        unconfirmed=result.unconfirmed,
         rejected={reason.value: count for reason, count in result.loaded.rejected.items()},
         fetch_seconds=round(result.fetch_seconds, 3),
     )

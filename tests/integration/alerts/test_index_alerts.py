@@ -1,0 +1,186 @@
+"""Rules on the index fire on what exchanges report, not on which of them respond; the backtest agrees."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from coinwatch.alerts.backtest import PastAlert, backtest
+from coinwatch.alerts.rules import Rule
+from coinwatch.database import transaction
+from coinwatch.pipeline import store_alerts
+from coinwatch.prices.catalog import list_watched_instruments
+from coinwatch.prices.ingest.collection import hold_jumps
+from coinwatch.prices.ingest.confirmation import confirm_quotes, list_unconfirmed_quotes
+from coinwatch.prices.ingest.index import compute_index
+from coinwatch.prices.ingest.loading import load_quotes
+from coinwatch.settings import Settings
+from tests.support.quotes import MONTH, at, load, quote
+from tests.support.rules import fired, minutes
+from tests.support.subscriptions import subscribe
+
+EXCHANGES = ("kraken", "coinbase")
+RULES = {
+    "change_since_last": Rule("change_since_last", 1),
+    "change_over_window": Rule("change_over_window", 1, window_seconds=180),
+    "deviation_from_average": Rule("deviation_from_average", 1, window_seconds=180),
+    "crosses": Rule("crosses", 100.5),
+    "volume": Rule("change_since_last", 10, metric="volume_24h"),
+}
+rules = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+
+
+def add(engine: sa.Engine, rule: Rule, email: str = "ada@example.org") -> int:
+    """Subscribe to the index of BTC/USD."""
+    return subscribe(engine, email=email, coin="BTC", rule=rule, now=at(-1), confirmed=True).id
+
+
+def run(engine: sa.Engine, settings: Settings, steps: Sequence[Mapping[str, float]]) -> None:
+    """Per step, prices by exchange (also as volumes), the index and an evaluation; a step is 11 minutes long."""
+    for number, prices in enumerate(steps):
+        minute = 11 * number
+        load(engine, *(quote(price, minute, code, volume_24h=price) for code, price in prices.items()), now=at(minute))
+        compute_index(engine, settings, at(minute))
+        store_alerts(engine, at(minute))
+
+
+def collect(engine: sa.Engine, settings: Settings, minute: float, prices: Mapping[str, float]) -> None:
+    """A cycle as the DAG runs it, with prices by exchange."""
+    for code, price in prices.items():
+        with transaction(engine) as connection:
+            ids = list_watched_instruments(connection, code)
+        instrument = next(known for known in ids if known.pair == "BTC/USD")
+        observed = replace(quote(price, minute), instrument=instrument)
+        accepted, _ = hold_jumps(engine, settings, ids, [observed], at(minute))
+        load_quotes(engine, ids, accepted, now=at(minute), max_age=MONTH)
+    confirm_quotes(engine, settings, at(minute))
+    compute_index(engine, settings, at(minute))
+    store_alerts(engine, at(minute))
+
+
+def backtested(engine: sa.Engine, rule: Rule, steps: int) -> list[PastAlert]:
+    return backtest(engine, rule, "BTC", start=at(-1), end=at(11 * steps)).alerts
+
+
+@rules
+def test_exchange_that_leaves_and_returns_fires_nothing(catalog: sa.Engine, settings: Settings, rule: Rule) -> None:
+    subscription = add(catalog, rule)
+    both, one, other = {"kraken": 99.0, "coinbase": 103.0}, {"kraken": 99.0}, {"coinbase": 103.0}
+    steps = [both, both, one, one, both, other, other, both, one, both]
+    run(catalog, settings, steps)
+    assert fired(catalog, subscription) == []
+    assert backtested(catalog, rule, len(steps)) == []
+
+
+def test_change_of_the_exchanges_in_both_values_fires_while_another_leaves(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    subscription = add(catalog, Rule("change_since_last", 5))
+    run(catalog, settings, [{"kraken": 100.0, "coinbase": 120.0}, {"kraken": 106.0}])
+    assert minutes(fired(catalog, subscription)) == [11]
+    with transaction(catalog) as connection:
+        alert = connection.execute(sa.text("SELECT price, reference, change_percent FROM alerts")).one()
+    assert tuple(alert) == (106, pytest.approx(100), pytest.approx(6)), "the reference is Kraken's last price"
+
+
+@hypothesis_settings(max_examples=40)
+@given(
+    steps=st.lists(
+        st.dictionaries(st.sampled_from(EXCHANGES), st.sampled_from([95.0, 99.0, 100.0, 101.0, 106.0]), min_size=1),
+        min_size=2,
+        max_size=12,
+    ),
+    threshold=st.sampled_from([0.5, 2.0, 5.0]),
+)
+def test_alert_needs_an_exchange_whose_price_changed_that_much(
+    catalog: sa.Engine, settings: Settings, steps: list[dict[str, float]], threshold: float
+) -> None:
+    with transaction(catalog) as connection:
+        for table in (
+            "alerts",
+            "outbox",
+            "subscriptions",
+            "users",
+            "evaluation_watermarks",
+            "prices",
+            "latest_quotes",
+            "index_state",
+        ):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    rules = [
+        Rule("change_since_last", threshold),
+        Rule("change_over_window", threshold, window_seconds=660),
+        Rule("deviation_from_average", threshold, window_seconds=1000),
+        Rule("crosses", 100.0),
+    ]
+    subscriptions = [add(catalog, rule, f"r{number}@example.org") for number, rule in enumerate(rules)]
+    run(catalog, settings, steps)
+    for moment in minutes(fired(catalog, subscriptions[0])):
+        number = round(moment / 11)
+        changes = [
+            abs(100 * (price / steps[number - 1][code] - 1))
+            for code, price in steps[number].items()
+            if code in steps[number - 1]
+        ]
+        assert max(changes) >= threshold * (1 - 1e-9)
+    for rule, subscription in zip(rules, subscriptions, strict=True):
+        past = backtested(catalog, rule, len(steps))
+        assert [alert.observed_at for alert in past] == fired(catalog, subscription), rule
+
+
+@pytest.mark.parametrize("code", ["index", "kraken"])
+def test_bad_tick_of_the_only_exchange_fires_nothing(catalog: sa.Engine, settings: Settings, code: str) -> None:
+    watched = None if code == "index" else code
+    subscription = subscribe(
+        catalog, email="ada@example.org", coin="BTC", exchange=watched, rule=Rule("change_since_last", 5), now=at(-1),
+        confirmed=True,
+    ).id  # fmt: skip
+    for minute, price in enumerate([100.0, 100e6, 101.0, 102.0]):
+        collect(catalog, settings, minute, {"kraken": price})
+    [waiting] = list_unconfirmed_quotes(catalog, at(0))
+    assert (waiting.exchange, waiting.price, waiting.reference, waiting.rejected_at) == ("kraken", 100e6, 100, None)
+    collect(catalog, settings, 13, {"kraken": 102.0})
+    [rejected] = list_unconfirmed_quotes(catalog, at(0))
+    assert rejected.rejected_at == at(13)
+    assert fired(catalog, subscription) == []
+
+
+def test_jump_fires_at_its_own_time_once_the_next_quote_confirms_it(catalog: sa.Engine, settings: Settings) -> None:
+    on_kraken = subscribe(
+        catalog, email="ada@example.org", coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1),
+        confirmed=True,
+    ).id  # fmt: skip
+    on_index = add(catalog, Rule(threshold=5))
+    collect(catalog, settings, 0, {"kraken": 100.0})
+    collect(catalog, settings, 1, {"kraken": 150.0})
+    assert (fired(catalog, on_kraken), fired(catalog, on_index)) == ([], [])
+    collect(catalog, settings, 2, {"kraken": 151.0})
+    assert minutes(fired(catalog, on_kraken)) == [1]
+    assert minutes(fired(catalog, on_index)) == [2], "the index has no value of minute 1"
+    assert list_unconfirmed_quotes(catalog, at(0)) == []
+
+
+def test_jump_that_another_exchange_shows_fires_in_the_same_cycle(catalog: sa.Engine, settings: Settings) -> None:
+    subscription = add(catalog, Rule(threshold=5))
+    collect(catalog, settings, 0, {"kraken": 100.0, "coinbase": 101.0})
+    collect(catalog, settings, 1, {"kraken": 60.0, "coinbase": 61.0})
+    assert minutes(fired(catalog, subscription)) == [1]
+
+
+def test_jump_confirmed_after_a_newer_quote_was_evaluated_is_late(catalog: sa.Engine, settings: Settings) -> None:
+    subscription = subscribe(
+        catalog, email="ada@example.org", coin="BTC", exchange="kraken", rule=Rule(threshold=5), now=at(-1),
+        confirmed=True,
+    ).id  # fmt: skip
+    collect(catalog, settings, 0, {"kraken": 100.0, "coinbase": 100.0})
+    collect(catalog, settings, 1, {"kraken": 60.0})
+    collect(catalog, settings, 2, {"kraken": 99.0})
+    collect(catalog, settings, 3, {"coinbase": 61.0})
+    with transaction(catalog) as connection:
+        query = "SELECT price FROM price_history WHERE exchange = 'kraken' ORDER BY observed_at"
+        assert list(connection.execute(sa.text(query)).scalars()) == [100, 60, 99], "stored, as it was real"
+    assert fired(catalog, subscription) == []
