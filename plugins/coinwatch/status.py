@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine
 
 from coinwatch.alerts.subscriptions import STALE_PRICE_AGE
 from coinwatch.database import statement, transaction
+from coinwatch.formatting import format_price, format_timestamp
 from coinwatch.notifications.outbox import OutboxStatus, get_outbox_status
+from coinwatch.prices.ingest.confirmation import list_unconfirmed_quotes
+from coinwatch.prices.ingest.index import find_excluded_prices
+from coinwatch.prices.ingest.index_values import OUTLIER_FACTOR
 from coinwatch.time_range import DAY, floor_to
 
 
@@ -75,7 +79,9 @@ class Status:
     """The state of the pipeline.
 
     ``prices_today`` counts from midnight UTC. ``subscriptions`` counts by status, ``alerts_24h`` by kind of rule.
-    ``database_bytes`` is the size of the whole database including catalogs, ``disk`` its tables, largest first.
+    ``price_problems`` has a sentence for each price jump that waits for confirmation or was rejected in the last day,
+    and for each price that the index excludes. ``database_bytes`` is the size of the whole database including catalogs,
+    ``disk`` its tables, largest first.
     """
 
     exchanges: list[ExchangeHealth]
@@ -86,14 +92,18 @@ class Status:
     trading_halts: list[TradingHalt]
     alerts_24h: Mapping[str, int]
     outbox: OutboxStatus
+    price_problems: list[str]
     database_bytes: int
     disk: list[TableSize]
 
 
-def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> Status:
+def pipeline_status(
+    engine: Engine, now: datetime, emails_per_day: int = 0, *, index_freshness: timedelta = timedelta(minutes=10)
+) -> Status:
     """Return the state of the pipeline. Raises DatabaseError.
 
-    ``emails_per_day`` is the daily limit over all addresses; 0 means no limit.
+    ``emails_per_day`` is the daily limit over all addresses; 0 means no limit. ``index_freshness`` is the maximum age
+    of prices that enter the index.
     """
     with transaction(engine) as connection:
         today = {"today": floor_to(now, DAY)}
@@ -112,6 +122,7 @@ def pipeline_status(engine: Engine, now: datetime, emails_per_day: int = 0) -> S
         outbox=get_outbox_status(engine, now, emails_per_day),
         database_bytes=database_bytes,
         disk=[TableSize(**row) for row in disk],
+        price_problems=[*_describe_jumps(engine, now), *_describe_excluded(engine, index_freshness, now)],
         **counts,
     )
 
@@ -129,4 +140,21 @@ def failing_exchanges(engine: Engine) -> list[str]:
         f"{exchange.code} failed {exchange.failures} times in a row: {exchange.last_error}"
         for exchange in exchange_health(engine)
         if exchange.enabled and exchange.failures
+    ]
+
+
+def _describe_jumps(engine: Engine, now: datetime) -> list[str]:
+    return [
+        f"{quote.exchange} {quote.base}/{quote.quote} jumped from {format_price(quote.reference)} to "
+        f"{format_price(quote.price)} at {format_timestamp(quote.observed_at)}: "
+        + ("rejected, nothing confirmed it." if quote.rejected_at else "waiting until another price confirms it.")
+        for quote in list_unconfirmed_quotes(engine, now - DAY)
+    ]
+
+
+def _describe_excluded(engine: Engine, freshness: timedelta, now: datetime) -> list[str]:
+    return [
+        f"{price.exchange} {price.pair} at {format_price(price.price)} does not count in the index: it is at least "
+        f"{OUTLIER_FACTOR} times off the others. Check which coin the exchange means by it."
+        for price in find_excluded_prices(engine, freshness, now)
     ]

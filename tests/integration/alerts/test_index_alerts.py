@@ -19,6 +19,7 @@ from coinwatch.prices.ingest.confirmation import confirm_quotes, list_unconfirme
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.settings import Settings
+from coinwatch.status import pipeline_status
 from tests.support.quotes import MONTH, at, load, quote
 from tests.support.rules import fired, minutes
 from tests.support.subscriptions import subscribe
@@ -146,6 +147,8 @@ def test_bad_tick_of_the_only_exchange_fires_nothing(catalog: sa.Engine, setting
     collect(catalog, settings, 13, {"kraken": 102.0})
     [rejected] = list_unconfirmed_quotes(catalog, at(0))
     assert rejected.rejected_at == at(13)
+    [problem] = pipeline_status(catalog, at(14)).price_problems
+    assert "kraken BTC/USD jumped from 100" in problem
     assert fired(catalog, subscription) == []
 
 

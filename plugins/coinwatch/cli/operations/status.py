@@ -1,7 +1,7 @@
 """Show the state of the pipeline: status."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import typer
 
@@ -34,7 +34,9 @@ def status(as_json: AsJson = False) -> None:
     Covers prices, alerts, emails, exchanges and disk usage.
     """
     now = utc_now()
-    found = pipeline_status(get_engine(), now, get_settings().emails_per_day)
+    settings = get_settings()
+    freshness = timedelta(seconds=settings.index_freshness_seconds)
+    found = pipeline_status(get_engine(), now, settings.emails_per_day, index_freshness=freshness)
     if as_json:
         show_json(found)
         return
@@ -53,6 +55,7 @@ def _summary(found: Status, now: datetime) -> dict[str, str]:
         "subscriptions": _counts(found.subscriptions),
         "without recent price": _stale(found.stale_subscriptions, now),
         "not trading": _halts(found.trading_halts, now),
+        "price problems": "; ".join(found.price_problems) or "none",
         "alerts in 24 h": _counts(found.alerts_24h),
         "held alerts": _held(found.outbox),
         "emails in 24 h": _emails(found.outbox),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from math import ceil
+from math import ceil, log
 from typing import Any
 
 from sqlalchemy import Engine, Row
@@ -17,6 +17,7 @@ from coinwatch.database import statement, transaction
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.formatting import format_age, format_amount, format_duration, format_percent, format_price
 from coinwatch.prices.ingest.collection import EARLY_START_TOLERANCE
+from coinwatch.prices.ingest.index_values import OUTLIER_FACTOR
 from coinwatch.settings import Settings
 
 Check = Callable[[Engine, Settings, datetime], list[str]]
@@ -91,6 +92,7 @@ def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> lis
             f"{row.exchange} {row.pair}: {format_price(row.price)} is {format_percent(abs(row.percent))} "
             f"{'above' if row.percent > 0 else 'below'} the median {format_price(row.median)} of {row.prices} "
             f"exchanges (observed {_moment(row.observed_at, now)})."
+            + (" It doesn't count in the index." if abs(log(row.price / row.median)) >= log(OUTLIER_FACTOR) else "")
             for row in rows
         ]
     return findings

@@ -35,7 +35,8 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
     newest of them was, so computing it again from the same prices changes nothing. Raises DatabaseError.
     """
     with transaction(engine) as connection:
-        pairs = list(_read_pairs(connection, _fresh_after(settings, as_of), as_of))
+        freshness = timedelta(seconds=settings.index_freshness_seconds)
+        pairs = list(_read_pairs(connection, as_of - freshness, as_of))
         rows = [row for pair in pairs if (row := _row(pair))]
         if not rows:
             return 0
@@ -44,10 +45,10 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
         return int(connection.execute(query, columns | {"as_of": as_of}).scalar_one())
 
 
-def find_excluded_prices(engine: Engine, settings: Settings, now: datetime) -> list[ExcludedPrice]:
-    """The fresh prices that the index leaves out, by exchange."""
+def find_excluded_prices(engine: Engine, freshness: timedelta, now: datetime) -> list[ExcludedPrice]:
+    """The prices of the last ``freshness`` that the index leaves out, by exchange."""
     with transaction(engine) as connection:
-        pairs = list(_read_pairs(connection, _fresh_after(settings, now), now))
+        pairs = list(_read_pairs(connection, now - freshness, now))
     excluded = []
     for pair in pairs:
         _, outliers = split_outliers(pair.prices, pair.price.value if pair.price else None)
@@ -65,10 +66,6 @@ class _Pair:
     previous_at: datetime | None
     price: IndexPart | None
     volume: IndexPart | None
-
-
-def _fresh_after(settings: Settings, moment: datetime) -> datetime:
-    return moment - timedelta(seconds=settings.index_freshness_seconds)
 
 
 def _read_pairs(connection: Connection, fresh_after: datetime, as_of: datetime) -> Iterator[_Pair]:

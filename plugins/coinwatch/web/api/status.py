@@ -1,5 +1,7 @@
 """Health check for load balancers, and the state of the pipeline for operators."""
 
+from datetime import timedelta
+
 import structlog
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
@@ -43,7 +45,12 @@ def get_health(site: SiteDep) -> Response:
 
 @router.get("/api/v1/status", tags=["operators"], summary="State of the pipeline", responses=COMMON_RESPONSES)
 def get_status(site: SiteDep) -> Status:
-    return pipeline_status(site.engine, site.clock(), site.settings.emails_per_day)
+    return pipeline_status(
+        site.engine,
+        site.clock(),
+        site.settings.emails_per_day,
+        index_freshness=timedelta(seconds=site.settings.index_freshness_seconds),
+    )
 
 
 def _response(status: int, body: HealthResponse) -> Response:

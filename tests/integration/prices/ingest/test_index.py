@@ -1,5 +1,7 @@
 """What counts in the index, and what is stored."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
 from coinwatch.database import transaction
@@ -8,8 +10,11 @@ from coinwatch.prices.history.as_of import compare_exchange_prices
 from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.ingest.index import ExcludedPrice, compute_index, find_excluded_prices
 from coinwatch.settings import Settings
+from coinwatch.status import pipeline_status
 from tests.support.quotes import at, load, quote
 from tests.support.settings import exchange, make_settings
+
+FRESHNESS = timedelta(minutes=10)
 
 
 def with_aggregator(engine: sa.Engine) -> Settings:
@@ -72,13 +77,15 @@ def test_aggregator_counts_only_without_an_exchange_and_never_in_the_volume(engi
 def test_hundredfold_price_is_excluded_and_named(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(1, 0), quote(0.01, 0, "coinbase"))
     assert compute_index(catalog, settings, at(1)) == 0, "it is unclear which of two is wrong"
-    assert [price.exchange for price in find_excluded_prices(catalog, settings, at(1))] == ["coinbase", "kraken"]
+    assert [price.exchange for price in find_excluded_prices(catalog, FRESHNESS, at(1))] == ["coinbase", "kraken"]
     load(catalog, quote(1, 20))
     compute_index(catalog, settings, at(20))
     load(catalog, quote(1.1, 21), quote(0.01, 21, "coinbase"))
     compute_index(catalog, settings, at(21))
     assert index(catalog) == {"USD": 1.1}
-    assert find_excluded_prices(catalog, settings, at(21)) == [ExcludedPrice("coinbase", "BTC/USD", 0.01)]
+    assert find_excluded_prices(catalog, FRESHNESS, at(21)) == [ExcludedPrice("coinbase", "BTC/USD", 0.01)]
+    [problem] = pipeline_status(catalog, at(21)).price_problems
+    assert "coinbase BTC/USD at 0.01 does not count" in problem
 
 
 def test_stale_prices_and_disabled_exchanges_are_excluded(catalog: sa.Engine, settings: Settings) -> None:
