@@ -35,6 +35,18 @@ def prepare_graphite(configuration: Configuration) -> None:
     )
 
 
+def find_missing_cairo() -> str | None:
+    """A sentence that names the package to install if graphite-web cannot draw charts; its JSON does not need it."""
+    try:
+        import cairocffi  # noqa: F401
+    except (ImportError, OSError):
+        return (
+            "Graphite's own page shows no charts: libcairo is not installed "
+            "(Debian, Ubuntu: apt install libcairo2). Then restart the stack."
+        )
+    return None
+
+
 def carbon_command(configuration: Configuration) -> list[str]:
     """The command of carbon-cache."""
     paths = configuration.paths

@@ -62,6 +62,9 @@ def start_stack(paths: Paths, environment: dict[str, str], say: Say) -> Configur
         say(f"ended {left_over} processes left over from an earlier run")
     missing: list[str] = []
     found = _find_grafana(configuration, say, missing)
+    if configuration.runs_graphite and (problem := graphite.find_missing_cairo()):
+        missing.append(problem)
+        say(problem)
     check_free(wanted_ports(configuration, with_grafana=found is not None))
     try:
         tools = _prepare_tools(configuration, found, say)

@@ -67,11 +67,18 @@ def _restore_django_names() -> None:
 
 
 def _replace_missing_cairo() -> None:
-    """Only PNG charts need libcairo and cairocffi; coinwatch reads JSON."""
+    """Only charts as images need libcairo; coinwatch reads JSON."""
     try:
         import cairocffi  # noqa: F401
     except (ImportError, OSError):
         sys.modules["cairocffi"] = _NoCairo("cairocffi")
+
+
+class MissingCairo(Exception):
+    """A chart cannot be drawn; the text names the package to install."""
+
+    def __init__(self) -> None:
+        super().__init__("Charts need libcairo (Debian, Ubuntu: apt install libcairo2); then restart the stack.")
 
 
 class _NoCairo(types.ModuleType):
@@ -80,7 +87,42 @@ class _NoCairo(types.ModuleType):
             raise AttributeError(name)
         if name.isupper() or "_" in name:
             return name  # constants used at module level in graphite
-        raise RuntimeError("PNG and SVG charts need libcairo and cairocffi, which are not installed. Use format=json.")
+        raise MissingCairo
+
+
+class ExplainMissingCairo:
+    """Django middleware: instead of a chart, responds with one line, as an image if the browser wants one."""
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        return self._get_response(request)
+
+    def process_exception(self, request: Any, exception: Exception) -> Any:
+        from django.http import HttpResponse
+
+        if not isinstance(exception, MissingCairo):
+            return None
+        if "image/" not in request.headers.get("Accept", ""):
+            return HttpResponse(f"{exception}\n", status=501, content_type="text/plain; charset=utf-8")
+        image = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="40" font-family="sans-serif" font-size="13">'
+            f'<rect width="640" height="40" fill="#fff"/><text x="10" y="25">{exception}</text></svg>'
+        )
+        return HttpResponse(image, status=501, content_type="image/svg+xml")
+
+
+def skip_carbonlink() -> None:
+    """Read whisper files only: without a host, graphite-web logs a traceback for each metric. After Django starts."""
+    from graphite.readers import utils
+
+    utils.CarbonLink = _NoCarbonLink
+
+
+class _NoCarbonLink:
+    def query(self, metric: str) -> list[tuple[int, float]]:
+        return []
 
 
 def _add_missing(module: types.ModuleType, **names: Any) -> None:

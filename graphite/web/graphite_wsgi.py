@@ -31,8 +31,13 @@ def prepare_storage() -> None:
 def make_application() -> Any:
     """The WSGI application, with static files served by WhiteNoise."""
     _start_django()
+    from django.conf import settings
     from django.core.wsgi import get_wsgi_application
     from whitenoise import WhiteNoise
+
+    # Last, so that it sees exceptions before the middleware that logs them.
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "graphite_compatibility.ExplainMissingCairo"]
+    graphite_compatibility.skip_carbonlink()
 
     return WhiteNoise(get_wsgi_application(), root=_static_folder(), prefix="static/")
 

@@ -1,6 +1,7 @@
 """Real StatsD, carbon and graphite-web on free ports, started as in local_run.sh."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -35,11 +36,12 @@ READY_SECONDS = 60
 
 @dataclass(frozen=True)
 class GraphiteServer:
-    """``url``: graphite-web. ``statsd_port``: StatsD, TCP and UDP."""
+    """``url``: graphite-web; ``web_log``: its output. ``statsd_port``: StatsD, TCP and UDP."""
 
     url: str
     statsd_port: int
     carbon_port: int
+    web_log: Path = Path(os.devnull)
 
     def render(self, target: str, start: str = "-10min", until: str = "now") -> list[dict[str, Any]]:
         """The series of a target from the render API. Raises HTTPError for an invalid target."""
@@ -66,13 +68,16 @@ class GraphiteServer:
 def graphite_server() -> Iterator[GraphiteServer]:
     """The three servers with empty storage, stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="coinwatch-graphite-"))
-    configuration = _configuration(folder)
+    configuration = graphite_configuration(folder)
     make_folders(configuration.paths)
     node = find_node()
     modules = install_packages(configuration, node)
     prepare_graphite(configuration)
     server = GraphiteServer(
-        configuration.http("graphite"), configuration.ports["statsd"], configuration.ports["carbon"]
+        configuration.http("graphite"),
+        configuration.ports["statsd"],
+        configuration.ports["carbon"],
+        folder / "web.log",
     )
     carbon_and_web = graphite_environment(configuration)
     commands = {
@@ -92,7 +97,8 @@ def graphite_server() -> Iterator[GraphiteServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configuration(folder: Path) -> Configuration:
+def graphite_configuration(folder: Path) -> Configuration:
+    """The configuration of a stack of StatsD, carbon and graphite-web, on free ports."""
     return Configuration(
         paths=Paths(PROJECT, folder, folder / ".env"),
         user_settings={"COINWATCH_GRAPHITE_SECRET_KEY": "for-this-test-run-only"},

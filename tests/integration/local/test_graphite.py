@@ -3,16 +3,20 @@
 import socket
 import struct
 import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from local.graphite import find_missing_cairo, graphite_environment, prepare_graphite
 from local.node import find_node
+from local.paths import make_folders
 from local.readiness import check_gauge, check_render
-from tests.support.graphite import GraphiteServer
+from tests.support.graphite import GraphiteServer, graphite_configuration
 from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[3]
@@ -87,6 +91,56 @@ def test_overlong_line_is_truncated(statsd: ShortLivedStatsd) -> None:
         with suppress(ConnectionResetError):
             assert connection.recv(1) == b""
     assert check_gauge("127.0.0.1", statsd.port, statsd.admin_port) is None
+
+
+def test_stored_metric_is_read_without_errors_in_the_log(graphite: GraphiteServer, statsd: ShortLivedStatsd) -> None:
+    statsd.send("quiet:1|g\n")
+    graphite.wait_for("stats.gauges.quiet")
+    assert "Traceback" not in graphite.web_log.read_text()
+
+
+@pytest.mark.skipif(find_missing_cairo() is not None, reason="libcairo is not installed")
+def test_chart_is_an_image(graphite: GraphiteServer) -> None:
+    with urllib.request.urlopen(f"{graphite.url}/render?target=carbon.agents.*.metricsReceived", timeout=20) as image:
+        assert image.headers["Content-Type"] == "image/png"
+        assert image.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+WITHOUT_CAIRO = """
+import sys
+from wsgiref.util import setup_testing_defaults
+from graphite_wsgi import application
+for query, accept in (("", "*/*"), ("", "image/avif,*/*"), ("&format=json", "*/*")):
+    environ = {"PATH_INFO": "/render", "QUERY_STRING": "target=constantLine(1)" + query, "HTTP_ACCEPT": accept}
+    environ["HTTP_HOST"] = "127.0.0.1"
+    setup_testing_defaults(environ)
+    body = application(environ, lambda status, headers: print(status, dict(headers)["Content-Type"]))
+    print(b"".join(body).decode().strip().replace("\\n", " "))
+"""
+
+
+def test_without_libcairo_one_line_names_the_package(tmp_path: Path) -> None:
+    configuration = graphite_configuration(tmp_path)
+    make_folders(configuration.paths)
+    prepare_graphite(configuration)
+    (tmp_path / "cairocffi.py").write_text("raise OSError('no library called \"cairo\" was found')")
+    environment = graphite_environment(configuration)
+    environment["PYTHONPATH"] = f"{tmp_path}:{environment['PYTHONPATH']}"
+    command = [sys.executable, "-c", WITHOUT_CAIRO]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "501 Not Implemented text/plain; charset=utf-8"
+    assert "apt install libcairo2" in lines[1]
+    assert lines[2] == "501 Not Implemented image/svg+xml"
+    assert "apt install libcairo2" in lines[3]
+    assert lines[4:] == ["200 OK application/json", lines[-1]]
+    assert lines[-1].startswith('[{"target": "1')
+
+
+def test_status_names_the_package_if_libcairo_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cairocffi", None)
+    assert "apt install libcairo2" in str(find_missing_cairo())
 
 
 def test_unknown_metric_renders_as_empty_list(graphite: GraphiteServer) -> None:
