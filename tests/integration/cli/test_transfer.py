@@ -9,6 +9,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.prices.candle_validation import DUPLICATE
 from coinwatch.prices.candles.refresh import refresh_candles
 from tests.support.candle_files import binance_csv, some_candles, zipped
 from tests.support.command_line import Command
@@ -37,6 +38,15 @@ def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Pat
     assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 2
     nothing = coinwatch("export", "--from", "2020-01-01", "--to", "2020-01-02", COINWATCH_EXPORT_PATH="lake")
     assert nothing.stdout == "No data for these days; no files written.\n"
+
+
+def test_import_reports_duplicate_rows(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:
+    candles = some_candles(3)
+    (tmp_path / "BTCUSDT-1m-2026-03.csv").write_text(binance_csv(candles) + binance_csv(candles))
+    shown = coinwatch("import", "BTCUSDT-1m-2026-03.csv")
+    assert f"3 rows repaired: {DUPLICATE}" in shown.stdout
+    (file,) = json.loads(coinwatch("import", "BTCUSDT-1m-2026-03.csv", "--json").stdout)["files"]
+    assert (file["rows"], file["repaired"], file["rejected"]) == (6, {DUPLICATE: 3}, {})
 
 
 def test_errors_print_one_message_and_exit_with_1(coinwatch: Command, catalog: sa.Engine, tmp_path: Path) -> None:

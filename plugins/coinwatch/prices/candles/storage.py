@@ -52,21 +52,26 @@ class StoreResult:
         )
 
 
-def store_candles(engine: Engine, resolution: Resolution, candles: Iterable[StoredCandle]) -> StoreResult:
+def store_candles(
+    engine: Engine, resolution: Resolution, candles: Iterable[StoredCandle], *, keep_more_complete: bool = False
+) -> StoreResult:
     """Store complete candles of one resolution; storing the same ones again changes nothing.
 
-    Commits every 50,000 candles. Of two candles with the same key, the last wins. The coarser candles are updated by
-    the next ``refresh_candles``. Raises DatabaseError.
+    With ``keep_more_complete``, an exchange's candle is not replaced by one that lacks its volume or number of trades;
+    such a candle counts as unchanged. Commits every 50,000 candles. Of two candles with the same key, the last wins.
+    The coarser candles are updated by the next ``refresh_candles``. Raises DatabaseError.
     """
     total = StoreResult()
     remaining = iter(candles)
     while batch := list(islice(remaining, BATCH_ROWS)):
         with transaction(engine) as connection:
-            total += _store_batch(connection, resolution, batch)
+            total += _store_batch(connection, resolution, batch, keep_more_complete)
     return total
 
 
-def _store_batch(connection: Connection, resolution: Resolution, batch: list[StoredCandle]) -> StoreResult:
+def _store_batch(
+    connection: Connection, resolution: Resolution, batch: list[StoredCandle], keep_more_complete: bool
+) -> StoreResult:
     connection.execute(statement("prices/candles/create_candle_batch"))
     driver = driver_connection(connection)
     with driver.cursor() as cursor, cursor.copy(COPY) as copy:
@@ -75,7 +80,8 @@ def _store_batch(connection: Connection, resolution: Resolution, batch: list[Sto
             copy.write_row((instrument_id, *candle, samples, source))
     parameters = {"resolution": resolution}
     new = connection.execute(statement("prices/candles/count_new_candles"), parameters).scalar_one()
-    changed = connection.execute(statement("prices/candles/upsert_candles"), parameters).rowcount
+    upsert = {**parameters, "keep_more_complete": keep_more_complete}
+    changed = connection.execute(statement("prices/candles/upsert_candles"), upsert).rowcount
     if changed and (resolution != "1d" or any(row.source != "exchange" for row in batch)):
         connection.execute(statement("prices/candles/insert_stale_ranges"), parameters)
     inserted = min(new, changed)

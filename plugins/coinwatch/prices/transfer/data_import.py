@@ -227,7 +227,7 @@ def _import_text(
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             valid = validator.validate(batch)
             candles = [StoredCandle(known.instrument_id, candle) for candle, _ in valid]
-            progress.stored += store_candles(engine, resolution, candles)
+            progress.stored += store_candles(engine, resolution, candles, keep_more_complete=True)
             progress.part = file.read()
             report(progress)
 
