@@ -63,6 +63,6 @@ def test_midnight_and_noon_are_12_am_and_12_pm() -> None:
 def test_first_column_that_is_a_time_counts() -> None:
     assert parse_first_time(["1735689600000", "2019-12-02"]) == START
     assert parse_first_time(["1.73569E+12", "2025-01-01 00:00:00"]) == START
-    assert parse_first_time(["2025-01-01", "0:00"]) == START
+    assert parse_first_time(["2025-01-01", "0:00"]) == parse_first_time(["2025.01.01", "0:00:00"]) == START
     with pytest.raises(ValueError, match="neither an ISO 8601 time"):
         parse_first_time(["1.73569E+12", "today"])

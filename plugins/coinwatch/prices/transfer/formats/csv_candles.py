@@ -9,7 +9,7 @@ from coinwatch.prices.instrument_lookup import plain_symbol
 from coinwatch.prices.transfer.formats.csv_file import Row
 from coinwatch.prices.transfer.formats.csv_header import Header
 from coinwatch.prices.transfer.formats.rows import BadRow, parse_count
-from coinwatch.prices.transfer.formats.times import parse_first_time
+from coinwatch.prices.transfer.formats.times import parse_first_time, parse_unix_time
 
 TIME_ZONE = re.compile(r"timestamps are (?:in )?(\S+)", re.IGNORECASE)
 
@@ -43,7 +43,10 @@ def read_candles(rows: Iterator[Row], header: Header, symbol: str | None) -> Ite
                 yield BadRow(line, "is for another symbol", fields[symbols])
             continue
         try:
-            opened_at = parse_first_time([fields[place] for place in times])
+            try:
+                opened_at = parse_unix_time(fields[times[0]])
+            except ValueError:
+                opened_at = parse_first_time([fields[place] for place in times])
         except ValueError:
             if fields[opening].strip().casefold() != header.names[opening]:
                 yield BadRow(line, "has no valid time", fields[times[0]])

@@ -51,16 +51,15 @@ def parse_time(text: str) -> datetime:
 
 
 def parse_first_time(fields: Sequence[str]) -> datetime:
-    """The first of several columns that is a time; a date and a clock time are one. Raises ValueError."""
-    if len(fields) > 1:
-        day, clock = sorted(fields[:2], key=lambda field: bool(CLOCK.fullmatch(field.strip())))
-        if CLOCK.fullmatch(clock.strip()):
-            return parse_time(f"{day.strip()} {clock.strip().zfill(5)}")
-        for field in fields[:-1]:
-            try:
-                return parse_time(field)
-            except ValueError:  # for example 1.6461E+12
-                continue
+    """The first of several columns that is a time; a date followed by a clock time are one. Raises ValueError."""
+    if len(fields) > 1 and CLOCK.fullmatch(fields[1].strip()):
+        clock = fields[1].strip()
+        return parse_time(f"{fields[0].strip()} {clock if clock[1] != ':' else '0' + clock}")
+    for field in fields[:-1]:
+        try:
+            return parse_time(field)
+        except ValueError:  # for example 1.6461E+12
+            continue
     return parse_time(fields[-1])
 
 
