@@ -336,6 +336,48 @@ def _bitstamp_ticker(market: Market, listing: Listing) -> dict[str, object]:
     }
 
 
+OKX_PAGE = 300
+
+
+def okx(market: Market, path: str, query: Query) -> Reply:
+    listings = {f"{listing.base}-{listing.quote}": listing for listing in market.listings("okx")}
+    if path == "/api/v5/public/instruments":
+        spot = [
+            {
+                "instId": name,
+                "instType": "SPOT",
+                "baseCcy": each.base,
+                "quoteCcy": each.quote,
+                "state": each.term or "live",
+                "tickSz": "0.1",
+                "lotSz": "0.0001",
+                "minSz": "0.0001",
+            }
+            for name, each in listings.items()
+        ]
+        return Reply({"code": "0", "msg": "", "data": spot if query.get("instType") == "SPOT" else []})
+    if path in {"/api/v5/market/candles", "/api/v5/market/history-candles"}:
+        limit = int(query.get("limit", "100"))
+        if limit > OKX_PAGE:
+            return Reply({"code": "51000", "msg": "Parameter limit error", "data": []})
+        interval = {"1m": 60, "1H": 3600, "1Dutc": 86400}[query["bar"]]
+        now = int(market.clock().timestamp())
+        after, before = int(query["after"]) // 1000, int(query["before"]) // 1000  # exclusive, newest and oldest
+        found = market.candles("okx", listings[query["instId"]], before + 1, min(after - 1, now), interval)
+        rows = [
+            [
+                str(each.opened_at * 1000),
+                *(_text(number) for number in (each.open, each.high, each.low, each.close, each.volume)),
+                "1",
+                "1",
+                "1",
+            ]
+            for each in list(found)[-limit:][::-1]
+        ]
+        return Reply({"code": "0", "msg": "", "data": rows})
+    return Reply({"code": "50011", "msg": "unknown path", "data": []}, 404)
+
+
 RESPONDERS: Mapping[str, Callable[[Market, str, Query], Reply]] = {
     "coinnews": coinnews,
     "coingecko": coingecko,
@@ -343,6 +385,7 @@ RESPONDERS: Mapping[str, Callable[[Market, str, Query], Reply]] = {
     "coinbase": coinbase,
     "kraken": kraken,
     "bitstamp": bitstamp,
+    "okx": okx,
 }
 
 

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from tests.exchange_server.recorded import RecordedCandle, Recording
 
 EXCHANGES = ("coinnews", "coingecko", "binance", "coinbase", "kraken", "bitstamp")
-QUOTE_CURRENCIES = {exchange: "USDT" if exchange == "binance" else "USD" for exchange in EXCHANGES}
+CCXT_ONLY = ("okx",)  # used by tests of the ccxt adapter; the contract of all adapters is tested with bitstamp
+QUOTE_CURRENCIES = {
+    exchange: "USDT" if exchange in {"binance", "okx"} else "USD" for exchange in (*EXCHANGES, *CCXT_ONLY)
+}
 COINS = {
     "BTC": ("bitcoin", 96_000.0),
     "ETH": ("ethereum", 3_350.0),
@@ -69,7 +72,7 @@ class Market:
                     (base, QUOTE_CURRENCIES[exchange]): Listing(base, QUOTE_CURRENCIES[exchange], price)
                     for base, (_, price) in COINS.items()
                 }
-                for exchange in EXCHANGES
+                for exchange in QUOTE_CURRENCIES
             }
 
     def set_price(

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.exchange_server.exchanges import Reply, respond
 from tests.exchange_server.faults import Fault, Faults, misbehave
-from tests.exchange_server.market import EXCHANGES, Market
+from tests.exchange_server.market import QUOTE_CURRENCIES, Market
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         if exchange == "_control":
             self._reply(_control_get(exchange_server, path))
             return
-        if exchange not in EXCHANGES:
+        if exchange not in QUOTE_CURRENCIES:
             self._reply(Reply({"error": f"unknown exchange {exchange!r}"}, 404))
             return
         query = dict(parse_qsl(parts.query))
@@ -163,8 +163,8 @@ def _control_get(exchange_server: ExchangeServer, path: str) -> Reply:
 
 def _control_post(exchange_server: ExchangeServer, path: str, fields: dict[str, object]) -> Reply:
     exchange = fields.pop("exchange", None)
-    if path in {"/_control/price", "/_control/generate", "/_control/fault"} and exchange not in EXCHANGES:
-        raise ValueError(f"unknown exchange {exchange!r}; known: {', '.join(EXCHANGES)}")
+    if path in {"/_control/price", "/_control/generate", "/_control/fault"} and exchange not in QUOTE_CURRENCIES:
+        raise ValueError(f"unknown exchange {exchange!r}; known: {', '.join(QUOTE_CURRENCIES)}")
     match path:
         case "/_control/price":
             exchange_server.market.set_price(str(exchange), **fields)  # type: ignore[arg-type]

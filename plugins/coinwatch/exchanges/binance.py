@@ -137,15 +137,16 @@ class Binance(Adapter):
             "limit": self.candles_per_call,
         }
         candles: list[RawCandle] = []
-        page_start = time_range.start
+        page_start, end = time_range.start, min(time_range.end, self._clock())
         while True:
             rate_limiter.acquire(self._no_history_before)
             response = self._fetch_klines(params | {"startTime": _milliseconds(page_start)})
             rows = self.parse_list(response.data, self.klines_path)
             page = parse_candles(instrument, rows, _parse_candle)
             candles += page
+            # Not by the number of rows: a mirror of the API may return fewer than requested.
             last = max((candle.opened_at for candle in page), default=time_range.end)
-            if len(rows) < self.candles_per_call or not page_start <= last < time_range.end - step:
+            if not page_start <= last < end - step:
                 return complete_candles(candles, interval_seconds, time_range, response.received_at)
             page_start = last + step
             if (error := self._weight_spent(response)) is not None:

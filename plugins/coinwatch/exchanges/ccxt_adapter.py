@@ -46,10 +46,12 @@ from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
 from coinwatch.settings import ExchangeSettings, Settings
-from coinwatch.time_range import TimeRange
+from coinwatch.time_range import TimeRange, ceil_to
 
 RATE_LIMIT_DELAY = timedelta(seconds=60)
-CANDLES_PER_CALL = 500
+MAX_CANDLES_PER_CALL = 1000
+CANDLES_PER_CALL = 100  # for exchanges whose limit ccxt doesn't know: none has a lower one
+MIN_GAP = timedelta(hours=1)
 MAX_REASON_LENGTH = 160
 # Where exchanges say why a market is inactive, and what ccxt calls inactive although orders are executed.
 STATUS_FIELDS = ("status", "state", "trading", "symbolStatus", "trade_status")
@@ -83,7 +85,6 @@ class CcxtAdapter:
 
     aggregator: ClassVar[bool] = False
     max_concurrent_calls = 1  # ccxt's objects are not thread-safe
-    candles_per_call = CANDLES_PER_CALL - 1  # a page advances by one candle less than it requests
 
     def __init__(self, code: str, exchange: ExchangeSettings, settings: Settings, clock: Clock = utc_now) -> None:
         import ccxt  # takes over a second: import it only for exchanges that need it
@@ -99,6 +100,8 @@ class CcxtAdapter:
         self._ccxt: ModuleType = ccxt
         self._client = self._open(exchange)
         self._intervals = self._offered_intervals()
+        self.candles_per_call = self._page_size()
+        self._shortest_gap = MIN_GAP  # at the start of a page; in a shorter one, probably nobody traded
         self.candle_intervals = tuple(seconds for seconds in HISTORY_INTERVALS if seconds in self._intervals)
         # ccxt's rateLimit is milliseconds per call; half of the exchange's limit is left to live collection.
         self.history_calls_per_second = exchange.history_calls_per_second or 500 / max(1, self._client.rateLimit)
@@ -135,17 +138,31 @@ class CcxtAdapter:
             raise interval_not_offered(self.code, interval_seconds, self._intervals)
         timeframe = self._intervals[interval_seconds]
         step = timedelta(seconds=interval_seconds)
-        page_start, now = time_range.start, self._clock()
-        candles: list[RawCandle] = []
-        while page_start < min(time_range.end, now):
+        now = self._clock()
+        page_start, end = ceil_to(time_range.start, step), min(time_range.end, now)
+
+        def fetch_page(start: datetime, stop: datetime) -> list[RawCandle]:
             rate_limiter.acquire()
-            since = round(page_start.timestamp() * 1000)
-            rows = self._call(self._client.fetch_ohlcv, instrument.symbol, timeframe, since, CANDLES_PER_CALL)
+            since, limit = round(start.timestamp() * 1000), min(self.candles_per_call, -(-(stop - start) // step))
+            rows = self._call(self._client.fetch_ohlcv, instrument.symbol, timeframe, since, limit)
             page = parse_candles(instrument, rows, _parse_candle)
+            return [candle for candle in page if start <= candle.opened_at < stop]
+
+        candles: list[RawCandle] = []
+        while page_start < end:
+            page = fetch_page(page_start, end)
             candles += page
-            # A short page may mean a gap or the end of the data, so continue after a full page's time.
-            last = max((candle.opened_at for candle in page), default=page_start)
-            page_start = max(last + step, page_start + self.candles_per_call * step)
+            if not page:  # no trades, or the end of the data: continue after what was requested
+                page_start += self.candles_per_call * step
+                continue
+            # Exchanges that return less than requested keep either the oldest candles: continue after the last one; or
+            # the newest: request what is missing before the first one, before it counts as unavailable.
+            first, last = (pick(candle.opened_at for candle in page) for pick in (min, max))
+            while first - page_start >= max(self._shortest_gap, step) and (earlier := fetch_page(page_start, first)):
+                candles += earlier
+                first = min(candle.opened_at for candle in earlier)
+                self._shortest_gap = step  # it does keep the newest
+            page_start = last + step
         return complete_candles(candles, interval_seconds, time_range, now)
 
     def candle_retention(self, interval_seconds: int) -> timedelta | None:
@@ -153,6 +170,12 @@ class CcxtAdapter:
 
     def close(self) -> None:
         self._session.close()
+
+    def _page_size(self) -> int:
+        """The exchange's limit on candles per request, as far as ccxt knows it."""
+        features = self._client.features or {}
+        candles = (features.get("spot") or {}).get("fetchOHLCV") or {}
+        return min(int(candles.get("limit") or CANDLES_PER_CALL), MAX_CANDLES_PER_CALL)
 
     def _offered_intervals(self) -> Mapping[int, str]:
         offered = (self._client.timeframes or {}) if self._client.has.get("fetchOHLCV") else {}

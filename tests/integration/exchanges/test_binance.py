@@ -1,11 +1,14 @@
 """Behavior specific to Binance."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from coinwatch.errors import ExchangeDenied, RateLimited
 from coinwatch.exchanges.binance import Binance
+from coinwatch.exchanges.http_client import Response
 from coinwatch.exchanges.models import RejectionReason
 from coinwatch.time_range import TimeRange
 from tests.exchange_server import ExchangeServer
@@ -52,6 +55,28 @@ def test_fetching_stops_before_exceeding_the_request_weight(
     assert isinstance(batch.error, RateLimited)
     assert batch.error.blocked_until == datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
     assert len(exchange_server.requests("binance")) == 2
+
+
+def test_mirror_with_shorter_pages_loses_no_candles(
+    exchange_server: ExchangeServer,
+    open_adapter: OpenAdapter,
+    instrument_of: InstrumentOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetch = Binance._fetch_klines
+
+    def shorter(self: Binance, params: Mapping[str, str | int]) -> Response:
+        response = fetch(self, params)
+        assert isinstance(response.data, list)
+        return replace(response, data=response.data[:500])
+
+    monkeypatch.setattr(Binance, "_fetch_klines", shorter)
+    adapter = open_adapter("binance")
+    end = NOW.replace(second=0)
+
+    found = adapter.fetch_candles(instrument_of(adapter, "BTC"), 60, TimeRange(end - timedelta(minutes=1200), end))
+
+    assert len(found) == 1200
 
 
 def test_backfill_leaves_half_of_the_request_weight_to_live_collection(
