@@ -35,19 +35,18 @@ def show_candles(
     exchange: Exchange = None,
     quote: Quote = None,
     resolution: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h, 1d, 1w (starts on Monday) or 1M.")] = "1h",
-    last: Annotated[str, typer.Option(help="Period up to now, for example 30m, 24h, 7d or 4w.")] = "7d",
-    start: Annotated[str | None, typer.Option("--from", help="Start time (ISO 8601). Overrides --last.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End time. Default: now.")] = None,
+    last: LastOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
     timezone: TimeZone = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Show the candles of a coin, oldest first.
 
-    Candles of a day or more start at midnight in --timezone.
+    By default the last 500. Candles of a day or more start at midnight in --timezone.
     """
     now, zone = utc_now(), parse_time_zone(timezone)
-    until = parse_time("to", end, zone) if end else now
-    since = parse_time("from", start, zone) if start else until - parse_duration("last", last)
+    since, until = parse_period(last, start, end, now, zone)
     found = read_candles(
         get_engine(),
         coin,

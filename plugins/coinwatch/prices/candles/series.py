@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch_rows, transaction
 from coinwatch.exchanges.models import Candle
-from coinwatch.prices.candles.resolutions import ReadResolution, Resolution, parse_resolution
-from coinwatch.prices.candles.time_grid import TimeGrid, build_time_grid
+from coinwatch.prices.candles.resolutions import WIDTHS, ReadResolution, Resolution, parse_resolution
+from coinwatch.prices.candles.time_grid import EARLIEST, TimeGrid, build_time_grid
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
-from coinwatch.time_range import parse_time_zone, validate_range
+from coinwatch.time_range import parse_time_zone, validate_range, validate_timestamp
 
 # ``trades`` is only read with the origins: the index contains the other fields, so the table need not be read.
+DEFAULT_CANDLES = 500
 FIELDS = ("opened_at", "open", "high", "low", "close", "volume")
 
 
@@ -75,7 +76,7 @@ def read_candles(
     quote: str | None = None,
     *,
     resolution: str,
-    start: datetime,
+    start: datetime | None = None,
     end: datetime,
     timezone: str = "UTC",
     now: datetime,
@@ -83,14 +84,17 @@ def read_candles(
 ) -> CandleSeries:
     """Candles of one instrument that open in ``[start, end)``, at most ``time_grid.MAX_CANDLES``.
 
+    Without ``start``, it is the time range of the last DEFAULT_CANDLES candles before ``end`` or ``now``.
     ``resolution`` is 1m, 5m, 15m, 1h, 4h, 1d, 1w (from Monday) or 1M (month). From four hours on, candles follow the
     local time of ``timezone``: days that differ from UTC days are made of hours, or of minutes if the offset is not a
     whole number of hours. ``coin`` is a code or a name; without ``exchange`` it is the index. Raises NotFound for an
     unknown coin, exchange or currency, and InvalidRequest for an unknown resolution or time zone and for an invalid or
     too long range.
     """
-    validate_range(start, end)
     wanted, zone = parse_resolution(resolution), parse_time_zone(timezone)
+    validate_timestamp("end", end)
+    start = start or max(min(end, now) - DEFAULT_CANDLES * WIDTHS[wanted], EARLIEST)
+    validate_range(start, end)
     grid = build_time_grid(wanted, zone, start, min(end, max(start, now)))
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)

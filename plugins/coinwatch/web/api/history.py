@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from coinwatch.prices.candles.series import read_candles
+from coinwatch.prices.candles.series import DEFAULT_CANDLES, read_candles
 from coinwatch.prices.history import movers
 from coinwatch.prices.history.movers import Movers
 from coinwatch.prices.history.series import PriceSeries, read_series
@@ -54,7 +54,8 @@ def get_candles(
         str, Query(max_length=10, description="1m, 5m, 15m, 1h, 4h, 1d, 1w (starting Monday) or 1M (month).")
     ] = "1h",
     start: Annotated[
-        AwareDatetime | None, Query(description="Candles that open at or after this time. Default: 7 days before end.")
+        AwareDatetime | None,
+        Query(description=f"Candles that open at or after this time. Default: the last {DEFAULT_CANDLES} candles."),
     ] = None,
     end: End = None,
     timezone: Annotated[
@@ -63,16 +64,14 @@ def get_candles(
     ] = "UTC",
     details: Annotated[bool, Query(description="Include source, trades and samples of each candle.")] = False,
 ) -> CandlesResponse:
-    until: datetime = end or site.clock()
-    validate_timestamp("end", until)
     found = read_candles(
         site.engine,
         coin,
         exchange,
         quote,
         resolution=resolution,
-        start=start or until - timedelta(days=7),
-        end=until,
+        start=start,
+        end=end or site.clock(),
         timezone=timezone,
         now=site.clock(),
         origins=details,
