@@ -13,6 +13,7 @@ Run coinwatch without Docker.
   ./local_run.sh logs [SERVICE] [-f]  show the last log lines of all services, or of one
   ./local_run.sh reset [--yes]        stop and delete all data; .env is kept
   ./local_run.sh coinwatch ...        run a coinwatch command, for example: coinwatch prices
+  ./local_run.sh completion bash|zsh  print a script that completes these commands: source <(./local_run.sh completion bash)
   ./local_run.sh airflow ...          run an Airflow command, for example: airflow backfill create --help
 
 The first start downloads Python packages to .venv and npm packages to local/node_modules, about 1 GB in total. All data
@@ -84,6 +85,12 @@ case "${1:-start}" in
     [ -x "$venv/bin/coinwatch" ] || fail "Nothing has been started here yet. Run ./local_run.sh start"
     export COINWATCH_ENV_FILE="${COINWATCH_LOCAL_DIR:-$project}/.env"
     exec "$venv/bin/coinwatch" "$@"
+    ;;
+  completion)
+    case "${2:-}" in
+      bash | zsh) exec cat "$project/local/completion.$2" ;;
+      *) fail "Completion is available for bash and zsh: ./local_run.sh completion bash" ;;
+    esac
     ;;
   airflow)
     [ -x "$venv/bin/python" ] || fail "Nothing has been started here yet. Run ./local_run.sh start"

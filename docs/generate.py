@@ -29,7 +29,12 @@ END = "<!-- End of the generated part. -->"
 OTHER_VARIABLES = (
     ("`COINWATCH_CONFIG`", "path", "`config/coinwatch.toml`", "TOML file with coins and exchanges."),
     ("`COINWATCH_ENV_FILE`", "path", "`.env`", "File with more variables."),
-    ("`COINWATCH_LOG_LEVEL`", "text", "`INFO`", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR."),
+    (
+        "`COINWATCH_LOG_LEVEL`",
+        "text",
+        "`INFO`",
+        "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR. Commands log only with `--verbose`.",
+    ),
 )
 
 

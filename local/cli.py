@@ -87,15 +87,16 @@ def show_status(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def logs(paths: Paths, arguments: argparse.Namespace) -> int:
-    """Show log files with ``tail``."""
+    """Show log files."""
+    from local.log_output import print_logs
+
     names = sorted(path.stem for path in paths.logs.glob("*.log"))
     if not names:
         raise StackError(f"There are no logs in {paths.logs} yet.")
     if arguments.service and arguments.service not in names:
         raise StackError(f"There is no log of {arguments.service!r}. Available: {', '.join(names)}.")
-    files = [str(paths.logs / f"{name}.log") for name in names if arguments.service in (None, name)]
-    lines = arguments.lines or (100 if arguments.service else 5)
-    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if arguments.follow else []), *files])  # noqa: S606
+    files = [paths.logs / f"{name}.log" for name in names if arguments.service in (None, name)]
+    return print_logs(files, arguments.lines or (100 if arguments.service else 5), follow=arguments.follow)
 
 
 def reset(paths: Paths, arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ The same value is the same text everywhere. Output for programs (JSON, CSV, ``al
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -12,10 +13,14 @@ from typing import Literal
 
 PRICE_DIGITS = 6
 AMOUNT_DIGITS = 3
+PLAIN_DIGITS = 8
 PERCENT_DECIMALS = 2
 SMALLEST_PERCENT = 0.0001
 MAX_SUGGESTIONS = 2
 
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+COVERED_FROM = 1 / 30
+SHORT_UNITS = (("d", 86_400), ("h", 3600), ("min", 60))
 DURATION_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
@@ -78,19 +83,59 @@ def format_duration(duration: timedelta | float) -> str:
 def format_age(age: timedelta | float) -> str:
     """How long ago something happened, given as a duration or in seconds: rounded down, in one unit.
 
-    Hours are used up to two days. ``static/times.js`` counts on in the same format.
+    ``static/times.js`` counts on in the same format.
 
     >>> [format_age(seconds) for seconds in (12.9, 200, 5 * 3600, 172_800)]
     ['12 s ago', '3 min ago', '5 h ago', '2 d ago']
     """
-    seconds = max(0, int(age.total_seconds() if isinstance(age, timedelta) else age))
+    return f"{format_elapsed(age)} ago"
+
+
+def format_elapsed(duration: timedelta | float) -> str:
+    """A measured duration, or a number of seconds, rounded down, in one unit: hours are used up to two days.
+
+    >>> [format_elapsed(seconds) for seconds in (12.9, 200, 5 * 3600, 172_800)]
+    ['12 s', '3 min', '5 h', '2 d']
+    """
+    seconds = max(0, int(duration.total_seconds() if isinstance(duration, timedelta) else duration))
     if seconds < 60:
-        return f"{seconds} s ago"
+        return f"{seconds} s"
     if seconds < 3600:
-        return f"{seconds // 60} min ago"
+        return f"{seconds // 60} min"
     if seconds < 2 * 86_400:
-        return f"{seconds // 3600} h ago"
-    return f"{seconds // 86_400} d ago"
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} d"
+
+
+def format_window(duration: timedelta) -> str:
+    """A rule's window, as short as a measured duration but exact.
+
+    >>> [format_window(timedelta(seconds=seconds)) for seconds in (3600, 86_400, 300, 5400, 90)]
+    ['1 h', '1 d', '5 min', '90 min', '90 s']
+    """
+    seconds = int(duration.total_seconds())
+    for unit, size in SHORT_UNITS:
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def format_since(first_at: datetime, start: datetime, end: datetime) -> str | None:
+    """When data begins that was requested for [start, end]: "since 16:45 (36 min)", in UTC; None if it covers it all.
+
+    The date is left out if it is the end's. Data that begins within the first thirtieth covers the range: a day of 30.
+
+    >>> end = datetime(2026, 3, 1, 17, 21, tzinfo=UTC)
+    >>> format_since(end - timedelta(minutes=36), end - timedelta(days=30), end)
+    'since 16:45 (36 min)'
+    >>> format_since(end - timedelta(days=3), end - timedelta(days=30), end)
+    'since 2026-02-26 17:21 (3 d)'
+    """
+    if first_at - start <= (end - start) * COVERED_FROM:
+        return None
+    utc, last = first_at.astimezone(UTC), end.astimezone(UTC)
+    time = f"{utc:%H:%M}" if utc.date() == last.date() else f"{utc:%Y-%m-%d %H:%M}"
+    return f"since {time} ({format_elapsed(end - first_at)})"
 
 
 def format_timestamp(moment: datetime, zone: tzinfo = UTC, timespec: Literal["minutes", "seconds"] = "seconds") -> str:
@@ -129,13 +174,34 @@ def did_you_mean(text: str, known: Mapping[str, str]) -> str:
     return f" Did you mean {' or '.join(found)}?" if found else ""
 
 
-def plain_number(value: float) -> str:
-    """A number for programs: all its digits, without thousands separators or an exponent.
+def escape_control_characters(text: str, *, newlines: bool = False) -> str:
+    r"""The text with characters that control a terminal, or reorder what it shows, as escapes such as \x1b.
 
-    >>> [plain_number(value) for value in (105.0, 0.00000123, 1234567.89)]
-    ['105.0', '0.00000123', '1234567.89']
+    These are the control characters of ASCII and Latin-1, line and paragraph separators, marks and overrides of the
+    writing direction, byte order marks, and halves of surrogate pairs. With ``newlines``, line breaks are kept.
+
+    >>> escape_control_characters("red \x1b[31m, reversed \u202e")
+    'red \\x1b[31m, reversed \\u202e'
     """
-    return f"{Decimal(repr(float(value))):f}"
+
+    def escape(found: re.Match[str]) -> str:
+        return found[0] if newlines and found[0] == "\n" else found[0].encode("unicode_escape").decode("ascii")
+
+    return CONTROL_CHARACTER.sub(escape, text)
+
+
+def plain_number(value: float) -> str:
+    """A number for programs: without thousands separators or an exponent, and without the noise of floating point.
+
+    It has eight significant digits, but at least two decimals.
+
+    >>> [plain_number(value) for value in (105.0, 0.00000123, 1234567.89, 0.1 + 0.2, 100 / 3, 9876543210.123)]
+    ['105.0', '0.00000123', '1234567.89', '0.3', '33.333333', '9876543210.12']
+    """
+    exact = Decimal(repr(float(value)))
+    text = f"{exact:.{max(2, PLAIN_DIGITS - 1 - exact.adjusted())}f}"
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0') or '0'}"
 
 
 def _counted(number: float, noun: str) -> str:

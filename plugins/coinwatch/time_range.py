@@ -1,6 +1,7 @@
 """Time ranges, rounding to a grid, and the validation of timestamps and time zones that a user typed."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +13,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+DURATION = re.compile(r"([0-9]+)\s*([sSmhHdDwW]?)")
+DURATION_UNITS = {"s": timedelta(seconds=1), "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+MAX_DURATION = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,6 +120,22 @@ def validate_timestamp(name: str, moment: datetime) -> None:
         raise InvalidRequest(name, f"{name} needs a time zone, for example 2026-01-31T12:00:00Z.")
     if not 1970 <= moment.year <= 2999:
         raise InvalidRequest(name, f"{name} is in the year {moment.year}; it must be between 1970 and 2999.")
+
+
+def parse_duration(name: str, text: str) -> timedelta:
+    """A duration that a user typed: 300s, 30m, 24h, 7d or 4w, or a number of seconds.
+
+    Raises InvalidRequest for the field ``name``. Units ignore case, except that 1M is rejected: it looks like a month.
+    """
+    found = DURATION.fullmatch(text.strip())
+    if not found:
+        raise InvalidRequest(
+            name, f"{name} is {text!r}; it must be a duration such as 300s, 30m, 24h, 7d or 4w, or a number of seconds."
+        )
+    unit = DURATION_UNITS[found[2].lower() or "s"]
+    if int(found[1]) > MAX_DURATION / unit:
+        raise InvalidRequest(name, f"{name} is {text!r}; the maximum is {MAX_DURATION.days:,} days.")
+    return int(found[1]) * unit
 
 
 def parse_time_zone(name: str) -> ZoneInfo:

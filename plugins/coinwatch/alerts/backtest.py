@@ -22,7 +22,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.prices.catalog import find_instrument
 
 MAX_RANGE = timedelta(days=5 * 366)
-WEEK, SHORTEST_SAMPLE = timedelta(weeks=1), timedelta(days=1)
+WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,14 @@ class Backtest:
     first_at: datetime | None = None
 
     @property
-    def per_week(self) -> float:
-        """Alerts per week since the first value; less than a day counts as one day."""
-        evaluated = self.end - (self.first_at or self.start)
-        return len(self.alerts) / (max(evaluated, SHORTEST_SAMPLE) / WEEK)
+    def history(self) -> timedelta:
+        """The length of the available history; zero if there is none."""
+        return self.end - (self.first_at or self.end)
+
+    @property
+    def per_week(self) -> float | None:
+        """Alerts per week since the first value; None if that is less than a week ago."""
+        return len(self.alerts) / (self.history / WEEK) if self.history >= WEEK else None
 
 
 def backtest(

@@ -12,6 +12,7 @@ Kind = Literal["change_since_last", "change_over_window", "deviation_from_averag
 Metric = Literal["price", "volume_24h"]
 Direction = Literal["up", "down", "either"]
 
+REQUIRED = "This field is required."
 LOWEST_PERCENT, HIGHEST_PERCENT = 0.01, 1000.0
 HIGHEST_LEVEL = 1e24
 LONGEST_COOLDOWN = timedelta(days=30)
@@ -21,6 +22,11 @@ SHORTEST_WINDOW = timedelta(minutes=1)
 LONGEST_WINDOW = {"change_over_window": timedelta(days=30), "deviation_from_average": timedelta(days=1)}
 DEFAULT_WINDOW_SECONDS = {"change_over_window": 3600, "deviation_from_average": 300}
 DEFAULT_DEVIATION_PERCENT = 2.0
+# What a person gets who gives no more than a coin, in the form, the API and on the command line alike. The cooldown
+# protects subscribers from too many emails.
+DEFAULT_KIND: Kind = "change_over_window"
+DEFAULT_PERCENT = 5.0
+DEFAULT_COOLDOWN_SECONDS = 3600
 
 CHANGES = {"up": "rises by", "down": "falls by", "either": "moves by"}
 DEVIATIONS = {
@@ -50,6 +56,41 @@ class Rule:
     cooldown_seconds: int = 0
     repeat: bool = True
     expires_at: datetime | None = None
+
+
+def build_rule(
+    *,
+    kind: Kind | None = None,
+    threshold_percent: float | None = None,
+    level: float | None = None,
+    direction: Direction = "either",
+    metric: Metric = "price",
+    window_seconds: int | None = None,
+    cooldown_seconds: int = DEFAULT_COOLDOWN_SECONDS,
+    repeat: bool = True,
+    expires_at: datetime | None = None,
+) -> Rule:
+    """The rule that a request describes; ``check_rule`` checks its values.
+
+    Without ``kind``, a ``level`` makes it ``crosses``, anything else DEFAULT_KIND. Raises InvalidRequest unless exactly
+    the kind's own threshold is given.
+    """
+    kind = kind or ("crosses" if level is not None else DEFAULT_KIND)
+    values = {"threshold_percent": threshold_percent, "level": level}
+    field = threshold_field(kind)
+    threshold = values.pop(field)
+    [(other, unexpected)] = values.items()
+    if unexpected is not None:
+        raise InvalidRequest(other, f"A rule of kind {kind} has no {other}; use {field}.")
+    if threshold is None:
+        raise InvalidRequest(field, REQUIRED)
+    window = DEFAULT_WINDOW_SECONDS.get(kind, 0) if window_seconds is None else window_seconds
+    return Rule(kind, threshold, direction, metric, window, cooldown_seconds, repeat, expires_at)
+
+
+def threshold_field(kind: Kind) -> str:
+    """The name of a kind's threshold in requests and responses."""
+    return "level" if kind == "crosses" else "threshold_percent"
 
 
 def check_rule(rule: Rule, now: datetime) -> None:
@@ -98,9 +139,15 @@ def describe(rule: Rule, quote: str, base: str) -> str:
 def _check_threshold(rule: Rule) -> None:
     if rule.kind == "crosses":
         if not (math.isfinite(rule.threshold) and 0 < rule.threshold <= HIGHEST_LEVEL):
-            raise InvalidRequest("threshold", "The price level must be greater than zero.")
+            raise InvalidRequest(
+                "level", f"The level is {rule.threshold:g}; it must be greater than zero, up to {HIGHEST_LEVEL:g}."
+            )
     elif not (math.isfinite(rule.threshold) and LOWEST_PERCENT <= rule.threshold <= HIGHEST_PERCENT):
-        raise InvalidRequest("threshold", f"The change must be between {LOWEST_PERCENT}% and {HIGHEST_PERCENT:,.0f}%.")
+        problem = (
+            f"The change is {rule.threshold:g}%; it must be between {LOWEST_PERCENT}% and {HIGHEST_PERCENT:,.0f}%."
+        )
+        falls = " For a fall, choose the direction down." if rule.threshold < 0 else ""
+        raise InvalidRequest("threshold_percent", problem + falls)
 
 
 def _check_window(rule: Rule) -> None:

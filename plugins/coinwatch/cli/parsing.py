@@ -1,24 +1,30 @@
-"""Parse durations, times and days given as options. Errors name the option, the value and the expected format."""
+"""Parse times, days and periods given as options. Errors name the option, the value and the expected format."""
 
-import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.time_range import validate_timestamp
-
-DURATION = re.compile(r"(\d+)\s*(m|h|d|w)")
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-MAX_DURATION = timedelta(days=36_500)
+from coinwatch.time_range import parse_duration, validate_timestamp
 
 
-def parse_duration(name: str, text: str) -> timedelta:
-    """A duration such as 30m, 24h, 7d or 4w, from the option --``name``. Raises InvalidRequest."""
-    found = DURATION.fullmatch(text.strip().lower())
-    if not found:
-        raise InvalidRequest(name, f"--{name} {text!r} is not a duration such as 30m, 24h, 7d or 4w.")
-    if int(found[1]) > MAX_DURATION / UNITS[found[2]]:
-        raise InvalidRequest(name, f"--{name} is {text!r}; the maximum is {MAX_DURATION.days:,} days.")
-    return int(found[1]) * UNITS[found[2]]
+def parse_period(
+    last: str | None,
+    start: str | None,
+    end: str | None,
+    now: datetime,
+    *,
+    default: timedelta,
+    zone: tzinfo = UTC,
+) -> tuple[datetime, datetime]:
+    """The time range that --last, --from and --to describe: from the start to the end, or to ``now``.
+
+    ``default`` is its length if neither --last nor --from is given. Raises InvalidRequest.
+    """
+    if last and start:
+        raise InvalidRequest("last", "Pass either --last or --from.")
+    until = parse_time("to", end, zone) if end else now
+    if start:
+        return parse_time("from", start, zone), until
+    return until - (parse_duration("--last", last) if last else default), until
 
 
 def parse_time(name: str, text: str, zone: tzinfo = UTC) -> datetime:

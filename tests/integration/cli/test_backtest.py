@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tests.support.command_line import Command
 from tests.support.quotes import load, quote
 
+SINCE_LAST = ("--kind", "change_since_last", "--cooldown", "0")
 RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15")
 
 
@@ -22,25 +23,27 @@ def backtest(coinwatch: Command, catalog: sa.Engine) -> Command:
 
 
 def test_prints_table_bars_and_weekly_rate(backtest: Command) -> None:
-    shown = backtest("BTC", "10", "--direction", "up", *RANGE, "--limit", "2").stdout.splitlines()
+    shown = backtest("BTC", "10", "--direction", "up", *SINCE_LAST, *RANGE, "--limit", "2").stdout.splitlines()
     assert [line.split() for line in shown[1:3]] == [
         ["2026-03-06", "17:00:00", "UTC", "110.00", "100.00", "2026-03-06", "16:00:00", "UTC", "+10.00%"],
         ["2026-03-06", "23:00:00", "UTC", "110.00", "100.00", "2026-03-06", "22:00:00", "UTC", "+10.00%"],
     ]
     assert shown[3].startswith("Showing the newest 2 of 22.")
     assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: one bar per day, up to 4"
-    assert (
-        "22 alerts in 23.0 days, 11.4 per week, from 136 quotes. History starts at 2026-03-01 12:00:00 UTC" in shown[5]
+    assert shown[5].endswith(
+        "22 alerts from 136 quotes. Since 2026-03-01 12:00 (13 d), this alert would have fired 22 times, "
+        "about 11 a week."
     )
 
 
 def test_json_and_csv_contain_all_alerts(backtest: Command) -> None:
-    found = json.loads(backtest("BTC", "5", *RANGE, "--json").stdout)
-    assert (len(found["alerts"]), found["quotes"], found["rule"]["threshold"]) == (44, 136, 5.0)
-    rows = list(csv.DictReader(io.StringIO(backtest("BTC", "5", *RANGE, "--csv").stdout)))
-    assert [(row["observed_at"], float(row["price"])) for row in rows] == [
-        (alert["observed_at"], alert["price"]) for alert in found["alerts"]
+    found = json.loads(backtest("BTC", "5", *SINCE_LAST, *RANGE, "--json").stdout)
+    assert (found["alerts"], len(found["newest"]), found["values"]) == (44, 44, 136)
+    rows = list(csv.DictReader(io.StringIO(backtest("BTC", "5", *SINCE_LAST, *RANGE, "--csv").stdout)))
+    assert [(row["observed_at"].replace("+00:00", "Z"), float(row["price"])) for row in rows] == [
+        (alert["observed_at"], alert["price"]) for alert in found["newest"][::-1]
     ]
+    assert {row["change_percent"] for row in rows} == {"10.0", "-9.0909091"}, "rounded"
 
 
 @pytest.mark.parametrize(

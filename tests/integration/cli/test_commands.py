@@ -58,9 +58,12 @@ def test_cycle_runs_without_airflow(
     assert [line.split()[:2] for line in probe.stdout.splitlines()] == [["enabled", "kraken"], ["enabled", "binance"]]
     assert "2 quotes" not in coinwatch("collect").stdout
     made = json.loads(
-        coinwatch("subscribe", "ada@example.org", "bitcoin", "5", "--exchange", "kraken", "--json").stdout
+        coinwatch(
+            *("subscribe", "ada@example.org", "bitcoin", "5", "--kind", "change_since_last"),
+            *("--exchange", "kraken", "--json"),
+        ).stdout
     )
-    assert (made["status"], made["threshold"]) == ("active", 5.0)
+    assert (made["status"], made["threshold_percent"]) == ("active", 5.0)
     exchange_server.market.set_price("kraken", "BTC", "USD", 95.0)
     collected = coinwatch("collect")
     assert "kraken: 1 quotes, 1 new, 0 repeated, 0 conflicting, 0 rejected" in collected.stdout
@@ -86,13 +89,13 @@ def test_subscriber_is_shown_exported_and_erased(coinwatch: Command) -> None:
     assert "Paused subscription" in coinwatch("pause", str(made["id"])).stdout
     shown = coinwatch("subscriber", "show", "Ada@example.org").stdout
     assert "Time zone: UTC; quiet hours: none; digest: none" in shown
-    assert "BTC/USD at index: the price moves by 5% or more between two updates" in shown
+    assert "BTC/USD at index: the price moves by 5% or more within 1 hour" in shown
     assert "paused" in shown
     assert "Resumed subscription" in coinwatch("resume", str(made["id"])).stdout
     exported = json.loads(coinwatch("subscriber", "export", "ada@example.org").stdout)
     assert (exported["email"], exported["subscriptions"][0]["status"]) == ("ada@example.org", "active")
     unconfirmed = coinwatch("subscriber", "erase", "ada@example.org")
-    assert (unconfirmed.returncode, "--yes" in unconfirmed.stderr) == (1, True)
+    assert (unconfirmed.returncode, "--yes" in unconfirmed.stderr) == (2, True)
     assert "Erased" in coinwatch("subscriber", "erase", "ada@example.org", "--yes").stdout
     gone = coinwatch("subscriber", "show", "ada@example.org")
     assert (gone.returncode, "ada@example.org" in gone.stderr) == (1, True)
@@ -149,21 +152,23 @@ def test_maintenance_runs_without_airflow_and_status_shows_table_sizes(coinwatch
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (("subscribe", "nobody", "BTC", "5"), "valid email address"),
-        (("subscribe", "ada@example.org", "BTC", "0"), "between 0.01%"),
-        (("subscribe", "ada@example.org", "XMR", "5"), "Tracked: BTC"),
-        (("unsubscribe", "99"), "coinwatch: There is no subscription 99."),
-        (("history", "BTC", "--last", "soon"), "is not a duration such as 30m"),
-        (("history", "BTC", "--from", "yesterday"), "is not a time such as"),
-        (("exchanges", "enable", "mtgox"), "coinwatch: Unknown exchange 'mtgox'"),
+        (("subscribe", "nobody", "BTC", "5"), 2, "valid email address"),
+        (("subscribe", "ada@example.org", "BTC", "0"), 2, "The change is 0%; it must be between 0.01%"),
+        (("subscribe", "ada@example.org", "XMR", "5"), 1, "Tracked: BTC"),
+        (("unsubscribe", "99"), 1, "coinwatch: There is no subscription 99."),
+        (("history", "BTC", "--last", "soon"), 2, "--last is 'soon'; it must be a duration such as 300s, 30m"),
+        (("history", "BTC", "--from", "yesterday"), 2, "is not a time such as"),
+        (("exchanges", "enable", "mtgox"), 1, "coinwatch: Unknown exchange 'mtgox'"),
     ],
 )
-def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_print_one_message(
+    coinwatch: Command, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     coinwatch("migrate")
     done = coinwatch(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -65,11 +65,11 @@ def test_movers_match_changes(client: TestClient) -> None:
     found = client.get("/api/v1/movers?exchange=coinbase&limit=2").json()
     assert (found["compared"], len(found["gainers"])) == (4, 2), "DOGE has no price from yesterday"
     whole = client.get("/api/v1/changes?exchange=coinbase").json()
-    assert whole["windows_seconds"] == [3600, 86400, 604800, 2592000]
+    assert whole["windows_seconds"] == {"1h": 3600, "24h": 86400, "7d": 604800, "30d": 2592000}
     changes = {coin["base"]: coin["changes_percent"] for coin in whole["coins"]}
-    assert changes["DOGE"][1] is None
+    assert changes["DOGE"]["24h"] is None
     assert {mover["base"]: mover["change_percent"] for mover in found["gainers"]}.items() <= {
-        base: values[1] for base, values in changes.items()
+        base: values["24h"] for base, values in changes.items()
     }.items()
     assert client.get("/api/v1/changes").json()["coins"][0]["exchange"] == "index"
 

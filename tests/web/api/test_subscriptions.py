@@ -29,9 +29,9 @@ def test_operator_lists_and_ends_subscriptions(operator: TestClient, engine: sa.
 def test_operator_changes_pauses_and_snoozes_subscription(operator: TestClient, subscription: Subscription) -> None:
     path = f"/api/v1/subscriptions/{subscription.id}"
     changed = operator.patch(path, json={"threshold_percent": 2.5, "direction": "up"}).json()
-    assert (changed["threshold"], changed["direction"], changed["cooldown_seconds"]) == (2.5, "up", 0)
+    assert (changed["threshold_percent"], changed["level"], changed["direction"]) == (2.5, None, "up")
     ends = operator.patch(path, json={"expires_at": "2026-12-01T00:00:00Z"}).json()
-    assert (ends["expires_at"], ends["threshold"]) == ("2026-12-01T00:00:00Z", 2.5)
+    assert (ends["expires_at"], ends["threshold_percent"]) == ("2026-12-01T00:00:00Z", 2.5)
     assert operator.patch(path, json={"expires_at": None}).json()["expires_at"] is None
     assert operator.patch(path, json={"status": "paused"}).json()["status"] == "paused"
     assert operator.patch(path, json={"status": "active"}).json()["status"] == "active"
@@ -48,7 +48,7 @@ def test_operator_changes_pauses_and_snoozes_subscription(operator: TestClient, 
         ({"status": None}, "status"),
         ({"level": 70000}, "level"),
         ({"threshold_percent": None}, "threshold_percent"),
-        ({"threshold_percent": 0}, "threshold"),
+        ({"threshold_percent": 0}, "threshold_percent"),
         ({"window_seconds": 60}, "window_seconds"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-05:00"}, "expires_at"),

@@ -105,7 +105,7 @@ def test_alert_without_repeat_shows_when_it_would_end(client: TestClient) -> Non
 
 def test_short_history_shows_a_caveat_instead_of_a_rate(client: TestClient) -> None:
     text = preview_text(client.post("/subscribe/preview", data=FORM | {"threshold_percent": "0.11"}).text)
-    assert re.search(r"In the last (30 hours|24 hours|1 day), this alert would have fired \d+ times\.", text), text
+    assert re.search(r"Since 2026-11-19 06:00 \(30 h\), this alert would have fired \d+ times\.", text), text
     assert "rough estimate" in text
     assert "a week" not in text
 
@@ -134,7 +134,7 @@ def test_preview_with_a_single_current_value(client: TestClient, engine: sa.Engi
     for metric in ("price", "volume_24h"):
         page = client.post("/subscribe/preview", data=FORM | {"kind": "crosses", "level": "200", "metric": metric})
         assert page.status_code == 200
-        assert "In the last 1 minute, this alert would not have fired." in preview_text(page.text)
+        assert "Since 12:00 (0 s), this alert would not have fired." in preview_text(page.text)
 
 
 def test_missing_history_is_explained(client: TestClient) -> None:
@@ -186,8 +186,10 @@ def test_api_backtest_matches_the_library(client: TestClient, engine: sa.Engine)
         ({"days": 91}, "days", "days is 91; the maximum is 90."),
         ({"days": 0}, "days", "days is 0; the minimum is 1."),
         ({"threshold_percent": "70,000"}, "threshold_percent", "is not a number"),
-        ({"kind": "crosses"}, "level", "required"),
-        ({"window_seconds": 60}, "window_seconds", ""),
+        ({"kind": "crosses"}, "threshold_percent", "use level"),
+        ({"kind": "crosses", "threshold_percent": ""}, "level", "required"),
+        ({"kind": "change_since_last", "window_seconds": 60}, "window_seconds", "must be 0"),
+        ({"window_seconds": "soon"}, "window_seconds", "it must be a duration such as 300s"),
         ({"email": "ada@example.org"}, "email", "not a known field"),
     ],
 )

@@ -10,25 +10,38 @@ import typer
 
 from coinwatch.alerts import backtest as backtests
 from coinwatch.alerts.backtest import Backtest, PastAlert
+from coinwatch.alerts.backtest_summary import summarize
 from coinwatch.alerts.rules import Rule, describe
 from coinwatch.cli.alerts.rule_options import (
-    CoinArgument,
+    DEFAULT_COOLDOWN,
+    CommandWithNegativeNumbers,
     CooldownOption,
     DirectionOption,
-    ExchangeOption,
     KindOption,
+    LevelOption,
     MetricOption,
     OnceOption,
-    QuoteOption,
     ThresholdArgument,
+    ThresholdOption,
     WindowOption,
-    build_rule,
+    parse_rule,
 )
-from coinwatch.cli.output import AsJson, percent, show_json, show_table
-from coinwatch.cli.parsing import parse_duration, parse_time
+from coinwatch.cli.options import (
+    AsJson,
+    CoinArgument,
+    ExchangeOption,
+    FromOption,
+    LastOption,
+    QuoteOption,
+    ToOption,
+)
+from coinwatch.cli.output import echo, percent, show_json, show_table
+from coinwatch.cli.parsing import parse_period
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.formatting import format_count, format_price, format_timestamp
+from coinwatch.formatting import format_count, format_price, format_timestamp, plain_number
+from coinwatch.web.schemas.forms import DEFAULT_DAYS
+from coinwatch.web.schemas.subscriptions import BacktestResponse
 
 BARS = "▁▂▃▄▅▆▇█"
 MAX_BARS = 60
@@ -36,49 +49,42 @@ MAX_BARS = 60
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=CommandWithNegativeNumbers)
 def backtest(
     coin: CoinArgument,
-    threshold: ThresholdArgument,
-    kind: KindOption = "change_since_last",
+    threshold: ThresholdArgument = None,
+    threshold_option: ThresholdOption = None,
+    level: LevelOption = None,
+    kind: KindOption = None,
     window: WindowOption = None,
     exchange: ExchangeOption = None,
     quote: QuoteOption = None,
     direction: DirectionOption = "either",
     metric: MetricOption = "price",
-    cooldown: CooldownOption = "0m",
+    cooldown: CooldownOption = DEFAULT_COOLDOWN,
     once: OnceOption = False,
-    last: Annotated[str, typer.Option(help="Period up to now, for example 24h, 7d or 4w.")] = "4w",
-    start: Annotated[
-        str | None, typer.Option("--from", help="Start time (ISO 8601; UTC if it has no offset). Overrides --last.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End time. Default: now.")] = None,
+    last: LastOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
     limit: Annotated[int, typer.Option(min=0, help="Maximum number of alerts to list, newest last; 0 for all.")] = 20,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write all alerts to standard output as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show when an alert would have fired on stored history.
 
-    Nothing is sent or changed.
+    By default over the last 30 days, as in the form. Nothing is sent or changed.
     """
-    until = parse_time("to", end) if end else utc_now()
-    since = parse_time("from", start) if start else until - parse_duration("last", last)
-    rule = build_rule(kind, threshold, direction, metric, window, cooldown, once)
+    since, until = parse_period(last, start, end, utc_now(), default=timedelta(days=DEFAULT_DAYS))
+    rule = parse_rule(threshold, threshold_option, level, kind, direction, metric, window, cooldown, once=once)
     found = backtests.backtest(get_engine(), rule, coin, exchange, quote, start=since, end=until)
     if as_json:
-        show_json(
-            {
-                "rule": rule,
-                "per_week": found.per_week,
-                **{each.name: getattr(found, each.name) for each in fields(found)},
-            }
-        )
+        show_json(BacktestResponse.create(found, rule, until_now=end is None))
         return
     if as_csv:
         _write_csv(found.alerts)
         return
     if found.first_at is None:
-        typer.echo(
+        echo(
             f"No data for {found.base}/{found.quote} at {found.exchange} from {format_timestamp(found.start)} to "
             f"{format_timestamp(found.end)}. Fetch it with coinwatch backfill or coinwatch import, or choose "
             "another period."
@@ -94,10 +100,10 @@ def backtest(
     listed = found.alerts[-limit:] if limit else found.alerts
     show_table(listed, columns, right=("value", "reference", "change"), empty="The alert would not have fired.")
     if len(listed) < len(found.alerts):
-        typer.echo(f"Showing the newest {limit} of {len(found.alerts):,}. To see all, pass --limit 0, --csv or --json.")
+        echo(f"Showing the newest {limit} of {len(found.alerts):,}. To see all, pass --limit 0, --csv or --json.")
     if found.alerts:
-        typer.echo(_draw_bars(found))
-    typer.echo(_summary(found, rule))
+        echo(_draw_bars(found))
+    echo(_summary(found, rule, until_now=end is None))
 
 
 def _write_csv(alerts: list[PastAlert]) -> None:
@@ -109,7 +115,8 @@ def _write_csv(alerts: list[PastAlert]) -> None:
             "observed_at": alert.observed_at.isoformat(),
             "reference_at": alert.reference_at and alert.reference_at.isoformat(),
         }
-        writer.writerow(asdict(alert) | moments)
+        numbers = {name: plain_number(getattr(alert, name)) for name in ("price", "reference", "change_percent")}
+        writer.writerow(asdict(alert) | moments | numbers)
 
 
 def _draw_bars(found: Backtest) -> str:
@@ -126,15 +133,12 @@ def _draw_bars(found: Backtest) -> str:
     return f"{first:%Y-%m-%d} |{bars}| {found.end:%Y-%m-%d}: one bar per {each}, up to {highest:,}"
 
 
-def _summary(found: Backtest, rule: Rule) -> str:
-    days = (found.end - found.start) / timedelta(days=1)
+def _summary(found: Backtest, rule: Rule, *, until_now: bool) -> str:
+    summary = " ".join(summarize(found, rule, until_now=until_now)).strip()
     text = (
         f"{found.base}/{found.quote} at {found.exchange}, when {describe(rule, found.quote, found.base)}: "
-        f"{format_count(len(found.alerts), 'alert')} in {days:.1f} days, {found.per_week:.1f} per week, "
-        f"from {format_count(found.quotes, 'quote')}."
+        f"{format_count(len(found.alerts), 'alert')} from {format_count(found.quotes, 'quote')}. {summary}"
     )
-    if found.first_at and found.first_at - found.start > timedelta(days=1):
-        text += f" History starts at {format_timestamp(found.first_at)}; the weekly rate is calculated from then on."
     if found.minutes_before:
         text += f" Before {format_timestamp(found.minutes_before)}, the closes of one-minute candles were evaluated."
     return text

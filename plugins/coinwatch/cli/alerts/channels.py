@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.cli.output import echo
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.channels import get_channel, send, set_channel
@@ -32,10 +33,10 @@ def channel(
         if url is None:
             raise InvalidRequest("email", f"{email} has no channel. Add one with: coinwatch channel {email}")
         send(url, "coinwatch", "This is a test. Your alerts will be sent here.")
-        typer.echo("Test message sent.")
+        echo("Test message sent.")
     elif off:
         set_channel(engine, email, None)
-        typer.echo(f"Channel removed. Alerts for {email} are sent by email only.")
+        echo(f"Channel removed. Alerts for {email} are sent by email only.")
     else:
         url = typer.prompt("Apprise URL", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
         if not url.strip():
@@ -43,6 +44,6 @@ def channel(
         if "\0" in url:
             raise InvalidRequest("url", "The channel URL contains a NUL character. Remove it and try again.")
         set_channel(engine, email, url.strip())
-        typer.echo(f"Channel set. Alerts for {email} are sent there and by email.")
+        echo(f"Channel set. Alerts for {email} are sent there and by email.")
     if not off and not get_settings().channels_enabled:
-        typer.echo("Channels are disabled. Set COINWATCH_CHANNELS_ENABLED=true to enable them.", err=True)
+        echo("Channels are disabled. Set COINWATCH_CHANNELS_ENABLED=true to enable them.", err=True)

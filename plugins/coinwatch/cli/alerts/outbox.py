@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import ago, echo, short_address, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
@@ -26,7 +27,7 @@ Ids = Annotated[list[int], typer.Argument(help="Ids of emails, as `coinwatch out
 @outbox.command()
 def show(
     status: Annotated[str | None, typer.Option(help=f"Only this status: {', '.join(STATES)}.")] = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of emails.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of emails.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show emails with their status, newest first."""
@@ -40,7 +41,7 @@ def show(
     columns = {
         "id": lambda row: row.id,
         "kind": lambda row: row.kind if row.channel == "email" else f"{row.kind} by {row.channel}",
-        "to": lambda row: row.recipient,
+        "to": lambda row: short_address(row.recipient),
         "status": lambda row: row.status,
         "last or next attempt": lambda row: _attempt(row, now),
         "attempts": lambda row: row.attempts,
@@ -58,13 +59,13 @@ def retry(
     """Queue failed emails again."""
     if bool(ids) == everything:
         raise InvalidRequest("ids", "Pass either the ids of emails or --all.")
-    typer.echo(f"{format_count(retry_emails(get_engine(), ids or [], utc_now()), 'email')} queued again.")
+    echo(f"{format_count(retry_emails(get_engine(), ids or [], utc_now()), 'email')} queued again.")
 
 
 @outbox.command()
 def drop(ids: Ids) -> None:
     """Drop queued or failed emails: they are never sent."""
-    typer.echo(f"{format_count(drop_emails(get_engine(), ids), 'email')} dropped.")
+    echo(f"{format_count(drop_emails(get_engine(), ids), 'email')} dropped.")
 
 
 @outbox.command()
@@ -87,9 +88,9 @@ def process_bounces(
         raise InvalidRequest("files", "Pass the files with the messages, or pipe a message to standard input.")
     try:
         for name, data in [(str(file), file.read_bytes()) for file in files or []] or [("-", sys.stdin.buffer.read())]:
-            typer.echo(f"{name}: {_describe(process_bounce(get_engine(), data, utc_now()))}")
+            echo(f"{name}: {_describe(process_bounce(get_engine(), data, utc_now()))}")
     except CoinwatchError as error:
-        typer.echo(f"coinwatch: {error}", err=True)
+        echo(f"coinwatch: {error}", err=True)
         raise typer.Exit(os.EX_TEMPFAIL) from None
 
 

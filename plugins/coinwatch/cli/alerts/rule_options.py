@@ -1,43 +1,96 @@
 """The options that describe an alert rule, shared by ``subscribe`` and ``backtest``."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metric, Rule
-from coinwatch.cli.parsing import parse_duration
+from coinwatch.alerts.rules import (
+    DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_PERCENT,
+    Direction,
+    Kind,
+    Metric,
+    Rule,
+    build_rule,
+    threshold_field,
+)
+from coinwatch.errors import InvalidRequest
+from coinwatch.time_range import parse_duration
 
-CoinArgument = Annotated[str, typer.Argument(help="Coin code or name, for example BTC or bitcoin.")]
+DEFAULT_COOLDOWN = f"{DEFAULT_COOLDOWN_SECONDS // 3600}h"
+NEGATIVE_NUMBER = re.compile(r"-[0-9.]+")
+
 ThresholdArgument = Annotated[
-    float, typer.Argument(help="Change in percent, for example 5 or 0.5. For --kind crosses: the price level.")
+    float | None,
+    typer.Argument(help=f"Change in percent, for example 5 or 0.5. Default: {DEFAULT_PERCENT:g}.", show_default=False),
+]
+ThresholdOption = Annotated[float | None, typer.Option("--threshold", help="The same as the argument.")]
+LevelOption = Annotated[
+    float | None, typer.Option("--level", help="Fire when the price crosses this level, instead of a change.")
 ]
 KindOption = Annotated[
-    Kind,
+    Kind | None,
     typer.Option(
-        help="What the price is compared with: the last price, the price one window ago, the average over the window, "
-        "or a level."
+        "--kind",
+        help="What the price is compared with: the price one window ago, the average over the window, the last price, "
+        "or a level. Default: crosses with --level, otherwise change_over_window.",
     ),
 ]
 WindowOption = Annotated[
     str | None,
     typer.Option(
-        help="Window, for example 5m or 1h. Default: 1h for change_over_window, 5m for deviation_from_average."
+        "--window",
+        help="Window, for example 300s, 5m or 1h. Default: 1h for change_over_window, 5m for deviation_from_average.",
     ),
 ]
-DirectionOption = Annotated[Direction, typer.Option(help="Direction of the change.")]
-MetricOption = Annotated[Metric, typer.Option(help="Price or rolling 24 h volume.")]
-CooldownOption = Annotated[str, typer.Option(help="Minimum pause after an alert, for example 30m or 1d.")]
+DirectionOption = Annotated[Direction, typer.Option("--direction", help="Direction of the change.")]
+MetricOption = Annotated[Metric, typer.Option("--metric", help="Price or rolling 24 h volume.")]
+CooldownOption = Annotated[
+    str, typer.Option("--cooldown", help="Minimum pause after an alert, for example 30m or 1d; 0 for none.")
+]
 OnceOption = Annotated[bool, typer.Option("--once", help="End after the first alert.")]
-ExchangeOption = Annotated[str | None, typer.Option(help="Exchange code. Default: the index over all exchanges.")]
-QuoteOption = Annotated[str | None, typer.Option(help="Quote currency. Default: USD.")]
 
 
-def build_rule(
-    kind: Kind, threshold: float, direction: Direction, metric: Metric, window: str | None, cooldown: str, once: bool
+class CommandWithNegativeNumbers(TyperCommand):
+    """A command that reads -5 as a number instead of an option, so that the error is about the number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.ignore_unknown_options = any(NEGATIVE_NUMBER.fullmatch(argument) for argument in args)
+        return super().parse_args(ctx, args)
+
+
+def parse_rule(
+    argument: float | None,
+    threshold: float | None,
+    level: float | None,
+    kind: Kind | None,
+    direction: Direction,
+    metric: Metric,
+    window: str | None,
+    cooldown: str,
+    *,
+    once: bool,
 ) -> Rule:
-    """The rule that a command's options describe. Raises InvalidRequest for a malformed duration."""
-    window_seconds = DEFAULT_WINDOW_SECONDS.get(kind, 0)
-    if window:
-        window_seconds = int(parse_duration("window", window).total_seconds())
-    cooldown_seconds = int(parse_duration("cooldown", cooldown).total_seconds())
-    return Rule(kind, threshold, direction, metric, window_seconds, cooldown_seconds, not once)
+    """The rule that a command's options describe. Raises InvalidRequest.
+
+    For kind crosses, the ``argument`` is the level.
+    """
+    if argument is not None and threshold is not None:
+        raise InvalidRequest("threshold", "Pass the threshold either as an argument or as --threshold.")
+    if argument is not None and kind == "crosses" and level is None:
+        argument, level = None, argument
+    percent = argument if threshold is None else threshold
+    if percent is None and level is None and threshold_field(kind or "change_over_window") == "threshold_percent":
+        percent = DEFAULT_PERCENT
+    return build_rule(
+        kind=kind,
+        threshold_percent=percent,
+        level=level,
+        direction=direction,
+        metric=metric,
+        window_seconds=int(parse_duration("--window", window).total_seconds()) if window else None,
+        cooldown_seconds=int(parse_duration("--cooldown", cooldown).total_seconds()),
+        repeat=not once,
+    )

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from coinwatch.alerts.users import get_user_id, revoke_links
-from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.parsing import parse_duration
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
@@ -14,6 +14,7 @@ from coinwatch.formatting import format_count, format_timestamp
 from coinwatch.notifications import data_export, erasure
 from coinwatch.notifications.subscribers import Subscriber, get_subscriber
 from coinwatch.notifications.suppression import lift_suppressions
+from coinwatch.time_range import parse_duration
 
 app = typer.Typer()
 subscriber = typer.Typer(help="Show, export, sign out or erase a subscriber; lift suppressions.", no_args_is_help=True)
@@ -31,7 +32,7 @@ def show(email: Email, as_json: AsJson = False) -> None:
         show_json(found)
         return
     for line in _describe(found):
-        typer.echo(line)
+        echo(line)
     columns = {
         "id": lambda row: row.id,
         "rule": lambda row: f"{row.base}/{row.quote} at {row.exchange}: {row.condition}",
@@ -57,7 +58,7 @@ def sign_out(email: Email) -> None:
     """
     engine = get_engine()
     revoke_links(engine, get_user_id(engine, email))
-    typer.echo("Signed out: the links to the page in earlier emails no longer work.")
+    echo("Signed out: the links to the page in earlier emails no longer work.")
 
 
 @subscriber.command()
@@ -74,7 +75,7 @@ def erase(
             "yes", f"This permanently erases {found.email} with {subscriptions}. Pass --yes to confirm."
         )
     erasure.erase(engine, user_id)
-    typer.echo("Erased. An email that is already being sent may still arrive.")
+    echo("Erased. An email that is already being sent may still arrive.")
 
 
 @subscriber.command()
@@ -92,13 +93,13 @@ def lift_suppression(
     if (email is None) == (last is None):
         raise InvalidRequest("last", "Pass either an address or --last, for example --last 2h.")
     now = utc_now()
-    since = now - parse_duration("last", last) if last else None
+    since = now - parse_duration("--last", last) if last else None
     addresses, subscriptions = lift_suppressions(get_engine(), now, email=email, since=since)
-    typer.echo(
+    echo(
         f"Suppression lifted for {addresses} address{'' if addresses == 1 else 'es'}; "
         f"{format_count(subscriptions, 'subscription')} resumed."
     )
-    typer.echo("To send the emails that failed in the meantime: coinwatch outbox retry --all")
+    echo("To send the emails that failed in the meantime: coinwatch outbox retry --all")
 
 
 def _describe(found: Subscriber) -> list[str]:

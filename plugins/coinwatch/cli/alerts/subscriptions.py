@@ -10,52 +10,57 @@ from coinwatch.alerts import subscription_changes
 from coinwatch.alerts import subscriptions as alerts
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.cli.alerts.rule_options import (
-    CoinArgument,
+    DEFAULT_COOLDOWN,
+    CommandWithNegativeNumbers,
     CooldownOption,
     DirectionOption,
-    ExchangeOption,
     KindOption,
+    LevelOption,
     MetricOption,
     OnceOption,
-    QuoteOption,
     ThresholdArgument,
+    ThresholdOption,
     WindowOption,
-    build_rule,
+    parse_rule,
 )
-from coinwatch.cli.output import AsJson, show_json, show_table
+from coinwatch.cli.options import AsJson, CoinArgument, ExchangeOption, QuoteOption
+from coinwatch.cli.output import echo, short_address, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.notifications import subscribe as notifications
 from coinwatch.prices.catalog import find_instrument
+from coinwatch.web.schemas.subscriptions import SubscriptionResponse
 
 app = typer.Typer()
 
 Id = Annotated[int, typer.Argument(help="Id of the subscription, as `coinwatch subscriptions` lists it.")]
 
 
-@app.command()
+@app.command(cls=CommandWithNegativeNumbers)
 def subscribe(
     email: Annotated[str, typer.Argument(help="Email address to notify.")],
     coin: CoinArgument,
-    threshold: ThresholdArgument,
-    kind: KindOption = "change_since_last",
+    threshold: ThresholdArgument = None,
+    threshold_option: ThresholdOption = None,
+    level: LevelOption = None,
+    kind: KindOption = None,
     window: WindowOption = None,
     exchange: ExchangeOption = None,
     quote: QuoteOption = None,
     direction: DirectionOption = "either",
     metric: MetricOption = "price",
-    cooldown: CooldownOption = "0m",
+    cooldown: CooldownOption = DEFAULT_COOLDOWN,
     once: OnceOption = False,
     days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End after this many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an alert for an email address.
 
-    It fires when the price changes, deviates from its average or crosses a level. It is active immediately: the address
-    is not asked to confirm.
+    By default it fires when the price changes by 5% within an hour, at most once an hour. It is active immediately: the
+    address is not asked to confirm.
     """
     now, engine = utc_now(), get_engine()
-    rule = build_rule(kind, threshold, direction, metric, window, cooldown, once)
+    rule = parse_rule(threshold, threshold_option, level, kind, direction, metric, window, cooldown, once=once)
     rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
@@ -94,11 +99,11 @@ def subscriptions(
     """List subscriptions."""
     found = alerts.list_subscriptions(get_engine(), email)
     if as_json:
-        show_json(found)
+        show_json([SubscriptionResponse.create(row) for row in found])
         return
     columns = {
         "id": lambda row: row.id,
-        "address": lambda row: row.email,
+        "address": lambda row: short_address(row.email),
         "rule": _describe_rule,
         "status": lambda row: row.status,
         "created": lambda row: row.created_at,
@@ -109,9 +114,9 @@ def subscriptions(
 
 def _show(done: str, row: Subscription, as_json: bool) -> None:
     if as_json:
-        show_json(row)
+        show_json(SubscriptionResponse.create(row))
     else:
-        typer.echo(f"{done} subscription {row.id}: {row.email}, {_describe_rule(row)}, {row.status}")
+        echo(f"{done} subscription {row.id}: {row.email}, {_describe_rule(row)}, {row.status}")
 
 
 def _describe_rule(row: Subscription) -> str:

@@ -3,7 +3,8 @@
 import typer
 
 from coinwatch import migrations
-from coinwatch.cli.output import AsJson, show_json
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
 from coinwatch.errors import CoinwatchError
@@ -24,7 +25,7 @@ def setup_database() -> None:
     settings = get_settings()
     urls = ("database_admin_url", "database_owner_url", "database_url", "database_reader_url")
     migrations.setup_database(*(settings.require(url) for url in urls))
-    typer.echo("The database and its roles are ready.")
+    echo("The database and its roles are ready.")
 
 
 @app.command()
@@ -39,7 +40,7 @@ def migrate() -> None:
     owner.dispose()
     sync_catalog(get_engine(), settings, force=True)
     create_upcoming_partitions(get_engine(), utc_now().date())
-    typer.echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
+    echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
 
 
 @app.command()
@@ -54,11 +55,11 @@ def maintain(as_json: AsJson = False) -> None:
         show_json(result)
     else:
         days = ", ".join(day.isoformat() for day in result.prices.dropped) or "none"
-        typer.echo(f"days of prices dropped: {days}")
-        typer.echo(f"partitions created: {result.partitions_created}")
-        typer.echo(f"time ranges of candles refreshed: {result.time_ranges_refreshed}")
-        typer.echo(f"backfill records merged: {result.fetches_merged}")
-        typer.echo(f"old emails deleted: {result.emails_deleted}")
-        typer.echo(f"unconfirmed addresses deleted: {result.users_erased}")
+        echo(f"days of prices dropped: {days}")
+        echo(f"partitions created: {result.partitions_created}")
+        echo(f"time ranges of candles refreshed: {result.time_ranges_refreshed}")
+        echo(f"backfill records merged: {result.fetches_merged}")
+        echo(f"old emails deleted: {result.emails_deleted}")
+        echo(f"unconfirmed addresses deleted: {result.users_erased}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Some old prices could not be dropped:", *result.prices.sentences]))

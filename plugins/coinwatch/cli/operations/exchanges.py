@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, show_json, show_table
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import ago, echo, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.exchanges.probe import probe_exchanges
@@ -46,21 +47,21 @@ def probe(as_json: AsJson = False) -> None:
     enabled = set(catalog.list_enabled_exchanges(engine))
     for result in results:
         state = "enabled" if result.code in enabled else "disabled"
-        typer.echo(f"{state:<8} {result.code:<12} {result.message}")
+        echo(f"{state:<8} {result.code:<12} {result.message}")
 
 
 @exchanges.command()
 def enable(code: Code) -> None:
     """Start fetching from this exchange."""
     catalog.set_exchange_enabled(get_engine(), code, True)
-    typer.echo(f"{code} enabled.")
+    echo(f"{code} enabled.")
 
 
 @exchanges.command()
 def disable(code: Code) -> None:
     """Stop fetching from this exchange."""
     catalog.set_exchange_enabled(get_engine(), code, False)
-    typer.echo(f"{code} disabled.")
+    echo(f"{code} disabled.")
 
 
 def show_exchanges(found: list[ExchangeHealth]) -> None:

@@ -2,7 +2,8 @@
 
 import typer
 
-from coinwatch.cli.output import AsJson, show_json
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError
@@ -26,15 +27,15 @@ def collect(as_json: AsJson = False) -> None:
     else:
         for collected in result.collected:
             if collected.blocked_until:
-                typer.echo(f"{collected.exchange}: rate limited until {collected.blocked_until:%H:%M:%S} UTC")
+                echo(f"{collected.exchange}: rate limited until {collected.blocked_until:%H:%M:%S} UTC")
             else:
                 loaded = collected.loaded
-                typer.echo(
+                echo(
                     f"{collected.exchange}: {collected.quotes} quotes, {loaded.inserted} new, "
                     f"{loaded.repeated} repeated, {loaded.conflicting} conflicting, "
                     f"{sum(loaded.rejected.values())} rejected ({collected.fetch_seconds:.2f} s)"
                 )
-        typer.echo(f"index: {result.index_prices} new prices")
+        echo(f"index: {result.index_prices} new prices")
     if result.failed:
         raise CoinwatchError("Some exchanges failed:\n  " + "\n  ".join(result.failed.values()))
 
@@ -50,9 +51,7 @@ def evaluate_alerts(as_json: AsJson = False) -> None:
         show_json(result)
     else:
         held = f", alerts held for {result.held} subscribers" if result.held else ""
-        typer.echo(
-            f"{result.quotes} quotes evaluated, {result.alerts} alerts fired, {result.emails} emails queued{held}"
-        )
+        echo(f"{result.quotes} quotes evaluated, {result.alerts} alerts fired, {result.emails} emails queued{held}")
 
 
 @app.command()
@@ -62,11 +61,11 @@ def deliver_emails(as_json: AsJson = False) -> None:
     if as_json:
         show_json(result.as_dict())
     else:
-        typer.echo(
+        echo(
             f"{result.emails.sent} sent, {result.emails.retried} to be retried, {result.emails.failed} failed, "
             f"{result.outbox.queued} queued"
         )
         if result.outbox.held_by_limit:
-            typer.echo(f"{result.outbox.held_by_limit} held by the daily limit (COINWATCH_EMAILS_PER_DAY)")
+            echo(f"{result.outbox.held_by_limit} held by the daily limit (COINWATCH_EMAILS_PER_DAY)")
         if result.channels != ChannelResult():
-            typer.echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be retried")
+            echo(f"other channels: {result.channels.sent} sent, {result.channels.retried} to be retried")

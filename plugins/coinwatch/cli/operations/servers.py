@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.logs import configure_logs
+
 app = typer.Typer()
 
 Host = Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0 listens on all networks.")]
@@ -16,6 +18,7 @@ def web(host: Host = "127.0.0.1", port: Port = 18000) -> None:
     """Serve the web app and REST API without Airflow."""
     from coinwatch.web.server import serve
 
+    configure_logs()
     serve(host, port)
 
 
@@ -36,4 +39,5 @@ def coinnews(
     """
     from coinwatch.coinnews.server import serve
 
+    configure_logs()
     serve(host=host, port=port, data_dir=data_dir, seed=seed, replay=replay, speed=speed, coin=coin, loop=loop)

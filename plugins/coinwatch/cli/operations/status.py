@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import typer
 
 from coinwatch.cli.operations.exchanges import show_exchanges
-from coinwatch.cli.output import AsJson, ago, byte_size, show_json, show_table
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import ago, byte_size, echo, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.formatting import format_count
@@ -41,10 +42,10 @@ def status(as_json: AsJson = False) -> None:
         show_json(found)
         return
     for name, value in _summary(found, now).items():
-        typer.echo(f"{name:<22} {value}")
-    typer.echo("")
+        echo(f"{name:<22} {value}")
+    echo("")
     show_exchanges(found.exchanges)
-    typer.echo("")
+    echo("")
     _show_tables(found.disk[:MAX_TABLES])
 
 

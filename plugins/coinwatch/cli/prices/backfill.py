@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, progress_bar, show_json, show_reasons
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
@@ -66,7 +67,7 @@ def backfill(
                 engine, get_settings(), exchange, start, end, instruments=chosen, again=again, progress=report
             )
         except KeyboardInterrupt:
-            typer.echo(
+            echo(
                 "Interrupted. Fetched candles are stored; to continue, run the same command without --again.", err=True
             )
             raise typer.Exit(130) from None
@@ -91,10 +92,10 @@ def _end(text: str | None) -> datetime:
 
 def _show(exchange: str, result: BackfillResult, seconds: float) -> None:
     stored = result.stored
-    typer.echo(
+    echo(
         f"{exchange}: {stored.inserted:,} new candles, {stored.corrected:,} corrected, {stored.unchanged:,} unchanged, "
         f"{result.requests:,} requests, {result.unavailable:,} time ranges unavailable ({seconds:.1f} s)"
     )
     show_reasons({"rejected": result.rejected, "repaired": result.repaired, "kept, but unusual": result.unusual})
     if not result.requests and not result.failed:
-        typer.echo("Nothing left to fetch. To fetch it again, pass --again.")
+        echo("Nothing left to fetch. To fetch it again, pass --again.")

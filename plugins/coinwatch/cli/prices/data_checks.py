@@ -2,7 +2,8 @@
 
 import typer
 
-from coinwatch.cli.output import AsJson, show_json
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.pipeline import check_data
@@ -24,8 +25,8 @@ def check(as_json: AsJson = False) -> None:
         show_json(findings)
     else:
         for name, messages in findings.items():
-            typer.echo(f"{name}: {len(messages) or 'nothing'} found")
+            echo(f"{name}: {len(messages) or 'nothing'} found")
             for message in messages:
-                typer.echo(f"  {message}")
+                echo(f"  {message}")
     if any(findings.values()):
         raise typer.Exit(1)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, show_json, show_table
-from coinwatch.cli.parsing import parse_day, parse_duration
+from coinwatch.cli.options import AsJson, CoinFilter, ExchangeFilter
+from coinwatch.cli.output import echo, show_json, show_table
+from coinwatch.cli.parsing import parse_day
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
@@ -14,21 +15,20 @@ from coinwatch.formatting import format_count
 from coinwatch.prices.backfill.gaps import Gap, Status, find_gaps, list_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, repair_gaps
 from coinwatch.settings import get_settings
+from coinwatch.time_range import parse_duration
 
 app = typer.Typer()
 gaps = typer.Typer(help="Show, find and repair gaps in the stored prices.")
 app.add_typer(gaps, name="gaps")
 
-Exchange = Annotated[str | None, typer.Option(help="Only this exchange (code).")]
-Coin = Annotated[str | None, typer.Option(help="Only this coin (code or name).")]
 Last = Annotated[str, typer.Option(help="Period up to now, for example 30m, 24h, 7d or 4w.")]
 
 
 @gaps.callback(invoke_without_command=True)
 def show(
     context: typer.Context,
-    exchange: Exchange = None,
-    coin: Coin = None,
+    exchange: ExchangeFilter = None,
+    coin: CoinFilter = None,
     last: Last = "7d",
     status: Annotated[Status | None, typer.Option(help="Only this status.")] = None,
     as_json: AsJson = False,
@@ -37,7 +37,7 @@ def show(
     if context.invoked_subcommand:
         return
     found = list_gaps(
-        get_engine(), since=utc_now() - parse_duration("last", last), exchange=exchange, coin=coin, status=status
+        get_engine(), since=utc_now() - parse_duration("--last", last), exchange=exchange, coin=coin, status=status
     )
     if as_json:
         show_json(found)
@@ -70,7 +70,7 @@ def find(
     if as_json:
         show_json(found)
     else:
-        typer.echo(f"{found.found} new or longer, {found.filled} filled since, {found.open} open")
+        echo(f"{found.found} new or longer, {found.filled} filled since, {found.open} open")
 
 
 @gaps.command()
@@ -86,25 +86,25 @@ def repair(as_json: AsJson = False) -> None:
         show_json({"results": results, "failed": failed})
     else:
         for result in results:
-            typer.echo(_describe(result))
+            echo(_describe(result))
         if not results and not failed:
-            typer.echo("Nothing to repair. Gaps are repaired once they are a few minutes old.")
+            echo("Nothing to repair. Gaps are repaired once they are a few minutes old.")
     if failed:
         lines = [f"{name}: {reason}" for name, reason in failed.items()]
         raise CoinwatchError("Some gaps could not be repaired:\n  " + "\n  ".join(lines))
 
 
 @gaps.command()
-def retry(exchange: Exchange = None, coin: Coin = None, last: Last = "7d") -> None:
+def retry(exchange: ExchangeFilter = None, coin: CoinFilter = None, last: Last = "7d") -> None:
     """Reopen unavailable gaps.
 
     The next repair tries to fill them again.
     """
-    number = retry_gaps(get_engine(), since=utc_now() - parse_duration("last", last), exchange=exchange, coin=coin)
+    number = retry_gaps(get_engine(), since=utc_now() - parse_duration("--last", last), exchange=exchange, coin=coin)
     if number:
-        typer.echo(f"{format_count(number, 'gap')} reopened. Next, run: coinwatch gaps repair")
+        echo(f"{format_count(number, 'gap')} reopened. Next, run: coinwatch gaps repair")
     else:
-        typer.echo("No matching gaps.")
+        echo("No matching gaps.")
 
 
 def _end(row: Gap) -> str:

@@ -6,39 +6,46 @@ from typing import Annotated, Any
 
 import typer
 
-from coinwatch.cli.output import AsJson, ago, percent, show_json, show_table
-from coinwatch.cli.parsing import parse_duration, parse_time
+from coinwatch.cli.options import (
+    AsJson,
+    CoinArgument,
+    ExchangeOption,
+    FromOption,
+    LastOption,
+    QuoteOption,
+    TimeZoneOption,
+    ToOption,
+)
+from coinwatch.cli.output import ago, echo, percent, show_json, show_table
+from coinwatch.cli.parsing import parse_period, parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_amount, format_percent, format_price, format_timestamp
-from coinwatch.prices.candles.series import CandleSeries, read_candle_coverage, read_candles
+from coinwatch.prices.candles.resolutions import WIDTHS, parse_resolution
+from coinwatch.prices.candles.series import DEFAULT_CANDLES, CandleSeries, read_candle_coverage, read_candles
 from coinwatch.prices.history import as_of, movers
 from coinwatch.prices.history.as_of import ExchangePrice
 from coinwatch.prices.history.movers import CoinChanges
 from coinwatch.settings import get_settings
-from coinwatch.time_range import parse_time_zone
+from coinwatch.time_range import parse_duration, parse_time_zone
+from coinwatch.web.schemas.history import CandlesResponse, ChangesResponse
 
 app = typer.Typer()
 
 PRICES = ("open", "high", "low", "close")
 
-Coin = Annotated[str, typer.Argument(help="Coin code or name, for example BTC or bitcoin.")]
-Exchange = Annotated[str | None, typer.Option(help="Exchange code, for example kraken. Default: the index.")]
-Quote = Annotated[str | None, typer.Option(help="Quote currency, for example USDT.")]
-TimeZone = Annotated[str, typer.Option(help="Time zone, for example Europe/Berlin.")]
-
 
 @app.command(name="candles")
 def show_candles(
-    coin: Coin,
-    exchange: Exchange = None,
-    quote: Quote = None,
+    coin: CoinArgument,
+    exchange: ExchangeOption = None,
+    quote: QuoteOption = None,
     resolution: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h, 4h, 1d, 1w (starts on Monday) or 1M.")] = "1h",
     last: LastOption = None,
     start: FromOption = None,
     end: ToOption = None,
-    timezone: TimeZone = "UTC",
+    timezone: TimeZoneOption = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Show the candles of a coin, oldest first.
@@ -46,7 +53,8 @@ def show_candles(
     By default the last 500. Candles of a day or more start at midnight in --timezone.
     """
     now, zone = utc_now(), parse_time_zone(timezone)
-    since, until = parse_period(last, start, end, now, zone)
+    default = DEFAULT_CANDLES * WIDTHS[parse_resolution(resolution)]
+    since, until = parse_period(last, start, end, now, default=default, zone=zone)
     found = read_candles(
         get_engine(),
         coin,
@@ -60,11 +68,11 @@ def show_candles(
         origins=True,
     )
     if as_json:
-        show_json({**_head(found), "candles": found.records()})
+        show_json(CandlesResponse.create(found))
         return
     if not found.candles:
         raise NotFound(_why_none(found, since, until))
-    typer.echo(
+    echo(
         f"{found.base}/{found.quote} at {found.exchange}: {found.resolution} candles, prices in {found.quote}, "
         f"volume in {found.base}"
     )
@@ -80,14 +88,14 @@ def show_candles(
 
 @app.command()
 def price(
-    coin: Coin,
+    coin: CoinArgument,
     at: Annotated[str, typer.Option(help="Time (ISO 8601), for example 2026-01-31T12:00.")],
-    exchange: Exchange = None,
-    quote: Quote = None,
+    exchange: ExchangeOption = None,
+    quote: QuoteOption = None,
     within: Annotated[
         str, typer.Option(help="Maximum age of the price at that time, for example 30m, 24h or 7d.")
     ] = "1h",
-    timezone: TimeZone = "UTC",
+    timezone: TimeZoneOption = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Show the price of a coin at a point in time.
@@ -96,13 +104,13 @@ def price(
     """
     zone = parse_time_zone(timezone)
     when = parse_time("at", at, zone)
-    tolerance = parse_duration("within", within)
+    tolerance = parse_duration("--within", within)
     found = as_of.read_price_at(get_engine(), coin, exchange, quote, moment=when, tolerance=tolerance)
     if as_json:
         show_json(found)
         return
     source = "observed" if found.kind == "prices" else f"close of the {found.kind} candle ending"
-    typer.echo(
+    echo(
         f"{found.base}/{found.quote} at {found.exchange}: {format_price(found.price)} {found.quote}, {source}"
         f" {format_timestamp(found.observed_at, zone)}"
     )
@@ -110,7 +118,7 @@ def price(
 
 @app.command()
 def compare(
-    coin: Coin,
+    coin: CoinArgument,
     quote: Annotated[str | None, typer.Option(help="Quote currency. Default: USD, USDT and USDC together.")] = None,
     at: Annotated[str | None, typer.Option(help="Time (ISO 8601). Default: now.")] = None,
     as_json: AsJson = False,
@@ -126,7 +134,7 @@ def compare(
         show_json(found)
         return
     median = "no recent price" if found.median is None else f"median {format_price(found.median)}"
-    typer.echo(f"{found.base} in {', '.join(found.quotes)} at {format_timestamp(when)}: {median}")
+    echo(f"{found.base} in {', '.join(found.quotes)} at {format_timestamp(when)}: {median}")
     columns = {
         "exchange": lambda row: row.exchange,
         "price": lambda row: format_price(row.price),
@@ -141,36 +149,37 @@ def compare(
 
 
 @app.command()
-def changes(exchange: Exchange = None, as_json: AsJson = False) -> None:
+def changes(exchange: ExchangeOption = None, as_json: AsJson = False) -> None:
     """Show the price changes of all coins.
 
     Compares over an hour, a day, a week and 30 days.
     """
     found = movers.read_changes(get_engine(), now=utc_now(), exchange=exchange, fresh=max(movers.FRESH, _fresh()))
     if as_json:
-        show_json(found)
+        show_json(ChangesResponse.create(found))
         return
     columns = {
         "coin": lambda row: row.base,
         "price": lambda row: format_price(row.price),
         "currency": lambda row: row.quote,
     }
-    windows = [_window(window) for window in movers.WINDOWS]
-    columns |= {name: _change_over(index) for index, name in enumerate(windows)}
-    show_table(found, columns, right=("price", *windows), empty="No recent prices. Run: coinwatch collect")
+    columns |= {name: _change_over(name) for name in movers.WINDOWS}
+    show_table(found, columns, right=("price", *movers.WINDOWS), empty="No recent prices. Run: coinwatch collect")
 
 
 @app.command(name="movers")
 def show_movers(
     window: Annotated[str, typer.Option(help="Period to compare over, for example 30m, 24h, 7d or 4w.")] = "24h",
-    limit: Annotated[int, typer.Option(help="Maximum number of coins in each direction.")] = 10,
-    exchange: Exchange = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=movers.MAX_MOVERS, help="Maximum number of coins in each direction.")
+    ] = 10,
+    exchange: ExchangeOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the biggest gainers and losers."""
     found = movers.read_movers(
         get_engine(),
-        parse_duration("window", window),
+        parse_duration("--window", window),
         limit,
         now=utc_now(),
         exchange=exchange,
@@ -180,7 +189,7 @@ def show_movers(
         show_json(found)
         return
     where = "in the index" if found.exchange == "index" else f"at {found.exchange}"
-    typer.echo(f"{found.compared} coins compared {where} over {window}")
+    echo(f"{found.compared} coins compared {where} over {window}")
     columns = {
         "coin": lambda row: row.base,
         "change": lambda row: percent(row.change_percent),
@@ -189,13 +198,8 @@ def show_movers(
         "currency": lambda row: row.quote,
     }
     for title, rows in (("Gainers", found.gainers), ("Losers", found.losers)):
-        typer.echo(f"\n{title}:")
+        echo(f"\n{title}:")
         show_table(rows, columns, right=("change", "price", "before"), empty="none")
-
-
-def _head(found: CandleSeries) -> dict[str, object]:
-    names = ("exchange", "base", "quote", "resolution", "timezone", "made_of")
-    return {name: getattr(found, name) for name in names}
 
 
 def _why_none(found: CandleSeries, since: datetime, until: datetime) -> str:
@@ -224,12 +228,8 @@ def _remark(row: ExchangePrice) -> str:
     return ", ".join(remarks)
 
 
-def _change_over(index: int) -> Callable[[CoinChanges], str | None]:
-    return lambda row: percent(row.changes_percent[index])
-
-
-def _window(window: timedelta) -> str:
-    return f"{window.days} d" if window >= timedelta(days=2) else f"{window / timedelta(hours=1):g} h"
+def _change_over(window: str) -> Callable[[CoinChanges], str | None]:
+    return lambda row: percent(row.changes_percent[window])
 
 
 def _fresh() -> timedelta:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coinwatch.cli.output import AsJson, progress_bar, show_json, show_reasons
+from coinwatch.cli.options import AsJson
+from coinwatch.cli.output import echo, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_day
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
@@ -106,9 +107,9 @@ def export_command(
     if as_json:
         show_json(result)
     elif result.files:
-        typer.echo(f"{format_count(len(result.files), 'file')} written, {result.rows:,} rows, {result.size:,} bytes")
+        echo(f"{format_count(len(result.files), 'file')} written, {result.rows:,} rows, {result.size:,} bytes")
     else:
-        typer.echo("No data for these days; no files written.")
+        echo("No data for these days; no files written.")
 
 
 def _show_import(result: "ImportResult") -> None:
@@ -118,17 +119,17 @@ def _show_import(result: "ImportResult") -> None:
         rejected = sum((Counter(file.rejected) for file in files), Counter[str]())
         repaired = sum((Counter(file.repaired) for file in files), Counter[str]())
         unusual = sum((Counter(file.unusual) for file in files), Counter[str]())
-        typer.echo(
+        echo(
             f"{contents}, {format_count(len(files), 'file')}: {stored.inserted:,} new, {stored.corrected:,} corrected, "
             f"{stored.unchanged:,} unchanged, {rejected.total():,} rejected"
         )
         show_reasons({"rejected": rejected, "repaired": repaired, "kept, but unusual": unusual})
         examples = [f"{file.path.rpartition('/')[2]}, {example}" for file in files for example in file.examples]
         for example in examples[:EXAMPLES]:
-            typer.echo(f"  {example}")
+            echo(f"  {example}")
     if result.refreshed:
         refreshed = ", ".join(f"{result.refreshed.written[name]:,} of {name}" for name in STORED_RESOLUTIONS)
-        typer.echo(f"candles refreshed: {refreshed}")
+        echo(f"candles refreshed: {refreshed}")
 
 
 def _tables(names: list[str] | None) -> list[Table]:

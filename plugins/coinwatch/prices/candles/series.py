@@ -14,8 +14,8 @@ from coinwatch.prices.candles.time_grid import EARLIEST, TimeGrid, build_time_gr
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
 from coinwatch.time_range import parse_time_zone, validate_range, validate_timestamp
 
-# ``trades`` is only read with the origins: the index contains the other fields, so the table need not be read.
 DEFAULT_CANDLES = 500
+# ``trades`` is only read with the origins: the index contains the other fields, so the table need not be read.
 FIELDS = ("opened_at", "open", "high", "low", "close", "volume")
 
 

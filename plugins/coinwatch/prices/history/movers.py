@@ -1,6 +1,6 @@
 """How far prices moved: the changes of all coins over several windows, and the coins that moved most."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from coinwatch.prices.catalog import INDEX
 from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, HOUR, MINUTE
 
-WINDOWS = (HOUR, DAY, 7 * DAY, 30 * DAY)
+WINDOWS: Mapping[str, timedelta] = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 LONGEST_WINDOW = timedelta(days=3660)
 MAX_MOVERS = 1000
 # A coin whose price is older is left out; callers who know how often prices are fetched can pass their own.
@@ -28,7 +28,7 @@ MIN_TOLERANCE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class CoinChanges:
-    """A coin's last price on one exchange, and its change in percent over each window, in the order requested.
+    """A coin's last price on one exchange, and its change in percent by the name of each window.
 
     A change is None if no price is known from the start of the window, or none within it. ``price`` is in ``quote``.
     """
@@ -39,7 +39,7 @@ class CoinChanges:
     quote: str
     price: float
     observed_at: datetime
-    changes_percent: tuple[float | None, ...]
+    changes_percent: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +82,26 @@ class _Prices(NamedTuple):
 
 def read_changes(
     engine: Engine,
-    windows: Sequence[timedelta] = WINDOWS,
+    windows: Mapping[str, timedelta] = WINDOWS,
     *,
     now: datetime,
     exchange: str | None = None,
     fresh: timedelta = FRESH,
 ) -> list[CoinChanges]:
-    """The changes of all coins over each of the ``windows`` before ``now``, ordered by coin.
+    """The changes of all coins over each of the named ``windows`` before ``now``, ordered by coin.
 
     Each coin appears once, with its price on ``exchange`` (the index if None) in US dollars, or else in a stablecoin.
     Coins without a price younger than ``fresh`` are left out. A window starts with the close of the last candle that
     had ended by then; before the index began, with the median of the exchanges. Raises NotFound for an unknown exchange
     and InvalidRequest for a window out of bounds.
     """
-    rows = _read_prices(engine, windows, now, exchange or INDEX, fresh)
-    return [CoinChanges(*row[:6], tuple(_percent(row.price, before) for before in row.before)) for row in rows]
+    rows = _read_prices(engine, [*windows.values()], now, exchange or INDEX, fresh)
+    return [
+        CoinChanges(
+            *row[:6], {name: _percent(row.price, before) for name, before in zip(windows, row.before, strict=True)}
+        )
+        for row in rows
+    ]
 
 
 def read_movers(

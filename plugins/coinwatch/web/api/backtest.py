@@ -17,17 +17,4 @@ def backtest_rule(
     site: SiteDep, visitor: VisitorDep, client: ClientDep, query: Annotated[BacktestQuery, Query()]
 ) -> BacktestResponse:
     tested = run_backtest(site, query, visitor, client, query.days)
-    result = tested.result
-    return BacktestResponse(
-        exchange=result.exchange,
-        base=result.base,
-        quote=result.quote,
-        condition=tested.condition,
-        start=result.start,
-        end=result.end,
-        known_since=result.first_at,
-        values=result.quotes,
-        alerts=len(result.alerts),
-        per_week=result.per_week,
-        newest=result.alerts[: -MAX_ALERTS - 1 : -1],
-    )
+    return BacktestResponse.create(tested.result, tested.rule, limit=MAX_ALERTS)

@@ -13,7 +13,8 @@ from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
-from coinwatch.web.schemas.history import CandleResponse, CandlesResponse, ChangesResponse
+from coinwatch.web.schemas.forms import Seconds
+from coinwatch.web.schemas.history import CandlesResponse, ChangesResponse
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
 
 router = APIRouter(prefix="/api/v1", tags=["history"], responses=COMMON_RESPONSES)
@@ -76,15 +77,7 @@ def get_candles(
         now=site.clock(),
         origins=details,
     )
-    return CandlesResponse(
-        exchange=found.exchange,
-        base=found.base,
-        quote=found.quote,
-        resolution=found.resolution,
-        timezone=found.timezone,
-        made_of=found.made_of,
-        candles=[CandleResponse.model_construct(**record) for record in found.records()],
-    )
+    return CandlesResponse.create(found)
 
 
 @router.get(
@@ -93,18 +86,17 @@ def get_candles(
 def list_changes(site: SiteDep, exchange: ExchangeFilter = None) -> ChangesResponse:
     fresh = max(movers.FRESH, site.max_price_age)
     coins = movers.read_changes(site.engine, now=site.clock(), exchange=exchange, fresh=fresh)
-    return ChangesResponse(windows_seconds=[window.total_seconds() for window in movers.WINDOWS], coins=coins)
+    return ChangesResponse.create(coins)
 
 
 @router.get("/movers", summary="Coins with the largest gains and losses", responses=NOT_FOUND)
 def list_movers(
     site: SiteDep,
     window_seconds: Annotated[
-        float,
+        Seconds,
         Query(
             ge=60,
             le=movers.LONGEST_WINDOW.total_seconds(),
-            allow_inf_nan=False,
             description="How long ago to compare with.",
         ),
     ] = 86400,

@@ -34,13 +34,19 @@ def subscribe_coin(
     body: LegacySubscription,
     background: BackgroundTasks,
 ) -> SubscriptionResponse | SubscriptionPending:
-    form = SubscriptionForm(email=body.email, coin=body.coin_name, threshold_percent=body.percentage)
+    form = SubscriptionForm(
+        email=body.email,
+        coin=body.coin_name,
+        kind="change_since_last",
+        threshold_percent=body.percentage,
+        cooldown_seconds=0,
+    )
     request = build_request(site.engine, form, site.clock())
     created = create_subscription(site, request, visitor, client, background)
     if created is None:
         response.status_code = 202
         return SubscriptionPending()
-    return SubscriptionResponse.model_validate(created)
+    return SubscriptionResponse.create(created)
 
 
 @router.get("/GetPriceHistory", summary="Same as GET /api/v1/history/{coin}", responses=NOT_FOUND)

@@ -11,7 +11,10 @@ from coinwatch.prices.history.as_of import Comparison, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
+
+TOLERANCE_SECONDS = int(as_of.TOLERANCE.total_seconds())
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
 
@@ -34,14 +37,13 @@ def get_price_at(
     exchange: Exchange = None,
     quote: Quote = None,
     tolerance_seconds: Annotated[
-        float,
+        Seconds,
         Query(
             ge=1,
             le=as_of.MAX_TOLERANCE.total_seconds(),
-            allow_inf_nan=False,
             description="Maximum age of the price at that time.",
         ),
-    ] = as_of.TOLERANCE.total_seconds(),
+    ] = TOLERANCE_SECONDS,
 ) -> PriceAt:
     tolerance = timedelta(seconds=tolerance_seconds)
     return as_of.read_price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)

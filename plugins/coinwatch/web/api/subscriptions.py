@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from coinwatch.alerts import subscription_changes as changes
+from coinwatch.alerts.rules import threshold_field
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
 from coinwatch.errors import InvalidRequest
 from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
@@ -43,7 +44,7 @@ def post_subscription(
     if created is None:
         response.status_code = 202
         return SubscriptionPending()
-    return SubscriptionResponse.model_validate(created)
+    return SubscriptionResponse.create(created)
 
 
 @router.get("/subscriptions", tags=["operators"], summary="List subscriptions")
@@ -51,14 +52,14 @@ def get_subscriptions(
     site: SiteDep,
     email: Annotated[str | None, Query(max_length=254, description="Only those of this address. Default: all.")] = None,
 ) -> list[SubscriptionResponse]:
-    return [SubscriptionResponse.model_validate(found) for found in list_subscriptions(site.engine, email)]
+    return [SubscriptionResponse.create(found) for found in list_subscriptions(site.engine, email)]
 
 
 @router.delete(
     "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND
 )
 def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
-    return SubscriptionResponse.model_validate(unsubscribe(site.engine, subscription_id))
+    return SubscriptionResponse.create(unsubscribe(site.engine, subscription_id))
 
 
 @router.patch(
@@ -85,7 +86,7 @@ def patch_subscription(
         current = changes.get_own_subscription(site.engine, owner, subscription_id)
         rule = replace(current.rule, **_rule_fields(current, given))
         changes.change_rule(site.engine, owner, subscription_id, rule, site.clock())
-    return SubscriptionResponse.model_validate(get_subscription(site.engine, subscription_id))
+    return SubscriptionResponse.create(get_subscription(site.engine, subscription_id))
 
 
 def _group(field: str) -> str:
@@ -103,9 +104,9 @@ def _set_status(site: Site, owner: int, subscription_id: int, status: str | None
 
 def _rule_fields(current: Subscription, given: dict[str, Any]) -> dict[str, Any]:
     """The fields as ``Rule`` names them. Raises InvalidRequest for a field this kind of rule does not have."""
-    number, other = ("level", "threshold_percent") if current.kind == "crosses" else ("threshold_percent", "level")
+    number = threshold_field(current.kind)
     for name, value in given.items():
-        if name == other:
+        if name in {"threshold_percent", "level"} - {number}:
             raise InvalidRequest(name, f"A rule of kind {current.kind} has no {name}; use {number}.")
         if value is None and name != "expires_at":
             raise InvalidRequest(name, f"{name} is null. Leave it out to keep its value.")

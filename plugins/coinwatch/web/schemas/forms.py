@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from coinwatch.alerts.rules import DEFAULT_WINDOW_SECONDS, Direction, Kind, Metric, Rule
+from coinwatch.alerts.rules import DEFAULT_COOLDOWN_SECONDS, Direction, Kind, Metric, Rule, build_rule
 from coinwatch.errors import InvalidRequest
+from coinwatch.time_range import parse_duration
 
-REQUIRED = "This field is required."
 NUL_CHARACTER = "This contains a NUL character. Remove it and try again."
 DEFAULT_DAYS = 30  # of a backtest
 
@@ -28,10 +28,24 @@ def _empty_to_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _to_seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(parse_duration("", value).total_seconds())
+    except InvalidRequest as error:
+        raise PydanticCustomError("duration", str(error).removeprefix(" is ")) from None
+
+
 Text = Annotated[str, AfterValidator(reject_nul)]
 # Bounds are checked with the rule, in one place for the API, the form and the command line.
 Percent = Annotated[float, BeforeValidator(_strip_percent_sign), Field(allow_inf_nan=False)]
 EmptyIsNone = BeforeValidator(_empty_to_none)
+Seconds = Annotated[
+    int,
+    BeforeValidator(_to_seconds, json_schema_input_type=int | str),
+    Field(description="Seconds, or a duration such as 5m or 1h."),
+]
 
 
 class RuleForm(BaseModel):
@@ -39,10 +53,11 @@ class RuleForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    kind: Kind = Field(
-        "change_since_last",
+    kind: Annotated[Kind | None, EmptyIsNone] = Field(
+        None,
         description="Compare with the previous value (change_since_last), the value one window ago "
-        "(change_over_window), the average over the window (deviation_from_average), or a fixed level (crosses).",
+        "(change_over_window), the average over the window (deviation_from_average), or a fixed level (crosses). "
+        "Default: crosses with a level, otherwise change_over_window.",
     )
     metric: Metric = Field("price", description="price, or volume_24h for the rolling 24 h volume.")
     threshold_percent: Annotated[Percent | None, EmptyIsNone] = Field(
@@ -53,12 +68,14 @@ class RuleForm(BaseModel):
     level: Annotated[Percent | None, EmptyIsNone] = Field(
         None, description="Price (or volume) that triggers the alert. For kind crosses only.", examples=[100000]
     )
-    window_seconds: Annotated[int | None, EmptyIsNone] = Field(
+    window_seconds: Annotated[Seconds | None, EmptyIsNone] = Field(
         None,
         description="Length of the window. Default: 3600 for change_over_window, 300 for deviation_from_average.",
     )
     direction: Direction = Field("either", description="up, down or either.")
-    cooldown_seconds: int = Field(0, description="Minimum pause after an alert; 0 for none.", examples=[3600])
+    cooldown_seconds: Seconds = Field(
+        DEFAULT_COOLDOWN_SECONDS, description="Minimum pause after an alert; 0 for none.", examples=[3600]
+    )
     repeat: bool = Field(True, description="False ends the subscription after its first alert.")
     expires_at: Annotated[AwareDatetime | None, EmptyIsNone] = Field(
         None, description="When the subscription expires. Default: never."
@@ -66,21 +83,7 @@ class RuleForm(BaseModel):
 
     def rule(self) -> Rule:
         """The rule. Raises InvalidRequest if its threshold is missing."""
-        is_level = self.kind == "crosses"
-        threshold = self.level if is_level else self.threshold_percent
-        if threshold is None:
-            raise InvalidRequest("level" if is_level else "threshold_percent", REQUIRED)
-        window = DEFAULT_WINDOW_SECONDS.get(self.kind, 0) if self.window_seconds is None else self.window_seconds
-        return Rule(
-            self.kind,
-            threshold,
-            self.direction,
-            self.metric,
-            window,
-            self.cooldown_seconds,
-            self.repeat,
-            self.expires_at,
-        )
+        return build_rule(**{name: getattr(self, name) for name in RuleForm.model_fields})
 
 
 class InstrumentForm(BaseModel):

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from coinwatch.prices.history.movers import CoinChanges
+from coinwatch.prices.candles.series import CandleSeries
+from coinwatch.prices.history.movers import WINDOWS, CoinChanges
 
 
 class CandleResponse(BaseModel):
@@ -33,9 +34,27 @@ class CandlesResponse(BaseModel):
     made_of: str = Field(description="Resolution of the stored candles they are computed from.")
     candles: list[CandleResponse]
 
+    @classmethod
+    def create(cls, found: CandleSeries) -> "CandlesResponse":
+        """The response for candles that were read; with their origins if those were read, too."""
+        return cls(
+            exchange=found.exchange,
+            base=found.base,
+            quote=found.quote,
+            resolution=found.resolution,
+            timezone=found.timezone,
+            made_of=found.made_of,
+            candles=[CandleResponse.model_construct(**record) for record in found.records()],
+        )
+
 
 class ChangesResponse(BaseModel):
-    """Price changes of all coins, in percent, in the order of ``windows_seconds``."""
+    """Price changes of all coins, in percent, by window."""
 
-    windows_seconds: list[float]
+    windows_seconds: dict[str, float] = Field(examples=[{"1h": 3600, "24h": 86400}])
     coins: list[CoinChanges]
+
+    @classmethod
+    def create(cls, coins: list[CoinChanges]) -> "ChangesResponse":
+        """The response for changes over the default windows."""
+        return cls(windows_seconds={name: window.total_seconds() for name, window in WINDOWS.items()}, coins=coins)

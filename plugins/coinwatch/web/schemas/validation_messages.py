@@ -38,6 +38,8 @@ def _message(field: str, error: Mapping[str, Any]) -> str:
         return f"{field} is not a known field. Check the spelling."
     if kind == "json_invalid":
         return "The request body is not valid JSON."
+    if kind == "duration":
+        return f"{field} is {error['msg']}"
     if kind == "nul_character":
         return str(error["msg"])
     if kind.startswith(("datetime", "date_", "timezone")):

@@ -8,26 +8,36 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from coinwatch.alerts.rules import HIGHEST_PERCENT, LOWEST_PERCENT, Rule
+from coinwatch.alerts.rules import (
+    DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_KIND,
+    DEFAULT_PERCENT,
+    DEFAULT_WINDOW_SECONDS,
+    HIGHEST_PERCENT,
+    LOWEST_PERCENT,
+    REQUIRED,
+    Rule,
+    threshold_field,
+)
 from coinwatch.alerts.subscriptions import SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidRequest, NotFound, RequestError
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import read_latest_prices
-from coinwatch.web.schemas.forms import NUL_CHARACTER, REQUIRED, BacktestForm, RuleForm, SubscriptionForm
+from coinwatch.web.schemas.forms import NUL_CHARACTER, BacktestForm, RuleForm, SubscriptionForm
 from coinwatch.web.schemas.validation_messages import messages_by_field
 from coinwatch.web.services.number_parsing import format_plain, parse_number
 from coinwatch.web.services.subscriptions import build_request
 
-# The initial values of the form, in the order of its fields. The cooldown protects subscribers from too many emails.
+# The initial values of the form, in the order of its fields.
 EMPTY_RULE = {
-    "kind": "change_over_window",
-    "threshold_percent": "5",
+    "kind": DEFAULT_KIND,
+    "threshold_percent": format_plain(DEFAULT_PERCENT),
     "level": "",
-    "change_window_seconds": "3600",
-    "average_window_seconds": "300",
+    "change_window_seconds": str(DEFAULT_WINDOW_SECONDS["change_over_window"]),
+    "average_window_seconds": str(DEFAULT_WINDOW_SECONDS["deviation_from_average"]),
     "direction": "either",
-    "cooldown_seconds": "3600",
+    "cooldown_seconds": str(DEFAULT_COOLDOWN_SECONDS),
     "metric": "price",
     "repeat": "always",
     "expires_on": "",
@@ -95,7 +105,7 @@ def rule_to_form(rule: Rule) -> dict[str, str]:
         "direction": rule.direction,
         "cooldown_seconds": str(rule.cooldown_seconds),
         "repeat": "always" if rule.repeat else "once",
-        form_field("threshold", rule.kind): format_plain(rule.threshold),
+        threshold_field(rule.kind): format_plain(rule.threshold),
     }
     if rule.kind in WINDOW_FIELDS:
         values[WINDOW_FIELDS[rule.kind]] = str(rule.window_seconds)
@@ -118,9 +128,7 @@ def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
 
 
 def form_field(name: str, kind: str) -> str:
-    """The form's field for a field of a rule: the form has one for each kind of threshold and window."""
-    if name == "threshold":
-        return "level" if kind == "crosses" else "threshold_percent"
+    """The form's field for a field of a rule: the form has one for each kind of window."""
     return {"window_seconds": WINDOW_FIELDS.get(kind, "kind"), "expires_at": "expires_on"}.get(name, name)
 
 
@@ -144,7 +152,7 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
     values["window_seconds"] = submitted[WINDOW_FIELDS[kind]] if kind in WINDOW_FIELDS else None
     values["repeat"] = submitted["repeat"] == "always"
     errors = {}
-    number = form_field("threshold", kind)
+    number = "level" if kind == "crosses" else "threshold_percent"
     is_likely = _near_latest_value(engine, submitted, now) if kind == "crosses" else _is_possible_percent
     try:
         values[number] = parse_number(submitted[number], is_likely)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
+from coinwatch.alerts.backtest_summary import lacks_history, summarize
 from coinwatch.alerts.rules import Rule, describe
-from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_timestamp
+from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_since
 from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.prices.history.series import read_series
 from coinwatch.time_range import DAY
@@ -22,35 +23,23 @@ CHART_POINTS = 400
 # A user is waiting for the result. This also limits how long the most expensive rule keeps Postgres busy.
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 TOO_OFTEN = timedelta(hours=4)  # an alert that fires more often gets a warning
-WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
 class TestedRule:
-    """A rule and its backtest over the last ``days`` days.
+    """A rule and its backtest.
 
-    ``values`` are the prices (or 24 h volumes) of that time, downsampled, oldest first.
+    ``values`` are the prices (or 24 h volumes) of its time range, downsampled, oldest first.
     """
 
     rule: Rule
     result: Backtest
     values: list[PricePoint]
-    days: int
 
     @property
     def condition(self) -> str:
         """The rule as a clause: "the price rises by 5% or more within 1 hour"."""
         return describe(self.rule, self.result.quote, self.result.base)
-
-    @property
-    def history(self) -> timedelta:
-        """The length of the available history; zero if there is none."""
-        return self.result.end - (self.result.first_at or self.result.end)
-
-    @property
-    def has_full_history(self) -> bool:
-        """Whether there is history for all days."""
-        return self.history >= timedelta(days=self.days) - DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +78,18 @@ def run_backtest(
         values = read_series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points
     if rule.metric == "volume_24h":
         values = [replace(point, price=point.volume_24h) for point in values if point.volume_24h]
-    return TestedRule(rule, result, values, days)
+    return TestedRule(rule, result, values)
 
 
 def build_preview(tested: TestedRule) -> Preview:
     """Describe the backtest in text and as a chart."""
     result, rule = tested.result, tested.rule
     advice, is_warning = _advice(tested)
-    summary, caveat = _summary(tested)
-    start = result.start if tested.has_full_history else result.first_at or result.start
+    summary, caveat = summarize(result, rule)
+    begins_later = result.first_at and format_since(result.first_at, result.start, result.end)
+    start = result.first_at if result.first_at and begins_later else result.start
     chart = draw_chart(
-        tested.values,
+        _with_alerts(tested),
         start,
         result.end,
         markers=[(alert.observed_at, alert.price) for alert in result.alerts],
@@ -132,30 +122,15 @@ def _slot(site: Site, visitor: Visitor | None, client: str) -> Iterator[None]:
         yield
 
 
-def _summary(tested: TestedRule) -> tuple[str, str]:
-    """How often it would have fired, and a caveat if there is little history."""
-    count = len(tested.result.alerts)
-    if tested.result.first_at is None:
-        return "Not enough history to estimate.", ""
-    period = f"{tested.days} days" if tested.has_full_history else _rounded_duration(tested.history)
-    caveat = "" if tested.has_full_history else "There are no older prices yet, so this is only a rough estimate."
-    if count == 0:
-        return f"In the last {period}, this alert would not have fired.", caveat
-    if not tested.rule.repeat:
-        first = format_timestamp(tested.result.alerts[0].observed_at, UTC, "minutes")
-        return f"This alert would have fired on {first}, then ended.", caveat
-    times = {1: "once", 2: "twice"}.get(count, f"{count:,} times")
-    return f"In the last {period}, this alert would have fired {times}{_rate(tested)}.", caveat
-
-
-def _rate(tested: TestedRule) -> str:
-    """The average per week or day, if there is at least a week of history."""
-    per_week = tested.result.per_week
-    if tested.history < WEEK or len(tested.result.alerts) < 2:
-        return ""
-    if per_week >= 14:
-        return f", about {per_week / 7:.0f} a day"
-    return f", about {per_week:.0f} a week" if per_week >= 0.95 else ""
+def _with_alerts(tested: TestedRule) -> list[PricePoint]:
+    """The downsampled values and those that fired alerts, so that the line passes through every dot."""
+    known = {point.observed_at for point in tested.values}
+    fired = [
+        PricePoint(alert.observed_at, alert.price, None)
+        for alert in tested.result.alerts
+        if alert.observed_at not in known
+    ]
+    return sorted([*tested.values, *fired], key=lambda point: point.observed_at)
 
 
 def _advice(tested: TestedRule) -> tuple[str, bool]:
@@ -168,17 +143,19 @@ def _advice(tested: TestedRule) -> tuple[str, bool]:
         if result.exchange == "index":
             return "24 h volume is tracked per exchange, so this alert would never fire. Choose an exchange.", True
         return "This exchange doesn't report 24 h volume, so this alert would never fire. Choose another one.", True
+    if lacks_history(result, rule):
+        return "", False
     if count == 0:
         if rule.kind == "crosses" and tested.values:
             subject = "24 h volume" if rule.metric == "volume_24h" else "price"
             values = [value.price for value in tested.values]
             lowest, highest = _with_unit(tested, min(values)), _with_unit(tested, max(values))
             return f"The {subject} stayed between {lowest} and {highest}.", False
-        interval = tested.history / max(1, result.quotes)
+        interval = tested.result.history / max(1, result.quotes)
         if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * interval:
             return f"There is a new value about every {_rounded_duration(interval)}. Choose a longer average.", True
         return "" if rule.kind == "crosses" else "A smaller change would fire more often.", False
-    interval = tested.history / count
+    interval = tested.result.history / count
     if rule.repeat and count >= 6 and interval < TOO_OFTEN:
         return f"That is an alert every {_rounded_duration(interval)}. {_how_to_reduce(tested)}", True
     return "", False
@@ -186,7 +163,7 @@ def _advice(tested: TestedRule) -> tuple[str, bool]:
 
 def _how_to_reduce(tested: TestedRule) -> str:
     """Suggests changes that reduce the alerts to about one a day."""
-    rule, days = tested.rule, max(1, round(tested.history / DAY))
+    rule, days = tested.rule, max(1, round(tested.result.history / DAY))
     longer_cooldown = "a longer cooldown: with 1 day, you'd get at most one alert a day."
     if rule.kind == "crosses":
         return f"Choose {longer_cooldown}"

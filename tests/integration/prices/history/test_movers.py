@@ -44,17 +44,17 @@ def test_changes_and_movers_match_a_simple_computation(engine: sa.Engine) -> Non
         now=at(1),
     )
     refresh_candles(engine)
-    now, windows = at(0.5), (HOUR, DAY, 2 * DAY)
+    now, windows = at(0.5), {"1h": HOUR, "24h": DAY, "2d": 2 * DAY}
     found = read_changes(engine, windows, now=now, exchange="kraken", fresh=HOUR)
     assert [coin.base for coin in found] == NAMES
     for coin in found:
         walk = sorted(points[coin.base].items())
-        for window, change in zip(windows, coin.changes_percent, strict=True):
+        for window, change in zip(windows.values(), coin.changes_percent.values(), strict=True):
             start = -window / timedelta(minutes=1)
             before = [price for minutes, price in walk if minutes + 1 <= start + 0.5]
             assert change == pytest.approx(100 * (walk[-1][1] / before[-1] - 1)), (coin.base, window)
     day = read_movers(engine, DAY, 4, now=now, exchange="kraken", fresh=HOUR)
-    expected = sorted(((coin.changes_percent[1] or 0.0, coin.base) for coin in found), reverse=True)
+    expected = sorted(((coin.changes_percent["24h"] or 0.0, coin.base) for coin in found), reverse=True)
     assert [(mover.change_percent, mover.base) for mover in day.gainers] == [pair for pair in expected if pair[0] > 0][
         :4
     ]
@@ -69,9 +69,9 @@ def test_changes_and_movers_match_a_simple_computation(engine: sa.Engine) -> Non
 def test_change_requires_prices_at_the_start_of_the_window_and_within_it(catalog: sa.Engine) -> None:
     load(catalog, quote(100, -62), quote(110, -30), quote(50, -90, pair="ETH/USD"), now=at(0))
     refresh_candles(catalog)
-    [coin] = read_changes(catalog, (timedelta(minutes=15), HOUR, DAY), now=at(0), exchange="kraken")
+    [coin] = read_changes(catalog, {"15m": timedelta(minutes=15), "1h": HOUR, "24h": DAY}, now=at(0), exchange="kraken")
     assert coin.base == "BTC", "ETH's price is older than an hour"
-    assert coin.changes_percent == (None, pytest.approx(10.0), None)
+    assert coin.changes_percent == {"15m": None, "1h": pytest.approx(10.0), "24h": None}
     assert [coin.base for coin in read_changes(catalog, now=at(0), exchange="kraken", fresh=2 * HOUR)] == ["BTC", "ETH"]
     assert read_changes(catalog, now=at(0)) == [], "the index has no prices"
     assert read_movers(catalog, DAY, now=at(0), exchange="kraken").compared == 0
@@ -90,8 +90,13 @@ def test_median_of_exchanges_is_used_before_the_index_began(catalog: sa.Engine) 
         ]
         store_candles(catalog, "1h", rows)
     refresh_candles(catalog)
-    [coin] = read_changes(catalog, (HOUR, DAY, 7 * DAY, 30 * DAY), now=at(0))
-    assert coin.changes_percent == (None, pytest.approx(20.0), pytest.approx(20.0), None)
+    [coin] = read_changes(catalog, now=at(0))
+    assert coin.changes_percent == {
+        "1h": None,
+        "24h": pytest.approx(20.0),
+        "7d": pytest.approx(20.0),
+        "30d": None,
+    }
 
 
 def test_change_is_measured_from_the_newest_candle_of_any_resolution(catalog: sa.Engine) -> None:
@@ -100,8 +105,8 @@ def test_change_is_measured_from_the_newest_candle_of_any_resolution(catalog: sa
     with transaction(catalog) as connection:
         kraken = find_instrument(connection, "BTC", "kraken").instrument_id
     store_candles(catalog, "1h", [StoredCandle(kraken, Candle(at(-25 * 60), 100, 100, 100, 100))])
-    [coin] = read_changes(catalog, (DAY,), now=at(0), exchange="kraken")
-    assert coin.changes_percent == (pytest.approx(20.0),), (
+    [coin] = read_changes(catalog, {"24h": DAY}, now=at(0), exchange="kraken")
+    assert coin.changes_percent == {"24h": pytest.approx(20.0)}, (
         "the hour ended at the start of the window, the quote is older"
     )
 
