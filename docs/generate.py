@@ -1,4 +1,4 @@
-"""Writes the generated parts of settings.md, cli.md and gauges.md from the code.
+"""Writes the generated parts of settings.md, cli.md, gauges.md and smtp-replies.md.
 
 python -m docs.generate            write the files
 python -m docs.generate --check    exit with code 1 if a file is outdated
@@ -7,6 +7,7 @@ Text outside the markers is written by hand.
 """
 
 import sys
+import tomllib
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from coinwatch import gauges
 from coinwatch.cli.main import app
+from coinwatch.mail.replies import CLOSING, judge, parse_reply
 from coinwatch.settings import CoinSettings, ExchangeSettings, Settings
 
 FOLDER = Path(__file__).parent
@@ -89,10 +91,34 @@ def gauge_reference() -> str:
     return _table(("name in StatsD", "description"), rows)
 
 
+def smtp_replies() -> str:
+    """A table of real replies to RCPT, to DATA or after the text, and what happens to the email and its address."""
+    replies = tomllib.loads((FOLDER / "smtp_replies.toml").read_text(encoding="utf-8"))["replies"]
+    rows = [(f"{row['source']}<br>`{_shown(row['reply'])}`", *_outcome(row)) for row in replies]
+    return _table(("server and reply", "email", "address", "`coinwatch status` says"), rows)
+
+
+def _shown(reply: str) -> str:
+    text = " ".join(reply.split()).format(to="ada@example.org", **{"from": "alerts@example.org"})
+    return "".join(character for character in text if character.isprintable()).replace("|", "\\|") or "(none)"
+
+
+def _outcome(row: dict[str, str]) -> tuple[str, str, str]:
+    code, _, text = row["reply"].strip().partition(" ")
+    reply = parse_reply(int(code) if code.isdigit() else -1, text.encode())
+    if not code.isdigit() or reply.code == CLOSING:
+        return "retried", "", "the connection to mail.example.org:587 was lost"
+    advice = judge(reply).advice
+    emails = {"suppress": "fails", "fail": "fails", "retry": "retried", "wait": "waits"}
+    address = "suppressed" if row["email"] == "suppress" else ""
+    return emails[row["email"]], address, f"mail.example.org:587 {advice}" if advice else "the reply"
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "settings.md": settings_reference,
     "cli.md": cli_reference,
     "gauges.md": gauge_reference,
+    "smtp-replies.md": smtp_replies,
 }
 
 

@@ -8,6 +8,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import hypothesis
@@ -140,6 +141,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
     """A fresh clone of the migrated template."""
+    with cloned_database(postgres, template) as database:
+        yield database
+
+
+@contextmanager
+def cloned_database(postgres: PostgresServer, template: str) -> Iterator[Database]:
+    """A clone of the migrated template, dropped in the end."""
     name = f"test_{next(NUMBERS)}"
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
         connection.execute(

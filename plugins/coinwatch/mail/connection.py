@@ -83,7 +83,11 @@ class MailConnection:
                 return self._smtp
             self._close()
         self._smtp = connect(self._server)
-        code, reply = self._smtp.mail(email.sender)
+        try:
+            code, reply = self._smtp.mail(email.sender)
+        except (smtplib.SMTPException, OSError) as error:
+            self._close()
+            raise MailServerUnavailable(f"{self._server} closed the connection after the greeting: {error}") from error
         self._check_sender(code, reply)
         return self._smtp
 

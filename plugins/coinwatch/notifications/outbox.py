@@ -39,8 +39,9 @@ class OutboxStatus:
 
     ``awaiting_retry`` counts the queued emails that were rejected temporarily, ``held_by_limit`` those that wait
     because COINWATCH_EMAILS_PER_DAY is reached. ``most_common_error`` is the most common error of queued emails,
-    without addresses. ``held_alerts`` counts the alerts without an email yet, ``held_users`` their users by reason
-    (digest, quiet_hours, daily_limit, late, suppressed).
+    ``most_common_failure`` that of emails that failed within 24 hours, both without addresses. ``held_alerts`` counts
+    the alerts without an email yet, ``held_users`` their users by reason (digest, quiet_hours, daily_limit, late,
+    suppressed).
     """
 
     queued: int
@@ -49,6 +50,7 @@ class OutboxStatus:
     most_common_error: str | None
     sent_24h: int
     failed_24h: int
+    most_common_failure: str | None
     held_by_limit: int
     held_alerts: int
     held_users: Mapping[str, int]

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from coinwatch.mail.compose import Email
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.smtp import parse_smtp_url
 from tests.support.ports import free_port
-from tests.support.smtp_server import Mailbox, smtp_server
+from tests.support.smtp_server import Mailbox, self_signed_certificate, smtp_server
 
 SECRET = "p/w:with@signs"
 ENCODED = "p%2Fw%3Awith%40signs"
@@ -25,13 +24,7 @@ ENCODED = "p%2Fw%3Awith%40signs"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
+    return self_signed_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @contextmanager

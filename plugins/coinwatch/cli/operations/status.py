@@ -102,7 +102,11 @@ def _held(outbox: OutboxStatus) -> str:
 
 def _emails(outbox: OutboxStatus) -> str:
     text = f"{outbox.sent_24h} sent, {outbox.failed_24h} failed"
-    return f"{text}. See: coinwatch outbox show --status failed" if outbox.failed_24h else text
+    if not outbox.failed_24h:
+        return text
+    if outbox.most_common_failure:
+        text += f"; most common error: {outbox.most_common_failure.removesuffix('.')}"
+    return f"{text}. See: coinwatch outbox show --status failed"
 
 
 def _queued(outbox: OutboxStatus, now: datetime) -> str:
