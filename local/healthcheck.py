@@ -2,7 +2,8 @@
 
     python3 -m local.healthcheck http URL        a page returns status 200
     python3 -m local.healthcheck airflow         Airflow's api-server responds and reaches its database
-    python3 -m local.healthcheck job TYPE        this container's SchedulerJob or DagProcessorJob has a recent heartbeat
+    python3 -m local.healthcheck job TYPE        this container's SchedulerJob or DagProcessorJob has a recent
+                                                 heartbeat; for a SchedulerJob, also: its tasks can reach Airflow
     python3 -m local.healthcheck dag NAME        the DAG is parsed
 
 Runs every few seconds in several containers, so it imports only what one check needs.
@@ -12,7 +13,7 @@ import os
 import socket
 import sys
 
-from local.readiness import check_airflow, check_dag, check_http
+from local.readiness import check_airflow, check_dag, check_execution_api, check_http
 
 AIRFLOW_URL = "http://127.0.0.1:8080"
 # How old a heartbeat may be, in seconds: Airflow's own settings.
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> str | None:
         case ["airflow"]:
             return check_airflow(AIRFLOW_URL, "metadatabase", started=0)
         case ["job", kind]:
-            return check_job(kind)
+            return check_job(kind) or (_check_tasks() if kind == "SchedulerJob" else None)
         case ["dag", name]:
             return check_dag(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], name)
         case _:
@@ -56,6 +57,10 @@ def check_job(kind: str) -> str | None:
     if row[0] >= float(os.environ[THRESHOLDS[kind]]):
         return f"the last heartbeat of the {kind} is {row[0]:.0f} s old"
     return None
+
+
+def _check_tasks() -> str | None:
+    return check_execution_api(os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])
 
 
 if __name__ == "__main__":

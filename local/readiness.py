@@ -24,8 +24,8 @@ class Check:
 
 def run_check(check: Check, started: float) -> str | None:
     """Run a check. ``started``: start time of the process (Unix seconds); older heartbeats do not count."""
-    if check.kind == "airflow":
-        return KINDS["airflow"](*check.arguments, started)
+    if check.kind in {"airflow", "scheduler"}:
+        return KINDS[check.kind](*check.arguments, started)
     return KINDS[check.kind](*check.arguments)
 
 
@@ -109,6 +109,22 @@ def check_airflow(url: str, component: str, started: float) -> str | None:
     return None
 
 
+def check_scheduler(url: str, execution_url: str, started: float) -> str | None:
+    """The scheduler is healthy, and the tasks that it starts can reach Airflow."""
+    return check_airflow(url, "scheduler", started) or check_execution_api(execution_url)
+
+
+def check_execution_api(url: str) -> str | None:
+    """Airflow's API for tasks responds at the URL that tasks use."""
+    reason, body = _get(f"{url.rstrip('/')}/health")
+    report = _json(body)
+    # Airflow responds to unknown paths with its start page and status 200.
+    if not reason and isinstance(report, dict) and report.get("status") == "healthy":
+        return None
+    problem = reason or "the response is not Airflow's"
+    return f"tasks can't reach Airflow at {url} ({problem}); check AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
+
+
 def check_dag(database_url: str, dag_id: str) -> str | None:
     """The DAG is parsed; if it is not, an import error is the likely reason."""
     import sqlalchemy
@@ -175,4 +191,5 @@ KINDS: dict[str, Callable[..., str | None]] = {
     "http": check_http,
     "mail": check_mail,
     "airflow": check_airflow,
+    "scheduler": check_scheduler,
 }

@@ -246,7 +246,7 @@ def _web(configuration: Configuration) -> Service:
         environment=application_environment(configuration),
         directory=configuration.paths.run,
         check=Check("http", (f"{url}/health",)),
-        address=url,
+        address=configuration.addresses["COINWATCH_PUBLIC_URL"],
         ports=("web",),
     )
 
@@ -256,8 +256,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
     directory = configuration.paths.home / "airflow"
     url = configuration.http("airflow")
 
-    def service(name: str, title: str, command: list[str], component: str, **more: object) -> Service:
-        check = Check("airflow", (url, component))
+    def service(name: str, title: str, command: list[str], check: Check, **more: object) -> Service:
         return Service(name, title, command, environment, directory, check, ready_seconds=240, **more)  # type: ignore[arg-type]
 
     return [
@@ -265,15 +264,15 @@ def _airflow(configuration: Configuration) -> list[Service]:
             "airflow-api-server",
             "Airflow",
             airflow.api_server_command(configuration),
-            "metadatabase",
-            address=url,
+            Check("airflow", (url, "metadatabase")),
+            address=environment["AIRFLOW__API__BASE_URL"],
             ports=("airflow",),
         ),
         service(
             "airflow-scheduler",
             "Airflow scheduler",
             airflow.scheduler_command(configuration),
-            "scheduler",
+            Check("scheduler", (url, environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])),
             address="",
             grace_seconds=60,
             stop_seconds=30,
@@ -282,7 +281,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
             "airflow-dag-processor",
             "Airflow DAG processor",
             airflow.dag_processor_command(configuration),
-            "dag_processor",
+            Check("airflow", (url, "dag_processor")),
             address="",
         ),
     ]
