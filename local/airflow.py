@@ -18,6 +18,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
     paths, user_settings = configuration.paths, configuration.user_settings
     home = paths.home / "airflow"
     address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
+    base_url = user_settings.get("AIRFLOW__API__BASE_URL") or configuration.http("airflow")
     settings = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(paths.project / "dags"),
@@ -32,9 +33,11 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         # Admin > Connections can test the connection coinwatch.
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-        "AIRFLOW__API__BASE_URL": configuration.http("airflow"),
+        "AIRFLOW__API__BASE_URL": base_url,
         # Whose X-Forwarded-* headers the api-server believes.
         "FORWARDED_ALLOW_IPS": user_settings.get("COINWATCH_TRUSTED_PROXIES") or "127.0.0.1,::1",
+        # Of the login's session; the session of the user interface follows the request's scheme.
+        "AIRFLOW__FAB__COOKIE_SECURE": str(base_url.startswith("https://")),
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__API__INSTANCE_NAME": "coinwatch",
         "AIRFLOW__API__WORKERS": "1",

@@ -10,7 +10,7 @@ import json
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from airflow.configuration import conf
 from airflow.listeners import hookimpl
@@ -75,9 +75,12 @@ class LazyApp:
         try:
             await build_app()(scope, receive, send)
         finally:
-            # Airflow's access log reads them now. Paths contain tokens, queries contain email addresses.
-            scope["path"] = f"{scope.get('root_path', '')}{state.get('route') or '/…'}"
-            scope["query_string"] = b""
+            hide_path(scope, f"{scope.get('root_path', '')}{state.get('route') or '/…'}")
+
+
+def hide_path(scope: Scope, shown: str) -> None:
+    """Replace path and query, which may contain tokens and addresses, before Airflow's access log reads them."""
+    scope["path"], scope["query_string"] = shown, b""
 
 
 class BasePath:
@@ -85,6 +88,9 @@ class BasePath:
 
     Airflow's mounted apps (login, execution API, plugins) respond 404 to paths without it, as a proxy that strips it
     sends them, and as tasks do, which call the api-server directly.
+
+    Also hides our paths where Airflow's pages quote them: in the address of the page that shows ours in a frame, and in
+    the login's ``next``.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -98,6 +104,12 @@ class BasePath:
             if scope["path"] == f"{root}{PREFIX}":  # for which Airflow shows a page of its own
                 scope["path"] += "/"
         await self.app(scope, receive, send)
+        if scope["type"] == "http":
+            page = f"{root}/plugin{PREFIX}/"
+            if scope["path"].startswith(page):
+                hide_path(scope, f"{page}…")
+            elif PREFIX in unquote(scope["query_string"].decode("latin-1")):
+                hide_path(scope, scope["path"])
 
 
 class OptionalTriggerer:

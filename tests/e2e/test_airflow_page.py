@@ -17,11 +17,15 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     """A page that is logged in to Airflow."""
     page = browser.new_page(viewport={"width": 1360, "height": 850})
     page.goto(f"{stack.airflow_url}/")
+    log_in(page, stack)
+    yield page
+    page.close()
+
+
+def log_in(page: Page, stack: Stack) -> None:
     page.locator("input[name=username]").fill(stack.admin_user)
     page.locator("input[name=password]").fill(stack.admin_password)
     page.locator("[type=submit]").click()
-    yield page
-    page.close()
 
 
 def coinwatch_frame(page: Page) -> FrameLocator:
@@ -71,10 +75,11 @@ def test_invalid_input_is_kept_with_an_error_at_its_field(page: Page) -> None:
     expect(frame.get_by_label("Email")).to_have_value("ada@example.org")
 
 
-def test_pages_require_a_login(browser: Browser, stack: Stack) -> None:
+def test_visitor_logs_in_and_returns_to_the_page(browser: Browser, stack: Stack) -> None:
     page = browser.new_page()
-    response = page.goto(f"{stack.airflow_url}/coinwatch/")
-    assert response is not None
-    assert response.status == 401
-    expect(page.get_by_role("heading")).to_have_text(re.compile("Log in to continue"))
+    page.goto(f"{stack.airflow_url}/coinwatch/coins/BTC")
+    expect(page).to_have_url(re.compile(r"/auth/login/\?next="))
+    log_in(page, stack)
+    expect(page).to_have_url(f"{stack.airflow_url}/coinwatch/coins/BTC")
+    expect(page.get_by_role("heading", name="Bitcoin")).to_be_visible()
     page.close()
