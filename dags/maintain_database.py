@@ -76,11 +76,11 @@ def maintain_database() -> None:
     def drop_old_prices() -> list[str]:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from coinwatch.prices import retention
+        from coinwatch import pipeline
         from coinwatch.settings import get_settings
         from coinwatch_engine import get_engine
 
-        result = retention.drop_old_prices(get_engine(), get_settings(), datetime.now(UTC))
+        result = pipeline.drop_old_prices(get_engine(), get_settings(), datetime.now(UTC))
         if result.kept:
             raise AirflowFailException(" ".join(result.sentences))
         return [day.isoformat() for day in result.dropped]

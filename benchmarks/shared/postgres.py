@@ -81,7 +81,7 @@ def benchmark_server() -> Iterator[PostgresServer]:
         roles = ("coinwatch_owner", "coinwatch_app", "coinwatch_reader")
         setup_database(server.url("postgres"), *(server.url(TEMPLATE, role) for role in roles))
         owner = create_engine(server.url(TEMPLATE, "coinwatch_owner"))
-        migrate(owner)
+        migrate(owner, price_retention_days=1)  # the benchmarks choose which days to drop
         owner.dispose()
         with psycopg.connect(server.url(TEMPLATE)) as connection, connection.cursor() as cursor:
             for statement in CATALOG.split(";")[:-1]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
+from enum import Enum
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
@@ -33,15 +33,17 @@ UNDEFINED_OBJECT = ("42P01", "42703", "42883")  # table, column, function
 Row = TypeVar("Row")
 
 
-class Lock(IntEnum):
-    """Advisory locks, for work that only one session may do at a time. The numbers are unique in the database."""
+class Lock(Enum):
+    """The tables that are locked for work that only one session may do at a time; their comments say why.
 
-    MIGRATIONS = 4_701_226  # a second `coinwatch migrate` waits and then finds nothing to do
-    CATALOG = 4_701_227  # workers that start at the same time don't insert the same rows
-    EVALUATION = 4_701_228  # quotes are evaluated in order of time
-    CANDLES = 4_701_229  # a candle is not overwritten with one computed from older prices
-    GAPS = 4_701_230  # concurrent searches don't write outdated results
-    EMAILS_PER_DAY = 4_701_231  # concurrent senders don't exceed the daily limit together
+    Advisory locks would not do: anyone who can connect may take them.
+    """
+
+    CATALOG = "lock_catalog"
+    EVALUATION = "lock_evaluation"
+    CANDLES = "lock_candles"
+    GAPS = "lock_gaps"
+    EMAILS_PER_DAY = "lock_emails_per_day"
 
 
 def create_engine(url: str) -> Engine:
@@ -140,7 +142,13 @@ def unprepared(connection: Connection) -> Iterator[None]:
 
 def acquire_lock(connection: Connection, lock: Lock) -> None:
     """Wait for a lock and hold it until the transaction ends."""
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": int(lock)})
+    connection.execute(sa.text(f"LOCK TABLE {lock.value} IN EXCLUSIVE MODE"))
+
+
+def end_long_reader_sessions(engine: Engine) -> int:
+    """End sessions of the reader role that have exceeded its limits; return their number."""
+    with transaction(engine) as connection:
+        return int(connection.execute(sa.text("SELECT end_long_reader_sessions()")).scalar_one())
 
 
 def driver_connection(connection: Connection) -> psycopg.Connection[Any]:

@@ -8,19 +8,33 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import Engine
 
-from coinwatch.database import SQL_ROOT, Lock, acquire_lock, driver_connection, transaction
+from coinwatch.database import SQL_ROOT, driver_connection, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
 
 MIGRATIONS = SQL_ROOT / "migrations"
 ROLE = re.compile(r"[a-z_][a-z0-9_]*")
-READER_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "30s"}
+MIGRATIONS_LOCK = 4_701_226
+# The reader's sessions can change these; end_long_reader_sessions (migration 0006) enforces longer limits.
+READER_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+READER_CONNECTIONS = 20
+# Postgres lets everyone take advisory locks and store large objects. Only its superuser can change that.
+PUBLIC_FUNCTIONS = """
+    SELECT p.oid::regprocedure::text FROM pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+      AND (p.proname ~ '^pg_(try_)?advisory_' OR p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite'))
+"""
 
 
-def migrate(engine: Engine) -> list[str]:
+def migrate(engine: Engine, *, price_retention_days: int | None = None) -> list[str]:
     """Run pending migrations, as the owner role; return the ids of those that ran, oldest first.
 
-    Concurrent calls are safe. Always grants the roles their privileges, for roles created since the last call. Raises
-    DatabaseError.
+    Concurrent calls are safe. Always grants the roles their privileges, for roles created since the last call, and
+    stores ``price_retention_days``, which limits what the application role may drop (0: nothing). Raises DatabaseError.
     """
     # Imported here because Alembic takes a sixth of the start-up time of the command line.
     from alembic import command
@@ -29,12 +43,15 @@ def migrate(engine: Engine) -> list[str]:
     from alembic.script import ScriptDirectory
 
     with transaction(engine) as connection:
-        acquire_lock(connection, Lock.MIGRATIONS)
+        # A second call waits and then finds nothing to do. The tables of other locks may not exist yet.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATIONS_LOCK})
         before = MigrationContext.configure(connection).get_current_revision()
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         command.upgrade(config, "head")
         driver_connection(connection).execute((MIGRATIONS / "grants.sql").read_bytes())
+        if price_retention_days is not None:
+            connection.execute(sa.text("UPDATE price_retention SET days = :days"), {"days": price_retention_days})
         script = ScriptDirectory.from_config(config)
         after = MigrationContext.configure(connection).get_current_revision()
         if before == after:
@@ -65,6 +82,8 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
             if reader.username:
                 for name, value in READER_SETTINGS.items():
                     _run(connection, "ALTER ROLE {} SET {} = {}", reader.username, name, sql.Literal(value))
+                _run(connection, "ALTER ROLE {} CONNECTION LIMIT {}", reader.username, sql.Literal(READER_CONNECTIONS))
+                _run(connection, "GRANT {} TO {}", reader.username, owner.username)
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 _run(
                     connection,
@@ -79,6 +98,10 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
             _plain(str(sa.make_url(admin_url).set(database=database).render_as_string(False)))
         ) as connection:
             _run(connection, "ALTER SCHEMA public OWNER TO {}", owner.username)
+            for (function,) in connection.execute(PUBLIC_FUNCTIONS.encode()).fetchall():
+                connection.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC".encode())
+                if "advisory" in function:  # for migrations
+                    _run(connection, f"GRANT EXECUTE ON FUNCTION {function} TO {{}}", owner.username)
     except psycopg.OperationalError as error:
         raise DatabaseError(f"Setting up the database failed: {str(error).strip().splitlines()[0]}") from error
 

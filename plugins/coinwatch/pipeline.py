@@ -1,20 +1,21 @@
 """The steps of a cycle, called by the DAGs' tasks and by the command line."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, get_args
 
 import structlog
 from sqlalchemy import Engine
 
 from coinwatch.alerts.alerts_file import append_alerts
-from coinwatch.alerts.evaluation import evaluate
+from coinwatch.alerts.evaluation import evaluate, has_pending_quotes
 from coinwatch.alerts.rules import Kind
 from coinwatch.clock import Clock, utc_now
-from coinwatch.database import Lock, acquire_lock, statement, transaction
+from coinwatch.database import Lock, acquire_lock, end_long_reader_sessions, statement, transaction
 from coinwatch.errors import CoinwatchError
 from coinwatch.gauges import escape, send_disk_gauges, send_gap_gauges, send_gauges, send_price_gauges
 from coinwatch.mail.delivery import DeliveryResult, deliver_emails
@@ -22,6 +23,7 @@ from coinwatch.notifications.channels import ChannelResult, deliver_to_channels
 from coinwatch.notifications.erasure import erase_unconfirmed
 from coinwatch.notifications.notify import DEFAULT_POLICY, NotificationPolicy, notify
 from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_outbox_status
+from coinwatch.prices import retention
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
@@ -29,7 +31,7 @@ from coinwatch.prices.ingest.confirmation import confirm_quotes
 from coinwatch.prices.ingest.data_quality import CHECKS, collection_is_overdue
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions
-from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_candle_fetches
+from coinwatch.prices.retention import RetentionResult, merge_candle_fetches
 from coinwatch.settings import Settings
 
 MAX_CONCURRENT_FETCHES = 8
@@ -101,6 +103,8 @@ class AlertsResult:
 
 def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str]:
     """Update the catalog from the configuration and create partitions; return the codes of the enabled exchanges."""
+    if ended := end_long_reader_sessions(engine):
+        log.warning("long queries of the reader role ended", sessions=ended)
     sync_catalog(engine, settings)
     create_upcoming_partitions(engine, now.astimezone(UTC).date())
     return list_enabled_exchanges(engine)
@@ -249,6 +253,13 @@ def wait_for_collection(engine: Engine, settings: Settings, clock: Clock = utc_n
     deadline = time.monotonic() + seconds
     while collection_is_overdue(engine, settings, clock()) and time.monotonic() < deadline:
         time.sleep(1)
+
+
+def drop_old_prices(
+    engine: Engine, settings: Settings, now: datetime, *, sleep: Callable[[float], None] = time.sleep
+) -> RetentionResult:
+    """Drop old prices once they are in candles and evaluated; see ``prices.retention``. Raises DatabaseError."""
+    return retention.drop_old_prices(engine, settings, now, partial(has_pending_quotes, engine), sleep=sleep)
 
 
 def maintain_database(engine: Engine, settings: Settings, now: datetime) -> MaintenanceResult:

@@ -1,15 +1,17 @@
 """The migrations, the roles, and the functions they create."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from coinwatch.database import create_engine, transaction
+from coinwatch.database import Lock, acquire_lock, create_engine, end_long_reader_sessions, transaction
 from coinwatch.errors import DatabaseError
-from coinwatch.migrations import MIGRATIONS, migrate, setup_database
+from coinwatch.migrations import MIGRATIONS, READER_CONNECTIONS, migrate, setup_database
 from tests.conftest import ROLES, Database
 from tests.support.postgres import PostgresServer
 
@@ -39,6 +41,95 @@ def test_reader_role_can_only_read_views(database: Database) -> None:
             connection.execute(f"SELECT * FROM {table}")
     with psycopg.connect(database.url("reader")) as connection, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         connection.execute("CREATE TABLE mine (id int)")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_advisory_lock(4701226)",
+        "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'data')",
+        "LOCK TABLE lock_evaluation IN SHARE MODE",
+        "LOCK TABLE lock_partitions IN EXCLUSIVE MODE",
+        "SET temp_file_limit = -1",
+        "SELECT end_long_reader_sessions()",
+    ],
+)
+def test_reader_role_cannot_hold_locks_or_store_anything(database: Database, statement: str) -> None:
+    with psycopg.connect(database.url("reader")) as connection:
+        connection.execute("SET TRANSACTION READ WRITE")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
+def test_reader_role_has_limited_connections(database: Database) -> None:
+    with psycopg.connect(database.url("admin")) as connection:
+        query = "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'coinwatch_reader'"
+        assert connection.execute(query).fetchone() == (READER_CONNECTIONS,)
+
+
+def test_reader_sessions_cannot_outlast_their_limits(engine: sa.Engine, database: Database) -> None:
+    """A reader may change its own time limits; the next cycle ends what exceeds the enforced ones."""
+    with psycopg.connect(database.url("admin"), autocommit=True) as admin:
+        body = admin.execute("SELECT pg_get_functiondef('end_long_reader_sessions'::regproc)").fetchone()
+        assert body is not None
+        admin.execute(body[0].replace("1 minute", "1 second").replace("5 minutes", "2 seconds").encode())
+    assert end_long_reader_sessions(engine) == 0
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(_read_for, database.url("reader"), sql) for sql in ("SELECT pg_sleep(60)", "SELECT 1")]
+        harmless = psycopg.connect(database.url("app"))
+        harmless.execute("SELECT 1")
+        time.sleep(2.5)
+        assert end_long_reader_sessions(engine) == 2
+        for reader in running:
+            with pytest.raises(psycopg.OperationalError):
+                reader.result(timeout=30)
+        assert harmless.execute("SELECT 1").fetchone() == (1,)
+        harmless.close()
+
+
+def _read_for(url: str, query: str) -> None:
+    """Override all limits of the role, read, and keep the transaction open."""
+    with psycopg.connect(url) as connection:
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"):
+            connection.execute(f"SET {name} = 0".encode())
+        connection.execute(query.encode())
+        time.sleep(4)
+        connection.execute(query.encode())
+
+
+def test_app_role_drops_only_prices_that_retention_allows(engine: sa.Engine, database: Database) -> None:
+    """However old the caller says they are: the database keeps its own limit, which only the owner can change."""
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=age) for age in (0, 89, 90, 91, 92)]
+    outcomes = ["retained", "retained", "retained", "dropped", "dropped"]
+    with transaction(engine) as connection:
+        for day in days:
+            connection.execute(sa.text("SELECT create_price_partitions(:day, :day)"), {"day": day})
+    assert _drop(engine, days) == outcomes
+    for change in ("UPDATE price_retention SET days = 1", "DELETE FROM price_retention"):
+        with psycopg.connect(database.url("app")) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(change.encode())
+    owner = create_engine(database.url("owner"))
+    migrate(owner, price_retention_days=0)
+    assert _drop(engine, days[2:3]) == ["retained"], "forever"
+    migrate(owner, price_retention_days=30)
+    migrate(owner)
+    assert _drop(engine, days) == ["retained", "dropped", "dropped", "absent", "absent"]
+    owner.dispose()
+
+
+def _drop(engine: sa.Engine, days: list[date]) -> list[str]:
+    with transaction(engine) as connection:
+        query = sa.text("SELECT drop_price_partition(:day)")
+        return [connection.execute(query, {"day": day}).scalar_one() for day in days]
+
+
+def test_every_lock_has_its_table(engine: sa.Engine) -> None:
+    for lock in Lock:
+        with transaction(engine) as connection:
+            acquire_lock(connection, lock)
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE prices", "CREATE TABLE mine (id int)"])

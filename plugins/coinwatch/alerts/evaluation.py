@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from coinwatch.database import statement
+from coinwatch.database import statement, transaction
+from coinwatch.time_range import TimeRange
 
 TEMPORARY_TABLES = ("pending_quotes", "changes", "candidates")
 FIND_CHANGES = {
@@ -60,6 +61,13 @@ def evaluate(connection: Connection, now: datetime, max_age: timedelta = timedel
     expired = connection.execute(statement("alerts/evaluation/expire_subscriptions"), {"now": now}).scalars().all()
     kinds = {row.kind: row.alerts for row in connection.execute(statement("alerts/evaluation/count_new_alerts"))}
     return Evaluation(quotes, alerts, kinds, expired)
+
+
+def has_pending_quotes(engine: Engine, time_range: TimeRange) -> bool:
+    """Whether any quote of the time range has not been evaluated."""
+    bounds = {"start": time_range.start, "end": time_range.end}
+    with transaction(engine) as connection:
+        return bool(connection.execute(statement("alerts/evaluation/has_pending_quotes"), bounds).scalar_one())
 
 
 def create_temporary_tables(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from coinwatch.database import statement, transaction
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.settings import Settings
-from coinwatch.time_range import utc_day
+from coinwatch.time_range import TimeRange, utc_day
 
 # Each attempt blocks other users of prices for half a second at most; between attempts they can catch up.
 PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -39,13 +39,19 @@ class RetentionResult:
 
 
 def drop_old_prices(
-    engine: Engine, settings: Settings, now: datetime, *, sleep: Callable[[float], None] = time.sleep
+    engine: Engine,
+    settings: Settings,
+    now: datetime,
+    is_pending: Callable[[TimeRange], bool],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> RetentionResult:
     """Drop the partitions of days that ended more than ``price_retention_days`` ago; none if it is 0.
 
-    A day is kept, with the reason in the result, if a minute of it has no candle even after a refresh, if alerts have
-    not been evaluated for all of it, or if other queries use ``prices`` without a pause. Safe to run at any time,
-    concurrently, and again after an interruption. Raises DatabaseError.
+    A day is kept, with the reason in the result, if a minute of it has no candle even after a refresh, if
+    ``is_pending`` says that its quotes have not been evaluated, if other queries use ``prices`` without a pause, or if
+    the database's own limit is higher than the setting. Safe to run at any time, concurrently, and again after an
+    interruption. Raises DatabaseError.
     """
     if settings.price_retention_days == 0:
         return RetentionResult()
@@ -58,7 +64,7 @@ def drop_old_prices(
         refresh_candles(engine)
     dropped, kept = [], {}
     for day in days:
-        outcome, reason = _drop_day(engine, day, sleep)
+        outcome, reason = _drop_day(engine, day, is_pending, sleep)
         if outcome == "dropped":
             dropped.append(day)
             log.info("prices dropped", day=day.isoformat())
@@ -75,15 +81,22 @@ def merge_candle_fetches(engine: Engine, now: datetime) -> int:
         return int(connection.execute(statement("prices/retention/merge_candle_fetches"), parameters).scalar_one())
 
 
-def _drop_day(engine: Engine, day: date, sleep: Callable[[float], None]) -> tuple[str, str]:
+def _drop_day(
+    engine: Engine, day: date, is_pending: Callable[[TimeRange], bool], sleep: Callable[[float], None]
+) -> tuple[str, str]:
     """The outcome for the day, and the reason if it was kept."""
     for pause in (*PAUSES_SECONDS, None):
         if minutes := _minutes_behind(engine, day):
             return "behind", f"{minutes} minutes of quotes are not in candles, even after a refresh."
+        if is_pending(utc_day(day)):
+            return "pending", "alerts have not been evaluated that far yet. Look at the task match_alerts."
         with transaction(engine) as connection:
             outcome = connection.execute(statement("prices/retention/drop_price_partition"), {"day": day}).scalar_one()
-        if outcome == "pending":
-            return outcome, "alerts have not been matched that far yet. Look at the task match_alerts."
+        if outcome == "retained":
+            return outcome, (
+                "the database was told to keep them longer than COINWATCH_PRICE_RETENTION_DAYS. To apply a change of "
+                "that setting, run: coinwatch migrate"
+            )
         if outcome in {"dropped", "absent"}:
             return outcome, ""
         if outcome == "stale":

@@ -126,7 +126,7 @@ def test_erasing_waits_for_a_running_evaluation(catalog: sa.Engine, database: Da
         acquire_lock(connection, Lock.EVALUATION)
         connection.execute(sa.text("UPDATE subscriptions SET armed = false WHERE id = :id"), {"id": number})
         eraser.start()
-        until = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        until = sa.text("SELECT count(*) FROM pg_locks WHERE relation = 'lock_evaluation'::regclass AND NOT granted")
         while not connection.execute(until).scalar_one():
             threading.Event().wait(0.01)
         parameters = {"user_id": me, "recipient": ADA, "payload": "{}", "now": at(0)}
@@ -163,7 +163,7 @@ def test_erasing_locks_all_emails_or_none(catalog: sa.Engine, database: Database
     with transaction(catalog) as sender:
         sender.execute(take, {"before": 0})
         eraser.start()
-        busy = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        busy = sa.text("SELECT count(*) FROM pg_locks WHERE relation = 'lock_evaluation'::regclass AND granted")
         while not sender.execute(busy).scalar_one():
             threading.Event().wait(0.01)
         threading.Event().wait(0.1)

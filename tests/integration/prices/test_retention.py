@@ -11,9 +11,12 @@ import sqlalchemy as sa
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
 from coinwatch.exchanges.models import RejectionReason
+from coinwatch.migrations import migrate
+from coinwatch.pipeline import drop_old_prices
+from coinwatch.prices import retention
 from coinwatch.prices.candles.refresh import count_stale_ranges, refresh_candles
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions, ensure_partitions
-from coinwatch.prices.retention import RetentionResult, drop_old_prices, merge_candle_fetches
+from coinwatch.prices.retention import RetentionResult, merge_candle_fetches
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.quotes import START, at, load, quote
@@ -139,6 +142,17 @@ def test_pending_prices_are_kept(catalog: sa.Engine, settings: Settings) -> None
     assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
 
 
+def test_days_that_the_database_retains_are_kept_with_the_command_to_run(
+    catalog: sa.Engine, settings: Settings, owner: sa.Engine
+) -> None:
+    load(catalog, quote(10, 0))
+    migrate(owner, price_retention_days=36500)
+    [sentence] = drop_old_prices(catalog, settings, LATER, sleep=never).sentences
+    assert "coinwatch migrate" in sentence
+    migrate(owner, price_retention_days=90)
+    assert drop_old_prices(catalog, settings, LATER, sleep=never).dropped == (FIRST,)
+
+
 def test_long_query_postpones_the_drop_without_blocking_others(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(10, 0))
     refresh_candles(catalog)
@@ -222,7 +236,7 @@ def test_crashed_run_leaves_complete_days_and_the_next_run_continues(
     catalog: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(catalog, *(quote(10 + number, number * DAY) for number in range(3)), now=at(6 * DAY))
-    original: Callable[[sa.Engine, date], int] = drop_old_prices.__globals__["_minutes_behind"]
+    original: Callable[[sa.Engine, date], int] = retention._minutes_behind
 
     def die_on_the_second(engine: sa.Engine, day: date) -> int:
         if day == SECOND:

@@ -32,11 +32,11 @@ def setup_database() -> None:
 def migrate() -> None:
     """Run pending migrations.
 
-    Also loads the configured exchanges and coins into the database. Safe to run again.
+    Also loads the configured exchanges and coins into the database, and the retention of prices. Safe to run again.
     """
     settings = get_settings()
     owner = create_engine(settings.require("database_owner_url" if settings.database_owner_url else "database_url"))
-    ran = migrations.migrate(owner)
+    ran = migrations.migrate(owner, price_retention_days=settings.price_retention_days)
     owner.dispose()
     sync_catalog(get_engine(), settings, force=True)
     create_upcoming_partitions(get_engine(), utc_now().date())
