@@ -12,10 +12,10 @@ from airflow.sdk import TriggerRule, dag, get_current_context, task
 DOC = """
 ### Finds and fills gaps in the stored prices
 
-Every hour: detects gaps of yesterday and today, checks open gaps again, fills them with the exchanges' own candles, and
-pushes the gauges `gaps.*`. Gaps that an exchange can no longer fill are marked with the reason and not requested again;
-charts show them as gaps. `coinwatch gaps` lists gaps, `coinwatch gaps find` searches other days, and `coinwatch gaps
-retry` requests given-up gaps again.
+Every hour: detects gaps since the last run (at least of yesterday and today), checks open gaps again, fills them with
+the exchanges' own candles, and pushes the gauges `gaps.*`. Gaps that an exchange can no longer fill are marked with the
+reason and not requested again; charts show them as gaps. `coinwatch gaps` lists gaps, `coinwatch gaps find` searches
+other days, and `coinwatch gaps retry` requests given-up gaps again.
 
 **When a task fails**
 
@@ -50,15 +50,15 @@ Tasks are idempotent and may be run manually at any time.
     },
 )
 def repair_gaps() -> None:
-    @task(doc_md="Detects gaps of yesterday and today and checks open ones again; returns the exchanges to fetch from.")
+    @task(doc_md="Detects gaps since the last run and checks open ones again; returns the exchanges to fetch from.")
     def find_gaps() -> list[str]:
-        from coinwatch.prices.backfill.gaps import find_gaps
+        from coinwatch.prices.backfill.gaps import find_new_gaps
         from coinwatch.prices.backfill.repair import exchanges_with_open_gaps
         from coinwatch.settings import get_settings
         from coinwatch_engine import get_engine
 
         now = datetime.now(UTC)
-        find_gaps(get_engine(), get_settings(), now.date() - timedelta(days=1), now.date(), now)
+        find_new_gaps(get_engine(), get_settings(), now)
         return exchanges_with_open_gaps(get_engine(), now)
 
     @task(

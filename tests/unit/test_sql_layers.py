@@ -43,6 +43,7 @@ OWNERS = {
         "daily_ohlcv",
         "gaps",
         "gap_history",
+        "gap_checks",
         "price_retention",
     },
     "database": {

@@ -12,7 +12,7 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
 from coinwatch.formatting import format_count
-from coinwatch.prices.backfill.gaps import Gap, Status, find_gaps, list_gaps, retry_gaps
+from coinwatch.prices.backfill.gaps import FindResult, Gap, Status, find_gaps, find_new_gaps, list_gaps, retry_gaps
 from coinwatch.prices.backfill.repair import RepairResult, repair_gaps
 from coinwatch.settings import get_settings
 from coinwatch.time_range import parse_duration
@@ -56,21 +56,23 @@ def show(
 
 @gaps.command()
 def find(
-    first: Annotated[str | None, typer.Option("--from", help="First day (UTC). Default: yesterday.")] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="First day (UTC). Default: where the last check ended, at the latest yesterday."),
+    ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day (UTC). Default: today.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find gaps, and check open gaps again."""
     now = utc_now()
+    if first is None and last is None:
+        _show_found(find_new_gaps(get_engine(), get_settings(), now), as_json)
+        return
     last_day = parse_day("to", last) if last else now.date()
     first_day = parse_day("from", first) if first else now.date() - timedelta(days=1)
     if first_day > last_day:
         raise InvalidRequest("from", f"--from {first_day} is after --to {last_day}.")
-    found = find_gaps(get_engine(), get_settings(), first_day, last_day, now)
-    if as_json:
-        show_json(found)
-    else:
-        echo(f"{found.found} new or longer, {found.filled} filled since, {found.open} open")
+    _show_found(find_gaps(get_engine(), get_settings(), first_day, last_day, now), as_json)
 
 
 @gaps.command()
@@ -105,6 +107,13 @@ def retry(exchange: ExchangeFilter = None, coin: CoinFilter = None, last: Last =
         echo(f"{format_count(number, 'gap')} reopened. Next, run: coinwatch gaps repair")
     else:
         echo("No matching gaps.")
+
+
+def _show_found(found: FindResult, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        echo(f"{found.found} new or longer, {found.filled} filled since, {found.open} open")
 
 
 def _end(row: Gap) -> str:

@@ -80,6 +80,27 @@ class RangeToCheck:
     reason: str | None = None
 
 
+def find_new_gaps(engine: Engine, settings: Settings, now: datetime) -> FindResult:
+    """Check yesterday, today, and everything since the last call, however long ago that was; and all open gaps.
+
+    An instrument that was never checked is checked from 31 days ago on. A month at a time is committed, so that an
+    interrupted check continues. Raises DatabaseError.
+    """
+    with transaction(engine) as connection:
+        unchecked = connection.execute(
+            statement("prices/backfill/gaps/select_first_unchecked"), {"oldest": now - MAX_LOOKBACK}
+        ).scalar_one()
+    # A day earlier, because the last minutes before a check are left to the next one.
+    first_day, found, filled = min(unchecked or now, now).date() - timedelta(days=1), 0, 0
+    while True:
+        last_day = min(first_day + MAX_LOOKBACK, now.date())
+        result = _check_days(engine, settings, first_day, last_day, now, continued=True)
+        found, filled = found + result.found, filled + result.filled
+        if last_day >= now.date():
+            return FindResult(found, filled, result.open)
+        first_day = last_day
+
+
 def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: date, now: datetime) -> FindResult:
     """Check the UTC days from ``first_day`` to ``last_day`` (inclusive) and all open gaps, and record what is missing.
 
@@ -87,12 +108,20 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
     to ``now`` minus the tolerance. A gap that began before ``first_day`` is recorded from its start, up to 31 days
     back. Raises DatabaseError.
     """
+    return _check_days(engine, settings, first_day, last_day, now, continued=False)
+
+
+def _check_days(
+    engine: Engine, settings: Settings, first_day: date, last_day: date, now: datetime, *, continued: bool
+) -> FindResult:
+    """Check these days; if the check is ``continued``, record how far it came."""
     tolerances = gap_tolerances(settings)
     start = utc_day(first_day).start
     parameters = {
         "start": start,
         "end": utc_day(last_day).end,
         "oldest": start - MAX_LOOKBACK,
+        "continued": continued,
         "now": now,
         "index_reason": INDEX_REASON,
         "exchanges": list(tolerances),
@@ -102,6 +131,9 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
         _begin_check(connection)
         connection.execute(statement("prices/backfill/gaps/insert_ranges_to_check"), parameters)
         found, filled, _ = _update_gaps(connection, now)
+        if continued:
+            until = {"until": min(utc_day(last_day).end, now)}
+            connection.execute(statement("prices/backfill/gaps/upsert_gap_checks"), until)
         still_open = connection.execute(statement("prices/backfill/gaps/count_open_gaps")).scalar_one()
     return FindResult(found, filled, still_open)
 

@@ -1,5 +1,6 @@
 -- Check [:start, :end) of every watched instrument, up to the latest minute that can be expected by :now, and all other
--- open gaps. If candles are missing right before :start, the check starts where they end, but not before :oldest.
+-- open gaps, which may have become longer. If candles are missing right before :start, the check starts where they end,
+-- but not before :oldest. With :continued, instruments that were checked beyond :end by an earlier check are left out.
 WITH watched AS (
   SELECT w.instrument_id, w.exchange, t.seconds * interval '1 second' AS tolerance
   FROM watched_instruments w
@@ -19,16 +20,24 @@ WITH watched AS (
            least(CAST(:end AS timestamptz),
                  date_bin('1 minute', CAST(:now AS timestamptz) - w.tolerance, '2000-01-01 00:00+00')) AS ended_at
   ) r
-  WHERE r.started_at < r.ended_at
+  LEFT JOIN gap_checks c ON c.instrument_id = w.instrument_id
+  WHERE r.started_at < r.ended_at AND (NOT :continued OR c.checked_until IS NULL OR c.checked_until <= :end)
 ), open_gaps AS (
   SELECT g.instrument_id, w.tolerance,
-         unnest(multirange(tstzrange(g.started_at, g.ended_at)) - coalesce(
-           (SELECT range_agg(tstzrange(d.started_at, d.ended_at)) FROM days d
-            WHERE d.instrument_id = g.instrument_id AND d.started_at < g.ended_at AND d.ended_at > g.started_at),
+         unnest(range_agg(tstzrange(g.started_at, n.ended_at)) - coalesce(
+           (SELECT range_agg(tstzrange(d.started_at, d.ended_at)) FROM days d WHERE d.instrument_id = g.instrument_id),
            CAST('{}' AS tstzmultirange))) AS range
   FROM gaps g
   JOIN watched w ON w.instrument_id = g.instrument_id
+  CROSS JOIN LATERAL (
+    SELECT greatest(g.ended_at, least(
+      (SELECT opened_at FROM candles
+       WHERE candles.instrument_id = g.instrument_id AND resolution = '1m' AND opened_at >= g.ended_at
+       ORDER BY opened_at LIMIT 1),
+      date_bin('1 minute', CAST(:now AS timestamptz) - w.tolerance, '2000-01-01 00:00+00'))) AS ended_at
+  ) n
   WHERE g.status = 'open'
+  GROUP BY g.instrument_id, w.tolerance
 )
 INSERT INTO checked_ranges (instrument_id, started_at, ended_at, tolerance, reason)
 SELECT instrument_id, started_at, ended_at, tolerance, reason FROM days

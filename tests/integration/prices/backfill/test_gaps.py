@@ -19,11 +19,14 @@ from coinwatch.prices.backfill.gaps import (
     FindResult,
     RangeToCheck,
     find_gaps,
+    find_new_gaps,
     instrument_gaps,
+    list_gaps,
     resolve_gaps,
     retry_gaps,
 )
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
+from coinwatch.prices.catalog import set_exchange_enabled
 from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange
 from tests.conftest import Database
@@ -301,3 +304,75 @@ def test_concurrent_detection_records_every_gap_once(
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: check(catalog, settings, first=date(2026, 3, 1)), range(3)))
     assert sorted(result.found for result in results) == [0, 0, 3 * 24 * 3]
+
+
+def test_gaps_are_found_after_a_pause_of_the_check_however_long(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
+    btc, start = ids["kraken:BTC"], datetime(2026, 3, 2, tzinfo=UTC)
+    find_new_gaps(catalog, settings, start - timedelta(days=61))
+    # Collection continues for two months without a check, with two outages.
+    opened = [start - timedelta(minutes=5 * number) for number in range(60 * 24 * 12)]
+    outages = [
+        (start - timedelta(days=50, hours=3), start - timedelta(days=50)),
+        (start - timedelta(days=10, hours=30), start - timedelta(days=10)),
+    ]
+    rows = [
+        StoredCandle(btc, Candle(each, 1, 1, 1, 1), source="exchange")
+        for each in opened
+        if not any(first < each < last for first, last in outages)
+    ]
+    store_candles(catalog, "1m", rows)
+
+    found = find_new_gaps(catalog, settings, start)
+
+    gaps = [(row.started_at, row.ended_at) for row in list_gaps(catalog, since=start - timedelta(days=90), coin="BTC")]
+    assert gaps == [
+        (start - timedelta(days=11), outages[1][1]),
+        (outages[1][0] + timedelta(minutes=1), start - timedelta(days=11)),
+        (outages[0][0] + timedelta(minutes=1), outages[0][1]),
+    ]
+    assert (found.found, found.open) == (3, 3)
+    assert find_new_gaps(catalog, settings, start) == FindResult(0, 0, 3)
+
+
+def test_open_gap_is_extended_after_a_pause_of_the_check(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
+    btc = ids["kraken:BTC"]
+    store_minutes(catalog, btc, "02 09:00", "02 10:00")
+    find_new_gaps(catalog, settings, march("02 11:00"))
+    assert gap_rows(catalog, btc) == [("02 10:01", "02 10:51", "open")]
+    # The outage ends at 20:00; the next check is five days later.
+    store_minutes(catalog, btc, "02 20:00", "07 12:00")
+
+    find_new_gaps(catalog, settings, march("07 12:00"))
+
+    assert gap_rows(catalog, btc) == [("02 10:01", "02 20:00", "open")]
+
+
+def test_search_of_other_days_extends_an_open_gap(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
+    btc = ids["kraken:BTC"]
+    store_minutes(catalog, btc, "02 09:00", "02 10:00")
+    check(catalog, settings, march("02 11:00"))
+    store_minutes(catalog, btc, "02 20:00", "07 12:00")
+
+    check(catalog, settings, march("07 12:00"), first=date(2026, 3, 6))
+
+    assert gap_rows(catalog, btc) == [("02 10:01", "02 20:00", "open")]
+
+
+def test_instrument_that_was_disabled_during_a_check_is_checked_later(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
+    btc = ids["kraken:BTC"]
+    find_new_gaps(catalog, settings, march("01 00:00"))
+    store_minutes(catalog, btc, "01 00:00", "01 10:00")
+    store_minutes(catalog, btc, "01 12:00", "09 12:00")
+    set_exchange_enabled(catalog, "kraken", False)
+    find_new_gaps(catalog, settings, march("05 00:00"))
+    set_exchange_enabled(catalog, "kraken", True)
+
+    find_new_gaps(catalog, settings, march("09 12:00"))
+
+    assert gap_rows(catalog, btc) == [("01 10:01", "01 12:00", "open")]
