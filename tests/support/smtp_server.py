@@ -4,7 +4,7 @@ import socketserver
 import ssl
 import subprocess
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ class Mailbox:
     data_reply: str = ""
     sender_reply: str = ""
     connections: int = 0
+    client_names: list[str] = field(default_factory=list)
     on_message: Callable[[int], None] = lambda number: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +46,7 @@ class Mailbox:
     ) -> list[str]:
         with self.lock:
             self.connections += 1
+            self.client_names.append(hostname)
         session.host_name = hostname
         return responses
 
@@ -96,9 +98,10 @@ def smtp_server() -> Iterator[Mailbox]:
 
 STEPS = ("greeting", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "text")
 RECIPIENT_STEPS = STEPS[STEPS.index("RCPT") :]
+CHALLENGE = b"<1896.697170952@mail.example.org>"
 USUAL_REPLIES = {
     "greeting": ["220 mail.example.org ready"],
-    "EHLO": ["250-mail.example.org", "250-STARTTLS", "250 AUTH PLAIN LOGIN"],
+    "EHLO": ["250-mail.example.org", "250-STARTTLS", "250 AUTH PLAIN"],
     "STARTTLS": ["220 2.0.0 start"],
     "AUTH": ["235 2.7.0 welcome"],
     "MAIL": ["250 2.1.0 ok"],
@@ -113,13 +116,15 @@ class ReplyServer:
     """A server that sends one reply at one step, and otherwise accepts everything.
 
     ``lines`` are the reply without line ends; none closes the connection, and so does a reply of 421. With
-    ``recipient``, it concerns only emails to this address. ``logins`` are the AUTH commands, decoded.
+    ``recipient``, it concerns only emails to this address. ``logins`` are what the client said to log in
+    by ``mechanism``, decoded.
     """
 
     step: str = ""
     lines: list[bytes] = field(default_factory=list)
     recipient: str | None = None
     certificate: tuple[Path, Path] | None = None
+    mechanism: str = "PLAIN"
     port: int = 0
     recipients: list[str] = field(default_factory=list)
     tried: int = 0
@@ -127,7 +132,7 @@ class ReplyServer:
 
     def reply_to(self, step: str, recipient: str) -> list[bytes]:
         if step != self.step or (self.recipient is not None and recipient not in {"", self.recipient}):
-            return [line.encode() for line in USUAL_REPLIES[step]]
+            return [line.replace("PLAIN", self.mechanism).encode() for line in USUAL_REPLIES[step]]
         return self.lines
 
 
@@ -175,7 +180,7 @@ class _ReplyHandler(socketserver.StreamRequestHandler):
                     self.encrypt()
                 return positive
             case "AUTH":
-                self.state.logins.append(b64decode(rest.partition(" ")[2]))
+                self.log_in(*rest.partition(" ")[::2])
                 return self.reply("AUTH")
             case "MAIL":
                 self.recipient = ""
@@ -193,6 +198,14 @@ class _ReplyHandler(socketserver.StreamRequestHandler):
             case _:
                 self.wfile.write(b"250 ok\r\n")
                 return True
+
+    def log_in(self, mechanism: str, first: str) -> None:
+        """Record what the client says: PLAIN says all at once, LOGIN the user first, CRAM-MD5 answers a challenge."""
+        if first:
+            self.state.logins.append(b64decode(first))
+        if mechanism != "PLAIN":
+            self.wfile.write(b"334 " + b64encode(CHALLENGE) + b"\r\n")
+            self.state.logins.append(b64decode(self.rfile.readline()))
 
     def receive(self, positive: bool | None) -> bool | None:
         if not positive:

@@ -259,3 +259,30 @@ def test_every_field_has_a_description() -> None:
 
 def test_example_secrets_match_the_local_stack() -> None:
     assert environment_file.EXAMPLE == EXAMPLE_SECRET
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "problem"),
+    [
+        ("EMAIL_FROM", "alerts", "'alerts'.*name@example.org"),
+        ("EMAIL_FROM", "coinwatch alerts@example.org", "angle brackets.*coinwatch <alerts@example.org>"),
+        ("EMAIL_FROM", "coinwatch <jörg@example.org>", "before the @ contains ö"),
+        ("SMTP_URL", "mail.example.org:587", "must start with smtp:// or smtps://"),
+        ("SMTP_URL", "smtps://ada:p%E4ss@mail.example.org", "not UTF-8"),
+        ("BOUNCE_ADDRESS", "bounces", "bounces@example.org"),
+    ],
+)
+def test_invalid_email_settings_are_found_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"(?s)COINWATCH_{setting}.*{problem}|{problem}.*COINWATCH_{setting}"):
+        load_from(tmp_path, monkeypatch, TOML, **{setting: value})
+
+
+def test_sender_and_bounce_address_may_be_at_an_internationalized_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_from(
+        tmp_path, monkeypatch, TOML, EMAIL_FROM="coinwatch <alerts@müller.example>", BOUNCE_ADDRESS="b@müller.example"
+    )
+    assert settings.bounce_address == "b@xn--mller-kva.example"

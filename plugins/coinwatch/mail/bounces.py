@@ -180,7 +180,8 @@ def _content(part: Message) -> str:
     """A part's text. The parser splits a ``message/…`` into messages, also if it is encoded, which some servers do."""
     payload = part.get_payload()
     if isinstance(payload, list):
-        part.set_payload("\n".join(group.as_string() for group in payload if isinstance(group, Message)))
+        raw = b"\n".join(group.as_bytes() for group in payload if isinstance(group, Message))
+        part.set_payload(raw.decode("ascii", "surrogateescape"))
     content = part.get_payload(decode=True)
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
     return text.replace("\r\n", "\n")

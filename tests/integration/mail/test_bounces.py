@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from base64 import encodebytes
 from collections.abc import Iterator
 from datetime import datetime
+from email import message_from_string
+from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
+from quopri import encodestring
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -212,6 +216,141 @@ def test_failure_unrelated_to_the_address_does_not_suppress_it(
     assert (bounce.reason, bounce.paused) == (reply, None)
     assert address(catalog) == (None, None, "active")
     assert [email.status for email in list_emails(catalog)] == ["failed"]
+
+
+def variant(text: str, *replacements: tuple[str, str]) -> bytes:
+    """A report in which something is written as another mail server writes it."""
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text.encode()
+
+
+FINAL = f"Final-Recipient: rfc822; {ADA}"
+STATUS, DIAGNOSTIC = "Status: 5.1.1", f"Diagnostic-Code: smtp; {GONE}"
+OTHER_RECIPIENT = """Final-Recipient: rfc822; old@forwarded.example
+Action: failed
+Status: 5.7.1
+Diagnostic-Code: smtp; 550 5.7.1 no
+
+"""
+
+
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        (STATUS, "Status: 5.0.0"),
+        (STATUS, "Status: 5.7.1 (whatever)"),
+        (
+            DIAGNOSTIC,
+            "Diagnostic-Code: smtp; 550-5.1.1 The account does not exist.\n 550-5.1.1 Please check it. 550 5.1.1",
+        ),
+        (DIAGNOSTIC, 'Diagnostic-Code: X-Postfix; unknown user: "ada"'),
+        (DIAGNOSTIC, "Diagnostic-Code: smtp; 550 no such user here"),
+        (
+            DIAGNOSTIC,
+            "Diagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found by SMTP address lookup",
+        ),
+        (DIAGNOSTIC, "Diagnostic-Code: 550 5.1.1 <ada@example.org>... User unknown"),
+        (DIAGNOSTIC, "Diagnostic-Code: smtp; 550 5.1.1 Empfänger unbekannt"),
+        (f"{DIAGNOSTIC}\n", ""),
+        (FINAL, "Final-Recipient: RFC822; <ADA@EXAMPLE.ORG>"),
+        (FINAL, f"Final-Recipient: {ADA}"),
+        (FINAL, f"Original-Recipient: rfc822;{ADA}"),
+        (FINAL, f"Final-Recipient: rfc822; alias@elsewhere.example\nOriginal-Recipient: rfc822; {ADA}"),
+        (f"{FINAL}\n", ""),
+        ("Action: failed", "Action: Failed (bad destination mailbox)"),
+        (FINAL, f"{OTHER_RECIPIENT}{FINAL}"),
+    ],
+    ids=lambda replacement: replacement[1].replace("\n", " ")[:60] or f"without {replacement[0][:20]}",
+)
+def test_reports_of_other_mail_servers_are_understood(
+    catalog: sa.Engine, sent: str, replacement: tuple[str, str]
+) -> None:
+    bounce = process_bounce(catalog, variant(report(sent).decode(), replacement), at(5))
+    assert bounce is not None
+    assert (bounce.recipient, bounce.paused) == (ADA, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.7.1 message looks like spam",
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "550 relay not permitted",
+        "552 mailbox full",
+        "550 5.1.1 <alerts@example.org>: Sender address rejected: User unknown",
+        "550 5.4.1 Recipient address rejected: Access denied",
+    ],
+)
+@pytest.mark.parametrize("status", ["5.0.0", "5.1.1"])
+def test_diagnostic_code_takes_precedence_over_the_status(
+    catalog: sa.Engine, sent: str, reply: str, status: str
+) -> None:
+    bounce = process_bounce(catalog, report(sent, status=status, reply=reply), at(5))
+    assert bounce is not None
+    assert (bounce.reason, bounce.paused) == (reply, None)
+    assert address(catalog) == (None, None, "active")
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_encoded_report_is_understood(catalog: sa.Engine, sent: str, encoding: str) -> None:
+    before, kind, rest = report(sent).decode().partition("Content-Type: message/delivery-status\n\n")
+    fields, boundary, after = rest.partition("\n--4AF9")
+    encoded = encodebytes(fields.encode()) if encoding == "base64" else encodestring(fields.encode())
+    header = f"Content-Type: message/delivery-status\nContent-Transfer-Encoding: {encoding}\n\n"
+    assert kind
+    bounce = process_bounce(catalog, f"{before}{header}{encoded.decode()}{boundary}{after}".encode(), at(5))
+    assert bounce is not None
+    assert bounce.paused == 1
+
+
+def test_internationalized_report_is_understood(catalog: sa.Engine) -> None:
+    """RFC 6533: the report and the returned email have other types, and addresses are in UTF-8."""
+    ada = "ada@müller.example"
+    rule = Rule(threshold=5)
+    subscribe(catalog, email=ada, coin="BTC", exchange="kraken", rule=rule, now=at(-1), confirmed=True)
+    with smtp_server() as mailbox:
+        for minute, price in enumerate((100, 110)):
+            load(catalog, quote(price, minute))
+            store_alerts(catalog, at(minute))
+            deliver_emails(catalog, make_settings(smtp_url=mailbox.url), clock=partial(at, minute))
+        [raw] = mailbox.raw
+    text = report(raw.decode("ascii").replace("\r\n", "\n"), address=ada, kind="message/global").decode()
+    data = variant(text, ("message/delivery-status", "message/global-delivery-status"), ("rfc822; ada", "utf-8; ada"))
+    bounce = process_bounce(catalog, data, at(5))
+    assert bounce is not None
+    assert (bounce.recipient, bounce.paused) == ("ada@xn--mller-kva.example", 1)
+
+
+AUTOMATIC_REPLIES = {
+    "German": ("Abwesenheitsnotiz: BTC", "Ich bin bis 4. Januar nicht erreichbar. 550 5.1.1 steht hier nur so."),
+    "Japanese": ("自動返信: BTC", "不在にしております。ご用件は後日承ります。"),
+    "mailbox full warning": ("Your mailbox is almost full", "Status: 5.2.2"),
+}
+
+
+@pytest.mark.parametrize("name", [*AUTOMATIC_REPLIES, "read receipt", "relayed"])
+def test_automatic_reply_with_the_token_is_not_a_bounce(catalog: sa.Engine, sent: str, name: str) -> None:
+    """It is sent to the envelope sender, which has the token, and may quote our email."""
+    to = verp_address("bounces@example.org", token_of(sent))
+    if name == "relayed":
+        data = report(sent, action="relayed", status="2.1.9", reply="250 ok", to=to)
+    elif name == "read receipt":
+        text = report(sent, to=to).decode()
+        data = variant(
+            text, ("message/delivery-status", "message/disposition-notification"), ("Action: ", "X-Action: ")
+        )
+    else:
+        subject, body = AUTOMATIC_REPLIES[name]
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = ADA, to, subject
+        message["Auto-Submitted"] = "auto-replied"
+        message.set_content(body)
+        message.add_attachment(message_from_string(sent))
+        data = message.as_bytes()
+    assert process_bounce(catalog, data, at(5)) is None
+    assert address(catalog) == (None, None, "active")
 
 
 def test_unrelated_email_changes_nothing(catalog: sa.Engine, sent: str) -> None:

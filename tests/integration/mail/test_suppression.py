@@ -14,6 +14,7 @@ from coinwatch.cli.alerts import subscribers as commands
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.mail.delivery import deliver_emails
+from coinwatch.notifications.channels import get_channel, set_channel
 from coinwatch.notifications.claims import LEASE
 from coinwatch.notifications.outbox import drop_emails, list_emails, retry_emails
 from coinwatch.notifications.suppression import COMPLAINED, lift_suppressions, suppress_address
@@ -157,3 +158,18 @@ def test_lifting_recent_suppressions_excludes_complaints(
         "operators can lift a complaint by address"
     )
     assert get_subscription(catalog, own).status == "paused", "still paused by its user"
+
+
+def test_any_spelling_of_an_internationalized_domain_is_one_address(catalog: sa.Engine, mailbox: Mailbox) -> None:
+    stored, typed = "ada@xn--mller-kva.example", "Ada@MÜLLER.example"
+    mailbox.replies = {stored: "550 5.1.1 no such user"}
+    add_alert(catalog, "ada@müller.example", 5, -1, confirmed=True)
+    for minute, price in enumerate((100, 110)):
+        cycle(catalog, mailbox, price, minute)
+    [row] = list_emails(catalog)
+    assert (row.recipient, row.status) == (stored, "failed")
+    set_channel(catalog, typed, "json://127.0.0.1:9/")
+    assert get_channel(catalog, typed) == "json://127.0.0.1:9/"
+    assert lift_suppressions(catalog, at(2), email=typed) == (1, 1)
+    with transaction(catalog) as connection:
+        assert suppress_address(connection, stored, at(3), "550 5.1.1 no such user") == 1

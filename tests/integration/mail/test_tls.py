@@ -1,11 +1,13 @@
 """Emails over TLS and with a login, to a real server whose certificate is trusted, or not."""
 
+import hmac
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -16,7 +18,14 @@ from coinwatch.mail.compose import Email
 from coinwatch.mail.connection import MailConnection
 from coinwatch.mail.smtp import parse_smtp_url
 from tests.support.ports import free_port
-from tests.support.smtp_server import Mailbox, self_signed_certificate, smtp_server
+from tests.support.smtp_server import (
+    CHALLENGE,
+    Mailbox,
+    ReplyServer,
+    reply_server,
+    self_signed_certificate,
+    smtp_server,
+)
 
 SECRET = "p/w:with@signs"
 ENCODED = "p%2Fw%3Awith%40signs"
@@ -104,6 +113,47 @@ def test_server_without_starttls_receives_nothing_in_plain_text() -> None:
         with pytest.raises(MailServerUnavailable, match=r"add \?tls=none"):
             send(f"smtp://127.0.0.1:{mailbox.port}")
         assert mailbox.messages == []
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_user_and_password_are_sent_as_utf8(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, mechanism: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    user, password = "jörg", "päss 密码"
+    with reply_server(ReplyServer(certificate=certificate, mechanism=mechanism)) as server:
+        send(f"smtp://{quote(user)}:{quote(password)}@127.0.0.1:{server.port}")
+        digest = hmac.new(password.encode(), CHALLENGE, "md5").hexdigest()
+        said = {
+            "PLAIN": [f"\0{user}\0{password}"],
+            "LOGIN": [user, password],
+            "CRAM-MD5": [f"{user} {digest}"],
+        }
+        assert [login.decode() for login in server.logins] == said[mechanism]
+        assert len(server.recipients) == 3
+
+
+def test_starttls_to_a_port_with_implicit_tls_is_explained(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coinwatch.mail.smtp.TIMEOUT_SECONDS", 0.5)
+    with (
+        serving(certificate, implicit=True) as mailbox,
+        pytest.raises(MailServerUnavailable, match="use smtps:// instead"),
+    ):
+        send(f"smtp://127.0.0.1:{mailbox.port}")
+
+
+def test_refused_connection_is_not_blamed_on_tls() -> None:
+    with pytest.raises(MailServerUnavailable, match=r"cannot connect to 127\.0\.0\.1") as caught:
+        send(f"smtp://127.0.0.1:{free_port()}")
+    assert "smtps" not in str(caught.value)
+
+
+def test_greeting_name_can_be_chosen() -> None:
+    with smtp_server() as mailbox:
+        send(f"{mailbox.url}&ehlo=coinwatch.example.org")
+        assert mailbox.client_names == ["coinwatch.example.org"]
 
 
 def test_implicit_tls_to_a_starttls_server_is_explained(certificate: tuple[Path, Path]) -> None:
