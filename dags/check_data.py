@@ -11,7 +11,7 @@ from airflow.sdk import dag, task
 DOC = """
 ### Checks the stored prices
 
-Every 15 minutes: runs four independent checks. A failed task is a finding: the last line of its log says which
+Every 15 minutes: runs five independent checks. A failed task is a finding: the last line of its log says which
 instrument is affected and how. `coinwatch check` does the same without Airflow. The number of findings per check is in
 Graphite as `coinwatch.quality.*.findings`.
 
@@ -28,6 +28,9 @@ Graphite as `coinwatch.quality.*.findings`.
   is no longer traded there.
 - `volume`: a 24-hour volume that was present within the last day is now zero or missing. The pair is suspended, or the
   exchange changed its API. After a day without volume, this counts as normal.
+- `candles`: an hourly candle of the last day contradicts itself or jumps a hundredfold. Compare with the exchange's
+  chart. If the stored candle is wrong, `coinwatch backfill --exchange NAME --instrument PAIR --from DAY --again`
+  replaces it; if the currency has a new unit or name, the finding ends after a day.
 
 All limits are settings (`COINWATCH_QUALITY_*`). Checks change nothing, and a finding stops nothing else.
 """
@@ -36,7 +39,7 @@ All limits are settings (`COINWATCH_QUALITY_*`). Checks change nothing, and a fi
 @dag(
     dag_id="check_data",
     dag_display_name="Check data",
-    description="Fail if prices are stale, frozen, far from other exchanges, or without volume",
+    description="Fail if prices are stale, frozen, far from other exchanges, or without volume, or jump a hundredfold",
     doc_md=DOC,
     schedule=timedelta(minutes=15),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -70,6 +73,7 @@ def check_data() -> None:
         "disagreement": "Is every exchange close to the median?",
         "frozen": "Does every price move when others move?",
         "volume": "Does every instrument still have volume?",
+        "candles": "Are the prices of every hour consistent with those before and after?",
     }.items():
         task(run, task_id=check, doc_md=meaning)(check)
 

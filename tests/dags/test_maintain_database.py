@@ -106,6 +106,12 @@ def test_finding_fails_only_its_own_check(run_dag: Run, engine: sa.Engine, capfd
     load_at(engine, "coinbase", 120, now)
     run = run_dag("check_data")
     assert str(run.state) == "failed"
-    assert task_states(run) == {"stale": "success", "disagreement": "failed", "frozen": "success", "volume": "success"}
+    assert task_states(run) == {
+        "stale": "success",
+        "disagreement": "failed",
+        "frozen": "success",
+        "volume": "success",
+        "candles": "success",
+    }
     errors = [line for line in capfd.readouterr().out.splitlines() if "AirflowFailException" in line]
     assert any("kraken BTC/USD at 100.00 (observed" in line and "are 18.18% apart" in line for line in errors)

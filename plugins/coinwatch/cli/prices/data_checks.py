@@ -17,7 +17,8 @@ app = typer.Typer()
 def check(as_json: AsJson = False) -> None:
     """Check the quality of the stored data.
 
-    Reports stale, frozen and outlying prices, and missing volumes. Exits with 1 if there are any.
+    Reports stale, frozen and outlying prices, missing volumes, and candles that contradict their neighbors. Exits with
+    1 if there are any.
     """
     engine, settings, now = get_engine(), get_settings(), utc_now()
     findings = {name: check_data(engine, settings, name, now) for name in CHECKS}

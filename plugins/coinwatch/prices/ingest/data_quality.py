@@ -1,4 +1,4 @@
-"""Data quality checks: stale, disagreeing and frozen prices, and missing volumes.
+"""Data quality checks: stale, disagreeing and frozen prices, missing volumes, and invalid candles.
 
 Each check runs one statement over the latest quotes or the last hours, independent of how much is stored, and returns
 its findings as sentences; none means that the data is fine.
@@ -14,11 +14,14 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from coinwatch.database import statement, transaction
+from coinwatch.exchanges.models import RawCandle
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.formatting import format_age, format_amount, format_duration, format_percent, format_price
+from coinwatch.prices.candle_validation import CandleValidator, ValidationReport
 from coinwatch.prices.ingest.collection import EARLY_START_TOLERANCE
 from coinwatch.prices.ingest.index_values import OUTLIER_FACTOR
 from coinwatch.settings import Settings
+from coinwatch.time_range import HOUR, floor_to
 
 Check = Callable[[Engine, Settings, datetime], list[str]]
 
@@ -26,6 +29,7 @@ Check = Callable[[Engine, Settings, datetime], list[str]]
 MOVED_PERCENT = 0.1
 MIN_QUOTES = 3
 VOLUME_SINCE = timedelta(days=1)
+CANDLES_SINCE = timedelta(days=1)
 
 
 def check_stale_prices(engine: Engine, settings: Settings, now: datetime) -> list[str]:
@@ -130,11 +134,33 @@ def check_missing_volumes(engine: Engine, settings: Settings, now: datetime) -> 
     ]
 
 
+def check_candles(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Instruments whose hourly candles of the last day are invalid or have a hundredfold price jump.
+
+    Candles from every source are checked, as they are when they are imported or fetched: one made of our own quotes has
+    passed no such test before.
+    """
+    parameters = {"since": floor_to(now - CANDLES_SINCE, HOUR), "this_hour": floor_to(now, HOUR), "now": now}
+    candles = _rows(engine, "prices/ingest/data_quality/select_recent_candles", parameters)
+    findings = []
+    for (exchange, pair), rows in groupby(candles, key=lambda row: (row.exchange, row.pair)):
+        report = ValidationReport()
+        CandleValidator("1h", now, report).validate(
+            [RawCandle(row.opened_at, row.open, row.high, row.low, row.close, row.volume, row.trades) for row in rows]
+        )
+        for reason, count in sorted((report.rejected + report.unusual).items()):
+            example = next((each for each in report.examples if each.startswith(reason)), "")
+            detail = f"{count} of {report.rows}{example.removeprefix(reason).replace(':', ';', 1)}"
+            findings.append(f"{exchange} {pair}: an hourly candle of the last day {reason} ({detail}).")
+    return findings
+
+
 CHECKS: Mapping[str, Check] = {
     "stale": check_stale_prices,
     "disagreement": check_disagreement,
     "frozen": check_frozen_prices,
     "volume": check_missing_volumes,
+    "candles": check_candles,
 }
 
 

@@ -8,11 +8,14 @@ import sqlalchemy as sa
 
 from coinwatch.database import create_engine, statement, transaction
 from coinwatch.errors import DatabaseError
-from coinwatch.exchanges.models import Quote
+from coinwatch.exchanges.models import Candle, Quote
 from coinwatch.pipeline import wait_for_collection
-from coinwatch.prices.catalog import set_exchange_enabled, sync_catalog
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import Source, StoredCandle, store_candles
+from coinwatch.prices.catalog import find_instrument, set_exchange_enabled, sync_catalog
 from coinwatch.prices.ingest.data_quality import (
     CHECKS,
+    check_candles,
     check_disagreement,
     check_frozen_prices,
     check_missing_volumes,
@@ -261,6 +264,32 @@ def test_missing_volume_is_reported_for_a_day(
     for detail in ("12:03:00 UTC", "12:00:00 UTC", "1,234 BTC"):
         assert detail in finding
     assert check_missing_volumes(catalog, settings, at(DAY + 1)) == []
+
+
+@pytest.mark.parametrize(("source", "factor"), [("exchange", 1e6), ("quotes", 1 / 200)])
+def test_candle_a_hundredfold_off_is_reported_whatever_its_source(
+    catalog: sa.Engine, settings: Settings, source: Source, factor: float
+) -> None:
+    with transaction(catalog) as connection:
+        btc = find_instrument(connection, "BTC", "kraken").instrument_id
+    prices = [100.0 * (factor if hour == 5 else 1) for hour in range(10)]
+    rows = [Candle(at(60 * hour), price, price, price, price) for hour, price in enumerate(prices)]
+    store_candles(catalog, "1h", [StoredCandle(btc, candle, source=source) for candle in rows])
+    [finding] = check_candles(catalog, settings, at(600))
+    assert finding.startswith("kraken BTC/USD: an hourly candle of the last day is a 100-fold price jump")
+    assert "1 of 10" in finding
+    assert f"{at(300):%Y-%m-%dT%H:%M}" in finding
+    assert check_candles(catalog, settings, at(600 + 2 * DAY)) == []
+
+
+def test_candle_of_the_current_hour_is_no_finding_but_one_of_the_future_is(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    load(catalog, *(quote(100, minute) for minute in range(0, 130, 10)))
+    refresh_candles(catalog)
+    assert check_candles(catalog, settings, at(125)) == []
+    [finding] = check_candles(catalog, settings, at(50))
+    assert "is not complete yet" in finding
 
 
 @pytest.mark.parametrize("name", CHECKS)
