@@ -16,12 +16,14 @@ WITH unsent AS (
              'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
              'change_percent', a.change_percent, 'late', a.late, 'kind', s.kind, 'metric', s.metric,
              'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
-             'exchange', e.code, 'exchange_name', e.name, 'base', i.base, 'quote', i.quote, 'coin_name', c.name) AS alert
+             'exchange', e.code, 'exchange_name', e.name, 'simulated', coalesce(w.simulated, e.simulated), 'base', i.base,
+             'quote', i.quote, 'coin_name', c.name) AS alert
     FROM (SELECT * FROM subscriptions WHERE user_id = n.user_id AND status <> 'unsubscribed' OFFSET 0) s
     CROSS JOIN LATERAL (SELECT * FROM alerts WHERE subscription_id = s.id AND state IN ('new', 'held') OFFSET 0) a
     JOIN instruments i ON i.id = s.instrument_id
     JOIN exchanges e ON e.id = i.exchange_id
     JOIN coins c ON c.code = i.base
+    LEFT JOIN watched_instruments w ON w.instrument_id = i.id
     OFFSET 0
   ) own
   WHERE n.reason IS NULL

@@ -41,7 +41,7 @@ class Subscription:
     """One user's rule on one instrument.
 
     The rule's fields have the meaning and units of ``Rule``. ``alerts`` is how often it has fired; ``last_price_at`` is
-    when the newest price of the instrument was observed.
+    when the newest price of the instrument was observed. ``simulated`` prices are not those of a market.
     """
 
     id: int
@@ -49,6 +49,7 @@ class Subscription:
     email: str
     exchange: str
     exchange_name: str
+    simulated: bool
     base: str
     quote: str
     coin_name: str

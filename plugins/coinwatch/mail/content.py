@@ -21,6 +21,7 @@ from coinwatch.notifications.alert_text import (
     exchange_label,
     format_value,
     headline,
+    mark_demo,
     reference_label,
     summary,
     value_unit,
@@ -73,6 +74,7 @@ def alerts(payload: Mapping[str, Any]) -> Content:
     first, *others = current or ranked
     values = {
         "preview": _preview(first, others),
+        "demo": _any_demo(ranked),
         "alerts": [_alert_values(alert, zone) for alert in current[:MAX_ALERTS_SHOWN]],
         "more": max(0, len(current) - MAX_ALERTS_SHOWN),
         "late": [_alert_values(alert, zone) for alert in late[-MAX_ALERTS_SHOWN:]],
@@ -94,6 +96,7 @@ def digest(payload: Mapping[str, Any]) -> Content:
     first, *others = ranked
     values = {
         "preview": _preview(first, others),
+        "demo": _any_demo(ranked),
         "period": payload["period"],
         "number": format_count(len(ranked), "alert"),
         "coins": [(name, list(group)) for name, group in groupby(by_coin, lambda alert: alert["coin_name"])],
@@ -102,22 +105,33 @@ def digest(payload: Mapping[str, Any]) -> Content:
         "limit_reached": payload.get("limit_reached"),
         "zone": zone.key,
     }
-    subject = f"Your {payload['period']} digest: {summary(first)}{_and_more(others)}"
+    subject = mark_demo(first, f"Your {payload['period']} digest: {summary(first)}{_and_more(others)}")
     return Content(subject, values, _subscriptions(ranked), first)
 
 
 def confirmation(payload: Mapping[str, Any]) -> Content:
     """Asks for consent to a new subscription. Its page also lists others that await confirmation."""
-    values = {**payload, "exchange_label": exchange_label(payload), "confirm_link": slot(CONFIRM)}
+    values = {
+        **payload,
+        "exchange_label": exchange_label(payload),
+        "confirm_link": slot(CONFIRM),
+        "demo": bool(payload.get("simulated")),
+    }
     exchange = "" if payload["exchange"] == "index" else f" on {exchange_label(payload)}"
-    return Content(f"Confirm your {payload['pair']} alert{exchange}: when {payload['condition']}", values)
+    subject = f"Confirm your {payload['pair']} alert{exchange}: when {payload['condition']}"
+    return Content(mark_demo(payload, subject), values)
 
 
 def expired(payload: Mapping[str, Any]) -> Content:
     """A subscription has reached its end date."""
     pair = f"{payload['base']}/{payload['quote']}"
-    values = {"pair": pair, "exchange_label": exchange_label(payload), "condition": condition(payload)}
-    return Content(f"Your {pair} alert has ended", values, (int(payload["subscription_id"]),))
+    values = {
+        "pair": pair,
+        "exchange_label": exchange_label(payload),
+        "condition": condition(payload),
+        "demo": bool(payload.get("simulated")),
+    }
+    return Content(mark_demo(payload, f"Your {pair} alert has ended"), values, (int(payload["subscription_id"]),))
 
 
 def manage(payload: Mapping[str, Any]) -> Content:
@@ -148,6 +162,10 @@ def _alert_values(alert: Alert, zone: ZoneInfo) -> dict[str, Any]:
         "condition": condition(alert),
         "unsubscribe_link": slot(int(alert["subscription_id"])),
     }
+
+
+def _any_demo(ranked: list[Alert]) -> bool:
+    return any(alert.get("simulated") for alert in ranked)
 
 
 def _reference_time(alert: Alert, zone: ZoneInfo) -> str | None:

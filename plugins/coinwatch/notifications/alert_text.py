@@ -11,16 +11,25 @@ from coinwatch.alerts.rules import Rule, describe
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price
 
 Alert = Mapping[str, Any]
+DEMO = "Demo prices"
 
 
 def headline(alert: Alert) -> str:
-    """The alert in one line: "BTC down 0.07% to 94,197 USD", followed by "on Kraken" unless it is about the index."""
+    """The alert in one line: "BTC down 0.07% to 94,197 USD", followed by "on Kraken" unless it is about the index.
+
+    An alert on simulated prices starts with "Demo prices: ".
+    """
     value, unit = format_value(alert, alert["price"]), value_unit(alert)
     if alert["kind"] == "crosses" and alert["price"] == alert["threshold"]:
         text = f"{summary(alert)} {unit}"
     else:
         text = f"{summary(alert)} {'at' if alert['kind'] == 'deviation_from_average' else 'to'} {value} {unit}"
-    return text if alert["exchange"] == "index" else f"{text} on {exchange_label(alert)}"
+    return mark_demo(alert, text if alert["exchange"] == "index" else f"{text} on {exchange_label(alert)}")
+
+
+def mark_demo(payload: Mapping[str, Any], text: str) -> str:
+    """The text, marked if the prices it is about are simulated or replayed."""
+    return f"{DEMO}: {text}" if payload.get("simulated") else text
 
 
 def summary(alert: Alert) -> str:
@@ -57,7 +66,7 @@ def reference_label(alert: Alert) -> str:
 def exchange_label(alert: Alert) -> str:
     """The exchange's name, or its code if the payload has no name."""
     if alert["exchange"] == "index":
-        return "all exchanges (median)"
+        return "the demo market" if alert.get("simulated") else "all exchanges (median)"
     return str(alert.get("exchange_name") or alert["exchange"])
 
 

@@ -41,6 +41,7 @@ def queue_confirmation(connection: Connection, subscription: Subscription, now: 
         "pair": subscription.pair,
         "exchange": subscription.exchange,
         "exchange_name": subscription.exchange_name,
+        "simulated": subscription.simulated,
         "condition": subscription.condition,
     }
     return _queue(

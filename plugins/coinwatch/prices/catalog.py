@@ -80,6 +80,12 @@ def list_enabled_exchanges(engine: Engine) -> list[str]:
         return list(connection.execute(statement("prices/catalog/select_enabled_exchanges")).scalars())
 
 
+def has_only_demo_prices(engine: Engine) -> bool:
+    """Whether every enabled exchange has simulated prices; False if none is enabled."""
+    with transaction(engine) as connection:
+        return bool(connection.execute(statement("prices/catalog/has_only_demo_prices")).scalar_one())
+
+
 def find_exchange_id(connection: Connection, exchange: str) -> int | None:
     """The id of an exchange; None if it does not exist."""
     status = connection.execute(

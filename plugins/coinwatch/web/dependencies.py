@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
 from coinwatch.alerts.users import ERASED, LinkKey, find_linked_user
-from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, NotFound
 from coinwatch.mail.links import read_manage
+from coinwatch.prices.catalog import has_only_demo_prices
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, ConcurrencyLimit, RateLimit
@@ -61,9 +62,16 @@ class Site:
             now=self.clock(),
             visitor=getattr(request.state, "visitor", None),
             inside_airflow=self.inside_airflow,
+            demo_prices=self._has_only_demo_prices if status < 500 else lambda: False,  # the database may be down
             **(values or {}),
         )
         return HTMLResponse(text, status_code=status)
+
+    def _has_only_demo_prices(self) -> bool:
+        try:
+            return has_only_demo_prices(self.engine)
+        except (DatabaseError, ConfigurationError):
+            return False
 
 
 def get_site(request: Request) -> Site:

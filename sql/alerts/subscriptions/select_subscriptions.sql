@@ -1,6 +1,7 @@
 -- Subscriptions with the number of their alerts and the time of the newest price, oldest first. Each parameter that is
 -- not null restricts the rows.
-SELECT s.id, s.user_id, u.email, e.code AS exchange, e.name AS exchange_name, i.base, i.quote, c.name AS coin_name, s.kind,
+SELECT s.id, s.user_id, u.email, e.code AS exchange, coalesce(w.exchange_name, e.name) AS exchange_name,
+       coalesce(w.simulated, e.simulated) AS simulated, i.base, i.quote, c.name AS coin_name, s.kind,
        s.metric, s.direction, s.threshold, s.window_seconds, s.cooldown_seconds, s.repeat, s.expires_at,
        nullif(s.snoozed_until, '-infinity') AS snoozed_until, s.status, s.created_at, fired.alerts, fired.last_alert_at,
        q.observed_at AS last_price_at
@@ -9,6 +10,7 @@ JOIN users u ON u.id = s.user_id
 JOIN instruments i ON i.id = s.instrument_id
 JOIN exchanges e ON e.id = i.exchange_id
 JOIN coins c ON c.code = i.base
+LEFT JOIN watched_instruments w ON w.instrument_id = i.id
 LEFT JOIN latest_quotes q ON q.instrument_id = i.id
 CROSS JOIN LATERAL (
   SELECT count(*) AS alerts, max(observed_at) AS last_alert_at FROM alerts WHERE subscription_id = s.id

@@ -5,12 +5,17 @@ from datetime import datetime, time, timedelta
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import unsubscribe
 from coinwatch.database import create_engine, transaction
 from coinwatch.pipeline import store_alerts
+from coinwatch.prices.catalog import set_exchange_enabled
+from coinwatch.prices.ingest.index import compute_index
+from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
 from tests.support.subscribers import DAY, HOUR, add, cycles, run, utc
+from tests.support.subscriptions import subscribe
 
 
 def test_alerts_in_quiet_hours_share_an_email_when_they_end(catalog: sa.Engine) -> None:
@@ -251,3 +256,24 @@ def rows_read(engine: sa.Engine) -> int:
                 "WHERE relname = 'alerts'"
             )
         ).scalar_one()
+
+
+def test_alerts_and_requested_emails_record_whether_prices_are_simulated(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    subscribe(catalog, email="new@example.org", coin="BTC", rule=Rule(threshold=5), now=at(-1), confirmed=False)
+    subscribe(catalog, email="ada@example.org", coin="BTC", rule=Rule(threshold=5), now=at(-1), confirmed=True)
+    for minute, price in enumerate((100.0, 110.0)):
+        load(catalog, quote(price, minute, "coinnews"))
+        compute_index(catalog, settings, at(minute))
+        store_alerts(catalog, at(minute))
+    with transaction(catalog) as connection:
+        rows = connection.execute(sa.text("SELECT kind, payload FROM outbox ORDER BY id")).all()
+    assert [
+        (row.kind, row.payload.get("simulated", row.payload.get("alerts", [{}])[0].get("simulated"))) for row in rows
+    ] == [
+        ("confirmation", True),
+        ("alerts", True),
+    ]

@@ -301,3 +301,22 @@ def test_links_belong_to_their_recipient(name: str) -> None:
 
 def tokens(page: str, text: str) -> list[str]:
     return re.findall(rf"/{page}/([\w.-]+)", text)
+
+
+@pytest.mark.parametrize("exchange", ["index", "coinnews"])
+@pytest.mark.parametrize("kind", ["alerts", "digest", "confirmation", "expired"])
+def test_emails_about_simulated_prices_say_so(kind: str, exchange: str) -> None:
+    about = {"exchange": exchange, "exchange_name": "coinnews (simulated)", "simulated": True}
+    if kind in {"confirmation", "expired"}:
+        message = compose({**ALERT, **about, "pair": "BTC/USD", "condition": "the price rises"}, kind)
+    else:
+        message = compose({"timezone": "UTC", "period": "daily", "alerts": [{**ALERT, **about}]}, kind)
+    assert message["Subject"].startswith("Demo prices: ")
+    for part in ("plain", "html"):
+        assert "simulated or replayed, not from a market" in " ".join(content(message, part).split())
+        assert "median" not in content(message, part)
+
+
+def test_emails_about_real_prices_have_no_banner() -> None:
+    message = compose_alert(exchange="index")
+    assert "Demo" not in message["Subject"] + content(message, "plain") + content(message, "html")

@@ -42,7 +42,7 @@ def prices(
         return
     columns = {
         "coin": lambda row: row.base,
-        "exchange": lambda row: row.exchange,
+        "exchange": lambda row: f"{row.exchange} (demo prices)" if row.simulated else row.exchange,
         "price": lambda row: format_price(row.price),
         "currency": lambda row: row.quote,
         "24 h change": lambda row: percent(row.change_24h_percent),

@@ -17,19 +17,22 @@ class Market:
     base: str
     coin_name: str
     quote: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """Tracked coins (name by code), exchanges (name by code, without the index) and currencies, sorted by name.
 
-    ``combinations`` has the currencies by coin and exchange; the empty name is the index.
+    ``combinations`` has the currencies by coin and exchange; the empty name is the index. ``demo``: all prices are
+    simulated.
     """
 
     coins: dict[str, str]
     exchanges: dict[str, str]
     quotes: dict[str, str]
     combinations: dict[str, dict[str, list[str]]]
+    demo: bool
 
     @property
     def combinations_json(self) -> str:
@@ -50,6 +53,7 @@ def watched_choices(engine: Engine) -> Choices:
         exchanges=_sorted_by_name(exchanges),
         quotes=_sorted_by_name({market.quote: market.quote for market in markets}),
         combinations=combinations,
+        demo=bool(markets) and all(market.simulated for market in markets),
     )
 
 
