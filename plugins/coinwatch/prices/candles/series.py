@@ -128,7 +128,11 @@ def _read(connection: Connection, instrument: FoundInstrument, wanted: ReadResol
     }
     if wanted == grid.made_of:
         return fetch_rows(connection, "prices/candles/select_candles", parameters, Candle)
-    parameters |= {"width": grid.width, "edges": grid.edges}
+    parameters |= {
+        "width": grid.width,
+        "run_starts": None if grid.runs is None else [run.start for run in grid.runs],
+        "run_lengths": None if grid.runs is None else [run.length for run in grid.runs],
+    }
     return fetch_rows(connection, "prices/candles/aggregate_candles", parameters, Candle)
 
 

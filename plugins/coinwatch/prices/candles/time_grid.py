@@ -5,9 +5,10 @@ the local time: a day lasts 23 or 25 hours when the clocks change.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from coinwatch.errors import InvalidRequest
@@ -24,26 +25,40 @@ MAX_CANDLES = 10_000
 # The first Bitcoin block. There are no prices before it.
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
+WEEK = timedelta(days=7)
 LOCAL_RESOLUTIONS = frozenset({"4h", "1d", "1w", "1M"})
+
+
+class Run(NamedTuple):
+    """``length`` candles that open one width apart, the first at ``start`` (UTC)."""
+
+    start: datetime
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
 class TimeGrid:
     """The candles that open in a time range: the first opens at ``start``, the last ends at ``end`` (UTC).
 
-    ``edges`` are the start of every candle and the end of the last, or None if all are ``width`` long. ``made_of`` is
-    the stored resolution the candles are aggregated from.
+    All are ``width`` long if ``runs`` is None. Otherwise ``runs`` are their opening times, with ``end`` as the last
+    one; a new run begins where the clocks change, or with each month. ``made_of`` is the stored resolution the candles
+    are aggregated from.
     """
 
     made_of: Resolution
     start: datetime
     end: datetime
     width: timedelta
-    edges: Sequence[datetime] | None = None
+    runs: Sequence[Run] | None = None
 
     def end_of(self, opened_at: datetime) -> datetime:
         """When the candle that opens at ``opened_at`` ends."""
-        return opened_at + self.width if self.edges is None else self.edges[bisect_right(self.edges, opened_at)]
+        if self.runs is None:
+            return opened_at + self.width
+        following = bisect_right(self.runs, opened_at, key=lambda run: run.start)
+        run = self.runs[following - 1]
+        is_last = opened_at >= run.start + (run.length - 1) * self.width
+        return self.runs[following].start if is_last else opened_at + self.width
 
 
 def build_time_grid(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> TimeGrid:
@@ -62,17 +77,46 @@ def build_time_grid(resolution: ReadResolution, zone: ZoneInfo, start: datetime,
 
 
 def _build_local_grid(resolution: ReadResolution, zone: ZoneInfo, start: datetime, end: datetime) -> TimeGrid:
-    """Steps through the local opening times and converts each to UTC."""
-    next_opening = _NEXT_OPENING[resolution]
+    width = WIDTHS[resolution]
+    runs: list[Run] = []
+    for first, count in _local_runs(resolution, zone, start):
+        skipped = min(count, max(0, -((first - start) // width)))
+        wanted = min(count, max(0, -((first - end) // width)) + 1)  # up to the first one that is not before the end
+        if wanted > skipped:
+            start_of_run, length = first + skipped * width, wanted - skipped
+            if runs and runs[-1].start + runs[-1].length * width == start_of_run:
+                runs[-1] = Run(runs[-1].start, runs[-1].length + length)
+            else:
+                runs.append(Run(start_of_run, length))
+            if runs[-1].start + (runs[-1].length - 1) * width >= end:
+                break
+    last = runs[-1]
+    return TimeGrid(_made_of(_samples(runs, width)), runs[0].start, last.start + (last.length - 1) * width, width, runs)
+
+
+def _local_runs(resolution: ReadResolution, zone: ZoneInfo, start: datetime) -> Iterator[Run]:
+    """The opening times from before ``start`` on, without end: a week at once unless the clocks change in it."""
+    width, next_opening = WIDTHS[resolution], _NEXT_OPENING[resolution]
+    in_a_week = 1 if resolution == "1M" else max(1, WEEK // width)
     local = _local_opening(resolution, start.astimezone(zone).replace(tzinfo=None))
-    edges: list[datetime] = []
-    while not edges or edges[-1] < end:
+    latest: datetime | None = None
+    while True:
         # A local time that occurs twice means the first occurrence; one that is skipped means the clock change.
-        moment = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-        local = next_opening(local)
-        if moment >= start and (not edges or moment > edges[-1]):
-            edges.append(moment)
-    return TimeGrid(_made_of(edges), edges[0], edges[-1], WIDTHS[resolution], edges)
+        opening = local.replace(tzinfo=zone, fold=0)
+        moment, week_later = opening.astimezone(UTC), local + in_a_week * width
+        if in_a_week > 1 and opening.utcoffset() == week_later.replace(tzinfo=zone).utcoffset():
+            yield Run(moment, in_a_week)
+            local, latest = week_later, moment + (in_a_week - 1) * width
+        else:
+            if latest is None or moment > latest:
+                yield Run(moment, 1)
+                latest = moment
+            local = next_opening(local)
+
+
+def _samples(runs: Sequence[Run], width: timedelta) -> list[datetime]:
+    """Opening times that are aligned to coarser resolutions like all of them: the first two of each run."""
+    return [run.start for run in runs] + [run.start + width for run in runs if run.length > 1]
 
 
 def _local_opening(resolution: ReadResolution, local: datetime) -> datetime:
