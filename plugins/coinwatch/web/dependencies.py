@@ -37,7 +37,12 @@ class Site:
     subscription_limit: RateLimit = field(default_factory=lambda: RateLimit("subscriptions", SUBSCRIPTIONS))
     link_limit: RateLimit = field(default_factory=lambda: RateLimit("requests for a link", SUBSCRIPTIONS))
     backtest_limit: RateLimit = field(default_factory=lambda: RateLimit("backtests", BACKTESTS))
-    backtest_slots: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(2, max_wait_seconds=2))
+    backtest_slots: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit("backtests", 2, max_wait_seconds=2)
+    )
+    query_slots: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit("queries of long ranges", 4, max_wait_seconds=2)
+    )
 
     @property
     def engine(self) -> Engine:

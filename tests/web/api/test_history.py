@@ -2,9 +2,11 @@
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.web.middleware.rate_limiter import ConcurrencyLimit
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +103,17 @@ def test_invalid_parameter_is_reported(client: TestClient, path: str, field: str
 def test_error_message_includes_value_and_limit(client: TestClient) -> None:
     response = client.get("/api/v1/movers?window_seconds=30")
     assert response.json()["message"] == "window_seconds is 30; the minimum is 60."
+
+
+@pytest.mark.parametrize("path", ["candles/BTC?exchange=coinbase", "history/BTC?exchange=coinbase"])
+def test_long_queries_beyond_the_limit_are_rejected_while_pages_load(
+    standalone: FastAPI, client: TestClient, path: str
+) -> None:
+    object.__setattr__(standalone.state.site, "query_slots", ConcurrencyLimit("queries", 1, max_wait_seconds=0.01))
+    with standalone.state.site.query_slots.acquire():
+        rejected = client.get(f"/api/v1/{path}")
+        page = client.get("/coins/BTC?exchange=coinbase")
+    assert rejected.status_code == 429
+    assert rejected.headers["retry-after"] == "5"
+    assert page.status_code == 200
+    assert client.get(f"/api/v1/{path}").status_code == 200

@@ -236,7 +236,7 @@ def test_concurrent_backtests_are_limited_and_time_out(
 ) -> None:
     monkeypatch.setattr(preview, "STATEMENT_TIMEOUT", timedelta(seconds=2))
     object.__setattr__(
-        standalone.state.site, "backtest_slots", ConcurrencyLimit(max_concurrent=2, max_wait_seconds=0.1)
+        standalone.state.site, "backtest_slots", ConcurrencyLimit("backtests", max_concurrent=2, max_wait_seconds=0.1)
     )
     query: dict[str, str | int] = {"coin": "BTC", "threshold_percent": 5}
     responses: list[tuple[int, str]] = []

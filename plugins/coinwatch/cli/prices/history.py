@@ -68,7 +68,7 @@ def show_candles(
         origins=True,
     )
     if as_json:
-        show_json(CandlesResponse.create(found))
+        show_json(CandlesResponse.plain(found))
         return
     if not found.candles:
         raise NotFound(_why_none(found, since, until))

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
+from pydantic_core import to_json
 
 from coinwatch.prices.candles.series import DEFAULT_CANDLES, read_candles
 from coinwatch.prices.history import movers
@@ -12,7 +13,7 @@ from coinwatch.prices.history.movers import Movers
 from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
-from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND, TOO_MANY_REQUESTS
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.history import CandlesResponse, ChangesResponse
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/api/v1", tags=["history"], responses=COMMON_RESPONSE
 End = Annotated[AwareDatetime | None, Query(description="End of the time range (exclusive). Default: now.")]
 
 
-@router.get("/history/{coin}", summary="Prices of one coin, oldest first", responses=NOT_FOUND)
+@router.get("/history/{coin}", summary="Prices of one coin, oldest first", responses={**NOT_FOUND, **TOO_MANY_REQUESTS})
 def get_history(
     site: SiteDep,
     coin: Coin,
@@ -37,14 +38,15 @@ def get_history(
     until: datetime = end or site.clock()
     validate_timestamp("end", until)
     since: datetime = start or until - timedelta(hours=24)
-    return read_series(site.engine, coin, exchange, quote, start=since, end=until, points=points)
+    with site.query_slots.acquire():
+        return read_series(site.engine, coin, exchange, quote, start=since, end=until, points=points)
 
 
 @router.get(
     "/candles/{coin}",
     summary="Candles of one coin at any resolution, oldest first",
-    responses=NOT_FOUND,
-    response_model_exclude_unset=True,
+    response_model=CandlesResponse,
+    responses={**NOT_FOUND, **TOO_MANY_REQUESTS},
 )
 def get_candles(
     site: SiteDep,
@@ -64,20 +66,21 @@ def get_candles(
         Query(max_length=60, description="Time zone of candles of 4 hours and more, for example Europe/Berlin."),
     ] = "UTC",
     details: Annotated[bool, Query(description="Include source, trades and samples of each candle.")] = False,
-) -> CandlesResponse:
-    found = read_candles(
-        site.engine,
-        coin,
-        exchange,
-        quote,
-        resolution=resolution,
-        start=start,
-        end=end or site.clock(),
-        timezone=timezone,
-        now=site.clock(),
-        origins=details,
-    )
-    return CandlesResponse.create(found)
+) -> Response:
+    with site.query_slots.acquire():
+        found = read_candles(
+            site.engine,
+            coin,
+            exchange,
+            quote,
+            resolution=resolution,
+            start=start,
+            end=end or site.clock(),
+            timezone=timezone,
+            now=site.clock(),
+            origins=details,
+        )
+        return Response(to_json(CandlesResponse.plain(found)), media_type="application/json")
 
 
 @router.get(

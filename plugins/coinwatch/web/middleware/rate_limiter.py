@@ -1,4 +1,4 @@
-"""Rate limits per caller, and a limit on concurrent backtests.
+"""Rate limits per caller, and limits on concurrent expensive queries.
 
 Counts are kept in the memory of this process: several server processes count separately, and a restart resets them.
 That is enough to stop a script from filling the outbox or keeping Postgres busy. The library also limits emails per
@@ -55,21 +55,35 @@ class RateLimit:
 
 
 class ConcurrencyLimit:
-    """Limits how many backtests this process runs at the same time."""
+    """Limits how many queries of a kind this process runs at the same time; ``what`` names them in the error.
 
-    def __init__(self, max_concurrent: int, max_wait_seconds: float) -> None:
+    Only as many may wait for a slot as can run, so that they never occupy all threads of the server: its pages stay
+    fast.
+    """
+
+    def __init__(self, what: str, max_concurrent: int, max_wait_seconds: float) -> None:
+        self._what = what
         self._slots = BoundedSemaphore(max_concurrent)
+        self._admitted = BoundedSemaphore(2 * max_concurrent)
         self._max_wait_seconds = max_wait_seconds
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Wait for a free slot and hold it. Raises TooManyRequests after ``max_wait_seconds``."""
-        if not self._slots.acquire(timeout=self._max_wait_seconds):
-            raise TooManyRequests("Too many backtests are running right now. Try again in a few seconds.", 5)
+        """Wait for a free slot and hold it. Raises TooManyRequests after ``max_wait_seconds``, or if many wait."""
+        if not self._admitted.acquire(blocking=False):
+            raise self._too_many()
         try:
-            yield
+            if not self._slots.acquire(timeout=self._max_wait_seconds):
+                raise self._too_many()
+            try:
+                yield
+            finally:
+                self._slots.release()
         finally:
-            self._slots.release()
+            self._admitted.release()
+
+    def _too_many(self) -> TooManyRequests:
+        return TooManyRequests(f"Too many {self._what} are running right now. Try again in a few seconds.", 5)
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:

@@ -21,3 +21,6 @@ COMMON_RESPONSES: Responses = {
 }
 NOT_FOUND: Responses = {404: {"model": ErrorResponse, "description": "Not found; the message lists what is available"}}
 ALREADY_EXISTS: Responses = {409: {"model": ErrorResponse, "description": "The same alert already exists"}}
+TOO_MANY_REQUESTS: Responses = {
+    429: {"model": ErrorResponse, "description": "Too many such requests at the moment; Retry-After has the seconds"}
+}

@@ -1,6 +1,7 @@
 """Responses about prices over time."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -35,17 +36,10 @@ class CandlesResponse(BaseModel):
     candles: list[CandleResponse]
 
     @classmethod
-    def create(cls, found: CandleSeries) -> "CandlesResponse":
-        """The response for candles that were read; with their origins if those were read, too."""
-        return cls(
-            exchange=found.exchange,
-            base=found.base,
-            quote=found.quote,
-            resolution=found.resolution,
-            timezone=found.timezone,
-            made_of=found.made_of,
-            candles=[CandleResponse.model_construct(**record) for record in found.records()],
-        )
+    def plain(cls, found: CandleSeries) -> dict[str, Any]:
+        """The response as plain values, with origins if those were read; a model per candle would take far longer."""
+        values = {name: getattr(found, name) for name in cls.model_fields if name != "candles"}
+        return {**values, "candles": found.records()}
 
 
 class ChangesResponse(BaseModel):

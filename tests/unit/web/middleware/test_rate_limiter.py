@@ -1,5 +1,7 @@
 """Rate limits per caller, and the limit on concurrent backtests."""
 
+import threading
+
 import pytest
 
 from coinwatch.web.error_handlers import TooManyRequests
@@ -65,9 +67,28 @@ def test_number_of_remembered_callers_is_bounded() -> None:
 
 
 def test_concurrency_limit_rejects_when_full() -> None:
-    limit = ConcurrencyLimit(1, max_wait_seconds=0.01)
+    limit = ConcurrencyLimit("backtests", 1, max_wait_seconds=0.01)
     with limit.acquire(), pytest.raises(TooManyRequests, match="few seconds") as rejected, limit.acquire():
         pass
     assert rejected.value.retry_after == 5
     with limit.acquire():
         pass
+
+
+def test_concurrency_limit_lets_no_more_callers_wait_than_can_run() -> None:
+    limit, waits = ConcurrencyLimit("queries", 1, max_wait_seconds=30), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        with limit.acquire():
+            pass
+
+    with limit.acquire():
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waits.wait()
+        while limit._admitted._value:
+            threading.Event().wait(0.001)
+        with pytest.raises(TooManyRequests, match="Too many queries"), limit.acquire():
+            pass
+    waiting.join()
