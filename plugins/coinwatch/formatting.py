@@ -19,7 +19,7 @@ SMALLEST_PERCENT = 0.0001
 MAX_SUGGESTIONS = 2
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-COVERED_FROM = 1 / 30
+COVERED_FROM, MIN_COVERED = 1 / 30, timedelta(minutes=15)
 SHORT_UNITS = (("d", 86_400), ("h", 3600), ("min", 60))
 DURATION_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
@@ -123,7 +123,8 @@ def format_window(duration: timedelta) -> str:
 def format_since(first_at: datetime, start: datetime, end: datetime) -> str | None:
     """When data begins that was requested for [start, end]: "since 16:45 (36 min)", in UTC; None if it covers it all.
 
-    The date is left out if it is the end's. Data that begins within the first thirtieth covers the range: a day of 30.
+    The date is left out if it is the end's. Data that begins within the first thirtieth of the range (a day of 30), or
+    within 15 minutes, covers it: prices are not observed all the time.
 
     >>> end = datetime(2026, 3, 1, 17, 21, tzinfo=UTC)
     >>> format_since(end - timedelta(minutes=36), end - timedelta(days=30), end)
@@ -131,7 +132,7 @@ def format_since(first_at: datetime, start: datetime, end: datetime) -> str | No
     >>> format_since(end - timedelta(days=3), end - timedelta(days=30), end)
     'since 2026-02-26 17:21 (3 d)'
     """
-    if first_at - start <= (end - start) * COVERED_FROM:
+    if first_at - start <= max((end - start) * COVERED_FROM, MIN_COVERED):
         return None
     utc, last = first_at.astimezone(UTC), end.astimezone(UTC)
     time = f"{utc:%H:%M}" if utc.date() == last.date() else f"{utc:%Y-%m-%d %H:%M}"

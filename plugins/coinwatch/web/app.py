@@ -17,7 +17,7 @@ from coinwatch import __version__
 from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
 from coinwatch.web.api import backtest, history, legacy_routes, prices, status, subscribers, subscriptions
-from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters
+from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters, reject_unknown_parameters
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import AccessGuard, Identify
 from coinwatch.web.middleware.proxies import HeadAsGet, PublicPath, TrustedProxies
@@ -70,7 +70,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(reject_nul_characters)],
+        dependencies=[Depends(reject_nul_characters), Depends(reject_unknown_parameters)],
     )
     app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates(), login_url)
     for module in (*PAGES, *API):

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 from coinwatch.alerts.users import ERASED, LinkKey, find_linked_user
 from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, NotFound
+from coinwatch.formatting import did_you_mean
 from coinwatch.mail.links import read_manage
 from coinwatch.prices.catalog import has_only_demo_prices
 from coinwatch.settings import Settings
@@ -120,6 +121,31 @@ def reject_nul_characters(request: Request) -> None:
     """Postgres cannot store NUL characters, so no path or query may contain one. Raises InvalidRequest."""
     if "\0" in request.url.path or "\0" in unquote(request.url.query):
         raise InvalidRequest("", "The address contains a NUL character. Remove it and try again.")
+
+
+def reject_unknown_parameters(request: Request) -> None:
+    """A misspelled filter must not return everything. Raises InvalidRequest for parameters the API doesn't document.
+
+    Pages ignore them, since links are shared with parameters for tracking, and so does the health check.
+    """
+    known = _query_parameters(request)
+    if known is None:
+        return
+    for name in request.query_params:
+        if name not in known:
+            hint = did_you_mean(name, {each: each for each in known})
+            raise InvalidRequest(name, f"{name} is not a known field.{hint or ' Check the spelling.'}")
+        if len(request.query_params.getlist(name)) > 1:
+            raise InvalidRequest(name, f"{name} is given more than once. Pass one value.")
+
+
+def _query_parameters(request: Request) -> set[str] | None:
+    """The query parameters that the API documents for a route; None for a page."""
+    method = "get" if request.method == "HEAD" else request.method.lower()
+    operation = request.app.openapi()["paths"].get(request.scope["route"].path_format, {}).get(method)
+    if operation is None or "health" in operation["tags"]:
+        return None
+    return {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"}
 
 
 SiteDep = Annotated[Site, Depends(get_site)]

@@ -18,6 +18,7 @@ from coinwatch.errors import (
     QueryTimeout,
     RequestError,
 )
+from coinwatch.formatting import escape_control_characters
 from coinwatch.web.schemas.validation_messages import messages_by_field
 
 log = structlog.get_logger()
@@ -91,7 +92,10 @@ def error_response(
         page: Response = site.render(request, "error.html", values, status=status)
         page.headers.update(headers or {})
         return page
-    body = {"error": CODES.get(status, "error"), "message": message, "fields": dict(fields or {})}
+    # Messages repeat what was sent, which may contain halves of surrogate pairs, which cannot be encoded.
+    message, *texts = (escape_control_characters(text, newlines=True) for text in (message, *(fields or {}).values()))
+    names = map(escape_control_characters, fields or {})
+    body = {"error": CODES.get(status, "error"), "message": message, "fields": dict(zip(names, texts, strict=True))}
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 

@@ -75,6 +75,29 @@ def test_preview_shows_alert_frequency_and_keeps_submitted_values(client: TestCl
     assert list_subscriptions(engine) == []
 
 
+def test_every_dot_of_the_preview_is_on_its_line(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "CHART_POINTS", 8)  # so that most of the prices are left out
+    form = FORM | {"threshold_percent": "0.11", "cooldown_seconds": "0"}
+    section = client.post("/subscribe/preview", data=form).text.split('id="preview"')[1]
+    line = {point for points in re.findall(r'points="([^"]*)"', section) for point in points.split()}
+    dots = {
+        f"{float(x):g},{float(y):g}"
+        for x, y in re.findall(r'<circle class="marker" cx="([^"]+)" cy="([^"]+)"', section)
+    }
+    assert len(dots) > 8
+    assert dots <= line
+
+
+def test_rule_that_needs_more_history_than_there_is_says_so(client: TestClient) -> None:
+    form = FORM | {"coin": "DOGE", "kind": "change_over_window", "change_window_seconds": "86400"}
+    text = preview_text(client.post("/subscribe/preview", data=form).text)
+    assert "This alert needs 1 d of history; there is 3 h." in text
+    assert "smaller change" not in text
+    query = {"coin": "DOGE", "exchange": "coinbase", "threshold_percent": "5", "window_seconds": "1d"}
+    found = client.get("/api/v1/backtest", params=query).json()
+    assert (found["summary"], found["per_week"]) == ("This alert needs 1 d of history; there is 3 h.", None)
+
+
 def test_preview_inside_airflow_requires_only_a_login(inside_as: Callable[..., TestClient]) -> None:
     page = inside_as("viewer").post("/coinwatch/subscribe/preview", data=FORM)
     assert page.status_code == 200

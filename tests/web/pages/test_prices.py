@@ -75,6 +75,14 @@ def test_coin_page_has_chart_table_and_range(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("market")
+def test_change_over_less_history_than_the_range_says_since_when(client: TestClient) -> None:
+    for range_, label in {"30d": "Since 09:00 (3 h)", "24h": "Since 09:00 (3 h)", "1h": "Change, 1 hour"}.items():
+        page = client.get(f"/coins/DOGE?exchange=coinbase&range={range_}").text
+        assert f"<dt>{label}</dt>" in page
+    assert "<dt>Change, 24 hours</dt>" in client.get("/coins/BTC?exchange=coinbase&range=24h").text
+
+
+@pytest.mark.usefixtures("market")
 def test_coin_is_found_by_code_or_name_in_any_case(client: TestClient) -> None:
     assert client.get("/coins?coin=bitcoin").headers["location"] == "/coins/BTC"
     assert client.get("/coins?coin=%20eth ").headers["location"] == "/coins/ETH"

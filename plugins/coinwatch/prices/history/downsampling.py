@@ -75,13 +75,25 @@ def downsample(
         prices = []
     elif len(prices) > max_points:
         prices = downsample_prices(connection, instrument_id, buckets)
-    gaps = list(_find_gaps(prices, buckets))
-    if prices and len(prices) + POINTS_PER_BUCKET * sum(gap.count for gap in gaps) > max_points:
+    filling, kinds = _fill_gaps(connection, instrument_id, prices, buckets, too_many=too_many)
+    if prices and len(prices) + len(filling) > max_points:
+        # The prices that a bucket keeps and the candles of the buckets without prices fit together.
         prices = downsample_prices(connection, instrument_id, buckets)
-        gaps = list(_find_gaps(prices, buckets))
+        filling, kinds = _fill_gaps(connection, instrument_id, prices, buckets, too_many=too_many)
+    if too_many and not filling:
+        return downsample_prices(connection, instrument_id, buckets), ["prices"]
+    if prices:
+        kinds = ["prices", *kinds]
+    return sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices, kinds
+
+
+def _fill_gaps(
+    connection: Connection, instrument_id: int, prices: list[PricePoint], buckets: Buckets, *, too_many: bool
+) -> tuple[list[PricePoint], list[Kind]]:
+    """Points from candles where there are no prices, and the resolutions they were read from."""
     filling: list[PricePoint] = []
-    kinds: list[Kind] = ["prices"] if prices else []
-    for gap in gaps:
+    kinds: list[Kind] = []
+    for gap in _find_gaps(prices, buckets):
         resolution = _choose_resolution(connection, instrument_id, gap)
         if too_many and resolution and WIDTHS[resolution] > buckets.width:
             resolution = None  # too coarse for a range in which there are this many prices
@@ -90,9 +102,7 @@ def downsample(
             if found := downsample_candles(connection, instrument_id, inner, resolution):
                 filling += found
                 kinds.append(resolution)
-    if too_many and not filling:
-        return downsample_prices(connection, instrument_id, buckets), ["prices"]
-    return sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices, kinds
+    return filling, kinds
 
 
 def downsample_prices(connection: Connection, instrument_id: int, buckets: Buckets) -> list[PricePoint]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
-from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
 from coinwatch.web.schemas.subscriptions import (
     CREATE_SUBSCRIPTION,
@@ -24,7 +24,7 @@ router = APIRouter(tags=["legacy"], responses=COMMON_RESPONSES)
     "/SubscribeCoin",
     status_code=201,
     summary="Same as POST /api/v1/subscriptions",
-    responses=CREATE_SUBSCRIPTION | NOT_FOUND,
+    responses=CREATE_SUBSCRIPTION | NOT_FOUND | CHANGE,
 )
 def subscribe_coin(
     site: SiteDep,

@@ -8,7 +8,7 @@ from coinwatch.alerts.users import get_user_id
 from coinwatch.notifications.data_export import export
 from coinwatch.notifications.erasure import erase
 from coinwatch.web.dependencies import SiteDep
-from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES, NOT_FOUND
 
 router = APIRouter(prefix="/api/v1", tags=["operators"], responses=COMMON_RESPONSES)
 
@@ -24,7 +24,7 @@ def get_subscriber(site: SiteDep, email: Email) -> dict[str, Any]:
     "/subscribers",
     summary="Erase a subscriber",
     status_code=204,
-    responses=NOT_FOUND | {204: {"description": "Erased"}},
+    responses=NOT_FOUND | CHANGE | {204: {"description": "Erased"}},
 )
 def delete_subscriber(site: SiteDep, email: Email) -> Response:
     """Includes their subscriptions, alerts and emails."""

@@ -10,7 +10,7 @@ from coinwatch.alerts.rules import threshold_field
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
 from coinwatch.errors import InvalidRequest
 from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
-from coinwatch.web.schemas.errors import ALREADY_EXISTS, COMMON_RESPONSES, NOT_FOUND
+from coinwatch.web.schemas.errors import ALREADY_EXISTS, CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
 from coinwatch.web.schemas.parameters import SubscriptionId
 from coinwatch.web.schemas.subscriptions import (
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
     tags=["subscriptions"],
     summary="Create a price alert",
     status_code=201,
-    responses=CREATE_SUBSCRIPTION | NOT_FOUND,
+    responses=CREATE_SUBSCRIPTION | NOT_FOUND | CHANGE,
 )
 def post_subscription(
     site: SiteDep,
@@ -56,7 +56,7 @@ def get_subscriptions(
 
 
 @router.delete(
-    "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND
+    "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND | CHANGE
 )
 def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
     return SubscriptionResponse.create(unsubscribe(site.engine, subscription_id))
@@ -66,7 +66,7 @@ def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> Subsc
     "/subscriptions/{subscription_id}",
     tags=["operators"],
     summary="Change, pause, resume or snooze a subscription",
-    responses=NOT_FOUND | ALREADY_EXISTS,
+    responses=NOT_FOUND | ALREADY_EXISTS | CHANGE,
 )
 def patch_subscription(
     site: SiteDep, subscription_id: SubscriptionId, change: SubscriptionChange

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse
 
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
+from coinwatch.formatting import format_since
 from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
 from coinwatch.prices.candles.resolutions import WIDTHS
 from coinwatch.prices.catalog import find_instrument
@@ -74,6 +75,7 @@ def show_coin(
         "range": range_,
         "latest": _latest(site, market, end),
         "summary": _summary(history),
+        "since": format_since(history.points[0].observed_at, start, end) if history.points else None,
         "history": history,
         "newest_first": history.points[: -TABLE_ROWS - 1 : -1],
         "chart": draw_chart(history.points, start, end, gaps.breaks),

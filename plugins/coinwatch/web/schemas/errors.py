@@ -16,8 +16,15 @@ class ErrorResponse(BaseModel):
 Responses = dict[int | str, dict[str, Any]]
 
 COMMON_RESPONSES: Responses = {
+    401: {"model": ErrorResponse, "description": "Log in, or send a valid bearer token"},
     422: {"model": ErrorResponse, "description": "Invalid request; fields has a message per invalid field"},
+    500: {"model": ErrorResponse, "description": "Unexpected error; its details are in the server's log"},
     503: {"model": ErrorResponse, "description": "Database unavailable"},
+}
+# Of routes that change something.
+CHANGE: Responses = {
+    403: {"model": ErrorResponse, "description": "Read-only access, or a request from another site"},
+    413: {"model": ErrorResponse, "description": "Request too large"},
 }
 NOT_FOUND: Responses = {404: {"model": ErrorResponse, "description": "Not found; the message lists what is available"}}
 ALREADY_EXISTS: Responses = {409: {"model": ErrorResponse, "description": "The same alert already exists"}}

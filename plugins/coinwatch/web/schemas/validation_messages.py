@@ -1,9 +1,32 @@
 """Pydantic's validation errors as messages for people."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from coinwatch.formatting import escape_control_characters
+
 MAX_INPUT_LENGTH = 60
+NOT_AN_OBJECT = {"model_attributes_type", "model_type", "dict_type"}
+NOT_A_NUMBER = "{field} is {value}, which is not a number. Use a decimal point, as in 2.5."
+NOT_A_BOOLEAN = "{field} is {value}; it must be true or false."
+# By pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/).
+TEMPLATES = {
+    **dict.fromkeys(("float_parsing", "float_type", "int_parsing", "int_type", "finite_number"), NOT_A_NUMBER),
+    **dict.fromkeys(("bool_parsing", "bool_type"), NOT_A_BOOLEAN),
+    "int_from_float": "{field} is {value}; it must be a whole number.",
+    "greater_than_equal": "{field} is {value}; the minimum is {limit}.",
+    "less_than_equal": "{field} is {value}; the maximum is {limit}.",
+    "literal_error": "{field} is {value}; it must be one of {expected}.",
+    "string_too_long": "{field} is too long; the maximum is {limit} characters.",
+    "string_unicode": "{field} is {value}; it must be valid Unicode.",
+    "string_type": "{field} is {value}; it must be text.",
+    "datetime": "{field} is {value}; use a date and time such as 2026-01-31T12:00:00Z.",
+    "extra_forbidden": "{field} is not a known field. Check the spelling.",
+    "json_invalid": "The request body is not valid JSON.",
+    "duration": "{field} is {message}",
+    "nul_character": "{message}",
+}
 
 
 def messages_by_field(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -18,33 +41,22 @@ def messages_by_field(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _message(field: str, error: Mapping[str, Any]) -> str:
-    kind, value, limits = str(error["type"]), _shortened(error.get("input")), error.get("ctx") or {}
+    kind, limits = str(error["type"]), error.get("ctx") or {}
     is_empty = error.get("input") in ("", None)
     if kind == "missing" or (is_empty and kind in {"string_too_short", "float_parsing", "int_parsing"}):
         return "This field is required."
-    if kind in {"float_parsing", "float_type", "int_parsing", "int_type", "finite_number"}:
-        return f"{field} is {value}, which is not a number. Use a decimal point, as in 2.5."
-    if kind == "int_from_float":
-        return f"{field} is {value}; it must be a whole number."
-    if kind == "greater_than_equal":
-        return f"{field} is {value}; the minimum is {_number(limits['ge'])}."
-    if kind == "less_than_equal":
-        return f"{field} is {value}; the maximum is {_number(limits['le'])}."
-    if kind == "literal_error":
-        return f"{field} is {value}; it must be one of {limits['expected']}."
-    if kind == "string_too_long":
-        return f"{field} is too long; the maximum is {limits['max_length']} characters."
-    if kind == "extra_forbidden":
-        return f"{field} is not a known field. Check the spelling."
-    if kind == "json_invalid":
-        return "The request body is not valid JSON."
-    if kind == "duration":
-        return f"{field} is {error['msg']}"
-    if kind == "nul_character":
-        return str(error["msg"])
+    if not field and kind in NOT_AN_OBJECT:
+        return "The request body must be a JSON object, sent with the header Content-Type: application/json."
     if kind.startswith(("datetime", "date_", "timezone")):
-        return f"{field} is {value}; use a date and time such as 2026-01-31T12:00:00Z."
-    return f"{field} is {value}: {error['msg']}."
+        kind = "datetime"
+    template = TEMPLATES.get(kind, "{field} is {value}: {message}.")
+    return template.format(
+        field=field,
+        value=_shortened(error.get("input")),
+        message=error["msg"],
+        limit=_number(limits.get("ge", limits.get("le", limits.get("max_length", 0)))),
+        expected=str(limits.get("expected")).replace("'", ""),
+    )
 
 
 def _number(limit: float) -> float:
@@ -53,8 +65,8 @@ def _number(limit: float) -> float:
 
 
 def _shortened(value: object) -> str:
-    """The input as text. Query parameters arrive as text, so numbers are shown without quotes."""
-    text = repr(value)
+    """The input as JSON, which is how it was sent. Query parameters arrive as text, so numbers have no quotes."""
     if isinstance(value, str) and value.removeprefix("-").replace(".", "", 1).isdecimal():
-        text = value
-    return text if len(text) <= MAX_INPUT_LENGTH else text[: MAX_INPUT_LENGTH - 3] + "…'"
+        return value
+    text = escape_control_characters(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= MAX_INPUT_LENGTH else text[: MAX_INPUT_LENGTH - 3] + "…"

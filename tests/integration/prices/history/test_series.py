@@ -36,6 +36,24 @@ def test_range_is_half_open_and_short_series_are_not_downsampled(catalog: sa.Eng
     assert [point.price for point in points] == [3.0, 4.0, 5.0]
 
 
+@pytest.mark.parametrize("hours", [1, 24, 7 * 24, 30 * 24])
+def test_empty_time_before_the_first_price_does_not_use_up_points(catalog: sa.Engine, hours: int) -> None:
+    load(catalog, *(quote(100.0 + minute, minute) for minute in range(17)))
+    refresh_candles(catalog)
+    end = at(20)
+    found = read_series(catalog, "BTC", "kraken", start=end - timedelta(hours=hours), end=end, points=100)
+    assert [point.observed_at for point in found.points] == [at(minute) for minute in range(17)]
+    assert found.made_of == ("prices",)
+
+
+def test_prices_are_downsampled_if_the_candles_before_them_leave_too_few_points(catalog: sa.Engine) -> None:
+    load(catalog, *(quote(100.0 + minute % 5, minute) for minute in range(90)))
+    store_minutes(catalog, -1440, 0)
+    found = read_series(catalog, "BTC", "kraken", start=at(-1440), end=at(90), points=100)
+    assert (found.made_of, len(found.points) <= 100) == (("prices", "1m"), True)
+    assert (found.points[0].observed_at, found.points[-1].observed_at) == (at(-1440), at(89))
+
+
 def test_invalid_range_or_unknown_coin_is_an_error(catalog: sa.Engine) -> None:
     with pytest.raises(InvalidRequest, match="must be before"):
         read_series(catalog, "BTC", start=at(1), end=at(1))
