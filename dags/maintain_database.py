@@ -14,6 +14,8 @@ DOC = """
 Once a day: creates the partitions of `prices` for the next week, brings all candles up to date, drops prices older than
 `COINWATCH_PRICE_RETENTION_DAYS` (90 days; candles are kept), merges the records of fetched history, deletes emails
 finished more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, and erases addresses that were not confirmed within a week.
+Then it deletes Airflow's own task logs (after `COINWATCH_TASK_LOG_RETENTION_DAYS`) and history
+(`COINWATCH_DAG_RUN_RETENTION_DAYS`).
 `coinwatch maintain` does the same without Airflow; `coinwatch status` shows the size of the tables.
 
 **When a task fails**
@@ -26,6 +28,8 @@ finished more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, and erases addresses t
   nothing was dropped; see the log of `refresh_candles`.
 - `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`: Postgres is unreachable. Nothing is lost; the next run
   catches up.
+- `delete_task_logs`: the user who runs Airflow may not delete a file; the log names it.
+- `clean_airflow_database`: the log is the output of `airflow db clean`. Nothing is lost; the next run tries again.
 
 Tasks are idempotent and may run concurrently.
 """
@@ -116,6 +120,33 @@ def maintain_database() -> None:
 
         return erase_unconfirmed(get_engine(), datetime.now(UTC))
 
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        doc_md="Deletes Airflow's task logs after COINWATCH_TASK_LOG_RETENTION_DAYS; returns how many.",
+    )
+    def delete_task_logs() -> int:
+        from pathlib import Path
+
+        from airflow.sdk.configuration import conf
+
+        from coinwatch.airflow_maintenance import delete_old_task_logs
+        from coinwatch.settings import get_settings
+
+        folder = Path(conf.get("logging", "base_log_folder"))
+        return delete_old_task_logs(folder, get_settings().task_log_retention_days, datetime.now(UTC))
+
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        doc_md="Runs `airflow db clean` for what is older than COINWATCH_DAG_RUN_RETENTION_DAYS; returns its output.",
+    )
+    def clean_airflow_database() -> str:
+        import os
+
+        from coinwatch.airflow_maintenance import clean_airflow_database
+        from coinwatch.settings import get_settings
+
+        return clean_airflow_database(os.environ, get_settings().dag_run_retention_days, datetime.now(UTC))
+
     (
         make_partitions()
         >> refresh_candles()
@@ -123,6 +154,8 @@ def maintain_database() -> None:
         >> merge_fetches()
         >> delete_old_emails()
         >> erase_unconfirmed()
+        >> delete_task_logs()
+        >> clean_airflow_database()
     )
 
 

@@ -1,20 +1,36 @@
 """Airflow: its settings as environment variables, its commands, and its setup."""
 
-import time
-from pathlib import Path
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from local.airflow_database import AirflowSetup
 from local.commands import run_command
-from local.configuration import LOOPBACK, Configuration, application_environment
+from local.configuration import LOOPBACK, Configuration
+from local.environments import application_settings, child_environment
 
 DAG_ID = "collect_prices"
 ADMIN = "admin"
-LOG_DAYS = 7
+APPLICATION_SECRETS = ("DATABASE_URL", "SECRET_KEY", "SMTP_URL")
+
+
+def scheduler_environment(configuration: Configuration) -> dict[str, str]:
+    """The environment of the scheduler and its tasks, one of which cleans Airflow's database."""
+    url = sqlalchemy_url(configuration.airflow_database)
+    return {**airflow_environment(configuration), "COINWATCH_AIRFLOW_DATABASE_URL": url}
+
+
+def dag_processor_environment(configuration: Configuration) -> dict[str, str]:
+    """The environment of the DAG processor, which reads the DAG files and needs none of coinwatch's secrets."""
+    return _environment(configuration, application_settings(configuration))
 
 
 def airflow_environment(configuration: Configuration) -> dict[str, str]:
-    """The environment of all Airflow processes. The user's AIRFLOW__* variables override ours."""
+    """The environment of the api-server, which contains the plugin, and of commands."""
+    return _environment(configuration, application_settings(configuration, *APPLICATION_SECRETS))
+
+
+def _environment(configuration: Configuration, application: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's settings. The user's AIRFLOW__* variables override ours."""
     paths, user_settings = configuration.paths, configuration.user_settings
     home = paths.home / "airflow"
     address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
@@ -43,6 +59,8 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlalchemy_url(configuration.airflow_database),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # The default contains the literal text {AIRFLOW_HOME}.
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
         # Seconds between scans of the DAG folder, and between parses of an unchanged file.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
@@ -64,7 +82,7 @@ def airflow_environment(configuration: Configuration) -> dict[str, str]:
     }
     own = {name: value for name, value in user_settings.items() if name.startswith("AIRFLOW_") and value}
     own.pop("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", None)
-    return {**application_environment(configuration), **settings, **own}
+    return child_environment(configuration, {**application, **settings, **own})
 
 
 def api_server_command(configuration: Configuration) -> list[str]:
@@ -89,7 +107,6 @@ def prepare_airflow(configuration: Configuration) -> None:
     paths = configuration.paths
     home = paths.home / "airflow"
     home.mkdir(mode=0o700, exist_ok=True)
-    _remove_old_logs(home / "logs")
     metadata_url = sqlalchemy_url(configuration.airflow_database)
     setup = AirflowSetup(home / "prepared.json", metadata_url, configuration.addresses["COINWATCH_DATABASE_URL"], ADMIN)
     if setup.is_done():
@@ -103,17 +120,6 @@ def prepare_airflow(configuration: Configuration) -> None:
     script = paths.project / "local" / "airflow_setup.py"
     run_command(paths, "airflow-setup", [paths.python, "-P", script], environment)
     setup.save()
-
-
-def _remove_old_logs(folder: Path) -> None:
-    """Delete old task logs: cycles write about 4,000 a day, and Airflow never deletes any."""
-    oldest = time.time() - LOG_DAYS * 86_400
-    for path in folder.rglob("*.log"):
-        if path.is_file() and path.stat().st_mtime < oldest:
-            path.unlink()
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -1,10 +1,8 @@
 """The configuration of the stack: settings, which services are ours and which external, and all addresses."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from local.environment_file import EnvironmentFile
@@ -150,41 +148,3 @@ def _minutes(user_settings: Mapping[str, str]) -> float:
 
 def _postgres_url(user: str, password: str, port: int, database: str) -> str:
     return f"postgresql://{user}:{quote(password, safe='')}@{LOOPBACK}:{port}/{database}"
-
-
-def child_environment(configuration: Configuration, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of every process: the user's, without settings and secrets, plus the marker and ``extra``."""
-    dropped = ("COINWATCH_", "AIRFLOW_", "GF_", "PG", "GRAPHITE_", "STATSD_", "MAILDEV_", "PYTHON", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    paths = configuration.paths
-    environment["PATH"] = f"{paths.bin}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    environment["COINWATCH_STACK"] = paths.marker
-    # Keeps setproctitle from overwriting the memory in which /proc shows the marker.
-    environment["SPT_NOENV"] = "1"
-    environment["TZ"] = "UTC"
-    environment["PYTHONUNBUFFERED"] = "1"
-    environment["NO_PROXY"] = environment["no_proxy"] = _without_proxy(configuration)
-    return {**environment, **(extra or {})}
-
-
-def _without_proxy(configuration: Configuration) -> str:
-    """The user's list of hosts without proxy, and this machine's addresses: no proxy can reach them."""
-    hosts = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",")
-    own = [LOOPBACK, "localhost", "::1", configuration.bind_host]
-    return ",".join(dict.fromkeys(host.strip() for host in [*hosts, *own] if host.strip()))
-
-
-def application_environment(configuration: Configuration) -> dict[str, str]:
-    """The environment of our own code: the user's COINWATCH_* settings and the addresses, without the superuser's
-    and the web pages' passwords."""
-    hidden = ("_PASSWORD", "_GRAFANA_SECRET_KEY", "_GRAPHITE_SECRET_KEY", "_LOCAL_DIR", "_ADMIN_URL")
-    user_settings = {
-        name: value
-        for name, value in configuration.user_settings.items()
-        if name.startswith("COINWATCH_") and not name.endswith(hidden)
-    }
-    paths = configuration.paths
-    if "COINWATCH_CONFIG" in user_settings:
-        user_settings["COINWATCH_CONFIG"] = str(Path(user_settings["COINWATCH_CONFIG"]).absolute())
-    locations = {"COINWATCH_HOME": str(paths.project), "COINWATCH_ENV_FILE": str(paths.env_file)}
-    return child_environment(configuration, {**user_settings, **locations, **configuration.addresses})

@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from grafana.copy_dashboards import copy_dashboards
-from local.configuration import Configuration, child_environment
+from local.configuration import Configuration
+from local.environments import server_environment
 from local.errors import StackError
 
 VERSION = "13.1.1"  # Grafana 13.2 removed PostgreSQL from its core
@@ -106,7 +107,7 @@ def grafana_environment(configuration: Configuration) -> dict[str, str]:
         "COINWATCH_DATABASE_READER_SSLMODE": "disable" if configuration.local_database else "prefer",
     }
     own = {name: value for name, value in user_settings.items() if name.startswith("GF_")}
-    return child_environment(configuration, {**settings, **own})
+    return server_environment(configuration, {**settings, **own})
 
 
 def _in_home(home: Path) -> Grafana | None:

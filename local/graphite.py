@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from local.commands import run_command
-from local.configuration import LOOPBACK, Configuration, child_environment
+from local.configuration import LOOPBACK, Configuration
+from local.environments import server_environment
 from local.node import Node
 
 
@@ -69,7 +70,7 @@ def web_command(configuration: Configuration) -> list[str]:
 
 def graphite_environment(configuration: Configuration) -> dict[str, str]:
     """The environment of carbon and graphite-web."""
-    return child_environment(
+    return server_environment(
         configuration,
         {
             "GRAPHITE_STORAGE_DIR": str(storage(configuration)),
@@ -91,7 +92,7 @@ def statsd_command(configuration: Configuration, node: Node, modules: Path) -> l
 
 def statsd_environment(configuration: Configuration) -> dict[str, str]:
     """StatsD sends to our carbon, or to an external one (COINWATCH_CARBON_HOST)."""
-    return child_environment(
+    return server_environment(
         configuration,
         {
             "STATSD_FOLDER": str(configuration.paths.project / "graphite" / "statsd"),

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local.commands import run_command
-from local.configuration import Configuration, child_environment
+from local.configuration import Configuration
+from local.environments import child_environment
 from local.errors import StackError
 from local.paths import Paths
 

@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local.commands import run_command
-from local.configuration import LOOPBACK, Configuration, child_environment
+from local.configuration import LOOPBACK, Configuration
+from local.environments import server_environment
 from local.errors import StackError
 from local.paths import OUTSIDE
 
@@ -50,9 +51,9 @@ def server_command(configuration: Configuration, postgres: Postgres) -> list[str
     return [str(postgres.binaries / "bin" / "postgres"), "-D", str(postgres.data)]
 
 
-def server_environment(configuration: Configuration, postgres: Postgres) -> dict[str, str]:
+def postgres_environment(configuration: Configuration, postgres: Postgres) -> dict[str, str]:
     """The environment of the Postgres server."""
-    return {**child_environment(configuration), "HOME": str(postgres.home)}
+    return server_environment(configuration, {"HOME": str(postgres.home)})
 
 
 def _choose_location(configuration: Configuration) -> Postgres:
@@ -153,7 +154,7 @@ def _create_cluster(configuration: Configuration, postgres: Postgres) -> None:
             configuration.paths,
             "initdb",
             command,
-            server_environment(configuration, postgres),
+            postgres_environment(configuration, postgres),
             directory=postgres.home,
             user=postgres.user,
         )

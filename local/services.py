@@ -8,10 +8,11 @@ from pathlib import Path
 
 from local import airflow, graphite
 from local import grafana as grafana_server
-from local.configuration import LOOPBACK, Configuration, application_environment, child_environment
+from local.configuration import LOOPBACK, Configuration
+from local.environments import application_settings, server_environment
 from local.node import Node
 from local.paths import Paths, write_private
-from local.postgres import Postgres, server_command, server_environment
+from local.postgres import Postgres, postgres_environment, server_command
 from local.readiness import Check
 from local.supervisor import Program
 
@@ -131,7 +132,7 @@ def _postgres(configuration: Configuration, postgres: Postgres) -> Service:
         name="postgres",
         title="Postgres",
         command=server_command(configuration, postgres),
-        environment=server_environment(configuration, postgres),
+        environment=postgres_environment(configuration, postgres),
         directory=postgres.data,
         check=Check("query", (configuration.superuser_url("postgres"),)),
         address=f"{LOOPBACK}:{configuration.ports['postgres']}",
@@ -208,7 +209,7 @@ def _mail(configuration: Configuration, tools: Tools) -> Service:
             "--mail-directory",
             str(mailbox),
         ],
-        environment=child_environment(configuration),
+        environment=server_environment(configuration),
         directory=configuration.paths.run,
         check=Check("mail", (LOOPBACK, smtp, url)),
         address=url,
@@ -228,7 +229,9 @@ def _coinnews(configuration: Configuration) -> Service:
         name="coinnews",
         title="coinnews API",
         command=[*_coinwatch(configuration), "coinnews", *options],
-        environment=application_environment(configuration),
+        environment=server_environment(
+            configuration, {"COINWATCH_HOME": str(configuration.paths.project), "COINWATCH_ENV_FILE": os.devnull}
+        ),
         directory=configuration.paths.run,
         check=Check("http", (f"{url}/api/data",)),
         address=url,
@@ -239,11 +242,12 @@ def _coinnews(configuration: Configuration) -> Service:
 def _web(configuration: Configuration) -> Service:
     url = configuration.http("web")
     options = ["--host", configuration.bind_host, "--port", str(configuration.ports["web"])]
+    settings = application_settings(configuration, "DATABASE_URL", "SECRET_KEY", "API_TOKEN", "SMTP_URL")
     return Service(
         name="web",
         title="coinwatch",
         command=[*_coinwatch(configuration), "web", *options],
-        environment=application_environment(configuration),
+        environment=server_environment(configuration, settings),
         directory=configuration.paths.run,
         check=Check("http", (f"{url}/health",)),
         address=configuration.addresses["COINWATCH_PUBLIC_URL"],
@@ -256,7 +260,9 @@ def _airflow(configuration: Configuration) -> list[Service]:
     directory = configuration.paths.home / "airflow"
     url = configuration.http("airflow")
 
-    def service(name: str, title: str, command: list[str], check: Check, **more: object) -> Service:
+    def service(
+        name: str, title: str, command: list[str], environment: Mapping[str, str], check: Check, **more: object
+    ) -> Service:
         return Service(name, title, command, environment, directory, check, ready_seconds=240, **more)  # type: ignore[arg-type]
 
     return [
@@ -264,6 +270,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
             "airflow-api-server",
             "Airflow",
             airflow.api_server_command(configuration),
+            environment,
             Check("airflow", (url, "metadatabase")),
             address=environment["AIRFLOW__API__BASE_URL"],
             ports=("airflow",),
@@ -272,6 +279,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
             "airflow-scheduler",
             "Airflow scheduler",
             airflow.scheduler_command(configuration),
+            airflow.scheduler_environment(configuration),
             Check("scheduler", (url, environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])),
             address="",
             grace_seconds=60,
@@ -281,6 +289,7 @@ def _airflow(configuration: Configuration) -> list[Service]:
             "airflow-dag-processor",
             "Airflow DAG processor",
             airflow.dag_processor_command(configuration),
+            airflow.dag_processor_environment(configuration),
             Check("airflow", (url, "dag_processor")),
             address="",
         ),

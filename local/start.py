@@ -11,8 +11,9 @@ from pathlib import Path
 from local import airflow, grafana, graphite, supervisor
 from local.airflow_database import create_airflow_database
 from local.commands import LOGIN_REJECTED, explain_failure, run_command
-from local.configuration import Configuration, application_environment, child_environment, make_configuration
+from local.configuration import Configuration, make_configuration
 from local.environment_file import ensure_secrets, read_environment, write_addresses
+from local.environments import application_settings, server_environment
 from local.errors import DiskFull, StackError
 from local.node import build_web_assets, find_node, install_packages
 from local.paths import Paths, make_folders
@@ -128,7 +129,7 @@ def _start_all(run: _Run) -> None:
         (paths.home / folder).mkdir(mode=0o700, exist_ok=True)
     programs = [write_specification(paths, service) for service in run.stack.services.values()]
     configuration_file = supervisor.write_configuration(paths, programs)
-    supervisor.start_supervisor(paths, configuration_file, child_environment(run.configuration))
+    supervisor.start_supervisor(paths, configuration_file, server_environment(run.configuration))
 
     with ThreadPoolExecutor(max_workers=16, thread_name_prefix="start") as pool:
         try:
@@ -155,7 +156,8 @@ def _start_databases(run: _Run, pool: ThreadPoolExecutor) -> None:
 def _prepare_coinwatch_database(run: _Run) -> None:
     configuration = run.configuration
     command = configuration.paths.bin / "coinwatch"
-    environment = application_environment(configuration)
+    urls = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL")
+    environment = server_environment(configuration, application_settings(configuration, *urls))
     if configuration.admin_url:
         admin = {**environment, "COINWATCH_DATABASE_ADMIN_URL": configuration.admin_url}
         run_command(run.paths, "setup-database", [command, "setup-database"], admin)
@@ -193,7 +195,8 @@ def _probe_exchanges(run: _Run) -> None:
     if done.exists():
         return
     command: list[str | Path] = [run.paths.bin / "coinwatch", "exchanges", "probe"]
-    output = run_command(run.paths, "probe", command, application_environment(run.configuration), seconds=120)
+    environment = server_environment(run.configuration, application_settings(run.configuration, "DATABASE_URL"))
+    output = run_command(run.paths, "probe", command, environment, seconds=120)
     run.say("reachable exchanges (check again with: coinwatch exchanges probe):")
     for line in output.splitlines():
         run.say(f"  {line}")

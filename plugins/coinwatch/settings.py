@@ -257,6 +257,16 @@ class Settings(BaseSettings):
         description="Days after which prices are dropped, once they are stored in candles, which are kept. At least 2, "
         "and at least a day more than COINWATCH_QUOTE_MAX_AGE_DAYS. 0 keeps prices forever.",
     )
+    task_log_retention_days: int = Field(
+        7, ge=0, le=36500, description="Days after which Airflow's task logs are deleted. 0 keeps them forever."
+    )
+    dag_run_retention_days: int = Field(
+        30,
+        ge=0,
+        le=36500,
+        description="Days after which Airflow's runs, and all else that `airflow db clean` removes, are deleted. "
+        "0 keeps them forever.",
+    )
 
     quality_stale_cycles: float = Field(
         3.0,

@@ -1,12 +1,15 @@
 """The DAGs maintain_database and check_data, run on a real Postgres."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.airflow_maintenance import CleanupFailed, clean_airflow_database, delete_old_task_logs
 from coinwatch.database import statement, transaction
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.ingest.partitions import ensure_partitions
@@ -35,6 +38,8 @@ TASKS = (
     "merge_fetches",
     "delete_old_emails",
     "erase_unconfirmed",
+    "delete_task_logs",
+    "clean_airflow_database",
 )
 
 Run = Callable[[str], Any]
@@ -115,3 +120,58 @@ def test_finding_fails_only_its_own_check(run_dag: Run, engine: sa.Engine, capfd
     }
     errors = [line for line in capfd.readouterr().out.splitlines() if "AirflowFailException" in line]
     assert any("kraken BTC/USD at 100.00 (observed" in line and "are 18.18% apart" in line for line in errors)
+
+
+def test_old_task_logs_are_deleted(run_dag: Run, dag_runner: DagRunner) -> None:
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "logs"
+    paths = {
+        days: folder / "dag_id=collect_prices" / f"run_id={days}" / "task_id=fetch" / "attempt=1.log" for days in (6, 8)
+    }
+    now = datetime.now(UTC).timestamp()
+    for days, path in paths.items():
+        path.parent.mkdir(parents=True)
+        path.write_text("done")
+        for age in (path, path.parent, path.parent.parent):
+            os.utime(age, (now - days * 86_400,) * 2)
+    assert task_states(run_dag("maintain_database"))["delete_task_logs"] == "success"
+    assert [days for days, path in paths.items() if path.exists()] == [6]
+    assert paths[8].parent.exists(), "a task may be about to write a log to an empty folder"
+    later = datetime.now(UTC) + timedelta(hours=2)
+    assert delete_old_task_logs(folder, 7, later) == 0
+    assert not paths[8].parent.exists()
+    dag_runner.configure(TASK_LOG_RETENTION_DAYS="0")
+    os.utime(paths[6], (0, 0))
+    run_dag("maintain_database")
+    assert paths[6].exists()
+
+
+def test_old_rows_of_airflow_are_deleted(run_dag: Run, dag_runner: DagRunner) -> None:
+    from airflow.models.log import Log
+    from airflow.utils.session import create_session
+
+    def ages() -> list[int]:
+        with create_session() as session:
+            found = session.scalars(sa.select(Log.extra).where(Log.event == "test of maintenance")).all()
+        return sorted(int(extra) for extra in found)
+
+    with create_session() as session:
+        for days in (29, 31):
+            entry = Log("test of maintenance", extra=str(days))
+            entry.dttm = datetime.now(UTC) - timedelta(days=days)
+            session.add(entry)
+    assert task_states(run_dag("maintain_database"))["clean_airflow_database"] == "success"
+    assert ages() == [29, 31], "the URL of the database is not set"
+    dag_runner.configure(AIRFLOW_DATABASE_URL=f"sqlite:///{os.environ['AIRFLOW_HOME']}/airflow.db")
+    assert task_states(run_dag("maintain_database"))["clean_airflow_database"] == "success"
+    assert ages() == [29]
+    dag_runner.configure(DAG_RUN_RETENTION_DAYS="0")
+    run_dag("maintain_database")
+    assert ages() == [29]
+
+
+def test_failed_cleaning_shows_the_output_but_no_password() -> None:
+    url = "postgresql+psycopg2://airflow:secret@127.0.0.1:1/airflow"
+    environment = {**os.environ, "COINWATCH_AIRFLOW_DATABASE_URL": url}
+    with pytest.raises(CleanupFailed, match="onnection refused") as caught:
+        clean_airflow_database(environment, 30, datetime.now(UTC))
+    assert "secret" not in str(caught.value)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from local.environment_file import SECRETS
 from tests.e2e.conftest import CANDLES_PER_MINUTE, candle_close
 from tests.support.graphite import GraphiteServer
 from tests.support.stack import Stack
@@ -84,6 +85,43 @@ def test_every_service_is_ready(stack: Stack) -> None:
     assert status["state"] == "ready"
     assert set(status["services"]) == SERVICES
     assert {service["state"] for service in status["services"].values()} == {"ready"}
+
+
+def test_no_process_can_read_secrets_it_does_not_need(stack: Stack) -> None:
+    """As with containers: what a process gets is in its environment, which /proc shows."""
+    holders: dict[str, set[str]] = {}
+    environments = [environment_of(process) for process in Path("/proc").glob("[0-9]*")]
+    for environment in environments:
+        if environment.get("COINWATCH_STACK") == str(stack.home):
+            for name, value in stack.secrets.items():
+                if value and any(value in text for text in environment.values()):
+                    holders.setdefault(name, set()).add(environment.get("COINWATCH_SERVICE", "supervisor"))
+    airflow = {"airflow-api-server", "airflow-scheduler", "airflow-dag-processor"}
+    everything = {name: holders.get(name, set()) for name in stack.secrets if name in SECRETS}
+    assert everything == {
+        "COINWATCH_SECRET_KEY": airflow - {"airflow-dag-processor"} | {"web"},
+        "COINWATCH_API_TOKEN": {"web"},
+        "COINWATCH_POSTGRES_PASSWORD": set(),
+        "COINWATCH_DATABASE_OWNER_PASSWORD": set(),
+        "COINWATCH_DATABASE_APP_PASSWORD": airflow - {"airflow-dag-processor"} | {"web"},
+        "COINWATCH_DATABASE_READER_PASSWORD": set(),
+        "COINWATCH_AIRFLOW_DATABASE_PASSWORD": airflow,
+        "COINWATCH_AIRFLOW_ADMIN_PASSWORD": set(),
+        "COINWATCH_GRAFANA_ADMIN_PASSWORD": set(),
+        "COINWATCH_GRAFANA_SECRET_KEY": set(),
+        "COINWATCH_GRAPHITE_SECRET_KEY": {"carbon", "graphite"},
+        "AIRFLOW__CORE__FERNET_KEY": airflow,
+        "AIRFLOW__API__SECRET_KEY": airflow,
+        "AIRFLOW__API_AUTH__JWT_SECRET": airflow,
+    }
+
+
+def environment_of(process: Path) -> dict[str, str]:
+    try:
+        pairs = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:  # it has ended, or belongs to another user
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
 def test_every_component_on_the_home_page_of_airflow_is_healthy(stack: Stack) -> None:

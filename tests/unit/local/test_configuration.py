@@ -1,15 +1,18 @@
 """The stack's configuration: local and external services, and errors in settings."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from local.airflow import airflow_environment, sqlalchemy_url
-from local.configuration import Configuration, application_environment, child_environment, make_configuration
+from local.configuration import Configuration, make_configuration
 from local.environment_file import SECRETS, EnvironmentFile
+from local.environments import child_environment, server_environment
 from local.errors import StackError
+from local.node import Node
 from local.paths import Paths
-from local.services import wanted_ports, without_password
+from local.services import Tools, plan_stack, wanted_ports, without_password
 
 DATABASES = {
     "COINWATCH_DATABASE_URL": "postgresql://me:pw@db.example.org/prices",
@@ -80,7 +83,7 @@ def test_external_graphite_without_statsd_or_carbon_is_rejected() -> None:
 def test_external_mail_server_is_used() -> None:
     configuration = configure(COINWATCH_SMTP_URL="smtps://me:pw@mail.example.org")
     assert "smtp" not in wanted_ports(configuration, with_grafana=False)
-    assert application_environment(configuration)["COINWATCH_SMTP_URL"] == "smtps://me:pw@mail.example.org"
+    assert airflow_environment(configuration)["COINWATCH_SMTP_URL"] == "smtps://me:pw@mail.example.org"
 
 
 @pytest.mark.parametrize(("minutes", "flushes"), [("3", 54), ("0.25", 6), ("60", 1080)])
@@ -94,10 +97,49 @@ def test_invalid_interval_is_reported(minutes: str) -> None:
         configure(COINWATCH_COLLECT_SCHEDULE_MINUTES=minutes)
 
 
-def test_application_gets_neither_superuser_nor_page_passwords() -> None:
-    names = application_environment(configure()).keys()
-    assert not [name for name in names if name.endswith("_PASSWORD")]
-    assert {"COINWATCH_SECRET_KEY", "COINWATCH_DATABASE_URL", "COINWATCH_STACK"} <= names
+def secrets_of(name: str) -> set[str]:
+    """The settings that only some processes get, in the environment of a service."""
+    services = plan_stack(configure(), Tools(node=Node(Path("node"), ()), node_modules=Path("modules"))).services
+    environment = services[name].environment
+    assert environment.get("COINWATCH_ENV_FILE", os.devnull) == os.devnull, ".env contains all secrets"
+    endings = ("_URL", "_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CONN")
+    public = ("_PUBLIC_URL", "_GRAPHITE_URL", "_BASE_URL", "_SERVER_URL")
+    return {name for name in environment if name.endswith(endings) and not name.endswith(public)}
+
+
+AIRFLOW_SECRETS = {
+    "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+}  # fmt: skip
+APPLICATION_SECRETS = {"COINWATCH_DATABASE_URL", "COINWATCH_SECRET_KEY", "COINWATCH_SMTP_URL"}
+
+
+@pytest.mark.parametrize(
+    ("name", "secrets"),
+    [
+        ("coinnews", set()),
+        ("statsd", set()),
+        ("mail", set()),
+        ("carbon", {"GRAPHITE_SECRET_KEY"}),
+        ("graphite", {"GRAPHITE_SECRET_KEY"}),
+        ("web", APPLICATION_SECRETS | {"COINWATCH_API_TOKEN"}),
+        ("airflow-api-server", AIRFLOW_SECRETS | APPLICATION_SECRETS),
+        ("airflow-scheduler", AIRFLOW_SECRETS | APPLICATION_SECRETS | {"COINWATCH_AIRFLOW_DATABASE_URL"}),
+        ("airflow-dag-processor", AIRFLOW_SECRETS),
+    ],
+)
+def test_each_process_gets_only_its_own_secrets(name: str, secrets: set[str]) -> None:
+    assert secrets_of(name) == secrets
+
+
+def test_servers_get_no_credentials_of_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    configuration = configure()
+    environment = server_environment(configuration)
+    assert "AWS_SECRET_ACCESS_KEY" not in environment
+    assert environment["LC_ALL"] == "C.UTF-8"
+    assert airflow_environment(configuration)["AWS_SECRET_ACCESS_KEY"] == "mine", "exports to S3 need it"
 
 
 def test_shell_variables_do_not_reach_services(monkeypatch: pytest.MonkeyPatch) -> None:
