@@ -1,4 +1,4 @@
-"""Clients that send their request slowly, or not at all, don't hold connections open."""
+"""Clients that send their request slowly, or don't read the response, don't hold connections open."""
 
 import http.client
 import socket
@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from coinwatch.web import request_deadline
 from tests.support.ports import free_port
 from tests.web.browsing import serving
 
 SECONDS = 1.5
+LARGE = 30_000_000
 GET = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /manage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
 
@@ -20,6 +21,9 @@ POST = b"POST /manage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
 @pytest.fixture
 def port(standalone: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(request_deadline, "REQUEST_SECONDS", SECONDS)
+    monkeypatch.setattr(request_deadline, "UNREAD_SECONDS", SECONDS)
+    standalone.add_route("/prices", lambda request: Response(b"x" * LARGE))
+    standalone.router.routes.insert(0, standalone.router.routes.pop())
     port = free_port()
     with serving(standalone, port, http=request_deadline.DeadlineProtocol, timeout_keep_alive=60):
         yield port
@@ -100,3 +104,21 @@ def test_request_denied_before_its_body_arrives_does_not_end_the_next_one(connec
     time.sleep(SECONDS + 0.5)
     connection.sendall(GET)
     assert read_response(connection) == 404
+
+
+def test_client_that_does_not_read_the_response_is_disconnected(port: int) -> None:
+    for pause, complete in ((SECONDS + 2, False), (0, True)):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"GET /prices HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            time.sleep(pause)
+            assert (bytes_until_closed(connection) >= LARGE) is complete
+
+
+def bytes_until_closed(connection: socket.socket) -> int:
+    received = 0
+    try:
+        while data := connection.recv(1_000_000):
+            received += len(data)
+    except ConnectionResetError:
+        pass
+    return received

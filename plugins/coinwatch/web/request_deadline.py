@@ -1,20 +1,23 @@
-"""A time limit for receiving a request, which uvicorn does not have."""
+"""Time limits for receiving a request and for sending a response, which uvicorn does not have."""
 
 import asyncio
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 REQUEST_SECONDS = 30.0
+UNREAD_SECONDS = 60.0
 
 
 class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # uvicorn picks the class when imported
     """Closes a connection whose request, headers and body, has not arrived REQUEST_SECONDS after its first byte.
 
-    The first request of a connection has as long from when the connection is opened. Otherwise, clients that send a
-    byte now and then could hold any number of connections open.
+    The first request of a connection has as long from when the connection is opened. A client that does not read a
+    response is disconnected after UNREAD_SECONDS. Otherwise, clients that send or read a byte now and then could hold
+    any number of connections open.
     """
 
     deadline: asyncio.TimerHandle | None = None
+    unread: asyncio.TimerHandle | None = None
     previous: object = None  # the request before the one that is being received
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -29,8 +32,19 @@ class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # u
         if current is not self.previous and (current.response_complete or not current.more_body):
             self._cancel()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.unread is not None:
+            self.unread.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel()
+        if self.unread is not None:
+            self.unread.cancel()
         super().connection_lost(exc)
 
     def _start(self) -> None:
