@@ -94,6 +94,8 @@ def _link(
 
 def _read(settings: Settings, purpose: str, token: str, max_age: int) -> Link:
     try:
+        # Programs that detect links in plain text sometimes include the punctuation after them.
+        token = token.rstrip(".,;:!?)>]}'\"")
         payload, signed_at = _signer(settings, purpose).loads(token, max_age=max_age, return_timestamp=True)
     except SignatureExpired:
         raise InvalidRequest("token", f"This link has expired. {EXPIRED[purpose]}") from None

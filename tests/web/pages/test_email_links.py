@@ -52,6 +52,16 @@ def test_confirming_requires_the_button(
     assert "Nothing to confirm" in client.get(path).text
 
 
+@pytest.mark.parametrize("punctuation", [".", ",", ">", ")", ".)", "%22", "'", "/"])
+def test_punctuation_after_a_link_is_ignored(
+    client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription, punctuation: str
+) -> None:
+    path = path_of(confirmation_link(settings, link_key(engine, pending), pending.id)) + punctuation
+    assert "BTC/USD" in client.get(path).text
+    assert client.post(path).status_code == 200
+    assert list_subscriptions(engine)[0].status == "active"
+
+
 def test_only_ticked_alerts_are_confirmed(
     client: TestClient, engine: sa.Engine, settings: Settings, pending: Subscription
 ) -> None:
