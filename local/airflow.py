@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from local.airflow_database import AirflowSetup
 from local.commands import run_command
-from local.configuration import LOOPBACK, Configuration
+from local.configuration import Configuration
 from local.environments import application_settings, child_environment
 
 DAG_ID = "collect_prices"
@@ -33,7 +33,6 @@ def _environment(configuration: Configuration, application: Mapping[str, str]) -
     """Airflow's settings. The user's AIRFLOW__* variables override ours."""
     paths, user_settings = configuration.paths, configuration.user_settings
     home = paths.home / "airflow"
-    address = f"http://{LOOPBACK}:{configuration.ports['airflow']}"
     base_url = user_settings.get("AIRFLOW__API__BASE_URL") or configuration.http("airflow")
     settings = {
         "AIRFLOW_HOME": str(home),
@@ -48,7 +47,7 @@ def _environment(configuration: Configuration, application: Mapping[str, str]) -
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         # Admin > Connections can test the connection coinwatch.
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{configuration.http('airflow')}/execution/",
         "AIRFLOW__API__BASE_URL": base_url,
         # Whose X-Forwarded-* headers the api-server believes.
         "FORWARDED_ALLOW_IPS": user_settings.get("COINWATCH_TRUSTED_PROXIES") or "127.0.0.1,::1",

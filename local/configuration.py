@@ -60,8 +60,9 @@ class Configuration:
 
     def http(self, port: str) -> str:
         """The URL of one of our web pages, for a browser on this machine."""
-        host = LOOPBACK if self.bind_host in ("0.0.0.0", "::", LOOPBACK) else self.bind_host  # noqa: S104 - compared, not bound
-        return f"http://{host}:{self.ports[port]}"
+        # Airflow's server for :: does not accept IPv4.
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.bind_host, self.bind_host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.ports[port]}"
 
 
 def make_configuration(paths: Paths, file: EnvironmentFile) -> Configuration:

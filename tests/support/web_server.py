@@ -25,8 +25,8 @@ def web_environment(database: Database, **more: str) -> Mapping[str, str]:
     return os.environ | settings | more
 
 
-def start_web(environment: Mapping[str, str], port: int) -> "subprocess.Popen[str]":
-    command = [COINWATCH, "web", "--port", str(port)]
+def start_web(environment: Mapping[str, str], port: int, *options: str) -> "subprocess.Popen[str]":
+    command = [COINWATCH, "web", "--port", str(port), *options]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
     )

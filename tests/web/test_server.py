@@ -1,7 +1,12 @@
 """``coinwatch web`` as a process."""
 
+import http.client
 import signal
 import socket
+import time
+import urllib.request
+
+import pytest
 
 from tests.conftest import Database
 from tests.support.ports import free_port
@@ -41,3 +46,51 @@ def test_missing_or_example_secret_is_reported(database: Database) -> None:
         assert variable in output
         assert TOKEN not in output
         assert "Traceback" not in output
+
+
+def test_idle_connection_can_be_reused_by_a_proxy(database: Database) -> None:
+    """uvicorn closes idle connections after 5 s by default; a proxy that reuses one just then gets an error."""
+    port = free_port()
+    with start_web(web_environment(database), port) as process:
+        wait_for_health(port)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        for _ in range(2):
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+            used = connection.sock
+            time.sleep(6.5)
+        assert connection.sock is used
+        connection.close()
+        process.kill()
+
+
+def test_all_addresses_include_ipv4_and_ipv6(database: Database) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("needs IPv6")
+    port = free_port()
+    with start_web(web_environment(database), port, "--host", "::") as process:
+        wait_for_health(port)
+        with urllib.request.urlopen(f"http://[::1]:{port}/health") as response:
+            assert response.status == 200
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("TRUSTED_PROXIES", "10.0.0.0/8, nginx", "'nginx' is not an IP address or network"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "'10.0.0.1/8' is not an IP address or network"),
+        ("TRUSTED_PROXIES", "*", "is not an IP address or network"),
+        ("PUBLIC_URL", "https://example.org/prices", "coinwatch has a page /prices"),
+        ("PUBLIC_URL", "https://example.org/static/x", "coinwatch has a page /static"),
+    ],
+)
+def test_ambiguous_proxy_settings_are_reported(database: Database, variable: str, value: str, named: str) -> None:
+    name = f"COINWATCH_{variable}"
+    process = start_web(web_environment(database, **{name: value}), free_port())
+    output, _ = process.communicate(timeout=60)
+    text = " ".join(output.replace("\u2502", " ").split())
+    assert process.returncode != 0
+    assert name in text
+    assert named in text
+    assert "Traceback" not in output

@@ -44,6 +44,35 @@ def test_bind_host_applies_to_airflow_and_the_web_app_only() -> None:
     assert {name for name, (host, _) in ports.items() if host == "0.0.0.0"} == {"airflow", "web"}
 
 
+@pytest.mark.parametrize(
+    ("bind_host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_tasks_reach_airflow_at_an_address_that_it_listens_on(bind_host: str, address: str) -> None:
+    configuration = configure(COINWATCH_BIND_HOST=bind_host)
+    execution_url = airflow_environment(configuration)["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert execution_url == f"http://{address}:8080/execution/"
+    assert configuration.http("web") == f"http://{address}:18000"
+
+
+@pytest.mark.parametrize(("base_url", "secure"), [("", "False"), ("https://example.org/airflow", "True")])
+def test_login_cookies_are_secure_over_https(base_url: str, secure: str) -> None:
+    environment = airflow_environment(configure(AIRFLOW__API__BASE_URL=base_url))
+    assert environment["AIRFLOW__FAB__COOKIE_SECURE"] == secure
+
+
+def test_airflow_trusts_the_same_proxies() -> None:
+    environment = airflow_environment(configure(COINWATCH_TRUSTED_PROXIES="10.0.0.0/8"))
+    assert environment["FORWARDED_ALLOW_IPS"] == environment["COINWATCH_TRUSTED_PROXIES"] == "10.0.0.0/8"
+    assert airflow_environment(configure())["FORWARDED_ALLOW_IPS"] == "127.0.0.1,::1"
+
+
 def test_external_database_leaves_the_local_one_to_airflow() -> None:
     configuration = configure(**DATABASES)
     assert configuration.addresses["COINWATCH_DATABASE_URL"] == DATABASES["COINWATCH_DATABASE_URL"]
