@@ -56,7 +56,7 @@ def test_subscription_created_in_airflow_is_active_immediately(page: Page, stack
     response = page.request.get(f"{stack.airflow_url}/coinwatch/api/v1/subscriptions", params={"email": address})
     assert response.status == 200
     [subscription] = response.json()
-    assert (subscription["status"], subscription["base"], subscription["threshold"]) == ("active", "BTC", 2.5)
+    assert (subscription["status"], subscription["coin"], subscription["threshold_percent"]) == ("active", "BTC", 2.5)
 
     response = page.request.delete(
         f"{stack.airflow_url}/coinwatch/api/v1/subscriptions/{subscription['id']}",
