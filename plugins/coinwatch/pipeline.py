@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.alerts.alerts_file import append_alerts
+from coinwatch.alerts.corporate_actions import apply_to_rules
 from coinwatch.alerts.evaluation import evaluate, has_pending_quotes
 from coinwatch.alerts.rules import Kind
 from coinwatch.clock import Clock, utc_now
@@ -26,6 +27,7 @@ from coinwatch.notifications.outbox import OutboxStatus, delete_old_emails, get_
 from coinwatch.prices import retention
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
+from coinwatch.prices.corporate_actions import apply_to_prices, has_corporate_actions
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
 from coinwatch.prices.ingest.confirmation import confirm_quotes
 from coinwatch.prices.ingest.data_quality import CHECKS, collection_is_overdue
@@ -106,8 +108,24 @@ def prepare_cycle(engine: Engine, settings: Settings, now: datetime) -> list[str
     if ended := end_long_reader_sessions(engine):
         log.warning("long queries of the reader role ended", sessions=ended)
     sync_catalog(engine, settings)
+    apply_corporate_actions(engine, settings, now)
     create_upcoming_partitions(engine, now.astimezone(UTC).date())
     return list_enabled_exchanges(engine)
+
+
+def apply_corporate_actions(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Apply redenominations and reused tickers that have taken effect to prices, candles and rules, each once.
+
+    Returns the number of instruments changed. Raises DatabaseError, in which case nothing was changed.
+    """
+    if not has_corporate_actions(settings, now):
+        return 0
+    with transaction(engine) as connection:
+        acquire_lock(connection, Lock.EVALUATION)
+        acquire_lock(connection, Lock.CANDLES)
+        applied = apply_to_prices(connection, settings, now)
+        apply_to_rules(connection, applied)
+    return len(applied)
 
 
 def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleResult:

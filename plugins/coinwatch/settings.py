@@ -13,9 +13,19 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from coinwatch.addresses import normalize_address, parse_sender
@@ -80,6 +90,25 @@ Networks = Annotated[str, AfterValidator(_networks)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+class CorporateAction(BaseModel):
+    """A redenomination, or a ticker that means another coin from then on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    effective_at: AwareDatetime = Field(description="When exchanges switch, with a time zone: 2026-12-01T08:00:00Z.")
+    old_per_new: float | None = Field(
+        None, gt=0, description="Redenomination: how many old units become one new unit. Earlier prices are multiplied."
+    )
+    new_coin: bool = Field(False, description="The ticker is reused: earlier prices are those of another coin.")
+    exchange: str | None = Field(None, description="Code of the only exchange that is affected. Default: all.")
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.old_per_new is None) is not self.new_coin:
+            raise ValueError("needs either old_per_new (a redenomination) or new_coin = true (a reused ticker)")
+        return self
+
+
 class CoinSettings(BaseModel):
     """A coin. Its code, such as BTC, is the key of its table.
 
@@ -96,6 +125,9 @@ class CoinSettings(BaseModel):
         pattern=r"^[^\s,/?#&]+$",
         description="The coin's API ID on CoinGecko, as its page there shows it. Required if CoinGecko's instruments "
         "contain the coin: codes are not unique, so it is never guessed.",
+    )
+    corporate_actions: tuple[CorporateAction, ...] = Field(
+        (), description="Redenominations and reuses of the ticker ([index](index.md#corporate-actions))."
     )
 
 
@@ -398,6 +430,13 @@ def _check_secret(variable: str, secret: str) -> None:
 
 def _check_references(settings: Settings) -> None:
     """Check that codes are valid and spelled alike, ccxt ids are set, and every pair's base is a configured coin."""
+    for base, coin in settings.coins.items():
+        for action in coin.corporate_actions:
+            if action.exchange not in {None, *settings.exchanges}:
+                raise ConfigurationError(
+                    f"coins.{base}.corporate_actions: {action.exchange!r} is not a configured exchange. "
+                    f"Configured exchanges: {', '.join(settings.exchanges)}."
+                )
     for code, exchange in settings.exchanges.items():
         if not EXCHANGE_CODE.fullmatch(code) or code == "index":
             raise ConfigurationError(

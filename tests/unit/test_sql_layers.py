@@ -36,6 +36,7 @@ OWNERS = {
         "latest_prices",
         "index_state",
         "unconfirmed_quotes",
+        "corporate_actions",
         "candles",
         "stale_candles",
         "candle_fetches",

@@ -8,7 +8,7 @@ from coinwatch.cli.output import echo, show_json
 from coinwatch.clock import utc_now
 from coinwatch.database import create_engine, get_engine
 from coinwatch.errors import CoinwatchError
-from coinwatch.pipeline import maintain_database
+from coinwatch.pipeline import apply_corporate_actions, maintain_database
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions
 from coinwatch.settings import get_settings
@@ -39,6 +39,7 @@ def migrate() -> None:
     ran = migrations.migrate(owner, price_retention_days=settings.price_retention_days)
     owner.dispose()
     sync_catalog(get_engine(), settings, force=True)
+    apply_corporate_actions(get_engine(), settings, utc_now())
     create_upcoming_partitions(get_engine(), utc_now().date())
     echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
 

@@ -26,6 +26,7 @@ from coinwatch.prices.backfill.planning import (
 from coinwatch.prices.candle_validation import CandleValidator, ValidationReport
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
+from coinwatch.prices.corporate_actions import Restatement
 from coinwatch.time_range import TimeRange, ceil_to, floor_to, split
 
 # For a range from this length on, first find out when the instrument was listed.
@@ -66,6 +67,7 @@ class BackfillRun:
     ) -> None:
         self.stored = StoreResult()
         self.validation = ValidationReport()
+        self._restatement = Restatement(engine)
         self.unavailable = 0
         self.failed: dict[str, str] = {}
         self.retryable = False
@@ -181,7 +183,8 @@ class BackfillRun:
         self._got_response = True
         now = self._clock()
         valid = CandleValidator(resolution, now, self.validation).validate(fetched.candles)
-        rows = [StoredCandle(fetched.page.instrument_id, candle) for candle, _ in valid]
+        candles = [StoredCandle(fetched.page.instrument_id, candle) for candle, _ in valid]
+        rows = self._restatement.candles(resolution, candles)
         self.stored += store_candles(self._engine, resolution, rows)
         kept_from = self._kept_from(resolution, now)
         return record_response(self._engine, resolution, fetched.page, [candle for candle, _ in valid], kept_from, now)

@@ -17,6 +17,7 @@ from coinwatch.errors import ConfigurationError, ExchangeError, ExchangeUnavaila
 from coinwatch.exchanges.models import Exchange, Instrument, QuoteBatch, RejectionReason
 from coinwatch.exchanges.registry import open_exchange
 from coinwatch.prices.catalog import list_watched_instruments
+from coinwatch.prices.corporate_actions import Restatement
 from coinwatch.prices.ingest.confirmation import hold_jumps
 from coinwatch.prices.ingest.loading import LoadResult, load_quotes, log_rejections
 from coinwatch.prices.ingest.trading_halts import find_trading_halts, record_trading_halts
@@ -116,7 +117,8 @@ def collect_exchange(
 
     log_rejections(batch.rejected)
     max_age = timedelta(days=settings.quote_max_age_days)
-    accepted, unconfirmed = hold_jumps(engine, settings, instruments, batch.quotes, clock())
+    quotes = Restatement(engine).quotes((quote, instruments[quote.instrument]) for quote in batch.quotes)
+    accepted, unconfirmed = hold_jumps(engine, settings, instruments, quotes, clock())
     loaded = load_quotes(engine, instruments, accepted, now=clock(), max_age=max_age)
     rejected = Counter(quote.reason for quote in batch.rejected) + Counter(loaded.rejected)
     loaded = LoadResult(loaded.inserted, loaded.repeated, loaded.conflicting, rejected)

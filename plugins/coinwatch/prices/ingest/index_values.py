@@ -5,8 +5,8 @@ changes only when an exchange comes or goes, by so much that the change between 
 exchanges in both. Stock indices do the same when a company is replaced.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import log
 from statistics import median
@@ -51,6 +51,18 @@ class IndexPart:
     def as_dict(self) -> dict[str, Any]:
         """The part as plain values that can be serialized as JSON."""
         return asdict(self)
+
+    def scaled(self, factor: float) -> Self:
+        """The part in another unit."""
+        counted, known = ({name: value * factor for name, value in part.items()} for part in (self.counted, self.known))
+        return replace(self, value=self.value * factor, counted=counted, known=known)
+
+    def without(self, exchanges: Collection[str]) -> Self:
+        """The part as if these exchanges had not been known, so that the next value is not compared with theirs."""
+        counted, known = (
+            {name: part[name] for name in part if name not in exchanges} for part in (self.counted, self.known)
+        )
+        return replace(self, counted=counted, known=known)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> Self | None:

@@ -19,6 +19,7 @@ from coinwatch.prices.candle_validation import RAW_LENGTH, CandleValidator, volu
 from coinwatch.prices.candles.refresh import RefreshResult, refresh_candles
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
+from coinwatch.prices.corporate_actions import Restatement
 from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument, load_instrument_lookup
 from coinwatch.prices.transfer.formats import kraken
 from coinwatch.prices.transfer.formats.csv_file import PARQUET, list_members, open_csv, read_signature
@@ -223,11 +224,13 @@ def _import_text(
         if found.resolution not in {None, resolution}:
             progress.contents += f" (named {found.resolution})"
         validator = CandleValidator(resolution, complete_until, progress.validation)
+        restatement = Restatement(engine)
         rows = _parsed(chain(first, found.rows), progress, options.volume)
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             valid = validator.validate(batch)
             candles = [StoredCandle(known.instrument_id, candle) for candle, _ in valid]
-            progress.stored += store_candles(engine, resolution, candles, keep_more_complete=True)
+            restated = restatement.candles(resolution, candles)
+            progress.stored += store_candles(engine, resolution, restated, keep_more_complete=True)
             progress.part = file.read()
             report(progress)
 

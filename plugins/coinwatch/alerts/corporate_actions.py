@@ -1,0 +1,23 @@
+"""What a corporate action changes in rules: levels, and the values that the next ones are compared with."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from sqlalchemy import Connection
+
+from coinwatch.database import statement
+from coinwatch.prices.corporate_actions import AppliedAction
+
+
+def apply_to_rules(connection: Connection, actions: Iterable[AppliedAction]) -> None:
+    """Restate levels and watermarks after a redenomination; move rules to the new coin of a reused ticker."""
+    for action in actions:
+        if action.old_per_new is None:
+            names, parameters = ("move_subscriptions", "move_watermarks"), asdict(action)
+        else:
+            names, parameters = (
+                ("restate_levels", "restate_watermarks"),
+                {**asdict(action), "ratio": action.old_per_new},
+            )
+        for name in names:
+            connection.execute(statement(f"alerts/corporate_actions/{name}"), parameters)
