@@ -15,7 +15,7 @@ ALLOWED_SIGNS = "._-$+!*"
 
 def parse_code(text: str) -> str:
     """The code in Unicode's composed form (NFC). Raises ValueError, without the text, if it is not a code."""
-    code = unicodedata.normalize("NFC", text)
+    code = compose(text)
     starts = code[:1] == "$" or _is_letter_or_digit(code[:1])
     if not starts or len(code) > MAX_CODE_LENGTH or not all(map(_is_allowed, code)):
         raise ValueError(
@@ -35,7 +35,12 @@ def parse_pair(text: str) -> str:
 
 def code_key(text: str) -> str:
     """What two spellings of a code have in common, for comparing them: usdt.e and USDT.E give the same key."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
+    return compose(compose(text.strip()).casefold())
+
+
+def compose(text: str) -> str:
+    """The text in Unicode's composed form, in which codes are stored: an e with a separate accent becomes one é."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _is_allowed(character: str) -> bool:

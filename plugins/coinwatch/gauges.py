@@ -83,7 +83,7 @@ def send_price_gauges(engine: Engine, settings: Settings, now: datetime) -> int:
         rows = connection.execute(statement("gauges/select_prices")).all()
     values: dict[str, float] = {}
     for row in rows:
-        path = ".".join(["prices", *(escape(part) for part in (row.exchange, row.base, row.quote))])
+        path = ".".join(["prices", escape(row.exchange), escape_code(row.base), escape_code(row.quote)])
         age = max(0.0, (now - row.observed_at).total_seconds())
         values[f"{path}.age_seconds"] = age
         if age > settings.quote_gauge_max_age_seconds:
@@ -122,6 +122,16 @@ def send_disk_gauges(engine: Engine, settings: Settings) -> int:
             values[f"database.{escape(row.table)}.bytes"] = row.bytes
     send_gauges(settings, values)
     return len(values)
+
+
+def escape_code(code: str) -> str:
+    """A coin's or currency's code as one part of a gauge name, different for every code.
+
+    In lower case. A sign other than - becomes _ and its number in ASCII (``usdt_2ee`` for USDT.E); a code with letters
+    other than A-Z becomes Punycode, as in domain names.
+    """
+    escaped = re.sub(r"[\x20-,./:-@\[-`{-~]", lambda sign: f"_{ord(sign[0]):02x}", code.lower())
+    return escaped if escaped.isascii() else f"xn--{escaped.encode('punycode').decode().lower()}"
 
 
 def escape(part: str) -> str:

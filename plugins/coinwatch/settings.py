@@ -463,12 +463,18 @@ def _check_references(settings: Settings) -> None:
 
 
 def _check_spelling(settings: Settings) -> None:
-    """Check that no two codes differ only in case: lookups ignore it, and gauge names are in lower case."""
+    """Check that no two codes differ only in case, which lookups ignore, and that a code or name means one coin."""
     spellings = {code_key(code): code for code in DOLLAR_LIKE}
     for coin in settings.coins:
         known = spellings.setdefault(code_key(coin), coin)
         if known != coin:
             raise ConfigurationError(f"coins.{coin} differs from the code {known} only in upper and lower case.")
+    coin_of = {code_key(coin): coin for coin in settings.coins}
+    for coin, fields in settings.coins.items():
+        if (other := coin_of.setdefault(code_key(fields.name), coin)) != coin:
+            raise ConfigurationError(
+                f"coins.{coin}.name is also the code or name of {other}. Coins are found by both: change the name."
+            )
     for code, exchange in settings.exchanges.items():
         for position, pair in enumerate(exchange.instruments):
             for each in pair.split("/"):

@@ -285,9 +285,9 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
         return Reply(
             [
                 {
-                    "name": f"{each.base}/{each.quote}",
+                    "name": f"{each.base}/{each.quote}".upper(),
                     "market_symbol": name,
-                    "base_currency": each.base,
+                    "base_currency": each.base.upper(),
                     "base_decimals": 8,
                     "counter_currency": each.quote,
                     "counter_decimals": 2,
@@ -324,7 +324,7 @@ def bitstamp(market: Market, path: str, query: Query) -> Reply:
 def _bitstamp_ticker(market: Market, listing: Listing) -> dict[str, object]:
     return {
         "timestamp": str(_seconds(market, listing)),
-        "pair": f"{listing.base}/{listing.quote}",
+        "pair": f"{listing.base}/{listing.quote}".upper(),  # Bitstamp writes all codes in capitals
         "last": _text(listing.price),
         "bid": _text(listing.bid if listing.bid is not None else listing.price),
         "ask": _text(listing.ask if listing.ask is not None else listing.price),

@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.exchange_server.exchanges import Reply, respond
 from tests.exchange_server.faults import Fault, Faults, misbehave
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         exchange_server = self.server.exchange_server
         parts = urlsplit(self.path)
         _, exchange, *rest = parts.path.split("/", 2)
-        path = f"/{rest[0]}" if rest else "/"
+        path = f"/{unquote(rest[0])}" if rest else "/"
         if exchange == "_control":
             self._reply(_control_get(exchange_server, path))
             return

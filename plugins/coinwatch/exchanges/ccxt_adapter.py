@@ -18,6 +18,7 @@ import requests
 
 from coinwatch import __version__
 from coinwatch.clock import Clock, utc_now
+from coinwatch.codes import code_key
 from coinwatch.errors import (
     ConfigurationError,
     ExchangeDenied,
@@ -112,16 +113,19 @@ class CcxtAdapter:
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:
         if not instruments:
             return QuoteBatch()
-        markets = self._call(self._client.load_markets)
-        rejected = [each for each in (_check_market(each, markets.get(each.symbol)) for each in instruments) if each]
+        symbols = self._load_symbols()
+        listed = {each: symbol for each in instruments if (symbol := symbols.get(code_key(each.symbol)))}
+        rejected = [each for each in (self._check_market(each, listed.get(each)) for each in instruments) if each]
         left_out = {each.symbol for each in rejected}
-        traded = [instrument for instrument in instruments if instrument.symbol not in left_out]
+        traded = {each: symbol for each, symbol in listed.items() if each.symbol not in left_out}
         if not traded:
             return QuoteBatch(rejected=rejected)
         if self._client.has.get("fetchTickers"):
             fetched = self._fetch_all(traded)
         else:
-            fetched = fetch_each(traded, self._fetch_one, threads=self.max_concurrent_calls)
+            fetched = fetch_each(
+                list(traded), lambda each: self._fetch_one(each, traded[each]), threads=self.max_concurrent_calls
+            )
         return QuoteBatch(fetched.quotes, [*rejected, *fetched.rejected], fetched.error)
 
     def fetch_trading_status(self, instruments: Sequence[Instrument]) -> Sequence[RejectedQuote]:
@@ -138,13 +142,16 @@ class CcxtAdapter:
             raise interval_not_offered(self.code, interval_seconds, self._intervals)
         timeframe = self._intervals[interval_seconds]
         step = timedelta(seconds=interval_seconds)
+        symbol = self._load_symbols().get(code_key(instrument.symbol))
+        if symbol is None:
+            raise UnknownSymbol(self.code, f"unknown symbol {instrument.symbol}")
         now = self._clock()
         page_start, end = ceil_to(time_range.start, step), min(time_range.end, now)
 
         def fetch_page(start: datetime, stop: datetime) -> list[RawCandle]:
             rate_limiter.acquire()
             since, limit = round(start.timestamp() * 1000), min(self.candles_per_call, -(-(stop - start) // step))
-            rows = self._call(self._client.fetch_ohlcv, instrument.symbol, timeframe, since, limit)
+            rows = self._call(self._client.fetch_ohlcv, symbol, timeframe, since, limit)
             page = parse_candles(instrument, rows, _parse_candle)
             return [candle for candle in page if start <= candle.opened_at < stop]
 
@@ -199,14 +206,32 @@ class CcxtAdapter:
             client.urls["api"] = _rebased(client.urls["api"], exchange.base_url, client.hostname or "")
         return client
 
-    def _fetch_all(self, instruments: Sequence[Instrument]) -> QuoteBatch:
-        tickers = self._call(self._client.fetch_tickers, [instrument.symbol for instrument in instruments])
-        received_at = self._clock()
-        return build_batch(_parse_quote(each, tickers.get(each.symbol), received_at) for each in instruments)
+    def _load_symbols(self) -> Mapping[str, str]:
+        """ccxt's symbols by their key: ccxt writes most codes in capitals, the configuration as the exchange does."""
+        return {code_key(symbol): symbol for symbol in self._call(self._client.load_markets)}
 
-    def _fetch_one(self, instrument: Instrument) -> QuoteResult:
+    def _check_market(self, instrument: Instrument, symbol: str | None) -> RejectedQuote | None:
+        """The rejection of an instrument that the exchange doesn't list or doesn't trade at present."""
+        if symbol is None:
+            return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
+        market = self._client.markets[symbol]
+        if market.get("active") is not False:  # None: ccxt doesn't know
+            return None
+        info = market.get("info")
+        terms = [info.get(name) for name in STATUS_FIELDS] if isinstance(info, Mapping) else []
+        term = next((term for term in terms if isinstance(term, str) and term), "inactive")
+        if term.lower() in LIMITED_TRADING:
+            return None
+        return reject_not_trading(instrument, trading_status(term) or TradingStatus.HALTED, term)
+
+    def _fetch_all(self, symbols: Mapping[Instrument, str]) -> QuoteBatch:
+        tickers = self._call(self._client.fetch_tickers, list(symbols.values()))
+        received_at = self._clock()
+        return build_batch(_parse_quote(each, tickers.get(symbol), received_at) for each, symbol in symbols.items())
+
+    def _fetch_one(self, instrument: Instrument, symbol: str) -> QuoteResult:
         try:
-            ticker = self._call(self._client.fetch_ticker, instrument.symbol)
+            ticker = self._call(self._client.fetch_ticker, symbol)
         except UnknownSymbol:
             return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
         return _parse_quote(instrument, ticker, self._clock())
@@ -312,20 +337,6 @@ def _rebased(api: object, base_url: str, hostname: str) -> object:
     if isinstance(api, Mapping):
         return {name: _rebased(url, base_url, hostname) for name, url in api.items()}
     return base_url + urlsplit(api.replace("{hostname}", hostname)).path if isinstance(api, str) else api
-
-
-def _check_market(instrument: Instrument, market: Any) -> RejectedQuote | None:
-    """The rejection of an instrument that the exchange doesn't list or doesn't trade at present."""
-    if market is None:
-        return reject(instrument, RejectionReason.UNKNOWN_SYMBOL, instrument.symbol)
-    if market.get("active") is not False:  # None: ccxt doesn't know
-        return None
-    info = market.get("info")
-    terms = [info.get(name) for name in STATUS_FIELDS] if isinstance(info, Mapping) else []
-    term = next((term for term in terms if isinstance(term, str) and term), "inactive")
-    if term.lower() in LIMITED_TRADING:
-        return None
-    return reject_not_trading(instrument, trading_status(term) or TradingStatus.HALTED, term)
 
 
 def _parse_quote(instrument: Instrument, ticker: Any, received_at: datetime) -> QuoteResult:

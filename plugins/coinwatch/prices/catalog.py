@@ -9,7 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
-from coinwatch.codes import DOLLAR_LIKE
+from coinwatch.codes import DOLLAR_LIKE, code_key, compose
 from coinwatch.database import Lock, acquire_lock, fetch_rows, statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.exchange_codes import EXCHANGE_CODES
@@ -106,14 +106,15 @@ def find_watched_instruments(connection: Connection, exchange: str, pairs: Seque
     Raises NotFound, which lists the available ones.
     """
     exchange = exchange.strip().lower()
-    known = {instrument.pair: found for instrument, found in list_watched_instruments(connection, exchange).items()}
+    watched = list_watched_instruments(connection, exchange)
+    known = {code_key(instrument.pair): instrument_id for instrument, instrument_id in watched.items()}
     if find_exchange_id(connection, exchange) is None:
         raise unknown_exchange(connection, exchange)
     for pair in pairs:
-        if pair.upper() not in known:
-            watched = ", ".join(known) or "nothing"
-            raise NotFound(f"{pair} is not tracked on {exchange}. Tracked: {watched}.")
-    return [known[pair.upper()] for pair in pairs] if pairs else list(known.values())
+        if code_key(pair) not in known:
+            tracked = ", ".join(instrument.pair for instrument in watched) or "nothing"
+            raise NotFound(f"{pair} is not tracked on {exchange}. Tracked: {tracked}.")
+    return [known[code_key(pair)] for pair in pairs] if pairs else list(known.values())
 
 
 def find_instrument(
@@ -124,15 +125,14 @@ def find_instrument(
     Without ``quote``, US dollars are preferred, then USDT, then USDC. Raises NotFound, which lists the available ones.
     """
     exchange = (exchange or INDEX).strip().lower()
-    parameters = {"coin": coin.strip(), "exchange": exchange}
+    parameters = {"coin": compose(coin.strip()), "exchange": exchange}
     found = fetch_rows(connection, "prices/catalog/find_instruments", parameters, FoundInstrument)
-    wanted = quote.strip().upper() if quote else None
     for instrument in found:
-        if wanted in {None, instrument.quote}:
+        if not quote or code_key(quote) == code_key(instrument.quote):
             return instrument
     if found:
         priced_in = ", ".join(instrument.quote for instrument in found)
-        raise NotFound(f"{coin} is not priced in {wanted} on {exchange}. Available: {priced_in}.")
+        raise NotFound(f"{coin} is not priced in {quote} on {exchange}. Available: {priced_in}.")
     raise unknown_coin(connection, coin, exchange)
 
 

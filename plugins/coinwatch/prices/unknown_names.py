@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from coinwatch.codes import code_key
 from coinwatch.database import fetch_rows, statement
 from coinwatch.errors import NotFound
 from coinwatch.formatting import did_you_mean
@@ -27,9 +28,9 @@ def check_names(connection: Connection, coin: str | None = None, exchange: str |
         raise unknown_exchange(connection, code)
     if coin is None:
         return
-    wanted = coin.strip().lower()
+    wanted = code_key(coin)
     for known in _tracked_coins(connection):
-        if wanted in {known.code.lower(), known.name.lower()} and (code is None or code in known.exchanges):
+        if wanted in {code_key(known.code), code_key(known.name)} and (code is None or code in known.exchanges):
             return
     raise unknown_coin(connection, coin, code)
 
@@ -54,7 +55,7 @@ def unknown_coin(connection: Connection, coin: str, exchange: str | None) -> Not
     here = [known for known in everywhere if exchange is None or exchange in known.exchanges]
     names = {text: known.code for known in here for text in (known.code, known.name)}
     where = exchange or "any exchange"
-    elsewhere = [known for known in everywhere if coin.strip().lower() in {known.code.lower(), known.name.lower()}]
+    elsewhere = [known for known in everywhere if code_key(coin) in {code_key(known.code), code_key(known.name)}]
     if elsewhere:
         return NotFound(f"{elsewhere[0].code} is not tracked on {where}. Available: {_listed(elsewhere[0].exchanges)}.")
     tracked = _listed([known.code for known in here])

@@ -3,5 +3,5 @@ SELECT i.id AS instrument_id, e.code AS exchange, i.base, i.quote
 FROM instruments i
 JOIN exchanges e ON e.id = i.exchange_id
 JOIN coins c ON c.code = i.base
-WHERE (c.code = upper(:coin) OR lower(c.name) = lower(:coin)) AND e.code = lower(:exchange)
+WHERE lower(:coin) IN (lower(c.code), lower(c.name)) AND e.code = lower(:exchange)
 ORDER BY array_position(ARRAY['USD', 'USDT', 'USDC'], i.quote), i.quote;

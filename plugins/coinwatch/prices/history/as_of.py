@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.codes import DOLLAR_LIKE
+from coinwatch.codes import DOLLAR_LIKE, code_key, compose
 from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.formatting import format_duration, format_timestamp
@@ -184,11 +184,14 @@ def _read_last_prices(
 
 
 def _find_markets(connection: Connection, coin: str, quote: str | None) -> list[_Market]:
-    everywhere = fetch_rows(connection, "prices/history/select_instruments_of_coin", {"coin": coin.strip()}, _Market)
+    everywhere = fetch_rows(
+        connection, "prices/history/select_instruments_of_coin", {"coin": compose(coin.strip())}, _Market
+    )
     if not everywhere:
         raise unknown_coin(connection, coin, None)
-    wanted = (quote.strip().upper(),) if quote else DOLLAR_LIKE
-    found = [market for market in everywhere if market.quote in wanted]
+    wanted = (quote.strip(),) if quote else DOLLAR_LIKE
+    keys = {code_key(each) for each in wanted}
+    found = [market for market in everywhere if code_key(market.quote) in keys]
     if not found:
         available = ", ".join(sorted({market.quote for market in everywhere}))
         raise NotFound(

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from coinwatch.codes import code_key
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_since
@@ -38,11 +39,11 @@ TABLE_ROWS = 25
 def find_coin(site: SiteDep, request: Request, coin: Annotated[str, Query(max_length=60)] = "") -> Response:
     """The list of coins; with ``coin`` (code or name) a redirect to its history."""
     choices = watched_choices(site.engine)
-    wanted = coin.strip().lower()
+    wanted = code_key(coin)
     if not wanted:
         return site.render(request, "coins.html", {"choices": choices, "query": "", "error": None})
     for code, name in choices.coins.items():
-        if wanted in {code.lower(), name.lower()}:
+        if wanted in {code_key(code), code_key(name)}:
             return RedirectResponse(f"{request.scope['root_path']}/coins/{quote_path(code, safe='')}", status_code=303)
     values = {"choices": choices, "query": coin, "error": f"We don't track “{coin.strip()}”."}
     return site.render(request, "coins.html", values, status=404)
@@ -92,7 +93,7 @@ def _chosen_market(markets: list[Market], wanted: str) -> Market:
         return markets[0]
     code, _, quote = wanted.partition(":")
     for market in markets:
-        if market.exchange == code.lower() and quote.upper() in {"", market.quote}:
+        if market.exchange == code.lower() and code_key(quote) in {"", code_key(market.quote)}:
             return market
     names = {market.exchange: market.exchange_name for market in markets}
     available = ", ".join(names.values())

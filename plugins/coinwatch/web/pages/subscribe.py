@@ -27,7 +27,8 @@ log = structlog.get_logger()
 
 @router.get("/subscribe")
 def show_form(site: SiteDep, request: Request, coin: str = "", exchange: str = "", quote: str = "") -> Response:
-    chosen = {"coin": coin.upper(), "exchange": exchange.lower(), "quote": quote.upper()}
+    choices = watched_choices(site.engine)
+    chosen = {"coin": choices.find_coin(coin), "exchange": exchange.lower(), "quote": choices.find_quote(quote)}
     return _form_page(site, request, EMPTY_FORM | chosen)
 
 

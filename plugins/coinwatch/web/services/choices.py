@@ -1,10 +1,12 @@
 """The coins, exchanges and currencies to choose from."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from coinwatch.codes import code_key, compose
 from coinwatch.database import statement, transaction
 
 
@@ -34,6 +36,14 @@ class Choices:
     combinations: dict[str, dict[str, list[str]]]
     demo: bool
 
+    def find_coin(self, text: str) -> str:
+        """The coin whose code or name is ``text``, ignoring case; empty if there is none."""
+        return _find(text, {spelling: code for code, name in self.coins.items() for spelling in (name, code)})
+
+    def find_quote(self, text: str) -> str:
+        """The currency whose code is ``text``, ignoring case; empty if there is none."""
+        return _find(text, self.quotes)
+
     @property
     def combinations_json(self) -> str:
         """The combinations for the form's script."""
@@ -60,8 +70,13 @@ def watched_choices(engine: Engine) -> Choices:
 def watched_markets(engine: Engine, coin: str | None = None) -> list[Market]:
     """All markets, or those of one coin (code or name): by coin, the index first."""
     with transaction(engine) as connection:
-        rows = connection.execute(statement("web/select_markets"), {"coin": coin}).mappings()
+        rows = connection.execute(statement("web/select_markets"), {"coin": coin and compose(coin)}).mappings()
         return [Market(**row) for row in rows]
+
+
+def _find(text: str, codes: Mapping[str, str]) -> str:
+    wanted = code_key(text)
+    return next((code for spelling, code in codes.items() if code_key(spelling) == wanted), "")
 
 
 def _sorted_by_name(names: dict[str, str]) -> dict[str, str]:
