@@ -1,5 +1,6 @@
 """Airflow: its settings as environment variables, its commands, and its setup."""
 
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
@@ -34,6 +35,7 @@ def _environment(configuration: Configuration, application: Mapping[str, str]) -
     paths, user_settings = configuration.paths, configuration.user_settings
     home = paths.home / "airflow"
     base_url = user_settings.get("AIRFLOW__API__BASE_URL") or configuration.http("airflow")
+    statsd_host = configuration.addresses["COINWATCH_STATSD_HOST"].strip().strip("[]")
     settings = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(paths.project / "dags"),
@@ -74,7 +76,8 @@ def _environment(configuration: Configuration, application: Mapping[str, str]) -
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__METRICS__STATSD_ON": "True",
-        "AIRFLOW__METRICS__STATSD_HOST": configuration.addresses["COINWATCH_STATSD_HOST"],
+        "AIRFLOW__METRICS__STATSD_HOST": statsd_host,
+        "AIRFLOW__METRICS__STATSD_IPV6": str(_has_only_ipv6(statsd_host)),
         "AIRFLOW__METRICS__STATSD_PORT": configuration.addresses["COINWATCH_STATSD_PORT"],
         "AIRFLOW__METRICS__STATSD_PREFIX": "airflow",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -132,3 +135,12 @@ def sqlalchemy_url(url: str) -> str:
 def airflow_command(configuration: Configuration) -> list[str]:
     """The command that runs Airflow's command line."""
     return [str(configuration.paths.python), "-P", str(configuration.paths.project / "local" / "airflow_main.py")]
+
+
+def _has_only_ipv6(host: str) -> bool:
+    """Airflow's client for StatsD uses IPv4 unless told otherwise."""
+    try:
+        families = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)}
+    except OSError:  # unknown for now
+        return ":" in host
+    return families == {socket.AF_INET6}

@@ -5,6 +5,7 @@ the cycle continues.
 """
 
 import re
+import socket
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -52,9 +53,16 @@ NAMES = {
 log = structlog.get_logger()
 
 
+class _Client(TCPStatsClient):  # type: ignore[misc]  # without type hints
+    """Connects over IPv6, too: the original only does so if told to, and then not over IPv4."""
+
+    def connect(self) -> None:
+        self._sock = socket.create_connection((self._host, self._port), self._timeout)
+
+
 def send_gauges(settings: Settings, values: Mapping[str, float]) -> bool:
     """Send gauges, given by name without the prefix. Logs a warning and returns False if StatsD is unavailable."""
-    client = TCPStatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
+    client = _Client(settings.statsd_host, settings.statsd_port, prefix=PREFIX, timeout=TIMEOUT_SECONDS)
     try:
         with client.pipeline() as pipeline:
             for name, value in values.items():

@@ -83,6 +83,17 @@ def _networks(value: str) -> str:
 
 
 Code = Annotated[str, AfterValidator(parse_code)]
+
+
+def _host(value: str) -> str:
+    """A name or an address; an IPv6 address may be in brackets, as in a URL."""
+    value = value.strip().removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]+", value):
+        raise ValueError("must be a host name or an address, without a port")
+    return value
+
+
+StatsdHost = Annotated[str, AfterValidator(_host)]
 Pair = Annotated[str, AfterValidator(parse_pair)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 BounceAddress = Annotated[str, AfterValidator(_bounce_address)]
@@ -196,7 +207,7 @@ class Settings(BaseSettings):
         None, description="URL of a role that may create roles and databases, used by `coinwatch setup-database` only."
     )
 
-    statsd_host: str = Field("127.0.0.1", description="StatsD host.")
+    statsd_host: StatsdHost = Field("127.0.0.1", description="StatsD host, a name or an address such as `::1`.")
     statsd_port: int = Field(18125, ge=1, le=65535, description="StatsD port (TCP).")
     graphite_url: HttpUrl = Field("http://127.0.0.1:18080", description="URL of graphite-web.")
 

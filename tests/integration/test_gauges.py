@@ -1,11 +1,13 @@
 """Gauges reach Graphite through StatsD."""
 
 import re
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from coinwatch.gauges import NAMES, escape, send_gauges, send_price_gauges
 from coinwatch.pipeline import push_gauges
@@ -50,6 +52,26 @@ def test_burst_of_a_thousand_gauges_arrives(settings: Settings, graphite: Graphi
     assert send_gauges(settings, {f"burst.number_{number}": number for number in range(1000)})
     arrived = graphite.wait_for("stats.gauges.coinwatch.burst.*", series=1000)
     assert sorted(values[-1] for values in arrived.values()) == list(range(1000))
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "127.0.0.1", "localhost"])
+@pytest.mark.parametrize("family", [socket.AF_INET6, socket.AF_INET])
+def test_gauges_reach_statsd_over_either_version_of_ip(host: str, family: socket.AddressFamily) -> None:
+    address = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    with socket.create_server((address, 0), family=family) as server:
+        settings = make_settings(statsd_host=host, statsd_port=server.getsockname()[1])
+        reachable = address in {str(known[4][0]) for known in socket.getaddrinfo(host.strip("[]"), None)}
+        assert send_gauges(settings, {"cycle.rows": 7}) is reachable
+        if reachable:
+            connection, _ = server.accept()
+            with connection:
+                assert connection.recv(100) == b"coinwatch.cycle.rows:7.0|g\n"
+
+
+@pytest.mark.parametrize("host", ["", "host:8125/x", "a b", "http://host"])
+def test_invalid_statsd_host_is_rejected(host: str) -> None:
+    with pytest.raises(ValidationError, match="must be a host name"):
+        make_settings(statsd_host=host)
 
 
 def test_unavailable_statsd_does_not_fail_the_cycle(catalog: sa.Engine) -> None:

@@ -101,6 +101,13 @@ def test_external_statsd_replaces_statsd_carbon_and_graphite() -> None:
     assert "COINWATCH_GRAPHITE_URL" not in configuration.addresses
 
 
+@pytest.mark.parametrize(("host", "ipv6"), [("::1", "True"), ("[::1]", "True"), ("127.0.0.1", "False")])
+def test_airflow_sends_to_a_statsd_with_an_ipv6_address(host: str, ipv6: str) -> None:
+    environment = airflow_environment(configure(COINWATCH_STATSD_HOST=host))
+    assert environment["AIRFLOW__METRICS__STATSD_IPV6"] == ipv6
+    assert environment["AIRFLOW__METRICS__STATSD_HOST"] == host.strip("[]")
+
+
 def test_external_graphite_without_statsd_or_carbon_is_rejected() -> None:
     with pytest.raises(StackError, match="COINWATCH_STATSD_HOST"):
         configure(COINWATCH_GRAPHITE_URL="http://graphite.example.org")
