@@ -12,6 +12,7 @@
       * UnknownSymbol            the exchange doesn't trade one instrument; the others are not affected
   * EmailError
     * TemporaryEmailError        4xx or a lost connection: the outbox retries this email
+      * SendingRateExceeded      we are too fast: after a pause of seconds the server accepts the same email
       * SenderRejected           the reply is about our sender, host, relay access or policy: the email waits
       * MailServerUnavailable    can't connect or log in, or the daily quota is reached: no email can be sent
     * PermanentEmailError        5xx: this email is never accepted
@@ -85,6 +86,10 @@ class EmailError(CoinwatchError):
 
 class TemporaryEmailError(EmailError):
     """The email may be accepted later: 4xx, or the connection was lost."""
+
+
+class SendingRateExceeded(TemporaryEmailError):
+    """We send faster than the mail server accepts; after a pause of seconds it may accept the same email."""
 
 
 class SenderRejected(TemporaryEmailError):

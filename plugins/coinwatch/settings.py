@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +29,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from coinwatch.addresses import normalize_address, parse_sender
+from coinwatch.addresses import domain_in_ascii, normalize_address, parse_sender
 from coinwatch.codes import DOLLAR_LIKE, code_key, parse_code, parse_pair
 from coinwatch.errors import ConfigurationError
 from coinwatch.smtp_url import parse_smtp_url
@@ -61,6 +62,8 @@ def _http_url(value: str) -> str:
 
 def _base_url(value: str) -> str:
     value = _http_url(value)
+    host = "" if value.isascii() else urlsplit(value).hostname or ""
+    value = re.sub(re.escape(host), domain_in_ascii(host), value, count=1, flags=re.IGNORECASE) if host else value
     if not BASE_URL.fullmatch(value):
         raise ValueError("must be an address without a query, such as https://coinwatch.example.org")
     return value

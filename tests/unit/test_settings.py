@@ -286,3 +286,8 @@ def test_sender_and_bounce_address_may_be_at_an_internationalized_domain(
         tmp_path, monkeypatch, TOML, EMAIL_FROM="coinwatch <alerts@müller.example>", BOUNCE_ADDRESS="b@müller.example"
     )
     assert settings.bounce_address == "b@xn--mller-kva.example"
+
+
+def test_public_url_may_be_at_an_internationalized_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_from(tmp_path, monkeypatch, TOML, PUBLIC_URL="https://Kurse.müller.example:8443/alerts")
+    assert settings.public_url == "https://kurse.xn--mller-kva.example:8443/alerts"

@@ -11,6 +11,7 @@ from coinwatch.errors import (
     PermanentEmailError,
     RecipientRejected,
     SenderRejected,
+    SendingRateExceeded,
     TemporaryEmailError,
 )
 from coinwatch.mail.compose import Email
@@ -42,8 +43,8 @@ class MailConnection:
         """Send one email; returning means that the server has accepted it.
 
         Raises MailServerUnavailable if no email gets through at the moment, SenderRejected if our configuration is to
-        blame, RecipientRejected if the mailbox does not exist, and otherwise TemporaryEmailError or
-        PermanentEmailError for this email alone.
+        blame, SendingRateExceeded if we are too fast, RecipientRejected if the mailbox does not exist, and otherwise
+        TemporaryEmailError or PermanentEmailError for this email alone.
         """
         try:
             self._transmit(email)
@@ -113,6 +114,8 @@ class MailConnection:
                 raise MailServerUnavailable(explained)
             case Outcome.WAIT:
                 raise SenderRejected(explained)
+            case Outcome.SLOW_DOWN:
+                raise SendingRateExceeded(explained)
             case Outcome.RETRY:
                 raise TemporaryEmailError(explained)
             case Outcome.SUPPRESS:

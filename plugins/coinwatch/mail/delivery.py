@@ -21,7 +21,14 @@ from sqlalchemy import Engine
 
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import transaction
-from coinwatch.errors import CoinwatchError, EmailError, MailServerUnavailable, RecipientRejected, TemporaryEmailError
+from coinwatch.errors import (
+    CoinwatchError,
+    EmailError,
+    MailServerUnavailable,
+    RecipientRejected,
+    SendingRateExceeded,
+    TemporaryEmailError,
+)
 from coinwatch.logs import without_addresses
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.compose import Composer, Email
@@ -35,6 +42,8 @@ from coinwatch.smtp_url import parse_smtp_url
 
 # An unavailable server says nothing about an email: it does not count as an attempt, and each cycle tries again.
 UNAVAILABLE_PAUSE = timedelta(seconds=30)
+# Providers limit emails per second: Amazon SES to one in its sandbox, and to 14 for a new account.
+RATE_PAUSES = (1.0, 2.0, 4.0)
 
 log = structlog.get_logger()
 
@@ -63,7 +72,7 @@ def deliver_emails(
         Claims(engine, clock, wait, settings.emails_per_day) as claims,
         MailConnection(server) as connection,
     ):
-        sender = _Sender(engine, clock, claims, connection, Composer(settings, Charts(engine).get), stopped)
+        sender = _Sender(engine, clock, claims, connection, Composer(settings, Charts(engine).get), stopped, wait)
         while sender.send_due() and not claims.capped and claims.wait_for_dead_senders(stopped):
             pass
     if claims.capped:
@@ -86,7 +95,8 @@ def deliver_requested_emails(
         Claims(engine, clock, time.sleep, settings.emails_per_day, requested_by=address) as claims,
         MailConnection(server) as connection,
     ):
-        sender = _Sender(engine, clock, claims, connection, Composer(settings, Charts(engine).get), lambda: False)
+        composer = Composer(settings, Charts(engine).get)
+        sender = _Sender(engine, clock, claims, connection, composer, lambda: False, time.sleep)
         sender.send_due()
     return DeliveryResult(claims.sent, sender.retried, sender.failed)
 
@@ -100,6 +110,7 @@ class _Sender:
         connection: MailConnection,
         composer: Composer,
         stopped: Stop,
+        wait: Wait,
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -107,6 +118,8 @@ class _Sender:
         self._connection = connection
         self._composer = composer
         self._stopped = stopped
+        self._wait = wait
+        self._pauses = list(RATE_PAUSES)
         self._rejections = Rejections()
         self.retried = 0
         self.failed = 0
@@ -136,7 +149,7 @@ class _Sender:
             self._record((claimed, error))
             return True
         try:
-            self._connection.send(email)
+            self._transmit(email)
         except MailServerUnavailable as error:
             self._release("mail server unavailable", error)
             return False
@@ -149,6 +162,19 @@ class _Sender:
             self._claims.mark_accepted(claimed)
             self._record(*self._rejections.accept())
         return True
+
+    def _transmit(self, email: Email) -> None:
+        """Send an email. If the server asks us to slow down, wait and try again, until one email has waited in vain."""
+        while True:
+            try:
+                self._connection.send(email)
+            except SendingRateExceeded:
+                if not self._pauses or self._stopped():
+                    raise
+                self._wait(self._pauses.pop(0))
+            else:
+                self._pauses = list(RATE_PAUSES)
+                return
 
     def _release(self, reason: str, error: EmailError) -> None:
         """Let all claimed emails wait; it does not count as an attempt."""

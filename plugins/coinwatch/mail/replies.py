@@ -28,6 +28,7 @@ class Outcome(StrEnum):
 
     SUPPRESS = "suppress"  # it fails, and its address is suppressed
     FAIL = "fail"  # it fails
+    SLOW_DOWN = "slow down"  # it is tried again after a pause of seconds
     RETRY = "retry"  # it is tried again, for about a day
     WAIT = "wait"  # the reply is about us: it waits until our configuration is fixed
     STOP = "stop"  # nothing can be sent now: all emails wait
@@ -198,11 +199,8 @@ CAUSES = (
         r"|not (allowed|authori[sz]ed|permitted) to send",
         "1.7 1.8 2.252 7.60",
     ),
-    _Cause(
-        Outcome.RETRY,
-        "",
-        rf"{GREYLISTING.pattern}|try (again|later)|rate.?limit|throttl|too many (messages|emails|connections)",
-    ),
+    _Cause(Outcome.RETRY, "", rf"{GREYLISTING.pattern}|try (again|later)|too many connections"),
+    _Cause(Outcome.SLOW_DOWN, "", r"rate.?limit|throttl|sending rate|too many (messages|emails)"),
     _Cause(
         Outcome.WAIT,
         "rejects this machine's address, send through a provider with a login, or get it off the blocklist and set its "

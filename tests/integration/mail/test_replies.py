@@ -1,7 +1,7 @@
 """Replies of real mail servers, each sent at each step: what happens to the email, its address and the status."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +91,15 @@ def outbox(engine: sa.Engine) -> dict[str, Queued]:
     return {row.recipient: Queued(row.status, row.attempts, row.suppressed) for row in rows}
 
 
-def deliver(engine: sa.Engine, server: ReplyServer, minutes: float = 1) -> DeliveryResult:
+def deliver(
+    engine: sa.Engine, server: ReplyServer, minutes: float = 1, wait: Callable[[float], object] = lambda seconds: None
+) -> DeliveryResult:
     start = (
         f"smtp://ada:secret@127.0.0.1:{server.port}"
         if server.certificate
         else f"smtp://127.0.0.1:{server.port}?tls=none"
     )
-    return deliver_emails(engine, make_settings(smtp_url=start), clock=lambda: at(minutes))
+    return deliver_emails(engine, make_settings(smtp_url=start), clock=lambda: at(minutes), wait=wait)
 
 
 def status() -> str:
@@ -203,6 +205,35 @@ def test_rejected_emails_fail_if_others_are_accepted(engine: sa.Engine) -> None:
     with reply_server(Some("text")) as server:
         result = deliver(engine, server)
     assert (result.sent, result.failed) == (1, 7)
+
+
+def test_sending_slows_down_to_the_rate_that_the_server_accepts(engine: sa.Engine) -> None:
+    queue(engine, *PEOPLE)
+    accepted_before_pause, pauses = 0, []
+
+    class Limited(ReplyServer):
+        def reply_to(self, step: str, recipient: str) -> list[bytes]:
+            too_fast = len(self.recipients) - accepted_before_pause >= 2
+            self.lines = [b"454 Throttling failure: Maximum sending rate exceeded."] if too_fast else [b"250 ok"]
+            return super().reply_to(step, recipient)
+
+    def wait(seconds: float) -> None:
+        nonlocal accepted_before_pause
+        accepted_before_pause = len(server.recipients)
+        pauses.append(seconds)
+
+    with reply_server(Limited("text")) as server:
+        assert deliver(engine, server, wait=wait).sent == len(PEOPLE)
+    assert set(outbox(engine).values()) == {Queued("sent", 1, False)}
+    assert pauses == [1.0] * 3
+
+
+def test_sending_does_not_wait_for_a_server_that_stays_busy(engine: sa.Engine) -> None:
+    queue(engine, *PEOPLE)
+    pauses: list[float] = []
+    with reply_server(ReplyServer("text", [b"454 Throttling failure: Maximum sending rate exceeded."])) as server:
+        assert deliver(engine, server, wait=pauses.append).sent == 0
+    assert pauses == [1.0, 2.0, 4.0]
 
 
 def test_greylisted_emails_are_all_tried(engine: sa.Engine) -> None:
