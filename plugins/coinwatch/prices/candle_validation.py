@@ -72,11 +72,18 @@ class CandleValidator:
     """Validates the candles of one instrument and resolution, in batches, and counts them in ``report``.
 
     Duplicates and price jumps are also found across batches, with a byte of memory per candle between the first and the
-    last. A candle that ends after ``complete_until`` is not complete.
+    last. A candle that ends after ``complete_until`` is rejected with the reason ``incomplete``.
     """
 
-    def __init__(self, resolution: Resolution, complete_until: datetime, report: ValidationReport) -> None:
+    def __init__(
+        self,
+        resolution: Resolution,
+        complete_until: datetime,
+        report: ValidationReport,
+        incomplete: str = "is not complete yet",
+    ) -> None:
         self.report = report
+        self._incomplete = incomplete
         self._resolution = resolution
         self._width = WIDTHS[resolution]
         self._last = complete_until - self._width
@@ -101,7 +108,7 @@ class CandleValidator:
 
     def _time_problem(self, row: RawCandle, slot: int, off_grid: bool) -> bool:
         if row.opened_at > self._last:
-            reason = "is not complete yet"
+            reason = self._incomplete
         elif slot < 0:
             reason = f"is before {EARLIEST:%Y}"
         elif off_grid:

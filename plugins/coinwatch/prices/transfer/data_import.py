@@ -8,36 +8,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
-from typing import NamedTuple
 
 from fsspec import AbstractFileSystem
 from sqlalchemy import Engine
 
-from coinwatch.errors import InvalidRequest, NotFound, RequestError, StorageError
+from coinwatch.errors import InvalidRequest, RequestError, StorageError
 from coinwatch.exchanges.models import RawCandle
-from coinwatch.prices.candle_validation import RAW_LENGTH, CandleValidator, volumes_fit
+from coinwatch.formatting import format_timestamp
+from coinwatch.prices.candle_validation import RAW_LENGTH, CandleValidator, ValidCandle, volumes_fit
 from coinwatch.prices.candles.refresh import RefreshResult, refresh_candles
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.prices.corporate_actions import Restatement
 from coinwatch.prices.instrument_lookup import InstrumentLookup, KnownInstrument, load_instrument_lookup
-from coinwatch.prices.transfer.formats import kraken
-from coinwatch.prices.transfer.formats.csv_file import PARQUET, list_members, open_csv, read_signature
+from coinwatch.prices.transfer.formats.csv_file import PARQUET, open_csv, read_signature
 from coinwatch.prices.transfer.formats.detection import detect_format
 from coinwatch.prices.transfer.formats.names import Format
-from coinwatch.prices.transfer.formats.parquet import find_parquet_files
 from coinwatch.prices.transfer.formats.rows import BadRow, CandleFile, detect_resolution
-from coinwatch.prices.transfer.locations import (
-    full_address,
-    modified_at,
-    open_location,
-    redact_credentials,
-    storage_errors,
-)
+from coinwatch.prices.transfer.locations import modified_at
 from coinwatch.prices.transfer.progress import ImportProgress, Report
 from coinwatch.prices.transfer.restore import restore_file
+from coinwatch.prices.transfer.sources import Source, find_sources
 
 ROWS_AT_ONCE = 50_000
+MAYBE_INCOMPLETE = "is the newest row and may not be complete, because it is unknown when the file was written"
 DETECTION_ROWS = 1000  # read before the first is stored, to detect the resolution
 
 
@@ -99,7 +93,7 @@ def import_files(
     a path that cannot be opened.
     """
     instruments = load_instrument_lookup(engine)
-    sources = [source for path in paths for source in _expand(path, instruments)]
+    sources = [source for path in paths for source in find_sources(path, instruments)]
     results = []
     for number, source in enumerate(sources, 1):
         progress = ImportProgress(source.address, number, len(sources))
@@ -108,60 +102,9 @@ def import_files(
     return ImportResult(results, refresh_candles(engine) if changed else None)
 
 
-class _Source(NamedTuple):
-    """A file, or a ``member`` of a ZIP archive with several files."""
-
-    system: AbstractFileSystem
-    path: str
-    member: str | None = None
-
-    @property
-    def address(self) -> str:
-        address = full_address(self.system, self.path)
-        return f"{address}/{self.member}" if self.member else address
-
-
-def _expand(address: str, instruments: InstrumentLookup) -> Iterator[_Source]:
-    system, path = open_location(address)
-    if path.endswith(".CHECKSUM"):  # Binance's, selected with BTCUSDT-1m-2022-*
-        return
-    with storage_errors(address):
-        is_folder = system.isdir(path)
-        if not is_folder and not system.exists(path):
-            raise FileNotFoundError
-    if not is_folder:
-        members = list_members(system, path) if path.lower().endswith(".zip") else []
-        if len(members) > 1 and all(map(kraken.is_archive_member, members)):
-            yield from (_Source(system, path, member) for member in _tracked(members, instruments, path))
-        else:
-            yield _Source(system, path)
-        return
-    files = find_parquet_files(system, path)
-    if not files:
-        raise InvalidRequest(
-            "file", f"There are no Parquet files in {redact_credentials(address)}. Pass other files one by one."
-        )
-    yield from (_Source(system, file) for file in files)
-
-
-def _tracked(members: Sequence[str], instruments: InstrumentLookup, path: str) -> list[str]:
-    """The files of Kraken's archive with the pairs and resolutions that coinwatch stores."""
-    found = []
-    for member in members:
-        symbol = kraken.stored_symbol(member)
-        try:
-            if symbol and instruments.find("kraken", symbol):
-                found.append(member)
-        except NotFound as error:
-            not_found = error
-    if not found:
-        raise InvalidRequest("file", f"{path} contains no file of a pair tracked on Kraken. {not_found}")
-    return found
-
-
 def _import_file(
     engine: Engine,
-    source: _Source,
+    source: Source,
     options: ImportOptions,
     instruments: InstrumentLookup,
     now: datetime,
@@ -174,12 +117,12 @@ def _import_file(
     report(progress)
     try:
         written = modified_at(system, path)
-        complete_until = now if written is None else min(now, written)
         if _is_parquet(system, path, options.format):
             given = options.exchange, options.resolution
+            complete_until = now if written is None else min(now, written)
             restore_file(engine, system, path, instruments, now, complete_until, progress, report, *given)
         else:
-            _import_text(engine, source, options, instruments, complete_until, progress, report)
+            _import_text(engine, source, options, instruments, now, written, progress, report)
         if progress.rows and validation.rejected.total() == progress.rows:
             raise InvalidRequest("file", f"{path} has no valid rows: {validation.examples[0]}.")
     except (RequestError, StorageError) as error:
@@ -205,10 +148,11 @@ def _is_parquet(system: AbstractFileSystem, path: str, wanted: Format) -> bool:
 
 def _import_text(
     engine: Engine,
-    source: _Source,
+    source: Source,
     options: ImportOptions,
     instruments: InstrumentLookup,
-    complete_until: datetime,
+    now: datetime,
+    written: datetime | None,
     progress: ImportProgress,
     report: Report,
 ) -> None:
@@ -223,16 +167,42 @@ def _import_text(
         progress.contents = f"{resolution} candles of {known.instrument.pair} at {known.instrument.exchange}"
         if found.resolution not in {None, resolution}:
             progress.contents += f" (named {found.resolution})"
-        validator = CandleValidator(resolution, complete_until, progress.validation)
+        if written and any(isinstance(row, RawCandle) and written < row.opened_at for row in first):
+            written = None  # archives and containers set arbitrary times
+        validator = _validator(resolution, now, written, progress)
+        newest: ValidCandle | None = None
         restatement = Restatement(engine)
         rows = _parsed(chain(first, found.rows), progress, options.volume)
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             valid = validator.validate(batch)
+            if written is None:
+                valid, newest = _without_newest(valid, newest)
             candles = [StoredCandle(known.instrument_id, candle) for candle, _ in valid]
             restated = restatement.candles(resolution, candles)
             progress.stored += store_candles(engine, resolution, restated, keep_more_complete=True)
             progress.part = file.read()
             report(progress)
+        if newest is not None:
+            progress.validation.reject(newest.row.line, MAYBE_INCOMPLETE, newest.candle.opened_at.isoformat())
+
+
+def _validator(
+    resolution: Resolution, now: datetime, written: datetime | None, progress: ImportProgress
+) -> CandleValidator:
+    if written is None or written >= now:
+        return CandleValidator(resolution, now, progress.validation)
+    incomplete = f"is not complete: it ended after the file was written, {format_timestamp(written)}"
+    return CandleValidator(resolution, written, progress.validation, incomplete)
+
+
+def _without_newest(
+    valid: list[ValidCandle], newest: ValidCandle | None
+) -> tuple[list[ValidCandle], ValidCandle | None]:
+    """The candles, which are oldest first, and the one held back so far, without the newest of them."""
+    if newest is None or (valid and valid[-1].candle.opened_at >= newest.candle.opened_at):
+        released = [newest] if newest else []
+        return [*released, *valid[:-1]], valid[-1] if valid else None
+    return valid, newest
 
 
 def _parsed(rows: Iterator[RawCandle | BadRow], progress: ImportProgress, volume: bool) -> Iterator[RawCandle]:

@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from coinwatch.errors import InvalidRequest, NotFound, StorageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+FIRST_MODIFIED = datetime(1980, 1, 2, tzinfo=UTC)
 OBJECT_STORES = {*EXTRAS, "abfs", "az", "oci", "oss"}
 # Not all of their errors are OSErrors, and the libraries may not be installed.
 CLOUD_LIBRARIES = {"aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs"}
@@ -51,13 +52,17 @@ def full_address(system: AbstractFileSystem, path: str) -> str:
 
 
 def modified_at(system: AbstractFileSystem, path: str) -> datetime | None:
-    """When a file was last written (UTC); None if its storage does not know."""
+    """When a file was last written (UTC); None if its storage does not know.
+
+    Archives and images set the time of their files to 1970 or 1980, which is not known either.
+    """
     with storage_errors(path):
         try:
             modified: datetime = system.modified(path)
         except NotImplementedError:
             return None
-    return modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified.astimezone(UTC)
+    modified = modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified.astimezone(UTC)
+    return modified if modified > FIRST_MODIFIED else None
 
 
 def redact_credentials(address: str) -> str:

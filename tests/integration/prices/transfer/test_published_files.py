@@ -14,8 +14,9 @@ from coinwatch.database import transaction
 from coinwatch.prices.candle_validation import DUPLICATE, SWAPPED
 from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.catalog import sync_catalog
-from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, import_files
-from tests.support.candle_files import LONG_AFTER, aged, binance_csv, plain_csv, some_candles
+from coinwatch.prices.transfer import data_import
+from coinwatch.prices.transfer.data_import import MAYBE_INCOMPLETE, ImportedFile, ImportOptions, import_files
+from tests.support.candle_files import LONG_AFTER, aged, binance_csv, plain_csv, some_candles, unix
 from tests.support.settings import COINS, exchange, make_settings
 
 DATA = Path(__file__).parent / "data"
@@ -174,7 +175,7 @@ def test_volume_columns_are_found_in_any_spelling(imports: Import, stored: Store
 
 def test_newest_row_is_stored_only_if_it_ended_before_the_file_was_written(imports: Import, stored: Stored) -> None:
     result = imports("gemini_BTCUSD_1hr.csv", modified=datetime(2020, 12, 30, 0, 59, tzinfo=UTC))
-    assert result.rejected == {"is not complete yet": 1}
+    assert result.rejected == {"is not complete: it ended after the file was written, 2020-12-30 00:59:00 UTC": 1}
     assert max(stored("gemini")) == "2020-12-29 23:00"
     imports("gemini_BTCUSD_1hr.csv", modified=datetime(2020, 12, 30, 1, 0, tzinfo=UTC))
     assert max(stored("gemini")) == "2020-12-30 00:00"
@@ -290,3 +291,69 @@ def test_checksum_files_are_skipped(engine: sa.Engine, imports: Import, tmp_path
     (tmp_path / "BTCUSDT-1m-2026-03.zip.CHECKSUM").write_text("ab12  BTCUSDT-1m-2026-03.zip\n")
     paths = sorted(str(path) for path in tmp_path.iterdir())
     assert [file.problem for file in import_files(engine, paths, ImportOptions(), LONG_AFTER).files] == [None]
+
+
+@pytest.mark.parametrize("modified", [datetime(1980, 1, 1, tzinfo=UTC), datetime(2020, 12, 29, 22, 30, tzinfo=UTC)])
+def test_rows_after_the_file_was_written_mean_that_its_time_is_wrong(
+    imports: Import, stored: Stored, modified: datetime
+) -> None:
+    result = imports("gemini_BTCUSD_1hr.csv", modified=modified)
+    assert result.rejected == {MAYBE_INCOMPLETE: 1}
+    assert result.rows == 4
+    assert max(stored("gemini")) == "2020-12-29 23:00"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_newest_row_is_rejected_if_the_storage_has_no_times(
+    engine: sa.Engine, imports: Import, stored: Stored, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr(data_import, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(data_import, "modified_at", lambda system, path: None)
+    candles = some_candles(8)
+    result = imports("mine.csv", plain_csv(candles[::-1] if newest_first else candles), **KRAKEN)
+    assert result.rejected == {MAYBE_INCOMPLETE: 1}
+    assert result.stored == StoreResult(7)
+    assert [close for close, _, _ in stored("kraken", "1m").values()] == [float(c.close) for c in candles[:7]]
+
+
+@pytest.mark.parametrize("columns", [6, 7])
+def test_csv_without_header_needs_the_exchange_and_pair(imports: Import, stored: Stored, columns: int) -> None:
+    rows = [f"{unix(c.opened_at, 1000)},{c.open},{c.high},{c.low},{c.close},{c.volume},{c.trades}" for c in FIVE]
+    text = "\n".join(",".join(row.split(",")[:columns]) for row in rows)
+    assert "--exchange CODE --instrument" in str(imports("btc.csv", text).problem)
+    assert imports("btc.csv", text, **KRAKEN).stored == StoreResult(5)
+    assert stored("kraken", "1m")["2026-03-01 12:02"] == (103, 2.5, 2 if columns == 7 else None)
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "second"),
+    [
+        ("Gmt time,Open,High,Low,Close,Volume", "01.02.2022 00:00:00.000,", "01.02.2022 01:00:00.000,"),
+        ("<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>", "2022.02.01,00:00:00,", "2022.02.01,1:00:00,"),
+        ("sep=,\ntime,open,high,low,close,volume", "2022-02-01T00:00Z,", "2022-02-01T01:00Z,"),
+        (
+            "time_period_start,price_open,price_high,price_low,price_close,volume_traded",
+            "2022-02-01T00:00:00.0000000Z,",
+            "2022-02-01T01:00:00.0000000Z,",
+        ),
+        ("unix,date,open,high,low,close,vol", "1.64367E+12,2022-02-01 00:00,", "1.64368E+12,2022-02-01 01:00,"),
+    ],
+    ids=["days first", "date and time", "separator line", "prefixed names", "rounded unix time"],
+)
+def test_headers_and_times_of_other_providers_are_read(
+    imports: Import, stored: Stored, header: str, first: str, second: str
+) -> None:
+    result = imports("mine.csv", f"{header}\n{first}9,9,9,9,1\n{second}9,9,9,9,1\n", **KRAKEN)
+    assert (result.problem, result.rejected) == (None, {})
+    assert stored("kraken") == {"2022-02-01 00:00": (9, 1, None), "2022-02-01 01:00": (9, 1, None)}
+
+
+def test_thin_market_whose_minutes_are_often_an_hour_apart_is_imported(imports: Import) -> None:
+    candles = [candle for place, candle in enumerate(some_candles(400)) if place in {0, 1, 61, 121, 181, 300, 360}]
+    assert imports("BTCUSDT-1m-2026-03.csv", binance_csv(candles)).stored == StoreResult(7)
+
+
+def test_month_in_a_file_name_is_not_a_minute(imports: Import) -> None:
+    for name in ("BTCUSDT-1mo-2022-01.csv", "BTCUSDT-1M-2022-01.csv", "Binance_BTCUSDT_1M.csv"):
+        text = binance_csv(FIVE) if "-" in name else plain_csv(FIVE, "date")
+        assert "candles of 1m, 1h and 1d" in str(imports(name, text).problem)

@@ -1,6 +1,7 @@
-"""Kraken's OHLCVT archive: CSV files without a header, such as XBTUSD_60.csv, with the minutes in their name.
+"""CSV without a header, above all Kraken's OHLCVT archive: files such as XBTUSD_60.csv, with the minutes in their name.
 
-Source: Kraken's support page "Downloadable historical OHLCVT data". Intervals without trades are missing.
+Source: Kraken's support page "Downloadable historical OHLCVT data". Intervals without trades are missing. Scripts that
+save ccxt's candles write the same columns without the number of trades.
 """
 
 import re
@@ -20,16 +21,16 @@ from coinwatch.prices.transfer.formats.rows import (
 from coinwatch.prices.transfer.formats.times import parse_unix_time
 
 NAME = "kraken"
-DESCRIPTION = "Kraken's OHLCVT files (XBTUSD_60.csv, 7 columns)"
+DESCRIPTION = "Kraken's OHLCVT files (XBTUSD_60.csv, no header)"
 FILE_NAME = re.compile(r"([A-Z0-9.]+)_(\d+)\.(?:csv|csv\.gz|zip)")
-COLUMNS = 7
+COLUMNS = (6, 7)
 RESOLUTIONS: dict[str, Resolution] = {str(width_seconds(each) // 60): each for each in STORED_RESOLUTIONS}
 
 
 # 1381095255,122.0,122.0,122.0,122.0,0.1,1
 def matches(names: Sequence[str], head: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row is in Kraken's format."""
-    if len(head[0]) != COLUMNS:
+    """Whether the first row is a time and numbers."""
+    if len(head[0]) not in COLUMNS:
         return False
     with suppress(ValueError):
         parse_unix_time(head[0][0])
@@ -65,13 +66,15 @@ def stored_symbol(name: str) -> str | None:
 
 def _candles(rows: Iterator[Row]) -> Iterator[RawCandle | BadRow]:
     for line, fields in rows:
-        if len(fields) != COLUMNS:
-            yield BadRow(line, f"does not have {COLUMNS} columns", ",".join(fields))
+        if len(fields) not in COLUMNS:
+            yield BadRow(line, "does not have 6 or 7 columns", ",".join(fields))
             continue
-        time, opening, high, low, close, volume, trades = fields
+        time, opening, high, low, close, volume, *trades = fields
         try:
             opened_at = parse_unix_time(time)
         except ValueError:
             yield BadRow(line, "has no valid time", time)
             continue
-        yield RawCandle(opened_at, opening, high, low, close, volume, parse_count(trades), None, line)
+        yield RawCandle(
+            opened_at, opening, high, low, close, volume, parse_count(trades[0]) if trades else None, None, line
+        )
