@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.exchange_server import ExchangeServer
+from tests.exchange_server.recorded import RecordedCandle
 from tests.support.command_line import Command
 
 CONFIGURATION = """
@@ -82,6 +83,18 @@ def test_unavailable_candles_are_retried_only_on_request(coinwatch: Command, exc
     assert len(exchange_server.requests("binance")) == requests
     coinwatch("backfill", *day, "--again")
     assert len(exchange_server.requests("binance")) == 2 * requests
+
+
+def test_rejected_candles_are_counted_with_the_reason(coinwatch: Command, exchange_server: ExchangeServer) -> None:
+    opened = [1767571200 + 60 * minute for minute in range(10)]  # 2026-01-05
+    rows = [RecordedCandle(at, 1, 2, 0.5, 1e6 if at == opened[5] else 1, 3) for at in opened]
+    exchange_server.market.record("binance", "BTC", "USDT", rows)
+    day = ["--exchange", "binance", "--instrument", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-05"]
+    shown = coinwatch("backfill", *day)
+    assert "9 new candles" in shown.stdout
+    assert "1 row rejected: is invalid, the prices contradict each other" in shown.stdout
+    again = json.loads(coinwatch("backfill", *day, "--again", "--json").stdout)
+    assert again["rejected"] == {"is invalid, the prices contradict each other": 1}
 
 
 def test_failure_exits_with_1_after_storing_the_rest(coinwatch: Command, exchange_server: ExchangeServer) -> None:
