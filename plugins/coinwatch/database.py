@@ -28,6 +28,7 @@ BEGIN = (
 
 QUERY_CANCELED = "57014"
 READ_ONLY_TRANSACTION = "25006"
+INSUFFICIENT_PRIVILEGE = "42501"
 UNDEFINED_OBJECT = ("42P01", "42703", "42883")  # table, column, function
 
 Row = TypeVar("Row")
@@ -197,6 +198,11 @@ def translate_errors(engine: Engine) -> Iterator[None]:
         if _sqlstate(error) in UNDEFINED_OBJECT:
             raise DatabaseError(
                 f"The database is missing migrations ({_first_line(error)}). Run: coinwatch migrate"
+            ) from error
+        if _sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+            raise DatabaseError(
+                f"The role {engine.url.username} may not do this ({_first_line(error)}). Run: coinwatch setup-database "
+                "&& coinwatch migrate"
             ) from error
         raise
     except (DataError, psycopg.DataError) as error:

@@ -14,6 +14,7 @@ from coinwatch.errors import ConfigurationError, DatabaseError
 MIGRATIONS = SQL_ROOT / "migrations"
 ROLE = re.compile(r"[a-z_][a-z0-9_]*")
 MIGRATIONS_LOCK = 4_701_226
+MIGRATION_LOCK_TIMEOUT = "10s"
 # The reader's sessions can change these; end_long_reader_sessions (migration 0006) enforces longer limits.
 READER_SETTINGS = {
     "default_transaction_read_only": "on",
@@ -22,6 +23,7 @@ READER_SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
 }
 READER_CONNECTIONS = 20
+APP_GROUP, READER_GROUP = "coinwatch_app", "coinwatch_reader"
 # Postgres lets everyone take advisory locks and store large objects. Only its superuser can change that.
 PUBLIC_FUNCTIONS = """
     SELECT p.oid::regprocedure::text FROM pg_proc p
@@ -45,6 +47,10 @@ def migrate(engine: Engine, *, price_retention_days: int | None = None) -> list[
     with transaction(engine) as connection:
         # A second call waits and then finds nothing to do. The tables of other locks may not exist yet.
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATIONS_LOCK})
+        # A migration that waits for a table makes everyone else wait behind it, however short it is itself.
+        connection.execute(
+            sa.text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": MIGRATION_LOCK_TIMEOUT}
+        )
         before = MigrationContext.configure(connection).get_current_revision()
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -69,6 +75,8 @@ def run_sql_file(name: str) -> None:
 def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str) -> None:
     """Create the database and the three roles with the passwords in their URLs; safe to run again.
 
+    The roles may have any name, and one role may be all three.
+
     ``admin_url`` is the URL of a role that may create roles and databases. Raises DatabaseError and ConfigurationError.
     """
     owner, app, reader = (sa.make_url(url) for url in (owner_url, app_url, reader_url))
@@ -79,11 +87,13 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
         with psycopg.connect(_plain(admin_url), autocommit=True) as connection:
             for url in (owner, app, reader):
                 _ensure_role(connection, url)
-            if reader.username:
+            _ensure_group(connection, APP_GROUP, app, owner)
+            if reader.username and reader.username not in {owner.username, app.username}:
+                _ensure_group(connection, READER_GROUP, reader, owner)
                 for name, value in READER_SETTINGS.items():
                     _run(connection, "ALTER ROLE {} SET {} = {}", reader.username, name, sql.Literal(value))
                 _run(connection, "ALTER ROLE {} CONNECTION LIMIT {}", reader.username, sql.Literal(READER_CONNECTIONS))
-                _run(connection, "GRANT {} TO {}", reader.username, owner.username)
+                _run(connection, "GRANT {} TO {}", reader.username, owner.username)  # for end_long_reader_sessions
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 _run(
                     connection,
@@ -118,6 +128,15 @@ def _ensure_role(connection: psycopg.Connection[Any], url: sa.URL) -> None:
     verifier = connection.pgconn.encrypt_password(str(url.password).encode(), url.username.encode(), b"scram-sha-256")
     options = "LOGIN NOSUPERUSER NOCREATEROLE PASSWORD {}"
     _run(connection, f"{action} ROLE {{}} {options}", url.username, sql.Literal(verifier.decode()))
+
+
+def _ensure_group(connection: psycopg.Connection[Any], group: str, member: sa.URL, owner: sa.URL) -> None:
+    """Privileges are granted to roles with our names (grants.sql); roles with other names become members of those."""
+    if not member.username or member.username in {group, owner.username}:
+        return
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [group]).fetchone():
+        _run(connection, "CREATE ROLE {} NOLOGIN", group)
+    _run(connection, "GRANT {} TO {}", group, member.username)
 
 
 def _run(connection: psycopg.Connection[Any], template: str, *parts: str | sql.Literal) -> None:

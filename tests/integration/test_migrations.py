@@ -99,6 +99,35 @@ def _read_for(url: str, query: str) -> None:
         connection.execute(query.encode())
 
 
+@pytest.mark.parametrize(
+    "roles", [("my_owner", "my_app", "my_reader"), ("only", "only", "only"), ("coinwatch_owner", "my_app", "my_app")]
+)
+def test_roles_may_have_any_name(postgres: PostgresServer, roles: tuple[str, str, str]) -> None:
+    name = f"of-{roles[1]}-{roles[2]}"
+    urls = [postgres.url(name, role) for role in roles]
+    for _ in range(2):
+        setup_database(postgres.url("postgres"), *urls)
+        owner = create_engine(urls[0])
+        migrate(owner, price_retention_days=90)
+        owner.dispose()
+    app, reader = create_engine(urls[1]), create_engine(urls[2])
+    assert end_long_reader_sessions(app) == 0
+    with transaction(app) as connection:
+        acquire_lock(connection, Lock.EVALUATION)
+        connection.execute(sa.text("INSERT INTO users (email, created_at) VALUES ('a@b.example', now())"))
+    with transaction(reader) as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM latest_prices")).scalar_one() == 0
+    app.dispose()
+    reader.dispose()
+
+
+def test_missing_privilege_is_reported_with_the_commands_that_grant_it(database: Database) -> None:
+    reader = create_engine(database.url("reader"))
+    with pytest.raises(DatabaseError, match="coinwatch setup-database"), transaction(reader) as connection:
+        connection.execute(sa.text("SELECT * FROM users"))
+    reader.dispose()
+
+
 def test_app_role_drops_only_prices_that_retention_allows(engine: sa.Engine, database: Database) -> None:
     """However old the caller says they are: the database keeps its own limit, which only the owner can change."""
     today = datetime.now(UTC).date()

@@ -94,7 +94,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT CAST(count(*) FILTER (WHERE pg_terminate_backend(a.pid)) AS integer)
   FROM pg_stat_activity a
   JOIN pg_roles r ON r.oid = a.usesysid
-  WHERE r.rolname = 'coinwatch_reader' AND pg_has_role(r.oid, 'USAGE') AND a.datname = current_database()
+  JOIN pg_roles readers ON readers.rolname = 'coinwatch_reader'
+  WHERE pg_has_role(r.oid, readers.oid, 'USAGE') AND NOT r.rolsuper AND r.rolname <> current_user
+    AND pg_has_role(r.oid, 'USAGE') AND a.datname = current_database()
     AND ((a.state = 'active' AND a.query_start < clock_timestamp() - interval '1 minute')
       OR a.xact_start < clock_timestamp() - interval '5 minutes')
 $$;
