@@ -88,7 +88,8 @@ def test_prices_are_collected_on_schedule_and_sent_to_graphite(stack: DockerStac
 
 
 def test_subscription_from_the_command_line_triggers_an_email(stack: DockerStack) -> None:
-    made = stack.run("coinwatch", "subscribe", "reader@example.org", "BTC", "0.01", "--json")
+    rule = ("BTC", "0.01", "--kind", "change_since_last", "--cooldown", "0")
+    made = stack.run("coinwatch", "subscribe", "reader@example.org", *rule, "--json")
     assert made.returncode == 0, made.stderr
     emails = eventually(lambda: stack.get("MAIL_CATCHER", "/api/v1/messages")["messages"])
     assert emails[0]["To"][0]["Address"] == "reader@example.org"

@@ -74,7 +74,10 @@ def emailed_alerts(stack: Stack) -> list[datetime]:
 @pytest.fixture(scope="module")
 def subscribed_at(stack: Stack) -> datetime:
     created = json.loads(
-        stack.coinwatch("subscribe", ADDRESS, "BTC", str(THRESHOLD), "--exchange", "coinnews", "--json")
+        stack.coinwatch(
+            *("subscribe", ADDRESS, "BTC", str(THRESHOLD), "--kind", "change_since_last", "--cooldown", "0"),
+            *("--exchange", "coinnews", "--json"),
+        )
     )
     assert created["status"] == "active"
     return datetime.fromisoformat(created["created_at"])
