@@ -38,9 +38,9 @@ def test_describe_rule(rule: Rule, expected: str) -> None:
         (Rule("doubles"), "kind"),  # type: ignore[arg-type]
         (Rule(metric="market_cap"), "metric"),  # type: ignore[arg-type]
         (Rule(direction="sideways"), "direction"),  # type: ignore[arg-type]
-        (Rule(threshold=0.001), "threshold"),
-        (Rule(threshold=float("nan")), "threshold"),
-        (Rule("crosses", 0), "threshold"),
+        (Rule(threshold=0.001), "threshold_percent"),
+        (Rule(threshold=float("nan")), "threshold_percent"),
+        (Rule("crosses", 0), "level"),
         (Rule(window_seconds=60), "window_seconds"),
         (Rule("change_over_window", window_seconds=30), "window_seconds"),
         (Rule("deviation_from_average", window_seconds=86_401), "window_seconds"),
