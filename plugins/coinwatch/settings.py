@@ -27,6 +27,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from coinwatch.addresses import domain_in_ascii, normalize_address, parse_sender
@@ -345,7 +346,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = _TomlSource(settings_cls, toml_file=config_path())
-        return init_settings, env_settings, dotenv_settings, toml
+        codes = {code_key(str(code)): str(code) for code in toml().get("coins", {})}
+        environment, dotenv = (_CoinsAsInFile(settings_cls, each, codes) for each in (env_settings, dotenv_settings))
+        return init_settings, environment, dotenv, toml
 
     @property
     def quote_gauge_max_age_seconds(self) -> float:
@@ -375,6 +378,26 @@ class _TomlSource(TomlConfigSettingsSource):
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
+
+
+class _CoinsAsInFile(PydanticBaseSettingsSource):
+    """Spells the codes of coins as in the TOML file: names of environment variables lose their case."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource, codes: Mapping[str, str]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+        self._codes = codes
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        found = self._source()
+        if isinstance(coins := found.get("coins"), dict):
+            found["coins"] = {self._codes.get(code_key(code), code): coin for code, coin in coins.items()}
+        return found
 
 
 def config_path() -> Path:

@@ -193,6 +193,26 @@ def test_coin_without_coingecko_id_is_accepted_on_other_exchanges(
     assert load_from(tmp_path, monkeypatch, TOML).coins["BTC"].coingecko_id is None
 
 
+def test_coin_of_the_file_is_changed_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coins = TOML.replace("[coins]", '[coins]\nkPEPE = { name = "kPepe" }')
+    settings = load_from(tmp_path, monkeypatch, coins, COINS__KPEPE__COINGECKO_ID="pepe", COINS__BTC__NAME="Gold")
+    assert settings.coins["kPEPE"].coingecko_id == "pepe"
+    assert {code: coin.name for code, coin in settings.coins.items()} == {"kPEPE": "kPepe", "BTC": "Gold"}
+
+
+@pytest.mark.parametrize(
+    "coins",
+    [
+        'BITCOIN = { name = "HarryPotterObamaSonic10Inu" }',
+        'WBTC = { name = "bitcoin" }',
+        'BITCOIN = { name = "BTC" }',
+    ],
+)
+def test_code_or_name_of_two_coins_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coins: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"coins\.\w+\.name is also the code or name of \w+"):
+        load_from(tmp_path, monkeypatch, TOML.replace("[coins]", f"[coins]\n{coins}"))
+
+
 def test_two_coins_with_one_coingecko_id_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coins = """
 [coins]
