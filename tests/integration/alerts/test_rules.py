@@ -207,3 +207,35 @@ def test_alert_fires_again_when_cooldown_ends_within_a_streak(catalog: sa.Engine
     else:
         feed(catalog, prices)
     assert minutes(fired(catalog, rule)) == [1, 5]
+
+
+def test_late_value_is_skipped_by_the_last_value_and_included_in_windows(catalog: sa.Engine) -> None:
+    """The example in docs/alerts.md."""
+    rules = {
+        "change_since_last": Rule("change_since_last", 5),
+        "crosses": Rule("crosses", 200),
+        "change_over_window": Rule("change_over_window", 5, window_seconds=180),
+        "deviation_from_average": Rule("deviation_from_average", 5, window_seconds=300),
+    }
+    added = {name: add(catalog, rule, email=f"{name}@example.org") for name, rule in rules.items()}
+    feed(catalog, {0: 100, 5: 101})
+    load(catalog, quote(300, 3), now=at(5.5))
+    store_alerts(catalog, at(5.5))
+    assert [fired(catalog, each) for each in added.values()] == [[]] * 4
+    feed(catalog, {6: 102})
+    assert {name: minutes(fired(catalog, each)) for name, each in added.items()} == {
+        "change_since_last": [],
+        "crosses": [],
+        "change_over_window": [6],
+        "deviation_from_average": [6],
+    }
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(5, [300]), (25, [1500]), (26, [])])
+def test_reference_of_a_window_is_at_most_a_day_older_than_the_window(
+    catalog: sa.Engine, hours: int, expected: list[float]
+) -> None:
+    """The example in docs/alerts.md: an outage that ends with a value 5% higher."""
+    rule = add(catalog, Rule("change_over_window", 5, window_seconds=3600))
+    feed(catalog, {0: 100, 60 * hours: 105})
+    assert minutes(fired(catalog, rule)) == expected
