@@ -13,7 +13,8 @@ from coinwatch.alerts.backtest import PastAlert, backtest
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
-from coinwatch.prices.catalog import list_watched_instruments
+from coinwatch.prices.catalog import list_watched_instruments, set_exchange_enabled
+from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.ingest.collection import hold_jumps
 from coinwatch.prices.ingest.confirmation import confirm_quotes, list_unconfirmed_quotes
 from coinwatch.prices.ingest.index import compute_index
@@ -187,3 +188,25 @@ def test_jump_confirmed_after_a_newer_quote_was_evaluated_is_late(catalog: sa.En
         query = "SELECT price FROM price_history WHERE exchange = 'kraken' ORDER BY observed_at"
         assert list(connection.execute(sa.text(query)).scalars()) == [100, 60, 99], "stored, as it was real"
     assert fired(catalog, subscription) == []
+
+
+@rules
+def test_first_real_exchange_after_demo_prices_fires_nothing(
+    catalog: sa.Engine, settings: Settings, rule: Rule
+) -> None:
+    for code in EXCHANGES:
+        set_exchange_enabled(catalog, code, False)
+    set_exchange_enabled(catalog, "binance", False)
+    subscription = add(catalog, rule)
+    for minute in range(0, 9, 3):
+        load(catalog, quote(99, minute, "coinnews", volume_24h=500.0))
+        compute_index(catalog, settings, at(minute))
+        store_alerts(catalog, at(minute))
+    set_exchange_enabled(catalog, "kraken", True)
+    for minute in range(9, 18, 3):
+        load(catalog, quote(134, minute, volume_24h=9000.0), quote(99, minute, "coinnews"))
+        compute_index(catalog, settings, at(minute))
+        store_alerts(catalog, at(minute))
+    assert fired(catalog, subscription) == []
+    [price] = read_latest_prices(catalog, at(18), "BTC", "index")
+    assert (price.price, price.simulated) == (134, False)

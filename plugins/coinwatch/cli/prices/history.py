@@ -109,7 +109,7 @@ def price(
     if as_json:
         show_json(found)
         return
-    source = "observed" if found.kind == "prices" else f"close of the {found.kind} candle ending"
+    source = "observed" if found.kind == "prices" else f"close of the {found.kind} candle, as of"
     echo(
         f"{found.base}/{found.quote} at {found.exchange}: {format_price(found.price)} {found.quote}, {source}"
         f" {format_timestamp(found.observed_at, zone)}"
@@ -133,7 +133,8 @@ def compare(
     if as_json:
         show_json(found)
         return
-    median = "no recent price" if found.median is None else f"median {format_price(found.median)}"
+    name = "demo price" if found.prices and all(price.simulated for price in found.prices) else "median"
+    median = "no recent price" if found.median is None else f"{name} {format_price(found.median)}"
     echo(f"{found.base} in {', '.join(found.quotes)} at {format_timestamp(when)}: {median}")
     columns = {
         "exchange": lambda row: row.exchange,

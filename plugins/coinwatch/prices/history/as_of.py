@@ -148,9 +148,9 @@ def compare_exchange_prices(
     """A coin's price on every exchange at one moment, and its difference from the median.
 
     Without ``quote``, US dollars and stablecoins (USDT, USDC) are treated as equal. Prices older than ``fresh`` do not
-    count for the median, nor do those of simulated exchanges and aggregators if a real exchange has a price. Raises
-    NotFound for a coin that is not watched, or not in that currency; InvalidRequest for a moment without a time zone or
-    a tolerance out of bounds.
+    count for the median, nor do those of simulated exchanges if a real one is enabled, and of aggregators if an
+    exchange has a price. Raises NotFound for a coin that is not watched, or not in that currency; InvalidRequest for a
+    moment without a time zone or a tolerance out of bounds.
     """
     _validate(moment, tolerance)
     with transaction(engine) as connection:
@@ -159,7 +159,8 @@ def compare_exchange_prices(
         last_prices = {row.instrument_id: row for row in _read_last_prices(connection, ids, moment, tolerance)}
     known = [(market, last_prices[market.instrument_id]) for market in markets if market.instrument_id in last_prices]
     counted = [(market, row) for market, row in known if moment - row.observed_at <= fresh]
-    real = [(market, row) for market, row in counted if not market.simulated] or counted
+    demo = all(market.simulated for market in markets)
+    real = [(market, row) for market, row in counted if demo or not market.simulated]
     compared = [(market, row) for market, row in real if not market.aggregator] or real
     middle = median(row.price for _, row in compared) if compared else None
     prices = [_exchange_price(market, row, middle, moment, fresh) for market, row in known]

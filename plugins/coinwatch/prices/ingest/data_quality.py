@@ -211,6 +211,7 @@ def _describe_pair(rows: Sequence[Row[Any]], now: datetime) -> str:
         f"(observed {_moment(second.observed_at, now)}) are "
         f"{format_percent(100 * (high - low) / first.median)} apart; "
         "with only two exchanges, it is unclear which is wrong."
+        + (" One of them doesn't count in the index." if high / low >= OUTLIER_FACTOR else "")
     )
 
 

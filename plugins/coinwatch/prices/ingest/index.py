@@ -16,6 +16,7 @@ from coinwatch.prices.ingest.index_values import (
     compute_index_value,
     split_outliers,
 )
+from coinwatch.prices.ingest.loading import FUTURE_TOLERANCE
 from coinwatch.settings import Settings
 
 
@@ -31,8 +32,9 @@ class ExcludedPrice:
 def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
     """Store the index of every dollar-like pair; returns the number of new index prices.
 
-    It is computed from the prices observed in the ``index_freshness_seconds`` before ``as_of`` and observed when the
-    newest of them was, so computing it again from the same prices changes nothing. Raises DatabaseError.
+    It is computed from the prices observed in the ``index_freshness_seconds`` before ``as_of``, or slightly later if an
+    exchange's clock is ahead, and observed when the newest of them was. Computing it again from the same prices changes
+    nothing. Raises DatabaseError.
     """
     with transaction(engine) as connection:
         freshness = timedelta(seconds=settings.index_freshness_seconds)
@@ -70,7 +72,8 @@ class _Pair:
 
 def _read_pairs(connection: Connection, fresh_after: datetime, as_of: datetime) -> Iterator[_Pair]:
     query = statement("prices/ingest/select_fresh_prices")
-    rows = connection.execute(query, {"fresh_after": fresh_after, "as_of": as_of}).all()
+    parameters = {"fresh_after": fresh_after, "newest": as_of + FUTURE_TOLERANCE}
+    rows = connection.execute(query, parameters).all()
     for _, group in groupby(rows, key=lambda row: row.index_id):
         yield _pair(list(group))
 

@@ -1,15 +1,15 @@
 -- Fresh prices that deviate from the median of their coin by more than :limit_percent if there are three or more; if there
 -- are two, both, if they are further apart than that. Prices in the same dollar-like currency are compared, or in all
--- dollar-like currencies if there are fewer than three. Simulated exchanges count only for coins without a real price, as
--- in the index.
+-- dollar-like currencies if there are fewer than three. Simulated exchanges count only for coins that no real exchange is
+-- enabled for, as in the index.
 WITH fresh AS (
-  SELECT w.exchange, w.base, w.quote, w.pair, w.simulated, l.price, l.observed_at,
-         bool_or(NOT w.simulated) OVER (PARTITION BY w.base) AS has_real
-  FROM watched_instruments w
+  SELECT w.exchange, w.base, w.quote, w.pair, l.price, l.observed_at
+  FROM watched_instruments i
+  JOIN watched_instruments w ON w.base = i.base AND w.quote = i.quote AND w.simulated = i.simulated
   JOIN latest_quotes l ON l.instrument_id = w.instrument_id
-  WHERE w.exchange <> 'index' AND w.quote IN ('USD', 'USDT', 'USDC') AND l.observed_at > :fresh_after
+  WHERE i.exchange = 'index' AND w.exchange <> 'index' AND l.observed_at > :fresh_after
 ), compared AS (
-  SELECT *, count(*) OVER (PARTITION BY base, quote) AS same_quote FROM fresh WHERE NOT (simulated AND has_real)
+  SELECT *, count(*) OVER (PARTITION BY base, quote) AS same_quote FROM fresh
 ), medians AS (
   SELECT base, quote, count(*) AS prices, percentile_cont(0.5) WITHIN GROUP (ORDER BY price) AS median
   FROM compared GROUP BY GROUPING SETS ((base, quote), (base))

@@ -14,7 +14,9 @@ from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.refresh import RefreshResult, count_stale_ranges, refresh_candles
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
+from coinwatch.prices.catalog import find_instrument, sync_catalog
 from tests.support.quotes import at, load, quote
+from tests.support.settings import COINS, exchange, make_settings
 
 
 def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
@@ -160,6 +162,22 @@ def test_daily_ohlcv_view_falls_back_to_the_exchange_with_the_largest_volume(cat
     with transaction(catalog) as connection:
         rows = connection.execute(sa.text("SELECT symbol, close, volume FROM daily_ohlcv ORDER BY symbol")).all()
     assert ("BTC", 5.0, 77.0) in [tuple(row) for row in rows]
+
+
+def test_daily_volume_excludes_aggregators_and_simulated_exchanges(engine: sa.Engine) -> None:
+    codes = {"kraken": {}, "coingecko": {}, "coinnews": {"simulated": True}}
+    exchanges = {code: exchange(code, "BTC/USD", base_url="http://127.0.0.1:1", **more) for code, more in codes.items()}
+    sync_catalog(engine, make_settings(coins=COINS, exchanges=exchanges))
+    with transaction(engine) as connection:
+        ids = {code: find_instrument(connection, "BTC", code).instrument_id for code in codes}
+    volumes = {"kraken": 11_000.0, "coingecko": 400_000.0, "coinnews": 70.0}
+    for code, volume in volumes.items():
+        days = [-720, -2160] if code == "coinnews" else [-720]
+        rows = [StoredCandle(ids[code], Candle(at(minute), 1, 1, 1, 1, volume)) for minute in days]
+        store_candles(engine, "1d", rows)
+    with transaction(engine) as connection:
+        rows = connection.execute(sa.text("SELECT volume FROM daily_ohlcv ORDER BY day")).scalars()
+        assert list(rows) == [70.0, 11_000.0], "simulated volume counts only on a day without another"
 
 
 def test_quotes_that_arrive_late_do_not_replace_the_latest_price(catalog: sa.Engine) -> None:

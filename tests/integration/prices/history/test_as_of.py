@@ -14,6 +14,7 @@ from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
+from coinwatch.prices.catalog import set_exchange_enabled
 from coinwatch.prices.history.as_of import compare_exchange_prices, read_price_at
 from tests.support.quotes import at, load, quote
 
@@ -146,3 +147,12 @@ def test_wider_tolerance_never_returns_an_older_price(
         except NotFound:
             assert not found, "a wider tolerance finds at least as much"
     assert len(set(found)) <= 1
+
+
+def test_comparison_has_no_median_of_simulated_prices_if_a_real_exchange_is_enabled(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 0), quote(500, 30, "coinnews"))
+    found = compare_exchange_prices(catalog, "BTC", moment=at(30))
+    assert (found.median, len(found.prices)) == (None, 2)
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    assert compare_exchange_prices(catalog, "BTC", moment=at(30)).median == 500

@@ -102,3 +102,12 @@ def test_computing_the_index_again_changes_nothing(catalog: sa.Engine, settings:
     load(catalog, quote(100.0, 0))
     assert compute_index(catalog, settings, at(1)) == 1
     assert compute_index(catalog, settings, at(2)) == 0
+
+
+def test_price_of_an_exchange_whose_clock_is_ahead_counts_at_once(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(100, 0), quote(102, 0, "coinbase"))
+    compute_index(catalog, settings, at(0))
+    ahead = 3 + 4 / 60
+    load(catalog, quote(110, ahead), quote(112, 3, "coinbase"), now=at(3))
+    compute_index(catalog, settings, at(3))
+    assert index(catalog) == {"USD": 111.0}
