@@ -32,7 +32,7 @@ class MailServer:
     ehlo: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_smtp_url(url: str) -> MailServer:

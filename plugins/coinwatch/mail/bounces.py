@@ -41,12 +41,17 @@ log = structlog.get_logger()
 class Failure:
     """One recipient of a report: ``addresses`` are all that it names, none if it only says that the email failed.
 
-    ``about_mailbox`` means that it will never accept email.
+    ``about_mailbox`` means that it will never accept email. ``advice`` says what to do about a reason that is ours, and
+    is empty for others.
     """
 
     addresses: frozenset[str]
     reason: str
     about_mailbox: bool
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"bounced: the mail server {self.advice}: {self.reason}" if self.advice else f"bounced: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def process_bounce(engine: Engine, data: bytes, now: datetime) -> Bounce | None:
         if recipient is None:
             return None
         failure = Failure(frozenset(), COMPLAINED, True) if report.complaint else report.failure_of(recipient)
-        bounced = {"id": report.outbox_id, "error": f"bounced: {failure.reason}", "now": now}
+        bounced = {"id": report.outbox_id, "error": str(failure), "now": now}
         connection.execute(statement("notifications/outbox/mark_bounced"), bounced)
         paused = suppress_address(connection, recipient, now, failure.reason) if failure.about_mailbox else None
     error = without_addresses(failure.reason)
@@ -143,8 +148,9 @@ def _failure(fields: Message) -> Failure:
     text = diagnostic.partition(";")[2].strip() or diagnostic
     if reply is None:
         reply = parse_reply(550 if status.startswith("5") else 450, f"{status} {text}".encode())
-    reason, about_mailbox = text or status, judge(reply).outcome is Outcome.SUPPRESS
-    return Failure(frozenset(addresses - {""}), reason[:MAX_REASON], about_mailbox)
+    verdict = judge(reply)
+    about_mailbox = verdict.outcome is Outcome.SUPPRESS
+    return Failure(frozenset(addresses - {""}), (text or status)[:MAX_REASON], about_mailbox, verdict.advice)
 
 
 def _token(report: Message) -> tuple[int, UUID] | None:

@@ -209,6 +209,7 @@ class Composer:
         message["Message-ID"] = f"<{slot('id')}@{self._domain}>"
         message[MESSAGE_HEADER] = slot("token")
         message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "OOF, AutoReply"  # Exchange ignores the header above
         if ends_subscriptions:
             message["List-Unsubscribe"] = f"<{slot(UNSUBSCRIBE)}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -16,10 +16,12 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.alerts.rules import Rule
+from coinwatch.cli.operations import status as status_command
 from coinwatch.database import transaction
 from coinwatch.mail.bounces import bounce_token, parse_bounce, process_bounce, verp_address
 from coinwatch.mail.delivery import deliver_emails
@@ -261,6 +263,12 @@ Diagnostic-Code: smtp; 550 5.7.1 no
         (f"{FINAL}\n", ""),
         ("Action: failed", "Action: Failed (bad destination mailbox)"),
         (FINAL, f"{OTHER_RECIPIENT}{FINAL}"),
+        (
+            DIAGNOSTIC,
+            "Diagnostic-Code: smtp; DNS Error: DNS type 'mx' lookup of example.org responded with code NXDOMAIN",
+        ),
+        ("From: Mail", "From MAILER-DAEMON Sun Mar  1 00:05:00 2026\nFrom: Mail"),
+        ("\n", "\r\n"),
     ],
     ids=lambda replacement: replacement[1].replace("\n", " ")[:60] or f"without {replacement[0][:20]}",
 )
@@ -291,6 +299,18 @@ def test_diagnostic_code_takes_precedence_over_the_status(
     assert bounce is not None
     assert (bounce.reason, bounce.paused) == (reply, None)
     assert address(catalog) == (None, None, "active")
+
+
+def test_status_says_what_to_do_about_reports_that_blame_us(
+    catalog: sa.Engine, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process_bounce(catalog, report(sent, status="5.0.0", reply="550 5.7.26 This mail is unauthenticated"), at(5))
+    monkeypatch.setattr(status_command, "get_engine", lambda: catalog)
+    monkeypatch.setattr(status_command, "utc_now", lambda: at(6))
+    monkeypatch.setattr(status_command, "get_settings", make_settings)
+    said = typer.testing.CliRunner().invoke(status_command.app, []).output
+    assert "1 failed; most common error: bounced: the mail server" in said
+    assert "check its SPF, DKIM and DMARC records: 550 5.7.26" in said
 
 
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])

@@ -109,7 +109,16 @@ def check_wire(raw: bytes) -> None:
 def check_message(message: EmailMessage, settings: Settings, link_key: LinkKey) -> None:
     """Check what all kinds have in common: MIME parts, one chart shown in the HTML, signed links, and short lines."""
     assert all(not part.defects for part in message.walk())
-    for header in ("Subject", "From", "To", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"):
+    for header in (
+        "Subject",
+        "From",
+        "To",
+        "Date",
+        "Message-ID",
+        "MIME-Version",
+        "Auto-Submitted",
+        "X-Auto-Response-Suppress",
+    ):
         assert len(message.get_all(header, [])) == 1
     kinds = [part.get_content_type() for part in message.walk()]
     text, html = content(message, "plain"), content(message, "html")
