@@ -76,6 +76,28 @@ def test_all_addresses_include_ipv4_and_ipv6(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
+    "upgrade",
+    [
+        {"Connection": "upgrade"},  # what many proxies add to every request
+        {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"},
+        {"Connection": "Upgrade", "Upgrade": "websocket"},
+    ],
+)
+def test_requests_that_propose_another_protocol_keep_their_body(database: Database, upgrade: dict[str, str]) -> None:
+    port = free_port()
+    with start_web(web_environment(database), port) as process:
+        wait_for_health(port)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"} | upgrade
+        connection.request("POST", "/manage", "email=ada%40example.org", headers)
+        response = connection.getresponse()
+        assert response.status == 200
+        assert "ada@example.org" in response.read().decode()
+        connection.close()
+        process.kill()
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "named"),
     [
         ("TRUSTED_PROXIES", "10.0.0.0/8, nginx", "'nginx' is not an IP address or network"),

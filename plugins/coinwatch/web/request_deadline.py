@@ -2,13 +2,13 @@
 
 import asyncio
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 30.0
 UNREAD_SECONDS = 60.0
 
 
-class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # uvicorn picks the class when imported
+class DeadlineProtocol(H11Protocol):  # with httptools, requests that propose an upgrade (h2c) lose their body
     """Closes a connection whose request, headers and body, has not arrived REQUEST_SECONDS after its first byte.
 
     The first request of a connection has as long from when the connection is opened. A client that does not read a
@@ -20,7 +20,7 @@ class DeadlineProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # u
     unread: asyncio.TimerHandle | None = None
     previous: object = None  # the request before the one that is being received
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self._start()
 

@@ -29,6 +29,7 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
     config = uvicorn.Config(
         app,
         http=DeadlineProtocol,
+        ws="none",
         # No access log: it would contain the tokens of links in emails. RequestLog logs route templates instead.
         access_log=False,
         proxy_headers=False,  # TrustedProxies reads them
