@@ -32,6 +32,7 @@ def test_every_response_has_security_headers(client: TestClient, path: str) -> N
     assert "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "strict-origin"
+    assert headers["x-robots-tag"] == "noindex, nofollow"
     assert headers["cache-control"] == ("public, max-age=86400" if "static" in path else "no-store")
 
 
