@@ -23,6 +23,9 @@ choose_folder() {
   folder=${1:-$project/.docker}
   mkdir -p "$folder" 2>/dev/null || fail "The folder $folder cannot be created. Choose another PATH."
   folder=$(cd -- "$folder" && pwd -P)
+  case "$folder" in
+    *:*) fail "The folder $folder has a colon in its name, which Docker takes for the end of the name. Choose another PATH." ;;
+  esac
   [ -w "$folder" ] || fail "You have no permission to write to $folder. Choose another PATH."
   if [ -n "${1:-}" ]; then
     export COINWATCH_DOCKER_DATA="$folder/data"
@@ -109,13 +112,20 @@ check_secret() {
   [ -n "$value" ] || fail "$1 is empty. $advice"
   ! printf '%s\n' "$value" | grep -qixE "$example" || fail "$1 is an example value. $advice"
   [ ${#value} -ge $minimum ] || fail "$1 has ${#value} characters; the minimum is $minimum. $advice"
+  if [ "$1" = "$fernet_key" ] && ! printf '%s\n' "$value" | grep -qxE '[A-Za-z0-9_-]{43}='; then
+    fail "$1 is not a Fernet key: 32 bytes in URL-safe base64, which are 44 characters. $advice"
+  fi
   case "$value" in
     *[!A-Za-z0-9_=.~-]*) fail "$1 may contain only letters, digits and - _ . ~ = because it is used in a URL. $advice" ;;
   esac
 }
 
 check_settings() {
-  local minutes replay name
+  local minutes replay name unreadable
+  # Containers read these files as other users than their owner here.
+  unreadable=$(find "$project/docker/graphite" "$project/graphite" "$project/grafana" ! -perm -o=r -print | head -n 1)
+  [ -z "$unreadable" ] || fail "Containers cannot read $unreadable, because the project was copied with a strict umask. \
+Run: chmod -R o+rX '$project/docker/graphite' '$project/graphite' '$project/grafana'"
   minutes=$(setting COINWATCH_COLLECT_SCHEDULE_MINUTES 3)
   awk -v m="$minutes" 'BEGIN { exit !(m ~ /^[0-9]*[.]?[0-9]+$/ && m >= 0.05 && m <= 1440) }' ||
     fail "COINWATCH_COLLECT_SCHEDULE_MINUTES is '$minutes'; it must be between 0.05 and 1440."

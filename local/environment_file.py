@@ -52,6 +52,7 @@ class Secret:
     min_length: int
 
 
+FERNET_KEY = "AIRFLOW__CORE__FERNET_KEY"
 SECRETS: dict[str, Secret] = {
     "COINWATCH_SECRET_KEY": Secret(_token, 16),
     "COINWATCH_API_TOKEN": Secret(_token, 16),
@@ -64,7 +65,7 @@ SECRETS: dict[str, Secret] = {
     "COINWATCH_GRAFANA_ADMIN_PASSWORD": Secret(_password, 8),
     "COINWATCH_GRAFANA_SECRET_KEY": Secret(_token, 16),
     "COINWATCH_GRAPHITE_SECRET_KEY": Secret(_token, 16),
-    "AIRFLOW__CORE__FERNET_KEY": Secret(_fernet_key, 32),
+    FERNET_KEY: Secret(_fernet_key, 32),
     "AIRFLOW__API__SECRET_KEY": Secret(_token, 16),
     "AIRFLOW__API_AUTH__JWT_SECRET": Secret(_long_token, 16),
 }
@@ -139,6 +140,8 @@ def _check(name: str, value: str, secret: Secret, path: Path) -> None:
         raise StackError(f"{name} is an example value. {advice}")
     if len(value.strip()) < secret.min_length:
         raise StackError(f"{name} has {len(value.strip())} characters; the minimum is {secret.min_length}. {advice}")
+    if name == FERNET_KEY and not re.fullmatch(r"[A-Za-z0-9_-]{43}=", value.strip()):
+        raise StackError(f"{name} is not a Fernet key: 32 bytes in URL-safe base64, which are 44 characters. {advice}")
 
 
 def quote_value(value: str) -> str:

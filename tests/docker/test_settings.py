@@ -15,6 +15,7 @@ from coinwatch.settings import Settings, load_settings
 from local.airflow import airflow_environment
 from local.configuration import make_configuration
 from local.environment_file import EXAMPLE, SECRETS, ensure_secrets, read_environment, write_addresses
+from local.errors import StackError
 from local.paths import Paths
 from tests.docker.compose_file import DOCKER, PROJECT, environment
 
@@ -84,7 +85,33 @@ def test_example_value_is_rejected_by_both_stacks(tmp_path: Path, value: str) ->
 def test_short_secret_is_rejected_by_both_stacks(tmp_path: Path, name: str) -> None:
     short = "k" * (SECRETS[name].min_length - 1)
     assert f"{name} has {len(short)} characters" in shell(tmp_path, "prepare_secrets", {name: short}).stderr
-    assert shell(tmp_path, "prepare_secrets", {name: f"{short}k"}).returncode == 0
+    enough = SECRETS[name].generate()
+    assert shell(tmp_path, "prepare_secrets", {name: enough}).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["k" * 44, "k" * 45 + "=", "+" * 43 + "="])
+def test_invalid_fernet_key_is_rejected_by_both_stacks(tmp_path: Path, value: str) -> None:
+    """Airflow would fail when it encrypts the first connection."""
+    name = "AIRFLOW__CORE__FERNET_KEY"
+    assert f"{name} is not a Fernet key" in shell(tmp_path, "prepare_secrets", {name: value}).stderr
+    with pytest.raises(StackError, match=f"{name} is not a Fernet key"):
+        ensure_secrets(read_environment(tmp_path / "local.env", {name: value}))
+
+
+def test_files_that_containers_cannot_read_are_reported(tmp_path: Path) -> None:
+    """As after a clone with umask 077."""
+    for folder in ("docker/graphite", "graphite", "grafana/provisioning"):
+        (tmp_path / folder).mkdir(parents=True)
+    file = tmp_path / "grafana" / "grafana.ini"
+    file.touch(mode=0o600)
+    done = shell(tmp_path, f"project={tmp_path}; check_settings")
+    assert done.stderr.startswith(f"Containers cannot read {file}")
+    file.chmod(0o644)
+    assert shell(tmp_path, f"project={tmp_path}; check_settings").returncode == 0
+
+
+def test_folder_with_a_colon_is_rejected(tmp_path: Path) -> None:
+    assert "has a colon" in shell(tmp_path, f"choose_folder '{tmp_path}/a:b'").stderr
 
 
 @pytest.mark.parametrize(
