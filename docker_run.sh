@@ -12,6 +12,8 @@ Run coinwatch with Docker.
   ./docker_run.sh status               show the state of all services
   ./docker_run.sh logs [SERVICE] [-f]  show the last log lines of all services, or of one
   ./docker_run.sh reset [--yes]        stop and delete all data; .env is kept
+  ./docker_run.sh backup FILE          write all of coinwatch's data to a new file, while it runs
+  ./docker_run.sh restore FILE [--yes] replace all of coinwatch's data by a backup
   ./docker_run.sh coinwatch ...        run a coinwatch command, for example: coinwatch prices
 
 PATH is a folder for .env, with all data in PATH/data. Without it, .env is in .docker and the data in Docker volumes.
@@ -51,7 +53,7 @@ main() {
   local command=start
   case "${1:-}" in
     -h | --help | help) usage && return ;;
-    start | stop | status | logs | reset | coinwatch)
+    start | stop | status | logs | reset | backup | restore | coinwatch)
       command=$1
       shift
       case "$command ${1:-}" in "coinwatch "*) ;; *" -h" | *" --help") usage && return ;; esac
@@ -142,17 +144,38 @@ logs_stack() {
 }
 
 reset_stack() {
-  local answer=''
   case "$*" in '' | --yes) ;; *) fail "reset takes no argument except --yes, not: $*" ;; esac
   find_folder
-  if [ "${1:-}" != --yes ]; then
-    [ -t 0 ] || fail "reset deletes all data. To confirm, run ./docker_run.sh reset --yes"
-    printf "This deletes all prices, alerts, emails and Airflow's history of %s. Type yes: " "$stack"
-    read -r answer
-    [ "$answer" = yes ] || fail "Nothing was deleted."
-  fi
+  confirm "${1:-}" "This deletes all prices, alerts, emails and Airflow's history of $stack." reset
   delete_data
   echo "All data is deleted. $env_file and its secrets are kept."
+}
+
+# confirm ANSWER WARNING COMMAND
+confirm() {
+  local answer=''
+  if [ "$1" = --yes ]; then return; fi
+  [ -t 0 ] || fail "$2 To confirm, run ./docker_run.sh $3 --yes"
+  printf '%s Type yes: ' "$2"
+  read -r answer
+  [ "$answer" = yes ] || fail "Nothing was deleted."
+}
+
+backup_stack() {
+  [ $# -eq 1 ] || fail "backup takes the name of a new file: ./docker_run.sh backup FILE"
+  [ ! -e "$1" ] || fail "$1 exists. Choose another name, or delete it first."
+  find_folder
+  back_up "$1"
+  echo "Wrote $1. Keep a copy of $env_file, too."
+}
+
+restore_stack() {
+  case "$# ${2:-}" in '1 ' | '2 --yes') ;; *) fail "restore takes a file: ./docker_run.sh restore FILE [--yes]" ;; esac
+  [ -f "$1" ] || fail "$1 does not exist."
+  find_folder
+  confirm "${2:-}" "This replaces all prices, alerts and emails of $stack by the backup." "restore FILE"
+  restore_backup "$1"
+  echo "The backup is restored."
 }
 
 run_coinwatch() {

@@ -12,6 +12,8 @@ Run coinwatch without Docker.
   ./local_run.sh status [--json]      show the state of all services
   ./local_run.sh logs [SERVICE] [-f]  show the last log lines of all services, or of one
   ./local_run.sh reset [--yes]        stop and delete all data; .env is kept
+  ./local_run.sh backup FILE          write all of coinwatch's data to a new file, while it runs
+  ./local_run.sh restore FILE [--yes] replace all of coinwatch's data by a backup
   ./local_run.sh coinwatch ...        run a coinwatch command, for example: coinwatch prices
   ./local_run.sh completion bash|zsh  print a script that completes these commands: source <(./local_run.sh completion bash)
   ./local_run.sh airflow ...          run an Airflow command, for example: airflow backfill create --help
@@ -79,7 +81,7 @@ case "${1:-start}" in
     exit 0
     ;;
   start | -*) [ "${1:-start}" = start ] || set -- start "$@" ;;
-  stop | status | logs | reset) ;;
+  stop | status | logs | reset | backup | restore) ;;
   coinwatch)
     shift
     [ -x "$venv/bin/coinwatch" ] || fail "Nothing has been started here yet. Run ./local_run.sh start"

@@ -225,6 +225,48 @@ Next steps:
 TEXT
 }
 
+# Runs a client program in the container of Postgres, as the superuser. The image's password is in its environment.
+in_postgres() {
+  local container
+  container=$(docker ps -q --filter "label=$label=$stack" --filter "label=$service_label=postgres")
+  [ -n "$container" ] || fail "Nothing is running. Start with ./docker_run.sh"
+  # shellcheck disable=SC2016
+  docker exec -i "$container" sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGHOST=127.0.0.1 PGUSER=postgres exec "$@"' sh "$@"
+}
+
+# With a temporary name, so that an interrupted backup is not taken for a complete one.
+back_up() {
+  (umask 077 && in_postgres pg_dump --format=custom coinwatch >"$1.partial") || {
+    rm -f "$1.partial"
+    fail "The backup failed; see the error above."
+  }
+  mv "$1.partial" "$1"
+}
+
+# The data is restored to a second database first, so that an unusable backup changes nothing.
+restore_backup() {
+  sql "DROP DATABASE IF EXISTS coinwatch_restored" "CREATE DATABASE coinwatch_restored OWNER coinwatch_owner"
+  in_postgres pg_restore --exit-on-error --dbname=coinwatch_restored <"$1" || {
+    sql "DROP DATABASE coinwatch_restored"
+    fail "$1 cannot be restored; see the error above. Nothing was changed."
+  }
+  sql "DROP DATABASE IF EXISTS coinwatch_replaced" "ALTER DATABASE coinwatch CONNECTION LIMIT 0" \
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'coinwatch'" \
+    "ALTER DATABASE coinwatch RENAME TO coinwatch_replaced" "ALTER DATABASE coinwatch_restored RENAME TO coinwatch" \
+    "DROP DATABASE coinwatch_replaced WITH (FORCE)"
+  compose run --rm --no-deps setup >"$folder/start.log" 2>&1 || {
+    tail -n 5 "$folder/start.log" >&2
+    fail "The restored database could not be prepared; see the error above."
+  }
+}
+
+sql() {
+  local statement arguments=()
+  for statement in "$@"; do arguments+=(--command "$statement"); done
+  in_postgres psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null postgres "${arguments[@]}" ||
+    fail "The database could not be replaced; see the error above."
+}
+
 # Data folders belong to the containers' users, so a container deletes their contents.
 delete_data() {
   if [ -n "${COINWATCH_DOCKER_DATA:-}" ]; then

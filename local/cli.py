@@ -1,4 +1,4 @@
-"""``python -m local start|stop|status|logs|reset|airflow``. ``stop`` imports nothing but the standard library."""
+"""``python -m local COMMAND``, run by local_run.sh. ``stop`` imports nothing but the standard library."""
 
 import argparse
 import errno
@@ -101,12 +101,7 @@ def logs(paths: Paths, arguments: argparse.Namespace) -> int:
 
 def reset(paths: Paths, arguments: argparse.Namespace) -> int:
     """Stop the stack and delete its data, but not .env."""
-    if not arguments.yes:
-        question = f"This deletes all prices, alerts, emails and Airflow's history in {paths.home}. Type yes: "
-        if not sys.stdin.isatty():
-            raise StackError("reset deletes all data. To confirm, run ./local_run.sh reset --yes")
-        if input(question).strip() != "yes":
-            raise StackError("Nothing was deleted.")
+    _confirm(arguments, f"This deletes all prices, alerts, emails and Airflow's history in {paths.home}.", "reset")
     _interrupt_running_start(paths)
     with _exclusive(paths):
         stop_stack(paths)
@@ -116,6 +111,32 @@ def reset(paths: Paths, arguments: argparse.Namespace) -> int:
         for name in FILES:
             (paths.home / name).unlink(missing_ok=True)
     _say(f"All data in {paths.home} is deleted. {paths.env_file} and its secrets are kept.")
+    return 0
+
+
+def backup(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Write a backup of coinwatch's database."""
+    from local.backup import back_up
+    from local.start import read_configuration
+
+    back_up(read_configuration(paths, dict(os.environ)), arguments.file)
+    _say(
+        f"Wrote {arguments.file} ({arguments.file.stat().st_size / 1e6:.1f} MB). Keep a copy of {paths.env_file}, too."
+    )
+    return 0
+
+
+def restore(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Replace all data of coinwatch by that of a backup."""
+    from local.backup import restore as restore_backup
+    from local.start import read_configuration
+    from local.status import read_status
+
+    _confirm(arguments, f"This replaces all prices, alerts and emails in {paths.home} by the backup.", "restore FILE")
+    with _exclusive(paths):
+        status = read_status(paths)
+        restore_backup(read_configuration(paths, dict(os.environ)), arguments.file, status, _say)
+    _say("The backup is restored.")
     return 0
 
 
@@ -129,6 +150,15 @@ def airflow(paths: Paths, arguments: argparse.Namespace) -> int:
     configuration = read_configuration(paths, dict(os.environ))
     command = [*airflow_command(configuration), *arguments.airflow_arguments]
     os.execvpe(command[0], command, airflow_environment(configuration))  # noqa: S606
+
+
+def _confirm(arguments: argparse.Namespace, warning: str, command: str) -> None:
+    if arguments.yes:
+        return
+    if not sys.stdin.isatty():
+        raise StackError(f"{warning} To confirm, run ./local_run.sh {command} --yes")
+    if input(f"{warning} Type yes: ").strip() != "yes":
+        raise StackError("Nothing was deleted.")
 
 
 def _password_to_show(paths: Paths, configuration: "Configuration") -> str:
@@ -241,6 +271,13 @@ def _parser() -> argparse.ArgumentParser:
     reset_parser = commands.add_parser("reset", help="stop and delete all data; .env is kept")
     reset_parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     reset_parser.set_defaults(run=reset)
+    backup_parser = commands.add_parser("backup", help="write a backup of coinwatch's database")
+    backup_parser.add_argument("file", type=Path, help="a new file")
+    backup_parser.set_defaults(run=backup)
+    restore_parser = commands.add_parser("restore", help="replace all data by that of a backup")
+    restore_parser.add_argument("file", type=Path, help="a file written by backup")
+    restore_parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    restore_parser.set_defaults(run=restore)
     airflow_parser = commands.add_parser("airflow", help="run an Airflow command, for example: airflow backfill create")
     airflow_parser.set_defaults(run=airflow)
     return parser

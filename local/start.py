@@ -10,6 +10,7 @@ from pathlib import Path
 
 from local import airflow, grafana, graphite, supervisor
 from local.airflow_database import create_airflow_database
+from local.backup import prepare_database
 from local.commands import LOGIN_REJECTED, explain_failure, run_command
 from local.configuration import Configuration, make_configuration
 from local.environment_file import ensure_secrets, read_environment, write_addresses
@@ -154,14 +155,7 @@ def _start_databases(run: _Run, pool: ThreadPoolExecutor) -> None:
 
 
 def _prepare_coinwatch_database(run: _Run) -> None:
-    configuration = run.configuration
-    command = configuration.paths.bin / "coinwatch"
-    urls = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL")
-    environment = server_environment(configuration, application_settings(configuration, *urls))
-    if configuration.admin_url:
-        admin = {**environment, "COINWATCH_DATABASE_ADMIN_URL": configuration.admin_url}
-        run_command(run.paths, "setup-database", [command, "setup-database"], admin)
-    run_command(run.paths, "migrate", [command, "migrate"], environment)
+    prepare_database(run.configuration)
     _progress(run, "Database", "coinwatch schema is up to date")
 
 

@@ -47,7 +47,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) 
         pytest.skip("takes minutes to build images and start containers: set COINWATCH_TEST_DOCKER=1 to run it")
     if docker("version").returncode:
         pytest.skip("Docker is not available")
-    folder = tmp_path_factory.mktemp("docker")
+    folder = tmp_path_factory.mktemp("docker") / "my coins (50%) #1"
     environment = {
         **os.environ,
         **free_ports,
@@ -55,6 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: dict[str, str]) 
         "COINWATCH_DOCKER_WITHOUT": os.environ.get("COINWATCH_TEST_DOCKER_WITHOUT", ""),
         "COINWATCH_COLLECT_SCHEDULE_MINUTES": str(CYCLE_SECONDS / 60),
     }
+    folder.mkdir()
     stack = DockerStack(environment, folder, "")
     try:
         started = stack.run("start", str(folder))
@@ -128,6 +129,24 @@ def test_data_survives_a_restart(stack: DockerStack) -> None:
     assert secret(stack, "COINWATCH_AIRFLOW_ADMIN_PASSWORD") not in started.stdout
     assert "reader@example.org" in stack.run("coinwatch", "subscriptions", "--json").stdout
     assert stack.get("WEB", "/api/v1/history/BTC")["points"][0] == prices[0]
+
+
+def test_backup_restores_everything_while_the_stack_runs(stack: DockerStack) -> None:
+    file = stack.folder / "my backup"
+    done = stack.run("backup", str(file))
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert stack.run("coinwatch", "subscribe", "later@example.org", "BTC", "5").returncode == 0
+    broken = stack.folder / "broken"
+    broken.write_bytes(file.read_bytes()[:2000])
+    assert "cannot be restored" in stack.run("restore", str(broken), "--yes").stderr
+    assert "later@example.org" in stack.run("coinwatch", "subscriptions", "--json").stdout
+    done = stack.run("restore", str(file), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "later@example.org" not in stack.run("coinwatch", "subscriptions", "--json").stdout
+    assert "reader@example.org" in stack.run("coinwatch", "subscriptions", "--json").stdout
+    then = newest_bitcoin(stack)
+    eventually(lambda: newest_bitcoin(stack) != then)
 
 
 def test_changed_superuser_password_is_explained_and_everything_stops(stack: DockerStack) -> None:

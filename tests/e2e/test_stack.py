@@ -265,3 +265,29 @@ def processes_of(stack: Stack) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_backup_restores_everything_while_the_stack_runs(stack: Stack) -> None:
+    """The last test: it goes back in time."""
+    file = stack.home / "my backup"
+    before = [(row["observed_at"], row["price"]) for row in prices(stack)]
+    done = stack.run("backup", str(file))
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "exists" in stack.run("backup", str(file)).stderr
+    stack.coinwatch("subscribe", "bob@example.org", "BTC", "5")
+
+    broken = stack.home / "broken"
+    broken.write_bytes(file.read_bytes()[:2000])
+    assert "pg_restore failed" in stack.run("restore", str(broken), "--yes").stderr
+    assert "To confirm" in stack.run("restore", str(file)).stderr
+    assert "bob@example.org" in stack.coinwatch("subscriptions"), "nothing has changed yet"
+
+    done = stack.run("restore", str(file), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "bob@example.org" not in stack.coinwatch("subscriptions")
+    assert ADDRESS in stack.coinwatch("subscriptions")
+    assert [(row["observed_at"], row["price"]) for row in prices(stack)][: len(before)] == before
+    stack.wait("a price after the restore", lambda: len(prices(stack)) > len(before))
+    names = {row["datname"] for row in stack.rows("SELECT datname FROM pg_database")}
+    assert {name for name in names if name.startswith("coinwatch")} == {"coinwatch"}
