@@ -57,6 +57,16 @@ def normalize_address(text: str) -> str:
         return text.strip()
 
 
+def display_address(address: str) -> str:
+    """Return a stored address as its owner writes it: ``ada@müller.example``."""
+    local, _, domain = address.rpartition("@")
+    try:
+        readable = f"{local}@{idna.decode(domain)}"
+        return readable if parse_address(readable) == parse_address(address) else address
+    except ValueError:  # idna.IDNAError is one
+        return address
+
+
 def parse_sender(text: str) -> Sender:
     """Parse ``coinwatch <alerts@example.org>`` or an address alone.
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.addresses import ADDRESS, Sender, normalize_address, parse_address, parse_sender
+from coinwatch.addresses import ADDRESS, Sender, display_address, normalize_address, parse_address, parse_sender
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,20 @@ def test_valid_addresses_are_ascii_and_stay_the_same(text: str) -> None:
         return
     assert ADDRESS.fullmatch(address)
     assert parse_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        ("ada@xn--mller-kva.example", "ada@müller.example"),
+        ("ada@xn--zzzzzzzzzzz.example", "ada@xn--zzzzzzzzzzz.example"),
+        ("coinwatch@localhost", "coinwatch@localhost"),
+        ("a_b@under_score.example", "a_b@under_score.example"),
+    ],
+)
+def test_address_is_shown_as_its_owner_writes_it(address: str, shown: str) -> None:
+    assert display_address(address) == shown
 
 
 @pytest.mark.parametrize(

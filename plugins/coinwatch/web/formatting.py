@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 
+from coinwatch.addresses import display_address
 from coinwatch.formatting import (
     format_age,
     format_amount,
@@ -65,4 +66,5 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "utc_cell": utc_cell,
     "local_time": local_time,
     "iso": iso,
+    "address": display_address,
 }
