@@ -35,6 +35,7 @@ OWNERS = {
         "trading_halts",
         "latest_prices",
         "index_state",
+        "index_divisors",
         "unconfirmed_quotes",
         "corporate_actions",
         "candles",

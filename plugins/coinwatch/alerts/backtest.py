@@ -19,7 +19,7 @@ from coinwatch.alerts.evaluation import SLACK, create_temporary_tables, evaluate
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import statement, transaction, unprepared
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.catalog import INDEX, find_instrument
 
 MAX_RANGE = timedelta(days=5 * 366)
 WEEK = timedelta(weeks=1)
@@ -106,7 +106,8 @@ def backtest(
             connection.execute(statement(f"alerts/backtest/create_{table}"))
         if oldest < first_price_at:
             connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": start})
-            connection.execute(statement("alerts/backtest/create_prices"))
+            view = "create_index_prices" if instrument.exchange == INDEX else "create_prices"
+            connection.execute(statement(f"alerts/backtest/{view}"))
         connection.execute(statement("alerts/backtest/add_subscription"), subject)
         connection.execute(statement("alerts/backtest/add_watermark"), subject)
         if oldest < first_price_at:

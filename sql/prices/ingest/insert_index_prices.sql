@@ -5,8 +5,9 @@ WITH given AS (
     CAST(:instrument_ids AS integer[]), CAST(:observed_at AS timestamptz[]), CAST(:previous_at AS timestamptz[]),
     CAST(:prices AS double precision[]), CAST(:price_divisors AS double precision[]),
     CAST(:volumes AS double precision[]), CAST(:volume_divisors AS double precision[]),
-    CAST(:price_parts AS text[]), CAST(:volume_parts AS text[])
-  ) AS given (instrument_id, observed_at, previous_at, price, price_divisor, volume_24h, volume_divisor, price_part, volume_part)
+    CAST(:price_parts AS text[]), CAST(:volume_parts AS text[]), CAST(:previous_divisors AS double precision[])
+  ) AS given (instrument_id, observed_at, previous_at, price, price_divisor, volume_24h, volume_divisor, price_part, volume_part,
+              previous_divisor)
 ), updated AS (
   UPDATE index_state
   SET observed_at = given.observed_at, price = CAST(price_part AS jsonb),
@@ -28,6 +29,11 @@ WITH given AS (
   ORDER BY instrument_id
   ON CONFLICT (instrument_id, observed_at) DO NOTHING
   RETURNING instrument_id, observed_at, price, volume_24h, divisors, received_at
+), changed AS (
+  INSERT INTO index_divisors (instrument_id, started_at, price_divisor)
+  SELECT inserted.instrument_id, inserted.observed_at, given.price_divisor
+  FROM inserted JOIN given ON given.instrument_id = inserted.instrument_id
+  WHERE given.price_divisor <> given.previous_divisor
 ), stale AS (
   INSERT INTO stale_candles (instrument_id, first_at, last_at)
   SELECT instrument_id, observed_at, observed_at FROM inserted

@@ -13,6 +13,7 @@ from coinwatch.alerts.backtest import PastAlert, backtest
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_watched_instruments, set_exchange_enabled
 from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.ingest.collection import hold_jumps
@@ -41,10 +42,10 @@ def add(engine: sa.Engine, rule: Rule, email: str = "ada@example.org") -> int:
     return subscribe(engine, email=email, coin="BTC", rule=rule, now=at(-1), confirmed=True).id
 
 
-def run(engine: sa.Engine, settings: Settings, steps: Sequence[Mapping[str, float]]) -> None:
+def run(engine: sa.Engine, settings: Settings, steps: Sequence[Mapping[str, float]], *, first: float = 0) -> None:
     """Per step, prices by exchange (also as volumes), the index and an evaluation; a step is 11 minutes long."""
     for number, prices in enumerate(steps):
-        minute = 11 * number
+        minute = first + 11 * number
         load(engine, *(quote(price, minute, code, volume_24h=price) for code, price in prices.items()), now=at(minute))
         compute_index(engine, settings, at(minute))
         store_alerts(engine, at(minute))
@@ -76,6 +77,33 @@ def test_exchange_that_leaves_and_returns_fires_nothing(catalog: sa.Engine, sett
     run(catalog, settings, steps)
     assert fired(catalog, subscription) == []
     assert backtested(catalog, rule, len(steps)) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("change_since_last", 1),
+        Rule("change_over_window", 1, window_seconds=660),
+        Rule("deviation_from_average", 1, window_seconds=720),
+        Rule("crosses", 105.0),
+    ],
+    ids=lambda rule: rule.kind,
+)
+def test_backtest_on_minute_candles_uses_the_same_index(catalog: sa.Engine, settings: Settings, rule: Rule) -> None:
+    both, one, other = {"kraken": 99.0, "coinbase": 103.0}, {"kraken": 99.0}, {"coinbase": 103.0}
+    steps = [both, both, one, one, both, other, both, {"kraken": 106.0, "coinbase": 110.0}]
+    yesterday = -30 * 60
+    run(catalog, settings, steps, first=yesterday)
+    refresh_candles(catalog)
+    start, end = at(yesterday - 1), at(yesterday + 11 * len(steps))
+    assert [alert.observed_at for alert in backtest(catalog, rule, "BTC", start=start, end=end).alerts] == [
+        at(yesterday + 77)
+    ]
+    with transaction(catalog) as connection:
+        dropped = connection.execute(sa.text("SELECT drop_price_partition('2026-02-28')")).scalar_one()
+    past = backtest(catalog, rule, "BTC", start=start, end=end)
+    assert (dropped, past.minutes_before is None) == ("dropped", False)
+    assert [alert.observed_at for alert in past.alerts] == [at(yesterday + 78)], "the end of the minute"
 
 
 def test_change_of_the_exchanges_in_both_values_fires_while_another_leaves(
@@ -111,6 +139,7 @@ def test_alert_needs_an_exchange_whose_price_changed_that_much(
             "prices",
             "latest_quotes",
             "index_state",
+            "index_divisors",
         ):
             connection.execute(sa.text(f"DELETE FROM {table}"))
     rules = [

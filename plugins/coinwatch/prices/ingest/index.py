@@ -98,6 +98,7 @@ def _row(pair: _Pair) -> dict[str, object] | None:
     return {
         "instrument_ids": pair.instrument_id,
         "previous_at": pair.previous_at,
+        "previous_divisors": pair.price.divisor if pair.price else 1.0,
         "observed_at": value.observed_at,
         "prices": value.price.value,
         "price_divisors": value.price.divisor,
