@@ -10,6 +10,7 @@ from coinwatch.exchanges.models import Instrument, Quote, RawCandle, RejectedQuo
 LOWEST_PRICE = 1e-18
 HIGHEST_PRICE = 1e15
 HIGHEST_VOLUME = 1e24
+FAR_FROM_BOOK = 10  # times the best bid or ask: a shifted decimal point, or another pair's price
 MAX_RAW_LENGTH = 120
 
 
@@ -25,7 +26,8 @@ def validate_quote(
 ) -> Quote | RejectedQuote:
     """A Quote from raw values (numbers or text), or a RejectedQuote with the reason.
 
-    Only the price can cause a rejection; an invalid volume, bid or ask becomes None. ``observed_at`` defaults to
+    Only the price can cause a rejection: invalid by itself, or ten times off both the best bid and the best ask. An
+    invalid volume, bid or ask becomes None. ``observed_at`` defaults to
     ``received_at``; both must be timezone-aware.
     """
     number = parse_number(price)
@@ -34,14 +36,17 @@ def validate_quote(
     reason = _rejection_reason(number)
     if reason is not None:
         return reject(instrument, reason, price)
+    best_bid, best_ask = _parse_if(bid, _is_price), _parse_if(ask, _is_price)
+    if best_bid and best_ask and not best_bid / FAR_FROM_BOOK < number < best_ask * FAR_FROM_BOOK:
+        return reject(instrument, RejectionReason.IMPLAUSIBLE, f"{price} with bid {bid} and ask {ask}")
     return Quote(
         instrument=instrument,
         price=number,
         observed_at=(observed_at or received_at).astimezone(UTC),
         received_at=received_at.astimezone(UTC),
         volume_24h=_parse_if(volume_24h, _is_volume),
-        bid=_parse_if(bid, _is_price),
-        ask=_parse_if(ask, _is_price),
+        bid=best_bid,
+        ask=best_ask,
     )
 
 

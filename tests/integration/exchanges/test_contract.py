@@ -126,6 +126,31 @@ def test_invalid_volume_bid_and_ask_are_dropped_but_the_price_is_kept(
     assert (quote.volume_24h, quote.bid, quote.ask) == (None, None, None)
 
 
+@pytest.mark.parametrize("factor", [1e-6, 0.05, 20, 1e6])
+def test_price_far_from_bid_and_ask_is_rejected(
+    factor: float, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    if code in WITHOUT_BID_AND_ASK:
+        pytest.skip(f"{code} sends no bid and ask")
+    exchange_server.market.set_price(code, "BTC", QUOTE_CURRENCIES[code], 50_000 * factor, bid=49_990.0, ask=50_010.0)
+    adapter = open_adapter(code)
+
+    batch = adapter.fetch_quotes([instrument_of(adapter, "BTC"), instrument_of(adapter, "ETH")])
+
+    assert [quote.instrument.base for quote in batch.quotes] == ["ETH"]
+    assert [each.reason for each in batch.rejected] == [RejectionReason.IMPLAUSIBLE]
+
+
+@pytest.mark.parametrize("price", [20_000.0, 80_000.0])
+def test_price_outside_a_wide_spread_is_kept(
+    price: float, code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    exchange_server.market.set_price(code, "BTC", QUOTE_CURRENCIES[code], price, bid=30_000.0, ask=70_000.0)
+    adapter = open_adapter(code)
+
+    assert [quote.price for quote in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).quotes] == [price]
+
+
 def test_unknown_symbols_are_rejected_individually(
     code: str, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
