@@ -141,6 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError) as error:
             self._reply(Reply({"error": f"{type(error).__name__}: {error}"}, 400))
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of a response, by the exchange's clock."""
+        return super().date_time_string(self.server.exchange_server.market.clock().timestamp())  # type: ignore[arg-type]
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Log nothing; requests are recorded instead."""
 

@@ -147,7 +147,7 @@ class Binance(Adapter):
             # Not by the number of rows: a mirror of the API may return fewer than requested.
             last = max((candle.opened_at for candle in page), default=time_range.end)
             if not page_start <= last < end - step:
-                return complete_candles(candles, interval_seconds, time_range, response.received_at)
+                return complete_candles(candles, interval_seconds, time_range, response.sent_at)
             page_start = last + step
             if (error := self._weight_spent(response)) is not None:
                 raise error

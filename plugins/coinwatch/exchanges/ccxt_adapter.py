@@ -31,7 +31,7 @@ from coinwatch.exchanges.batching import QuoteResult, build_batch
 from coinwatch.exchanges.candle_grid import complete_candles, parse_candles
 from coinwatch.exchanges.concurrency import fetch_each
 from coinwatch.exchanges.excerpts import excerpt, secrets_of
-from coinwatch.exchanges.http_client import decode_json, rate_limited, status_error, transport_error
+from coinwatch.exchanges.http_client import decode_json, rate_limited, sent_at, status_error, transport_error
 from coinwatch.exchanges.http_session import GuardedSession
 from coinwatch.exchanges.models import (
     NO_RATE_LIMIT,
@@ -149,10 +149,13 @@ class CcxtAdapter:
         page_start, end = ceil_to(time_range.start, step), min(time_range.end, now)
 
         def fetch_page(start: datetime, stop: datetime) -> list[RawCandle]:
+            nonlocal now
             rate_limiter.acquire()
             since, limit = round(start.timestamp() * 1000), min(self.candles_per_call, -(-(stop - start) // step))
             rows = self._call(self._client.fetch_ohlcv, symbol, timeframe, since, limit)
             page = parse_candles(instrument, rows, _parse_candle)
+            if self._session.last is not None:
+                now = min(now, sent_at(self._session.last.headers, now))
             return [candle for candle in page if start <= candle.opened_at < stop]
 
         candles: list[RawCandle] = []
@@ -202,6 +205,7 @@ class CcxtAdapter:
         client.parse_ticker = _tolerant(client.parse_ticker)
         client.number = str  # keep decimals as the exchange wrote them until they are validated
         client.has["fetchCurrencies"] = False  # load_markets would request them too
+        client.options["fetchMarkets"] = _only_spot(client.options.get("fetchMarkets"))
         if exchange.base_url:
             client.urls["api"] = _rebased(client.urls["api"], exchange.base_url, client.hostname or "")
         return client
@@ -309,6 +313,16 @@ class _StatusCheckingSession(GuardedSession):
         if response.status_code == HTTPStatus.OK and (page or "json" in response.headers.get("Content-Type", "")):
             decode_json(self._exchange, path, response)  # ccxt would treat a page as an empty response
         return response
+
+
+def _only_spot(option: object) -> object:
+    """ccxt's option for the kinds of markets to load, without derivatives: each kind is another request."""
+    types = option.get("types") if isinstance(option, dict) else option
+    if isinstance(types, dict):
+        return {**option, "types": {kind: kind == "spot" for kind in types}} if isinstance(option, dict) else option
+    if isinstance(types, list):
+        return {**option, "types": ["spot"]} if isinstance(option, dict) else ["spot"]
+    return option
 
 
 def _tolerant(parse: Callable[..., Any]) -> Callable[..., Any]:

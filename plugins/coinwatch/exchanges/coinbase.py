@@ -141,6 +141,7 @@ class Coinbase(Adapter):
                 raise self._not_found(response, path, instrument)
             candles += parse_candles(instrument, self.parse_list(response.data, path), _parse_candle)
             page_start = page_end + step
+            now = min(now, response.sent_at)
         return complete_candles(candles, interval_seconds, time_range, now)
 
     def fetch_quotes(self, instruments: Sequence[Instrument]) -> QuoteBatch:

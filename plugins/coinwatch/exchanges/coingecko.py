@@ -90,7 +90,7 @@ class CoinGecko(Adapter):
             return parse_candle(opened_at, (ohlc.open, ohlc.high, ohlc.low, ohlc.close))
 
         candles = parse_candles(instrument, self.parse_list(response.data, path), parse)
-        return complete_candles(candles, interval_seconds, time_range, response.received_at)
+        return complete_candles(candles, interval_seconds, time_range, response.sent_at)
 
     def _fetch_chunk(self, instruments: Sequence[Instrument]) -> list[QuoteResult]:
         response = self.client.get(

@@ -38,12 +38,20 @@ BODY_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An exchange's response. ``data`` is the decoded JSON, None for an expected error without JSON."""
+    """An exchange's response. ``data`` is the decoded JSON, None for an expected error without JSON.
+
+    ``sent_at`` is the time by the exchange's clock, unless ours is behind it: what it calls a finished candle is not
+    finished earlier because our clock is ahead.
+    """
 
     status: int
     headers: Mapping[str, str]
     data: object
     received_at: datetime
+
+    @property
+    def sent_at(self) -> datetime:
+        return sent_at(self.headers, self.received_at)
 
 
 class HttpClient:
@@ -149,6 +157,15 @@ def transport_error(exchange: str, base_url: str, error: Exception, timeout_seco
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return ExchangeUnavailable(exchange, f"{host} closed the connection before the response was complete")
     return ExchangeUnavailable(exchange, f"{host} cannot be reached ({_root_cause(error)})")
+
+
+def sent_at(headers: Mapping[str, str], now: datetime) -> datetime:
+    """The earlier of the response's Date and ``now``; ``now`` if it has none."""
+    try:
+        date = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError, TypeError):
+        return now
+    return min(now, date if date.tzinfo else date.replace(tzinfo=UTC))
 
 
 def _blocked_until(status: int, retry_after: str | None, now: datetime) -> datetime:

@@ -41,6 +41,24 @@ def test_candles_are_complete_oldest_first_and_unique(
     assert {each.volume for each in found} == ({None} if code == "coingecko" else {each.volume for each in made})
 
 
+def test_unfinished_candle_is_left_out_although_our_clock_is_ahead(
+    code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    if code not in CANDLE_SECONDS:
+        pytest.skip(f"{code} does not offer candles")
+    seconds = CANDLE_SECONDS[code]
+    ahead = timedelta(seconds=2 * seconds)
+    exchange_server.market.clock = lambda: NOW - ahead  # our clock shows NOW
+    adapter = open_adapter(code)
+
+    found = adapter.fetch_candles(
+        instrument_of(adapter, "BTC"), seconds, TimeRange(NOW - 20 * timedelta(seconds=seconds), NOW)
+    )
+
+    assert found
+    assert found[-1].opened_at + timedelta(seconds=seconds) <= NOW - ahead
+
+
 def test_candles_are_paged_until_the_end(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:

@@ -125,6 +125,29 @@ def test_page_shorter_than_the_stated_limit_loses_nothing(
     assert unavailable(catalog) == [(0, 100)]
 
 
+def test_only_spot_markets_are_requested(exchange_server: ExchangeServer, backfill: Run, time: FakeTime) -> None:
+    exchange_server.market.clock = time.clock
+
+    backfill()
+
+    kinds = [each.query.get("instType") for each in exchange_server.requests("okx") if "instruments" in each.path]
+    assert kinds == ["SPOT"]
+
+
+def test_misaligned_candles_are_rejected_and_counted(
+    catalog: sa.Engine, exchange_server: ExchangeServer, backfill: Run, time: FakeTime
+) -> None:
+    exchange_server.market.clock = time.clock
+    first = int(DAY.timestamp())
+    shifted = [RecordedCandle(first + 60 * minute + 20, 1.0, 2.0, 0.5, 1.5, 10.0) for minute in range(1440)]
+    exchange_server.market.record("okx", "BTC", "USDT", shifted)
+
+    result = backfill()
+
+    assert stored(catalog) == 0
+    assert sum(result.rejected.values()) > 0
+
+
 def test_page_size_is_that_of_ccxt(settings: Settings) -> None:
     sizes = {}
     for code in ("okx", "bitstamp", "bitfinex", "gemini", "bitget"):
