@@ -15,7 +15,7 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from coinwatch.database import statement, transaction
-from coinwatch.formatting import format_percent, plain_number
+from coinwatch.formatting import escape_control_characters, format_percent, plain_number
 
 BATCH = 10_000
 TAIL_BYTES = 4096
@@ -46,9 +46,9 @@ def append_alerts(engine: Engine, path: Path) -> int:
                 line = (
                     f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {plain_number(row.price)} "
                     f"{row.change_percent:+.2f}% since {plain_number(row.reference)} ({condition} {row.direction}) "
-                    f"alert {row.id}\n"
+                    f"alert {row.id}"
                 )
-                file.write(line.encode())
+                file.write(f"{escape_control_characters(line)}\n".encode())
                 last = row.id
             written += len(rows)
             if len(rows) < BATCH:

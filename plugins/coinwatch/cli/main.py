@@ -1,6 +1,7 @@
 """The ``coinwatch`` command: all subcommands, and error messages without tracebacks."""
 
 import copy
+import io
 import sys
 from typing import Annotated, Any, cast
 
@@ -47,6 +48,9 @@ for module in (
 
 def main() -> None:
     """Entry point. Exits with 2 for a usage error and with 1 for a failure, with a message on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that is not UTF-8 gets escapes, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     configure_logs(enabled=False)
     try:
         _check_arguments(sys.argv[1:])

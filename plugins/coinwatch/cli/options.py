@@ -17,7 +17,7 @@ LastOption = Annotated[
 FromOption = Annotated[
     str | None, typer.Option("--from", help="Start time (ISO 8601, UTC if it has no offset), instead of --last.")
 ]
-ToOption = Annotated[str | None, typer.Option("--to", help="End time. Default: now.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Last day (inclusive) or a time. Default: now.")]
 TimeZoneOption = Annotated[
     str, typer.Option("--timezone", help="Time zone of the times given and shown, for example Europe/Berlin.")
 ]

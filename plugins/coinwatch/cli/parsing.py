@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from coinwatch.errors import InvalidRequest
 from coinwatch.time_range import parse_duration, validate_timestamp
 
+DAY_LENGTH = len("2026-01-31")
+
 
 def parse_period(
     last: str | None,
@@ -17,13 +19,17 @@ def parse_period(
 ) -> tuple[datetime, datetime]:
     """The time range that --last, --from and --to describe: from the start to the end, or to ``now``.
 
+    A day as --to is included, as it is when candles are fetched and exported.
     ``default`` is its length if neither --last nor --from is given. Raises InvalidRequest.
     """
     if last and start:
         raise InvalidRequest("last", "Pass either --last or --from.")
-    until = parse_time("to", end, zone) if end else now
+    until = parse_end(end, zone) if end else now
     if start:
-        return parse_time("from", start, zone), until
+        since = parse_time("from", start, zone)
+        if since >= until:
+            raise InvalidRequest("from", f"--from {start} is not before --to {end or 'now'}.")
+        return since, until
     return until - (parse_duration("--last", last) if last else default), until
 
 
@@ -36,6 +42,12 @@ def parse_time(name: str, text: str, zone: tzinfo = UTC) -> datetime:
     aware = found if found.tzinfo else found.replace(tzinfo=zone)
     validate_timestamp(f"--{name}", aware)
     return aware
+
+
+def parse_end(text: str, zone: tzinfo = UTC) -> datetime:
+    """The end that --to gives: a time, or the end of a day in ``zone``. Raises InvalidRequest."""
+    moment = parse_time("to", text, zone)
+    return moment + timedelta(days=1) if len(text) == DAY_LENGTH else moment
 
 
 def parse_day(name: str, text: str) -> date:

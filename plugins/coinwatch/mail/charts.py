@@ -122,7 +122,7 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
 def _values(engine: Engine, instrument_id: int, until: datetime, metric: Metric) -> list[tuple[datetime, float]]:
     day = TimeRange(until - DAY, until + timedelta(microseconds=1))
     with autocommit(engine) as connection:
-        points, _ = downsample(connection, instrument_id, Buckets(day, POINTS // POINTS_PER_BUCKET), POINTS)
+        points, *_ = downsample(connection, instrument_id, Buckets(day, POINTS // POINTS_PER_BUCKET), POINTS)
     found = ((point.observed_at, _value(point, metric)) for point in points)
     return [(moment, value) for moment, value in found if value is not None and math.isfinite(value)]
 

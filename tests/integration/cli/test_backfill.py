@@ -111,21 +111,22 @@ def test_failure_exits_with_1_after_storing_the_rest(coinwatch: Command, exchang
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["--exchange", "bitmex"], "Unknown exchange 'bitmex'. Available: binance, coinbase, coinnews, index."),
+        (["--exchange", "bitmex"], 1, "Unknown exchange 'bitmex'. Available: binance, coinbase, coinnews, index."),
         (
             ["--exchange", "coinbase", "--instrument", "ETH/USD"],
+            1,
             "ETH/USD is not tracked on coinbase. Tracked: BTC/USD.",
         ),
-        (["--exchange", "coinnews"], "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
-        (["--exchange", "coinbase", "--to", "yesterday"], "--to 'yesterday' is not a time such as"),
-        (["--exchange", "coinbase", "--to", "2020-01-01"], "must be before the end"),
+        (["--exchange", "coinnews"], 1, "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
+        (["--exchange", "coinbase", "--to", "yesterday"], 2, "--to 'yesterday' is not a time such as"),
+        (["--exchange", "coinbase", "--to", "2020-01-01"], 2, "must be before the end"),
     ],
 )
-def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_print_one_message(coinwatch: Command, arguments: list[str], code: int, message: str) -> None:
     done = coinwatch("backfill", "--from", "2026-01-05", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -148,7 +149,7 @@ def test_interrupted_command_can_be_resumed(
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, stderr
     assert stderr.startswith("Interrupted.")
     requests = len(exchange_server.requests("coinbase"))
     assert requests < 39

@@ -12,7 +12,7 @@ from tests.support.command_line import Command
 from tests.support.quotes import load, quote
 
 SINCE_LAST = ("--kind", "change_since_last", "--cooldown", "0")
-RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15")
+RANGE = ("--exchange", "kraken", "--from", "2026-02-20", "--to", "2026-03-15T00:00")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_json_and_csv_contain_all_alerts(backtest: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--from", "2026-03-02", "--to", "2026-03-01"), "start"),
+        (("--from", "2026-03-02", "--to", "2026-03-01"), "is not before --to 2026-03-01"),
         (("--from", "2006-03-02", "--to", "2026-03-01"), "1830 days"),
         (("--from", "2025-03-02", "--to", "2025-03-03"), "No data for BTC/USD at kraken from 2025-03-02"),
     ],

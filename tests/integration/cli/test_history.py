@@ -20,7 +20,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
 def test_prints_candles_and_price_at_a_time(coinwatch: Command, catalog: sa.Engine) -> None:
     load(catalog, quote(40000.5, 0), quote(41000, 10), quote(39000, 70), quote(40500, 130))
     refresh_candles(catalog)
-    times = ("--from", "2026-03-01T13:00", "--to", "2026-03-02", "--timezone", "Europe/Berlin")
+    times = ("--from", "2026-03-01T13:00", "--to", "2026-03-01", "--timezone", "Europe/Berlin")
     arguments = ("candles", "bitcoin", "--exchange", "kraken", *times)
     heading, _, *rows = lines(coinwatch(*arguments))
     assert heading[:4] == ["BTC/USD", "at", "kraken:", "1h"]

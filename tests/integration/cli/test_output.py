@@ -1,13 +1,18 @@
 """What commands print: exit codes, logs, long and hostile texts."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.prices.candles.refresh import refresh_candles
 from tests.conftest import Database
 from tests.support.command_line import Command
 from tests.support.quotes import load, quote
@@ -90,6 +95,39 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from texts(item)
+
+
+def test_output_that_the_terminal_cannot_encode_is_escaped(coinwatch: Command, environment: dict[str, str]) -> None:
+    coinwatch("subscribe", LONG_ADDRESS, "BTC", "5")
+    variables = os.environ | environment | {"PYTHONIOENCODING": "ascii"}
+    program = Path(sys.executable).with_name("coinwatch")
+    done = subprocess.run([program, "subscriptions"], env=variables, capture_output=True, text=True, check=True)
+    assert r"aaaa\u2026cccc" in done.stdout
+
+
+def test_cut_list_of_emails_says_so(coinwatch: Command, database: Database) -> None:
+    coinwatch("subscribe", "ada@example.org", "BTC", "5")
+    with psycopg.connect(database.url("app")) as connection:
+        connection.execute(
+            "INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, created_at, next_attempt_at)"
+            " SELECT n::text, id, email, 'confirm', '{}', now(), now() FROM users, generate_series(1, 3) n"
+        )
+    assert "Showing the newest 2. To see more, pass --limit." in coinwatch("outbox", "show", "--limit", "2").stdout
+    assert "Showing" not in coinwatch("outbox", "show", "--limit", "3").stdout
+    assert len(json.loads(coinwatch("outbox", "show", "--limit", "2", "--json").stdout)) == 2
+
+
+def test_a_day_as_the_end_is_included_in_every_command(coinwatch: Command, catalog: sa.Engine) -> None:
+    load(catalog, *(quote(100.0 + hour, 60 * hour + 30) for hour in range(24)))  # from 2026-03-01 12:00
+    refresh_candles(catalog)
+    where, day = ("BTC", "--exchange", "kraken"), ("--from", "2026-03-01", "--to", "2026-03-01", "--json")
+    assert len(json.loads(coinwatch("history", *where, *day).stdout)["points"]) == 12
+    assert len(json.loads(coinwatch("candles", *where, *day).stdout)["candles"]) == 12
+    assert json.loads(coinwatch("backtest", *where, *day).stdout)["values"] == 12
+    until_noon = coinwatch("history", *where, "--from", "2026-03-01", "--to", "2026-03-01T18:00", "--json")
+    assert len(json.loads(until_noon.stdout)["points"]) == 6
+    wrong = coinwatch("history", *where, "--from", "2026-03-02", "--to", "2026-03-01")
+    assert (wrong.returncode, "--from 2026-03-02 is not before --to 2026-03-01." in wrong.stderr) == (2, True)
 
 
 @pytest.fixture

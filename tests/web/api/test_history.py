@@ -18,8 +18,10 @@ def candles(market: None, engine: sa.Engine) -> None:
 def test_history_is_downsampled_but_keeps_ends_and_extremes(client: TestClient) -> None:
     whole = client.get("/api/v1/history/BTC?exchange=coinbase").json()
     assert (whole["exchange"], whole["base"], whole["quote"]) == ("coinbase", "BTC", "USD")
-    assert len(whole["points"]) == 144
-    thin = client.get("/api/v1/history/BTC?exchange=coinbase&points=20").json()["points"]
+    assert (len(whole["points"]), whole["downsampled"]) == (144, False)
+    response = client.get("/api/v1/history/BTC?exchange=coinbase&points=20").json()
+    assert response["downsampled"] is True, "not silently"
+    thin = response["points"]
     assert len(thin) <= 20
     assert (thin[0], thin[-1]) == (whole["points"][0], whole["points"][-1])
     prices = [point["price"] for point in whole["points"]]

@@ -33,7 +33,8 @@ def show(
     """Show emails with their status, newest first."""
     if status is not None and status not in STATES:
         raise InvalidRequest("status", f"--status is {status!r}; it must be one of {', '.join(STATES)}.")
-    found = list_emails(get_engine(), status=status, limit=limit)
+    found = list_emails(get_engine(), status=status, limit=limit + 1)
+    more, found = len(found) > limit, found[:limit]
     if as_json:
         show_json(found)
         return
@@ -49,6 +50,8 @@ def show(
         "last response": lambda row: row.last_error,
     }
     show_table(found, columns, right=("id", "attempts"), empty="No matching emails.")
+    if more:
+        echo(f"Showing the newest {limit}. To see more, pass --limit.")
 
 
 @outbox.command()

@@ -1,14 +1,13 @@
 """Fetch past candles: backfill."""
 
 import time
-from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, progress_bar, show_json, show_reasons
-from coinwatch.cli.parsing import parse_time
+from coinwatch.cli.parsing import parse_end, parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
@@ -20,7 +19,6 @@ from coinwatch.prices.catalog import find_watched_instruments
 from coinwatch.settings import get_settings
 
 SECONDS_BETWEEN_REFRESHES = 30.0
-DAY_LENGTH = len("2026-01-31")
 
 app = typer.Typer()
 
@@ -45,7 +43,7 @@ def backfill(
     stored.
     """
     engine, began = get_engine(), time.monotonic()
-    start, end = parse_time("from", first), _end(last)
+    start, end = parse_time("from", first), parse_end(last) if last else utc_now()
     with transaction(engine) as connection:
         chosen = find_watched_instruments(connection, exchange, instrument or ())
     if again:
@@ -82,12 +80,6 @@ def backfill(
     else:
         _show(exchange, result, time.monotonic() - began)
     result.raise_for_failed(exchange)
-
-
-def _end(text: str | None) -> datetime:
-    if text is None:
-        return utc_now()
-    return parse_time("to", text) + (timedelta(days=1) if len(text) == DAY_LENGTH else timedelta(0))
 
 
 def _show(exchange: str, result: BackfillResult, seconds: float) -> None:

@@ -81,3 +81,5 @@ def history(
     echo(f"{found.base}/{found.quote} at {found.exchange}")
     columns = {"observed": lambda point: point.observed_at, "price": lambda point: format_price(point.price)}
     show_table(found.points, columns, right=("price",), empty="")
+    if found.downsampled:
+        echo(f"Downsampled to {len(found.points)} prices that keep every high and low. For more, pass --limit.")

@@ -63,28 +63,31 @@ class _FirstCandles(NamedTuple):
 
 def downsample(
     connection: Connection, instrument_id: int, buckets: Buckets, max_points: int
-) -> tuple[list[PricePoint], list[Kind]]:
-    """At most ``max_points`` points, oldest first, and what they were read from.
+) -> tuple[list[PricePoint], list[Kind], bool]:
+    """At most ``max_points`` points, oldest first, what they were read from, and whether prices were left out.
 
     ``buckets`` has at most a quarter as many buckets as ``max_points``.
     """
     end = buckets.time_range.end
     prices = _read_prices(connection, instrument_id, buckets.time_range, max_points + 1)
-    too_many = len(prices) > max_points and _estimate_count(prices, end) > MAX_PRICES
+    downsampled = len(prices) > max_points
+    too_many = downsampled and _estimate_count(prices, end) > MAX_PRICES
     if too_many:
         prices = []
-    elif len(prices) > max_points:
+    elif downsampled:
         prices = downsample_prices(connection, instrument_id, buckets)
     filling, kinds = _fill_gaps(connection, instrument_id, prices, buckets, too_many=too_many)
     if prices and len(prices) + len(filling) > max_points:
+        downsampled = True
         # The prices that a bucket keeps and the candles of the buckets without prices fit together.
         prices = downsample_prices(connection, instrument_id, buckets)
         filling, kinds = _fill_gaps(connection, instrument_id, prices, buckets, too_many=too_many)
     if too_many and not filling:
-        return downsample_prices(connection, instrument_id, buckets), ["prices"]
+        return downsample_prices(connection, instrument_id, buckets), ["prices"], True
     if prices:
         kinds = ["prices", *kinds]
-    return sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices, kinds
+    points = sorted(prices + filling, key=lambda point: point.observed_at) if filling else prices
+    return points, kinds, downsampled or bool(filling)
 
 
 def _fill_gaps(

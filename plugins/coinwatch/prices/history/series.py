@@ -26,13 +26,15 @@ MAX_POINTS = 5000
 class PriceSeries:
     """Points of one instrument, oldest first.
 
-    ``made_of`` lists what the points were read from: observed prices, candles of a resolution, or both.
+    ``made_of`` lists what the points were read from: observed prices, candles of a resolution, or both. ``downsampled``
+    is True if there were more prices than points were requested, or candles were read: then not all prices are listed.
     """
 
     exchange: str
     base: str
     quote: str
     made_of: tuple[Kind, ...]
+    downsampled: bool
     points: list[PricePoint]
 
 
@@ -65,9 +67,9 @@ def read_series(
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         if resolution is None:
-            found, kinds = downsample(connection, instrument.instrument_id, buckets, points)
+            found, kinds, downsampled = downsample(connection, instrument.instrument_id, buckets, points)
         else:
             found = downsample_candles(connection, instrument.instrument_id, buckets, resolution)
-            kinds = [resolution]
+            kinds, downsampled = [resolution], True
     made_of = tuple(dict.fromkeys(kinds))
-    return PriceSeries(instrument.exchange, instrument.base, instrument.quote, made_of, found)
+    return PriceSeries(instrument.exchange, instrument.base, instrument.quote, made_of, downsampled, found)

@@ -9,8 +9,9 @@ from pydantic_core import to_json
 
 from coinwatch.prices.candles.series import DEFAULT_CANDLES, read_candles
 from coinwatch.prices.history import movers
+from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET
 from coinwatch.prices.history.movers import Movers
-from coinwatch.prices.history.series import PriceSeries, read_series
+from coinwatch.prices.history.series import MAX_POINTS, PriceSeries, read_series
 from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND, TOO_MANY_REQUESTS
@@ -33,7 +34,14 @@ def get_history(
         AwareDatetime | None, Query(description="Start of the time range. Default: 24 hours before end.")
     ] = None,
     end: End = None,
-    points: Annotated[int, Query(description="Maximum number of points; more are downsampled, keeping peaks.")] = 500,
+    points: Annotated[
+        int,
+        Query(
+            ge=POINTS_PER_BUCKET,
+            le=MAX_POINTS,
+            description="Maximum number of points; more are downsampled, keeping peaks.",
+        ),
+    ] = 500,
 ) -> PriceSeries:
     until: datetime = end or site.clock()
     validate_timestamp("end", until)
