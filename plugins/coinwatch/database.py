@@ -28,6 +28,7 @@ BEGIN = (
 
 QUERY_CANCELED = "57014"
 READ_ONLY_TRANSACTION = "25006"
+LOCK_NOT_AVAILABLE = "55P03"
 INSUFFICIENT_PRIVILEGE = "42501"
 UNDEFINED_OBJECT = ("42P01", "42703", "42883")  # table, column, function
 
@@ -193,6 +194,11 @@ def translate_errors(engine: Engine) -> Iterator[None]:
     except (OperationalError, psycopg.OperationalError) as error:
         if _sqlstate(error) == QUERY_CANCELED:
             raise QueryTimeout(f"Postgres canceled a query: {_first_line(error)}.") from error
+        if _sqlstate(error) == LOCK_NOT_AVAILABLE:
+            raise DatabaseError(
+                f"Another session of the database holds a lock for too long ({_first_line(error)}). Nothing was "
+                "changed. Wait until a backup or long query has ended (see pg_stat_activity), then try again."
+            ) from error
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
     except (ProgrammingError, psycopg.ProgrammingError) as error:
         if _sqlstate(error) in UNDEFINED_OBJECT:

@@ -128,6 +128,20 @@ def test_missing_privilege_is_reported_with_the_commands_that_grant_it(database:
     reader.dispose()
 
 
+def test_migrations_do_not_wait_long_for_locks(
+    engine: sa.Engine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everyone else would wait behind them, for example while a backup runs."""
+    monkeypatch.setattr("coinwatch.migrations.MIGRATION_LOCK_TIMEOUT", "100ms")
+    owner = create_engine(database.url("owner"))
+    with psycopg.connect(database.url("admin")) as backup:
+        backup.execute("LOCK TABLE price_retention IN SHARE MODE")
+        with pytest.raises(DatabaseError, match="Another session"):
+            migrate(owner, price_retention_days=30)
+    migrate(owner, price_retention_days=30)
+    owner.dispose()
+
+
 def test_app_role_drops_only_prices_that_retention_allows(engine: sa.Engine, database: Database) -> None:
     """However old the caller says they are: the database keeps its own limit, which only the owner can change."""
     today = datetime.now(UTC).date()

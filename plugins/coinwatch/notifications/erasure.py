@@ -32,8 +32,8 @@ def erase(engine: Engine, user_id: int) -> None:
 def erase_unconfirmed(engine: Engine, now: datetime) -> int:
     """Delete users whose address was not confirmed within a week; return their number.
 
-    By then the link in the confirmation email has expired. Works in batches, so it can be interrupted. Raises
-    DatabaseError.
+    Also deletes what strangers requested for other users a week ago. By then the link in the confirmation email has
+    expired. Works in batches, so it can be interrupted. Raises DatabaseError.
     """
     parameters = {"before": now - UNCONFIRMED_RETENTION, "limit": BATCH}
     erased = 0
@@ -44,7 +44,10 @@ def erase_unconfirmed(engine: Engine, now: datetime) -> int:
             connection.execute(statement("alerts/users/delete_users"), {"user_ids": users})
         erased += len(users)
         if len(users) < BATCH:
-            return erased
+            break
+    with transaction(engine) as connection:
+        connection.execute(statement("alerts/subscriptions/delete_old_pending"), parameters)
+    return erased
 
 
 def _lock_emails(connection: Connection, user_id: int) -> None:

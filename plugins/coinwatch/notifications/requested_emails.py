@@ -10,7 +10,10 @@ from coinwatch.alerts.subscriptions import Subscription, subscription_in
 from coinwatch.alerts.users import lock_user
 from coinwatch.database import statement, transaction
 
-EMAILS_PER_HOUR = 3  # to one address
+# To one address, whoever enters it: a form must not be a way to flood someone's inbox.
+EMAILS_PER_HOUR = 3
+EMAILS_PER_DAY = 10
+EMAILS_PER_DAY_IF_SUPPRESSED = 1  # it bounced or complained; its owner may still want to come back
 
 
 def request_manage_link(engine: Engine, email: str, now: datetime) -> None:
@@ -80,9 +83,10 @@ def queue_manage_link(
 def _queue(connection: Connection, name: str, user_id: int, now: datetime, **values: object) -> bool:
     sent = connection.execute(
         statement("notifications/outbox/count_requested_emails"),
-        {"user_id": user_id, "since": now - timedelta(hours=1)},
-    ).scalar_one()
-    if sent >= EMAILS_PER_HOUR:
+        {"user_id": user_id, "last_hour": now - timedelta(hours=1), "last_day": now - timedelta(days=1)},
+    ).one()
+    per_day = EMAILS_PER_DAY_IF_SUPPRESSED if sent.is_suppressed else EMAILS_PER_DAY
+    if sent.in_last_hour >= EMAILS_PER_HOUR or sent.in_last_day >= per_day:
         return False
     connection.execute(statement(name), {"user_id": user_id, "now": now, **values})
     return True

@@ -20,6 +20,7 @@ from coinwatch.alerts.subscriptions import (
 )
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, TooManySubscriptions
+from coinwatch.notifications.requested_emails import EMAILS_PER_DAY
 from tests.support.quotes import at
 from tests.support.subscriptions import confirm_one, subscribe
 
@@ -74,6 +75,24 @@ def test_repeated_request_while_pending_is_rate_limited(catalog: sa.Engine) -> N
     assert confirmations(catalog) == 3
     request(catalog, confirmed=False, now=at(70))
     assert confirmations(catalog) == 4
+
+
+def test_form_is_no_way_to_flood_an_inbox(catalog: sa.Engine) -> None:
+    """Three emails an hour would be 72 a day, from as many visitors as it takes."""
+    for number in range(48):
+        request(catalog, threshold=1.0 + number, confirmed=False, now=at(number * 30))
+    assert confirmations(catalog) == EMAILS_PER_DAY
+    request(catalog, threshold=500.0, confirmed=False, now=at(48 * 60))
+    assert confirmations(catalog) == EMAILS_PER_DAY + 1
+
+
+def test_suppressed_address_gets_one_requested_email_a_day(catalog: sa.Engine) -> None:
+    request(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("UPDATE users SET suppressed_at = :now, suppression_reason = '550'"), {"now": at(1)})
+    for hour in range(26):
+        request(catalog, threshold=6.0 + hour, confirmed=False, now=at(60 * hour + 2))
+    assert confirmations(catalog) == 2
 
 
 def test_only_one_confirmation_per_minute_is_sent(catalog: sa.Engine) -> None:

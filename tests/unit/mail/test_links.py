@@ -56,6 +56,17 @@ def test_link_on_a_page_expires_with_the_email_that_led_there(monkeypatch: pytes
         read_manage(SETTINGS, shown)
 
 
+def test_new_link_of_a_machine_whose_clock_is_ahead_is_valid() -> None:
+    now = datetime.now(UTC)
+    for minutes, valid in ((4, True), (6, False)):
+        token = token_of(manage_link(SETTINGS, ADA, now + timedelta(minutes=minutes)))
+        if valid:
+            assert read_manage(SETTINGS, token) == ADA
+        else:
+            with pytest.raises(InvalidRequest, match="expired"):
+                read_manage(SETTINGS, token)
+
+
 def test_links_need_a_secret() -> None:
     with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY"):
         confirmation_link(make_settings(secret_key=None), ADA, 1)
