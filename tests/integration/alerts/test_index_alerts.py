@@ -51,13 +51,15 @@ def run(engine: sa.Engine, settings: Settings, steps: Sequence[Mapping[str, floa
         store_alerts(engine, at(minute))
 
 
-def collect(engine: sa.Engine, settings: Settings, minute: float, prices: Mapping[str, float]) -> None:
+def collect(
+    engine: sa.Engine, settings: Settings, minute: float, prices: Mapping[str, float], volume: float = 1000
+) -> None:
     """A cycle as the DAG runs it, with prices by exchange."""
     for code, price in prices.items():
         with transaction(engine) as connection:
             ids = list_watched_instruments(connection, code)
         instrument = next(known for known in ids if known.pair == "BTC/USD")
-        observed = replace(quote(price, minute), instrument=instrument)
+        observed = replace(quote(price, minute, volume_24h=volume), instrument=instrument)
         accepted, _ = hold_jumps(engine, settings, ids, [observed], at(minute))
         load_quotes(engine, ids, accepted, now=at(minute), max_age=MONTH)
     confirm_quotes(engine, settings, at(minute))
@@ -239,3 +241,19 @@ def test_first_real_exchange_after_demo_prices_fires_nothing(
     assert fired(catalog, subscription) == []
     [price] = read_latest_prices(catalog, at(18), "BTC", "index")
     assert (price.price, price.simulated) == (134, False)
+
+
+@pytest.mark.parametrize("exchange", [None, "kraken"], ids=["index", "exchange"])
+def test_single_volume_in_another_unit_fires_nothing(
+    catalog: sa.Engine, settings: Settings, exchange: str | None
+) -> None:
+    rule = Rule("change_since_last", 50, metric="volume_24h")
+    subscription = subscribe(
+        catalog, email="ada@example.org", coin="BTC", exchange=exchange, rule=rule, now=at(-1), confirmed=True
+    ).id
+    for minute, volume in enumerate([1000.0, 100e6, 1010.0, 1020.0]):
+        collect(catalog, settings, minute, {"kraken": 100_000.0}, volume)
+    assert fired(catalog, subscription) == []
+    for minute in (4, 5):
+        collect(catalog, settings, minute, {"kraken": 100_000.0}, 200_000.0)
+    assert minutes(fired(catalog, subscription)) == [5], "it stays: the second one counts"

@@ -7,7 +7,7 @@ by another exchange, and is then loaded as if it had never waited. See docs/inde
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import log as logarithm
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from coinwatch.exchanges.models import Instrument, Quote
 from coinwatch.prices.ingest.loading import FUTURE_TOLERANCE, load_quotes
 from coinwatch.settings import Settings
 
+VOLUME_FACTOR = 100  # a 24 h volume this many times the last one is in another unit, or a mistake
 KEPT = timedelta(days=30)  # how long quotes that were never confirmed are kept, for operators
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class UnconfirmedQuote(NamedTuple):
 class _LastPrice(NamedTuple):
     instrument_id: int
     price: float
+    volume_24h: float | None
 
 
 class _Row(NamedTuple):
@@ -81,6 +83,7 @@ def hold_jumps(
         rows = fetch_rows(connection, "prices/ingest/confirmation/select_last_prices", parameters, _LastPrice)
         waiting = fetch_rows(connection, "prices/ingest/confirmation/select_waiting_quotes", parameters, _Row)
         known = {ids[row.instrument_id]: row.price for row in rows}
+        volumes = {ids[row.instrument_id]: row.volume_24h for row in rows}
         future = [quote for quote in quotes if quote.observed_at > now + FUTURE_TOLERANCE]
         present = [quote for quote in quotes if quote.observed_at <= now + FUTURE_TOLERANCE]
         accepted, held = split_jumps(present, known, [_jump(row) for row in waiting], limit)
@@ -94,7 +97,7 @@ def hold_jumps(
             )
             query = statement("prices/ingest/confirmation/insert_unconfirmed_quote")
             connection.execute(query, _columns(jump, instrument_ids[jump.quote.instrument]))
-    return [*future, *accepted], len(held)
+    return [*future, *(_without_volume_jump(quote, volumes.get(quote.instrument)) for quote in accepted)], len(held)
 
 
 def split_jumps(
@@ -158,6 +161,19 @@ def list_unconfirmed_quotes(engine: Engine, since: datetime) -> list[Unconfirmed
     with transaction(engine) as connection:
         query = "prices/ingest/confirmation/select_unconfirmed_quotes"
         return fetch_rows(connection, query, {"since": since}, UnconfirmedQuote)
+
+
+def _without_volume_jump(quote: Quote, last: float | None) -> Quote:
+    """The quote without a volume that is implausibly far from the last one, as in another unit.
+
+    The next one is accepted, because there is no last volume then: like a price, it has to be seen twice.
+    """
+    volume = quote.volume_24h
+    if not volume or not last or max(volume / last, last / volume) < VOLUME_FACTOR:
+        return quote
+    instrument = quote.instrument
+    log.warning("volume left out", exchange=instrument.exchange, pair=instrument.pair, volume_24h=volume, last=last)
+    return replace(quote, volume_24h=None)
 
 
 def _is_jump(price: float, reference: float, limit: float) -> bool:
