@@ -195,7 +195,7 @@ def test_replayed_prices_trigger_exactly_the_expected_emails(stack: Stack, subsc
     stack.wait_for_cycles(1, datetime.now(UTC))
     check_alerts(stack, subscribed_at)
     [first, *_] = emails(stack)
-    assert first["subject"].startswith("BTC ")
+    assert first["subject"].startswith("Demo prices: BTC ")
     assert "coinnews" in first["subject"]
     assert first["to"][0]["address"] == ADDRESS
     assert "/unsubscribe/" in first["headers"]["list-unsubscribe"]
@@ -267,8 +267,9 @@ def processes_of(stack: Stack) -> list[str]:
     return found
 
 
-def test_backup_restores_everything_while_the_stack_runs(stack: Stack) -> None:
+def test_backup_restores_everything_while_the_stack_runs(stack: Stack, subscribed_at: datetime) -> None:
     """The last test: it goes back in time."""
+    stack.wait("a price", lambda: prices(stack))
     file = stack.home / "my backup"
     before = [(row["observed_at"], row["price"]) for row in prices(stack)]
     done = stack.run("backup", str(file))
