@@ -28,6 +28,34 @@ def test_concurrent_migrations_run_each_revision_once(postgres: PostgresServer, 
         engine.dispose()
 
 
+def test_upgrade_from_the_first_release_keeps_its_data(postgres: PostgresServer) -> None:
+    name = "upgraded"
+    setup_database(postgres.url("postgres"), *(postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader")))
+    with psycopg.connect(postgres.url(name, ROLES["owner"])) as connection:
+        connection.execute((MIGRATIONS / "versions" / "0001_baseline.sql").read_bytes())
+        connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0001')")
+        connection.execute(
+            "INSERT INTO users (email, created_at) SELECT n || '@example.org', now() FROM generate_series(1, 1000) n"
+        )
+        connection.execute("SELECT create_price_partitions('2026-01-01', '2026-01-02')")
+        connection.execute(
+            "INSERT INTO prices (instrument_id, observed_at, price, received_at)"
+            " SELECT 1, '2026-01-01 00:00+00'::timestamptz + n * interval '1 minute', n, now()"
+            " FROM generate_series(1, 2000) n"
+        )
+    owner = create_engine(postgres.url(name, ROLES["owner"]))
+    migrate(owner, price_retention_days=90)
+    owner.dispose()
+    app = create_engine(postgres.url(name, ROLES["app"]))
+    with transaction(app) as connection:
+        keys = connection.execute(sa.text("SELECT count(DISTINCT link_key), max(link_version) FROM users")).one()
+        assert tuple(keys) == (1000, 0)
+        assert connection.execute(sa.text("SELECT count(*) FROM prices")).scalar_one() == 2000
+    assert _drop(app, [date(2026, 1, 1), date(2026, 1, 2)]) == ["dropped", "dropped"]
+    app.dispose()
+
+
 def test_every_migration_has_one_sql_file_of_the_same_name() -> None:
     versions = MIGRATIONS / "versions"
     assert {path.stem for path in versions.glob("*.py")} == {path.stem for path in versions.glob("*.sql")}

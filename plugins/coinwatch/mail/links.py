@@ -23,6 +23,7 @@ DAY = 24 * 3600
 CONFIRMATION_SECONDS = 3 * DAY
 UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
 MANAGE_SECONDS = 90 * DAY
+APPENDED = " .,;:!?)>]}*'\"\N{RIGHT SINGLE QUOTATION MARK}”»"  # what programs and people append to a link in a text
 CLOCK_SKEW_SECONDS = 300  # the machine that sends emails may be ahead of the one that shows pages
 EXPIRED = {
     "confirm": "Create the alert again to get a new one.",
@@ -95,7 +96,7 @@ def _link(
 
 def _read(settings: Settings, purpose: str, token: str, max_age: int) -> Link:
     try:
-        payload, signed_at = _signer(settings, purpose).loads(token, return_timestamp=True)
+        payload, signed_at = _signer(settings, purpose).loads(token.rstrip(APPENDED), return_timestamp=True)
     except BadData:
         raise InvalidRequest("token", "This link is incomplete. Copy the full link from the email.") from None
     if not -CLOCK_SKEW_SECONDS <= time.time() - signed_at.timestamp() <= max_age:

@@ -67,6 +67,13 @@ def test_new_link_of_a_machine_whose_clock_is_ahead_is_valid() -> None:
                 read_manage(SETTINGS, token)
 
 
+@pytest.mark.parametrize("appended", [".", ">", ")", "),", "!", '"', "”."])
+def test_punctuation_after_a_link_is_ignored(appended: str) -> None:
+    assert read_manage(SETTINGS, token_of(manage_link(SETTINGS, ADA)) + appended) == ADA
+    ended = unsubscribe_link(SETTINGS, ADA, [3])
+    assert read_unsubscribe(SETTINGS, token_of(ended) + appended).subscription_ids == (3,)
+
+
 def test_links_need_a_secret() -> None:
     with pytest.raises(ConfigurationError, match="COINWATCH_SECRET_KEY"):
         confirmation_link(make_settings(secret_key=None), ADA, 1)
