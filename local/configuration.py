@@ -69,6 +69,7 @@ def make_configuration(paths: Paths, file: EnvironmentFile) -> Configuration:
     """Build the configuration. Raises StackError for an invalid or missing setting. Secrets must exist."""
     user_settings = file.user_settings
     _minutes(user_settings)
+    _check_base_url(file.get("AIRFLOW__API__BASE_URL"))
     ports = read_ports(user_settings)
     local_database = not file.get("COINWATCH_DATABASE_URL")
     runs_statsd = not file.get("COINWATCH_STATSD_HOST")
@@ -134,6 +135,12 @@ def _require_all_database_urls(file: EnvironmentFile) -> None:
         parts = urlsplit(value)
         if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
             raise StackError(f"{name} must have the form postgresql://user:password@host:port/database.")
+
+
+def _check_base_url(url: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise StackError(f"AIRFLOW__API__BASE_URL is {url!r}; it must be a URL such as https://example.org/airflow.")
 
 
 def _minutes(user_settings: Mapping[str, str]) -> float:

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -73,6 +74,24 @@ def test_all_addresses_include_ipv4_and_ipv6(database: Database) -> None:
         with urllib.request.urlopen(f"http://[::1]:{port}/health") as response:
             assert response.status == 200
         process.kill()
+
+
+def test_server_stops_although_clients_hold_connections_open(database: Database) -> None:
+    port = free_port()
+    process = start_web(web_environment(database), port)
+    wait_for_health(port)
+    with (
+        socket.create_connection(("127.0.0.1", port)) as unfinished,
+        socket.create_connection(("127.0.0.1", port)) as half_a_body,
+        closing(http.client.HTTPConnection("127.0.0.1", port)) as idle,
+    ):
+        unfinished.sendall(b"GET / HTTP/1.1\r\n")
+        half_a_body.sendall(b"POST /manage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=")
+        idle.request("GET", "/health")
+        idle.getresponse().read()
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=12)
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(

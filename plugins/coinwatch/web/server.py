@@ -14,6 +14,8 @@ from coinwatch.web.request_deadline import DeadlineProtocol
 
 # Longer than proxies keep an idle connection (60 s is common), so that they never reuse one that is being closed.
 KEEP_ALIVE_SECONDS = 75
+# Less than supervisors and Docker wait (12 and 10 s), so that a slow client doesn't end in SIGKILL.
+GRACEFUL_SECONDS = 5
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
@@ -35,6 +37,7 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
         proxy_headers=False,  # TrustedProxies reads them
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         log_level="warning",
         lifespan="off",
     )

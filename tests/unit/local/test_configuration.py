@@ -67,6 +67,12 @@ def test_login_cookies_are_secure_over_https(base_url: str, secure: str) -> None
     assert environment["AIRFLOW__FAB__COOKIE_SECURE"] == secure
 
 
+@pytest.mark.parametrize("url", ["home.example.org/airflow", "/airflow", "ftp://example.org", "https:///airflow"])
+def test_base_url_without_scheme_or_host_is_rejected(url: str) -> None:
+    with pytest.raises(StackError, match=r"AIRFLOW__API__BASE_URL is .*; it must be a URL"):
+        configure(AIRFLOW__API__BASE_URL=url)
+
+
 def test_airflow_trusts_the_same_proxies() -> None:
     environment = airflow_environment(configure(COINWATCH_TRUSTED_PROXIES="10.0.0.0/8"))
     assert environment["FORWARDED_ALLOW_IPS"] == environment["COINWATCH_TRUSTED_PROXIES"] == "10.0.0.0/8"
