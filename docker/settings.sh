@@ -121,7 +121,7 @@ check_secret() {
 }
 
 check_settings() {
-  local minutes replay name unreadable
+  local minutes base_url replay name unreadable
   # Containers read these files as other users than their owner here.
   unreadable=$(find "$project/docker/graphite" "$project/graphite" "$project/grafana" ! -perm -o=r -print | head -n 1)
   [ -z "$unreadable" ] || fail "Containers cannot read $unreadable, because the project was copied with a strict umask. \
@@ -129,6 +129,11 @@ Run: chmod -R o+rX '$project/docker/graphite' '$project/graphite' '$project/graf
   minutes=$(setting COINWATCH_COLLECT_SCHEDULE_MINUTES 3)
   awk -v m="$minutes" 'BEGIN { exit !(m ~ /^[0-9]*[.]?[0-9]+$/ && m >= 0.05 && m <= 1440) }' ||
     fail "COINWATCH_COLLECT_SCHEDULE_MINUTES is '$minutes'; it must be between 0.05 and 1440."
+  base_url=$(setting AIRFLOW__API__BASE_URL)
+  case "$base_url" in
+    '' | http://[!/]* | https://[!/]*) ;;
+    *) fail "AIRFLOW__API__BASE_URL is '$base_url'; it must be a URL such as https://example.org/airflow." ;;
+  esac
   replay=$(setting COINWATCH_COINNEWS_REPLAY)
   if [ -n "$replay" ]; then
     [ -f "$replay" ] || fail "COINWATCH_COINNEWS_REPLAY is '$replay'; the file does not exist."

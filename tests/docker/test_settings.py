@@ -127,6 +127,8 @@ def test_invalid_secret_is_rejected(tmp_path: Path, value: str, reason: str) -> 
     [
         ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "soon", "is 'soon'; it must be"),
         ("COINWATCH_COLLECT_SCHEDULE_MINUTES", "0", "is '0'; it must be"),
+        ("AIRFLOW__API__BASE_URL", "home.example.org/airflow", "it must be a URL such as"),
+        ("AIRFLOW__API__BASE_URL", "https:///airflow", "it must be a URL such as"),
         ("COINWATCH_COINNEWS_REPLAY", "/no/such.csv", "does not exist"),
         ("COINWATCH_DOCKER_WITHOUT", "postgres", "only grafana and mail can be left out"),
     ],
