@@ -115,9 +115,9 @@ USUAL_REPLIES = {
 class ReplyServer:
     """A server that sends one reply at one step, and otherwise accepts everything.
 
-    ``lines`` are the reply without line ends; none closes the connection, and so does a reply of 421. With
-    ``recipient``, it concerns only emails to this address. ``logins`` are what the client said to log in
-    by ``mechanism``, decoded.
+    ``lines`` are the reply without line ends; none closes the connection, and so does a reply of 421, or any with
+    ``closes``. With ``recipient``, it concerns only emails to this address. ``logins`` are what the client said to log
+    in by ``mechanism``, decoded.
     """
 
     step: str = ""
@@ -125,6 +125,7 @@ class ReplyServer:
     recipient: str | None = None
     certificate: tuple[Path, Path] | None = None
     mechanism: str = "PLAIN"
+    closes: bool = False
     port: int = 0
     recipients: list[str] = field(default_factory=list)
     tried: int = 0
@@ -223,7 +224,7 @@ class _ReplyHandler(socketserver.StreamRequestHandler):
         lines = self.state.reply_to(step, self.recipient)
         for line in lines:
             self.wfile.write(line + b"\r\n")
-        if not lines or lines[0].startswith(b"421"):
+        if not lines or lines[0].startswith(b"421") or (self.state.closes and step == self.state.step):
             return None
         return lines[0][:1] in {b"2", b"3"}
 

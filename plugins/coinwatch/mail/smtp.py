@@ -36,7 +36,8 @@ def connect(server: MailServer) -> smtplib.SMTP:
     except (smtplib.SMTPException, OSError, ValueError) as error:
         if smtp is not None:
             smtp.close()
-        raise MailServerUnavailable(_reason(server, error, greeted=smtp is not None)) from error
+        cause = getattr(smtp, "rejected_login", None) or error
+        raise MailServerUnavailable(_reason(server, cause, greeted=smtp is not None)) from error
     return smtp
 
 
@@ -77,7 +78,13 @@ def _greeting_name() -> str:
 
 
 class _Utf8Login:
-    """Logs in with UTF-8 (RFC 4616); smtplib encodes user and password as ASCII and fails for others."""
+    """Logs in with UTF-8 (RFC 4616); smtplib encodes user and password as ASCII and fails for others.
+
+    ``rejected_login`` is the last rejection: some servers then close the connection, while ``login`` tries the next
+    mechanism.
+    """
+
+    rejected_login: smtplib.SMTPAuthenticationError | None = None
 
     user: str
     password: str
@@ -97,7 +104,8 @@ class _Utf8Login:
             code, reply = self.docmd(_base64(authobject(decodebytes(reply)) or ""))
         if code in {235, 503}:
             return code, reply
-        raise smtplib.SMTPAuthenticationError(code, reply)
+        self.rejected_login = smtplib.SMTPAuthenticationError(code, reply)
+        raise self.rejected_login
 
     def auth_cram_md5(self, challenge: bytes | None = None) -> str | None:
         """The response to a challenge, which contains no password."""

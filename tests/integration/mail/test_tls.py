@@ -150,6 +150,18 @@ def test_refused_connection_is_not_blamed_on_tls() -> None:
     assert "smtps" not in str(caught.value)
 
 
+def test_rejected_login_is_reported_if_the_server_closes_the_connection(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    rejection = ReplyServer("AUTH", [b"535 5.7.8 bad credentials"], None, certificate, "PLAIN LOGIN", closes=True)
+    with (
+        reply_server(rejection) as server,
+        pytest.raises(MailServerUnavailable, match=r"rejects our login.*535 5\.7\.8"),
+    ):
+        send(f"smtp://ada:{ENCODED}@127.0.0.1:{server.port}")
+
+
 def test_greeting_name_can_be_chosen() -> None:
     with smtp_server() as mailbox:
         send(f"{mailbox.url}&ehlo=coinwatch.example.org")
