@@ -110,7 +110,7 @@ def test_cut_list_of_emails_says_so(coinwatch: Command, database: Database) -> N
     with psycopg.connect(database.url("app")) as connection:
         connection.execute(
             "INSERT INTO outbox (dedupe_key, user_id, recipient, kind, payload, created_at, next_attempt_at)"
-            " SELECT n::text, id, email, 'confirm', '{}', now(), now() FROM users, generate_series(1, 3) n"
+            " SELECT n::text, id, email, 'confirmation', '{}', now(), now() FROM users, generate_series(1, 3) n"
         )
     assert "Showing the newest 2. To see more, pass --limit." in coinwatch("outbox", "show", "--limit", "2").stdout
     assert "Showing" not in coinwatch("outbox", "show", "--limit", "3").stdout
