@@ -89,7 +89,7 @@ def test_every_dot_of_the_preview_is_on_its_line(client: TestClient, monkeypatch
 
 
 def test_rule_that_needs_more_history_than_there_is_says_so(client: TestClient) -> None:
-    form = FORM | {"coin": "DOGE", "kind": "change_over_window", "change_window_seconds": "86400"}
+    form = FORM | {"coin": "DOGE", "kind": "change_over_window", "change_window_seconds": "1d"}
     text = preview_text(client.post("/subscribe/preview", data=form).text)
     assert "This alert needs 1 d of history; there is 3 h." in text
     assert "smaller change" not in text
