@@ -104,14 +104,14 @@ def _local_runs(resolution: ReadResolution, zone: ZoneInfo, start: datetime) -> 
         # A local time that occurs twice means the first occurrence; one that is skipped means the clock change.
         opening = local.replace(tzinfo=zone, fold=0)
         moment, week_later = opening.astimezone(UTC), local + in_a_week * width
-        if in_a_week > 1 and opening.utcoffset() == week_later.replace(tzinfo=zone).utcoffset():
+        if latest is not None and moment <= latest:
+            local = next_opening(local)
+        elif in_a_week > 1 and opening.utcoffset() == week_later.replace(tzinfo=zone).utcoffset():
             yield Run(moment, in_a_week)
             local, latest = week_later, moment + (in_a_week - 1) * width
         else:
-            if latest is None or moment > latest:
-                yield Run(moment, 1)
-                latest = moment
-            local = next_opening(local)
+            yield Run(moment, 1)
+            local, latest = next_opening(local), moment
 
 
 def _samples(runs: Sequence[Run], width: timedelta) -> list[datetime]:

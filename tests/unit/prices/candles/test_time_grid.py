@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coinwatch.prices.candles.resolutions import ReadResolution
@@ -26,6 +26,7 @@ moments = st.integers(0, 18 * 366 * 86_400).map(
 )
 
 
+@example("Pacific/Apia", "1d", datetime(2011, 12, 5, 8, tzinfo=UTC), 60)
 @given(st.sampled_from(ZONES), st.sampled_from(sorted(LOCAL_RESOLUTIONS)), moments, st.integers(0, 1200))
 def test_openings_equal_those_converted_one_by_one(zone: str, resolution: str, start: datetime, days: int) -> None:
     wanted = next(name for name in get_args(ReadResolution) if name == resolution)
