@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coinwatch.alerts.backtest import PastAlert, backtest
 from coinwatch.alerts.rules import Rule
-from coinwatch.database import transaction
+from coinwatch.database import SQL_ROOT, transaction
 from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import list_watched_instruments, set_exchange_enabled
@@ -257,3 +257,19 @@ def test_single_volume_in_another_unit_fires_nothing(
     for minute in (4, 5):
         collect(catalog, settings, minute, {"kraken": 100_000.0}, 200_000.0)
     assert minutes(fired(catalog, subscription)) == [5], "it stays: the second one counts"
+
+
+@pytest.mark.parametrize("rule", [RULES["change_since_last"], RULES["volume"]], ids=["price", "volume"])
+def test_first_index_value_after_an_upgrade_fires_nothing(catalog: sa.Engine, settings: Settings, rule: Rule) -> None:
+    """The version before counted aggregators and did not store what it counted."""
+    subscription = add(catalog, rule)
+    load(catalog, quote(120, 0, "index", volume_24h=411_000.0))
+    store_alerts(catalog, at(0))
+    with transaction(catalog) as connection:
+        seed = SQL_ROOT / "migrations" / "versions" / "0012_chain_existing_index.sql"
+        connection.exec_driver_sql(seed.read_text(encoding="utf-8"))
+    for minute in (3, 6):
+        load(catalog, quote(100, minute, volume_24h=11_000.0))
+        compute_index(catalog, settings, at(minute))
+        store_alerts(catalog, at(minute))
+    assert fired(catalog, subscription) == []
