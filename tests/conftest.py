@@ -35,6 +35,9 @@ from tests.support.smtp_server import Mailbox, smtp_server
 for name in [name for name in os.environ if name.startswith("COINWATCH_") and not name.startswith("COINWATCH_TEST_")]:
     del os.environ[name]
 os.environ["COINWATCH_ENV_FILE"] = os.devnull
+# The tests' own clients must not use the developer's proxy for servers on this machine.
+DIRECT = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost,::1"]))
+os.environ |= {"NO_PROXY": DIRECT, "no_proxy": DIRECT}
 
 # A slow machine is not a failure. Tests that reuse a fixture for many examples clean up between them.
 hypothesis.settings.register_profile(
