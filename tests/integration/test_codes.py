@@ -1,6 +1,9 @@
 """Coins with codes outside A-Z and 0-9, through the whole product."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -8,23 +11,30 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from coinwatch import pipeline
+from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.codes import code_key, parse_code
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.gauges import escape_code
-from coinwatch.pipeline import collect_prices
+from coinwatch.mail.delivery import deliver_emails
+from coinwatch.pipeline import collect_prices, store_alerts
 from coinwatch.prices.catalog import find_instrument, find_watched_instruments
 from coinwatch.prices.history.as_of import compare_exchange_prices
 from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
 from coinwatch.web.middleware.access import identify_by_token
+from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTE_CURRENCIES
+from tests.support.command_line import Command, run_coinwatch
 from tests.support.settings import EXCHANGES, exchange, make_settings
+from tests.support.smtp_server import Mailbox
+from tests.support.subscriptions import subscribe
 
 CODES = {"1INCH": 0.31, "USDT.E": 1.001, "币安人生": 0.17, "kPEPE": 0.0061, "GTC_HT": 2.5, "$WIF": 0.9, "A+B": 7.0}
 HTML = {"Accept": "text/html"}
@@ -60,6 +70,24 @@ def client(engine: sa.Engine, settings: Settings) -> TestClient:
         lambda: engine, lambda: settings, identify=identify_by_token(lambda: settings), inside_airflow=False
     )
     return TestClient(app)
+
+
+@pytest.fixture
+def coinwatch(database: Database, tmp_path: Path) -> Command:
+    """``coinwatch(*arguments)`` runs a command with the configured coins."""
+    coins = "\n".join(
+        f'{json.dumps(code, ensure_ascii=False)} = {{ name = "Coin {number}" }}' for number, code in enumerate(CODES)
+    )
+    pairs = json.dumps([f"{code}/USD" for code in CODES], ensure_ascii=False)
+    exchange = f'[exchanges.kraken]\nname = "Kraken"\nbase_url = "http://127.0.0.1:1"\ninstruments = {pairs}'
+    (tmp_path / "coinwatch.toml").write_text(f"[coins]\n{coins}\n{exchange}\n", encoding="utf-8")
+    environment = {
+        "COINWATCH_DATABASE_URL": database.url("app"),
+        "COINWATCH_CONFIG": str(tmp_path / "coinwatch.toml"),
+        "COINWATCH_STATSD_PORT": "1",
+        "COLUMNS": "200",
+    }
+    return lambda *arguments: run_coinwatch(*map(str, arguments), environment=environment, folder=tmp_path)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -112,6 +140,44 @@ def test_alert_is_created_by_form_and_api(client: TestClient, engine: sa.Engine,
     request = {"email": "bob@example.org", "coin": code.lower(), "threshold_percent": 3}
     assert client.post("/api/v1/subscriptions", json=request).status_code == 202
     assert {subscription.base for subscription in list_subscriptions(engine)} == {code}
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.usefixtures("prices")
+def test_commands_find_and_print_the_coin(coinwatch: Command, tmp_path: Path, code: str) -> None:
+    lower = code.lower()
+    for command in (
+        ("prices", lower),
+        ("history", lower, "--exchange", "kraken"),
+        ("compare", lower),
+    ):
+        done = coinwatch(*command)
+        assert done.returncode == 0, done.stderr
+        assert code in done.stdout
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.usefixtures("prices")
+def test_alert_email_names_the_coin(
+    engine: sa.Engine, settings: Settings, exchange_server: ExchangeServer, mailbox: Mailbox, code: str
+) -> None:
+    now = datetime.now(UTC)
+    rule = Rule(kind="change_since_last", direction="either", threshold=5.0)
+    subscribe(engine, email="ada@example.org", coin=code, exchange="kraken", rule=rule, now=now, confirmed=True)
+    exchange_server.market.set_price("kraken", code, "USD", CODES[code] * 1.2)
+    collect_prices(engine, settings, datetime.now(UTC))
+
+    store_alerts(engine, datetime.now(UTC))
+    deliver_emails(engine, settings.model_copy(update={"smtp_url": SecretStr(mailbox.url)}))
+
+    (message,) = mailbox.messages
+    text = message.get_body(("plain",))
+    html = message.get_body(("html",))
+    assert code in str(message["Subject"])
+    assert text is not None
+    assert code in text.get_content()
+    assert html is not None
+    assert code in unescape(html.get_content())
 
 
 def test_gauges_have_a_safe_name_for_each_code(prices: dict[str, float]) -> None:
