@@ -284,7 +284,7 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 
 def _is_7bit(text: str) -> bool:
     """Whether the text can be sent as it is, also after its slots are filled."""
-    plain = text.isascii() and "\0" not in text
+    plain = text.isascii() and not {"\0", "\r"} & set(text)
     return plain and all(len(line) + MAX_LINK * line.count(SLOT) <= MAX_LINE for line in text.splitlines())
 
 
