@@ -49,7 +49,7 @@ def _next_steps(paths: Paths, status: Status) -> list[str]:
         lines.append(f"  {addresses['mail']}  emails to subscribers")
     lines += [
         f"  {command} prices",
-        f"  {command} subscribe you@example.org BTC 0.05 --kind change_since_last",
+        f"  {command} subscribe you@example.org BTC 0.05 --kind change_since_last --cooldown 0",
         "  ./local_run.sh status | logs [service] | stop",
     ]
     return lines
