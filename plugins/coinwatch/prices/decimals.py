@@ -13,9 +13,12 @@ def parse_decimal(value: object) -> float | None:
 
     ``1,234.50`` and ``1.234,50`` are 1234.5, and ``0,5`` is 0.5; ``1,234`` could be 1234 or 1.234, and is None.
     """
-    number = parse_number(value)
-    if number is not None or not isinstance(value, str):
-        return number
+    if not isinstance(value, str):
+        return parse_number(value)
+    try:
+        return float(value) if "_" not in value else None  # float("1_0") is 10.0
+    except ValueError:
+        pass
     text = value.strip()
     with_point, with_comma = bool(WITH_POINT.fullmatch(text)), bool(WITH_COMMA.fullmatch(text))
     if with_point == with_comma:
