@@ -34,6 +34,7 @@ def test_resolution_is_detected_despite_gaps_and_order() -> None:
     assert detect_resolution(None, opened(180, 120, 60, 0), "f") == "1h"
     assert detect_resolution(None, opened(0, 1440, 2880), "f") == "1d"
     assert detect_resolution(None, opened(0, 7, 12, 25), "f") == "1m", "in a thin market, the grid is detected"
+    assert detect_resolution(None, opened(0, 1, 240, 300, 222, 282), "f") == "1m", "also if many are an hour apart"
     assert detect_resolution("1m", opened(0), "f") == "1m"
     assert detect_resolution("1m", opened(0, 7, 14), "f") == "1m"
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from coinwatch.errors import InvalidRequest
 from coinwatch.exchanges.models import RawCandle
-from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, Resolution, width_seconds
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
+from coinwatch.time_range import floor_to
 
 COUNT = re.compile(r"(\d{1,10})(?:\.0*)?", re.ASCII)
 RESOLUTION_ALIASES: dict[str, Resolution] = {
@@ -88,14 +89,22 @@ def detect_resolution(stated: Resolution | None, opened: Sequence[datetime], pat
                 "resolution", f"{path} should contain candles of {stated}, but its rows are {commonest:g} s apart."
             )
         return stated
-    # In a thin market most rows are missing, but the others are still on the grid.
-    found = _stored_resolution(commonest) or _stored_resolution(common)
+    found = _stored_resolution(commonest)
+    if found is None or not _are_on_grid(opened, found):
+        # In a thin market most rows are missing, but the others are still on the grid.
+        found = _stored_resolution(common) or found
     if found is None:
         apart = f"its rows are {commonest:g} s apart" if distances else "it has only one row"
         raise InvalidRequest(
             "resolution", f"The resolution of {path} is unknown ({apart}); {SUPPORTED}. Pass it with --resolution."
         )
     return found
+
+
+def _are_on_grid(opened: Sequence[datetime], resolution: Resolution) -> bool:
+    """Whether most of these candles open on the grid of a resolution."""
+    width = WIDTHS[resolution]
+    return sum(floor_to(moment, width) == moment for moment in opened) > len(opened) / 2
 
 
 def _coarser_resolutions(resolution: Resolution) -> Sequence[Resolution]:
