@@ -1,7 +1,7 @@
 """Codes of coins and currencies, such as BTC, 1INCH, USDT.E and 币安人生, and pairs of them.
 
 A code is written as in the configuration. Upper and lower case never tell two codes apart: the configuration uses one
-spelling of each (``settings.py``), and a lookup finds it in any case.
+spelling of each (``coin_settings.py``), and a lookup finds it in any case.
 """
 
 import unicodedata

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
 
 from coinwatch.errors import ConfigurationError, DatabaseError, QueryTimeout
-from coinwatch.settings import PROJECT_ROOT, get_settings
+from coinwatch.setting_sources import PROJECT_ROOT
+from coinwatch.settings import get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10

@@ -5,16 +5,10 @@ from traceback import format_exception
 
 import pytest
 
+from coinwatch.coin_settings import CoinSettings, ExchangeSettings
 from coinwatch.errors import ConfigurationError
-from coinwatch.settings import (
-    EXAMPLE_SECRET,
-    GENERATED_SECRETS,
-    MIN_SECRET_LENGTH,
-    CoinSettings,
-    ExchangeSettings,
-    Settings,
-    load_settings,
-)
+from coinwatch.setting_values import EXAMPLE_SECRET, MIN_SECRET_LENGTH
+from coinwatch.settings import GENERATED_SECRETS, Settings, load_settings
 from local import environment_file
 
 TOML = """

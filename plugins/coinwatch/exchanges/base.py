@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from coinwatch.clock import Clock, utc_now
+from coinwatch.coin_settings import ExchangeSettings
 from coinwatch.errors import ConfigurationError, ExchangeDenied, ExchangeUnavailable
 from coinwatch.exchanges.excerpts import secrets_of
 from coinwatch.exchanges.exchange_codes import exchange_code
 from coinwatch.exchanges.http_client import HttpClient
 from coinwatch.exchanges.models import Instrument, RejectedQuote
 from coinwatch.formatting import format_duration
-from coinwatch.settings import ExchangeSettings, Settings
+from coinwatch.settings import Settings
 
 HISTORY_INTERVALS = (60, 3600, 86400)  # seconds; the candles coinwatch stores
 

@@ -19,6 +19,7 @@ import requests
 from coinwatch import __version__
 from coinwatch.clock import Clock, utc_now
 from coinwatch.codes import code_key
+from coinwatch.coin_settings import ExchangeSettings
 from coinwatch.errors import (
     ConfigurationError,
     ExchangeDenied,
@@ -46,7 +47,7 @@ from coinwatch.exchanges.models import (
 from coinwatch.exchanges.timestamps import from_unix
 from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
-from coinwatch.settings import ExchangeSettings, Settings
+from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange, ceil_to
 
 RATE_LIMIT_DELAY = timedelta(seconds=60)

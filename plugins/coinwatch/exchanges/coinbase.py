@@ -13,6 +13,7 @@ from typing import ClassVar
 from urllib.parse import quote as url_quote
 
 from coinwatch.clock import Clock, utc_now
+from coinwatch.coin_settings import ExchangeSettings
 from coinwatch.errors import ExchangeDenied, UnknownSymbol
 from coinwatch.exchanges.base import Adapter, ArrayPayload, Payload
 from coinwatch.exchanges.batching import QuoteResult, build_batch
@@ -31,7 +32,7 @@ from coinwatch.exchanges.models import (
 from coinwatch.exchanges.timestamps import from_unix, parse_rfc3339
 from coinwatch.exchanges.trading_status import reject_not_trading, trading_status
 from coinwatch.exchanges.validation import parse_candle, reject, validate_quote
-from coinwatch.settings import ExchangeSettings, Settings
+from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange, ceil_to
 
 

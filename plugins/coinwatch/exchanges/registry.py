@@ -4,9 +4,10 @@ from collections.abc import Callable
 from importlib import import_module
 
 from coinwatch.clock import Clock, utc_now
+from coinwatch.coin_settings import ExchangeSettings
 from coinwatch.errors import ConfigurationError
 from coinwatch.exchanges.models import Exchange
-from coinwatch.settings import ExchangeSettings, Settings
+from coinwatch.settings import Settings
 
 # Adapter name -> module and class, imported on first use because ccxt alone takes over a second.
 ADAPTERS = {

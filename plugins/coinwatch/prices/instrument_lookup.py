@@ -12,7 +12,7 @@ from coinwatch.database import statement, transaction
 from coinwatch.errors import NotFound
 from coinwatch.exchanges.exchange_codes import common_code
 from coinwatch.exchanges.models import Instrument
-from coinwatch.settings import config_path
+from coinwatch.setting_sources import config_path
 
 
 class KnownInstrument(NamedTuple):

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
+from coinwatch.coin_settings import CoinSettings
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.pipeline import apply_corporate_actions, store_alerts
@@ -16,7 +17,7 @@ from coinwatch.prices.corporate_actions import Restatement
 from coinwatch.prices.ingest.confirmation import confirm_quotes, hold_jumps
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.loading import load_quotes
-from coinwatch.settings import CoinSettings, Settings
+from coinwatch.settings import Settings
 from tests.support.quotes import MONTH, at, load, quote
 from tests.support.settings import COINS, make_settings
 from tests.support.subscriptions import subscribe
