@@ -6,7 +6,7 @@ exchanges in both. Stock indices do the same when a company is replaced.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import log
 from statistics import median
@@ -50,7 +50,7 @@ class IndexPart:
 
     def as_dict(self) -> dict[str, Any]:
         """The part as plain values that can be serialized as JSON."""
-        return asdict(self)
+        return {"value": self.value, "divisor": self.divisor, "counted": self.counted, "known": self.known}
 
     def scaled(self, factor: float) -> Self:
         """The part in another unit."""
