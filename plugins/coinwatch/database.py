@@ -55,17 +55,8 @@ def create_engine(url: str) -> Engine:
     It needs nothing of a session beyond a transaction, so it also works behind PgBouncer in transaction mode. Raises
     ConfigurationError for any other URL.
     """
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise ConfigurationError(
-            "The database URL is not of the form postgresql://user:password@host:port/database. "
-            "Check COINWATCH_DATABASE_URL."
-        ) from None
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(f"{parsed.get_backend_name()} is not supported. Use a postgresql:// URL.")
     engine = sa.create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
+        parse_database_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=5,
         use_native_hstore=False,  # saves a query per new connection
@@ -78,6 +69,23 @@ def create_engine(url: str) -> Engine:
     sa.event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def parse_database_url(url: str) -> sa.URL:
+    """Parse a ``postgresql://`` URL. Raises ConfigurationError, which contains no part of it: it may be a password."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # a port that is not a number is a ValueError
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise ConfigurationError(
+            "A database URL is not of the form postgresql://user:password@host:port/database. In user and password, "
+            "write %40 for @, %2F for /, %3A for : and %25 for %. Check COINWATCH_DATABASE_URL, and for setup-database "
+            "and migrate also COINWATCH_DATABASE_OWNER_URL, …_READER_URL and …_ADMIN_URL."
+        )
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError("A database URL does not start with postgresql://, the only supported database.")
+    return parsed
 
 
 @lru_cache

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import Engine
 
-from coinwatch.database import SQL_ROOT, driver_connection, transaction
+from coinwatch.database import SQL_ROOT, driver_connection, parse_database_url, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
 
 MIGRATIONS = SQL_ROOT / "migrations"
@@ -79,12 +79,12 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
 
     ``admin_url`` is the URL of a role that may create roles and databases. Raises DatabaseError and ConfigurationError.
     """
-    owner, app, reader = (sa.make_url(url) for url in (owner_url, app_url, reader_url))
+    admin, owner, app, reader = (parse_database_url(url) for url in (admin_url, owner_url, app_url, reader_url))
     database = owner.database
     if database is None or not owner.username or len({owner.database, app.database, reader.database}) != 1:
         raise ConfigurationError("The database URLs of owner, app and reader must have the same database.")
     try:
-        with psycopg.connect(_plain(admin_url), autocommit=True) as connection:
+        with psycopg.connect(_plain(admin), autocommit=True) as connection:
             for url in (owner, app, reader):
                 _ensure_role(connection, url)
             _ensure_group(connection, APP_GROUP, app, owner)
@@ -104,9 +104,7 @@ def setup_database(admin_url: str, owner_url: str, app_url: str, reader_url: str
             _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
             _run(connection, "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", database, app.username or "")
             _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database, reader.username or "")
-        with psycopg.connect(
-            _plain(str(sa.make_url(admin_url).set(database=database).render_as_string(False)))
-        ) as connection:
+        with psycopg.connect(_plain(admin.set(database=database))) as connection:
             _run(connection, "ALTER SCHEMA public OWNER TO {}", owner.username)
             for (function,) in connection.execute(PUBLIC_FUNCTIONS.encode()).fetchall():
                 connection.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC".encode())
@@ -144,5 +142,5 @@ def _run(connection: psycopg.Connection[Any], template: str, *parts: str | sql.L
     connection.execute(sql.SQL(template).format(*composed))
 
 
-def _plain(url: str) -> str:
-    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+def _plain(url: sa.URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -255,7 +255,8 @@ def _explain(error: ValidationError) -> str:
         # A field that doesn't exist may be the misspelled name of a secret.
         shown = problem["type"] != "extra_forbidden" and _may_be_shown(field, problem["input"])
         value = f", not {problem['input']!r}" if shown else ""
-        lines.append(f"{field}: {problem['msg']}{value} (in {config_path()} or {variable})")
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: {message}{value} (in {config_path()} or {variable})")
     return "Invalid settings:\n  " + "\n  ".join(lines)
 
 
