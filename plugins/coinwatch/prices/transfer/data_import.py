@@ -246,10 +246,11 @@ def _instrument(found: CandleFile, options: ImportOptions, instruments: Instrume
         raise InvalidRequest(
             "instrument", f"The {what} of {path} is unknown. Pass --exchange CODE --instrument BTC/USDT."
         )
-    if found.futures and exchange.strip().lower() == "binance":
+    futures = found.futures or ("it is in the folder data/futures" if "/data/futures/" in f"/{path}" else None)
+    if futures and exchange.strip().lower() == "binance":
         raise InvalidRequest(
             "file",
-            f"{path} is a dump of Binance's futures, whose prices differ from spot: {found.futures}. Download the file "
+            f"{path} is a dump of Binance's futures, whose prices differ from spot: {futures}. Download the file "
             "from data/spot, or pass --exchange CODE of an exchange configured for the futures.",
         )
     known = instruments.find(exchange, symbol)

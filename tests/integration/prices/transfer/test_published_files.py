@@ -144,6 +144,16 @@ def test_futures_dump_is_rejected_under_any_name_and_without_its_header(
     assert stored("binance", "1m") == {}
 
 
+def test_futures_dump_from_before_2025_is_recognized_by_its_folder(
+    imports: Import, stored: Stored, tmp_path: Path
+) -> None:
+    folder = "data/futures/um/monthly/klines/ALGOUSDT/1m"
+    (tmp_path / folder).mkdir(parents=True)
+    text = (DATA / "ALGOUSDT-1m-2025-02.csv").read_text().partition("\n")[2].replace("17383", "16409")
+    assert "data/futures" in str(imports(f"{folder}/ALGOUSDT-1m-2021-12.csv", text).problem)
+    assert stored("binance", "1m") == {}
+
+
 @pytest.mark.parametrize("name", ["gemini_BTCUSD_1hr.csv", "gemini_BTCUSD_2019_1min.csv", "Gemini_BTCUSD_hour.csv"])
 def test_resolution_is_that_of_the_rows_whatever_the_file_is_called(imports: Import, stored: Stored, name: str) -> None:
     result = imports(name, (DATA / "gemini_BTCUSD_1hr.csv").read_text())
