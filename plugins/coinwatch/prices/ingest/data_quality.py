@@ -1,14 +1,14 @@
 """Data quality checks: stale, disagreeing and frozen prices, missing volumes, and invalid candles.
 
-Each check runs one statement over the latest quotes or the last hours, independent of how much is stored, and returns
-its findings as sentences; none means that the data is fine.
+Each check reads only the latest quotes or the last hours, independent of how much is stored, and returns its findings
+as sentences; none means that the data is fine.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from math import ceil, log
+from math import ceil
 from typing import Any
 
 from sqlalchemy import Engine, Row
@@ -19,7 +19,7 @@ from coinwatch.exchanges.registry import open_exchange
 from coinwatch.formatting import format_age, format_amount, format_duration, format_percent, format_price
 from coinwatch.prices.candle_validation import CandleValidator, ValidationReport
 from coinwatch.prices.ingest.collection import EARLY_START_TOLERANCE
-from coinwatch.prices.ingest.index_values import OUTLIER_FACTOR
+from coinwatch.prices.ingest.index import find_excluded_prices
 from coinwatch.settings import Settings
 from coinwatch.time_range import HOUR, floor_to
 
@@ -80,23 +80,21 @@ def check_disagreement(engine: Engine, settings: Settings, now: datetime) -> lis
 
     Fresh prices are those that count for the index. With only two, it is unclear which is wrong, so both are named.
     """
-    parameters = {
-        "fresh_after": now - timedelta(seconds=settings.index_freshness_seconds),
-        "limit_percent": settings.quality_disagreement_percent,
-    }
+    freshness = timedelta(seconds=settings.index_freshness_seconds)
+    parameters = {"fresh_after": now - freshness, "limit_percent": settings.quality_disagreement_percent}
+    disagreeing = _rows(engine, "prices/ingest/data_quality/select_disagreeing_prices", parameters)
+    excluded = {(price.exchange, price.pair) for price in find_excluded_prices(engine, freshness, now)}
     findings = []
-    for _, group in groupby(
-        _rows(engine, "prices/ingest/data_quality/select_disagreeing_prices", parameters), key=lambda row: str(row.base)
-    ):
+    for _, group in groupby(disagreeing, key=lambda row: str(row.base)):
         rows = list(group)
         if rows[0].prices == 2:
-            findings.append(_describe_pair(rows, now))
+            findings.append(_describe_pair(rows, excluded, now))
             continue
         findings += [
             f"{row.exchange} {row.pair}: {format_price(row.price)} is {format_percent(abs(row.percent))} "
             f"{'above' if row.percent > 0 else 'below'} the median {format_price(row.median)} of {row.prices} "
             f"exchanges (observed {_moment(row.observed_at, now)})."
-            + (" It doesn't count in the index." if abs(log(row.price / row.median)) >= log(OUTLIER_FACTOR) else "")
+            + (" It doesn't count in the index." if (row.exchange, row.pair) in excluded else "")
             for row in rows
         ]
     return findings
@@ -202,8 +200,9 @@ def _since(moment: datetime | None, now: datetime) -> str:
     return f"since {_moment(moment, now)} ({format_age(now - moment)})"
 
 
-def _describe_pair(rows: Sequence[Row[Any]], now: datetime) -> str:
+def _describe_pair(rows: Sequence[Row[Any]], excluded: Collection[tuple[str, str]], now: datetime) -> str:
     first, second = rows
+    left_out = [row.exchange for row in rows if (row.exchange, row.pair) in excluded]
     low, high = sorted((first.price, second.price))
     return (
         f"{first.exchange} {first.pair} at {format_price(first.price)} (observed {_moment(first.observed_at, now)}) "
@@ -211,7 +210,7 @@ def _describe_pair(rows: Sequence[Row[Any]], now: datetime) -> str:
         f"(observed {_moment(second.observed_at, now)}) are "
         f"{format_percent(100 * (high - low) / first.median)} apart; "
         "with only two exchanges, it is unclear which is wrong."
-        + (" One of them doesn't count in the index." if high / low >= OUTLIER_FACTOR else "")
+        + (f" Not in the index: {' and '.join(left_out)}." if left_out else "")
     )
 
 

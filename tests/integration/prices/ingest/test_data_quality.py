@@ -196,6 +196,16 @@ def test_exchange_far_from_the_median_is_reported(catalog: sa.Engine, settings: 
     assert check_disagreement(catalog, settings, at(13.5)) == [], "old prices are not compared"
 
 
+def test_price_that_does_not_count_in_the_index_is_named(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(100.0, 0), quote(1.0, 0, "coinbase"))
+    [finding] = check_disagreement(catalog, settings, at(1))
+    assert finding.endswith("Not in the index: coinbase and kraken."), "it is unclear which of the two is wrong"
+    load(catalog, quote(96_000.0, 0, "binance", "BTC/USDT"), quote(101.0, 0.5), quote(100.0, 0.5, "coinbase"))
+    [finding] = check_disagreement(catalog, settings, at(1))
+    assert finding.startswith("binance BTC/USDT")
+    assert "index" not in finding, "it is the only price of the USDT index"
+
+
 def test_both_of_two_disagreeing_exchanges_are_named(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100, 0), quote(103.0, 0, "coinbase"), quote(10, 0, pair="ETH/USD"))
     assert check_disagreement(catalog, settings, at(1)) == []
@@ -307,10 +317,9 @@ def test_checks_read_only_recent_partitions(name: str, catalog: sa.Engine, setti
 
     sa.event.listen(catalog, "before_execute", explain)
     CHECKS[name](catalog, settings, at(9 * DAY + 1))
-    [plan] = plans
-    used = {word for word in plan.split() if word.startswith("prices_2026") and word.count("_") == 1}
+    used = {word for plan in plans for word in plan.split() if word.startswith("prices_2026") and word.count("_") == 1}
     assert used <= {"prices_20260309", "prices_20260310"}
-    assert bool(used) is (name in {"frozen", "volume"})
+    assert bool(used) is (name in {"disagreement", "frozen", "volume"})
 
 
 @pytest.mark.parametrize("name", CHECKS)
