@@ -49,12 +49,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawn PNG and what it shows: the lowest, highest and last value, in the instrument's quote or base currency."""
+    """A drawn PNG and what it shows: the lowest, highest and last value, in the instrument's quote or base currency.
+
+    ``first_at``: the time of the first value.
+    """
 
     png: bytes
     lowest: float
     highest: float
     last: float
+    first_at: datetime
 
 
 class Charts:
@@ -116,7 +120,7 @@ def draw(values: Sequence[tuple[datetime, float]], start: datetime, end: datetim
     pen.circle(last, 4.5 * scale, fill=FULL)
     ink = ink.reduce(SMOOTHING)
     _label(ink, start, end, lowest, highest)
-    return Chart(_png(ink), lowest, highest, values[-1][1])
+    return Chart(_png(ink), lowest, highest, values[-1][1], values[0][0])
 
 
 def _values(engine: Engine, instrument_id: int, until: datetime, metric: Metric) -> list[tuple[datetime, float]]:

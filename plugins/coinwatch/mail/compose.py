@@ -30,6 +30,7 @@ from coinwatch.addresses import parse_sender
 from coinwatch.alerts.rules import Metric
 from coinwatch.alerts.users import LinkKey
 from coinwatch.errors import ConfigurationError, PermanentEmailError
+from coinwatch.formatting import format_elapsed, format_since
 from coinwatch.mail.bounces import MESSAGE_HEADER, bounce_token, verp_address
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.content import CONFIRM, MANAGE, SLOT, UNSUBSCRIBE, Content, content_of, slot
@@ -37,6 +38,7 @@ from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_lin
 from coinwatch.notifications.alert_text import Alert, exchange_label, format_value, value_unit
 from coinwatch.notifications.claims import ClaimedEmail
 from coinwatch.settings import Settings
+from coinwatch.time_range import DAY
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEXT_WIDTH = 72
@@ -230,16 +232,20 @@ class Composer:
         """The chart of an alert as a PNG, and what the templates say about it."""
         if alert is None:
             return None, None
-        chart = self._chart_of(alert["instrument_id"], datetime.fromisoformat(alert["observed_at"]), alert["metric"])
+        until = datetime.fromisoformat(alert["observed_at"])
+        chart = self._chart_of(alert["instrument_id"], until, alert["metric"])
         if chart is None:
             return None, None
         lowest, highest, last = (format_value(alert, value) for value in (chart.lowest, chart.highest, chart.last))
         unit, pair = value_unit(alert), f"{alert['base']}/{alert['quote']}"
         what = pair if alert["metric"] == "price" else f"24 h volume of {pair}"
+        begins_later = format_since(chart.first_at, until - DAY, until) is not None
+        period = f"last {format_elapsed(until - chart.first_at) if begins_later else '24 hours'}"
         return chart.png, {
             "content_id": self._content_id,
-            "alt": f"{what} on {exchange_label(alert)} over the last 24 hours: lowest {lowest}, highest {highest}, "
+            "alt": f"{what} on {exchange_label(alert)} over the {period}: lowest {lowest}, highest {highest}, "
             f"now {last} {unit}",
+            "period": period.capitalize(),
             "range": f"{lowest} to {highest} {unit}",
         }
 

@@ -65,7 +65,7 @@ def settings(mailbox: Mailbox) -> Settings:
 @pytest.fixture
 def send(catalog: sa.Engine, settings: Settings, mailbox: Mailbox) -> Callable[..., EmailMessage]:
     """Queue one email, deliver it, and parse it as a mail client does."""
-    load(catalog, *(quote(100 + minute % 7, minute) for minute in range(-1400, 0, 20)), quote(105.5, 0))
+    load(catalog, *(quote(100 + minute % 7, minute) for minute in range(-2400, 0, 20)), quote(105.5, 0))
     with transaction(catalog) as connection:
         user = connection.execute(
             sa.text(

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -27,6 +27,8 @@ from tests.support.email_payloads import ALERT
 from tests.support.settings import make_settings
 
 SETTINGS = make_settings()
+OBSERVED_AT = datetime.fromisoformat(ALERT["observed_at"])
+FIRST_AT = OBSERVED_AT - timedelta(days=1)
 
 
 def row(payload: dict[str, Any], *, kind: str = "alerts", number: int = 1, recipient: str = "") -> ClaimedEmail:
@@ -49,7 +51,7 @@ def no_chart(instrument_id: int, until: datetime, metric: str = "price") -> None
 
 
 def fixed_chart(instrument_id: int, until: datetime, metric: str = "price") -> Chart:
-    return Chart(b"image", 1.0, 3.0, 2.0)
+    return Chart(b"image", 1.0, 3.0, 2.0, FIRST_AT)
 
 
 def parse(email: Email) -> EmailMessage:
@@ -107,13 +109,24 @@ def test_names_from_an_exchange_cannot_inject_headers_or_html(text: str) -> None
     assert html.count("<div") == content(compose_alert(), "html").count("<div")
 
 
+@pytest.mark.parametrize(
+    ("minutes", "period"), [(2, "2 min"), (7 * 60, "7 h"), (23 * 60, "23 h"), (1430, "24 hours"), (1440, "24 hours")]
+)
+def test_chart_of_less_than_a_day_says_how_long_it_is(minutes: int, period: str) -> None:
+    chart = Chart(b"image", 1.0, 3.0, 2.0, OBSERVED_AT - timedelta(minutes=minutes))
+    message = parse(Composer(SETTINGS, lambda *_: chart).compose(row({"alerts": [ALERT]})))
+    for kind in ("plain", "html"):
+        assert f"Last {period}" in content(message, kind)
+    assert f"over the last {period}: lowest 1.00, highest 3.00" in content(message, "html")
+
+
 @given(st.text(max_size=300), st.none() | st.binary(max_size=500))
 @example("prices\u2003" * 300, None)
 @example("قیمت " * 50, b"\x89PNG")
 @example("x" * 2000, b"")
 @example("Ada =3D\n.\n..\n--=_b0\n", None)
 def test_names_and_charts_survive_seven_bit_encoding(name: str, png: bytes | None) -> None:
-    composer = Composer(SETTINGS, lambda *_: Chart(png, 1.0, 3.0, 2.0) if png is not None else None)
+    composer = Composer(SETTINGS, lambda *_: Chart(png, 1.0, 3.0, 2.0, FIRST_AT) if png is not None else None)
     email = composer.compose(row({"alerts": [{**ALERT, "coin_name": name}]}))
     assert email.data.isascii()
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", email.data), "only CRLF ends a line"
