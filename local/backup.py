@@ -17,13 +17,17 @@ DATABASE = "coinwatch"
 RESTORED, REPLACED = "coinwatch_restored", "coinwatch_replaced"
 
 
-def back_up(configuration: Configuration, file: Path) -> None:
+def back_up(configuration: Configuration, file: Path, status: Status) -> None:
     """Write a backup (pg_dump's custom format) to a new file with mode 0600, while the stack runs.
 
     Raises StackError, also if the file exists.
     """
+    if configuration.local_database:
+        _require_running(status)
     if file.exists():
         raise StackError(f"{file} exists. Choose another name, or delete it first.")
+    if not file.parent.is_dir():
+        raise StackError(f"The folder {file.parent} does not exist. Create it first.")
     partial = file.with_name(f"{file.name}.partial")
     try:
         partial.touch(mode=0o600)
@@ -41,8 +45,7 @@ def restore(configuration: Configuration, file: Path, status: Status, say: Calla
     """
     if not configuration.local_database:
         raise StackError("COINWATCH_DATABASE_URL is set: use pg_restore on the server of that database.")
-    if status.state == "stopped":
-        raise StackError("Nothing is running. Start with ./local_run.sh start")
+    _require_running(status)
     if not file.is_file():
         raise StackError(f"{file} does not exist.")
     _execute(configuration, f"DROP DATABASE IF EXISTS {RESTORED}", f"CREATE DATABASE {RESTORED} OWNER coinwatch_owner")
@@ -75,6 +78,11 @@ def prepare_database(configuration: Configuration) -> None:
         admin = {**environment, "COINWATCH_DATABASE_ADMIN_URL": configuration.admin_url}
         run_command(configuration.paths, "setup-database", [command, "setup-database"], admin)
     run_command(configuration.paths, "migrate", [command, "migrate"], environment)
+
+
+def _require_running(status: Status) -> None:
+    if status.state == "stopped":
+        raise StackError("Nothing is running. Start with ./local_run.sh start")
 
 
 def _run_client(configuration: Configuration, program: str, url: str, *options: str) -> None:

@@ -118,8 +118,9 @@ def backup(paths: Paths, arguments: argparse.Namespace) -> int:
     """Write a backup of coinwatch's database."""
     from local.backup import back_up
     from local.start import read_configuration
+    from local.status import read_status
 
-    back_up(read_configuration(paths, dict(os.environ)), arguments.file)
+    back_up(read_configuration(paths, dict(os.environ)), arguments.file, read_status(paths))
     _say(
         f"Wrote {arguments.file} ({arguments.file.stat().st_size / 1e6:.1f} MB). Keep a copy of {paths.env_file}, too."
     )
@@ -158,7 +159,7 @@ def _confirm(arguments: argparse.Namespace, warning: str, command: str) -> None:
     if not sys.stdin.isatty():
         raise StackError(f"{warning} To confirm, run ./local_run.sh {command} --yes")
     if input(f"{warning} Type yes: ").strip() != "yes":
-        raise StackError("Nothing was deleted.")
+        raise StackError("Nothing was changed.")
 
 
 def _password_to_show(paths: Paths, configuration: "Configuration") -> str:

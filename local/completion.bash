@@ -7,7 +7,7 @@ _coinwatch_local_run() {
       "$1" coinwatch))
   elif [ "$COMP_CWORD" = 1 ]; then
     # shellcheck disable=SC2207
-    COMPREPLY=($(IFS=' ' compgen -W "start stop status logs reset coinwatch airflow completion" -- "$current"))
+    COMPREPLY=($(IFS=' ' compgen -W "start stop status logs reset backup restore coinwatch airflow completion" -- "$current"))
   fi
 }
 complete -o default -F _coinwatch_local_run local_run.sh

@@ -1,6 +1,7 @@
 """Completion of ``local_run.sh`` and of the commands after ``local_run.sh coinwatch``."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,9 +39,15 @@ def project(tmp_path: Path) -> Path:
 def test_bash_completes_own_commands_and_those_of_coinwatch(
     project: Path, words: list[str], completions: list[str]
 ) -> None:
-    script = SCRIPT.format(words=" ".join(f"'{word}'" for word in words), last=len(words) - 1)
-    done = subprocess.run(["bash", "-c", script], cwd=project, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == completions
+    assert complete_in_bash(project, words) == completions
+
+
+def test_every_command_in_the_help_is_completed(project: Path) -> None:
+    usage = subprocess.run(["./local_run.sh", "--help"], cwd=project, capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^  \./local_run\.sh ([a-z]+)", usage, re.MULTILINE))
+    assert set(complete_in_bash(project, ["./local_run.sh", ""])) == commands
+    zsh = (PROJECT / "local" / "completion.zsh").read_text()
+    assert set(re.findall(r"compadd ([a-z ]+)", zsh)[0].split()) == commands
 
 
 def test_zsh_asks_coinwatch_for_descriptions(project: Path) -> None:
@@ -66,3 +73,9 @@ def test_unknown_shell_is_an_error(project: Path) -> None:
         ["./local_run.sh", "completion", "tcsh"], cwd=project, capture_output=True, text=True, check=False
     )
     assert (done.returncode, "bash and zsh" in done.stderr) == (1, True)
+
+
+def complete_in_bash(project: Path, words: list[str]) -> list[str]:
+    script = SCRIPT.format(words=" ".join(f"'{word}'" for word in words), last=len(words) - 1)
+    done = subprocess.run(["bash", "-c", script], cwd=project, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
