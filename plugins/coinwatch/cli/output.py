@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from coinwatch.addresses import display_address
 from coinwatch.formatting import (
     CONTROL_CHARACTER,
     escape_control_characters,
@@ -106,9 +107,9 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def short_address(address: str) -> str:
-    """An address for a table: its middle is left out if it is long. ``--json`` prints it in full."""
-    half = LONGEST_ADDRESS // 2
-    return address if len(address) <= LONGEST_ADDRESS else f"{address[:half]}…{address[1 - half :]}"
+    """An address for a table, as its owner writes it, without its middle if it is long. ``--json`` has it in full."""
+    half, shown = LONGEST_ADDRESS // 2, display_address(address)
+    return shown if len(shown) <= LONGEST_ADDRESS else f"{shown[:half]}…{shown[1 - half :]}"
 
 
 def byte_size(count: float) -> str:

@@ -30,7 +30,10 @@ def parse_period(
         if since >= until:
             raise InvalidRequest("from", f"--from {start} is not before --to {end or 'now'}.")
         return since, until
-    return until - (parse_duration("--last", last) if last else default), until
+    length = parse_duration("--last", last) if last else default
+    if not length:
+        raise InvalidRequest("last", f"--last is {last!r}; it must be longer than 0.")
+    return until - length, until
 
 
 def parse_time(name: str, text: str, zone: tzinfo = UTC) -> datetime:

@@ -78,13 +78,15 @@ def test_logs_are_written_to_standard_error_only_with_verbose(coinwatch: Command
         assert "history exported" in {json.loads(line)["event"] for line in verbose.stderr.splitlines()}
 
 
-def test_long_address_does_not_widen_the_tables(coinwatch: Command) -> None:
+def test_tables_show_addresses_as_their_owners_write_them_but_not_too_wide(coinwatch: Command) -> None:
     coinwatch("subscribe", LONG_ADDRESS, "BTC", "5")
     coinwatch("subscribe", "ada@example.org", "BTC", "5")
     table = coinwatch("subscriptions").stdout
     assert max(map(len, table.splitlines())) < 180
     assert "aaaa…cccc" in table
     assert "ada@example.org " in table
+    assert "ada@müller.example" in coinwatch("subscribe", "ada@müller.example", "BTC", "5").stdout
+    assert "ada@müller.example" in coinwatch("subscriptions").stdout
     assert json.loads(coinwatch("subscriptions", "--json").stdout)[0]["email"] == LONG_ADDRESS
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import coinwatch.cli
 from coinwatch.alerts.rules import Rule
 from coinwatch.cli.alerts.rule_options import DEFAULT_COOLDOWN, parse_rule
 from coinwatch.cli.main import build_command
+from coinwatch.cli.parsing import parse_period
 from coinwatch.errors import InvalidRequest
 from coinwatch.web.schemas.forms import RuleForm
 from coinwatch.web.services.alert_form import EMPTY_RULE
@@ -115,3 +117,13 @@ def test_kind_follows_from_the_options_given(given: dict[str, Any], expected: di
 def test_contradictory_or_incomplete_options_are_an_error(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         parse_rule(**RULE | given)
+
+
+def test_change_together_with_a_level_is_explained_by_the_options() -> None:
+    with pytest.raises(InvalidRequest, match="either a change in percent or --level"):
+        parse_rule(**RULE | {"threshold": 5.0, "level": 70_000.0})
+
+
+def test_empty_period_is_explained_by_its_option() -> None:
+    with pytest.raises(InvalidRequest, match="--last is '0h'"):
+        parse_period("0h", None, None, datetime(2026, 3, 1, tzinfo=UTC), default=timedelta(days=1))

@@ -81,6 +81,8 @@ def parse_rule(
         raise InvalidRequest("threshold", "Pass the threshold either as an argument or as --threshold.")
     if argument is not None and kind == "crosses" and level is None:
         argument, level = None, argument
+    if level is not None and (argument is not None or threshold is not None):
+        raise InvalidRequest("level", "Pass either a change in percent or --level.")
     percent = argument if threshold is None else threshold
     if percent is None and level is None and threshold_field(kind or "change_over_window") == "threshold_percent":
         percent = DEFAULT_PERCENT

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.addresses import display_address
 from coinwatch.alerts.users import get_user_id, revoke_links
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, show_json, show_table
@@ -71,9 +72,8 @@ def erase(
     if not yes:
         found = get_subscriber(engine, user_id)
         subscriptions = format_count(len(found.subscriptions), "subscription")
-        raise InvalidRequest(
-            "yes", f"This permanently erases {found.email} with {subscriptions}. Pass --yes to confirm."
-        )
+        address = display_address(found.email)
+        raise InvalidRequest("yes", f"This permanently erases {address} with {subscriptions}. Pass --yes to confirm.")
     erasure.erase(engine, user_id)
     echo("Erased. An email that is already being sent may still arrive.")
 
@@ -109,7 +109,7 @@ def _describe(found: Subscriber) -> list[str]:
         quiet_hours = f"{preferences.quiet_from:%H:%M} to {preferences.quiet_until:%H:%M}"
     confirmed = f"confirmed {format_timestamp(found.verified_at)}" if found.verified_at else "not confirmed"
     lines = [
-        f"Address: {found.email}, {confirmed}",
+        f"Address: {display_address(found.email)}, {confirmed}",
         f"Time zone: {preferences.timezone}; quiet hours: {quiet_hours}; digest: {preferences.digest}",
     ]
     if found.channel:

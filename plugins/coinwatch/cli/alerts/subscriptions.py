@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.addresses import display_address
 from coinwatch.alerts import subscription_changes
 from coinwatch.alerts import subscriptions as alerts
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
@@ -116,7 +117,7 @@ def _show(done: str, row: Subscription, as_json: bool) -> None:
     if as_json:
         show_json(SubscriptionResponse.create(row))
     else:
-        echo(f"{done} subscription {row.id}: {row.email}, {_describe_rule(row)}, {row.status}")
+        echo(f"{done} subscription {row.id}: {display_address(row.email)}, {_describe_rule(row)}, {row.status}")
 
 
 def _describe_rule(row: Subscription) -> str:
