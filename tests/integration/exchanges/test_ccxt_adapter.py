@@ -41,7 +41,7 @@ def test_exchange_without_fetch_tickers_is_called_once_per_instrument(
 ) -> None:
     adapter = open_adapter("bitstamp")
     assert isinstance(adapter, CcxtAdapter)
-    adapter._client.has["fetchTickers"] = False
+    adapter._ccxt.has["fetchTickers"] = False
 
     batch = adapter.fetch_quotes([instrument_of(adapter, base) for base in ("BTC", "ETH", "NONE")])
 

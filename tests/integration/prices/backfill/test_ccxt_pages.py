@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from coinwatch.database import transaction
 from coinwatch.exchanges.ccxt_adapter import CcxtAdapter
+from coinwatch.exchanges.ccxt_client import CcxtClient
 from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
@@ -111,13 +112,13 @@ def test_page_shorter_than_the_stated_limit_loses_nothing(
 ) -> None:
     exchange_server.market.clock = time.clock
     exchange_server.market.record("okx", "BTC", "USDT", minutes_with_trades(range(100, 1440)))
-    call = CcxtAdapter._call
+    call = CcxtClient.call
 
-    def shorter(self: CcxtAdapter, method: Any, *arguments: object) -> Any:
+    def shorter(self: CcxtClient, method: Any, *arguments: object) -> Any:
         rows = call(self, method, *arguments)
         return rows if method.__name__ != "fetch_ohlcv" else rows[:most] if keep == "oldest" else rows[-most:]
 
-    monkeypatch.setattr(CcxtAdapter, "_call", shorter)
+    monkeypatch.setattr(CcxtClient, "call", shorter)
 
     backfill()
 
