@@ -103,16 +103,21 @@ def list_watched_instruments(connection: Connection, exchange: str) -> dict[Inst
 def find_watched_instruments(connection: Connection, exchange: str, pairs: Sequence[str]) -> list[int]:
     """The ids of the watched instruments of one exchange with these pairs (BTC/USD, ignoring case), or of all of them.
 
-    Raises NotFound, which lists the available ones.
+    Raises NotFound, which lists the available ones or says why there are none.
     """
-    exchange = exchange.strip().lower()
+    exchange = _fetched(exchange)
     watched = list_watched_instruments(connection, exchange)
     known = {code_key(instrument.pair): instrument_id for instrument, instrument_id in watched.items()}
     if find_exchange_id(connection, exchange) is None:
         raise unknown_exchange(connection, exchange)
+    if not watched:
+        raise NotFound(
+            f"Nothing is fetched from {exchange}: it is disabled, or has no instruments in the configuration. "
+            f"To enable it, run: coinwatch exchanges enable {exchange}"
+        )
     for pair in pairs:
         if code_key(pair) not in known:
-            tracked = ", ".join(instrument.pair for instrument in watched) or "nothing"
+            tracked = ", ".join(instrument.pair for instrument in watched)
             raise NotFound(f"{pair} is not tracked on {exchange}. Tracked: {tracked}.")
     return [known[code_key(pair)] for pair in pairs] if pairs else list(known.values())
 
@@ -138,10 +143,9 @@ def find_instrument(
 
 def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
     """Enable or disable an exchange from the next cycle on. Raises NotFound if it does not exist."""
+    parameters = {"exchange": _fetched(code), "enabled": enabled}
     with transaction(engine) as connection:
-        changed = connection.execute(
-            statement("prices/catalog/set_exchange_enabled"), {"exchange": code.strip().lower(), "enabled": enabled}
-        )
+        changed = connection.execute(statement("prices/catalog/set_exchange_enabled"), parameters)
         if changed.rowcount == 0:
             raise unknown_exchange(connection, code)
 
@@ -159,6 +163,14 @@ def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) ->
         for code, answered in answers.items():
             parameters = {"exchange": code, "enabled": answered, "now": now}
             connection.execute(statement("prices/catalog/record_probe"), parameters)
+
+
+def _fetched(exchange: str) -> str:
+    """The code of an exchange that prices can be fetched from. Raises NotFound for the index."""
+    code = exchange.strip().lower()
+    if code == INDEX:
+        raise NotFound("The index is computed from the prices of the exchanges; name one of those.")
+    return code
 
 
 def _fingerprint(settings: Settings) -> str:

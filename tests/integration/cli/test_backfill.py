@@ -110,9 +110,17 @@ def test_failure_exits_with_1_after_storing_the_rest(coinwatch: Command, exchang
     assert "run the same command then" in banned.stderr
 
 
+def test_disabled_exchange_is_an_error_and_not_an_empty_result(coinwatch: Command) -> None:
+    coinwatch("exchanges", "disable", "binance")
+    done = coinwatch("backfill", "--exchange", "binance", "--from", "2026-01-05", "--to", "2026-01-05")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "run: coinwatch exchanges enable binance" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["--exchange", "index"], 1, "The index is computed from the prices of the exchanges"),
         (["--exchange", "bitmex"], 1, "Unknown exchange 'bitmex'. Available: binance, coinbase, coinnews, index."),
         (
             ["--exchange", "coinbase", "--instrument", "ETH/USD"],

@@ -58,6 +58,12 @@ def test_unknown_exchange_is_reported_with_a_suggestion(coinwatch: Command, comm
     assert "Unknown exchange 'krakn'. Did you mean kraken? Available: binance, coinbase" in done.stderr
 
 
+def test_index_can_be_neither_enabled_nor_disabled(coinwatch: Command) -> None:
+    for command in ("enable", "disable"):
+        done = coinwatch("exchanges", command, "index")
+        assert (done.returncode, "The index is computed" in done.stderr) == (1, True)
+
+
 def test_names_that_exist_but_have_no_prices_are_not_errors(coinwatch: Command, catalog: sa.Engine) -> None:
     for command in (("prices", "Bitcoin"), ("prices", "--exchange", "KRAKEN"), ("movers", "--exchange", "kraken")):
         assert coinwatch(*command).returncode == 0, command
