@@ -61,12 +61,12 @@ class InstrumentLookup:
         pairs = [known.instrument.pair for (other, _), known in self._by_pair.items() if other == code]
         if pairs:
             problem = f"{symbol} is not tracked on {code}. Tracked: {', '.join(pairs)}"
-            setting = f"exchanges.{code}.instruments"
+            change = f"edit exchanges.{code}.instruments in"
         else:
             exchanges = sorted({exchange for exchange, _ in self._by_pair})
             problem = f"Unknown exchange {code!r}. Available: {', '.join(exchanges) or 'none'}"
-            setting = f"a table [exchanges.{code}]"
-        return NotFound(f"{problem}. To add it, edit {setting} in {config_path()} and run: coinwatch migrate")
+            change = f"add a table [exchanges.{code}] to"
+        return NotFound(f"{problem}. To import it, {change} {config_path()} and run: coinwatch migrate")
 
 
 def load_instrument_lookup(engine: Engine) -> InstrumentLookup:

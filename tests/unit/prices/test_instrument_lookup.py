@@ -51,3 +51,8 @@ def test_symbol_of_another_coin_is_not_the_joined_pair() -> None:
 def test_ambiguous_symbol_is_rejected_with_the_pairs() -> None:
     with pytest.raises(NotFound, match="may be any of A-B/USDT, AB/USDT"):
         LOOKUP.find("binance", "ABUSDT")
+
+
+def test_unknown_exchange_says_what_to_add_to_the_configuration() -> None:
+    with pytest.raises(NotFound, match=r"To import it, add a table \[exchanges\.gemini\] to .*coinwatch\.toml and run"):
+        LOOKUP.find("gemini", "BTCUSD")

@@ -1,6 +1,6 @@
 """Show the state of the pipeline: status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import typer
@@ -71,24 +71,26 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _stale(found: list[StaleSubscriptions], now: datetime) -> str:
-    if not found:
-        return "none"
-    pairs = [
+    return _first(
         f"{format_count(row.subscriptions, 'subscription')} to {row.base}/{row.quote} at {row.exchange} "
         f"(last price {ago(row.last_price_at, now)})"
-        for row in found[:MAX_PAIRS]
-    ]
-    rest = [f"and {len(found) - MAX_PAIRS} more pairs"] if len(found) > MAX_PAIRS else []
-    return "; ".join([*pairs, *rest])
+        for row in found
+    )
 
 
 def _halts(found: list[TradingHalt], now: datetime) -> str:
-    pairs = [
+    return _first(
         f"{row.base}/{row.quote} at {row.exchange} ({row.status}: {row.term}, since {ago(row.since, now)})"
-        for row in found[:MAX_PAIRS]
-    ]
-    rest = [f"and {len(found) - MAX_PAIRS} more pairs"] if len(found) > MAX_PAIRS else []
-    return "; ".join([*pairs, *rest]) or "none"
+        for row in found
+    )
+
+
+def _first(pairs: Iterable[str]) -> str:
+    """The first few pairs, and how many more there are."""
+    listed = list(pairs)
+    more = len(listed) - MAX_PAIRS
+    rest = [f"and {format_count(more, 'more pair')}"] if more > 0 else []
+    return "; ".join([*listed[:MAX_PAIRS], *rest]) or "none"
 
 
 def _held(outbox: OutboxStatus) -> str:
