@@ -41,8 +41,9 @@ class Site:
     backtest_slots: ConcurrencyLimit = field(
         default_factory=lambda: ConcurrencyLimit("backtests", 2, max_wait_seconds=2)
     )
+    # Each takes up to a quarter of a second of this process's time: with four at once, pages took over a second.
     query_slots: ConcurrencyLimit = field(
-        default_factory=lambda: ConcurrencyLimit("queries of long ranges", 4, max_wait_seconds=2)
+        default_factory=lambda: ConcurrencyLimit("queries of long ranges", 2, max_wait_seconds=2)
     )
 
     @property
