@@ -12,7 +12,6 @@ recipient's address, ids and links; each email is that message with its slots fi
 
 import json
 import re
-import textwrap
 from base64 import encodebytes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, default
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol, cast
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from coinwatch.addresses import parse_sender
 from coinwatch.alerts.rules import Metric
@@ -35,13 +31,12 @@ from coinwatch.mail.bounces import MESSAGE_HEADER, bounce_token, verp_address
 from coinwatch.mail.charts import Chart
 from coinwatch.mail.content import CONFIRM, MANAGE, SLOT, UNSUBSCRIBE, Content, content_of, slot
 from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
+from coinwatch.mail.templating import template
 from coinwatch.notifications.alert_text import Alert, exchange_label, format_value, value_unit
 from coinwatch.notifications.claims import ClaimedEmail
 from coinwatch.settings import Settings
 from coinwatch.time_range import DAY
 
-TEMPLATES = Path(__file__).parent / "templates"
-TEXT_WIDTH = 72
 MAX_LINE = 998  # RFC 5322, 2.1.1
 MAX_LINK = 900
 MAX_DRAFTS = 256  # kept in memory, about 20 KB each
@@ -157,9 +152,9 @@ class Composer:
             "chart": chart,
             **content.values,
         }
-        text = _template(f"{kind}.txt").render(values)
+        text = template(f"{kind}.txt").render(values)
         # With character references the HTML is ASCII, and needs no transfer encoding.
-        html = _template(f"{kind}.html").render(values).encode("ascii", "xmlcharrefreplace").decode()
+        html = template(f"{kind}.html").render(values).encode("ascii", "xmlcharrefreplace").decode()
         single_links = frozenset(int(name) for name in SLOTS.findall(text + html) if name.isdigit())
         # Links may be filled into 7-bit text only: quoted-printable would have to encode them and break their lines.
         encoded = self._encode(content, created_at, text, html, png) if _is_7bit(text) and _is_7bit(html) else None
@@ -250,19 +245,6 @@ class Composer:
         }
 
 
-def wrap(text: str, indent: int = 0) -> str:
-    """The text in lines of up to 72 characters; a longer word, such as a link, stays whole."""
-    margin = " " * indent
-    return textwrap.fill(
-        text,
-        TEXT_WIDTH,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _number_subscriptions(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """The payload with its subscriptions numbered from 0 and no alert ids, and the subscriptions' ids."""
     numbers: dict[int, int] = {}
@@ -292,23 +274,3 @@ def _is_7bit(text: str) -> bool:
     """Whether the text can be sent as it is, also after its slots are filled."""
     plain = text.isascii() and not {"\0", "\r"} & set(text)
     return plain and all(len(line) + MAX_LINK * line.count(SLOT) <= MAX_LINE for line in text.splitlines())
-
-
-@lru_cache
-def _template(name: str) -> Any:
-    return _environment().get_template(name)
-
-
-@lru_cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["wrap"] = wrap
-    return environment

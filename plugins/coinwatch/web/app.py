@@ -20,7 +20,8 @@ from coinwatch.web.api import backtest, history, legacy_routes, prices, status, 
 from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters, reject_unknown_parameters
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import AccessGuard, Identify
-from coinwatch.web.middleware.proxies import HeadAsGet, PublicPath, TrustedProxies
+from coinwatch.web.middleware.head import HeadAsGet
+from coinwatch.web.middleware.proxies import PublicPath, TrustedProxies
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
 from coinwatch.web.pages import (

@@ -17,9 +17,9 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.users import LinkKey, get_link_key
 from coinwatch.database import create_engine, transaction
 from coinwatch.mail.charts import Charts
-from coinwatch.mail.compose import TEXT_WIDTH
 from coinwatch.mail.delivery import deliver_emails
 from coinwatch.mail.links import read_confirmation, read_manage, read_unsubscribe
+from coinwatch.mail.templating import TEXT_WIDTH
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
