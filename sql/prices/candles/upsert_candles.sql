@@ -1,5 +1,6 @@
 -- Insert candles, or replace those stored with the same key; an exchange's candle is replaced only by a newer one of the
--- exchange, and with :keep_more_complete by none that lacks a volume or number of trades that it has. Equal candles are not written again. Of two rows with the same key in a batch, the last wins.
+-- exchange, and with :keep_more_complete by none that lacks a volume or number of trades that it has. Equal candles are not
+-- written again. Of two rows with the same key in a batch, the last wins.
 INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, volume, trades, samples, source)
 SELECT DISTINCT ON (instrument_id, opened_at)
        instrument_id, CAST(:resolution AS candle_resolution), opened_at, open, high, low, close, volume, trades, samples, CAST(source AS candle_source)
