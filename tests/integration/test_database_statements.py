@@ -13,6 +13,8 @@ NAMES = sorted(
     if "migrations" not in path.relative_to(SQL_ROOT).parts
 )
 TEMPORARY_TABLES = [name for name in NAMES if "CREATE TEMPORARY " in (SQL_ROOT / f"{name}.sql").read_text()]
+# Views of the same name, of which a backtest creates one.
+VIEWS_OF_BACKTEST = ("alerts/backtest/create_prices", "alerts/backtest/create_index_prices")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,6 +25,8 @@ def test_postgres_can_plan_the_statement(name: str, engine: sa.Engine) -> None:
         for table in TEMPORARY_TABLES:
             if table.startswith("alerts/backtest/") and not name.startswith("alerts/backtest/"):
                 continue  # the tables of the backtest shadow real ones
+            if table in VIEWS_OF_BACKTEST and table != (name if name in VIEWS_OF_BACKTEST else VIEWS_OF_BACKTEST[0]):
+                continue
             connection.execute(statement(table))
         if name in TEMPORARY_TABLES:
             return

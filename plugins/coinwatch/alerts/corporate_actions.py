@@ -13,11 +13,8 @@ def apply_to_rules(connection: Connection, actions: Iterable[AppliedAction]) -> 
     """Restate levels and watermarks after a redenomination; move rules to the new coin of a reused ticker."""
     for action in actions:
         if action.old_per_new is None:
-            names, parameters = ("move_subscriptions", "move_watermarks"), asdict(action)
+            names = "alerts/corporate_actions/move_subscriptions", "alerts/corporate_actions/move_watermarks"
         else:
-            names, parameters = (
-                ("restate_levels", "restate_watermarks"),
-                {**asdict(action), "ratio": action.old_per_new},
-            )
+            names = "alerts/corporate_actions/restate_levels", "alerts/corporate_actions/restate_watermarks"
         for name in names:
-            connection.execute(statement(f"alerts/corporate_actions/{name}"), parameters)
+            connection.execute(statement(name), {**asdict(action), "ratio": action.old_per_new})

@@ -91,7 +91,9 @@ class Claims:
         self._wait = wait
         self._per_day = per_day
         self._requested_by = requested_by
-        self._claim = "claim_requested_emails" if requested_by else "claim_emails"
+        self._claim = (
+            "notifications/outbox/claim_requested_emails" if requested_by else "notifications/outbox/claim_emails"
+        )
         self._lease = uuid4()
         self._renewed_at = clock()
         self._known_ended: set[tuple[UUID, datetime]] = set()
@@ -143,7 +145,7 @@ class Claims:
         if self._per_day and channel == "email":
             rows = self._persist(lambda: self._claim_within_limit(parameters, now, limit))
         else:
-            rows = self._persist(lambda: self._fetch(f"notifications/outbox/{self._claim}", parameters, ClaimedEmail))
+            rows = self._persist(lambda: self._fetch(self._claim, parameters, ClaimedEmail))
         with self._changed:
             self._held.update(row.id for row in rows)
         return sorted(rows)
@@ -253,7 +255,7 @@ class Claims:
                 "limit": min(limit, left),
                 "confirmations_first": left <= max(BATCH, self._per_day // 10),
             }
-            rows = fetch_rows(database, f"notifications/outbox/{self._claim}", parameters, ClaimedEmail)
+            rows = fetch_rows(database, self._claim, parameters, ClaimedEmail)
             self.capped = len(rows) == left
             return rows
 

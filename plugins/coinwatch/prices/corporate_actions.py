@@ -21,8 +21,6 @@ from coinwatch.prices.catalog import INDEX
 from coinwatch.prices.ingest.index_values import IndexPart
 from coinwatch.settings import Settings
 
-PRICE_TABLES = ("prices", "latest_quotes", "unconfirmed_quotes", "candles")
-
 log = structlog.get_logger()
 
 
@@ -148,13 +146,13 @@ class _Action(NamedTuple):
 
 def _restate(connection: Connection, parameters: dict[str, object]) -> None:
     for name in (
-        "delete_mixed_candles",
-        "restate_prices",
-        "restate_latest_quote",
-        "restate_unconfirmed_quotes",
-        "restate_candles",
+        "prices/corporate_actions/delete_mixed_candles",
+        "prices/corporate_actions/restate_prices",
+        "prices/corporate_actions/restate_latest_quote",
+        "prices/corporate_actions/restate_unconfirmed_quotes",
+        "prices/corporate_actions/restate_candles",
     ):
-        connection.execute(statement(f"prices/corporate_actions/{name}"), parameters)
+        connection.execute(statement(name), parameters)
 
 
 def _archive(connection: Connection, parameters: dict[str, object]) -> int:
@@ -163,8 +161,13 @@ def _archive(connection: Connection, parameters: dict[str, object]) -> int:
     connection.execute(statement("prices/corporate_actions/archive_coin"), archived)
     query = statement("prices/corporate_actions/archive_instrument")
     new_id = int(connection.execute(query, archived).scalar_one())
-    for table in PRICE_TABLES:
-        connection.execute(statement(f"prices/corporate_actions/move_{table}"), {**archived, "new_id": new_id})
+    for name in (
+        "prices/corporate_actions/move_prices",
+        "prices/corporate_actions/move_latest_quotes",
+        "prices/corporate_actions/move_unconfirmed_quotes",
+        "prices/corporate_actions/move_candles",
+    ):
+        connection.execute(statement(name), {**archived, "new_id": new_id})
     connection.execute(statement("prices/corporate_actions/delete_index_state"), archived)
     return new_id
 
