@@ -283,7 +283,7 @@ def test_example_secrets_match_the_local_stack() -> None:
         ("EMAIL_FROM", "coinwatch <jörg@example.org>", "before the @ contains ö"),
         ("SMTP_URL", "mail.example.org:587", "must start with smtp:// or smtps://"),
         ("SMTP_URL", "smtps://ada:p%E4ss@mail.example.org", "not UTF-8"),
-        ("BOUNCE_ADDRESS", "bounces", "bounces@example.org"),
+        ("BOUNCE_ADDRESS", "bounces", "bounce_address: must be an address such as bounces@example.org"),
     ],
 )
 def test_invalid_email_settings_are_found_at_start(
