@@ -158,12 +158,13 @@ confirm() {
   [ -t 0 ] || fail "$2 To confirm, run ./docker_run.sh $3 --yes"
   printf '%s Type yes: ' "$2"
   read -r answer
-  [ "$answer" = yes ] || fail "Nothing was deleted."
+  [ "$answer" = yes ] || fail "Nothing was changed."
 }
 
 backup_stack() {
   [ $# -eq 1 ] || fail "backup takes the name of a new file: ./docker_run.sh backup FILE"
   [ ! -e "$1" ] || fail "$1 exists. Choose another name, or delete it first."
+  [ -d "$(dirname -- "$1")" ] || fail "The folder $(dirname -- "$1") does not exist. Create it first."
   find_folder
   back_up "$1"
   echo "Wrote $1. Keep a copy of $env_file, too."

@@ -52,9 +52,9 @@ def restore(configuration: Configuration, file: Path, status: Status, say: Calla
     try:
         url = configuration.superuser_url(RESTORED)
         _run_client(configuration, "pg_restore", url, "--exit-on-error", str(file.absolute()))
-    except StackError:
+    except StackError as error:
         _execute(configuration, f"DROP DATABASE {RESTORED}")
-        raise
+        raise StackError(f"{error}. Nothing was changed. Pass a file written by ./local_run.sh backup.") from None
     say("restored; replacing the database")
     _execute(
         configuration,

@@ -280,7 +280,9 @@ def test_backup_restores_everything_while_the_stack_runs(stack: Stack, subscribe
 
     broken = stack.home / "broken"
     broken.write_bytes(file.read_bytes()[:2000])
-    assert "pg_restore failed" in stack.run("restore", str(broken), "--yes").stderr
+    failed = stack.run("restore", str(broken), "--yes").stderr
+    assert "pg_restore failed" in failed
+    assert "Nothing was changed." in failed
     assert "To confirm" in stack.run("restore", str(file)).stderr
     assert "bob@example.org" in stack.coinwatch("subscriptions"), "nothing has changed yet"
 
