@@ -21,7 +21,8 @@ from local.paths import Paths, make_folders
 from local.ports import check_free
 from local.postgres import prepare_postgres
 from local.readiness import check_dag, run_check
-from local.services import Service, Stack, Tools, plan_stack, save_stack, wanted_ports, write_specification
+from local.services import plan_stack, wanted_ports
+from local.stack import Service, Stack, Tools, save_stack, write_specification
 from local.stop import stop_stack
 
 FIRST_START_MEGABYTES = 700  # Postgres 100, write-ahead log 100, Airflow's database, npm 50, logs, and some reserve

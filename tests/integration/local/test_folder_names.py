@@ -19,7 +19,7 @@ from pathlib import Path
 from local import supervisor
 from local.paths import Paths, make_folders
 from local.readiness import Check
-from local.services import Service, write_specification
+from local.stack import Service, write_specification
 
 project, home = Path(sys.argv[1]), Path(sys.argv[2])
 paths = Paths(project, home, home / ".env")

@@ -16,7 +16,8 @@ from local.environment_file import ensure_secrets, read_environment
 from local.node import find_node, install_packages
 from local.paths import Paths, make_folders
 from local.ports import PORTS
-from local.services import Tools, plan_stack
+from local.services import plan_stack
+from local.stack import Tools
 from tests.support.ports import free_port
 
 PROJECT = Path(__file__).parents[3]

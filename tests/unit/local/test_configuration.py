@@ -12,7 +12,8 @@ from local.environments import child_environment, server_environment
 from local.errors import StackError
 from local.node import Node
 from local.paths import Paths
-from local.services import Tools, plan_stack, wanted_ports, without_password
+from local.services import plan_stack, wanted_ports, without_password
+from local.stack import Tools
 
 DATABASES = {
     "COINWATCH_DATABASE_URL": "postgresql://me:pw@db.example.org/prices",
