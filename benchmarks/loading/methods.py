@@ -22,7 +22,8 @@ from coinwatch.exchanges.models import Quote
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.prices.ingest.partitions import ensure_partitions
 
-INSERT = "INSERT INTO prices VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+COLUMNS = "instrument_id, observed_at, price, volume_24h, bid, ask, received_at"
+INSERT = f"INSERT INTO prices ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 COMMITTED = "committed is on disk"
 # Statements by a part of their text: the parts of load_quotes that end when the statement starts and when it ends.
 PARTS = {
@@ -109,7 +110,7 @@ class ServerSideCopy(IntoPostgres):
         self.file.chmod(0o644)
 
     def load(self, quotes: Sequence[Quote]) -> None:
-        self.connection.execute(f"COPY prices FROM '{self.file}'")
+        self.connection.execute(f"COPY prices ({COLUMNS}) FROM '{self.file}'")
 
 
 class LoadQuotes(IntoPostgres):
