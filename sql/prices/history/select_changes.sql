@@ -1,6 +1,6 @@
 -- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
 -- close of the candle that ended last by then, but not before the corresponding moment in :oldest. One-minute candles count
--- only if :in_minutes. For moments before the index began, the median of the exchanges is used.
+-- only if :in_minutes, and daily ones, whose close may have been observed a day earlier, only if :oldest is a day before. For moments before the index began, the median of the exchanges is used.
 -- If :any_in_minutes is false, the planner leaves out the partition of one-minute candles.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
@@ -22,6 +22,7 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
         FROM candles c
         WHERE c.instrument_id = p.instrument_id AND c.resolution = '1d'
           AND c.opened_at <= m.moment - interval '1 day' AND c.opened_at >= m.oldest - interval '1 day'
+          AND m.moment - m.oldest >= interval '1 day'
         ORDER BY c.opened_at DESC LIMIT 1)
      ) candidates
      ORDER BY ended_at DESC, precedence LIMIT 1),

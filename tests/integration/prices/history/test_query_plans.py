@@ -138,11 +138,11 @@ READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
         days("0309", "0310") | CANDLES,
         days("0310", "0310") | CANDLES,
     ),
-    "movers of a day": (lambda engine: read_movers(engine, DAY, now=NOW), CANDLES, CANDLES),
+    "movers of a day": (lambda engine: read_movers(engine, DAY, now=NOW), CANDLES, CANDLES - {"candles_1d"}),
     "movers of a week": (
         lambda engine: read_movers(engine, 7 * DAY, now=NOW),
         CANDLES - {"candles_1m"},
-        CANDLES - {"candles_1m"},
+        CANDLES - {"candles_1m", "candles_1d"},
     ),
     "changes": (lambda engine: read_changes(engine, now=NOW), CANDLES, CANDLES),
     "candle coverage": (lambda engine: read_candle_coverage(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
