@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from coinwatch import gauges
 from coinwatch.cli.main import app
 from coinwatch.coin_settings import CoinSettings, CorporateAction, ExchangeSettings
-from coinwatch.mail.replies import CLOSING, judge, parse_reply
+from coinwatch.mail.replies import CLOSING, classify, parse_reply
 from coinwatch.settings import Settings
 
 FOLDER = Path(__file__).parent
@@ -112,7 +112,7 @@ def _outcome(row: dict[str, str]) -> tuple[str, str, str]:
     reply = parse_reply(int(code) if code.isdigit() else -1, text.encode())
     if not code.isdigit() or reply.code == CLOSING:
         return "retried", "", "the connection to mail.example.org:587 was lost"
-    advice = judge(reply).advice
+    advice = classify(reply).advice
     emails = {"suppress": "fails", "fail": "fails", "retry": "retried", "wait": "waits"}
     address = "suppressed" if row["email"] == "suppress" else ""
     return emails[row["email"]], address, f"mail.example.org:587 {advice}" if advice else "the reply"

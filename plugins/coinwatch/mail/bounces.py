@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from coinwatch.addresses import normalize_address
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.logs import without_addresses
-from coinwatch.mail.replies import Outcome, judge, parse_diagnostic, parse_reply
+from coinwatch.mail.replies import Outcome, classify, parse_diagnostic, parse_reply
 from coinwatch.notifications.suppression import COMPLAINED, suppress_address
 
 MESSAGE_HEADER = "X-Coinwatch-Message"
@@ -148,7 +148,7 @@ def _failure(fields: Message) -> Failure:
     text = diagnostic.partition(";")[2].strip() or diagnostic
     if reply is None:
         reply = parse_reply(550 if status.startswith("5") else 450, f"{status} {text}".encode())
-    verdict = judge(reply)
+    verdict = classify(reply)
     about_mailbox = verdict.outcome is Outcome.SUPPRESS
     return Failure(frozenset(addresses - {""}), (text or status)[:MAX_REASON], about_mailbox, verdict.advice)
 

@@ -15,7 +15,7 @@ from coinwatch.errors import (
     TemporaryEmailError,
 )
 from coinwatch.mail.compose import Email
-from coinwatch.mail.replies import BY_POLICY, CLOSING, Outcome, judge, parse_reply
+from coinwatch.mail.replies import BY_POLICY, CLOSING, Outcome, classify, parse_reply
 from coinwatch.mail.smtp import MailServer, connect
 
 ACCEPTED = range(200, 300)
@@ -96,7 +96,7 @@ class MailConnection:
         """The sender is a setting: no reason to give up the emails in the outbox."""
         if code not in ACCEPTED:
             found = parse_reply(code, reply)
-            verdict = judge(found)
+            verdict = classify(found)
             advice = verdict.advice
             if not advice or verdict is BY_POLICY:
                 advice = "rejects our sender, check COINWATCH_EMAIL_FROM" if code >= 500 else "accepts no email now"
@@ -107,7 +107,7 @@ class MailConnection:
         reply = parse_reply(code, raw)
         if code == CLOSING or not 400 <= code < 600:
             raise smtplib.SMTPServerDisconnected(str(reply))
-        verdict = judge(reply)
+        verdict = classify(reply)
         explained = f"{self._server} {verdict.advice}: {reply}" if verdict.advice else str(reply)
         match verdict.outcome:
             case Outcome.STOP:

@@ -79,7 +79,7 @@ def parse_diagnostic(text: str, status: str) -> Reply | None:
     return reply if reply.status else Reply(reply.code, _status(status), reply.text)
 
 
-def judge(reply: Reply) -> Verdict:
+def classify(reply: Reply) -> Verdict:
     """What a negative reply to RCPT, DATA or the text means, or the same reply in a delivery report."""
     text = without_addresses(reply.text)
     for cause in CAUSES:
@@ -97,7 +97,7 @@ def judge(reply: Reply) -> Verdict:
 
 def advice_before_recipient(reply: Reply) -> str:
     """What to do about a negative reply that came before RCPT, so that it is not about an email."""
-    if advice := judge(reply).advice:
+    if advice := classify(reply).advice:
         return advice
     return "accepts nothing from us, check COINWATCH_SMTP_URL" if reply.code >= 500 else "accepts no email now"
 
