@@ -83,7 +83,7 @@ def format_duration(duration: timedelta | float) -> str:
 def format_age(age: timedelta | float) -> str:
     """How long ago something happened, given as a duration or in seconds: rounded down, in one unit.
 
-    ``static/times.js`` counts on in the same format.
+    ``static/scripts/times.js`` counts on in the same format.
 
     >>> [format_age(seconds) for seconds in (12.9, 200, 5 * 3600, 172_800)]
     ['12 s ago', '3 min ago', '5 h ago', '2 d ago']

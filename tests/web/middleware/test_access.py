@@ -33,7 +33,11 @@ def routes_of(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def call(client: TestClient, method: str, path: str, root: str = "") -> int:
-    path = path.replace("/static", "/static/coinwatch.css").replace("{coin}", "BTC").replace("{subscription_id}", "1")
+    path = (
+        path.replace("/static", "/static/styles/coinwatch.css")
+        .replace("{coin}", "BTC")
+        .replace("{subscription_id}", "1")
+    )
     return client.request(method, root + re.sub(r"\{\w+\}", "x", path)).status_code
 
 

@@ -79,11 +79,11 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
     for sent in ("", root):  # what reaches us of the path
         page = client.get(f"{sent}/", headers=HTML)
         assert page.status_code == 200
-        assert f'href="{root}/static/coinwatch.css' in page.text
+        assert f'href="{root}/static/styles/coinwatch.css' in page.text
         assert f'action="{root}/subscribe"' in page.text
         assert f'data-source="{root}/prices"' in page.text
         assert 'href="/' not in page.text.replace(f'href="{root}/', "")
-        assert client.get(f"{sent}/static/coinwatch.css").status_code == 200
+        assert client.get(f"{sent}/static/styles/coinwatch.css").status_code == 200
         assert client.get(f"{sent}/coins?coin=bitcoin").headers["location"] == f"{root}/coins/BTC"
         assert f'data-source="{root}/api/v1/history/BTC' in client.get(f"{sent}/coins/BTC", headers=HTML).text
         assert f'href="{root}/openapi.json"' in client.get(f"{sent}/docs", headers=HTML).text
@@ -94,7 +94,7 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
     assert client.get(f"{root}x/", headers=HTML).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["//", "//coins", "/coins/", "/coins//BTC/", "//static//coinwatch.css", "/docs/"])
+@pytest.mark.parametrize("path", ["//", "//coins", "/coins/", "/coins//BTC/", "//static//styles//coinwatch.css", "/docs/"])
 def test_duplicate_and_trailing_slashes_are_ignored(make_client: Callable[..., TestClient], path: str) -> None:
     assert make_client().get(f"http://backend.test{path}").status_code == 200
     below = make_client(public_url="https://example.org/watch")
@@ -154,7 +154,8 @@ def test_one_click_unsubscribe_may_come_from_another_site(client: TestClient) ->
 
 @pytest.mark.usefixtures("market")
 @pytest.mark.parametrize(
-    "path", ["/", "/health", "/coins/BTC", "/docs", "/openapi.json", "/static/coinwatch.css", "/nothing", "/confirm/x"]
+    "path",
+    ["/", "/health", "/coins/BTC", "/docs", "/openapi.json", "/static/styles/coinwatch.css", "/nothing", "/confirm/x"],
 )
 def test_head_has_the_headers_of_get_and_no_body(client: TestClient, path: str) -> None:
     get, head = client.get(path, headers=HTML), client.head(path, headers=HTML)

@@ -23,7 +23,9 @@ HTML = {"Accept": "text/html"}
 FORM = {"email": "ada@example.org", "coin": "BTC", "threshold_percent": "2.5"}
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/health", "/static/coinwatch.css", "/api/v1/status", "/confirm/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/health", "/static/styles/coinwatch.css", "/api/v1/status", "/confirm/x"]
+)
 def test_every_response_has_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path, headers=HTML).headers
     policy = headers["content-security-policy"]

@@ -41,12 +41,12 @@ def find_coin(site: SiteDep, request: Request, coin: Annotated[str, Query(max_le
     choices = watched_choices(site.engine)
     wanted = code_key(coin)
     if not wanted:
-        return site.render(request, "coins.html", {"choices": choices, "query": "", "error": None})
+        return site.render(request, "coin/coins.html", {"choices": choices, "query": "", "error": None})
     for code, name in choices.coins.items():
         if wanted in {code_key(code), code_key(name)}:
             return RedirectResponse(f"{request.scope['root_path']}/coins/{quote_path(code, safe='')}", status_code=303)
     values = {"choices": choices, "query": coin, "error": f"We don't track “{coin.strip()}”."}
-    return site.render(request, "coins.html", values, status=404)
+    return site.render(request, "coin/coins.html", values, status=404)
 
 
 @router.get("/coins/{coin}")
@@ -84,7 +84,7 @@ def show_coin(
         "chart_data_url": _chart_data_url(request, market, start, end),
         "stale_after": site.max_price_age.total_seconds(),
     }
-    return site.render(request, "coin.html", values)
+    return site.render(request, "coin/coin.html", values)
 
 
 def _chosen_market(markets: list[Market], wanted: str) -> Market:

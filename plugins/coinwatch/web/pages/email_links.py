@@ -62,7 +62,7 @@ def show_unsubscribe(site: SiteDep, request: Request, token: str) -> Response:
     link = read_unsubscribe(site.settings, token)
     found = _linked_subscriptions(site, link)
     running = [subscription for subscription in found if subscription.status in {"pending", "active", "paused"}]
-    template = "unsubscribe.html" if running else "unsubscribed.html"
+    template = "email_links/unsubscribe.html" if running else "email_links/unsubscribed.html"
     values = {"subscriptions": running or found, "manage_path": _manage_path(site, link)}
     return site.render(request, template, values)
 
@@ -73,14 +73,14 @@ def unsubscribe_all(site: SiteDep, request: Request, token: str) -> Response:
     link = read_unsubscribe(site.settings, token)
     ended = [unsubscribe(site.engine, subscription.id) for subscription in _linked_subscriptions(site, link)]
     values = {"subscriptions": ended, "manage_path": _manage_path(site, link)}
-    return site.render(request, "unsubscribed.html", values)
+    return site.render(request, "email_links/unsubscribed.html", values)
 
 
 def _confirmation_page(
     site: Site, request: Request, link: Link, pending: list[Subscription], error: str | None = None
 ) -> Response:
     values = {"subscriptions": pending, "manage_path": _manage_path(site, link), "error": error}
-    return site.render(request, "confirm.html", values, status=422 if error else 200)
+    return site.render(request, "email_links/confirm.html", values, status=422 if error else 200)
 
 
 def _confirmed_page(
@@ -89,7 +89,7 @@ def _confirmed_page(
     """The alerts that were confirmed just now, or else the state of the one that the email was about."""
     found = confirmed or list_own_subscriptions(site.engine, user_id, link.subscription_ids)
     values = {"subscriptions": found, "manage_path": _manage_path(site, link)}
-    return site.render(request, "confirmed.html", values)
+    return site.render(request, "email_links/confirmed.html", values)
 
 
 def _linked_subscriptions(site: Site, link: Link) -> list[Subscription]:

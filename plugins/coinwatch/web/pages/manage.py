@@ -57,7 +57,7 @@ def show_alert_history(
         "before": before,
         "has_older": has_older_alerts(site, subscriber, alerts),
     }
-    return site.render(request, "manage_history.html", values)
+    return site.render(request, "account/manage_history.html", values)
 
 
 @router.post("/manage/{token}/preferences")

@@ -41,7 +41,7 @@ def show_edit_form(
     subscription = changes.get_own_subscription(site.engine, subscriber, subscription_id)
     form = rule_to_form(subscription.rule)
     values = {"token": token, "subscription": subscription, "form": form, "errors": {}}
-    return site.render(request, "manage_edit.html", values)
+    return site.render(request, "account/manage_edit.html", values)
 
 
 @router.post("/manage/{token}/alerts/{subscription_id}")
@@ -64,7 +64,7 @@ def save_rule(
     except (InvalidForm, InvalidRequest, AlreadyExists) as error:
         values = {"token": token, "subscription": subscription, "form": form, "errors": form_errors(error, form)}
         status = 422 if isinstance(error, InvalidForm) else status_of(error)
-        return site.render(request, "manage_edit.html", values, status=status)
+        return site.render(request, "account/manage_edit.html", values, status=status)
     return redirect_to_manage_page(request, token, "changed", f"alert-{subscription_id}")
 
 

@@ -23,17 +23,17 @@ def download_data(site: SiteDep, subscriber: SubscriberDep) -> Response:
 @router.get("/manage/{token}/erase")
 def show_erase(site: SiteDep, request: Request, token: str, subscriber: SubscriberDep) -> Response:
     values = {"token": token, "subscriber": get_subscriber(site.engine, subscriber)}
-    return site.render(request, "manage_erase.html", values)
+    return site.render(request, "account/manage_erase.html", values)
 
 
 @router.post("/manage/{token}/erase")
 def erase_data(site: SiteDep, request: Request, subscriber: SubscriberDep) -> Response:
     erase(site.engine, subscriber)
-    return site.render(request, "manage_erased.html")
+    return site.render(request, "account/manage_erased.html")
 
 
 @router.post("/manage/{token}/sign-out")
 def sign_out_everywhere(site: SiteDep, request: Request, subscriber: SubscriberDep) -> Response:
     """Revoke the links to this page in all earlier emails, including the one that opened it."""
     revoke_links(site.engine, subscriber)
-    return site.render(request, "manage_signed_out.html")
+    return site.render(request, "account/manage_signed_out.html")

@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/manage")
 def show_link_form(site: SiteDep, request: Request) -> Response:
-    return site.render(request, "manage_link.html", {"email": "", "errors": {}, "link_error": None})
+    return site.render(request, "account/manage_link.html", {"email": "", "errors": {}, "link_error": None})
 
 
 @router.post("/manage")
@@ -36,9 +36,9 @@ def request_link(
             site.link_limit.check(client)
     except (InvalidRequest, TooManyRequests) as error:
         values = {"email": email, "errors": {"email": str(error)}, "link_error": None}
-        return site.render(request, "manage_link.html", values, status=status_of(error))
+        return site.render(request, "account/manage_link.html", values, status=status_of(error))
     find_user_id(site.engine, address)  # so that an unavailable database is reported right away
-    response = site.render(request, "manage_link_sent.html", {"email": address})
+    response = site.render(request, "account/manage_link_sent.html", {"email": address})
     response.background = BackgroundTask(send_manage_link, site, address)
     return response
 
@@ -46,4 +46,4 @@ def request_link(
 async def handle_invalid_link(request: Request, error: Exception) -> Response:
     """Show the form that emails a new link, and why this link is invalid."""
     values = {"email": "", "errors": {}, "link_error": str(error)}
-    return get_site(request).render(request, "manage_link.html", values, status=422)
+    return get_site(request).render(request, "account/manage_link.html", values, status=422)

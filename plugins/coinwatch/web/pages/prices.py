@@ -19,13 +19,13 @@ REFRESH_SECONDS = 15
 def show_prices(site: SiteDep, request: Request) -> Response:
     choices = watched_choices(site.engine)
     form = {"choices": choices, "form": EMPTY_FORM, "errors": {}, "preview": None}
-    return site.render(request, "prices.html", _price_table(site) | form)
+    return site.render(request, "overview/prices.html", _price_table(site) | form)
 
 
 @router.get("/prices")
 def show_price_table(site: SiteDep, request: Request) -> Response:
     """Only the table, which the page reloads every REFRESH_SECONDS."""
-    return site.render(request, "_price_table.html", _price_table(site))
+    return site.render(request, "overview/_price_table.html", _price_table(site))
 
 
 def _price_table(site: Site) -> dict[str, object]:

@@ -47,7 +47,7 @@ def create_alert(
     except (InvalidForm, InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
         return _form_with_error(site, request, submitted, error)
     values = {"email": subscription_request.email, "created": created}
-    return site.render(request, "subscribed.html", values, status=201 if created else 200)
+    return site.render(request, "alerts/subscribed.html", values, status=201 if created else 200)
 
 
 @router.get("/subscribe/preview")
@@ -91,4 +91,4 @@ def _form_page(
 ) -> Response:
     choices = watched_choices(site.engine)
     values = {"choices": choices, "form": form, "errors": errors or {}, "preview": preview}
-    return site.render(request, "subscribe.html", values, status=status)
+    return site.render(request, "alerts/subscribe.html", values, status=status)

@@ -67,7 +67,7 @@ def render_manage_page(
         "done": DONE.get(done),
         "error": error,
     }
-    return site.render(request, "manage.html", values, status=status)
+    return site.render(request, "account/manage.html", values, status=status)
 
 
 def redirect_to_manage_page(request: Request, token: str, done: str, anchor: str = "") -> Response:
