@@ -94,7 +94,9 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
     assert client.get(f"{root}x/", headers=HTML).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["//", "//coins", "/coins/", "/coins//BTC/", "//static//styles//coinwatch.css", "/docs/"])
+@pytest.mark.parametrize(
+    "path", ["//", "//coins", "/coins/", "/coins//BTC/", "//static//styles//coinwatch.css", "/docs/"]
+)
 def test_duplicate_and_trailing_slashes_are_ignored(make_client: Callable[..., TestClient], path: str) -> None:
     assert make_client().get(f"http://backend.test{path}").status_code == 200
     below = make_client(public_url="https://example.org/watch")
