@@ -47,6 +47,7 @@ class Subscription:
     id: int
     user_id: int
     email: str
+    instrument_id: int
     exchange: str
     exchange_name: str
     simulated: bool

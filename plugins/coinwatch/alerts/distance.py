@@ -1,0 +1,130 @@
+"""How far the current value of an instrument is from firing a rule.
+
+What a rule compares the newest value with is computed as in the evaluation, so a condition is "true now" exactly if the
+newest value satisfies it. Cooldowns, snoozes and whether a rule has already fired are not taken into account.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from coinwatch.alerts.evaluation import SLACK
+from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.subscriptions import Subscription
+from coinwatch.database import statement, transaction
+from coinwatch.time_range import MINUTE
+
+# A change of exactly the threshold counts, as in the evaluation, although it may be 4.999999999999996% in floating point.
+TOLERANCE = 1e-12
+CLOCK_TOLERANCE = MINUTE  # an exchange's clock may be ahead of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """Where the newest value is, compared with the value at which a rule fires.
+
+    ``value`` was observed at ``observed_at``; both are None if there is none. ``reference`` is what the rule compares
+    with: the value one window earlier, observed at ``reference_at``; the average since then; the previous value; or the
+    level (without a time). ``change_percent`` is the change of ``value`` from it.
+
+    ``is_true``: ``value`` satisfies the condition. A next value of ``fires_at`` satisfies it; ``distance_percent`` is
+    the change from ``value`` to that, negative for a fall. For direction ``either``, both are about the nearer side.
+    The distance of a window rule that is true is zero. That of ``crosses`` is the distance to the level, also beyond
+    it; that of ``change_since_last`` starts at ``value``, which the next one is compared with. All of these are None if
+    there is not enough history to compare with, or if no value can be that low.
+    """
+
+    value: float | None = None
+    observed_at: datetime | None = None
+    reference: float | None = None
+    reference_at: datetime | None = None
+    change_percent: float | None = None
+    fires_at: float | None = None
+    distance_percent: float | None = None
+    is_true: bool | None = None
+
+
+def distances_of(engine: Engine, subscriptions: Iterable[Subscription], now: datetime) -> dict[int, Distance]:
+    """The distances of subscriptions, by id, read with one statement."""
+    own = list(subscriptions)
+    with transaction(engine) as connection:
+        found = measure_distances(connection, [(each.instrument_id, each.rule) for each in own], now)
+    return {each.id: distance for each, distance in zip(own, found, strict=True)}
+
+
+def measure_distances(connection: Connection, watched: Sequence[tuple[int, Rule]], now: datetime) -> list[Distance]:
+    """The distance of each rule on an instrument (its id), in the given order."""
+    subjects = list(dict.fromkeys(map(_subject, watched)))
+    if not subjects:
+        return []
+    instrument_ids, metrics, kinds, windows = (list(values) for values in zip(*subjects, strict=True))
+    parameters = {
+        "instrument_ids": instrument_ids,
+        "metrics": metrics,
+        "kinds": kinds,
+        "windows": windows,
+        "slack": SLACK,
+        "oldest": now - timedelta(seconds=max(window for *_, window in subjects)) - 2 * SLACK,
+        "newest": now + CLOCK_TOLERANCE,
+    }
+    rows = connection.execute(statement("alerts/distance/select_references"), parameters).mappings()
+    found = {subjects[row["number"] - 1]: row for row in rows}
+    distances = []
+    for subject, (_, rule) in zip(map(_subject, watched), watched, strict=True):
+        row = found.get(subject)
+        current = Distance() if row is None else Distance(**{name: row[name] for name in row if name != "number"})
+        distances.append(_measured(current, rule))
+    return distances
+
+
+def _subject(watched: tuple[int, Rule]) -> tuple[int, str, str, int]:
+    instrument_id, rule = watched
+    return instrument_id, rule.metric, rule.kind, rule.window_seconds
+
+
+def _measured(current: Distance, rule: Rule) -> Distance:
+    """The distance, from the newest value and its reference."""
+    value = current.value
+    if value is None:
+        return current
+    if rule.kind == "crosses":
+        level, beyond = rule.threshold, {"up": value >= rule.threshold, "down": value <= rule.threshold}
+        measured = replace(current, reference=level, change_percent=_change(level, value))
+        return _aimed(measured, value, level, is_true=beyond.get(rule.direction, False))
+    is_true = _is_reached(current.change_percent, rule)
+    if rule.kind == "change_since_last":
+        return _aimed(current, value, _target(value, value, rule), is_true=is_true)
+    if not current.reference or current.change_percent is None:
+        return current
+    if is_true:
+        passed = current.reference * (1 + math.copysign(rule.threshold, current.change_percent) / 100)
+        return replace(current, fires_at=passed, distance_percent=0.0, is_true=True)
+    return _aimed(current, value, _target(value, current.reference, rule), is_true=False)
+
+
+def _aimed(current: Distance, value: float, fires_at: float | None, *, is_true: bool) -> Distance:
+    distance = None if fires_at is None else _change(value, fires_at)
+    return replace(current, fires_at=fires_at, distance_percent=distance, is_true=is_true)
+
+
+def _is_reached(change_percent: float | None, rule: Rule) -> bool:
+    if change_percent is None or (
+        change_percent < 0 if rule.direction == "up" else change_percent > 0 and rule.direction == "down"
+    ):
+        return False
+    return (1 + TOLERANCE) * abs(change_percent) >= rule.threshold
+
+
+def _target(value: float, reference: float, rule: Rule) -> float | None:
+    """The nearest value that is the threshold away from the reference; None if there is none above zero."""
+    signs = {"up": (1,), "down": (-1,), "either": (1, -1)}[rule.direction]
+    targets = [reference * (1 + sign * rule.threshold / 100) for sign in signs]
+    return min((target for target in targets if target > 0), key=lambda target: abs(target - value), default=None)
+
+
+def _change(before: float, after: float) -> float | None:
+    """The change in percent; None from zero."""
+    return 100 * (after - before) / before if before else None

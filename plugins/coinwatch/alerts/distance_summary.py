@@ -1,0 +1,67 @@
+"""The distance from the current value to a rule's threshold in words, the same on every page."""
+
+from datetime import timedelta
+
+from coinwatch.alerts.distance import Distance
+from coinwatch.alerts.rules import Rule
+from coinwatch.formatting import format_amount, format_percent, format_price, format_window
+
+
+def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) -> str:
+    """Where the value is now, and what has to happen for the rule to fire; empty if there is no value.
+
+    A condition that is true now is described as "already true".
+    """
+    if distance.value is None:
+        return ""
+    now = f"{_subject(rule, base)} is {_amount(distance.value, rule, base, quote)} now"
+    if rule.kind == "crosses":
+        return _to_level(distance, rule, now)
+    change = _change_so_far(distance, rule)
+    if distance.is_true is None:
+        needed = format_window(timedelta(seconds=rule.window_seconds))
+        return f"{now}. This alert needs {needed} of history before it can fire."
+    if distance.is_true and rule.window_seconds:
+        return f"This is already true: {now}, {change}. You'll get the first alert at the next update if it still is."
+    text = f"{now}{', ' * bool(change)}{change}."
+    if distance.fires_at is None or distance.distance_percent is None:
+        return f"{text} A fall of {format_percent(rule.threshold)} can't happen."
+    fires_at = _amount(distance.fires_at, rule, base, quote)
+    away = format_percent(distance.distance_percent, signed=True)
+    start = "The next update fires it from" if rule.kind == "change_since_last" else "It fires at"
+    nearest = "the nearer side" if rule.direction == "either" else ""
+    return f"{text} {start} {fires_at} ({away}{', ' * bool(nearest)}{nearest})."
+
+
+def _to_level(distance: Distance, rule: Rule, now: str) -> str:
+    away = distance.change_percent
+    if away is None:
+        return f"{now}."
+    if not away:
+        where = "exactly your level"
+    else:
+        where = f"{format_percent(abs(away))} {'above' if away > 0 else 'below'} your level"
+    if not distance.is_true:
+        return f"{now}. That's {where}."
+    direction = {"up": "rises to", "down": "falls to", "either": "reaches"}[rule.direction]
+    return f"This is already true: {now}, {where}. You'll get an alert the next time it {direction} it from the other side."
+
+
+def _change_so_far(distance: Distance, rule: Rule) -> str:
+    if distance.change_percent is None:
+        return ""
+    change = format_percent(distance.change_percent, signed=True)
+    if rule.kind == "change_since_last":
+        return f"{change} since the update before"
+    window = format_window(timedelta(seconds=rule.window_seconds))
+    if rule.kind == "deviation_from_average":
+        return f"{change} from its average over the last {window}"
+    return f"{change} over {window}"
+
+
+def _subject(rule: Rule, base: str) -> str:
+    return f"{base}'s 24 h volume" if rule.metric == "volume_24h" else base
+
+
+def _amount(value: float, rule: Rule, base: str, quote: str) -> str:
+    return f"{format_amount(value)} {base}" if rule.metric == "volume_24h" else f"{format_price(value)} {quote}"

@@ -1,0 +1,234 @@
+"""The distance from the current value to a rule's threshold agrees with the evaluation."""
+
+from itertools import product
+
+import numpy as np
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.alerts.distance import Distance, distances_of, measure_distances
+from coinwatch.alerts.rules import Direction, Rule
+from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.database import transaction
+from coinwatch.prices.catalog import find_instrument
+from tests.conftest import Database
+from tests.support.plans import explain_engine
+from tests.support.quotes import at, load, quote
+from tests.support.rules import add, feed, fired, minutes
+
+DIRECTIONS: tuple[Direction, ...] = ("up", "down", "either")
+WINDOWS = [
+    Rule(kind, threshold, direction, window_seconds=seconds)  # type: ignore[arg-type]
+    for kind, threshold, direction, seconds in product(
+        ("change_over_window", "deviation_from_average"), (0.5, 2.0), DIRECTIONS, (60, 270)
+    )
+]
+LEVELS = [Rule("crosses", level, direction) for level, direction in product((99.0, 100.0, 101.5), ("up", "down"))]  # type: ignore[arg-type]
+HOUR = Rule("change_over_window", 5, window_seconds=3600)
+
+
+def random_prices(number: int) -> list[float]:
+    """A random walk around 100, rounded, so that levels are reached exactly, with values a minute apart."""
+    steps = np.random.default_rng(11).choice([-1.5, -0.5, 0, 0.5, 1.5], number)
+    return [float(price) for price in 100 + np.cumsum(steps - 0.1 * np.sign(np.cumsum(steps)))]
+
+
+def measure(engine: sa.Engine, minute: float, *rules: Rule, exchange: str = "kraken") -> list[Distance]:
+    with transaction(engine) as connection:
+        instrument_id = find_instrument(connection, "BTC", exchange).instrument_id
+        return measure_distances(connection, [(instrument_id, rule) for rule in rules], at(minute))
+
+
+def numbers(distance: Distance) -> tuple[float | None, ...]:
+    """The change so far, the value that fires, and the distance to it."""
+    found = (distance.change_percent, distance.fires_at, distance.distance_percent)
+    return tuple(None if number is None else round(number, 6) for number in found)
+
+
+def test_rules_fire_when_their_condition_becomes_true(catalog: sa.Engine) -> None:
+    rules = [*WINDOWS, *LEVELS]
+    subscriptions = [add(catalog, rule, email=f"p{number}@example.org") for number, rule in enumerate(rules)]
+    became_true: list[list[float]] = [[] for _ in rules]
+    was_true: list[bool] = []
+    for minute, price in enumerate(random_prices(120)):
+        feed(catalog, {minute: price})
+        is_true = [bool(distance.is_true) for distance in measure(catalog, minute, *rules)]
+        # The first value is not a crossing, and a change rule has nothing to compare it with.
+        for number, (before, after) in enumerate(zip(was_true or is_true, is_true, strict=True)):
+            if after and not before:
+                became_true[number].append(minute)
+        was_true = is_true
+    assert [minutes(fired(catalog, subscription)) for subscription in subscriptions] == became_true
+    assert min(map(len, became_true[len(WINDOWS) :])) > 0, "every level is crossed"
+
+
+@pytest.mark.parametrize("beyond", [False, True], ids=["just short of it", "just beyond it"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("change_since_last", 2, "either"),
+        Rule("change_over_window", 2, "up", window_seconds=120),
+        Rule("change_over_window", 2, "down", window_seconds=120),
+        Rule("change_over_window", 2, "either", window_seconds=120),
+        Rule("crosses", 102, "either"),
+        Rule("crosses", 97, "down"),
+    ],
+    ids=lambda rule: f"{rule.kind} {rule.direction}",
+)
+def test_next_value_fires_from_the_stated_value_on(catalog: sa.Engine, rule: Rule, beyond: bool) -> None:
+    """Not for averages, of which the current value becomes a part."""
+    feed(catalog, {0: 100, 1: 100.5, 2: 99.5, 3: 100})
+    subscription = add(catalog, rule, 3)
+    [distance] = measure(catalog, 3, rule)
+    assert distance.fires_at is not None
+    sign = 1 if (distance.fires_at > 100) is beyond else -1
+    feed(catalog, {3.001: distance.fires_at * (1 + sign * 1e-9)})
+    assert len(fired(catalog, subscription)) == beyond
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule("crosses", 105, "up"), (-4.761905, 105, 5)),
+        (Rule("crosses", 95, "up"), (5.263158, 95, -5)),
+        (Rule("crosses", 95, "either"), (5.263158, 95, -5)),
+        (Rule("change_over_window", 5, "up", window_seconds=3600), (-0.990099, 106.05, 6.05)),
+        (Rule("change_over_window", 5, "down", window_seconds=3600), (-0.990099, 95.95, -4.05)),
+        (Rule("change_over_window", 5, "either", window_seconds=3600), (-0.990099, 95.95, -4.05)),
+        (Rule("change_over_window", 0.5, "either", window_seconds=3600), (-0.990099, 100.495, 0)),
+        (Rule("change_over_window", 0.5, "up", window_seconds=3600), (-0.990099, 101.505, 1.505)),
+        (Rule("deviation_from_average", 2, "up", window_seconds=7200), (-1.960784, 104.04, 4.04)),
+        (Rule("change_since_last", 2, "down"), (-2.912621, 98, -2)),
+        (Rule("change_over_window", 150, "down", window_seconds=3600), (-0.990099, None, None)),
+        (Rule("change_over_window", 150, "either", window_seconds=3600), (-0.990099, 252.5, 152.5)),
+    ],
+    ids=lambda value: f"{value.kind} {value.direction} {value.threshold:g}" if isinstance(value, Rule) else "",
+)
+def test_distance_is_from_the_current_value(catalog: sa.Engine, rule: Rule, expected: tuple[float | None, ...]) -> None:
+    feed(catalog, {0: 101, 30: 103, 60: 100})
+    [distance] = measure(catalog, 61, rule)
+    assert (distance.value, distance.observed_at) == (100, at(60))
+    assert numbers(distance) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_true"),
+    [
+        (Rule("crosses", 95, "up"), True),
+        (Rule("crosses", 100, "up"), True),
+        (Rule("crosses", 105, "up"), False),
+        (Rule("crosses", 95, "down"), False),
+        (Rule("crosses", 95, "either"), False),
+        (Rule("change_over_window", 1, "up", window_seconds=3600), False),
+        (Rule("change_over_window", 1, "down", window_seconds=3600), True),
+        (Rule("change_over_window", 1, "down", window_seconds=7200), None),
+        (Rule("change_since_last", 1, "up"), False),
+        (Rule("change_since_last", 1, "either"), True),
+    ],
+)
+def test_condition_is_true_false_or_unknown(catalog: sa.Engine, rule: Rule, is_true: bool | None) -> None:
+    feed(catalog, {0: 102, 30: 103, 60: 100})
+    assert measure(catalog, 61, rule)[0].is_true is is_true
+
+
+def test_without_a_price_nothing_is_known(catalog: sa.Engine) -> None:
+    assert measure(catalog, 0, HOUR, Rule("crosses", 100)) == [Distance(), Distance()]
+
+
+def test_too_little_history_leaves_the_value_only(catalog: sa.Engine) -> None:
+    feed(catalog, {0: 100, 30: 101})
+    assert measure(catalog, 31, HOUR) == [Distance(value=101, observed_at=at(30))]
+
+
+def test_exchange_without_volumes_has_no_distance_to_a_volume(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 0))
+    assert measure(catalog, 1, Rule("crosses", 50, metric="volume_24h"), Rule("crosses", 200)) == [
+        Distance(),
+        Distance(100, at(0), 200, None, -50, 200, 100, is_true=False),
+    ]
+
+
+def test_volumes_are_compared_with_volumes(catalog: sa.Engine) -> None:
+    load(catalog, quote(100, 0, volume_24h=1000.0), quote(100, 30), quote(100, 60, volume_24h=1100.0))
+    [change, since_last] = measure(
+        catalog,
+        61,
+        Rule("change_over_window", 20, "up", "volume_24h", 1800),
+        Rule("change_since_last", 20, "up", "volume_24h"),
+    )
+    assert (numbers(change), change.reference_at) == ((10, 1200, 9.090909), at(0))
+    assert (numbers(since_last), since_last.reference_at) == ((10, 1320, 20), at(0))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [HOUR, Rule("change_since_last", 5), Rule("deviation_from_average", 5, window_seconds=3660)],
+    ids=lambda rule: rule.kind,
+)
+def test_index_is_compared_over_the_same_exchanges(catalog: sa.Engine, rule: Rule) -> None:
+    """Its value was 100 with a divisor of 1; with another exchange it is 120, which is no change."""
+    with transaction(catalog) as connection:
+        instrument_id = find_instrument(connection, "BTC").instrument_id
+        rows = [
+            {"id": instrument_id, "at": at(0), "price": 100, "divisors": None},
+            {"id": instrument_id, "at": at(60), "price": 120, "divisors": [1.2, 1.0]},
+        ]
+        connection.execute(sa.text("SELECT create_price_partitions(:day, :day)"), {"day": at(0).date()})
+        for table, chosen in (("prices", rows), ("latest_quotes", rows[-1:])):
+            connection.execute(
+                sa.text(
+                    f"INSERT INTO {table} (instrument_id, observed_at, price, divisors, received_at) "
+                    "VALUES (:id, :at, :price, :divisors, :at)"
+                ),
+                chosen,
+            )
+    [distance] = measure(catalog, 61, rule, exchange="index")
+    assert (numbers(distance), distance.reference) == ((0, 126, 5), 120)
+
+
+def test_own_subscriptions_are_measured_by_id(catalog: sa.Engine) -> None:
+    feed(catalog, {0: 100})
+    levels = {add(catalog, Rule("crosses", level), 1): level for level in (90.0, 110.0, 120.0)}
+    found = distances_of(catalog, list_subscriptions(catalog), at(1))
+    assert {number: distance.fires_at for number, distance in found.items()} == levels
+    assert distances_of(catalog, [], at(1)) == {}
+
+
+def test_hundred_alerts_read_one_row_each_from_an_index(database: Database) -> None:
+    """40 days of prices of 100 instruments, every ten minutes."""
+    fill = """
+      INSERT INTO exchanges (code, name, enabled) VALUES ('kraken', 'Kraken', true);
+      INSERT INTO coins (code, name, position) SELECT 'C' || n, 'Coin ' || n, n FROM generate_series(1, 100) n;
+      INSERT INTO instruments (exchange_id, base, quote, symbol)
+        SELECT e.id, c.code, 'USD', c.code FROM exchanges e, coins c ORDER BY c.id;
+      SELECT create_price_partitions('2026-01-20', '2026-03-02');
+      INSERT INTO prices (instrument_id, observed_at, price, received_at)
+        SELECT i.id, t, 100, t
+        FROM generate_series('2026-01-20 12:00+00'::timestamptz, '2026-03-01 12:00+00', '10 minutes') t, instruments i;
+      INSERT INTO latest_quotes (instrument_id, observed_at, price, received_at)
+        SELECT id, '2026-03-01 12:00+00', 100, '2026-03-01 12:00+00' FROM instruments;
+      VACUUM ANALYZE"""
+    with psycopg.connect(database.url("admin"), autocommit=True) as filling:
+        for command in fill.split(";"):
+            filling.execute(command)
+        instruments = [row[0] for row in filling.execute("SELECT id FROM instruments ORDER BY id").fetchall()]
+    kinds = [
+        Rule("crosses", 90),
+        Rule("change_since_last", 5),
+        Rule("change_over_window", 5, window_seconds=2_592_000),
+        Rule("deviation_from_average", 5, window_seconds=3600),
+    ]
+    watched = [(instrument_id, kinds[number % 4]) for number, instrument_id in enumerate(instruments)]
+
+    def measure_all(engine: sa.Engine) -> None:
+        with transaction(engine) as connection:
+            found = measure_distances(connection, watched, at(1))
+        assert [distance.is_true for distance in found] == [False] * 100
+
+    with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        plans = plans_of(lambda: measure_all(engine))
+    read = {name: rows for name, rows in plans.rows.items() if name.startswith("prices_2")}
+    assert not plans.sequentially_scanned & set(read)
+    assert sum(read.values()) == 25 * (1 + 1 + 6)
+    assert plans.rows["latest_quotes"] == 100
