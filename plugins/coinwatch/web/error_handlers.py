@@ -29,6 +29,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    406: "not_acceptable",
     409: "already_exists",
     413: "too_large",
     422: "invalid_request",
@@ -40,6 +41,7 @@ TITLES = {
     401: "Log in to continue",
     403: "Access denied",
     404: "Not found",
+    406: "Format not available",
     409: "Already exists",
     413: "Request too large",
     422: "Something went wrong",
@@ -48,6 +50,10 @@ TITLES = {
 }
 UNAVAILABLE = "coinwatch is temporarily unavailable. Try again in a minute."
 TIMED_OUT = "This took too long to compute. Try a shorter window or fewer days, or try again later."
+
+
+class NotAcceptable(RequestError):
+    """The client accepts none of the formats in which a resource is available."""
 
 
 class TooManyRequests(RequestError):
@@ -64,6 +70,7 @@ def status_of(error: CoinwatchError) -> int:
         (InvalidRequest, 422),
         (NotFound, 404),
         (AlreadyExists, 409),
+        (NotAcceptable, 406),
         (TooManyRequests, 429),
         (DatabaseError, 503),
         (ConfigurationError, 503),

@@ -3,30 +3,44 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from coinwatch.prices.history import as_of
-from coinwatch.prices.history.as_of import Comparison, PriceAt
+from coinwatch.prices.history.as_of import Comparison, ExchangePrice, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
+from coinwatch.web.tables import Table
 
 TOLERANCE_SECONDS = int(as_of.TOLERANCE.total_seconds())
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
 
 
-@router.get("/prices", summary="Latest prices of all coins", responses=NOT_FOUND)
-def list_prices(site: SiteDep, exchange: ExchangeFilter = None) -> list[LatestPrice]:
-    return read_latest_prices(site.engine, site.clock(), exchange=exchange)
+@router.get(
+    "/prices",
+    summary="Latest prices of all coins",
+    response_model=list[LatestPrice],
+    responses=NOT_FOUND | AS_TABLE,
+)
+def list_prices(site: SiteDep, output: OutputDep, exchange: ExchangeFilter = None) -> Response:
+    prices = read_latest_prices(site.engine, site.clock(), exchange=exchange)
+    return output.respond(prices, lambda: Table.of(LatestPrice, prices), filename="prices")
 
 
-@router.get("/prices/{coin}", summary="Latest prices of one coin, by code or name", responses=NOT_FOUND)
-def get_prices_of_coin(site: SiteDep, coin: Coin, exchange: ExchangeFilter = None) -> list[LatestPrice]:
-    return read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
+@router.get(
+    "/prices/{coin}",
+    summary="Latest prices of one coin, by code or name",
+    response_model=list[LatestPrice],
+    responses=NOT_FOUND | AS_TABLE,
+)
+def get_prices_of_coin(site: SiteDep, output: OutputDep, coin: Coin, exchange: ExchangeFilter = None) -> Response:
+    prices = read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
+    return output.respond(prices, lambda: Table.of(LatestPrice, prices), filename=f"{coin}-prices")
 
 
 @router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
@@ -49,14 +63,25 @@ def get_price_at(
     return as_of.read_price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
 
 
-@router.get("/compare/{coin}", summary="Prices of one coin on all exchanges and their median", responses=NOT_FOUND)
+@router.get(
+    "/compare/{coin}",
+    summary="Prices of one coin on all exchanges and their median",
+    response_model=Comparison,
+    responses=NOT_FOUND | AS_TABLE,
+)
 def compare_prices(
     site: SiteDep,
+    output: OutputDep,
     coin: Coin,
     quote: Annotated[
         str | None, Query(max_length=20, description="Quote currency. Default: USD, USDT and USDC together.")
     ] = None,
     at: Annotated[AwareDatetime | None, Query(description="Time of the comparison. Default: now.")] = None,
-) -> Comparison:
+) -> Response:
     fresh = max(as_of.FRESH, site.max_price_age)
-    return as_of.compare_exchange_prices(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
+    compared = as_of.compare_exchange_prices(site.engine, coin, quote, moment=at or site.clock(), fresh=fresh)
+    return output.respond(
+        compared,
+        lambda: Table.of(ExchangePrice, compared.prices, moment=compared.moment, base=compared.base),
+        filename=f"{compared.base}-compared",
+    )

@@ -31,3 +31,4 @@ ALREADY_EXISTS: Responses = {409: {"model": ErrorResponse, "description": "The s
 TOO_MANY_REQUESTS: Responses = {
     429: {"model": ErrorResponse, "description": "Too many such requests at the moment; Retry-After has the seconds"}
 }
+NOT_ACCEPTABLE: Responses = {406: {"model": ErrorResponse, "description": "No format that the Accept header allows"}}
