@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         "forever.",
     )
 
+    audit_retention_days: int = Field(
+        365,
+        ge=0,
+        le=36500,
+        description="Days after which entries of the audit log are deleted. 0 keeps them forever.",
+    )
+
     secret_key: SecretStr | None = Field(None, description="Key that signs the links in emails.")
     api_token: SecretStr | None = Field(
         None, description="Bearer token that gives operators access to the standalone web app."

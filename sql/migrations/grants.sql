@@ -5,6 +5,7 @@ BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coinwatch_app') THEN
     GRANT USAGE ON SCHEMA public TO coinwatch_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO coinwatch_app;
+    REVOKE UPDATE ON audit_log FROM coinwatch_app;
     REVOKE INSERT, UPDATE, DELETE ON alembic_version, price_retention FROM coinwatch_app;
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO coinwatch_app;
     GRANT EXECUTE ON FUNCTION create_price_partitions(date, date), drop_price_partition(date), end_long_reader_sessions()

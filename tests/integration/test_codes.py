@@ -27,7 +27,7 @@ from coinwatch.prices.history.as_of import compare_exchange_prices
 from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import identify_by_token
+from coinwatch.web.middleware.identification import identify_by_token
 from tests.conftest import Database
 from tests.exchange_server import ExchangeServer
 from tests.exchange_server.market import QUOTE_CURRENCIES

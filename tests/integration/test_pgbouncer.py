@@ -16,7 +16,7 @@ from coinwatch.database import create_engine, transaction
 from coinwatch.migrations import migrate, setup_database
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import identify_by_token
+from coinwatch.web.middleware.identification import identify_by_token
 from tests.conftest import ROLES
 from tests.exchange_server import ExchangeServer
 from tests.support.pgbouncer import PROGRAM, pgbouncer

@@ -17,7 +17,7 @@ import coinwatch
 from coinwatch.database import SQL_ROOT
 
 # From top to bottom, as in pyproject.toml; packages in one row are independent of each other.
-LAYERS = (("web",), ("status",), ("notifications",), ("alerts",), ("gauges",), ("prices",))
+LAYERS = (("web",), ("status",), ("notifications",), ("alerts",), ("gauges",), ("prices", "access"), ("audit",))
 # Tables and views by the package they belong to.
 OWNERS = {
     "prices": {
@@ -57,6 +57,8 @@ OWNERS = {
         "lock_partitions",
     },
     "alerts": {"users", "subscriptions", "evaluation_watermarks", "alerts", "alert_activity"},
+    "access": {"api_keys", "operator_sessions", "rate_limits"},
+    "audit": {"audit_log"},
     "notifications": {"outbox", "outbox_activity", "held_users"},
 }
 PACKAGE = Path(coinwatch.__file__).parent

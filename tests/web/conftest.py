@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import Identify, Visitor, identify_by_token
+from coinwatch.web.middleware.access import Identify, Visitor
+from coinwatch.web.middleware.identification import identify_by_token
 from coinwatch.web.templating import WEB_ROOT
 from tests.support.ports import free_port
 from tests.web.browsing import serving

@@ -13,7 +13,7 @@ from coinwatch.mail.delivery import deliver_emails, deliver_requested_emails
 from coinwatch.notifications.outbox import list_emails
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import identify_by_token
+from coinwatch.web.middleware.identification import identify_by_token
 from tests.support.smtp_server import Mailbox
 from tests.web.seed import NOW, web_settings
 from tests.web.subscribing import ADA, add_subscription

@@ -19,8 +19,10 @@ from coinwatch.settings import Settings
 from coinwatch.web.api import backtest, history, legacy_routes, prices, status, subscribers, subscriptions
 from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters, reject_unknown_parameters
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
-from coinwatch.web.middleware.access import AccessGuard, Identify
+from coinwatch.web.middleware.access import Identify
+from coinwatch.web.middleware.access_guard import AccessGuard
 from coinwatch.web.middleware.head import HeadAsGet
+from coinwatch.web.middleware.identification import identify_by_key, identify_by_session
 from coinwatch.web.middleware.proxies import PublicPath, TrustedProxies
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
@@ -63,6 +65,9 @@ def create_app(
     ``public_url`` returns the URL of the server that users open (default: COINWATCH_PUBLIC_URL), ``login_url`` that of
     its login page, given the path to return to, ``clock`` the current time (aware).
     """
+    identify = identify_by_key(open_engine, clock, identify)
+    if not inside_airflow:
+        identify = identify_by_session(open_engine, open_settings, clock, identify)
     public_url = public_url or _reading(lambda: open_settings().public_url, default="")
     app = FastAPI(
         title="coinwatch",

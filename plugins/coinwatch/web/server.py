@@ -9,7 +9,7 @@ from coinwatch.errors import ConfigurationError
 from coinwatch.ports import open_port
 from coinwatch.settings import get_settings
 from coinwatch.web.app import create_app, path_of
-from coinwatch.web.middleware.access import identify_by_token
+from coinwatch.web.middleware.identification import identify_by_token
 from coinwatch.web.request_deadline import DeadlineProtocol
 
 # Longer than proxies keep an idle connection (60 s is common), so that they never reuse one that is being closed.

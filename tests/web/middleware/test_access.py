@@ -4,21 +4,31 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
-from coinwatch.web.middleware.access import PUBLIC_EVERYWHERE, PUBLIC_STANDALONE, Requirement, requirement_of
+from coinwatch.access.api_keys import SCOPES as SCOPE_NAMES
+from coinwatch.access.api_keys import create_api_key, revoke_api_key
+from coinwatch.audit import Actor
+from coinwatch.web.middleware.access import (
+    PUBLIC_EVERYWHERE,
+    PUBLIC_STANDALONE,
+    SCOPES,
+    SUBSCRIBERS,
+    Requirement,
+    requirement_of,
+)
+from tests.web.seed import NOW
 
-OPERATORS_ONLY = {
-    ("GET", "/api/v1/subscriptions"),
-    ("DELETE", "/api/v1/subscriptions/{subscription_id}"),
-    ("PATCH", "/api/v1/subscriptions/{subscription_id}"),
+# Routes on no list.
+UNLISTED = {
     ("GET", "/api/v1/subscribers"),
     ("DELETE", "/api/v1/subscribers"),
-    ("GET", "/api/v1/status"),
 }
+OPERATORS_ONLY = UNLISTED | set(SCOPES)
 
 
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
@@ -78,6 +88,31 @@ def test_token_gives_access_to_operator_routes(operator: TestClient) -> None:
         assert call(operator, method, path) not in {401, 403}, (method, path)
 
 
+@pytest.mark.usefixtures("market")
+@pytest.mark.parametrize("inside_airflow", [False, True])
+def test_api_key_gives_access_to_the_routes_of_its_scopes(
+    engine: sa.Engine, client: TestClient, inside_as: Callable[..., TestClient], inside_airflow: bool
+) -> None:
+    browser, root = (inside_as(None), "/coinwatch") if inside_airflow else (client, "")
+    for scope in SCOPE_NAMES:
+        _, token = create_api_key(engine, Actor("ada", "cli"), scope, [scope], None, NOW)
+        browser.headers["Authorization"] = f"Bearer {token}"
+        for route in OPERATORS_ONLY:
+            allowed = scope in {SCOPES.get(route), "operator"}
+            assert (call(browser, *route, root) != 403) is allowed, (scope, route)
+        assert call(browser, "GET", "/api/v1/prices", root) == 200
+
+
+@pytest.mark.usefixtures("market")
+def test_revoked_api_key_is_rejected(engine: sa.Engine, client: TestClient) -> None:
+    key_id, token = create_api_key(engine, Actor("ada", "cli"), "all", ["operator"], None, NOW)
+    client.headers["Authorization"] = f"Bearer {token}"
+    assert client.get("/api/v1/status").status_code == 200
+    revoke_api_key(engine, Actor("ada", "cli"), key_id, NOW)
+    assert client.get("/api/v1/status").status_code == 401
+    assert client.get("/api/v1/prices").status_code == 401
+
+
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Bearer operators-token-of-this-tes", "bearer x y"])
 def test_invalid_token_is_rejected_everywhere_except_health(client: TestClient, header: str) -> None:
     assert client.get("/api/v1/status", headers={"Authorization": header}).status_code == 401
@@ -90,8 +125,9 @@ def test_other_authorization_schemes_are_ignored(client: TestClient) -> None:
 
 
 def test_access_rules_cover_every_route(standalone: FastAPI) -> None:
-    assert set(routes_of(standalone)) >= PUBLIC_STANDALONE
-    assert set(routes_of(standalone)) - PUBLIC_STANDALONE == OPERATORS_ONLY
+    lists = (PUBLIC_STANDALONE, SUBSCRIBERS, set(SCOPES), UNLISTED)
+    routes = set(routes_of(standalone))
+    assert sorted(routes) == sorted(route for routes_of_list in lists for route in routes_of_list)
 
 
 def test_unlisted_route_requires_operator() -> None:

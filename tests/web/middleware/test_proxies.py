@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import Visitor, identify_by_token
+from coinwatch.web.middleware.access import Visitor
+from coinwatch.web.middleware.identification import identify_by_token
 from coinwatch.web.middleware.rate_limiter import SUBSCRIPTIONS
 from tests.web.seed import NOW, web_settings
 

@@ -15,7 +15,8 @@ from coinwatch.errors import ConfigurationError
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings, load_settings
 from coinwatch.web.app import create_app
-from coinwatch.web.middleware.access import Visitor, identify_by_token
+from coinwatch.web.middleware.access import Visitor
+from coinwatch.web.middleware.identification import identify_by_token
 from coinwatch.web.templating import WEB_ROOT
 from tests.support.ports import free_port
 

@@ -31,5 +31,5 @@ def _route(method: str, path: str, operation: dict[str, Any], inside_airflow: bo
         "parameters": operation.get("parameters", []),
         "body": body.get("$ref", "").rpartition("/")[2],
         "responses": {code: "OK" if text == "Successful Response" else text for code, text in responses.items()},
-        "for_operators": requirement_of(method, path, inside_airflow) is Requirement.OPERATOR,
+        "for_operators": requirement_of(method, path, inside_airflow) in {Requirement.SCOPE, Requirement.OPERATOR},
     }
