@@ -191,6 +191,6 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
             "href": f"{BASE_PATH}{PREFIX}/",
             "destination": "nav",
             "url_route": "coinwatch",
-            "icon": f"{BASE_PATH}{PREFIX}/static/icon.svg",
+            "icon": f"{BASE_PATH}{PREFIX}/static/icons/icon.svg",
         }
     ]

@@ -10,8 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError, ConfigurationError
@@ -37,6 +35,7 @@ from coinwatch.web.pages import (
     subscribe,
 )
 from coinwatch.web.pages import prices as prices_page
+from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
 DESCRIPTION = (
@@ -78,10 +77,11 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(reject_nul_characters), Depends(reject_unknown_parameters)],
     )
-    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates(), login_url)
+    version = hash_files(STATIC)
+    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates(), version, login_url)
     for module in (*PAGES, *API):
         app.include_router(module.router)
-    app.mount("/static", CachedFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(STATIC, version), name="static")
     app.user_middleware = [  # outermost first
         Middleware(SecurityHeaders, inside_airflow=inside_airflow),
         Middleware(PublicPath, prefix=None if inside_airflow else lambda: path_of(public_url())),
@@ -114,12 +114,3 @@ def _reading(read: Callable[[], T], default: T) -> Callable[[], T]:
             return default
 
     return read_or_default
-
-
-class CachedFiles(StaticFiles):
-    """Static files that browsers may cache for a day: links to them change with their content."""
-
-    def file_response(self, *args: object, **kwargs: object) -> Response:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "public, max-age=86400"
-        return response

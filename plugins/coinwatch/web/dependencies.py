@@ -19,6 +19,7 @@ from coinwatch.prices.catalog import has_only_demo_prices
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, ConcurrencyLimit, RateLimit
+from coinwatch.web.static_files import url_builder
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Site:
     clock: Callable[[], datetime]
     inside_airflow: bool
     templates: jinja2.Environment
+    static_version: str
     login_url: Callable[[str], str] | None = None
     subscription_limit: RateLimit = field(default_factory=lambda: RateLimit("subscriptions", SUBSCRIPTIONS))
     link_limit: RateLimit = field(default_factory=lambda: RateLimit("requests for a link", SUBSCRIPTIONS))
@@ -62,10 +64,12 @@ class Site:
     def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
     ) -> HTMLResponse:
-        """Render a page from ``templates/``. In templates, ``url(path)`` prefixes the path of the app's mount point."""
-        root = request.scope.get("root_path", "")
+        """Render a page from ``templates/``. In templates, ``url(path)`` prefixes the path of the app's mount point.
+
+        To the paths of static files it also adds their version: see ``static_files.py``.
+        """
         text = self.templates.get_template(template).render(
-            url=lambda path: f"{root}{path}",
+            url=url_builder(request.scope.get("root_path", ""), self.static_version),
             now=self.clock(),
             visitor=getattr(request.state, "visitor", None),
             inside_airflow=self.inside_airflow,

@@ -20,11 +20,5 @@ def create_templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(assets=_assets_version())
+    environment.globals.update(assets="")  # url() adds the version of static files
     return environment
-
-
-def _assets_version() -> str:
-    """A version that changes with any static file, so that browsers can cache the files for a day."""
-    newest = max((path.stat().st_mtime_ns for path in STATIC.rglob("*") if path.is_file()), default=0)
-    return f"{newest:x}"

@@ -1,6 +1,5 @@
 """The pages in a real browser: desktop and phone, with and without JavaScript, light and dark."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from playwright.sync_api import Browser, expect
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
-from coinwatch.formatting import format_age, format_price
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from tests.support.ports import free_port
@@ -146,14 +144,6 @@ def test_chart_shows_values_on_hover(browser: Browser, site: str) -> None:
         expect(page).to_have_url(f"{site}/coins/BTC?exchange=kraken%3AUSD&range=24h")
 
 
-def test_scripts_format_prices_and_ages_like_the_server(browser: Browser, site: str) -> None:
-    prices = [94197.123, 70000, 105.5, 2.345678, 0.00000123, 1.0, 1234.5]
-    ages = [0, 12, 200, 3600, 5 * 3600, 172_800]
-    with opened(browser, f"{site}/coins/BTC?exchange=coinbase") as page:
-        assert page.evaluate("prices => prices.map(formatPrice)", prices) == [format_price(price) for price in prices]
-        assert page.evaluate("ages => ages.map(formatAge)", ages) == [format_age(age) for age in ages]
-
-
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_line_is_drawn_across_a_gap(
     browser: Browser, site: str, engine: sa.Engine, viewport: dict[str, int]
@@ -172,21 +162,6 @@ def test_no_line_is_drawn_across_a_gap(
         assert not is_wider_than_screen(page)
     with opened(browser, f"{site}/coins/BTC?exchange=coinbase", java_script_enabled=False) as page:
         expect(page.locator("#chart polyline")).to_have_count(2)
-
-
-def test_tooltips_show_local_time(browser: Browser, site: str) -> None:
-    with opened(browser, site, timezone_id="Asia/Tokyo", locale="en-GB") as page:
-        time = page.locator("[data-instrument='coinbase:BTC/USD'] time")
-        expect(time).to_have_attribute("title", re.compile(r" UTC\n\d{1,2} \w+ \d{4}, \d{2}:\d{2}:\d{2} GMT\+9$"))
-        titles = page.evaluate(
-            """() => {
-                document.body.insertAdjacentHTML("beforeend",
-                    '<time datetime="2026-11-20T15:04:05Z"></time><time datetime="2026-11-20T03:04:05Z"></time>');
-                updateTimes();
-                return [...document.querySelectorAll("body > time")].map((time) => time.title.trim());
-            }"""
-        )
-    assert titles == ["21 Nov 2026, 00:04:05 GMT+9", "20 Nov 2026, 12:04:05 GMT+9"]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -36,7 +36,7 @@ def test_every_response_has_security_headers(client: TestClient, path: str) -> N
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "strict-origin"
     assert headers["x-robots-tag"] == "noindex, nofollow"
-    assert headers["cache-control"] == ("public, max-age=86400" if "static" in path else "no-store")
+    assert headers["cache-control"] == ("no-cache" if "static" in path else "no-store")
 
 
 def test_only_airflow_may_embed_the_pages(inside_as: Callable[..., TestClient]) -> None:

@@ -21,7 +21,7 @@ def security_headers(inside_airflow: bool) -> dict[str, str]:
     return {
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+            f"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
         ),
         "X-Frame-Options": "SAMEORIGIN" if inside_airflow else "DENY",
         "X-Content-Type-Options": "nosniff",

@@ -1,13 +1,13 @@
 // Reloads the price table periodically, and says so if that fails.
-"use strict";
+import { serverNow } from "./times.js";
 
 const table = document.getElementById("prices");
 const note = document.getElementById("updated-at");
 const interval = Number(table.dataset.interval) * 1000;
 let updated = serverTime();
 
-function serverTime() { // skew is set by times.js
-  return new Date(Date.now() + skew);
+function serverTime() {
+  return new Date(serverNow());
 }
 
 function clockTime(moment) {
