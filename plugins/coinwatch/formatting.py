@@ -35,6 +35,15 @@ def format_price(value: float) -> str:
     return _significant(value, PRICE_DIGITS)
 
 
+def price_decimals(value: float) -> int:
+    """The number of decimals that ``format_price`` shows at most, for programs that format prices themselves.
+
+    >>> [price_decimals(value) for value in (94197.123, 0.00000123)]
+    [2, 10]
+    """
+    return max(2, PRICE_DIGITS - 1 - Decimal(repr(float(value))).adjusted())
+
+
 def format_amount(value: float) -> str:
     """A traded amount or volume: whole numbers from 1,000, three significant digits and two decimals below.
 

@@ -14,7 +14,17 @@ from starlette.middleware import Middleware
 from coinwatch import __version__
 from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
-from coinwatch.web.api import backtest, history, legacy_routes, prices, status, subscribers, subscriptions
+from coinwatch.web.api import (
+    backtest,
+    history,
+    openbb,
+    prices,
+    status,
+    subscribers,
+    subscriptions,
+    udf,
+)
+from coinwatch.web.api.legacy import coin_price_monitoring, crypto_prices_tracker
 from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_characters, reject_unknown_parameters
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import Identify
@@ -44,7 +54,18 @@ DESCRIPTION = (
 )
 PAGES = (prices_page, coin, subscribe, email_links, manage_link, manage, manage_alerts, manage_data, api_docs)
 T = TypeVar("T")
-API = (status, prices, history, subscriptions, backtest, subscribers, legacy_routes)
+API = (
+    status,
+    prices,
+    history,
+    subscriptions,
+    backtest,
+    subscribers,
+    udf,
+    openbb,
+    coin_price_monitoring,
+    crypto_prices_tracker,
+)
 
 
 def create_app(

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database import fetch_rows, transaction
+from coinwatch.database import fetch_rows, statement, transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import WIDTHS, ReadResolution, Resolution, parse_resolution
-from coinwatch.prices.candles.time_grid import EARLIEST, TimeGrid, build_time_grid
+from coinwatch.prices.candles.time_grid import EARLIEST, MONDAY, TimeGrid, build_time_grid
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
-from coinwatch.time_range import parse_time_zone, validate_range, validate_timestamp
+from coinwatch.time_range import floor_to, parse_time_zone, validate_range, validate_timestamp
 
 DEFAULT_CANDLES = 500
 # ``trades`` is only read with the origins: the index contains the other fields, so the table need not be read.
@@ -111,6 +112,27 @@ def read_candles(
         forming=bool(candles) and grid.end_of(candles[-1].opened_at) > now,
         origins=found_origins,
     )
+
+
+def find_last_candle(
+    engine: Engine,
+    coin: str,
+    exchange: str | None = None,
+    quote: str | None = None,
+    *,
+    resolution: ReadResolution,
+    before: datetime,
+) -> datetime | None:
+    """When the last candle of a UTC ``resolution`` before ``before`` opened; None if there is none. Raises NotFound."""
+    width = WIDTHS[resolution]
+    made_of = build_time_grid(resolution, ZoneInfo("UTC"), before - width, before).made_of
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+        parameters = {"instrument_id": instrument.instrument_id, "made_of": made_of, "before": before}
+        last = connection.execute(statement("prices/candles/select_last_opened_at"), parameters).scalar_one()
+    if last is None:
+        return None
+    return last.replace(day=1) if resolution == "1M" else floor_to(last, width, MONDAY)
 
 
 def read_candle_coverage(engine: Engine, coin: str) -> list[CandleCoverage]:

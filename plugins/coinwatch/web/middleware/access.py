@@ -65,8 +65,18 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("GET", "/api/v1/movers"),
     ("GET", "/api/v1/backtest"),
     ("POST", "/api/v1/subscriptions"),
+    ("GET", "/udf/config"),
+    ("GET", "/udf/time"),
+    ("GET", "/udf/search"),
+    ("GET", "/udf/symbols"),
+    ("GET", "/udf/history"),
+    ("GET", "/widgets.json"),
     ("POST", "/SubscribeCoin"),
     ("GET", "/GetPriceHistory"),
+    ("GET", "/symbols"),
+    ("GET", "/exchanges"),
+    ("GET", "/tickers/{coin}/{exchange}"),
+    ("GET", "/price-history-minutes/{interval}/{ticker}"),
 }
 
 # Subscribers who are signed in, for their own alerts and data only (web/sessions.py).

@@ -10,7 +10,7 @@ from coinwatch.alerts.backtest_summary import summarize
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, describe, threshold_field
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.web.schemas.errors import ErrorResponse, Responses
-from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm, Percent, Seconds, Text
+from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm, Seconds
 
 MAX_DAYS = 90
 MAX_ALERTS = 100
@@ -130,13 +130,3 @@ class BacktestResponse(BaseModel):
             per_week=result.per_week,
             newest=newest_first[:limit],
         )
-
-
-class LegacySubscription(BaseModel):
-    """The body of POST /SubscribeCoin."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    email: Text = Field(min_length=1, max_length=254, description="Address to send the alerts to.")
-    coin_name: Text = Field(min_length=1, max_length=60, description="Code or name of the coin.")
-    percentage: Percent = Field(description="Change that triggers the alert, in percent.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from coinwatch.codes import code_key, compose
-from coinwatch.database import statement, transaction
+from coinwatch.database import fetch_rows, statement, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,12 @@ def watched_markets(engine: Engine, coin: str | None = None) -> list[Market]:
     with transaction(engine) as connection:
         rows = connection.execute(statement("web/select_markets"), {"coin": coin and compose(coin)}).mappings()
         return [Market(**row) for row in rows]
+
+
+def known_markets(engine: Engine) -> list[Market]:
+    """All configured markets, also those of exchanges that are switched off: by coin; never the index."""
+    with transaction(engine) as connection:
+        return fetch_rows(connection, "web/select_known_markets", {}, Market)
 
 
 def _find(text: str, codes: Mapping[str, str]) -> str:
