@@ -10,7 +10,8 @@ dag=collect_prices
 
 compose() {
   local override=()
-  if [ -f "$folder/compose.override.yaml" ]; then override=(-f "$folder/compose.override.yaml"); fi
+  if [ -n "${COINWATCH_LEGACY_PORT:-}" ]; then override+=(-f "$project/docker/legacy_port.yaml"); fi
+  if [ -f "$folder/compose.override.yaml" ]; then override+=(-f "$folder/compose.override.yaml"); fi
   COINWATCH_DOCKER_SETTINGS="$folder/settings.env" COINWATCH_STATSD_GAUGE_TTL=$(gauge_flushes) \
     docker compose -p "$stack" -f "$project/docker/compose.yaml" ${override[@]+"${override[@]}"} \
     --env-file "$folder/compose.env" --progress plain "$@"

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     public_url: BaseUrl = Field(
         "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
     )
+    legacy_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Second port of the standalone web app, for programs that expect it there: Crypto Prices Tracker "
+        "used 5001 ([recipes](recipes.md)). Default: none.",
+    )
     trusted_proxies: Networks = Field(
         "127.0.0.1, ::1",
         description="Addresses or networks of [reverse proxies](reverse-proxy.md), separated by commas, whose "

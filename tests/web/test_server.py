@@ -39,6 +39,23 @@ def test_port_in_use_is_reported_without_traceback(database: Database) -> None:
     assert "Traceback" not in output
 
 
+def test_legacy_port_serves_the_same_app(database: Database) -> None:
+    port, legacy = free_port(), free_port()
+    with start_web(web_environment(database, COINWATCH_LEGACY_PORT=str(legacy)), port) as process:
+        wait_for_health(port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{legacy}/symbols", timeout=10) as response:
+            assert response.status == 200
+        process.terminate()
+
+
+def test_legacy_port_in_use_names_its_setting(database: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = web_environment(database, COINWATCH_LEGACY_PORT=str(taken.getsockname()[1]))
+        output, _ = start_web(settings, free_port()).communicate(timeout=30)
+    assert "COINWATCH_LEGACY_PORT" in output
+    assert "Traceback" not in output
+
+
 def test_missing_or_example_secret_is_reported(database: Database) -> None:
     for variable, value in (("COINWATCH_API_TOKEN", ""), ("COINWATCH_SECRET_KEY", "change-me")):
         process = start_web(web_environment(database, **{variable: value}), free_port())

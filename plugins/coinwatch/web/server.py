@@ -1,5 +1,7 @@
 """The standalone server, started by ``coinwatch web``."""
 
+from contextlib import ExitStack
+
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
@@ -19,9 +21,9 @@ GRACEFUL_SECONDS = 5
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
-    """Serve the app until interrupted.
+    """Serve the app until interrupted, on COINWATCH_LEGACY_PORT as well if that is set.
 
-    Raises ConfigurationError if a secret is missing, the port is taken, or COINWATCH_PUBLIC_URL has an ambiguous path.
+    Raises ConfigurationError if a secret is missing, a port is taken, or COINWATCH_PUBLIC_URL has an ambiguous path.
     """
     settings = get_settings()
     for secret in ("database_url", "secret_key", "api_token"):
@@ -41,8 +43,12 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
         log_level="warning",
         lifespan="off",
     )
-    with open_port(host, port, "--port or COINWATCH_WEB_PORT") as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(open_port(host, port, "--port or COINWATCH_WEB_PORT"))]
+        if settings.legacy_port is not None:
+            second = open_port(host, settings.legacy_port, "COINWATCH_LEGACY_PORT")
+            listeners.append(opened.enter_context(second))
+        uvicorn.Server(config).run(sockets=listeners)
 
 
 def _check_path(app: FastAPI, public_url: str) -> None:
