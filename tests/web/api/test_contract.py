@@ -43,8 +43,10 @@ def names_in(app: FastAPI, operation: dict[str, Any], where: str) -> list[str]:
         return [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == where]
     if "requestBody" not in operation:
         return []
-    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    return list(app.openapi()["components"]["schemas"][reference.rpartition("/")[2]]["properties"])
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = app.openapi()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return list(schema["properties"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
