@@ -17,7 +17,8 @@ from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.database import statement, transaction
 from coinwatch.time_range import MINUTE
 
-# A change of exactly the threshold counts, as in the evaluation, although it may be 4.999999999999996% in floating point.
+# A change of exactly the threshold counts, as in the evaluation, although in floating point it may be
+# 4.999999999999996%.
 TOLERANCE = 1e-12
 CLOCK_TOLERANCE = MINUTE  # an exchange's clock may be ahead of ours
 

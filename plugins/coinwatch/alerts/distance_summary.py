@@ -44,7 +44,8 @@ def _to_level(distance: Distance, rule: Rule, now: str) -> str:
     if not distance.is_true:
         return f"{now}. That's {where}."
     direction = {"up": "rises to", "down": "falls to", "either": "reaches"}[rule.direction]
-    return f"This is already true: {now}, {where}. You'll get an alert the next time it {direction} it from the other side."
+    next_time = f"You'll get an alert the next time it {direction} it from the other side."
+    return f"This is already true: {now}, {where}. {next_time}"
 
 
 def _change_so_far(distance: Distance, rule: Rule) -> str:

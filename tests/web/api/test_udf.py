@@ -123,7 +123,8 @@ def test_errors_have_the_form_of_the_protocol(
     client: TestClient, query: dict[str, object], status: int, named: str
 ) -> None:
     response = client.get(
-        "/udf/history", params={"from": seconds(NOW) - 86_400, "to": seconds(NOW), **query}  # type: ignore[arg-type]
+        "/udf/history",
+        params={"from": seconds(NOW) - 86_400, "to": seconds(NOW), **query},  # type: ignore[arg-type]
     )
     assert response.status_code == status
     assert response.json()["s"] == "error"

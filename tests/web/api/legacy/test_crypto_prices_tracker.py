@@ -1,5 +1,6 @@
 """The routes of Crypto Prices Tracker, as its dashboard called them."""
 
+import itertools
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -40,7 +41,7 @@ def test_dashboard_follows_coins_and_exchanges_to_a_ticker(client: TestClient) -
 def test_history_has_a_price_every_ten_minutes(client: TestClient) -> None:
     prices = data(client, "/price-history-minutes/120%20minute/BTCUSD")
     times = [parsedate_to_datetime(str(price["date"])) for price in prices]
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {timedelta(minutes=10)}
+    assert {later - earlier for earlier, later in itertools.pairwise(times)} == {timedelta(minutes=10)}
     assert NOW - timedelta(minutes=130) <= times[0] < NOW - timedelta(minutes=100)
     assert {price["ticker"] for price in prices} == {"BTCUSD"}
 
