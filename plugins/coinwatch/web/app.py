@@ -34,6 +34,7 @@ from coinwatch.web.middleware.identification import identify_by_key, identify_by
 from coinwatch.web.middleware.proxies import PublicPath, TrustedProxies
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
+from coinwatch.web.openapi import DESCRIPTION, DocumentedApp
 from coinwatch.web.pages import (
     api_docs,
     coin,
@@ -48,10 +49,6 @@ from coinwatch.web.pages import prices as prices_page
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
-DESCRIPTION = (
-    "Prices recorded by coinwatch, and email alerts when they move. Times are in UTC, percentages in percent (2.5 is "
-    "2.5%), prices in the quote currency. Errors have the fields `error`, `message` and `fields`."
-)
 PAGES = (prices_page, coin, subscribe, email_links, manage_link, manage, manage_alerts, manage_data, api_docs)
 T = TypeVar("T")
 API = (
@@ -89,7 +86,7 @@ def create_app(
     if not inside_airflow:
         identify = identify_by_session(open_engine, open_settings, clock, identify)
     public_url = public_url or _reading(lambda: open_settings().public_url, default="")
-    app = FastAPI(
+    app = DocumentedApp(
         title="coinwatch",
         version=__version__,
         description=DESCRIPTION,

@@ -1,6 +1,7 @@
-"""Errors as pages for browsers and as JSON for programs."""
+"""Errors as pages for browsers and as problem details (RFC 9457) for programs."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import structlog
 from fastapi import Request
@@ -17,37 +18,15 @@ from coinwatch.errors import (
     NotFound,
     QueryTimeout,
     RequestError,
+    TooManySubscriptions,
 )
 from coinwatch.formatting import escape_control_characters
+from coinwatch.web.accept_header import quality
+from coinwatch.web.schemas.errors import ERROR_CODES, PROBLEM_TYPE, ErrorCode
 from coinwatch.web.schemas.validation_messages import messages_by_field
 
 log = structlog.get_logger()
 
-CODES = {
-    400: "bad_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    406: "not_acceptable",
-    409: "already_exists",
-    413: "too_large",
-    422: "invalid_request",
-    429: "too_many_requests",
-    500: "internal_error",
-    503: "unavailable",
-}
-TITLES = {
-    401: "Log in to continue",
-    403: "Access denied",
-    404: "Not found",
-    406: "Format not available",
-    409: "Already exists",
-    413: "Request too large",
-    422: "Something went wrong",
-    429: "Too many requests",
-    503: "Temporarily unavailable",
-}
 UNAVAILABLE = "coinwatch is temporarily unavailable. Try again in a minute."
 TIMED_OUT = "This took too long to compute. Try a shorter window or fewer days, or try again later."
 
@@ -64,18 +43,34 @@ class TooManyRequests(RequestError):
         self.retry_after = retry_after
 
 
+class Busy(TooManyRequests):
+    """Too many expensive queries are running at the moment."""
+
+
+CODES_OF_ERRORS: tuple[tuple[type[CoinwatchError], str], ...] = (  # a subclass before its base class
+    (TooManySubscriptions, "too_many_alerts"),
+    (InvalidRequest, "invalid_request"),
+    (NotFound, "not_found"),
+    (NotAcceptable, "not_acceptable"),
+    (AlreadyExists, "already_exists"),
+    (Busy, "busy"),
+    (TooManyRequests, "too_many_requests"),
+    (QueryTimeout, "query_timeout"),
+    (DatabaseError, "unavailable"),
+    (ConfigurationError, "unavailable"),
+)
+CODES_OF_STATUSES = {each.status: each.code for each in reversed([*ERROR_CODES.values()])}
+
+
 def status_of(error: CoinwatchError) -> int:
-    """The HTTP status for an error."""
-    statuses: list[tuple[type[CoinwatchError], int]] = [
-        (InvalidRequest, 422),
-        (NotFound, 404),
-        (AlreadyExists, 409),
-        (NotAcceptable, 406),
-        (TooManyRequests, 429),
-        (DatabaseError, 503),
-        (ConfigurationError, 503),
-    ]
-    return next((status for kind, status in statuses if isinstance(error, kind)), 500)
+    """The HTTP status of an error."""
+    return code_of(error).status
+
+
+def code_of(error: CoinwatchError) -> ErrorCode:
+    """The code and HTTP status of an error."""
+    code = next((code for kind, code in CODES_OF_ERRORS if isinstance(error, kind)), "internal_error")
+    return ERROR_CODES[code]
 
 
 def error_response(
@@ -83,32 +78,48 @@ def error_response(
     status: int,
     message: str,
     *,
+    code: str | None = None,
     fields: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error page if the client accepts HTML, otherwise JSON with ``error``, ``message`` and ``fields``."""
+    """An error page if the client prefers HTML, otherwise problem details (RFC 9457) as JSON.
+
+    ``code`` is one of ERROR_CODES (default: the usual one of the status), ``fields`` has a message per invalid field.
+    """
+    known = ERROR_CODES.get(code or CODES_OF_STATUSES.get(status, ""))
+    title = known.title if known else HTTPStatus(status).phrase
+    headers = {"Vary": "Accept", **(headers or {})}
     if accepts_html(request):
         site = request.app.state.site
         values = {
-            "title": TITLES.get(status, "Something went wrong"),
+            "title": title,
             "message": message,
-            "code": CODES.get(status),
+            "code": known.code if known else status,
             "can_retry": status >= 429,
             "login_url": site.login_url(f"{request.scope['root_path']}/") if status == 401 and site.login_url else None,
         }
         page: Response = site.render(request, "error.html", values, status=status)
-        page.headers.update(headers or {})
+        page.headers.update(headers)
         return page
-    # Messages repeat what was sent, which may contain halves of surrogate pairs, which cannot be encoded.
-    message, *texts = (escape_control_characters(text, newlines=True) for text in (message, *(fields or {}).values()))
-    names = map(escape_control_characters, fields or {})
-    body = {"error": CODES.get(status, "error"), "message": message, "fields": dict(zip(names, texts, strict=True))}
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+    problem = {
+        "type": f"{request.scope.get('root_path', '')}/docs#{known.code}" if known else "about:blank",
+        "title": title,
+        "status": status,
+        # Messages repeat what was sent, which may contain halves of surrogate pairs, which cannot be encoded.
+        "detail": escape_control_characters(message, newlines=True),
+        "code": known.code if known else "error",
+        "errors": [
+            {"field": escape_control_characters(name), "message": escape_control_characters(text, newlines=True)}
+            for name, text in (fields or {}).items()
+        ],
+    }
+    return JSONResponse(problem, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
 
 
 def accepts_html(request: Request) -> bool:
     """Whether the client is a browser that shows a page."""
-    return "text/html" in request.headers.get("accept", "")
+    accept = request.headers.get("accept", "")
+    return "text/html" in accept and quality("text/html", accept) >= quality("application/json", accept)
 
 
 def internal_error_response(request: Request) -> Response:
@@ -120,16 +131,16 @@ async def handle_coinwatch_error(request: Request, error: Exception) -> Response
     """Respond to any CoinwatchError. Details of server errors go to the log, and to operators."""
     if not isinstance(error, CoinwatchError):
         raise error
-    status = status_of(error)
+    known = code_of(error)
     message = str(error)
-    if status >= 500:
+    if known.status >= 500:
         log.error("request failed", route=route_template(request), error_type=type(error).__name__, error=message)
         visitor = getattr(request.state, "visitor", None)
         if visitor is None or not visitor.operator:
             message = TIMED_OUT if isinstance(error, QueryTimeout) else UNAVAILABLE
     fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
-    return error_response(request, status, message, fields=fields, headers=headers)
+    return error_response(request, known.status, message, code=known.code, fields=fields, headers=headers)
 
 
 async def handle_validation_error(request: Request, error: Exception) -> Response:

@@ -13,11 +13,10 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from coinwatch.errors import InvalidRequest
+from coinwatch.web.accept_header import quality
 from coinwatch.web.error_handlers import NotAcceptable
 from coinwatch.web.schemas.errors import NOT_ACCEPTABLE, Responses
 from coinwatch.web.tables import Table
-
-MAX_ACCEPTED = 30  # media ranges of an Accept header that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,9 @@ def choose_format(accept: str | None, formats: tuple[Format, ...]) -> Format:
 
     Raises NotAcceptable if it accepts none of them.
     """
-    if not accept or not accept.strip():
+    if not accept:
         return formats[0]
-    ranges = [_parse_range(part) for part in accept.split(",")[:MAX_ACCEPTED] if part.strip()]
-    qualities = [_quality(each.media_type, ranges) for each in formats]
+    qualities = [quality(each.media_type, accept) for each in formats]
     best = max(qualities)
     if best == 0:
         offered = ", ".join(each.media_type for each in formats)
@@ -123,25 +121,6 @@ def table_responses(*formats: Format, example: Mapping[str, Any] | None = None) 
     if example is not None:
         content[JSON.media_type] = {"example": example}
     return {200: {"content": content}, **NOT_ACCEPTABLE}
-
-
-def _parse_range(text: str) -> tuple[str, float]:
-    """Media range and quality of one entry of an Accept header; a quality that is not a number is 0."""
-    media_range, *parameters = (part.strip().lower() for part in text.split(";"))
-    quality = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
-    try:
-        return media_range, min(1.0, max(0.0, float(quality)))
-    except ValueError:
-        return media_range, 0.0
-
-
-def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
-    """How much a media type is wanted: the quality of the most specific range that matches."""
-    for wanted in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
-        matching = [quality for media_range, quality in ranges if media_range == wanted]
-        if matching:
-            return max(matching)
-    return 0.0
 
 
 def _file_name(text: str) -> str:

@@ -9,6 +9,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.web.problems import invalid_fields
+
 pytestmark = pytest.mark.usefixtures("market")
 
 VALUES = st.one_of(
@@ -74,7 +76,11 @@ def test_every_status_is_declared_and_no_input_is_an_internal_error(
     assert str(response.status_code) in operation["responses"], response.text
     assert response.status_code != 500
     if response.status_code >= 400 and path != "/health":
-        assert set(response.json()) == {"error", "message", "fields"}
+        problem = response.json()
+        assert response.headers["content-type"] == "application/problem+json"
+        assert problem["status"] == response.status_code
+        assert problem["type"] == f"/docs#{problem['code']}"
+        assert set(problem) == {"type", "title", "status", "detail", "code", "errors"}
         assert "Traceback" not in response.text
 
 
@@ -84,14 +90,14 @@ def test_every_route_rejects_unknown_and_repeated_parameters(standalone: FastAPI
             continue
         address = path.replace("{coin}", "BTC").replace("{subscription_id}", "1")
         response = operator.request(method, address, params={"exchang": "kraken"})
-        assert (response.status_code, list(response.json()["fields"])) == (422, ["exchang"]), path
+        assert (response.status_code, invalid_fields(response)) == (422, ["exchang"]), path
         for name in names_in(standalone, operation, "query"):
             twice = operator.request(method, address, params=[(name, "1"), (name, "2")])
-            assert (twice.status_code, list(twice.json()["fields"])) == (422, [name]), path
+            assert (twice.status_code, invalid_fields(twice)) == (422, [name]), path
 
 
 def test_misspelled_parameter_is_reported_with_a_suggestion(client: TestClient) -> None:
-    message = client.get("/api/v1/prices?exchang=kraken").json()["message"]
+    message = client.get("/api/v1/prices?exchang=kraken").json()["detail"]
     assert message == "exchang is not a known field. Did you mean exchange?"
     assert client.get("/health?cache=0").status_code == 200
     assert client.get("/?utm_source=x").status_code == 200
@@ -120,9 +126,9 @@ def test_invalid_body_is_explained_without_python(
     headers = {"Content-Type": content_type} if content_type else {}
     response = client.post("/api/v1/subscriptions", content=content, headers=headers)
     assert response.status_code == 422
-    assert message in response.json()["message"]
+    assert message in response.json()["detail"]
     for leaked in ("b'", "None", "True", "{'", "['"):
-        assert leaked not in response.json()["message"]
+        assert leaked not in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ def test_response_has_the_names_of_the_request(operator: TestClient, rule: dict[
     assert {name: created[name] for name in request} == request
     body = operator.app.openapi()["components"]["schemas"]["SubscriptionForm"]["properties"]  # type: ignore[attr-defined]
     again = operator.post("/api/v1/subscriptions", json={name: created[name] for name in body})
-    assert (again.status_code, again.json()["error"]) == (409, "already_exists")
+    assert (again.status_code, again.json()["code"]) == (409, "already_exists")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("300s", 300), ("1h", 3600), ("300", 300), (300, 300), ("5 m", 300)])

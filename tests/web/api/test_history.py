@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.web.middleware.rate_limiter import ConcurrencyLimit
+from tests.web.problems import invalid_fields
 
 
 @pytest.fixture(autouse=True)
@@ -99,12 +100,12 @@ def test_movers_match_changes(client: TestClient) -> None:
 def test_invalid_parameter_is_reported(client: TestClient, path: str, field: str) -> None:
     response = client.get(f"/api/v1/{path}")
     assert response.status_code == 422
-    assert list(response.json()["fields"]) == [field]
+    assert invalid_fields(response) == [field]
 
 
 def test_error_message_includes_value_and_limit(client: TestClient) -> None:
     response = client.get("/api/v1/movers?window_seconds=30")
-    assert response.json()["message"] == "window_seconds is 30; the minimum is 60."
+    assert response.json()["detail"] == "window_seconds is 30; the minimum is 60."
 
 
 @pytest.mark.parametrize("path", ["candles/BTC?exchange=coinbase", "history/BTC?exchange=coinbase"])

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.prices.candles.refresh import refresh_candles
+from tests.web.problems import invalid_fields
 
 # The routes about one coin.
 COIN_ROUTES = ("prices/{}", "price/{}?at=2026-11-20T11:00:00Z", "compare/{}", "history/{}", "candles/{}")
@@ -29,8 +30,8 @@ def test_prices_have_all_fields(client: TestClient) -> None:
 def test_unknown_coin_is_404_and_lists_what_is_available(client: TestClient) -> None:
     for route in COIN_ROUTES:
         response = client.get(f"/api/v1/{route.format('nope')}")
-        assert (response.status_code, response.json()["error"]) == (404, "not_found"), route
-        assert "BTC" in response.json()["message"]
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), route
+        assert "BTC" in response.json()["detail"]
 
 
 def test_unknown_exchange_is_404_on_every_route_and_suggests_a_name(client: TestClient) -> None:
@@ -39,8 +40,8 @@ def test_unknown_exchange_is_404_on_every_route_and_suggests_a_name(client: Test
             continue
         path = f"/api/v1/{route.format('BTC')}"
         response = client.get(f"{path}{'&' if '?' in path else '?'}exchange=krakn")
-        assert (response.status_code, response.json()["error"]) == (404, "not_found"), route
-        assert "Did you mean kraken? Available: coinbase, coinnews, index, kraken." in response.json()["message"]
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), route
+        assert "Did you mean kraken? Available: coinbase, coinnews, index, kraken." in response.json()["detail"]
 
 
 def test_coin_that_another_exchange_has_is_404_and_lists_the_exchanges(client: TestClient, engine: sa.Engine) -> None:
@@ -48,9 +49,7 @@ def test_coin_that_another_exchange_has_is_404_and_lists_the_exchanges(client: T
         connection.execute(sa.text("INSERT INTO exchanges (code, name, enabled) VALUES ('binance', 'Binance', true)"))
     response = client.get("/api/v1/prices/bitcoin?exchange=binance")
     assert response.status_code == 404
-    assert response.json()["message"] == (
-        "BTC is not tracked on binance. Available: coinbase, coinnews, index, kraken."
-    )
+    assert response.json()["detail"] == ("BTC is not tracked on binance. Available: coinbase, coinnews, index, kraken.")
 
 
 def test_tracked_coin_without_a_price_is_an_empty_list(client: TestClient, engine: sa.Engine) -> None:
@@ -71,7 +70,7 @@ def test_price_at_a_time_includes_its_source(client: TestClient) -> None:
     assert response["moment"] == "2026-11-20T11:05:18Z"
     unknown = client.get("/api/v1/price/BTC?at=2026-01-01T00:00:00Z")
     assert unknown.status_code == 404
-    assert "2026-01-01 00:00:00 UTC" in unknown.json()["message"]
+    assert "2026-01-01 00:00:00 UTC" in unknown.json()["detail"]
 
 
 def test_comparison_excludes_stale_and_simulated_prices(client: TestClient) -> None:
@@ -100,4 +99,4 @@ def test_comparison_excludes_stale_and_simulated_prices(client: TestClient) -> N
 def test_invalid_parameter_is_reported(client: TestClient, path: str, field: str) -> None:
     response = client.get(f"/api/v1/{path}")
     assert response.status_code == 422
-    assert list(response.json()["fields"]) == [field]
+    assert invalid_fields(response) == [field]

@@ -17,4 +17,4 @@ def test_subscriber_is_exported_and_erased(operator: TestClient, engine: sa.Engi
     assert operator.delete("/api/v1/subscribers", params={"email": ADA}).status_code == 204
     assert find_user_id(engine, ADA) is None
     again = operator.delete("/api/v1/subscribers", params={"email": ADA})
-    assert (again.status_code, again.json()["error"]) == (404, "not_found")
+    assert (again.status_code, again.json()["code"]) == (404, "not_found")

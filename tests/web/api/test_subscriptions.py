@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions
+from tests.web.problems import invalid_fields
 from tests.web.subscribing import ADA, BOB, add_subscription
 
 pytestmark = pytest.mark.usefixtures("market")
@@ -61,7 +62,7 @@ def test_invalid_change_changes_nothing(
 ) -> None:
     response = operator.patch(f"/api/v1/subscriptions/{subscription.id}", json=body)
     assert response.status_code == 422
-    assert list(response.json()["fields"]) == [field]
+    assert invalid_fields(response) == [field]
     assert list_subscriptions(engine) == [subscription]
 
 
@@ -75,5 +76,5 @@ def test_operator_cannot_restart_ended_subscription(
     other = operator.post("/api/v1/subscriptions", json={"email": ADA, "coin": "BTC", "threshold_percent": 7})
     operator.post("/api/v1/subscriptions", json={"email": ADA, "coin": "BTC", "threshold_percent": 8})
     same = operator.patch(f"/api/v1/subscriptions/{other.json()['id']}", json={"threshold_percent": 8})
-    assert (same.status_code, same.json()["error"]) == (409, "already_exists")
+    assert (same.status_code, same.json()["code"]) == (409, "already_exists")
     assert operator.patch("/api/v1/subscriptions/999", json={"status": "active"}).status_code == 404

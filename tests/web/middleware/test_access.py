@@ -145,8 +145,8 @@ def test_websockets_are_rejected(standalone: FastAPI, client: TestClient) -> Non
 def test_missing_login_explains_how_to_authenticate(client: TestClient) -> None:
     response = client.get("/api/v1/status")
     assert response.headers["www-authenticate"] == "Bearer"
-    assert response.json()["error"] == "unauthorized"
-    assert "COINWATCH_API_TOKEN" in response.json()["message"]
+    assert response.json()["code"] == "unauthorized"
+    assert "COINWATCH_API_TOKEN" in response.json()["detail"]
     page = client.get("/api/v1/status", headers={"Accept": "text/html"})
     assert page.status_code == 401
     assert "Log in to continue" in page.text

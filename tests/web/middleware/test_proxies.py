@@ -208,7 +208,7 @@ def test_expired_login_leads_to_the_login_page_and_back(engine: sa.Engine, setti
 def test_id_beyond_the_range_of_the_database_is_not_found(operator: TestClient) -> None:
     for number in (2**63, 2**63 - 1, 0, -1, 10**30):
         response = operator.delete(f"/api/v1/subscriptions/{number}")
-        assert (response.status_code, response.json()["error"]) == (404, "not_found")
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
         assert operator.patch(f"/api/v1/subscriptions/{number}", json={"status": "paused"}).status_code == 404
 
 

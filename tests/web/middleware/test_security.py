@@ -87,7 +87,7 @@ def test_large_body_is_rejected_with_or_without_content_length(client: TestClien
     content = body if has_length else (body[start : start + 1000] for start in range(0, len(body), 1000))
     response = client.post("/subscribe", content=content)
     assert response.status_code == 413
-    assert response.json()["error"] == "too_large"
+    assert response.json()["code"] == "too_large"
 
 
 def test_submitted_values_are_escaped(client: TestClient, engine: sa.Engine, settings: Settings) -> None:
@@ -133,7 +133,7 @@ def test_unavailable_database_is_reported_without_details(settings: Settings) ->
         health = client.get("/health")
     assert (page.status_code, response.status_code, health.status_code) == (503, 503, 503)
     assert "Temporarily unavailable" in page.text
-    assert response.json()["error"] == "unavailable"
+    assert response.json()["code"] == "unavailable"
     assert health.json()["status"] == "unavailable"
     assert "unreachable" in health.json()["reason"]
     for text in (page.text, response.text, health.text):
@@ -199,7 +199,7 @@ def test_invalid_setting_is_a_503_for_visitors_with_and_without_a_token() -> Non
     browser = TestClient(app)
     for headers in ({}, {"Authorization": "Bearer x"}):
         response = browser.get("/api/v1/prices", headers=headers)
-        assert (response.status_code, response.json()["error"]) == (503, "unavailable")
+        assert (response.status_code, response.json()["code"]) == (503, "unavailable")
         assert "krakenn" not in response.text
         assert "hunter2" not in response.text
 

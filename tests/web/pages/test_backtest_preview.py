@@ -18,6 +18,7 @@ from coinwatch.web.error_handlers import TIMED_OUT
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, ConcurrencyLimit
 from coinwatch.web.services import backtest_preview as preview
 from tests.conftest import Database
+from tests.web.problems import field_errors
 from tests.web.seed import INSERT, NOW
 from tests.web.subscribing import field_error
 
@@ -219,7 +220,7 @@ def test_api_backtest_matches_the_library(client: TestClient, engine: sa.Engine)
 def test_api_names_the_invalid_field(client: TestClient, query: dict[str, str], field: str, message: str) -> None:
     response = client.get("/api/v1/backtest", params={"coin": "BTC", "threshold_percent": "5"} | query)
     assert response.status_code == 422
-    assert message in response.json()["fields"][field]
+    assert message in field_errors(response)[field]
 
 
 def test_api_parameters_are_documented(client: TestClient) -> None:
@@ -235,7 +236,7 @@ def test_backtests_are_rate_limited(client: TestClient, operator: TestClient) ->
     }
     assert statuses == {422}
     response = client.get("/api/v1/backtest", params={"coin": "BTC", "threshold_percent": 5})
-    assert (response.status_code, response.json()["error"]) == (429, "too_many_requests")
+    assert (response.status_code, response.json()["code"]) == (429, "too_many_requests")
     assert 0 < int(response.headers["retry-after"]) <= 60
     page = client.post("/subscribe/preview", data=FORM)
     assert page.status_code == 429
@@ -266,7 +267,7 @@ def test_concurrent_backtests_are_limited_and_time_out(
 
     def request_backtest() -> None:
         response = client.get("/api/v1/backtest", params=query)
-        responses.append((response.status_code, response.json()["message"]))
+        responses.append((response.status_code, response.json()["detail"]))
 
     waiting = [threading.Thread(target=request_backtest) for _ in range(2)]
     for thread in waiting:
@@ -276,7 +277,7 @@ def test_concurrent_backtests_are_limited_and_time_out(
     third = client.get("/api/v1/backtest", params=query)
     assert third.status_code == 429
     assert third.headers["retry-after"] == "5"
-    assert third.json()["error"] == "too_many_requests"
+    assert third.json()["code"] == "busy"
     for thread in waiting:
         thread.join()
     assert responses == [(503, TIMED_OUT)] * 2

@@ -13,6 +13,7 @@ from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
 from coinwatch.mail.links import confirmation_link
 from coinwatch.settings import Settings
 from coinwatch.web.services.alert_form import parse_rule_form, rule_to_form
+from tests.web.problems import field_errors
 from tests.web.seed import NOW
 from tests.web.subscribing import ADA, BOB, add_subscription, field_error, link_key, path_of, queued_emails
 
@@ -85,7 +86,7 @@ def test_invalid_value_is_reported_at_its_field_and_input_is_kept(
 
     rejected = client.post("/api/v1/subscriptions", json=FORM | {field: value})
     assert rejected.status_code == (404 if field in {"coin", "exchange"} else 422)
-    assert rejected.json()["message"]
+    assert rejected.json()["detail"]
 
 
 KINDS = {
@@ -192,8 +193,8 @@ def test_operator_sees_that_subscription_exists(
     operator.post("/api/v1/subscriptions", json=BODY)
     [existing] = list_subscriptions(engine)
     again = operator.post("/api/v1/subscriptions", json=BODY)
-    assert (again.status_code, again.json()["error"]) == (409, "already_exists")
-    assert f"subscription {existing.id}" in again.json()["message"]
+    assert (again.status_code, again.json()["code"]) == (409, "already_exists")
+    assert f"subscription {existing.id}" in again.json()["detail"]
     assert operator.post("/SubscribeCoin", json=LEGACY_BODY).status_code == 201
     assert operator.post("/SubscribeCoin", json=LEGACY_BODY).status_code == 409
     inside_as("admin").post("/coinwatch/subscribe", data=FORM)
@@ -206,14 +207,14 @@ def test_operator_sees_that_subscription_exists(
 def test_api_reports_every_invalid_field(client: TestClient) -> None:
     response = client.post("/api/v1/subscriptions", json={"coin": "BTC", "threshold_percent": "x", "color": "red"})
     assert response.status_code == 422
-    fields = response.json()["fields"]
+    fields = field_errors(response)
     assert set(fields) == {"email", "threshold_percent", "color"}
     assert "required" in fields["email"]
     assert "not a number" in fields["threshold_percent"]
     assert "not a known field" in fields["color"]
     broken = client.post("/api/v1/subscriptions", content=b"{", headers={"Content-Type": "application/json"})
     assert broken.status_code == 422
-    assert "not valid JSON" in broken.json()["message"]
+    assert "not valid JSON" in broken.json()["detail"]
 
 
 def test_invalid_form_does_not_count_toward_rate_limit(client: TestClient) -> None:
@@ -251,7 +252,7 @@ def test_response_does_not_reveal_how_many_alerts_an_address_has(
     assert (again.status_code, again.json()) == (api.status_code, api.json())
     refused = operator.post("/api/v1/subscriptions", json=BODY)
     assert refused.status_code == 422
-    assert str(MAX_SUBSCRIPTIONS) in refused.json()["fields"]["email"]
+    assert str(MAX_SUBSCRIPTIONS) in field_errors(refused)["email"]
 
 
 def test_every_alert_gets_the_same_true_response(client: TestClient, engine: sa.Engine, settings: Settings) -> None:

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query
 
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
-from coinwatch.web.schemas.subscriptions import BACKTEST, MAX_ALERTS, BacktestQuery, BacktestResponse
+from coinwatch.web.schemas.subscriptions import MAX_ALERTS, BacktestQuery, BacktestResponse
 from coinwatch.web.services.backtest_preview import run_backtest
 
 router = APIRouter(prefix="/api/v1", tags=["subscriptions"], responses=COMMON_RESPONSES)
 
 
-@router.get("/backtest", summary="How often a rule would have fired in the last days", responses=BACKTEST | NOT_FOUND)
+@router.get("/backtest", summary="How often a rule would have fired in the last days", responses=NOT_FOUND)
 def backtest_rule(
     site: SiteDep, visitor: VisitorDep, client: ClientDep, query: Annotated[BacktestQuery, Query()]
 ) -> BacktestResponse:

@@ -14,7 +14,7 @@ from coinwatch.prices.history.movers import Movers
 from coinwatch.prices.history.series import MAX_POINTS, PriceSeries, read_series
 from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
-from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND, TOO_MANY_REQUESTS
+from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.history import CandlesResponse, ChangesResponse
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["history"], responses=COMMON_RESPONSE
 End = Annotated[AwareDatetime | None, Query(description="End of the time range (exclusive). Default: now.")]
 
 
-@router.get("/history/{coin}", summary="Prices of one coin, oldest first", responses={**NOT_FOUND, **TOO_MANY_REQUESTS})
+@router.get("/history/{coin}", summary="Prices of one coin, oldest first", responses=NOT_FOUND)
 def get_history(
     site: SiteDep,
     coin: Coin,
@@ -54,7 +54,7 @@ def get_history(
     "/candles/{coin}",
     summary="Candles of one coin at any resolution, oldest first",
     response_model=CandlesResponse,
-    responses={**NOT_FOUND, **TOO_MANY_REQUESTS},
+    responses=NOT_FOUND,
 )
 def get_candles(
     site: SiteDep,

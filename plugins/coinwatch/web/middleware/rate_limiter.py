@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 
-from coinwatch.web.error_handlers import TooManyRequests
+from coinwatch.web.error_handlers import Busy, TooManyRequests
 from coinwatch.web.middleware.proxies import parse_address
 
 # (calls, period in seconds)
@@ -69,7 +69,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Wait for a free slot and hold it. Raises TooManyRequests after ``max_wait_seconds``, or if many wait."""
+        """Wait for a free slot and hold it. Raises Busy after ``max_wait_seconds``, or if many wait."""
         if not self._admitted.acquire(blocking=False):
             raise self._too_many()
         try:
@@ -82,8 +82,8 @@ class ConcurrencyLimit:
         finally:
             self._admitted.release()
 
-    def _too_many(self) -> TooManyRequests:
-        return TooManyRequests(f"Too many {self._what} are running right now. Try again in a few seconds.", 5)
+    def _too_many(self) -> Busy:
+        return Busy(f"Too many {self._what} are running right now. Try again in a few seconds.", 5)
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.middleware.access import Requirement, requirement_of
+from coinwatch.web.schemas.errors import ERROR_CODES
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,7 +19,8 @@ def show_api_docs(site: SiteDep, request: Request) -> Response:
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     ]
-    return site.render(request, "api_docs.html", {"routes": routes, "schemas": schema["components"]["schemas"]})
+    values = {"routes": routes, "schemas": schema["components"]["schemas"], "error_codes": ERROR_CODES.values()}
+    return site.render(request, "api_docs.html", values)
 
 
 def _route(method: str, path: str, operation: dict[str, Any], inside_airflow: bool) -> dict[str, Any]:

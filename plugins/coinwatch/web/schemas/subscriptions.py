@@ -9,7 +9,7 @@ from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.backtest_summary import summarize
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, describe, threshold_field
 from coinwatch.alerts.subscriptions import Subscription
-from coinwatch.web.schemas.errors import ErrorResponse, Responses
+from coinwatch.web.schemas.errors import Responses, error
 from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm, Seconds
 
 MAX_DAYS = 90
@@ -63,12 +63,7 @@ CREATE_SUBSCRIPTION: Responses = {
         "model": SubscriptionPending,
         "description": "The alert has to be confirmed by email. The response is the same for every address",
     },
-    409: {"model": ErrorResponse, "description": "The same alert already exists (operators)"},
-    429: {"model": ErrorResponse, "description": "Too many requests; see the Retry-After header"},
-}
-BACKTEST: Responses = {
-    429: {"model": ErrorResponse, "description": "Too many requests; see the Retry-After header"},
-    503: {"model": ErrorResponse, "description": "Database unavailable, or the backtest timed out"},
+    **error(409, "The same alert already exists (operators)"),
 }
 
 
