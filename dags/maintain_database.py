@@ -13,7 +13,8 @@ DOC = """
 
 Once a day: creates the partitions of `prices` for the next week, brings all candles up to date, drops prices older than
 `COINWATCH_PRICE_RETENTION_DAYS` (90 days; candles are kept), merges the records of fetched history, deletes emails
-finished more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, and erases addresses that were not confirmed within a week.
+finished more than `COINWATCH_OUTBOX_RETENTION_DAYS` ago, erases addresses that were not confirmed within a week, and
+deletes entries of the audit log after `COINWATCH_AUDIT_RETENTION_DAYS`.
 Then it deletes Airflow's own task logs (after `COINWATCH_TASK_LOG_RETENTION_DAYS`) and history
 (`COINWATCH_DAG_RUN_RETENTION_DAYS`).
 `coinwatch maintain` does the same without Airflow; `coinwatch status` shows the size of the tables.
@@ -26,8 +27,8 @@ Then it deletes Airflow's own task logs (after `COINWATCH_TASK_LOG_RETENTION_DAY
 - `drop_old_prices`: the last line of the log names each day that was kept, and why. *In use*: a backup or a long query
   was running; the next run tries again. *Not evaluated yet*: see `match_alerts` in `collect_prices`. *Not in candles*:
   nothing was dropped; see the log of `refresh_candles`.
-- `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`: Postgres is unreachable. Nothing is lost; the next run
-  catches up.
+- `merge_fetches`, `delete_old_emails`, `erase_unconfirmed`, `delete_old_access`: Postgres is unreachable. Nothing is
+  lost; the next run catches up.
 - `delete_task_logs`: the user who runs Airflow may not delete a file; the log names it.
 - `clean_airflow_database`: the log is the output of `airflow db clean`. Nothing is lost; the next run tries again.
 
@@ -122,6 +123,17 @@ def maintain_database() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
+        doc_md="Deletes old entries of the audit log, expired sessions and rate limits; returns how many rows.",
+    )
+    def delete_old_access() -> int:
+        from coinwatch import pipeline
+        from coinwatch.settings import get_settings
+        from coinwatch_engine import get_engine
+
+        return pipeline.delete_old_access(get_engine(), get_settings(), datetime.now(UTC))
+
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
         doc_md="Deletes Airflow's task logs after COINWATCH_TASK_LOG_RETENTION_DAYS; returns how many.",
     )
     def delete_task_logs() -> int:
@@ -154,6 +166,7 @@ def maintain_database() -> None:
         >> merge_fetches()
         >> delete_old_emails()
         >> erase_unconfirmed()
+        >> delete_old_access()
         >> delete_task_logs()
         >> clean_airflow_database()
     )

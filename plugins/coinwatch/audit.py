@@ -23,10 +23,11 @@ Via = Literal["cli", "web", "api"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, for example an Airflow user or "API key 7 (backup)", and through what."""
+    """Who acts, for example an Airflow user or "API key 7 (backup)", through what, and when (aware)."""
 
     name: str
     via: Via
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class Entry:
     details: Mapping[str, Any]
 
 
-def command_line_actor() -> Actor:
+def command_line_actor(now: datetime) -> Actor:
     """The user of the operating system who runs the command, "unknown" if they have no name."""
     try:
-        return Actor(getpass.getuser(), "cli")
+        return Actor(getpass.getuser(), "cli", now)
     except (KeyError, OSError):  # a container's user without an entry in /etc/passwd
-        return Actor("unknown", "cli")
+        return Actor("unknown", "cli", now)
 
 
 def record(
@@ -55,23 +56,19 @@ def record(
     actor: Actor | None,
     action: str,
     target: object = "",
-    *,
-    now: datetime,
     **details: object,
 ) -> None:
     """Add an entry to the audit log; does nothing without an actor, for what runs automatically."""
     if actor is None:
         return
-    values = {"at": now, "actor": actor.name[:200], "via": actor.via, "action": action, "target": str(target)}
+    values = {"at": actor.at, "actor": actor.name[:200], "via": actor.via, "action": action, "target": str(target)}
     connection.execute(statement("audit/insert_entry"), {**values, "details": json.dumps(details, default=str)})
 
 
-def record_action(
-    engine: Engine, actor: Actor, action: str, target: object = "", *, now: datetime, **details: object
-) -> None:
+def record_action(engine: Engine, actor: Actor, action: str, target: object = "", **details: object) -> None:
     """Add an entry in a transaction of its own, for actions that are not one transaction."""
     with transaction(engine) as connection:
-        record(connection, actor, action, target, now=now, **details)
+        record(connection, actor, action, target, **details)
 
 
 def list_entries(

@@ -11,10 +11,12 @@ from typing import Any, get_args
 import structlog
 from sqlalchemy import Engine
 
+from coinwatch.access.rate_limits import delete_expired
 from coinwatch.alerts.alerts_file import append_alerts
 from coinwatch.alerts.corporate_actions import apply_to_rules
 from coinwatch.alerts.evaluation import evaluate, has_pending_quotes
 from coinwatch.alerts.rules import Kind
+from coinwatch.audit import delete_old_entries
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import Lock, acquire_lock, end_long_reader_sessions, statement, transaction
 from coinwatch.errors import CoinwatchError
@@ -61,6 +63,7 @@ class MaintenanceResult:
     fetches_merged: int
     emails_deleted: int
     users_erased: int
+    access_rows_deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,4 +292,13 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
         merge_candle_fetches(engine, now),
         delete_old_emails(engine, settings, now),
         erase_unconfirmed(engine, now),
+        delete_old_access(engine, settings, now),
     )
+
+
+def delete_old_access(engine: Engine, settings: Settings, now: datetime) -> int:
+    """Delete old entries of the audit log, expired sessions, and calls that no rate limit counts any more.
+
+    Returns the number of rows. Raises DatabaseError.
+    """
+    return delete_old_entries(engine, settings, now) + delete_expired(engine, now)

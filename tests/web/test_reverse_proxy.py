@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, expect
 
+from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.settings import Settings
-from coinwatch.web.middleware.rate_limiter import SUBSCRIPTIONS
 from tests.conftest import Database
 from tests.support.nginx import Proxy, documented_proxy
 from tests.support.ports import free_port
@@ -29,7 +29,7 @@ from tests.web.seed import seed_market
 
 HTML = {"Accept": "text/html"}
 FORM = {"email": "ada@example.org", "coin": "BTC", "threshold_percent": "2.5"}
-LIMIT = SUBSCRIPTIONS[0][0]
+LIMIT = NEW_SUBSCRIPTIONS.limits[0][0]
 TOKEN = r"[\w.=-]{20,}"
 # What proxies do to requests.
 STRIPPED = ":18000; => :18000/;"

@@ -63,7 +63,7 @@ class ValidKey:
 
 
 def create_api_key(
-    engine: Engine, actor: Actor, name: str, scopes: Collection[str], expires_at: datetime | None, now: datetime
+    engine: Engine, actor: Actor, name: str, scopes: Collection[str], expires_at: datetime | None
 ) -> tuple[int, str]:
     """Create a key; return its id and the token, which is not stored and can't be shown again.
 
@@ -71,21 +71,21 @@ def create_api_key(
     """
     name = _check_name(name)
     chosen = _check_scopes(scopes)
-    if expires_at is not None and not now < expires_at <= now + timedelta(days=MAX_DAYS):
+    if expires_at is not None and not actor.at < expires_at <= actor.at + timedelta(days=MAX_DAYS):
         raise InvalidRequest("expires", f"The key must expire within {MAX_DAYS:,} days from now, or never.")
     secret = secrets.token_hex(32)
     values = {
         "name": name,
         "scopes": chosen,
         "secret_hash": _hash(secret),
-        "now": now,
+        "now": actor.at,
         "created_by": f"{actor.name} ({actor.via})",
         "expires_at": expires_at,
     }
     with transaction(engine) as connection:
         key_id = int(connection.execute(statement("access/insert_api_key"), values).scalar_one())
         expires = None if expires_at is None else expires_at.isoformat()
-        record(connection, actor, "api_key.create", key_id, now=now, name=name, scopes=chosen, expires_at=expires)
+        record(connection, actor, "api_key.create", key_id, name=name, scopes=chosen, expires_at=expires)
     return key_id, f"{PREFIX}{key_id}_{secret}"
 
 
@@ -96,17 +96,17 @@ def list_api_keys(engine: Engine) -> list[ApiKey]:
         return [ApiKey(**{**row, "scopes": tuple(row["scopes"])}) for row in rows]
 
 
-def revoke_api_key(engine: Engine, actor: Actor, key_id: int, now: datetime) -> str:
+def revoke_api_key(engine: Engine, actor: Actor, key_id: int) -> str:
     """Revoke a key, which takes effect with its next request; return its name.
 
     Also ends the browser sessions started with it. Raises NotFound if there is no such key that isn't revoked.
     """
     with transaction(engine) as connection:
-        parameters = {"id": key_id, "now": now}
+        parameters = {"id": key_id, "now": actor.at}
         name = connection.execute(statement("access/revoke_api_key"), parameters).scalar_one_or_none()
         if name is None:
             raise NotFound(f"There is no API key {key_id}, or it was revoked before. See: coinwatch api-key list")
-        record(connection, actor, "api_key.revoke", key_id, now=now, name=name)
+        record(connection, actor, "api_key.revoke", key_id, name=name)
     return str(name)
 
 

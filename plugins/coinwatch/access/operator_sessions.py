@@ -48,8 +48,8 @@ def sign_in(engine: Engine, settings: Settings, credential: str, now: datetime) 
             "expires_at": now + LIFETIME,
         }
         connection.execute(statement("access/insert_operator_session"), values)
-        actor = Actor(key.label if key else OPERATOR, "web")
-        record(connection, actor, "operator.sign_in", now=now)
+        actor = Actor(key.label if key else OPERATOR, "web", now)
+        record(connection, actor, "operator.sign_in")
     return token
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 from coinwatch.alerts.rules import Rule, check_rule, describe
 from coinwatch.alerts.subscriptions import Subscription, check_number, subscriptions_of
 from coinwatch.alerts.users import locked_user
+from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 
@@ -31,7 +32,9 @@ def get_owner_id(engine: Engine, subscription_id: int) -> int:
     return int(found)
 
 
-def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime) -> Subscription:
+def change_rule(
+    engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime, *, actor: Actor | None = None
+) -> Subscription:
     """Replace a subscription's rule with one of the same kind and metric, for quotes observed from now on.
 
     An ended subscription becomes active again. Raises InvalidRequest (TooManySubscriptions if it becomes active and
@@ -47,10 +50,12 @@ def change_rule(engine: Engine, user_id: int, subscription_id: int, rule: Rule, 
         connection.execute(statement("alerts/subscriptions/change_rule"), parameters)
         if own.status in ENDED:
             check_number(connection, user_id)
-        return _own(connection, user_id, subscription_id)
+        changed = _own(connection, user_id, subscription_id)
+        record(connection, actor, "subscription.change", own.id, before=own.condition, after=changed.condition)
+        return changed
 
 
-def pause(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
+def pause(engine: Engine, user_id: int, subscription_id: int, *, actor: Actor | None = None) -> Subscription:
     """Pause an active subscription; pausing again changes nothing. Raises InvalidRequest if it is not active,
     NotFound."""
     with locked_user(engine, user_id) as connection:
@@ -58,11 +63,18 @@ def pause(engine: Engine, user_id: int, subscription_id: int) -> Subscription:
         if own.status not in {"active", "paused"}:
             raise InvalidRequest("status", f"Only an active alert can be paused; this one is {own.status}.")
         connection.execute(statement("alerts/subscriptions/pause"), {"id": own.id, "user_id": user_id})
+        record(connection, actor, "subscription.pause", own.id)
         return _own(connection, user_id, subscription_id)
 
 
 def resume(
-    engine: Engine, user_id: int, subscription_id: int, now: datetime, *, only_paused: bool = False
+    engine: Engine,
+    user_id: int,
+    subscription_id: int,
+    now: datetime,
+    *,
+    only_paused: bool = False,
+    actor: Actor | None = None,
 ) -> Subscription:
     """Activate a subscription that is paused, has ended or awaits confirmation, for quotes observed from now on.
 
@@ -81,6 +93,7 @@ def resume(
         if own.status == "pending" or own.status in ENDED:
             check_number(connection, user_id)
         connection.execute(statement("alerts/users/verify_user"), {"user_id": user_id, "now": now})
+        record(connection, actor, "subscription.resume", own.id)
         return _own(connection, user_id, subscription_id)
 
 
@@ -91,7 +104,15 @@ def resume_all(engine: Engine, user_id: int, now: datetime) -> int:
         return connection.execute(statement("alerts/subscriptions/resume_all"), parameters).rowcount
 
 
-def snooze(engine: Engine, user_id: int, subscription_id: int, until: datetime | None, now: datetime) -> Subscription:
+def snooze(
+    engine: Engine,
+    user_id: int,
+    subscription_id: int,
+    until: datetime | None,
+    now: datetime,
+    *,
+    actor: Actor | None = None,
+) -> Subscription:
     """Silence an active subscription until a time (aware); None ends the snooze.
 
     Raises NotFound, and InvalidRequest if it is not active or ``until`` is in the past or too far in the future.
@@ -104,6 +125,7 @@ def snooze(engine: Engine, user_id: int, subscription_id: int, until: datetime |
             raise InvalidRequest("snoozed_until", f"Only an active alert can be snoozed; this one is {own.status}.")
         parameters = {"id": own.id, "user_id": user_id, "until": until}
         connection.execute(statement("alerts/subscriptions/snooze"), parameters)
+        record(connection, actor, "subscription.snooze", own.id, until=until)
         return _own(connection, user_id, subscription_id)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.addresses import normalize_address, parse_address
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
+from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound, TooManySubscriptions
 from coinwatch.prices.catalog import FoundInstrument
@@ -162,11 +163,13 @@ def list_pending(engine: Engine, user_id: int) -> list[Subscription]:
         return [own for own in subscriptions_of(connection, user_id) if own.status == "pending"]
 
 
-def unsubscribe(engine: Engine, subscription_id: int) -> Subscription:
+def unsubscribe(engine: Engine, subscription_id: int, *, actor: Actor | None = None) -> Subscription:
     """End a subscription; ending it again changes nothing. Raises NotFound."""
     with transaction(engine) as connection:
         connection.execute(statement("alerts/subscriptions/unsubscribe"), {"id": subscription_id})
-        return subscription_in(connection, subscription_id)
+        ended = subscription_in(connection, subscription_id)
+        record(connection, actor, "subscription.end", subscription_id)
+        return ended
 
 
 def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:

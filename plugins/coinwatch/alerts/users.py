@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from coinwatch.addresses import normalize_address
+from coinwatch.audit import Actor, record
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
@@ -64,7 +65,7 @@ def find_linked_user(engine: Engine, link_key: LinkKey) -> LinkedUser | None:
     return None if found is None else LinkedUser(found.user_id, found.revoked)
 
 
-def revoke_links(engine: Engine, user_id: int) -> None:
+def revoke_links(engine: Engine, user_id: int, *, actor: Actor | None = None) -> None:
     """Sign a user out everywhere: links to their own page and confirmation links that exist now stop working.
 
     Unsubscribe links keep working, but no longer lead to the page. Raises NotFound.
@@ -72,6 +73,7 @@ def revoke_links(engine: Engine, user_id: int) -> None:
     with transaction(engine) as connection:
         if not connection.execute(statement("alerts/users/revoke_links"), {"user_id": user_id}).rowcount:
             raise NotFound(ERASED)
+        record(connection, actor, "subscriber.sign_out", f"subscriber {user_id}")
 
 
 def lock_user(connection: Connection, user_id: int) -> bool:

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from coinwatch import __version__
 from coinwatch.cli.alerts import backtest, channels, outbox, subscribers, subscriptions
-from coinwatch.cli.operations import database, exchanges, pipeline, servers, status
+from coinwatch.cli.operations import access, database, exchanges, pipeline, servers, status
 from coinwatch.cli.output import echo
 from coinwatch.cli.prices import backfill, data_checks, gaps, history, latest, transfer
 from coinwatch.errors import CoinwatchError, InvalidRequest
@@ -41,6 +41,7 @@ for module in (
     outbox,
     channels,
     data_checks,
+    access,
     servers,
 ):
     app.add_typer(module.app)

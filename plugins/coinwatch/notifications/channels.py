@@ -23,6 +23,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.addresses import normalize_address
+from coinwatch.audit import Actor, record
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
 from coinwatch.errors import (
@@ -107,7 +108,7 @@ def send(url: str, title: str, body: str, *, seconds: float = TIMEOUT_SECONDS) -
         raise TemporaryEmailError(f"the channel did not accept the message{results[0]}")
 
 
-def set_channel(engine: Engine, email: str, url: str | None) -> None:
+def set_channel(engine: Engine, email: str, url: str | None, *, actor: Actor | None = None) -> None:
     """Set a user's channel to an apprise URL; None removes it.
 
     Raises NotFound, and InvalidRequest if apprise doesn't support the URL.
@@ -118,10 +119,11 @@ def set_channel(engine: Engine, email: str, url: str | None) -> None:
         except PermanentEmailError as error:
             raise InvalidRequest("url", f"{error}. See https://github.com/caronc/apprise/wiki") from None
     with transaction(engine) as connection:
-        if not connection.execute(
-            statement("alerts/users/set_channel"), {"email": normalize_address(email), "url": url}
-        ).rowcount:
+        parameters = {"email": normalize_address(email), "url": url}
+        user_id = connection.execute(statement("alerts/users/set_channel"), parameters).scalar_one_or_none()
+        if user_id is None:
             raise NotFound(f"No user has the address {email}. See: coinwatch subscriptions")
+        record(connection, actor, "channel.set" if url else "channel.remove", f"subscriber {user_id}")
 
 
 def get_channel(engine: Engine, email: str) -> str | None:

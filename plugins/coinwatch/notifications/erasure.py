@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.users import LOCK_TIMEOUT_MILLISECONDS, locked_user
+from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import DatabaseError
 
@@ -16,7 +17,7 @@ BATCH = 1_000  # users deleted in one transaction
 log = structlog.get_logger()
 
 
-def erase(engine: Engine, user_id: int) -> None:
+def erase(engine: Engine, user_id: int, *, actor: Actor | None = None) -> None:
     """Delete a user with their settings, subscriptions, alerts and emails.
 
     Waits for a running evaluation. An email that is being sent may still arrive. Raises NotFound, and DatabaseError if
@@ -26,6 +27,7 @@ def erase(engine: Engine, user_id: int) -> None:
         _lock_emails(connection, user_id)
         connection.execute(statement("alerts/subscriptions/delete_subscriptions_of_user"), {"user_id": user_id})
         connection.execute(statement("alerts/users/delete_user"), {"user_id": user_id})
+        record(connection, actor, "subscriber.erase", f"subscriber {user_id}")
     log.info("user erased", user_id=user_id)
 
 

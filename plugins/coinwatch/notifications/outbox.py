@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import NotFound
+from coinwatch.formatting import format_count
 from coinwatch.settings import Settings
 
 BATCH = 5_000  # emails deleted in one transaction
@@ -76,7 +78,7 @@ def list_emails(engine: Engine, *, status: str | None = None, limit: int = 50) -
         return [OutboxRow(**row) for row in rows]
 
 
-def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
+def retry_emails(engine: Engine, ids: Sequence[int], now: datetime, *, actor: Actor | None = None) -> int:
     """Queue failed and dropped emails again, due immediately and with all attempts left; return their number.
 
     Without ``ids``, queues all failed emails except those to suppressed addresses. Raises NotFound if none of ``ids``
@@ -87,18 +89,22 @@ def retry_emails(engine: Engine, ids: Sequence[int], now: datetime) -> int:
         retried = connection.execute(statement("notifications/outbox/retry_emails"), parameters).rowcount
         if ids and not retried:
             raise NotFound("None of these emails has failed. See: coinwatch outbox show --status failed")
+        record(connection, actor, "outbox.retry", format_count(retried, "email"), ids=list(ids) or "all failed")
         return retried
 
 
-def drop_emails(engine: Engine, ids: Sequence[int]) -> int:
-    """Drop queued and failed emails; return their number. Raises NotFound if there are none.
+def drop_emails(engine: Engine, ids: Sequence[int], *, actor: Actor | None = None) -> int:
+    """Drop queued and failed emails; return their number.
 
-    An email that is being sent may still arrive.
+    Without ``ids``, drops all failed emails. An email that is being sent may still arrive. Raises NotFound if none of
+    ``ids`` can be dropped.
     """
     with transaction(engine) as connection:
-        dropped = connection.execute(statement("notifications/outbox/drop_emails"), {"ids": list(ids)}).rowcount
-        if not dropped:
+        parameters = {"ids": list(ids), "all_failed": not ids}
+        dropped = connection.execute(statement("notifications/outbox/drop_emails"), parameters).rowcount
+        if ids and not dropped:
             raise NotFound("None of these emails is queued or has failed. See: coinwatch outbox show")
+        record(connection, actor, "outbox.drop", format_count(dropped, "email"), ids=list(ids) or "all failed")
         return dropped
 
 

@@ -5,12 +5,15 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest, add_subscription
+from coinwatch.audit import Actor, record
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
 from coinwatch.notifications.requested_emails import queue_confirmation, queue_manage_link
 
 
-def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, confirmed: bool) -> Subscription:
+def subscribe(
+    engine: Engine, request: SubscriptionRequest, *, now: datetime, confirmed: bool, actor: Actor | None = None
+) -> Subscription:
     """Subscribe an address to alerts by a rule on one instrument.
 
     ``confirmed`` is for operators, who vouch for the address: the subscription is active immediately. Otherwise it is
@@ -26,6 +29,8 @@ def subscribe(engine: Engine, request: SubscriptionRequest, *, now: datetime, co
                 queue_manage_link(connection, subscription.user_id, subscription.email, now, existing=subscription)
             else:
                 queue_confirmation(connection, subscription, now)
+        elif not existed:
+            record(connection, actor, "subscription.create", subscription.id, subscriber=subscription.user_id)
     if existed:  # raised after the commit that queues the email
         raise AlreadyExists(
             f"This address already gets alerts for {subscription.pair} on {subscription.exchange_name} when "

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.addresses import normalize_address
 from coinwatch.alerts.users import locked_user
+from coinwatch.audit import Actor, record
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.errors import NotFound
 
@@ -30,7 +31,12 @@ def suppress_address(connection: Connection, recipient: str, now: datetime, reas
 
 
 def lift_suppressions(
-    engine: Engine, now: datetime, *, email: str | None = None, since: datetime | None = None
+    engine: Engine,
+    now: datetime,
+    *,
+    email: str | None = None,
+    since: datetime | None = None,
+    actor: Actor | None = None,
 ) -> tuple[int, int]:
     """Lift the suppression of one address, or of all addresses suppressed since a time, as an operator.
 
@@ -43,10 +49,12 @@ def lift_suppressions(
         address = None if email is None else normalize_address(email)
         parameters = {"email": address, "since": since, "complained": COMPLAINED, "now": now}
         lifted = connection.execute(statement("alerts/users/lift_suppressions"), parameters).one()
-    if not lifted.users:
-        raise NotFound("No such address is suppressed. See: coinwatch outbox show --status failed")
-    log.info("suppressions lifted", users=lifted.users, subscriptions=lifted.subscriptions)
-    return lifted.users, lifted.subscriptions
+        if not lifted.users:
+            raise NotFound("No such address is suppressed. See: coinwatch outbox show --status failed")
+        for user_id in lifted.users:
+            record(connection, actor, "suppression.lift", f"subscriber {user_id}")
+    log.info("suppressions lifted", users=len(lifted.users), subscriptions=lifted.subscriptions)
+    return len(lifted.users), lifted.subscriptions
 
 
 def lift_suppression(engine: Engine, user_id: int) -> None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Engine
 
 from coinwatch import __version__
+from coinwatch.audit import Actor, record
 from coinwatch.codes import DOLLAR_LIKE, code_key, compose
 from coinwatch.database import Lock, acquire_lock, fetch_rows, statement, transaction
 from coinwatch.errors import NotFound
@@ -141,13 +142,14 @@ def find_instrument(
     raise unknown_coin(connection, coin, exchange)
 
 
-def set_exchange_enabled(engine: Engine, code: str, enabled: bool) -> None:
+def set_exchange_enabled(engine: Engine, code: str, enabled: bool, *, actor: Actor | None = None) -> None:
     """Enable or disable an exchange from the next cycle on. Raises NotFound if it does not exist."""
     parameters = {"exchange": _fetched(code), "enabled": enabled}
     with transaction(engine) as connection:
         changed = connection.execute(statement("prices/catalog/set_exchange_enabled"), parameters)
         if changed.rowcount == 0:
             raise unknown_exchange(connection, code)
+        record(connection, actor, "exchange.enable" if enabled else "exchange.disable", parameters["exchange"])
 
 
 def list_unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:

@@ -11,14 +11,16 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
+from coinwatch.access.rate_limits import Limit, count_call
 from coinwatch.alerts.users import ERASED, LinkKey, find_linked_user
+from coinwatch.audit import Actor
 from coinwatch.errors import ConfigurationError, DatabaseError, InvalidRequest, NotFound
 from coinwatch.formatting import did_you_mean
 from coinwatch.mail.links import read_manage
 from coinwatch.prices.catalog import has_only_demo_prices
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.middleware.rate_limiter import BACKTESTS, SUBSCRIPTIONS, ConcurrencyLimit, RateLimit
+from coinwatch.web.middleware.rate_limiter import BACKTESTS, ConcurrencyLimit, RateLimit, too_many_calls
 from coinwatch.web.static_files import url_builder
 
 
@@ -37,8 +39,6 @@ class Site:
     templates: jinja2.Environment
     static_version: str
     login_url: Callable[[str], str] | None = None
-    subscription_limit: RateLimit = field(default_factory=lambda: RateLimit("subscriptions", SUBSCRIPTIONS))
-    link_limit: RateLimit = field(default_factory=lambda: RateLimit("requests for a link", SUBSCRIPTIONS))
     backtest_limit: RateLimit = field(default_factory=lambda: RateLimit("backtests", BACKTESTS))
     backtest_slots: ConcurrencyLimit = field(
         default_factory=lambda: ConcurrencyLimit("backtests", 2, max_wait_seconds=2)
@@ -60,6 +60,12 @@ class Site:
     def max_price_age(self) -> timedelta:
         """The age beyond which a price is stale, given how often prices are collected."""
         return timedelta(seconds=self.settings.quote_gauge_max_age_seconds)
+
+    def check_limit(self, limit: Limit, caller: str) -> None:
+        """Count a call that is limited to protect people. Raises TooManyRequests if a limit is reached."""
+        wait = count_call(self.engine, self.settings, limit, caller, self.clock())
+        if wait is not None:
+            raise too_many_calls(limit.what, wait.total_seconds())
 
     def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
@@ -96,6 +102,15 @@ def get_visitor(request: Request) -> Visitor | None:
 def get_client(request: Request) -> str:
     """The caller's IP address, as rate limits count it."""
     return request.client.host if request.client else "unknown"
+
+
+def get_actor(request: Request) -> Actor | None:
+    """The operator or API key that acts, for the audit log; None for subscribers and strangers."""
+    visitor = get_visitor(request)
+    if visitor is None or not (visitor.operator or visitor.scopes):
+        return None
+    path = request.scope["path"].removeprefix(request.scope["root_path"])
+    return Actor(visitor.name, "api" if path.startswith("/api/") else "web", get_site(request).clock())
 
 
 class InvalidManageLink(InvalidRequest):
@@ -156,4 +171,5 @@ def _query_parameters(request: Request) -> set[str] | None:
 SiteDep = Annotated[Site, Depends(get_site)]
 VisitorDep = Annotated[Visitor | None, Depends(get_visitor)]
 SubscriberDep = Annotated[int, Depends(get_subscriber)]
+ActorDep = Annotated[Actor | None, Depends(get_actor)]
 ClientDep = Annotated[str, Depends(get_client)]

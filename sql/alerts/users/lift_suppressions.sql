@@ -13,4 +13,4 @@ WITH lifted AS (
   WHERE subscriptions.user_id = lifted.id AND subscriptions.status = 'paused' AND subscriptions.paused_by_suppression
   RETURNING subscriptions.id
 )
-SELECT (SELECT count(*) FROM lifted) AS users, (SELECT count(*) FROM resumed) AS subscriptions;
+SELECT ARRAY(SELECT id FROM lifted ORDER BY id) AS users, (SELECT count(*) FROM resumed) AS subscriptions;

@@ -10,11 +10,11 @@ from coinwatch.audit import Actor, list_entries
 from coinwatch.errors import InvalidRequest, NotFound
 from tests.support.quotes import at
 
-ACTOR = Actor("ada", "cli")
+ACTOR = Actor("ada", "cli", at(0))
 
 
 def test_token_is_valid_until_the_key_expires(engine: sa.Engine) -> None:
-    key_id, token = create_api_key(engine, ACTOR, " backup ", ["subscriptions:read"], at(60), at(0))
+    key_id, token = create_api_key(engine, ACTOR, " backup ", ["subscriptions:read"], at(60))
     found = find_api_key(engine, token, at(59))
     assert found is not None
     assert (found.id, found.name, found.scopes) == (key_id, "backup", {"subscriptions:read"})
@@ -24,12 +24,12 @@ def test_token_is_valid_until_the_key_expires(engine: sa.Engine) -> None:
 
 
 def test_revoked_key_is_not_valid(engine: sa.Engine) -> None:
-    key_id, token = create_api_key(engine, ACTOR, "backup", ["operator"], None, at(0))
+    key_id, token = create_api_key(engine, ACTOR, "backup", ["operator"], None)
     assert find_api_key(engine, token, at(1)) is not None
-    assert revoke_api_key(engine, ACTOR, key_id, at(2)) == "backup"
+    assert revoke_api_key(engine, ACTOR, key_id) == "backup"
     assert find_api_key(engine, token, at(3)) is None
     with pytest.raises(NotFound):
-        revoke_api_key(engine, ACTOR, key_id, at(4))
+        revoke_api_key(engine, ACTOR, key_id)
     assert [key.state(at(5)) for key in list_api_keys(engine)] == ["revoked"]
 
 
@@ -47,13 +47,13 @@ def test_revoked_key_is_not_valid(engine: sa.Engine) -> None:
     ],
 )
 def test_changed_token_is_not_valid(engine: sa.Engine, change: object) -> None:
-    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None, at(0))
+    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None)
     assert callable(change)
     assert find_api_key(engine, change(token), at(1)) is None
 
 
 def test_nothing_stored_contains_the_secret(engine: sa.Engine) -> None:
-    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None, at(0))
+    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None)
     secret = token.rpartition("_")[2]
     with engine.begin() as connection:
         stored = connection.execute(
@@ -66,7 +66,7 @@ def test_nothing_stored_contains_the_secret(engine: sa.Engine) -> None:
 
 
 def test_use_is_recorded_at_most_once_an_hour(engine: sa.Engine) -> None:
-    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None, at(0))
+    _, token = create_api_key(engine, ACTOR, "backup", ["operator"], None)
     recorded = []
     for minute in (1, 30, 61, 62):
         find_api_key(engine, token, at(minute))
@@ -88,7 +88,7 @@ def test_use_is_recorded_at_most_once_an_hour(engine: sa.Engine) -> None:
 )
 def test_invalid_keys_are_not_created(engine: sa.Engine, name: str, scopes: list[str], days: int, field: str) -> None:
     with pytest.raises(InvalidRequest) as error:
-        create_api_key(engine, ACTOR, name, scopes, at(0) + timedelta(days=days), at(0))
+        create_api_key(engine, ACTOR, name, scopes, at(0) + timedelta(days=days))
     assert error.value.field == field
     assert list_api_keys(engine) == []
     assert list_entries(engine) == []

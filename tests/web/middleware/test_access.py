@@ -95,7 +95,7 @@ def test_api_key_gives_access_to_the_routes_of_its_scopes(
 ) -> None:
     browser, root = (inside_as(None), "/coinwatch") if inside_airflow else (client, "")
     for scope in SCOPE_NAMES:
-        _, token = create_api_key(engine, Actor("ada", "cli"), scope, [scope], None, NOW)
+        _, token = create_api_key(engine, Actor("ada", "cli", NOW), scope, [scope], None)
         browser.headers["Authorization"] = f"Bearer {token}"
         for route in OPERATORS_ONLY:
             allowed = scope in {SCOPES.get(route), "operator"}
@@ -105,10 +105,10 @@ def test_api_key_gives_access_to_the_routes_of_its_scopes(
 
 @pytest.mark.usefixtures("market")
 def test_revoked_api_key_is_rejected(engine: sa.Engine, client: TestClient) -> None:
-    key_id, token = create_api_key(engine, Actor("ada", "cli"), "all", ["operator"], None, NOW)
+    key_id, token = create_api_key(engine, Actor("ada", "cli", NOW), "all", ["operator"], None)
     client.headers["Authorization"] = f"Bearer {token}"
     assert client.get("/api/v1/status").status_code == 200
-    revoke_api_key(engine, Actor("ada", "cli"), key_id, NOW)
+    revoke_api_key(engine, Actor("ada", "cli", NOW), key_id)
     assert client.get("/api/v1/status").status_code == 401
     assert client.get("/api/v1/prices").status_code == 401
 

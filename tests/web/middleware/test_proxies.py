@@ -9,19 +9,19 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.middleware.identification import identify_by_token
-from coinwatch.web.middleware.rate_limiter import SUBSCRIPTIONS
 from tests.web.seed import NOW, web_settings
 
 HTML = {"Accept": "text/html"}
 FORM = {"email": "ada@example.org", "coin": "BTC", "threshold_percent": "2.5"}
 LINK = {"email": "ada@example.org"}
 PROXY = "10.0.0.2"
-LIMIT = SUBSCRIPTIONS[0][0]
+LIMIT = NEW_SUBSCRIPTIONS.limits[0][0]
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor
 from coinwatch.cli.output import echo
+from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.channels import get_channel, send, set_channel
@@ -35,7 +37,7 @@ def channel(
         send(url, "coinwatch", "This is a test. Your alerts will be sent here.")
         echo("Test message sent.")
     elif off:
-        set_channel(engine, email, None)
+        set_channel(engine, email, None, actor=command_line_actor(utc_now()))
         echo(f"Channel removed. Alerts for {email} are sent by email only.")
     else:
         url = typer.prompt("Apprise URL", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
@@ -43,7 +45,7 @@ def channel(
             raise InvalidRequest("url", "The channel URL is empty. To remove the channel, pass --off.")
         if "\0" in url:
             raise InvalidRequest("url", "The channel URL contains a NUL character. Remove it and try again.")
-        set_channel(engine, email, url.strip())
+        set_channel(engine, email, url.strip(), actor=command_line_actor(utc_now()))
         echo(f"Channel set. Alerts for {email} are sent there and by email.")
     if not off and not get_settings().channels_enabled:
         echo("Channels are disabled. Set COINWATCH_CHANNELS_ENABLED=true to enable them.", err=True)

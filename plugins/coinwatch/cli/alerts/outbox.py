@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import ago, echo, short_address, show_json, show_table
 from coinwatch.clock import utc_now
@@ -20,8 +21,6 @@ from coinwatch.notifications.outbox import STATES, OutboxRow, drop_emails, list_
 app = typer.Typer()
 outbox = typer.Typer(help="Show, retry and drop emails; process bounces.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
-
-Ids = Annotated[list[int], typer.Argument(help="Ids of emails, as `coinwatch outbox show` lists them.")]
 
 
 @outbox.command()
@@ -62,13 +61,21 @@ def retry(
     """Queue failed emails again."""
     if bool(ids) == everything:
         raise InvalidRequest("ids", "Pass either the ids of emails or --all.")
-    echo(f"{format_count(retry_emails(get_engine(), ids or [], utc_now()), 'email')} queued again.")
+    now = utc_now()
+    retried = retry_emails(get_engine(), ids or [], now, actor=command_line_actor(now))
+    echo(f"{format_count(retried, 'email')} queued again.")
 
 
 @outbox.command()
-def drop(ids: Ids) -> None:
+def drop(
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids of queued or failed emails.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Drop all failed emails.")] = False,
+) -> None:
     """Drop queued or failed emails: they are never sent."""
-    echo(f"{format_count(drop_emails(get_engine(), ids), 'email')} dropped.")
+    if bool(ids) == everything:
+        raise InvalidRequest("ids", "Pass either the ids of emails or --all.")
+    dropped = drop_emails(get_engine(), ids or [], actor=command_line_actor(utc_now()))
+    echo(f"{format_count(dropped, 'email')} dropped.")
 
 
 @outbox.command()

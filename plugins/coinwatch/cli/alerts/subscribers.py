@@ -6,6 +6,7 @@ import typer
 
 from coinwatch.addresses import display_address
 from coinwatch.alerts.users import get_user_id, revoke_links
+from coinwatch.audit import command_line_actor, record_action
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, show_json, show_table
 from coinwatch.clock import utc_now
@@ -48,7 +49,9 @@ def show(email: Email, as_json: AsJson = False) -> None:
 def export(email: Email) -> None:
     """Print all data about a subscriber as JSON."""
     engine = get_engine()
-    show_json(data_export.export(engine, get_user_id(engine, email), utc_now()))
+    user_id, now = get_user_id(engine, email), utc_now()
+    record_action(engine, command_line_actor(now), "subscriber.export", f"subscriber {user_id}")
+    show_json(data_export.export(engine, user_id, now))
 
 
 @subscriber.command()
@@ -58,7 +61,7 @@ def sign_out(email: Email) -> None:
     Their next email has a new link. Links that end alerts keep working.
     """
     engine = get_engine()
-    revoke_links(engine, get_user_id(engine, email))
+    revoke_links(engine, get_user_id(engine, email), actor=command_line_actor(utc_now()))
     echo("Signed out: the links to the page in earlier emails no longer work.")
 
 
@@ -74,7 +77,7 @@ def erase(
         subscriptions = format_count(len(found.subscriptions), "subscription")
         address = display_address(found.email)
         raise InvalidRequest("yes", f"This permanently erases {address} with {subscriptions}. Pass --yes to confirm.")
-    erasure.erase(engine, user_id)
+    erasure.erase(engine, user_id, actor=command_line_actor(utc_now()))
     echo("Erased. An email that is already being sent may still arrive.")
 
 
@@ -94,7 +97,9 @@ def lift_suppression(
         raise InvalidRequest("last", "Pass either an address or --last, for example --last 2h.")
     now = utc_now()
     since = now - parse_duration("--last", last) if last else None
-    addresses, subscriptions = lift_suppressions(get_engine(), now, email=email, since=since)
+    addresses, subscriptions = lift_suppressions(
+        get_engine(), now, email=email, since=since, actor=command_line_actor(now)
+    )
     echo(
         f"Suppression lifted for {addresses} address{'' if addresses == 1 else 'es'}; "
         f"{format_count(subscriptions, 'subscription')} resumed."

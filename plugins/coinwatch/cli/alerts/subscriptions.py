@@ -10,6 +10,7 @@ from coinwatch.addresses import display_address
 from coinwatch.alerts import subscription_changes
 from coinwatch.alerts import subscriptions as alerts
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
+from coinwatch.audit import command_line_actor
 from coinwatch.cli.alerts.rule_options import (
     DEFAULT_COOLDOWN,
     CommandWithNegativeNumbers,
@@ -66,20 +67,25 @@ def subscribe(
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
     request = SubscriptionRequest.create(email, instrument, rule, now)
-    _show("Created", notifications.subscribe(engine, request, now=now, confirmed=True), as_json)
+    _show(
+        "Created",
+        notifications.subscribe(engine, request, now=now, confirmed=True, actor=command_line_actor(now)),
+        as_json,
+    )
 
 
 @app.command()
 def unsubscribe(subscription_id: Id, as_json: AsJson = False) -> None:
     """End a subscription."""
-    _show("Ended", alerts.unsubscribe(get_engine(), subscription_id), as_json)
+    _show("Ended", alerts.unsubscribe(get_engine(), subscription_id, actor=command_line_actor(utc_now())), as_json)
 
 
 @app.command()
 def pause(subscription_id: Id, as_json: AsJson = False) -> None:
     """Pause a subscription until it is resumed."""
     engine = get_engine()
-    subscription_changes.pause(engine, subscription_changes.get_owner_id(engine, subscription_id), subscription_id)
+    owner = subscription_changes.get_owner_id(engine, subscription_id)
+    subscription_changes.pause(engine, owner, subscription_id, actor=command_line_actor(utc_now()))
     _show("Paused", alerts.get_subscription(engine, subscription_id), as_json)
 
 
@@ -88,7 +94,8 @@ def resume(subscription_id: Id, as_json: AsJson = False) -> None:
     """Resume a paused subscription."""
     engine = get_engine()
     owner = subscription_changes.get_owner_id(engine, subscription_id)
-    subscription_changes.resume(engine, owner, subscription_id, utc_now(), only_paused=True)
+    now = utc_now()
+    subscription_changes.resume(engine, owner, subscription_id, now, only_paused=True, actor=command_line_actor(now))
     _show("Resumed", alerts.get_subscription(engine, subscription_id), as_json)
 
 

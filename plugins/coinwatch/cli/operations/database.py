@@ -62,5 +62,6 @@ def maintain(as_json: AsJson = False) -> None:
         echo(f"backfill records merged: {result.fetches_merged}")
         echo(f"old emails deleted: {result.emails_deleted}")
         echo(f"unconfirmed addresses deleted: {result.users_erased}")
+        echo(f"old audit entries, sessions and rate limits deleted: {result.access_rows_deleted}")
     if result.prices.kept:
         raise CoinwatchError("\n  ".join(["Some old prices could not be dropped:", *result.prices.sentences]))

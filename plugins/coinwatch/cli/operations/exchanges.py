@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import ago, echo, show_json, show_table
 from coinwatch.clock import utc_now
@@ -53,14 +54,14 @@ def probe(as_json: AsJson = False) -> None:
 @exchanges.command()
 def enable(code: Code) -> None:
     """Start fetching from this exchange."""
-    catalog.set_exchange_enabled(get_engine(), code, True)
+    catalog.set_exchange_enabled(get_engine(), code, True, actor=command_line_actor(utc_now()))
     echo(f"{code} enabled.")
 
 
 @exchanges.command()
 def disable(code: Code) -> None:
     """Stop fetching from this exchange."""
-    catalog.set_exchange_enabled(get_engine(), code, False)
+    catalog.set_exchange_enabled(get_engine(), code, False, actor=command_line_actor(utc_now()))
     echo(f"{code} disabled.")
 
 

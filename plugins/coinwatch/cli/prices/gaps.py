@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor
 from coinwatch.cli.options import AsJson, CoinFilter, ExchangeFilter
 from coinwatch.cli.output import echo, show_json, show_table
 from coinwatch.cli.parsing import parse_day
@@ -102,7 +103,9 @@ def retry(exchange: ExchangeFilter = None, coin: CoinFilter = None, last: Last =
 
     The next repair tries to fill them again.
     """
-    number = retry_gaps(get_engine(), since=utc_now() - parse_duration("--last", last), exchange=exchange, coin=coin)
+    now = utc_now()
+    since = now - parse_duration("--last", last)
+    number = retry_gaps(get_engine(), since=since, exchange=exchange, coin=coin, actor=command_line_actor(now))
     if number:
         echo(f"{format_count(number, 'gap')} reopened. Next, run: coinwatch gaps repair")
     else:

@@ -15,8 +15,10 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from coinwatch.audit import Actor, record
 from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.exchanges.registry import open_exchange
+from coinwatch.formatting import format_count
 from coinwatch.prices.catalog import INDEX
 from coinwatch.prices.unknown_names import check_names
 from coinwatch.settings import Settings
@@ -193,7 +195,14 @@ def list_gaps(
         return [Gap(**row) for row in rows]
 
 
-def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, coin: str | None = None) -> int:
+def retry_gaps(
+    engine: Engine,
+    *,
+    since: datetime,
+    exchange: str | None = None,
+    coin: str | None = None,
+    actor: Actor | None = None,
+) -> int:
     """Reopen the unavailable gaps that end after ``since``, so that the next repair requests them; returns how many.
 
     Raises NotFound for an unknown coin or exchange.
@@ -201,7 +210,11 @@ def retry_gaps(engine: Engine, *, since: datetime, exchange: str | None = None, 
     parameters = {"since": since, "exchange": exchange, "coin": coin, "index": INDEX}
     with transaction(engine) as connection:
         check_names(connection, coin, exchange)
-        return int(connection.execute(statement("prices/backfill/gaps/reopen_gaps"), parameters).scalar_one())
+        reopened = int(connection.execute(statement("prices/backfill/gaps/reopen_gaps"), parameters).scalar_one())
+        record(
+            connection, actor, "gaps.retry", format_count(reopened, "gap"), since=since, exchange=exchange, coin=coin
+        )
+        return reopened
 
 
 def instrument_gaps(connection: Connection, instrument_id: int, start: datetime, end: datetime) -> list[InstrumentGap]:

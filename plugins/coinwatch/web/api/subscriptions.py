@@ -8,8 +8,9 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import threshold_field
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
+from coinwatch.audit import Actor
 from coinwatch.errors import InvalidRequest
-from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
+from coinwatch.web.dependencies import ActorDep, ClientDep, Site, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import ALREADY_EXISTS, CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
 from coinwatch.web.schemas.parameters import SubscriptionId
@@ -58,8 +59,8 @@ def get_subscriptions(
 @router.delete(
     "/subscriptions/{subscription_id}", tags=["operators"], summary="End a subscription", responses=NOT_FOUND | CHANGE
 )
-def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
-    return SubscriptionResponse.create(unsubscribe(site.engine, subscription_id))
+def delete_subscription(site: SiteDep, actor: ActorDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
+    return SubscriptionResponse.create(unsubscribe(site.engine, subscription_id, actor=actor))
 
 
 @router.patch(
@@ -69,7 +70,7 @@ def delete_subscription(site: SiteDep, subscription_id: SubscriptionId) -> Subsc
     responses=NOT_FOUND | ALREADY_EXISTS | CHANGE,
 )
 def patch_subscription(
-    site: SiteDep, subscription_id: SubscriptionId, change: SubscriptionChange
+    site: SiteDep, actor: ActorDep, subscription_id: SubscriptionId, change: SubscriptionChange
 ) -> SubscriptionResponse:
     """A changed rule applies to prices from now on."""
     given = {name: getattr(change, name) for name in change.model_fields_set}
@@ -79,13 +80,13 @@ def patch_subscription(
             "status", "Change either fields of the rule, or status, or snoozed_until: one of them per request."
         )
     if "status" in given:
-        _set_status(site, owner, subscription_id, given["status"])
+        _set_status(site, owner, subscription_id, given["status"], actor)
     elif "snoozed_until" in given:
-        changes.snooze(site.engine, owner, subscription_id, given["snoozed_until"], site.clock())
+        changes.snooze(site.engine, owner, subscription_id, given["snoozed_until"], site.clock(), actor=actor)
     else:
         current = changes.get_own_subscription(site.engine, owner, subscription_id)
         rule = replace(current.rule, **_rule_fields(current, given))
-        changes.change_rule(site.engine, owner, subscription_id, rule, site.clock())
+        changes.change_rule(site.engine, owner, subscription_id, rule, site.clock(), actor=actor)
     return SubscriptionResponse.create(get_subscription(site.engine, subscription_id))
 
 
@@ -93,11 +94,11 @@ def _group(field: str) -> str:
     return field if field in {"status", "snoozed_until"} else "rule"
 
 
-def _set_status(site: Site, owner: int, subscription_id: int, status: str | None) -> None:
+def _set_status(site: Site, owner: int, subscription_id: int, status: str | None, actor: Actor | None) -> None:
     if status == "paused":
-        changes.pause(site.engine, owner, subscription_id)
+        changes.pause(site.engine, owner, subscription_id, actor=actor)
     elif status == "active":
-        changes.resume(site.engine, owner, subscription_id, site.clock(), only_paused=True)
+        changes.resume(site.engine, owner, subscription_id, site.clock(), only_paused=True, actor=actor)
     else:
         raise InvalidRequest("status", "status is null; it must be active or paused.")
 

@@ -1,8 +1,8 @@
 """Rate limits per caller, and limits on concurrent expensive queries.
 
 Counts are kept in the memory of this process: several server processes count separately, and a restart resets them.
-That is enough to stop a script from filling the outbox or keeping Postgres busy. The library also limits emails per
-address.
+That is enough to stop a script from keeping Postgres busy. Limits that protect people are counted in Postgres
+(``access/rate_limits.py``).
 """
 
 import ipaddress
@@ -18,7 +18,6 @@ from coinwatch.web.middleware.proxies import parse_address
 
 # (calls, period in seconds)
 Limits = tuple[tuple[int, float], ...]
-SUBSCRIPTIONS: Limits = ((10, 60.0), (60, 86_400.0))
 BACKTESTS: Limits = ((40, 60.0), (1000, 86_400.0))  # the form sends one after each change
 MAX_CALLERS = 10_000  # the least recently seen one is dropped first
 
@@ -49,9 +48,7 @@ class RateLimit:
             while len(self._calls) > MAX_CALLERS:
                 self._calls.popitem(last=False)
         if max(waits) > 0:
-            seconds = math.ceil(max(waits))
-            message = f"Too many {self._what} from your network. Try again in {_wait_text(seconds)}."
-            raise TooManyRequests(message, seconds)
+            raise too_many_calls(self._what, max(waits))
 
 
 class ConcurrencyLimit:
@@ -84,6 +81,12 @@ class ConcurrencyLimit:
 
     def _too_many(self) -> Busy:
         return Busy(f"Too many {self._what} are running right now. Try again in a few seconds.", 5)
+
+
+def too_many_calls(what: str, wait_seconds: float) -> TooManyRequests:
+    """The error for a caller whose network made too many calls; ``what`` names them."""
+    seconds = math.ceil(wait_seconds)
+    return TooManyRequests(f"Too many {what} from your network. Try again in {_wait_text(seconds)}.", seconds)
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:

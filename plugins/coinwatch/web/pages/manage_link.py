@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from starlette.background import BackgroundTask
 
+from coinwatch.access.rate_limits import LINK_REQUESTS
 from coinwatch.alerts.subscriptions import check_address
 from coinwatch.alerts.users import find_user_id
 from coinwatch.errors import InvalidRequest
@@ -33,7 +34,7 @@ def request_link(
     try:
         address = check_address(email)
         if visitor is None or not visitor.operator:
-            site.link_limit.check(client)
+            site.check_limit(LINK_REQUESTS, client)
     except (InvalidRequest, TooManyRequests) as error:
         values = {"email": email, "errors": {"email": str(error)}, "link_error": None}
         return site.render(request, "account/manage_link.html", values, status=status_of(error))

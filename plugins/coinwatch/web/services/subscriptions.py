@@ -5,6 +5,7 @@ from datetime import datetime
 from fastapi import BackgroundTasks
 from sqlalchemy import Engine
 
+from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
@@ -36,7 +37,7 @@ def create_subscription(
     """
     is_operator = visitor is not None and visitor.operator
     if not is_operator:
-        site.subscription_limit.check(client)
+        site.check_limit(NEW_SUBSCRIPTIONS, client)
         background.add_task(send_requested_emails, site, request.email)
     try:
         subscription = subscribe(site.engine, request, now=site.clock(), confirmed=is_operator)

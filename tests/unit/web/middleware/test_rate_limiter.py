@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from coinwatch.web.error_handlers import TooManyRequests
-from coinwatch.web.middleware.rate_limiter import MAX_CALLERS, SUBSCRIPTIONS, ConcurrencyLimit, RateLimit
+from coinwatch.web.middleware.rate_limiter import BACKTESTS, MAX_CALLERS, ConcurrencyLimit, RateLimit
 
 
 class Clock:
@@ -60,7 +60,7 @@ def test_ipv6_network_counts_as_one_caller() -> None:
 
 
 def test_number_of_remembered_callers_is_bounded() -> None:
-    limit = RateLimit("subscriptions", SUBSCRIPTIONS, Clock())
+    limit = RateLimit("backtests", BACKTESTS, Clock())
     for number in range(MAX_CALLERS + 50):
         limit.check(f"caller-{number}")
     assert len(limit._calls) == MAX_CALLERS
