@@ -19,7 +19,8 @@
       * RecipientRejected        5xx with a code about the mailbox: the address is suppressed
       * ChannelRemoved           the subscriber removed the channel: the message is dropped
   * RequestError                 a caller asked for something that isn't possible; the message is for them
-    * InvalidRequest             the input is invalid; ``field`` says which
+    * InvalidRequest             the input is invalid; ``fields`` says which, and why
+      * InvalidFields            several fields are invalid
       * TooManySubscriptions     the address has reached the maximum number of subscriptions
     * NotFound                   no such coin, exchange, subscription or subscriber
     * AlreadyExists              an equal subscription exists
@@ -28,6 +29,8 @@ The text of each is a complete message without secrets. Exceptions of third-part
 smtplib) are translated where the library is called.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 
@@ -123,6 +126,23 @@ class InvalidRequest(RequestError):
         super().__init__(message)
         self.field = field
 
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The message of every invalid field, by its name."""
+        return {self.field: str(self)}
+
+
+class InvalidFields(InvalidRequest):
+    """Several fields are invalid, so that a caller can fix all of them at once. ``field`` is the first one."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(next(iter(fields)), " ".join(fields.values()))
+        self._fields = dict(fields)
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        return self._fields
+
 
 class TooManySubscriptions(InvalidRequest):
     """An address has reached the maximum number of subscriptions."""
@@ -134,3 +154,29 @@ class NotFound(RequestError):
 
 class AlreadyExists(RequestError):
     """An equal object already exists."""
+
+
+class Problems:
+    """Collects what is wrong with a request, so that all of it is reported at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[tuple[str, RequestError]] = []
+
+    @contextmanager
+    def collecting(self, field: str = "") -> Iterator[None]:
+        """Keep a RequestError instead of raising it. ``field`` is where one that names no field itself is reported."""
+        try:
+            yield
+        except RequestError as error:
+            self._errors.append((field, error))
+
+    def raise_any(self) -> None:
+        """Raise the error, or InvalidFields for several. The first message for a field counts."""
+        if len(self._errors) == 1:
+            raise self._errors[0][1]
+        fields: dict[str, str] = {}
+        for field, error in self._errors:
+            for name, message in (error.fields if isinstance(error, InvalidRequest) else {field: str(error)}).items():
+                fields.setdefault(name, message)
+        if fields:
+            raise InvalidFields(fields)

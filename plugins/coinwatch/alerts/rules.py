@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from coinwatch.errors import InvalidRequest
+from coinwatch.errors import InvalidRequest, Problems
 from coinwatch.formatting import format_duration, format_percent, format_price
 
 Kind = Literal["change_since_last", "change_over_window", "deviation_from_average", "crosses"]
@@ -94,29 +94,22 @@ def threshold_field(kind: Kind) -> str:
 
 
 def check_rule(rule: Rule, now: datetime) -> None:
-    """Raise InvalidRequest for the first invalid field, with the value and the allowed ones."""
+    """Raise InvalidRequest for all invalid fields, with the value and the allowed ones."""
+    problems = Problems()
     for field, value, choices in (
         ("kind", rule.kind, get_args(Kind)),
         ("metric", rule.metric, get_args(Metric)),
         ("direction", rule.direction, get_args(Direction)),
     ):
-        if value not in choices:
-            raise InvalidRequest(field, f"{field} is {value!r}; it must be one of {', '.join(choices)}.")
-    _check_threshold(rule)
-    _check_window(rule)
-    if not 0 <= rule.cooldown_seconds <= LONGEST_COOLDOWN.total_seconds():
-        raise InvalidRequest(
-            "cooldown_seconds",
-            f"cooldown_seconds is {rule.cooldown_seconds}; it must be between 0 and "
-            f"{LONGEST_COOLDOWN.total_seconds():.0f} ({format_duration(LONGEST_COOLDOWN)}).",
-        )
-    if rule.expires_at is not None:
-        if rule.expires_at.tzinfo is None:
-            raise InvalidRequest("expires_at", "expires_at needs a time zone, for example 2026-01-31T12:00:00Z.")
-        if rule.expires_at <= now:
-            raise InvalidRequest("expires_at", "The end date must be in the future.")
-        if rule.expires_at.year > LAST_YEAR:  # the last days of year 9999 are not valid dates in every time zone
-            raise InvalidRequest("expires_at", f"The end date must be before the year {LAST_YEAR + 1}.")
+        with problems.collecting():
+            if value not in choices:
+                raise InvalidRequest(field, f"{field} is {value!r}; it must be one of {', '.join(choices)}.")
+    for check in (_check_threshold, _check_window, _check_cooldown):
+        with problems.collecting():
+            check(rule)
+    with problems.collecting():
+        _check_expiry(rule, now)
+    problems.raise_any()
 
 
 def describe(rule: Rule, quote: str, base: str) -> str:
@@ -167,3 +160,22 @@ def _check_window(rule: Rule) -> None:
                 "window_seconds",
                 f"window_seconds is {rule.window_seconds}; the {name} is {bound.total_seconds():.0f}.",
             )
+
+
+def _check_cooldown(rule: Rule) -> None:
+    if not 0 <= rule.cooldown_seconds <= LONGEST_COOLDOWN.total_seconds():
+        raise InvalidRequest(
+            "cooldown_seconds",
+            f"cooldown_seconds is {rule.cooldown_seconds}; it must be between 0 and "
+            f"{LONGEST_COOLDOWN.total_seconds():.0f} ({format_duration(LONGEST_COOLDOWN)}).",
+        )
+
+
+def _check_expiry(rule: Rule, now: datetime) -> None:
+    if rule.expires_at is not None:
+        if rule.expires_at.tzinfo is None:
+            raise InvalidRequest("expires_at", "expires_at needs a time zone, for example 2026-01-31T12:00:00Z.")
+        if rule.expires_at <= now:
+            raise InvalidRequest("expires_at", "The end date must be in the future.")
+        if rule.expires_at.year > LAST_YEAR:  # the last days of year 9999 are not valid dates in every time zone
+            raise InvalidRequest("expires_at", f"The end date must be before the year {LAST_YEAR + 1}.")

@@ -10,7 +10,7 @@ from coinwatch.addresses import normalize_address, parse_address
 from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
 from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
-from coinwatch.errors import InvalidRequest, NotFound, TooManySubscriptions
+from coinwatch.errors import InvalidRequest, NotFound, Problems, TooManySubscriptions
 from coinwatch.prices.catalog import FoundInstrument
 
 MAX_SUBSCRIPTIONS = 100  # active and paused ones of an address
@@ -21,11 +21,15 @@ STALE_PRICE_AGE = timedelta(days=1)  # then an active subscription is reported a
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """A valid request for alerts by ``rule`` on an existing instrument, sent to ``email``. See :meth:`create`."""
+    """A valid request for alerts by ``rule`` on an existing instrument, sent to ``email``. See :meth:`create`.
+
+    ``timezone`` is the one of the person's device, saved for a new user; None if it is not known.
+    """
 
     email: str
     instrument: FoundInstrument
     rule: Rule
+    timezone: str | None = None
 
     @classmethod
     def create(cls, email: str, instrument: FoundInstrument, rule: Rule, now: datetime) -> "SubscriptionRequest":
@@ -33,8 +37,13 @@ class SubscriptionRequest:
 
         Raises InvalidRequest.
         """
-        check_rule(rule, now)
-        return cls(check_address(email), instrument, rule)
+        problems = Problems()
+        with problems.collecting():
+            check_rule(rule, now)
+        with problems.collecting():
+            email = check_address(email)
+        problems.raise_any()
+        return cls(email, instrument, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ def add_subscription(
     raised if it exceeds :data:`MAX_SUBSCRIPTIONS`. Otherwise it is pending until the address is confirmed. A stranger
     can learn nothing about the address from that, and can't keep its owner from requesting another.
     """
-    parameters = {"email": request.email, "confirmed": confirmed, "now": now}
+    parameters = {"email": request.email, "confirmed": confirmed, "timezone": request.timezone, "now": now}
     user_id = connection.execute(statement("alerts/users/find_or_add_user"), parameters).scalar_one()
     wanted = {
         **asdict(request.rule),

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine
 from coinwatch.addresses import normalize_address
 from coinwatch.audit import Actor, record
 from coinwatch.database import Lock, acquire_lock, statement, transaction
-from coinwatch.errors import NotFound
+from coinwatch.errors import InvalidRequest, NotFound
+from coinwatch.time_range import parse_time_zone
 
 LOCK_TIMEOUT_MILLISECONDS = 15_000
 ERASED = "This subscriber's data has been erased."
@@ -74,6 +75,14 @@ def revoke_links(engine: Engine, user_id: int, *, actor: Actor | None = None) ->
         if not connection.execute(statement("alerts/users/revoke_links"), {"user_id": user_id}).rowcount:
             raise NotFound(ERASED)
         record(connection, actor, "subscriber.sign_out", f"subscriber {user_id}")
+
+
+def check_time_zone(connection: Connection, name: str) -> str:
+    """Return the name of a time zone that both Python and Postgres know. Raises InvalidRequest."""
+    zone = parse_time_zone(name).key
+    if not connection.execute(statement("alerts/users/time_zone_exists"), {"zone": zone}).scalar_one():
+        raise InvalidRequest("timezone", f"The database doesn't know the time zone {zone!r}. Choose a nearby city.")
+    return zone
 
 
 def lock_user(connection: Connection, user_id: int) -> bool:

@@ -6,10 +6,9 @@ from typing import Literal, get_args
 
 from sqlalchemy import Engine
 
-from coinwatch.alerts.users import locked_user
+from coinwatch.alerts.users import check_time_zone, locked_user
 from coinwatch.database import statement
 from coinwatch.errors import InvalidRequest
-from coinwatch.time_range import parse_time_zone
 
 Digest = Literal["none", "daily", "weekly"]
 
@@ -33,7 +32,6 @@ def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now:
 
     Raises InvalidRequest and NotFound.
     """
-    zone = parse_time_zone(preferences.timezone).key
     if (preferences.quiet_from is None) != (preferences.quiet_until is None):
         field = "quiet_from" if preferences.quiet_from is None else "quiet_until"
         raise InvalidRequest(field, "Enter both a start and an end for quiet hours, or leave both empty.")
@@ -44,11 +42,9 @@ def set_preferences(engine: Engine, user_id: int, preferences: Preferences, now:
             "digest", f"digest is {preferences.digest!r}; it must be one of {', '.join(get_args(Digest))}."
         )
     with locked_user(engine, user_id) as connection:
-        if not connection.execute(statement("alerts/users/time_zone_exists"), {"zone": zone}).scalar_one():
-            raise InvalidRequest("timezone", f"The database doesn't know the time zone {zone!r}. Choose a nearby city.")
         parameters = {
             "user_id": user_id,
-            "timezone": zone,
+            "timezone": check_time_zone(connection, preferences.timezone),
             "quiet_from": preferences.quiet_from,
             "quiet_until": preferences.quiet_until,
             "digest": preferences.digest,

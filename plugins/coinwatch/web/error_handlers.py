@@ -138,7 +138,7 @@ async def handle_coinwatch_error(request: Request, error: Exception) -> Response
         visitor = getattr(request.state, "visitor", None)
         if visitor is None or not visitor.operator:
             message = TIMED_OUT if isinstance(error, QueryTimeout) else UNAVAILABLE
-    fields = {error.field: message} if isinstance(error, InvalidRequest) else {}
+    fields = error.fields if isinstance(error, InvalidRequest) else {}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
     return error_response(request, known.status, message, code=known.code, fields=fields, headers=headers)
 

@@ -12,7 +12,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
 from coinwatch.mail.links import confirmation_link
 from coinwatch.settings import Settings
-from coinwatch.web.services.alert_form import parse_rule_form, rule_to_form
+from coinwatch.web.services.alert_form import EMPTY_FORM, parse_alert_form, rule_to_form
 from tests.web.problems import field_errors
 from tests.web.seed import NOW
 from tests.web.subscribing import ADA, BOB, add_subscription, field_error, link_key, path_of, queued_emails
@@ -146,6 +146,67 @@ def test_first_invalid_field_gets_the_focus(client: TestClient) -> None:
     assert page.text.count('class="error"') == 3
 
 
+INVALID = {
+    "coin": "NOPE",
+    "level": "high",
+    "cooldown_seconds": "-5",
+    "expires_on": "2026-11-01",
+    "email": "ada at example",
+}
+
+
+@pytest.mark.parametrize("left_out", [None, *INVALID])
+def test_all_invalid_fields_are_reported_at_once(client: TestClient, engine: sa.Engine, left_out: str | None) -> None:
+    wrong = {name: value for name, value in INVALID.items() if name != left_out}
+    page = client.post("/subscribe", data=FORM | {"kind": "crosses", "level": "45000"} | wrong)
+    assert page.status_code == 422
+    assert set(re.findall(r'id="(\w+)-error"', page.text)) == set(wrong)
+    assert list_subscriptions(engine) == []
+
+
+def test_api_reports_values_out_of_range_at_once(client: TestClient) -> None:
+    body = {"coin": "BTC", "threshold_percent": 5000, "cooldown_seconds": 9_999_999, "window_seconds": 1}
+    fields = field_errors(client.post("/api/v1/subscriptions", json=body | {"email": ADA}))
+    assert set(fields) == {"threshold_percent", "cooldown_seconds", "window_seconds"}
+    assert set(field_errors(client.get("/api/v1/backtest", params=body))) == set(fields)
+    unknown = client.post("/api/v1/subscriptions", json=body | {"email": ADA, "coin": "NOPE"})
+    assert (unknown.status_code, set(field_errors(unknown))) == (422, {"coin", *fields})
+
+
+def zone_of(engine: sa.Engine, email: str) -> str:
+    with engine.connect() as connection:
+        query = sa.text("SELECT timezone FROM users WHERE email = :email")
+        return str(connection.execute(query, {"email": email}).scalar_one())
+
+
+@pytest.mark.parametrize(
+    ("sent", "saved"), [("Europe/Berlin", "Europe/Berlin"), ("", "UTC"), ("Mars/Olympus", "UTC"), ("../etc", "UTC")]
+)
+def test_time_zone_of_the_browser_is_saved_for_a_new_address(
+    client: TestClient, engine: sa.Engine, sent: str, saved: str
+) -> None:
+    assert client.post("/subscribe", data=FORM | {"timezone": sent}).status_code == 200
+    assert zone_of(engine, ADA) == saved
+
+
+def test_time_zone_of_a_known_address_is_kept(client: TestClient, engine: sa.Engine) -> None:
+    """Whoever enters an address can't change settings of its owner, not even from UTC."""
+    add_subscription(engine)
+    client.post("/subscribe", data=FORM | {"timezone": "Asia/Tokyo"})
+    assert zone_of(engine, ADA) == "UTC"
+    client.post("/subscribe", data=FORM | {"timezone": "Asia/Tokyo", "email": BOB})
+    client.post("/subscribe", data=FORM | {"timezone": "Europe/Berlin", "email": BOB, "coin": "ETH"})
+    assert zone_of(engine, BOB) == "Asia/Tokyo"
+
+
+def test_time_zone_of_an_operator_is_not_the_subscribers(
+    inside_as: Callable[..., TestClient], engine: sa.Engine
+) -> None:
+    created = inside_as("admin").post("/coinwatch/subscribe", data=FORM | {"timezone": "Asia/Tokyo"})
+    assert created.status_code == 201
+    assert zone_of(engine, ADA) == "UTC"
+
+
 def test_currency_can_be_chosen(client: TestClient, engine: sa.Engine) -> None:
     form = FORM | {"exchange": "kraken", "quote": "EUR"}
     assert client.post("/subscribe", data=form).status_code == 200
@@ -160,7 +221,8 @@ def test_rule_round_trips_through_the_form(engine: sa.Engine) -> None:
     expiring = Rule("crosses", 70_000.125, expires_at=datetime(2027, 1, 1, tzinfo=UTC))
     assert rule_to_form(expiring)["expires_on"] == "2026-12-31"
     for rule in [rule for _, rule in KINDS.values()] + [expiring]:
-        assert parse_rule_form(engine, rule_to_form(rule), NOW) == rule
+        form = EMPTY_FORM | {"coin": "BTC"} | rule_to_form(rule)
+        assert parse_alert_form(engine, form, NOW)[1] == rule
 
 
 def test_percent_sign_is_accepted(client: TestClient, engine: sa.Engine) -> None:

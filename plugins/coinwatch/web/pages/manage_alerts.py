@@ -13,10 +13,9 @@ from coinwatch.web.error_handlers import status_of
 from coinwatch.web.schemas.parameters import SubscriptionId
 from coinwatch.web.services.alert_form import (
     EMPTY_RULE,
-    InvalidForm,
     SubmittedForm,
     form_errors,
-    parse_rule_form,
+    parse_alert_form,
     rule_to_form,
 )
 from coinwatch.web.services.manage_page import SNOOZE_HOURS, redirect_to_manage_page, render_manage_page
@@ -57,14 +56,13 @@ def save_rule(
     fixed = {name: getattr(subscription, name) for name in ("exchange", "quote", "kind", "metric")}
     form = {name: submitted[name] for name in EMPTY_RULE} | fixed | {"coin": subscription.base}
     try:
-        rule = parse_rule_form(site.engine, form, site.clock())
+        _, rule = parse_alert_form(site.engine, form, site.clock())
         if form["expires_on"] == rule_to_form(subscription.rule)["expires_on"]:
             rule = replace(rule, expires_at=subscription.expires_at)  # the form only has the day
         changes.change_rule(site.engine, subscriber, subscription_id, rule, site.clock())
-    except (InvalidForm, InvalidRequest, AlreadyExists) as error:
+    except (InvalidRequest, AlreadyExists) as error:
         values = {"token": token, "subscription": subscription, "form": form, "errors": form_errors(error, form)}
-        status = 422 if isinstance(error, InvalidForm) else status_of(error)
-        return site.render(request, "account/manage_edit.html", values, status=status)
+        return site.render(request, "account/manage_edit.html", values, status=status_of(error))
     return redirect_to_manage_page(request, token, "changed", f"alert-{subscription_id}")
 
 

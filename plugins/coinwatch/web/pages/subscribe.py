@@ -4,16 +4,15 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 from starlette.responses import RedirectResponse
 
-from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound, QueryTimeout, RequestError
+from coinwatch.errors import AlreadyExists, InvalidRequest, QueryTimeout, RequestError
 from coinwatch.web.dependencies import ClientDep, Site, SiteDep, VisitorDep
 from coinwatch.web.error_handlers import TIMED_OUT, TooManyRequests, status_of
 from coinwatch.web.services.alert_form import (
     EMPTY_FORM,
-    InvalidForm,
     Submitted,
     SubmittedForm,
     form_errors,
-    parse_backtest_form,
+    parse_alert_form,
     parse_subscription_form,
 )
 from coinwatch.web.services.backtest_preview import Preview, build_preview, run_backtest
@@ -44,7 +43,7 @@ def create_alert(
     try:
         subscription_request = parse_subscription_form(site.engine, submitted, site.clock())
         created = create_subscription(site, subscription_request, visitor, client, background)
-    except (InvalidForm, InvalidRequest, NotFound, AlreadyExists, TooManyRequests) as error:
+    except (InvalidRequest, AlreadyExists, TooManyRequests) as error:
         return _form_with_error(site, request, submitted, error)
     values = {"email": subscription_request.email, "created": created}
     return site.render(request, "alerts/subscribed.html", values, status=201 if created else 200)
@@ -62,9 +61,9 @@ def show_preview(
 ) -> Response:
     """Show the form as submitted, and how often the alert would have fired."""
     try:
-        form = parse_backtest_form(site.engine, submitted, site.clock())
-        tested = run_backtest(site, form, visitor, client)
-    except (InvalidForm, InvalidRequest, NotFound, TooManyRequests) as error:
+        instrument, rule = parse_alert_form(site.engine, submitted, site.clock())
+        tested = run_backtest(site, instrument, rule, visitor, client)
+    except (InvalidRequest, TooManyRequests) as error:
         return _form_with_error(site, request, submitted, error)
     except QueryTimeout as error:
         log.warning("backtest timed out", kind=submitted["kind"], coin=submitted["coin"], error=str(error))
@@ -73,8 +72,7 @@ def show_preview(
 
 
 def _form_with_error(site: Site, request: Request, submitted: Submitted, error: RequestError) -> Response:
-    status = 422 if isinstance(error, (InvalidForm, NotFound)) else status_of(error)
-    page = _form_page(site, request, submitted, form_errors(error, submitted), status=status)
+    page = _form_page(site, request, submitted, form_errors(error, submitted), status=status_of(error))
     if isinstance(error, TooManyRequests):
         page.headers["Retry-After"] = str(error.retry_after)
     return page

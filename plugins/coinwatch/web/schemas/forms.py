@@ -6,6 +6,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from coinwatch.alerts.rules import DEFAULT_COOLDOWN_SECONDS, Direction, Kind, Metric, Rule, build_rule
+from coinwatch.alerts.subscriptions import check_address
 from coinwatch.errors import InvalidRequest
 from coinwatch.time_range import parse_duration
 
@@ -37,9 +38,18 @@ def _to_seconds(value: object) -> object:
         raise PydanticCustomError("duration", str(error).removeprefix(" is ")) from None
 
 
+def _to_address(text: str) -> str:
+    try:
+        return check_address(text)
+    except InvalidRequest as error:
+        raise PydanticCustomError("address", "{reason}", {"reason": str(error)}) from None
+
+
 Text = Annotated[str, AfterValidator(reject_nul)]
 # Bounds are checked with the rule, in one place for the API, the form and the command line.
 Percent = Annotated[float, BeforeValidator(_strip_percent_sign), Field(allow_inf_nan=False)]
+# As it is stored: a domain in any script becomes its A-label.
+EmailAddress = Annotated[Annotated[Text, Field(min_length=1, max_length=254)], AfterValidator(_to_address)]
 EmptyIsNone = BeforeValidator(_empty_to_none)
 Seconds = Annotated[
     int,
@@ -107,6 +117,4 @@ class BacktestForm(RuleForm, InstrumentForm):
 class SubscriptionForm(BacktestForm):
     """A rule for one instrument, and who is alerted."""
 
-    email: Text = Field(
-        min_length=1, max_length=254, description="Address to send the alerts to.", examples=["ada@example.org"]
-    )
+    email: EmailAddress = Field(description="Address to send the alerts to.", examples=["ada@example.org"])

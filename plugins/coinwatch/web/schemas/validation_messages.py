@@ -26,6 +26,7 @@ TEMPLATES = {
     "json_invalid": "The request body is not valid JSON.",
     "duration": "{field} is {message}",
     "nul_character": "{message}",
+    "address": "{message}",
 }
 
 

@@ -1,6 +1,7 @@
 """The alert form: the values it shows, and parsing what was submitted."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, TypeVar
 
@@ -20,14 +21,15 @@ from coinwatch.alerts.rules import (
     threshold_field,
 )
 from coinwatch.alerts.subscriptions import SubscriptionRequest
+from coinwatch.alerts.users import check_time_zone
 from coinwatch.database import transaction
-from coinwatch.errors import InvalidRequest, NotFound, RequestError
-from coinwatch.prices.catalog import find_instrument
+from coinwatch.errors import InvalidFields, InvalidRequest, NotFound, RequestError
+from coinwatch.prices.catalog import FoundInstrument, find_instrument
 from coinwatch.prices.history.latest import read_latest_prices
-from coinwatch.web.schemas.forms import NUL_CHARACTER, BacktestForm, RuleForm, SubscriptionForm
+from coinwatch.web.schemas.forms import NUL_CHARACTER, BacktestForm, SubscriptionForm
 from coinwatch.web.schemas.validation_messages import messages_by_field
 from coinwatch.web.services.number_parsing import format_plain, parse_number
-from coinwatch.web.services.subscriptions import build_request
+from coinwatch.web.services.subscriptions import build_request, find_watched
 
 # The initial values of the form, in the order of its fields.
 EMPTY_RULE = {
@@ -42,21 +44,19 @@ EMPTY_RULE = {
     "repeat": "always",
     "expires_on": "",
 }
-EMPTY_FORM = {"coin": "", "exchange": "", "quote": "", **EMPTY_RULE, "email": ""}
+EMPTY_FORM = {"coin": "", "exchange": "", "quote": "", **EMPTY_RULE, "email": "", "timezone": ""}
+# Stand in for invalid values, so that the other ones are checked, too.
+VALID = {"coin": "BTC", "email": "somebody@example.org"}
+VALID_THRESHOLD = 1.0
 MAX_FIELD_LENGTH = 300  # more than any field allows, so a truncated value is still rejected as too long
 LIKELY_FACTOR = 5  # an ambiguous level is assumed to be within this factor of the latest value
 WINDOW_FIELDS = {"change_over_window": "change_window_seconds", "deviation_from_average": "average_window_seconds"}
 
+INSTRUMENT_FIELDS = {"coin", "exchange", "quote"}
+
 Submitted = Mapping[str, str]
-Form = TypeVar("Form", bound=RuleForm)
-
-
-class InvalidForm(RequestError):
-    """Fields of the form are invalid: ``errors`` has a message per field, in the order of the form."""
-
-    def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__("; ".join(errors.values()))
-        self.errors = errors
+Form = TypeVar("Form", bound=BacktestForm)
+Built = TypeVar("Built")
 
 
 async def read_submitted_form(request: Request) -> dict[str, str]:
@@ -82,19 +82,16 @@ def parse_subscription_form(engine: Engine, submitted: Submitted, now: datetime)
     """Parse and validate the whole form. Only fields of the chosen kind of rule are read.
 
     Numbers may have the separators of any language; for an ambiguous level, the reading near the latest value is used.
-    Raises InvalidForm, InvalidRequest and NotFound.
+    An unknown time zone is ignored, because the browser fills it in. Raises InvalidFields with all errors, in the order
+    of the form.
     """
-    return build_request(engine, _parse(SubscriptionForm, engine, submitted, now), now)
+    request = _parse(SubscriptionForm, build_request, engine, submitted, now)
+    return replace(request, timezone=_known_zone(engine, submitted["timezone"]))
 
 
-def parse_backtest_form(engine: Engine, submitted: Submitted, now: datetime) -> BacktestForm:
-    """Parse the form without the email address. Raises InvalidForm."""
-    return _parse(BacktestForm, engine, submitted, now)
-
-
-def parse_rule_form(engine: Engine, submitted: Submitted, now: datetime) -> Rule:
-    """Parse the fields of the rule only. Raises InvalidForm."""
-    return _parse(RuleForm, engine, submitted, now).rule()
+def parse_alert_form(engine: Engine, submitted: Submitted, now: datetime) -> tuple[FoundInstrument, Rule]:
+    """Parse the form without the email address: the instrument and the rule. Raises InvalidFields."""
+    return _parse(BacktestForm, find_watched, engine, submitted, now)
 
 
 def rule_to_form(rule: Rule) -> dict[str, str]:
@@ -117,10 +114,8 @@ def rule_to_form(rule: Rule) -> dict[str, str]:
 
 def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
     """The messages by form field for an error of a library call. The empty name is the form as a whole."""
-    if isinstance(error, InvalidForm):
-        return error.errors
     if isinstance(error, InvalidRequest):
-        return {form_field(error.field, submitted["kind"]): str(error)}
+        return {form_field(name, submitted["kind"]): message for name, message in error.fields.items()}
     if isinstance(error, NotFound):
         field = "exchange" if submitted["exchange"] else "quote" if submitted["quote"] else "coin"
         return {field: str(error)}
@@ -132,17 +127,37 @@ def form_field(name: str, kind: str) -> str:
     return {"window_seconds": WINDOW_FIELDS.get(kind, "kind"), "expires_at": "expires_on"}.get(name, name)
 
 
-def _parse(model: type[Form], engine: Engine, submitted: Submitted, now: datetime) -> Form:
+def _parse(
+    model: type[Form],
+    build: Callable[[Engine, Form, datetime], Built],
+    engine: Engine,
+    submitted: Submitted,
+    now: datetime,
+) -> Built:
     submitted = {name: value.strip() for name, value in submitted.items()}
     values, errors = _typed_values(engine, submitted, now)
+    form, invalid = _validated(model, values)
+    errors = {form_field(name, submitted["kind"]): message for name, message in invalid.items()} | errors
     try:
-        form = model.model_validate({name: values[name] for name in model.model_fields if name in values})
+        built = build(engine, form, now)
         if not errors:
-            return form
+            return built
+    except RequestError as error:
+        known = set() if INSTRUMENT_FIELDS.isdisjoint(errors) else INSTRUMENT_FIELDS
+        found = form_errors(error, submitted)
+        errors = {name: message for name, message in found.items() if name not in known} | errors
+    raise InvalidFields({name: errors[name] for name in sorted(errors, key=list(EMPTY_FORM).index)})
+
+
+def _validated(model: type[Form], values: Mapping[str, object]) -> tuple[Form, dict[str, str]]:
+    """The form, and messages for the fields that are invalid, in whose place it has valid values."""
+    given = {name: values[name] for name in model.model_fields if name in values}
+    try:
+        return model.model_validate(given), {}
     except ValidationError as error:
         invalid = messages_by_field(error.errors(include_url=False))
-        errors = {form_field(name, submitted["kind"]): message for name, message in invalid.items()} | errors
-    raise InvalidForm({name: errors[name] for name in sorted(errors, key=list(EMPTY_FORM).index)})
+    valid = {name: VALID.get(name) for name in VALID.keys() & model.model_fields.keys()}
+    return model.model_validate(valid | {name: value for name, value in given.items() if name not in invalid}), invalid
 
 
 def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> tuple[dict[str, object], dict[str, str]]:
@@ -158,6 +173,7 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
         values[number] = parse_number(submitted[number], is_likely)
     except ValueError as error:
         errors[number] = str(error) if submitted[number] else REQUIRED
+        values[number] = VALID_THRESHOLD
     if submitted["repeat"] not in {"always", "once"}:
         errors["repeat"] = f"repeat is {submitted['repeat']!r}; it must be always or once."
     try:
@@ -167,6 +183,14 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
     except ValueError:
         errors["expires_on"] = f"{submitted['expires_on']!r} is not a date. Use the format 2026-01-31."
     return values, errors
+
+
+def _known_zone(engine: Engine, name: str) -> str | None:
+    try:
+        with transaction(engine) as connection:
+            return check_time_zone(connection, name) if name else None
+    except InvalidRequest:
+        return None
 
 
 def _is_possible_percent(number: float) -> bool:

@@ -10,12 +10,13 @@ from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
 from coinwatch.alerts.backtest_summary import lacks_history, summarize
 from coinwatch.alerts.rules import Rule, describe
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_since
+from coinwatch.prices.catalog import FoundInstrument
 from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.prices.history.series import read_series
 from coinwatch.time_range import DAY
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm
+from coinwatch.web.schemas.forms import DEFAULT_DAYS
 from coinwatch.web.services.chart import SMALL, Chart, draw_chart
 
 ALERTS_SHOWN = 5
@@ -64,15 +65,20 @@ class Preview:
 
 
 def run_backtest(
-    site: Site, form: BacktestForm, visitor: Visitor | None, client: str, days: int = DEFAULT_DAYS
+    site: Site,
+    instrument: FoundInstrument,
+    rule: Rule,
+    visitor: Visitor | None,
+    client: str,
+    days: int = DEFAULT_DAYS,
 ) -> TestedRule:
-    """Test a rule on the last ``days`` days.
+    """Test a valid rule on the last ``days`` days.
 
-    Raises InvalidRequest, NotFound, TooManyRequests, and QueryTimeout if it takes more than a few seconds.
+    Raises TooManyRequests, and QueryTimeout if it takes more than a few seconds.
     """
-    rule, end = form.rule(), site.clock()
+    end = site.clock()
     start = end - timedelta(days=days)
-    market = (form.coin, form.exchange, form.quote)
+    market = (instrument.base, instrument.exchange, instrument.quote)
     with _slot(site, visitor, client):
         result = backtest(site.engine, rule, *market, start=start, end=end, statement_limit=STATEMENT_TIMEOUT)
         values = read_series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points

@@ -1,27 +1,43 @@
 """Creates subscriptions, for the form and the API."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from fastapi import BackgroundTasks
 from sqlalchemy import Engine
 
 from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
+from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.database import transaction
-from coinwatch.errors import AlreadyExists
+from coinwatch.errors import AlreadyExists, Problems
 from coinwatch.notifications.subscribe import subscribe
-from coinwatch.prices.catalog import find_instrument
+from coinwatch.prices.catalog import FoundInstrument, find_instrument
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.schemas.forms import SubscriptionForm
+from coinwatch.web.schemas.forms import BacktestForm, SubscriptionForm
 from coinwatch.web.services.requested_emails import send_requested_emails
 
 
 def build_request(engine: Engine, form: SubscriptionForm, now: datetime) -> SubscriptionRequest:
-    """Look up the form's instrument, and validate its address and rule. Raises NotFound and InvalidRequest."""
-    with transaction(engine) as connection:
+    """Look up the form's instrument, and validate its rule. Raises the same errors as :func:`find_watched`."""
+    return SubscriptionRequest(form.email, *find_watched(engine, form, now))
+
+
+def find_watched(engine: Engine, form: BacktestForm, now: datetime) -> tuple[FoundInstrument, Rule]:
+    """Look up the form's instrument, and validate its rule.
+
+    Raises InvalidRequest with all invalid fields, and NotFound if only the instrument is unknown.
+    """
+    problems = Problems()
+    field = "exchange" if form.exchange else "quote" if form.quote else "coin"
+    with problems.collecting(field), transaction(engine) as connection:
         instrument = find_instrument(connection, form.coin, form.exchange, form.quote)
-    return SubscriptionRequest.create(form.email, instrument, form.rule(), now)
+    with problems.collecting():
+        rule = form.rule()
+        check_rule(rule, now)
+    problems.raise_any()
+    return instrument, rule
 
 
 def create_subscription(
@@ -36,7 +52,9 @@ def create_subscription(
     Raises TooManyRequests, and for operators TooManySubscriptions and AlreadyExists.
     """
     is_operator = visitor is not None and visitor.operator
-    if not is_operator:
+    if is_operator:
+        request = replace(request, timezone=None)  # the operator's own
+    else:
         site.check_limit(NEW_SUBSCRIPTIONS, client)
         background.add_task(send_requested_emails, site, request.email)
     try:

@@ -11,7 +11,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.prices.history.series import PriceSeries, read_series
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES, NOT_FOUND
-from coinwatch.web.schemas.forms import Percent, SubscriptionForm, Text
+from coinwatch.web.schemas.forms import EmailAddress, Percent, SubscriptionForm, Text
 from coinwatch.web.schemas.subscriptions import CREATE_SUBSCRIPTION, SubscriptionPending, SubscriptionResponse
 from coinwatch.web.services.subscriptions import build_request, create_subscription
 
@@ -23,9 +23,7 @@ class SubscribeCoin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    email: Text = Field(
-        min_length=1,
-        max_length=254,
+    email: EmailAddress = Field(
         validation_alias=AliasChoices("email", "mail", "email_address", "user_email"),
         description="Address to send the alerts to.",
     )
