@@ -33,6 +33,12 @@ def coinnews(market: Market, path: str, query: Query) -> Reply:
     listing = listings.get(parts[2].lower()) if len(parts) in (3, 4) and parts[:2] == ["api", "data"] else None
     if listing is None:
         return Reply(b"404 page not found\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
+    if parts[3:] == ["candles"]:
+        interval, now = int(query["interval"]), int(market.clock().timestamp())
+        last = min(int(query["end"]), now - interval + 1) - 1
+        found = market.candles("coinnews", listing, int(query["start"]), last, interval)
+        rows = [[each.opened_at, each.open, each.high, each.low, each.close, each.volume] for each in found]
+        return Reply(_mixed(market, rows))
     if len(parts) == 4:
         return Reply(None)
     return Reply(
@@ -42,6 +48,7 @@ def coinnews(market: Market, path: str, query: Query) -> Reply:
             "market_value": 1.9e12,
             "roc": -0.42,
             "updated_at": listing.at if isinstance(listing.at, str) else _rfc3339(market.moment(listing)),
+            "volume_24h": listing.volume,
         }
     )
 

@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 2, 18, 0, 30, tzinfo=UTC)
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-EXCHANGE_CODES = ("binance", "coinbase", "kraken", "coinnews")
+EXCHANGE_CODES = ("binance", "coinbase", "kraken", "coinnews", "coingecko")
 
 
 class FakeTime:

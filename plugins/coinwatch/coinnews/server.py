@@ -1,15 +1,20 @@
 """coinnews: the bundled market-data API, with which the pipeline runs without internet access.
 
     GET /api/data                 ["BTC", "ETH", …]
-    GET /api/data/{name}          {"name", "value", "market_value", "roc", "updated_at"}
+    GET /api/data/{name}          {"name", "value", "market_value", "roc", "updated_at", "volume_24h"}
     GET /api/data/{name}/history  [{"value", "date"}, …] oldest first, without the current value, or null
+    GET /api/data/{name}/candles  [[time, open, high, low, close, volume], …] oldest first: those that open from
+                                  ``start`` to before ``end`` (Unix seconds) and are complete; ``interval`` is 60
+                                  (default), 3600 or 86400 seconds; at most 10,080
     GET /api/replay               {"coin", "file", "started_at", "speed", "candles", "loop"}
     GET /health                   {"status": "ok"}
 
 Values are US dollars, ``roc`` is the change over 24 hours in percent, times are RFC 3339 in UTC. An unknown
-name gets 404 with a plain text body.
+name gets 404 with a plain text body, an invalid parameter 400. Volumes are in the coin. Candles exist for any time,
+also before the server was first started; a recording is repeated backwards for that.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,19 +22,23 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from coinwatch.clock import Clock, utc_now
-from coinwatch.coinnews.market import Coin, Simulation, Source, Value, find_coin, load_coins
+from coinwatch.coinnews.market import Coin, Source, Value, find_coin, load_coins
 from coinwatch.coinnews.replay import Replay, read_recording
+from coinwatch.coinnews.simulation import SAMPLING, Simulation
 from coinwatch.coinnews.state import load_market_start, load_replay_start
 from coinwatch.errors import ConfigurationError
 from coinwatch.ports import open_port
 
 READ = ["GET", "HEAD"]
 MAX_SPEED = 60_000.0  # a candle every millisecond
+MAX_CANDLES = 10_080  # per request: a week of minutes
+LAST_SECOND = 2**32
 
 
 def serve(
@@ -83,6 +92,10 @@ def create_app(
         status = error.status_code if isinstance(error, HTTPException) else 500
         return PlainTextResponse(f"{status} {getattr(error, 'detail', '')}\n", status)
 
+    @app.exception_handler(RequestValidationError)
+    def invalid_parameter(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("400 start and end are required, in Unix seconds; interval is in seconds\n", 400)
+
     @app.api_route("/api/data", methods=READ)
     def names() -> list[str]:
         return list(coins)
@@ -98,7 +111,14 @@ def create_app(
             "market_value": round(current.value * found.supply, 2),
             "roc": round(sources[found.code].change(now), 4),
             "updated_at": rfc3339(current.at),
+            "volume_24h": sources[found.code].volume(now),
         }
+
+    @app.api_route("/api/data/{name}/candles", methods=READ)
+    def candles(name: str, start: int, end: int, interval: int = 60) -> Response:
+        source = sources[_get_coin(coins, name).code]
+        first, last = _candle_range(start, end, interval, clock())
+        return Response(json.dumps(source.candles(first, last, interval)), media_type="application/json")
 
     @app.api_route("/api/data/{name}/history", methods=READ)
     def history(name: str) -> list[dict[str, str | float]] | None:
@@ -129,6 +149,19 @@ def rfc3339(moment: datetime) -> str:
     """``2026-11-20T06:00:01.25Z``, without trailing zeros in the fraction."""
     text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
     return f"{text}Z"
+
+
+def _candle_range(start: int, end: int, interval: int, now: datetime) -> tuple[int, int]:
+    """The openings of the requested candles that are complete, as [first, last); raises HTTPException."""
+    if interval not in SAMPLING:
+        raise HTTPException(400, f"interval must be one of {', '.join(map(str, SAMPLING))}")
+    if not 0 <= start < end <= LAST_SECOND:
+        raise HTTPException(400, f"start must be before end, both between 0 and {LAST_SECOND}")
+    first = -(-start // interval) * interval
+    last = min(-(-end // interval), math.floor(now.timestamp()) // interval) * interval
+    if last - first > MAX_CANDLES * interval:
+        raise HTTPException(400, f"at most {MAX_CANDLES} candles per request")
+    return first, max(first, last)
 
 
 def _replayed_coin(coins: Mapping[str, Coin], name: str, speed: float) -> Coin:

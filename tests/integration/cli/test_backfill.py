@@ -18,7 +18,7 @@ from tests.support.command_line import Command
 
 CONFIGURATION = """
 [coins]
-BTC = {{ name = "Bitcoin" }}
+BTC = {{ name = "Bitcoin", coingecko_id = "bitcoin" }}
 ETH = {{ name = "Ethereum" }}
 [exchanges.binance]
 name = "Binance"
@@ -33,10 +33,10 @@ timeout_seconds = 5
 base_url = "{coinbase}"
 history_calls_per_second = 8
 instruments = ["BTC/USD"]
-[exchanges.coinnews]
-name = "coinnews"
+[exchanges.coingecko]
+name = "CoinGecko"
 enabled = true
-base_url = "{coinnews}"
+base_url = "{coingecko}"
 instruments = ["BTC/USD"]
 """
 
@@ -44,7 +44,7 @@ instruments = ["BTC/USD"]
 @pytest.fixture
 def environment(environment: dict[str, str], exchange_server: ExchangeServer, tmp_path: Path) -> dict[str, str]:
     configuration = tmp_path / "coinwatch.toml"
-    addresses = {code: exchange_server.base_url(code) for code in ("binance", "coinbase", "coinnews")}
+    addresses = {code: exchange_server.base_url(code) for code in ("binance", "coinbase", "coingecko")}
     configuration.write_text(CONFIGURATION.format(**addresses))
     return environment | {"COINWATCH_CONFIG": str(configuration), "COINWATCH_LOG_LEVEL": "ERROR", "COLUMNS": "160"}
 
@@ -121,13 +121,13 @@ def test_disabled_exchange_is_an_error_and_not_an_empty_result(coinwatch: Comman
     ("arguments", "code", "message"),
     [
         (["--exchange", "index"], 1, "The index is computed from the prices of the exchanges"),
-        (["--exchange", "bitmex"], 1, "Unknown exchange 'bitmex'. Available: binance, coinbase, coinnews, index."),
+        (["--exchange", "bitmex"], 1, "Unknown exchange 'bitmex'. Available: binance, coinbase, coingecko, index."),
         (
             ["--exchange", "coinbase", "--instrument", "ETH/USD"],
             1,
             "ETH/USD is not tracked on coinbase. Tracked: BTC/USD.",
         ),
-        (["--exchange", "coinnews"], 1, "coinnews: does not offer candles of 1 minute, 1 hour or 1 day"),
+        (["--exchange", "coingecko"], 1, "coingecko: does not offer candles of 1 minute, 1 hour or 1 day"),
         (["--exchange", "coinbase", "--to", "yesterday"], 2, "--to 'yesterday' is not a time such as"),
         (["--exchange", "coinbase", "--to", "2020-01-01"], 2, "must be before the end"),
     ],

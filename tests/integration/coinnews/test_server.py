@@ -69,13 +69,52 @@ def test_coin_lookup_by_code_or_name_ignores_case(tmp_path: Path, clock: Clock) 
 
     responses = [api.get(f"/api/data/{name}").json() for name in ("BTC", "btc", "Bitcoin", "bitcoin")]
 
-    assert responses[0].keys() == {"name", "value", "market_value", "roc", "updated_at"}
+    assert responses[0].keys() == {"name", "value", "market_value", "roc", "updated_at", "volume_24h"}
     assert responses[0]["name"] == "BTC"
     assert all(response == responses[0] for response in responses)
     assert responses[0]["market_value"] == pytest.approx(responses[0]["value"] * load_coins()["BTC"].supply)
 
 
-@pytest.mark.parametrize("path", ["/api/data/nothing", "/api/data/nothing/history", "/api/replay", "/nowhere"])
+def test_candles_are_complete_and_continue_to_the_current_price(tmp_path: Path, clock: Clock) -> None:
+    api = serve(tmp_path, clock)
+    now = int(clock.now.timestamp())
+    rows = api.get("/api/data/BTC/candles", params={"start": now - 599, "end": now + 3600}).json()
+    assert [row[0] for row in rows] == list(range(now - 540, now, 60)), "the running minute is not complete"
+    assert rows[-1][4] == api.get("/api/data/BTC").json()["value"]
+    days = api.get("/api/data/Bitcoin/candles", params={"start": now - 86400 * 3, "end": now, "interval": 86400}).json()
+    assert len(days) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?start=1",
+        "?start=x&end=2",
+        "?start=120&end=60",
+        "?start=60&end=60",
+        "?start=-60&end=60",
+        "?start=0&end=99999999999",
+        "?start=0&end=604860",
+        "?start=0&end=120&interval=61",
+        "?start=nan&end=inf",
+    ],
+)
+def test_invalid_candle_ranges_are_rejected_as_text(query: str, tmp_path: Path, clock: Clock) -> None:
+    response = serve(tmp_path, clock).get(f"/api/data/BTC/candles{query}")
+    assert (response.status_code, response.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/data/nothing",
+        "/api/data/nothing/history",
+        "/api/data/nothing/candles?start=0&end=60",
+        "/api/replay",
+        "/nowhere",
+    ],
+)
 def test_unknown_names_and_paths_return_plain_text_404(path: str, tmp_path: Path, clock: Clock) -> None:
     response = serve(tmp_path, clock).get(path)
 

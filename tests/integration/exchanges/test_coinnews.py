@@ -1,12 +1,14 @@
 """Behavior specific to coinnews."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from coinwatch.errors import UnknownSymbol
 from coinwatch.exchanges.models import RejectionReason
+from coinwatch.time_range import TimeRange
 from tests.exchange_server import ExchangeServer
-from tests.support.adapters import InstrumentOf, OpenAdapter
+from tests.support.adapters import NOW, InstrumentOf, OpenAdapter
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,18 @@ def test_quote_with_invalid_timestamp_is_rejected(
     assert [each.reason for each in adapter.fetch_quotes([instrument_of(adapter, "BTC")]).rejected] == [
         RejectionReason.MALFORMED
     ]
+
+
+def test_compatible_api_without_volumes_and_candles_has_no_history(
+    exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
+) -> None:
+    exchange_server.fail("coinnews", "status", path="/candles", status=404)
+    adapter = open_adapter("coinnews")
+    instrument = instrument_of(adapter, "BTC")
+
+    assert adapter.fetch_candles(instrument, 60, TimeRange(NOW - timedelta(hours=1), NOW)) == []
+    with pytest.raises(UnknownSymbol):
+        adapter.fetch_candles(instrument_of(adapter, "NOSUCHCOIN"), 60, TimeRange(NOW - timedelta(hours=1), NOW))
 
 
 def test_only_usd_is_supported(open_adapter: OpenAdapter, instrument_of: InstrumentOf) -> None:

@@ -16,7 +16,6 @@ from tests.support.adapters import NOW, QUOTE_PATH, InstrumentOf, OpenAdapter
 from tests.support.ports import free_port
 
 WITHOUT_TIMESTAMP = {"kraken"}
-WITHOUT_VOLUME = {"coinnews"}
 WITHOUT_BID_AND_ASK = {"coinnews", "coingecko"}
 
 
@@ -41,7 +40,7 @@ def test_quote_has_price_base_volume_bid_ask_and_timestamp(
     assert quote.received_at == NOW
     assert quote.observed_at == (NOW if code in WITHOUT_TIMESTAMP else observed_at)
     assert quote.observed_at.tzinfo is UTC
-    assert quote.volume_24h == (None if code in WITHOUT_VOLUME else pytest.approx(12.5))
+    assert quote.volume_24h == pytest.approx(12.5)
     assert (quote.bid, quote.ask) == ((None, None) if code in WITHOUT_BID_AND_ASK else (50_000.0, 50_001.0))
     assert not batch.rejected
     assert batch.error is None

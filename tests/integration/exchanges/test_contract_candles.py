@@ -12,7 +12,7 @@ from tests.exchange_server.recorded import RecordedCandle
 from tests.support.adapters import NOW, InstrumentOf, OpenAdapter, RecordingRateLimiter
 
 LAST_HOUR = TimeRange(NOW - timedelta(hours=1), NOW)
-CANDLE_SECONDS = {"coingecko": 1800, "binance": 60, "coinbase": 60, "kraken": 60, "bitstamp": 60}
+CANDLE_SECONDS = {code: 1800 if code == "coingecko" else 60 for code in EXCHANGES}
 
 
 pytestmark = pytest.mark.parametrize("code", EXCHANGES)
@@ -23,10 +23,6 @@ def test_candles_are_complete_oldest_first_and_unique(
 ) -> None:
     adapter = open_adapter(code)
     instrument = instrument_of(adapter, "BTC")
-    if code not in CANDLE_SECONDS:
-        with pytest.raises(ExchangeDenied, match="does not offer candles"):
-            adapter.fetch_candles(instrument, 60, LAST_HOUR)
-        return
     seconds = CANDLE_SECONDS[code]
     exchange_server.market.mixed_candles = True
     start = NOW - 30 * timedelta(seconds=seconds)
@@ -44,8 +40,6 @@ def test_candles_are_complete_oldest_first_and_unique(
 def test_unfinished_candle_is_left_out_although_our_clock_is_ahead(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    if code not in CANDLE_SECONDS:
-        pytest.skip(f"{code} does not offer candles")
     seconds = CANDLE_SECONDS[code]
     ahead = timedelta(seconds=2 * seconds)
     exchange_server.market.clock = lambda: NOW - ahead  # our clock shows NOW
@@ -62,7 +56,7 @@ def test_unfinished_candle_is_left_out_although_our_clock_is_ahead(
 def test_candles_are_paged_until_the_end(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
-    if code in {"coinnews", "coingecko"}:
+    if code == "coingecko":
         pytest.skip(f"{code} does not offer candles for history")
     minutes = 700 if code == "kraken" else 2500  # Kraken keeps 720 candles and returns them in one page
     adapter = open_adapter(code)
@@ -78,7 +72,7 @@ def test_every_resolution_is_available_for_its_full_retention(
     code: str, exchange_server: ExchangeServer, open_adapter: OpenAdapter, instrument_of: InstrumentOf
 ) -> None:
     adapter = open_adapter(code)
-    assert list(adapter.candle_intervals) == ([] if code in {"coinnews", "coingecko"} else [60, 3600, 86400])
+    assert list(adapter.candle_intervals) == ([] if code == "coingecko" else [60, 3600, 86400])
     for seconds in adapter.candle_intervals:
         step = timedelta(seconds=seconds)
         retention = adapter.candle_retention(seconds)
@@ -160,9 +154,9 @@ def test_failing_request_for_candles_raises_an_exchange_error(
     exchange_server.fail(code, "status", status=429, headers={"Retry-After": "9"})
     adapter = open_adapter(code)
 
-    with pytest.raises(RateLimited if code in CANDLE_SECONDS else ExchangeDenied):
+    with pytest.raises(RateLimited):
         adapter.fetch_candles(
-            instrument_of(adapter, "BTC"), CANDLE_SECONDS.get(code, 60), TimeRange(NOW - timedelta(hours=4), NOW)
+            instrument_of(adapter, "BTC"), CANDLE_SECONDS[code], TimeRange(NOW - timedelta(hours=4), NOW)
         )
 
 

@@ -11,7 +11,7 @@ from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.exchange_server import ExchangeServer
 from tests.support.backfill import EXCHANGE_CODES, Backfill, FakeTime
-from tests.support.settings import EXCHANGES, make_settings
+from tests.support.settings import EXCHANGES, exchange, make_settings
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def exchange_server(exchange_server: ExchangeServer, time: FakeTime) -> Exchange
 def settings(exchange_server: ExchangeServer) -> Settings:
     exchanges = {
         code: {
-            **EXCHANGES[code],
+            **EXCHANGES.get(code, exchange("CoinGecko")),
             "base_url": exchange_server.base_url(code),
             "timeout_seconds": 2,
             "history_calls_per_second": 1000,

@@ -117,10 +117,10 @@ def test_interrupted_backfill_continues_where_it_stopped(exchange_server: Exchan
 def test_exchanges_with_candles_are_known_without_a_request(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer, backfill: Backfill
 ) -> None:
-    assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "kraken"]
+    assert exchanges_with_candles(catalog, settings) == ["binance", "coinbase", "coinnews", "kraken"]
     assert not exchange_server.requests()
     with pytest.raises(ExchangeDenied, match="does not offer candles"):
-        backfill("coinnews", DAY, NOW)
+        backfill("coingecko", DAY, NOW)
 
 
 def test_invalid_request_is_reported(engine: sa.Engine, settings: Settings, backfill: Backfill) -> None:

@@ -20,7 +20,7 @@ from tests.support.settings import exchange, make_settings
 
 NOW = datetime(2026, 3, 5, 12, 7, 20, tzinfo=UTC)
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 5)
-NAMES = {"binance": "BTC/USDT", "coinbase": "BTC/USD", "kraken": "BTC/USD", "coinnews": "BTC/USD"}
+NAMES = {"binance": "BTC/USDT", "coinbase": "BTC/USD", "kraken": "BTC/USD", "coingecko": "BTC/USD"}
 
 
 @pytest.fixture
@@ -128,12 +128,12 @@ def test_hours_replace_minutes_that_kraken_no_longer_keeps(catalog: sa.Engine, s
 def test_exchange_without_candles_is_not_called(
     catalog: sa.Engine, settings: Settings, exchange_server: ExchangeServer
 ) -> None:
-    store_minutes(catalog, instrument_id(catalog, "coinnews"), "05 08:00", "05 09:00")
-    store_minutes(catalog, instrument_id(catalog, "coinnews"), "05 10:00", "05 12:06")
+    store_minutes(catalog, instrument_id(catalog, "coingecko"), "05 08:00", "05 09:00")
+    store_minutes(catalog, instrument_id(catalog, "coingecko"), "05 10:00", "05 12:06")
     find(catalog, settings)
-    assert repair(catalog, settings, "coinnews") == RepairResult("coinnews", unavailable=1)
-    assert gaps(catalog, "coinnews") == [("05 09:01", "05 10:00", "unavailable Coinnews does not offer candles")]
-    assert exchange_server.requests("coinnews") == []
+    assert repair(catalog, settings, "coingecko") == RepairResult("coingecko", unavailable=1)
+    assert gaps(catalog, "coingecko") == [("05 09:01", "05 10:00", "unavailable Coingecko does not offer candles")]
+    assert exchange_server.requests("coingecko") == []
 
 
 def test_neighboring_gaps_are_requested_together(
