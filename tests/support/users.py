@@ -1,4 +1,4 @@
-"""Users with subscriptions to BTC/USD on Kraken, and what they received."""
+"""Users with subscriptions to prices on Kraken, and what they received."""
 
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,18 @@ COLUMNS = sa.text("""
 """)
 
 
-def add(engine: sa.Engine, email: str = ADA, *, minutes: float = -1, confirmed: bool = True, **rule: Any) -> int:
+def add(
+    engine: sa.Engine,
+    email: str = ADA,
+    *,
+    coin: str = "BTC",
+    minutes: float = -1,
+    confirmed: bool = True,
+    **rule: Any,
+) -> int:
     wanted = Rule(**({"threshold": 5.0} | rule))
     return subscribe(
-        engine, email=email, coin="BTC", exchange="kraken", rule=wanted, now=at(minutes), confirmed=confirmed
+        engine, email=email, coin=coin, exchange="kraken", rule=wanted, now=at(minutes), confirmed=confirmed
     ).id
 
 

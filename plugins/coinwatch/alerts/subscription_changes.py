@@ -11,6 +11,7 @@ from coinwatch.alerts.users import locked_user
 from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
+from coinwatch.prices.catalog import FoundInstrument
 
 MAX_SNOOZE = timedelta(days=90)
 ENDED = ("ended", "expired", "unsubscribed")
@@ -33,24 +34,47 @@ def get_owner_id(engine: Engine, subscription_id: int) -> int:
 
 
 def change_rule(
-    engine: Engine, user_id: int, subscription_id: int, rule: Rule, now: datetime, *, actor: Actor | None = None
+    engine: Engine,
+    user_id: int,
+    subscription_id: int,
+    rule: Rule,
+    now: datetime,
+    *,
+    instrument: FoundInstrument | None = None,
+    actor: Actor | None = None,
 ) -> Subscription:
-    """Replace a subscription's rule with one of the same kind and metric, for quotes observed from now on.
+    """Replace a subscription's rule, and its ``instrument`` if given, for quotes observed from now on.
 
-    An ended subscription becomes active again. Raises InvalidRequest (TooManySubscriptions if it becomes active and
-    exceeds the maximum), NotFound, and AlreadyExists if the user has another subscription with this rule.
+    An ended subscription becomes active again. If alerts have fired, and the new rule is about another instrument or
+    metric, the subscription ends and a new one takes its place: the history must not show old prices as another
+    instrument's. Returns the subscription that has the new rule.
+
+    Raises InvalidRequest (TooManySubscriptions if it becomes active and exceeds the maximum), NotFound, and
+    AlreadyExists if the user has another subscription with this rule.
     """
     with locked_user(engine, user_id) as connection:
         own = _own(connection, user_id, subscription_id)
-        if (rule.kind, rule.metric) != (own.kind, own.metric):
-            raise InvalidRequest("kind", "The kind of an alert can't be changed. Create a new alert instead.")
         check_rule(rule, now)
-        _reject_duplicate(connection, own, rule)
-        parameters = asdict(rule) | {"id": own.id, "user_id": user_id, "now": now}
-        connection.execute(statement("alerts/subscriptions/change_rule"), parameters)
+        watched = instrument or FoundInstrument(own.instrument_id, own.exchange, own.base, own.quote)
+        _reject_duplicate(connection, own, watched, rule)
+        parameters = {
+            **asdict(rule),
+            "id": own.id,
+            "user_id": user_id,
+            "instrument_id": watched.instrument_id,
+            "status": "active" if own.status in ENDED else own.status,
+            "now": now,
+        }
+        if own.alerts and (watched.instrument_id, rule.metric) != (own.instrument_id, own.metric):
+            connection.execute(statement("alerts/subscriptions/unsubscribe"), {"id": own.id})
+            changed_id = connection.execute(statement("alerts/subscriptions/add_subscription"), parameters).scalar_one()
+        else:
+            connection.execute(statement("alerts/subscriptions/change_rule"), parameters)
+            changed_id = own.id
+        connection.execute(statement("alerts/subscriptions/start_watermark"), parameters)
         if own.status in ENDED:
             check_number(connection, user_id)
-        changed = _own(connection, user_id, subscription_id)
+        changed = _own(connection, user_id, changed_id)
         record(connection, actor, "subscription.change", own.id, before=own.condition, after=changed.condition)
         return changed
 
@@ -87,7 +111,8 @@ def resume(
             raise InvalidRequest(
                 "status", f"Subscription {own.id} is {own.status}; only its subscriber can restart it."
             )
-        _reject_duplicate(connection, own, own.rule)
+        watched = FoundInstrument(own.instrument_id, own.exchange, own.base, own.quote)
+        _reject_duplicate(connection, own, watched, own.rule)
         parameters = {"id": own.id, "user_id": user_id, "now": now}
         connection.execute(statement("alerts/subscriptions/resume"), parameters)
         if own.status == "pending" or own.status in ENDED:
@@ -150,9 +175,10 @@ def _own(connection: Connection, user_id: int, subscription_id: int) -> Subscrip
     return found[0]
 
 
-def _reject_duplicate(connection: Connection, own: Subscription, rule: Rule) -> None:
-    query = statement("alerts/subscriptions/find_duplicate")
-    duplicate = connection.execute(query, asdict(rule) | {"id": own.id}).scalar_one_or_none()
-    if duplicate is not None:
-        condition = describe(rule, own.quote, own.base)
-        raise AlreadyExists(f"You already have an alert for {own.pair} when {condition} (alert {duplicate}).")
+def _reject_duplicate(connection: Connection, own: Subscription, instrument: FoundInstrument, rule: Rule) -> None:
+    """Raise AlreadyExists if another running subscription of the user has this instrument and rule."""
+    wanted = {**asdict(rule), "user_id": own.user_id, "instrument_id": instrument.instrument_id}
+    same = connection.execute(statement("alerts/subscriptions/find_same_subscription"), wanted).one_or_none()
+    if same is not None and same.id != own.id:
+        condition = describe(rule, instrument.quote, instrument.base)
+        raise AlreadyExists(f"You already have an alert for {instrument.pair} when {condition} (alert {same.id}).")

@@ -7,13 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.rules import Metric, Rule
 from coinwatch.alerts.subscriptions import unsubscribe
+from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 from coinwatch.notifications.erasure import erase
 from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.notifications.subscribers import list_alerts
-from tests.support.quotes import at
+from coinwatch.pipeline import store_alerts
+from coinwatch.prices.catalog import FoundInstrument, find_instrument
+from tests.support.quotes import at, load, quote
 from tests.support.users import BOB, add, alert_minutes, feed, get_user
 
 
@@ -34,6 +37,58 @@ def test_changed_rule_is_armed_and_has_no_cooldown(catalog: sa.Engine) -> None:
     assert alert_minutes(catalog) == [5, 3, 1]
 
 
+def found(engine: sa.Engine, coin: str) -> FoundInstrument:
+    with transaction(engine) as connection:
+        return find_instrument(connection, coin, "kraken")
+
+
+def test_kind_and_instrument_can_be_changed(catalog: sa.Engine) -> None:
+    number = add(catalog, threshold=50.0)
+    feed(catalog, 100)
+    me = get_user(catalog).id
+    moved = changes.change_rule(
+        catalog, me, number, Rule("crosses", 2000.0, "up"), at(0.5), instrument=found(catalog, "ETH")
+    )
+    assert (moved.id, moved.pair, moved.kind, moved.status) == (number, "ETH/USD", "crosses", "active")
+    load(catalog, quote(2100, 1, pair="ETH/USD"), quote(200, 1))
+    store_alerts(catalog, at(1))
+    assert alert_minutes(catalog) == [], "the first value is no crossing, and BTC is not watched any more"
+    load(catalog, quote(1900, 2, pair="ETH/USD"), quote(2050, 3, pair="ETH/USD"))
+    store_alerts(catalog, at(3))
+    assert alert_minutes(catalog) == [3]
+
+
+@pytest.mark.parametrize(
+    ("coin", "metric", "is_new"), [("BTC", "price", False), ("ETH", "price", True), ("BTC", "volume_24h", True)]
+)
+def test_history_keeps_the_instrument_it_was_about(catalog: sa.Engine, coin: str, metric: Metric, is_new: bool) -> None:
+    number = add(catalog)
+    feed(catalog, 100, 110)
+    me = get_user(catalog).id
+    rule = Rule("change_since_last", 7.0, metric=metric)
+    changed = changes.change_rule(catalog, me, number, rule, at(1.5), instrument=found(catalog, coin))
+    assert (changed.id != number, changed.base, changed.metric, changed.status) == (is_new, coin, metric, "active")
+    assert changes.get_own_subscription(catalog, me, number).status == ("unsubscribed" if is_new else "active")
+    [alert] = list_alerts(catalog, me)
+    assert (alert.subscription_id, alert.base, alert.metric) == (number, "BTC", "price")
+
+
+def test_change_to_the_rule_of_another_instruments_alert_is_denied(catalog: sa.Engine) -> None:
+    first, second = add(catalog), add(catalog, coin="ETH")
+    me = get_user(catalog).id
+    with pytest.raises(AlreadyExists, match=rf"ETH/USD .* \(alert {second}\)"):
+        changes.change_rule(catalog, me, first, Rule(threshold=5.0), at(0), instrument=found(catalog, "ETH"))
+    assert changes.get_own_subscription(catalog, me, first).base == "BTC"
+
+
+def test_pending_and_paused_subscriptions_stay_so_when_changed(catalog: sa.Engine) -> None:
+    number = add(catalog)
+    me = get_user(catalog).id
+    changes.pause(catalog, me, number)
+    changed = changes.change_rule(catalog, me, number, Rule(threshold=7.0), at(0), instrument=found(catalog, "ETH"))
+    assert (changed.status, changed.base) == ("paused", "ETH")
+
+
 def test_duplicate_rule_is_denied(catalog: sa.Engine) -> None:
     first, second = add(catalog), add(catalog, threshold=6.0)
     me = get_user(catalog).id
@@ -43,8 +98,6 @@ def test_duplicate_rule_is_denied(catalog: sa.Engine) -> None:
     changes.change_rule(catalog, me, second, Rule(threshold=5.0), at(0))
     with pytest.raises(AlreadyExists, match=f"alert {second}"):
         changes.resume(catalog, me, first, at(1))
-    with pytest.raises(InvalidRequest, match="Create a new alert"):
-        changes.change_rule(catalog, me, second, Rule("crosses", 5.0), at(0))
 
 
 def test_paused_and_snoozed_subscriptions_fire_again_afterwards(catalog: sa.Engine) -> None:
