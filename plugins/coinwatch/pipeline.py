@@ -16,6 +16,7 @@ from coinwatch.alerts.alerts_file import append_alerts
 from coinwatch.alerts.corporate_actions import apply_to_rules
 from coinwatch.alerts.evaluation import evaluate, has_pending_quotes
 from coinwatch.alerts.rules import Kind
+from coinwatch.alerts.sessions import delete_expired_sessions
 from coinwatch.audit import delete_old_entries
 from coinwatch.clock import Clock, utc_now
 from coinwatch.database import Lock, acquire_lock, end_long_reader_sessions, statement, transaction
@@ -301,4 +302,5 @@ def delete_old_access(engine: Engine, settings: Settings, now: datetime) -> int:
 
     Returns the number of rows. Raises DatabaseError.
     """
-    return delete_old_entries(engine, settings, now) + delete_expired(engine, now)
+    expired = delete_expired(engine, now) + delete_expired_sessions(engine, now)
+    return delete_old_entries(engine, settings, now) + expired

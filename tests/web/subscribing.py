@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from playwright.sync_api import Page
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.sessions import start_session
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.alerts.users import LinkKey, find_user_id, get_link_key
 from coinwatch.mail.links import manage_link
 from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.settings import Settings
+from coinwatch.web.sessions import COOKIE
 from tests.support.subscriptions import subscribe
 from tests.web.seed import NOW
 
@@ -87,6 +90,22 @@ def manage_path(engine: sa.Engine, settings: Settings, email: str = ADA) -> str:
     user_id = find_user_id(engine, email)
     assert user_id is not None
     return path_of(manage_link(settings, get_link_key(engine, user_id)))
+
+
+def sign_in(client: TestClient, engine: sa.Engine, email: str = ADA, *, now: datetime = NOW) -> None:
+    """Sign the client in as if it had opened the link in an email; it sends what browsers send with their forms."""
+    user_id = find_user_id(engine, email)
+    assert user_id is not None
+    client.cookies.set(COOKIE, start_session(engine, user_id, now))
+    client.headers["Origin"] = str(client.base_url).rstrip("/")
+
+
+def sign_in_browser(page: Page, engine: sa.Engine, site: str, email: str = ADA) -> None:
+    """Sign the browser of this page in."""
+    user_id = find_user_id(engine, email)
+    assert user_id is not None
+    token = start_session(engine, user_id, datetime.now(UTC))
+    page.context.add_cookies([{"name": COOKIE, "value": token, "url": site, "httpOnly": True, "sameSite": "Lax"}])
 
 
 def link_key(engine: sa.Engine, subscription: Subscription) -> LinkKey:

@@ -31,7 +31,7 @@ def test_all_spellings_subscribe_one_user(client: TestClient, operator: TestClie
 
 def test_manage_page_accepts_any_spelling(client: TestClient, operator: TestClient, engine: sa.Engine) -> None:
     operator.post("/api/v1/subscriptions", json={"email": STORED, "coin": "BTC", "threshold_percent": 5})
-    response = client.post("/manage", data={"email": STORED})
+    response = client.post("/sign-in", data={"email": STORED})
     assert response.status_code == 200
     assert SPELLINGS[0] in response.text
     assert queued_emails(engine) == [f"manage to {STORED}"]

@@ -15,7 +15,7 @@ from tests.web.browsing import serving
 SECONDS = 1.5
 LARGE = 30_000_000
 GET = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST /manage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+POST = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ REQUESTS = {
         "/api/v1/subscriptions", json={"email": ADA, "coin": "BTC", "threshold_percent": 2.5}
     ),
     "old API": lambda client: client.post("/SubscribeCoin", json={"email": ADA, "coin_name": "BTC", "percentage": 2.5}),
-    "link": lambda client: client.post("/manage", data={"email": ADA}),
+    "link": lambda client: client.post("/sign-in", data={"email": ADA}),
 }
 
 

@@ -121,16 +121,16 @@ def test_pages_forms_and_links_in_emails_work(
     assert "Confirm" in client.get(confirm).text
     confirmed = client.post(confirm, headers=origin)
     assert [subscription.status for subscription in list_subscriptions(engine)] == ["active"]
-    manage = re.search(rf'href="(/coinwatch/manage/{TOKEN})"', confirmed.text)
-    assert manage
-    settings_saved = client.post(f"{manage[1]}/preferences", data={"timezone": "Europe/Berlin"}, headers=origin)
-    assert settings_saved.headers["location"] == f"{manage[1]}?done=saved"
-    assert client.post(f"{manage[1]}/unsubscribe", headers=origin).status_code == 303
+    assert 'href="/coinwatch/account"' in confirmed.text
+    assert {"Path=/coinwatch", "Secure", "HttpOnly"} <= set(confirmed.headers["set-cookie"].split("; "))
+    settings_saved = client.post("/coinwatch/account/preferences", data={"timezone": "Europe/Berlin"}, headers=origin)
+    assert settings_saved.headers["location"] == "/coinwatch/account?done=saved"
+    assert client.post("/coinwatch/account/unsubscribe", headers=origin).status_code == 303
     assert [subscription.status for subscription in list_subscriptions(engine)] == ["unsubscribed"]
 
     for log in (site.proxy.log(), site.log()):
-        assert "manage" in log
-        for secret in (confirm.rpartition("/")[2], manage[1].rpartition("/")[2], FORM["email"]):
+        assert "account" in log
+        for secret in (confirm.rpartition("/")[2], client.cookies["coinwatch_session"], FORM["email"]):
             assert secret not in log
 
 
@@ -154,7 +154,7 @@ def test_rate_limits_count_each_client_of_the_proxy(serve: Callable[..., Site]) 
         found = []
         for number in range(LIMIT + 1):
             spoofed = {"X-Forwarded-For": f"198.51.100.{number}", "Forwarded": f"for=198.51.100.{number}"}
-            response = site.client(address).post("/coinwatch/manage", data={"email": FORM["email"]}, headers=spoofed)
+            response = site.client(address).post("/coinwatch/sign-in", data={"email": FORM["email"]}, headers=spoofed)
             found.append(response.status_code)
         assert found == [200] * LIMIT + [429]
 

@@ -104,7 +104,7 @@ def test_server_stops_although_clients_hold_connections_open(database: Database)
         closing(http.client.HTTPConnection("127.0.0.1", port)) as idle,
     ):
         unfinished.sendall(b"GET / HTTP/1.1\r\n")
-        half_a_body.sendall(b"POST /manage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=")
+        half_a_body.sendall(b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=")
         idle.request("GET", "/health")
         idle.getresponse().read()
         process.send_signal(signal.SIGTERM)
@@ -126,7 +126,7 @@ def test_requests_that_propose_another_protocol_keep_their_body(database: Databa
         wait_for_health(port)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"} | upgrade
-        connection.request("POST", "/manage", "email=ada%40example.org", headers)
+        connection.request("POST", "/sign-in", "email=ada%40example.org", headers)
         response = connection.getresponse()
         assert response.status == 200
         assert "ada@example.org" in response.read().decode()

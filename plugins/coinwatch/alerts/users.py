@@ -66,14 +66,15 @@ def find_linked_user(engine: Engine, link_key: LinkKey) -> LinkedUser | None:
     return None if found is None else LinkedUser(found.user_id, found.revoked)
 
 
-def revoke_links(engine: Engine, user_id: int, *, actor: Actor | None = None) -> None:
-    """Sign a user out everywhere: links to their own page and confirmation links that exist now stop working.
+def sign_out_everywhere(engine: Engine, user_id: int, *, actor: Actor | None = None) -> None:
+    """Sign a user out everywhere: their sessions end, and links in earlier emails no longer sign in.
 
-    Unsubscribe links keep working, but no longer lead to the page. Raises NotFound.
+    Links that end, pause or snooze alerts keep working. Raises NotFound.
     """
     with transaction(engine) as connection:
         if not connection.execute(statement("alerts/users/revoke_links"), {"user_id": user_id}).rowcount:
             raise NotFound(ERASED)
+        connection.execute(statement("alerts/sessions/delete_sessions_of_user"), {"user_id": user_id, "keep": 0})
         record(connection, actor, "subscriber.sign_out", f"subscriber {user_id}")
 
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
@@ -39,17 +40,16 @@ from coinwatch.web.pages import (
     api_docs,
     coin,
     email_links,
-    manage,
-    manage_alerts,
-    manage_data,
-    manage_link,
     subscribe,
 )
 from coinwatch.web.pages import prices as prices_page
+from coinwatch.web.pages.account import alerts, data, edit, overview, sign_in
+from coinwatch.web.sessions import signed_in_user
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
-PAGES = (prices_page, coin, subscribe, email_links, manage_link, manage, manage_alerts, manage_data, api_docs)
+ACCOUNT = (sign_in, overview, alerts, edit, data)
+PAGES = (prices_page, coin, subscribe, email_links, *ACCOUNT, api_docs)
 T = TypeVar("T")
 API = (
     status,
@@ -96,7 +96,9 @@ def create_app(
         dependencies=[Depends(reject_nul_characters), Depends(reject_unknown_parameters)],
     )
     version = hash_files(STATIC)
-    app.state.site = Site(open_engine, open_settings, clock, inside_airflow, create_templates(), version, login_url)
+    app.state.site = Site(
+        open_engine, open_settings, clock, inside_airflow, create_templates(), version, public_url, login_url
+    )
     for module in (*PAGES, *API):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(STATIC, version), name="static")
@@ -106,11 +108,17 @@ def create_app(
         Middleware(TrustedProxies, networks=_reading(lambda: open_settings().trusted_networks, default=())),
         Middleware(RequestLog),
         Middleware(HeadAsGet),
-        Middleware(AccessGuard, routes=app.router.routes, identify=identify, inside_airflow=inside_airflow),
+        Middleware(
+            AccessGuard,
+            routes=app.router.routes,
+            identify=identify,
+            inside_airflow=inside_airflow,
+            find_subscriber=lambda request: run_in_threadpool(signed_in_user, request),
+        ),
         Middleware(OriginCheck, public_url=public_url),
         Middleware(BodyLimit),
     ]
-    app.add_exception_handler(InvalidManageLink, manage_link.handle_invalid_link)
+    app.add_exception_handler(InvalidManageLink, sign_in.handle_invalid_link)
     app.add_exception_handler(CoinwatchError, handle_coinwatch_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)

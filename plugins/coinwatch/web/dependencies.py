@@ -29,7 +29,8 @@ class Site:
     """What all routes of an app share.
 
     Engine and settings are opened on use, so that an unavailable database or a missing setting breaks a page, not
-    the server. ``login_url`` returns the address of the login page, given the path to return to.
+    the server. ``public_url`` returns the URL at which browsers reach the app, ``login_url`` that of the login page,
+    given the path to return to.
     """
 
     open_engine: Callable[[], Engine]
@@ -38,6 +39,7 @@ class Site:
     inside_airflow: bool
     templates: jinja2.Environment
     static_version: str
+    public_url: Callable[[], str]
     login_url: Callable[[str], str] | None = None
     backtest_limit: RateLimit = field(default_factory=lambda: RateLimit("backtests", BACKTESTS))
     backtest_slots: ConcurrencyLimit = field(

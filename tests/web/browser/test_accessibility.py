@@ -17,7 +17,7 @@ from tests.support.email_payloads import ALERT
 from tests.support.smtp_server import Mailbox
 from tests.web.browsing import PHONE, fill_in_form, is_wider_than_screen, opened, preview_summary
 from tests.web.seed import NOW, web_settings
-from tests.web.subscribing import ADA, link_key, manage_path, path_of, subscriber_with_alerts
+from tests.web.subscribing import ADA, link_key, manage_path, path_of, sign_in_browser, subscriber_with_alerts
 
 pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -35,14 +35,15 @@ def violations(page: Page, rules: list[str] = RULES) -> str:
 
 
 @pytest.fixture
-def manage_url(site: str, engine: sa.Engine, settings: Settings) -> str:
+def account(site: str, engine: sa.Engine) -> str:
+    """The address of an account page that shows every state of an alert."""
     subscriber_with_alerts(engine)
-    return site + manage_path(engine, settings)
+    return f"{site}/account"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_have_no_axe_violations(
-    browser: Browser, site: str, engine: sa.Engine, settings: Settings, manage_url: str, scheme: str
+    browser: Browser, site: str, engine: sa.Engine, settings: Settings, account: str, scheme: str
 ) -> None:
     pending = next(subscription for subscription in list_subscriptions(engine) if subscription.status == "pending")
     key = link_key(engine, pending)
@@ -53,16 +54,19 @@ def test_pages_have_no_axe_violations(
         "/coins?coin=nope",
         "/coins/BTC?exchange=coinbase",
         "/subscribe",
-        "/manage",
+        "/sign-in",
         "/manage/invalid",
+        manage_path(engine, settings),
     ]
     pages += ["/docs", "/nothing", *(path_of(link) for link in links)]
-    manage = manage_url.removeprefix(site)
-    pages += [manage, f"{manage}?done=saved", f"{manage}/history", f"{manage}/erase", f"{manage}/alerts/{pending}"]
+    account_pages = [account, f"{account}?done=saved", f"{account}/history", f"{account}/erase"]
+    account_pages += [f"{account}/alerts/{pending.id}"]
     titles = set()
     with opened(browser, site, viewport=PHONE, color_scheme=scheme) as page:
-        for path in pages:
-            page.goto(site + path)
+        for path in [*(site + path for path in pages), *account_pages]:
+            if path == account:
+                sign_in_browser(page, engine, site)
+            page.goto(path)
             for summary in page.locator("summary").all():
                 summary.click()
             assert violations(page) == "", path
@@ -73,7 +77,7 @@ def test_pages_have_no_axe_violations(
         page.get_by_label("Change (at least, %)").fill("0.5")
         preview_summary(page)
         assert violations(page) == "", "form with a preview"
-    assert len(titles) >= len(pages) - 4, "pages have different titles"
+    assert len(titles) >= len(pages) + len(account_pages) - 4, "pages have different titles"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -102,18 +106,22 @@ def test_emails_have_no_axe_violations(browser: Browser, engine: sa.Engine, mail
             assert not is_wider_than_screen(page), email["Subject"]
 
 
-def test_hints_describe_their_fields(browser: Browser, site: str, manage_url: str) -> None:
+def test_hints_describe_their_fields(browser: Browser, site: str, engine: sa.Engine, account: str) -> None:
     with opened(browser, f"{site}/subscribe") as page:
         within = page.locator("#change_window_seconds")
         expect(within).to_have_accessible_description(re.compile("Compared with the price"))
-    with opened(browser, manage_url) as page:
+    with opened(browser, site) as page:
+        sign_in_browser(page, engine, site)
+        page.goto(account)
         expect(page.get_by_label("Quiet hours from")).to_have_accessible_description(
             re.compile("one email when they end")
         )
 
 
-def test_confirmation_and_errors_get_the_focus(browser: Browser, manage_url: str) -> None:
-    with opened(browser, manage_url, viewport=PHONE) as page:
+def test_confirmation_and_errors_get_the_focus(browser: Browser, site: str, engine: sa.Engine, account: str) -> None:
+    with opened(browser, site, viewport=PHONE) as page:
+        sign_in_browser(page, engine, site)
+        page.goto(account)
         page.get_by_label("Time zone").fill("Tokyo")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_label("Time zone")).to_be_focused()

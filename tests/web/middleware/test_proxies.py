@@ -40,7 +40,7 @@ def make_client(engine: sa.Engine, market: None) -> Callable[..., TestClient]:
 def statuses_of_link_requests(client: TestClient, *forwarded: str) -> list[int]:
     """Statuses of requests for a link, up to the limit, and of one more."""
     headers = [("X-Forwarded-For", value) for value in forwarded]
-    return [client.post("/manage", data=LINK, headers=headers).status_code for _ in range(LIMIT + 1)]
+    return [client.post("/sign-in", data=LINK, headers=headers).status_code for _ in range(LIMIT + 1)]
 
 
 def test_clients_behind_a_trusted_proxy_have_separate_rate_limits(make_client: Callable[..., TestClient]) -> None:
@@ -54,13 +54,13 @@ def test_forwarded_address_does_not_evade_the_rate_limit(make_client: Callable[.
     for number in range(LIMIT):
         spoofed = f"198.51.100.{number}"
         headers = {"X-Forwarded-For": spoofed, "X-Real-IP": spoofed, "Forwarded": f"for={spoofed}"}
-        assert direct.post("/manage", data=LINK, headers=headers).status_code == 200
+        assert direct.post("/sign-in", data=LINK, headers=headers).status_code == 200
         # The proxy appends the real address to what the client has sent.
         headers["X-Forwarded-For"] += ", 203.0.113.77"
-        assert through_proxy.post("/manage", data=LINK, headers=headers).status_code == 200
-    assert direct.post("/manage", data=LINK, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 429
+        assert through_proxy.post("/sign-in", data=LINK, headers=headers).status_code == 200
+    assert direct.post("/sign-in", data=LINK, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 429
     headers = {"X-Forwarded-For": "192.0.2.1, 203.0.113.77", "Forwarded": "for=192.0.2.1"}
-    assert through_proxy.post("/manage", data=LINK, headers=headers).status_code == 429
+    assert through_proxy.post("/sign-in", data=LINK, headers=headers).status_code == 429
 
 
 def test_ipv4_mapped_clients_have_separate_rate_limits(make_client: Callable[..., TestClient]) -> None:
@@ -134,7 +134,7 @@ def test_origin_is_compared_with_the_public_url_and_the_host(
         client.cookies = cookies
         response = client.post("/subscribe", data=FORM, headers={"Origin": origin, "Host": host})
         assert (response.status_code != 403) is accepted
-        assert client.post("/manage", data={}, headers={"Origin": origin, "Host": host}).status_code == (
+        assert client.post("/sign-in", data={}, headers={"Origin": origin, "Host": host}).status_code == (
             422 if accepted else 403
         )
     assert bool(list_subscriptions(engine)) is accepted
@@ -144,7 +144,7 @@ def test_cross_site_forms_do_not_count_against_the_rate_limit(make_client: Calla
     client = make_client("203.0.113.1")
     for site in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
         for _ in range(LIMIT + 1):
-            assert client.post("/manage", data=LINK, headers=site).status_code == 403
+            assert client.post("/sign-in", data=LINK, headers=site).status_code == 403
     assert statuses_of_link_requests(client) == [200] * LIMIT + [429]
 
 
@@ -154,7 +154,7 @@ def test_one_click_unsubscribe_may_come_from_another_site(client: TestClient) ->
     assert response.status_code == 422
     assert "link is incomplete" in response.text
     assert client.post("/confirm/token", headers=headers).status_code == 403
-    assert client.post("/manage/token/unsubscribe", headers=headers).status_code == 403
+    assert client.post("/manage/token", headers=headers).status_code == 403
 
 
 @pytest.mark.usefixtures("market")

@@ -119,7 +119,7 @@ def test_nul_character_is_rejected(client: TestClient, engine: sa.Engine, settin
         client.post("/api/v1/subscriptions", json=request),
         client.get("/api/v1/backtest", params={"coin": "B\0TC", "threshold_percent": 5}),
         client.post("/SubscribeCoin", json={"email": "ada@example.org", "coin_name": "B\0TC", "percentage": 2}),
-        client.post("/manage", data={"email": "ada\0@example.org"}),
+        client.post("/sign-in", data={"email": "ada\0@example.org"}),
     ):
         assert response.status_code == 422
         assert "NUL character" in response.text

@@ -20,9 +20,14 @@ from coinwatch.alerts.subscriptions import (
 from coinwatch.mail.links import confirmation_link, unsubscribe_link
 from coinwatch.settings import Settings
 from tests.conftest import Database
-from tests.web.subscribing import ADA, BOB, add_subscription, forged, link_key, manage_path, path_of, press
+from tests.web.subscribing import ADA, BOB, add_subscription, forged, link_key, manage_path, path_of, press, sign_in
 
 pytestmark = pytest.mark.usefixtures("market")
+
+
+@pytest.fixture(autouse=True)
+def as_a_browser(client: TestClient) -> None:
+    client.headers["Origin"] = "http://coinwatch.test"
 
 
 @pytest.fixture
@@ -136,29 +141,30 @@ def test_forged_or_incomplete_link_changes_nothing(
 def test_unsubscribe_link_works_after_alerts_were_deleted(
     client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription
 ) -> None:
-    page = manage_path(engine, settings)
+    sign_in(client, engine)
     other = add_subscription(engine, threshold=8.0)
     path = path_of(unsubscribe_link(settings, link_key(engine, active), [active.id, other.id]))
-    press(client, f"{page}/alerts/{active.id}/delete")
+    press(client, f"/account/alerts/{active.id}/delete")
     assert "End this alert?" in client.get(path).text
-    assert page.rpartition(".")[0].rpartition(".")[0] in client.get(path).text, "a link to the manage page"
+    manage = manage_path(engine, settings)
+    assert manage.rpartition(".")[0].rpartition(".")[0] in client.get(path).text, "a link to the account page"
     assert "Alert ended" in client.post(path).text
     assert "Alert ended" in client.get(path).text
     assert list_subscriptions(engine)[0].status == "unsubscribed"
-    press(client, f"{page}/alerts/{other.id}/delete")
+    press(client, f"/account/alerts/{other.id}/delete")
     deleted = client.post(path)
     assert deleted.status_code == 200
     assert "deleted earlier" in deleted.text
 
 
-def test_old_unsubscribe_link_does_not_link_to_manage_page(
+def test_old_unsubscribe_link_does_not_lead_to_the_account(
     client: TestClient, engine: sa.Engine, settings: Settings, active: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = path_of(unsubscribe_link(settings, link_key(engine, active), [active.id]))
     assert "/manage/" in client.get(path).text
     monkeypatch.setattr("coinwatch.mail.links.MANAGE_SECONDS", -1)
     assert "/manage/" not in client.get(path).text
-    assert 'href="/manage"' in client.post(path).text
+    assert 'href="/sign-in"' in client.post(path).text
 
 
 def test_links_of_another_database_open_nobodys_page(
@@ -174,7 +180,7 @@ def test_links_of_another_database_open_nobodys_page(
     assert (other.id, other.user_id) == (active.id, active.user_id)
     for path in (manage, confirmation):
         for method in ("GET", "POST"):
-            assert client.request(method, path + "/erase" * (path == manage)).status_code == 404
+            assert client.request(method, path).status_code == 404
     assert "deleted earlier" in client.post(ended).text
     assert list_subscriptions(engine) == [other]
 
@@ -185,12 +191,14 @@ def test_signing_out_everywhere_revokes_links_except_for_unsubscribing(
     key = link_key(engine, active)
     manage, confirmation = manage_path(engine, settings), path_of(confirmation_link(settings, key, active.id))
     ended = path_of(unsubscribe_link(settings, key, [active.id]))
-    assert "signed out everywhere" in client.post(f"{manage}/sign-out").text
+    sign_in(client, engine)
+    assert "signed out everywhere" in client.post("/account/sign-out").text
+    assert client.get("/account").status_code == 401
     for path in (manage, confirmation):
         page = client.get(path, headers={"Accept": "text/html"})
         assert (page.status_code, "was revoked" in page.text) == (422, True)
     page = client.get(ended).text
-    assert ("End this alert?" in page, 'href="/manage"' in page, "/manage/" in page) == (True, True, False)
+    assert ("End this alert?" in page, 'href="/sign-in"' in page, "/manage/" in page) == (True, True, False)
     assert client.get(manage_path(engine, settings)).status_code == 200, "the next email has a new link"
     client.post(ended)
     assert list_subscriptions(engine)[0].status == "unsubscribed"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from coinwatch.addresses import display_address
-from coinwatch.alerts.users import get_user_id, revoke_links
+from coinwatch.alerts.users import get_user_id, sign_out_everywhere
 from coinwatch.audit import command_line_actor, record_action
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, show_json, show_table
@@ -56,12 +56,12 @@ def export(email: Email) -> None:
 
 @subscriber.command()
 def sign_out(email: Email) -> None:
-    """Revoke all links to a subscriber's own page, for example after an email was forwarded.
+    """End a subscriber's sessions and revoke the links that sign in, for example after an email was forwarded.
 
     Their next email has a new link. Links that end alerts keep working.
     """
     engine = get_engine()
-    revoke_links(engine, get_user_id(engine, email), actor=command_line_actor(utc_now()))
+    sign_out_everywhere(engine, get_user_id(engine, email), actor=command_line_actor(utc_now()))
     echo("Signed out: the links to the page in earlier emails no longer work.")
 
 

@@ -38,21 +38,13 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("POST", "/confirm/{token}"),
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
     ("GET", "/manage"),
-    ("POST", "/manage"),
     ("GET", "/manage/{token}"),
-    ("GET", "/manage/{token}/history"),
-    ("POST", "/manage/{token}/preferences"),
-    ("POST", "/manage/{token}/address"),
-    ("POST", "/manage/{token}/resume"),
-    ("POST", "/manage/{token}/unsubscribe"),
-    ("GET", "/manage/{token}/export"),
-    ("GET", "/manage/{token}/erase"),
-    ("POST", "/manage/{token}/erase"),
-    ("POST", "/manage/{token}/sign-out"),
-    ("GET", "/manage/{token}/alerts/{subscription_id}"),
-    ("POST", "/manage/{token}/alerts/{subscription_id}"),
-    ("POST", "/manage/{token}/alerts/{subscription_id}/{action}"),
+    ("POST", "/manage/{token}"),
+    ("GET", "/manage/{token}/{page:path}"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("GET", "/api/v1/prices"),
@@ -80,7 +72,23 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
 }
 
 # Subscribers who are signed in, for their own alerts and data only (web/sessions.py).
-SUBSCRIBERS: frozenset[Route] = frozenset()
+SUBSCRIBERS: frozenset[Route] = frozenset(
+    {
+        ("GET", "/account"),
+        ("GET", "/account/history"),
+        ("POST", "/account/preferences"),
+        ("POST", "/account/address"),
+        ("POST", "/account/resume"),
+        ("POST", "/account/unsubscribe"),
+        ("GET", "/account/export"),
+        ("GET", "/account/erase"),
+        ("POST", "/account/erase"),
+        ("POST", "/account/sign-out"),
+        ("GET", "/account/alerts/{subscription_id}"),
+        ("POST", "/account/alerts/{subscription_id}"),
+        ("POST", "/account/alerts/{subscription_id}/{action}"),
+    }
+)
 
 # Programs with an API key, for all subscriptions.
 SCOPES: Mapping[Route, Scope] = {

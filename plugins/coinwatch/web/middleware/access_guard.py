@@ -18,6 +18,7 @@ OPERATORS_ONLY = (
     "This requires an operator. Send the header 'Authorization: Bearer …' with COINWATCH_API_TOKEN or an API key."
 )
 SUBSCRIBERS_ONLY = "Sign in with the link in one of your emails, then open this page again."
+SUBSCRIBER_SIGN_IN = "/sign-in"
 OPERATOR_PAGES = "/operator"
 OPERATOR_SIGN_IN = "/operator/sign-in"
 
@@ -72,7 +73,7 @@ class AccessGuard:
             await self.app(scope, receive, send)
             return
         status, message = denied
-        login = self._login_url(request, path, requirement) if status == 401 and _is_page(request) else None
+        login = self._login_url(request, path, requirement) if status == 401 and _is_browser(request) else None
         if login:
             await RedirectResponse(login, status_code=303)(scope, receive, send)
             return
@@ -104,6 +105,10 @@ class AccessGuard:
 
     def _login_url(self, request: Request, path: str, requirement: Requirement) -> str | None:
         """Where a browser logs in, to return to the page afterwards; None if there is no such page."""
+        if requirement is Requirement.SUBSCRIBER and (request.state.visitor or not self.inside_airflow):
+            return f"{request.scope['root_path']}{SUBSCRIBER_SIGN_IN}{_next(request)}"
+        if request.method != "GET":
+            return None
         if self.inside_airflow and request.state.visitor is None:
             login_url = request.app.state.site.login_url
             return login_url(_return_path(request, path)) if login_url else None
@@ -118,8 +123,17 @@ def is_public_everywhere(method: str, path: str) -> bool:
     return ("GET" if method == "HEAD" else method, path) in PUBLIC_EVERYWHERE
 
 
-def _is_page(request: Request) -> bool:
-    return request.method == "GET" and bearer_token(request) is None and accepts_html(request)
+def _is_browser(request: Request) -> bool:
+    return bearer_token(request) is None and accepts_html(request)
+
+
+def _next(request: Request) -> str:
+    """The query that leads back to the page; none after a form, which can't be sent again."""
+    if request.method != "GET":
+        return ""
+    path = request.scope["path"].removeprefix(request.scope["root_path"])
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"?{urlencode({'next': path + query})}"
 
 
 def _return_path(request: Request, template: str) -> str:

@@ -21,6 +21,7 @@ from coinwatch.alerts.users import find_linked_user
 from coinwatch.errors import NotFound, TooManySubscriptions
 from coinwatch.mail.links import Link, manage_link, opens_manage_page, read_confirmation, read_unsubscribe
 from coinwatch.web.dependencies import Site, SiteDep, user_of_link
+from coinwatch.web.sessions import sign_in
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,17 +44,22 @@ def confirm_alerts(
     alert: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None, Form()] = None,
     chosen: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Confirm the alerts that were ticked (``chosen``: the page had boxes to tick), or all without boxes."""
+    """Confirm the alerts that were ticked (``chosen``: the page had boxes to tick), or all without boxes, and sign in.
+
+    Whoever opens the link reads the mailbox, as with the link to the account page in the same email.
+    """
     link_key, link = read_confirmation(site.settings, token)
     user_id = user_of_link(site, link_key)
-    error = None if alert or not chosen else "Choose at least one alert."
-    if not error:
-        try:
-            confirmed = confirm(site.engine, user_id, site.clock(), alert if chosen else None)
-            return _confirmed_page(site, request, link, user_id, confirmed)
-        except TooManySubscriptions as reason:
-            error = str(reason)
-    return _confirmation_page(site, request, link, list_pending(site.engine, user_id), error)
+    if chosen and not alert:
+        pending = list_pending(site.engine, user_id)
+        return _confirmation_page(site, request, link, pending, "Choose at least one alert.")
+    try:
+        confirmed = confirm(site.engine, user_id, site.clock(), alert if chosen else None)
+    except TooManySubscriptions as error:
+        return _confirmation_page(site, request, link, list_pending(site.engine, user_id), str(error))
+    response = _confirmed_page(site, request, link, user_id, confirmed)
+    sign_in(request, response, user_id)
+    return response
 
 
 @router.get("/unsubscribe/{token}")
@@ -117,8 +123,8 @@ def _manage_path(site: Site, link: Link) -> str:
     If the page can't be reached by that email any more, the path of the form that emails a new link.
     """
     if link.link_key is None or not opens_manage_page(link):
-        return "/manage"
+        return "/sign-in"
     user = find_linked_user(site.engine, link.link_key)
     if user is None or user.revoked:
-        return "/manage"
+        return "/sign-in"
     return manage_link(site.settings, link.link_key, link.signed_at).removeprefix(site.settings.public_url)

@@ -18,6 +18,7 @@ from coinwatch.web.services.alert_form import (
 from coinwatch.web.services.backtest_preview import Preview, build_preview, run_backtest
 from coinwatch.web.services.choices import watched_choices
 from coinwatch.web.services.subscriptions import create_subscription
+from coinwatch.web.sessions import signed_in_session
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,7 +43,9 @@ def create_alert(
 ) -> Response:
     try:
         subscription_request = parse_subscription_form(site.engine, submitted, site.clock())
-        created = create_subscription(site, subscription_request, visitor, client, background)
+        created = create_subscription(
+            site, subscription_request, visitor, client, background, signed_in_session(request)
+        )
     except (InvalidRequest, AlreadyExists, TooManyRequests) as error:
         return _form_with_error(site, request, submitted, error)
     values = {"email": subscription_request.email, "created": created}

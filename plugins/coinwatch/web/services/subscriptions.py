@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
 from coinwatch.alerts.rules import Rule, check_rule
+from coinwatch.alerts.sessions import Session
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, Problems
@@ -41,26 +42,40 @@ def find_watched(engine: Engine, form: BacktestForm, now: datetime) -> tuple[Fou
 
 
 def create_subscription(
-    site: Site, request: SubscriptionRequest, visitor: Visitor | None, client: str, background: BackgroundTasks
+    site: Site,
+    request: SubscriptionRequest,
+    visitor: Visitor | None,
+    client: str,
+    background: BackgroundTasks,
+    session: Session | None = None,
 ) -> Subscription | None:
     """Create a subscription.
 
-    For an operator it is active immediately and returned. For anyone else the address is emailed a link to confirm it,
-    after the response. None is returned whether or not the subscription existed, so that the response doesn't reveal
-    which addresses are known.
+    For an operator, and for the address of a ``session``, it is active immediately and returned. Otherwise the address
+    is emailed a link to confirm it, after the response. None is returned whether or not the subscription existed, so
+    that the response doesn't reveal which addresses are known.
 
-    Raises TooManyRequests, and for operators TooManySubscriptions and AlreadyExists.
+    Raises TooManyRequests; for operators and in a session also TooManySubscriptions and AlreadyExists.
     """
     is_operator = visitor is not None and visitor.operator
+    confirmed = is_operator or vouches_for(session, request.email)
     if is_operator:
         request = replace(request, timezone=None)  # the operator's own
-    else:
+    if not confirmed:
         site.check_limit(NEW_SUBSCRIPTIONS, client)
         background.add_task(send_requested_emails, site, request.email)
     try:
-        subscription = subscribe(site.engine, request, now=site.clock(), confirmed=is_operator)
+        subscription = subscribe(site.engine, request, now=site.clock(), confirmed=confirmed)
     except AlreadyExists:
-        if is_operator:
+        if confirmed:
             raise
         return None
-    return subscription if is_operator else None
+    return subscription if confirmed else None
+
+
+def vouches_for(session: Session | None, email: str) -> bool:
+    """Whether a subscriber who is signed in owns the address and receives its email.
+
+    A suppressed address has to be confirmed by email again, which shows that it works now.
+    """
+    return session is not None and not session.suppressed and session.email.lower() == email.lower()

@@ -1,4 +1,4 @@
-"""A subscriber in a real browser, following the links of real emails; layout and accessibility of the manage pages."""
+"""A subscriber in a real browser, following the links of real emails; layout and accessibility of the account pages."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from coinwatch.settings import Settings
 from tests.support.smtp_server import Mailbox
 from tests.web.browsing import DESKTOP, PHONE, is_wider_than_screen, low_contrasts, opened
 from tests.web.seed import INSERT, UPSERT_LATEST, web_settings
-from tests.web.subscribing import ADA, add_subscription, manage_path, subscriber_with_alerts
+from tests.web.subscribing import ADA, add_subscription, manage_path, sign_in_browser, subscriber_with_alerts
 
 pytestmark = pytest.mark.browser
 
@@ -96,6 +96,7 @@ def test_subscriber_manages_alerts_and_erases_data(
 
         quote(engine, 50_001)
         follow(page, site, settings, email_number(2, engine, mailbox, settings), "manage")
+        expect(page).to_have_url(f"{site}/account")
         expect(page.locator("#history")).to_contain_text("50,001.00 USD")
         expect(page.locator("#history")).to_contain_text("50,000")
         card = page.get_by_role("article")
@@ -148,15 +149,14 @@ def test_subscriber_manages_alerts_and_erases_data(
         expect(page.get_by_role("heading", name="No alerts yet")).to_be_visible()
         assert list_subscriptions(engine) == []
 
-        manage_url = page.url
         page.get_by_role("link", name="Erase everything").click()
         page.get_by_role("button", name="Erase everything").click()
         expect(page.get_by_role("heading", name="Your data has been erased")).to_be_visible()
         assert find_user_id(engine, ADA) is None
-        page.goto(manage_url)
-        expect(page.get_by_role("alert")).to_contain_text("erased")
+        page.goto(f"{site}/account")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     with engine.connect() as connection:
-        for table in ("users", "subscriptions", "alerts", "outbox", "held_users"):
+        for table in ("users", "sessions", "account_visits", "subscriptions", "alerts", "outbox", "held_users"):
             assert connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() == 0, table
 
 
@@ -170,12 +170,14 @@ def test_new_link_can_be_requested(
         page.get_by_role("button", name="Email me the link").click()
         expect(page.get_by_role("status")).to_contain_text("within a few minutes")
         follow(page, site, settings, email_number(1, engine, mailbox, settings), "manage")
+        page.get_by_role("button", name="Open my alerts").click()
+        expect(page).to_have_url(f"{site}/account")
         expect(page.get_by_role("heading", name="My alerts")).to_be_visible()
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_manage_pages_fit_the_screen_with_sufficient_contrast(
+def test_account_pages_fit_the_screen_with_sufficient_contrast(
     browser: Browser, site: str, engine: sa.Engine, settings: Settings, viewport: dict[str, int], scheme: str
 ) -> None:
     subscription_ids = subscriber_with_alerts(engine)
@@ -190,8 +192,10 @@ def test_manage_pages_fit_the_screen_with_sufficient_contrast(
     pages[long] = [""]
     with opened(browser, site, viewport=viewport, color_scheme=scheme) as page:
         for email, suffixes in pages.items():
-            link = site + manage_path(engine, settings, email)
-            for path in [link + suffix for suffix in suffixes] + [f"{site}/manage", f"{site}/manage/x"]:
+            signed_out = [f"{site}/sign-in", f"{site}/manage/x", site + manage_path(engine, settings, email)]
+            for path in signed_out + [f"{site}/account{suffix}" for suffix in suffixes]:
+                if path == f"{site}/account":
+                    sign_in_browser(page, engine, site, email)
                 page.goto(path)
                 for summary in page.locator("summary").all():
                     summary.click()
@@ -199,10 +203,11 @@ def test_manage_pages_fit_the_screen_with_sufficient_contrast(
                 assert low_contrasts(page) == [], path
 
 
-def test_manage_page_is_keyboard_accessible(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+def test_account_page_is_keyboard_accessible(browser: Browser, site: str, engine: sa.Engine) -> None:
     subscriber_with_alerts(engine)
-    link = site + manage_path(engine, settings)
-    with opened(browser, link) as page:
+    with opened(browser, site) as page:
+        sign_in_browser(page, engine, site)
+        page.goto(f"{site}/account")
         page.locator("nav a").last.focus()
         page.keyboard.press("Tab")
         while page.evaluate(MARK):
@@ -217,20 +222,22 @@ def test_manage_page_is_keyboard_accessible(browser: Browser, site: str, engine:
         expect(page.locator("article").first).to_contain_text("Snoozed until")
 
 
-def test_device_time_zone_is_offered(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+def test_device_time_zone_is_offered(browser: Browser, site: str, engine: sa.Engine) -> None:
     subscriber_with_alerts(engine)
-    link = site + manage_path(engine, settings)
-    with opened(browser, link, timezone_id="Asia/Tokyo") as page:
+    with opened(browser, site, timezone_id="Asia/Tokyo") as page:
+        sign_in_browser(page, engine, site)
+        page.goto(f"{site}/account")
         page.get_by_role("button", name="Asia/Tokyo").click()
         page.get_by_role("button", name="Save").click()
         expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
         expect(page.locator("#device-timezone")).to_be_hidden()
 
 
-def test_buttons_have_accessible_names(browser: Browser, site: str, engine: sa.Engine, settings: Settings) -> None:
+def test_buttons_have_accessible_names(browser: Browser, site: str, engine: sa.Engine) -> None:
     subscriber_with_alerts(engine)
-    link = site + manage_path(engine, settings)
-    with opened(browser, link) as page:
+    with opened(browser, site) as page:
+        sign_in_browser(page, engine, site)
+        page.goto(f"{site}/account")
         name = "Pause the alert for Bitcoin: the price moves by 5% or more within 1 hour"
         expect(page.get_by_role("button", name=name)).to_have_count(1)
         for field in ("Time zone", "Quiet hours from", "until", "Emails"):

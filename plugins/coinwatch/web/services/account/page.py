@@ -1,4 +1,4 @@
-"""Rendering a subscriber's manage page, which several routes show again after an error."""
+"""Rendering a subscriber's account page, which several routes show again after an error."""
 
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -28,10 +28,9 @@ DONE = {
 }
 
 
-def render_manage_page(
+def render_account_page(
     site: Site,
     request: Request,
-    token: str,
     subscriber_id: int,
     *,
     done: str = "",
@@ -40,7 +39,7 @@ def render_manage_page(
     errors: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    """Render the manage page.
+    """Render the account page.
 
     ``done`` is a key of :data:`DONE`. ``error`` is shown at the top, ``errors`` next to the fields of the settings
     ``form``. Raises NotFound if the subscriber was erased.
@@ -50,7 +49,6 @@ def render_manage_page(
     now = site.clock()
     running = [own for own in subscriber.subscriptions if own.status in {"pending", "active", "paused"}]
     values = {
-        "token": token,
         "subscriber": subscriber,
         "running": running,
         "ended": [own for own in subscriber.subscriptions if own not in running],
@@ -67,13 +65,13 @@ def render_manage_page(
         "done": DONE.get(done),
         "error": error,
     }
-    return site.render(request, "account/manage.html", values, status=status)
+    return site.render(request, "account/account.html", values, status=status)
 
 
-def redirect_to_manage_page(request: Request, token: str, done: str, anchor: str = "") -> Response:
-    """Redirect to the manage page, to the ``anchor`` of the changed alert or else to the message at the top."""
+def redirect_to_account_page(request: Request, done: str, anchor: str = "") -> Response:
+    """Redirect to the account page, to the ``anchor`` of the changed alert or else to the message at the top."""
     root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/manage/{token}?done={done}{'#' if anchor else ''}{anchor}", status_code=303)
+    return RedirectResponse(f"{root}/account?done={done}{'#' if anchor else ''}{anchor}", status_code=303)
 
 
 def conditions(subscriber: Subscriber) -> dict[int, str]:

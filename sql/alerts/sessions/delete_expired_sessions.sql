@@ -1,0 +1,2 @@
+-- Deletes sessions that have expired.
+DELETE FROM sessions WHERE expires_at <= :now;
