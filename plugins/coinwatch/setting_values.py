@@ -11,6 +11,7 @@ from coinwatch.addresses import domain_in_ascii, normalize_address
 from coinwatch.codes import parse_code, parse_pair
 
 # Without characters that would have to be escaped in HTML or in an email header.
+ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 BASE_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]+")
 # A token is appended to the local part, which may have up to 64 characters in total.
 BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+")
@@ -65,6 +66,14 @@ def _networks(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> str:
+    origins = [origin.strip().rstrip("/").lower() for origin in value.split(",") if origin.strip()]
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not an origin such as https://dashboard.example.org, nor *")
+    return ", ".join(origins)
+
+
 def _host(value: str) -> str:
     """A name or an address; an IPv6 address may be in brackets, as in a URL."""
     value = value.strip().removeprefix("[").removesuffix("]")
@@ -77,6 +86,7 @@ Code = Annotated[str, AfterValidator(parse_code)]
 Pair = Annotated[str, AfterValidator(parse_pair)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 BounceAddress = Annotated[str, AfterValidator(_bounce_address)]
+Origins = Annotated[str, AfterValidator(_origins)]
 Host = Annotated[str, AfterValidator(_host)]
 Networks = Annotated[str, AfterValidator(_networks)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]

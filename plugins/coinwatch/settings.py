@@ -19,7 +19,7 @@ from coinwatch.codes import code_key
 from coinwatch.coin_settings import CoinSettings, ExchangeSettings, check_coins_and_exchanges
 from coinwatch.errors import ConfigurationError
 from coinwatch.setting_sources import CoinsAsInFile, TomlSource, config_path, env_path
-from coinwatch.setting_values import BaseUrl, BounceAddress, Code, Host, HttpUrl, Networks, check_secret
+from coinwatch.setting_values import BaseUrl, BounceAddress, Code, Host, HttpUrl, Networks, Origins, check_secret
 from coinwatch.smtp_url import parse_smtp_url
 
 MIN_PRICE_RETENTION_DAYS = 2
@@ -86,6 +86,18 @@ class Settings(BaseSettings):
         "127.0.0.1, ::1",
         description="Addresses or networks of [reverse proxies](reverse-proxy.md), separated by commas, whose "
         "X-Forwarded-For says which client sent a request.",
+    )
+    requests_per_minute: int = Field(
+        1200,
+        ge=0,
+        le=1_000_000,
+        description="Maximum requests from one network or API key per minute to each process of the web app; history, "
+        "candles and backtests count as 5. 0 means no limit.",
+    )
+    cors_origins: Origins = Field(
+        "",
+        description="Other sites whose scripts may use the API, separated by commas, such as "
+        "`https://dashboard.example.org`; `*` lets every site read it. Default: none.",
     )
     alerts_file: Path = Field(Path("alerts.txt"), description="File to which a line is appended for each alert.")
     emails_per_day_per_address: int = Field(
@@ -217,7 +229,12 @@ class Settings(BaseSettings):
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks in COINWATCH_TRUSTED_PROXIES."""
-        return tuple(ip_network(network.strip()) for network in self.trusted_proxies.split(","))
+        return _parse_networks(self.trusted_proxies)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins in COINWATCH_CORS_ORIGINS."""
+        return _parse_origins(self.cors_origins)
 
     def require(self, name: str) -> str:
         """Return the value of a secret setting. Raises ConfigurationError if it is missing, short or an example."""
@@ -253,6 +270,16 @@ def load_settings(**overrides: object) -> Settings:
             settings.require(name)
     _check_email(settings)
     return settings
+
+
+@lru_cache
+def _parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(network.strip()) for network in text.split(","))
+
+
+@lru_cache
+def _parse_origins(text: str) -> frozenset[str]:
+    return frozenset(text.split(", ")) if text else frozenset()
 
 
 @lru_cache

@@ -30,9 +30,13 @@ from coinwatch.web.dependencies import InvalidManageLink, Site, reject_nul_chara
 from coinwatch.web.error_handlers import handle_coinwatch_error, handle_http_error, handle_validation_error
 from coinwatch.web.middleware.access import Identify
 from coinwatch.web.middleware.access_guard import AccessGuard
+from coinwatch.web.middleware.caching import ConditionalRequests
+from coinwatch.web.middleware.compression import Compression
+from coinwatch.web.middleware.cors import Cors
 from coinwatch.web.middleware.head import HeadAsGet
 from coinwatch.web.middleware.identification import identify_by_key, identify_by_session
 from coinwatch.web.middleware.proxies import PublicPath, TrustedProxies
+from coinwatch.web.middleware.quota import RequestQuota
 from coinwatch.web.middleware.request_log import RequestLog
 from coinwatch.web.middleware.security import BodyLimit, OriginCheck, SecurityHeaders
 from coinwatch.web.openapi import DESCRIPTION, DocumentedApp
@@ -102,11 +106,15 @@ def create_app(
     for module in (*PAGES, *API):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(STATIC, version), name="static")
+    origins: Callable[[], frozenset[str]] = _reading(lambda: open_settings().allowed_origins, default=frozenset())
     app.user_middleware = [  # outermost first
         Middleware(SecurityHeaders, inside_airflow=inside_airflow),
         Middleware(PublicPath, prefix=None if inside_airflow else lambda: path_of(public_url())),
+        Middleware(Compression),
         Middleware(TrustedProxies, networks=_reading(lambda: open_settings().trusted_networks, default=())),
         Middleware(RequestLog),
+        Middleware(Cors, origins=origins),
+        Middleware(RequestQuota, limit=_reading(lambda: open_settings().requests_per_minute, default=0)),
         Middleware(HeadAsGet),
         Middleware(
             AccessGuard,
@@ -115,8 +123,9 @@ def create_app(
             inside_airflow=inside_airflow,
             find_subscriber=lambda request: run_in_threadpool(signed_in_user, request),
         ),
-        Middleware(OriginCheck, public_url=public_url),
+        Middleware(OriginCheck, public_url=public_url, origins=origins),
         Middleware(BodyLimit),
+        Middleware(ConditionalRequests),
     ]
     app.add_exception_handler(InvalidManageLink, sign_in.handle_invalid_link)
     app.add_exception_handler(CoinwatchError, handle_coinwatch_error)

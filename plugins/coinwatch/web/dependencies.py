@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, cast
-from urllib.parse import unquote
 
 import jinja2
 from fastapi import Depends, Request
@@ -69,6 +68,11 @@ class Site:
         if wait is not None:
             raise too_many_calls(limit.what, wait.total_seconds())
 
+    def cache_headers(self, seconds: int, *, immutable: bool = False) -> dict[str, str]:
+        """Headers that let clients, and standalone also proxies, reuse a response for this long."""
+        who = "private" if self.inside_airflow else "public"  # inside Airflow, every response needs a login
+        return {"Cache-Control": f"{who}, max-age={seconds}{', immutable' if immutable else ''}"}
+
     def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
     ) -> HTMLResponse:
@@ -81,7 +85,7 @@ class Site:
             now=self.clock(),
             visitor=getattr(request.state, "visitor", None),
             inside_airflow=self.inside_airflow,
-            demo_prices=self._has_only_demo_prices if status < 500 else lambda: False,  # the database may be down
+            demo_prices=self._has_only_demo_prices if status < 429 else lambda: False,  # must work without the database
             **(values or {}),
         )
         return HTMLResponse(text, status_code=status)
@@ -139,17 +143,19 @@ def user_of_link(site: Site, link_key: LinkKey) -> int:
     return user.user_id
 
 
-def reject_nul_characters(request: Request) -> None:
+async def reject_nul_characters(request: Request) -> None:
     """Postgres cannot store NUL characters, so no path or query may contain one. Raises InvalidRequest."""
-    if "\0" in request.url.path or "\0" in unquote(request.url.query):
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise InvalidRequest("", "The address contains a NUL character. Remove it and try again.")
 
 
-def reject_unknown_parameters(request: Request) -> None:
+async def reject_unknown_parameters(request: Request) -> None:
     """A misspelled filter must not return everything. Raises InvalidRequest for parameters the API doesn't document.
 
     Pages ignore them, since links are shared with parameters for tracking, and so does the health check.
     """
+    if not request.scope["query_string"]:
+        return
     known = _query_parameters(request)
     if known is None:
         return
@@ -170,8 +176,21 @@ def _query_parameters(request: Request) -> set[str] | None:
     return {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"}
 
 
-SiteDep = Annotated[Site, Depends(get_site)]
-VisitorDep = Annotated[Visitor | None, Depends(get_visitor)]
+# Asynchronous, because FastAPI runs each synchronous dependency in a thread, which takes longer than the dependency.
+async def _site(request: Request) -> Site:
+    return get_site(request)
+
+
+async def _visitor(request: Request) -> Visitor | None:
+    return get_visitor(request)
+
+
+async def _client(request: Request) -> str:
+    return get_client(request)
+
+
+SiteDep = Annotated[Site, Depends(_site)]
+VisitorDep = Annotated[Visitor | None, Depends(_visitor)]
 SubscriberDep = Annotated[int, Depends(get_subscriber)]
 ActorDep = Annotated[Actor | None, Depends(get_actor)]
-ClientDep = Annotated[str, Depends(get_client)]
+ClientDep = Annotated[str, Depends(_client)]

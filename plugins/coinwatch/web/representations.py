@@ -4,8 +4,9 @@ A route takes :data:`OutputDep` (or ``Depends(offering(...))``) and returns ``ou
 chosen before the route runs, so that a request for one it doesn't have costs no query.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -55,25 +56,27 @@ class Output:
         *,
         filename: str,
         headers: Mapping[str, str] | None = None,
+        volatile: Any = None,
     ) -> Response:
         """Write ``document`` as JSON, or else ``table``, as a file for download with this name (without extension).
 
-        ``document`` may consist of models, dataclasses, times and so on; a callable returns it when it is needed.
+        ``document`` may consist of models, dataclasses, times and so on. ``volatile`` are its fields (as pydantic's
+        ``exclude``) that change without new data, such as an age: the ETag, by default a hash of the body, ignores
+        them.
         """
         vary = {"Vary": "Accept", **(headers or {})}
+        if volatile is not None:
+            version = blake2b(to_json(document, exclude=volatile), digest_size=12)
+            version.update(self.format.name.encode())
+            vary["ETag"] = f'W/"{version.hexdigest()}"'
         if self.format.write is None:
-            return Response(json_bytes(document), media_type=JSON.media_type, headers=vary)
+            return Response(to_json(document, inf_nan_mode="null"), media_type=JSON.media_type, headers=vary)
         attachment = {"Content-Disposition": f'attachment; filename="{_file_name(filename)}.{self.format.name}"'}
         body = self.format.write(table())
         return Response(body, headers=vary | attachment | {"Content-Type": self.format.content_type})
 
 
-def json_bytes(document: object) -> bytes:
-    """A document of models, dataclasses, times and so on (or a callable that returns it) as JSON."""
-    return to_json(document() if callable(document) else document, inf_nan_mode="null")
-
-
-def offering(*formats: Format) -> Callable[..., Output]:
+def offering(*formats: Format) -> Callable[..., Awaitable[Output]]:
     """A dependency that chooses one of the formats for a request, the first one if the client accepts any.
 
     ``?format=`` has precedence over the Accept header. Raises InvalidRequest and NotAcceptable.
@@ -85,7 +88,7 @@ def offering(*formats: Format) -> Callable[..., Output]:
         max_length=20,
     )
 
-    def choose(request: Request, format: Annotated[str | None, described] = None) -> Output:  # noqa: A002  its name
+    async def choose(request: Request, format: Annotated[str | None, described] = None) -> Output:  # noqa: A002  its name
         if format is None:
             return Output(choose_format(request.headers.get("accept"), formats))
         found = next((each for each in formats if each.name == format.lower()), None)

@@ -9,14 +9,16 @@ from pydantic import AwareDatetime
 from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, ExchangePrice, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
-from coinwatch.web.dependencies import SiteDep
-from coinwatch.web.representations import AS_TABLE, OutputDep
+from coinwatch.web.dependencies import Site, SiteDep
+from coinwatch.web.representations import AS_TABLE, Output, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
 from coinwatch.web.tables import Table
 
 TOLERANCE_SECONDS = int(as_of.TOLERANCE.total_seconds())
+
+CURRENT_SECONDS = 2  # how long a response about current prices may be reused
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
 
@@ -29,7 +31,7 @@ router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES
 )
 def list_prices(site: SiteDep, output: OutputDep, exchange: ExchangeFilter = None) -> Response:
     prices = read_latest_prices(site.engine, site.clock(), exchange=exchange)
-    return output.respond(prices, lambda: Table.of(LatestPrice, prices), filename="prices")
+    return _respond(site, output, prices, "prices")
 
 
 @router.get(
@@ -40,7 +42,7 @@ def list_prices(site: SiteDep, output: OutputDep, exchange: ExchangeFilter = Non
 )
 def get_prices_of_coin(site: SiteDep, output: OutputDep, coin: Coin, exchange: ExchangeFilter = None) -> Response:
     prices = read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
-    return output.respond(prices, lambda: Table.of(LatestPrice, prices), filename=f"{coin}-prices")
+    return _respond(site, output, prices, f"{coin}-prices")
 
 
 @router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
@@ -84,4 +86,16 @@ def compare_prices(
         compared,
         lambda: Table.of(ExchangePrice, compared.prices, moment=compared.moment, base=compared.base),
         filename=f"{compared.base}-compared",
+        headers=site.cache_headers(CURRENT_SECONDS),
+        volatile={"moment": True, "prices": {"__all__": {"age_seconds"}}},
+    )
+
+
+def _respond(site: Site, output: Output, prices: list[LatestPrice], filename: str) -> Response:
+    return output.respond(
+        prices,
+        lambda: Table.of(LatestPrice, prices),
+        filename=filename,
+        headers=site.cache_headers(CURRENT_SECONDS),
+        volatile={"__all__": {"age_seconds"}},
     )

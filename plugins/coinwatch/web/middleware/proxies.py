@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -52,6 +53,7 @@ def find_client(peer: Address, forwarded_for: Iterable[str], networks: Sequence[
     return client
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """The IP address in ``192.0.2.1``, ``192.0.2.1:4711``, ``[2001:db8::1]:4711`` and the like; None if there is none.
 

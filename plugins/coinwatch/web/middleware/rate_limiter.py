@@ -37,7 +37,7 @@ class RateLimit:
 
         Raises TooManyRequests if a limit is reached; such a call is not counted.
         """
-        now, caller = self._clock(), _network(client)
+        now, caller = self._clock(), network_of(client)
         with self._lock:
             longest = max(seconds for _, seconds in self._limits)
             calls = [moment for moment in self._calls.pop(caller, []) if moment > now - longest]
@@ -95,7 +95,8 @@ def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:
     return max(0.0, recent[-count] + seconds - now) if len(recent) >= count else 0.0
 
 
-def _network(client: str) -> str:
+def network_of(client: str) -> str:
+    """The network that a client's calls are counted for: an IPv4 address, or a /64 of IPv6."""
     address = parse_address(client)
     if address is None:
         return client

@@ -1,9 +1,9 @@
 """Security headers, a limit on request bodies, and protection against cross-site requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,14 +39,17 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, inside_airflow: bool) -> None:
         self.app = app
-        self.headers = security_headers(inside_airflow)
+        headers = security_headers(inside_airflow)
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.names = frozenset(name for name, _ in self.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(self.headers)
-                headers.setdefault("Cache-Control", "no-store")
+                own = [header for header in message["headers"] if header[0] not in self.names]
+                if not any(name == b"cache-control" for name, _ in own):
+                    own.append((b"cache-control", b"no-store"))
+                message["headers"] = own + self.headers
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
@@ -96,12 +99,20 @@ class OriginCheck:
     from our own pages, according to Sec-Fetch-Site or else Origin. Programs send neither header, and no cookies.
     One-click unsubscribe (RFC 8058) may come from an email provider's page; its token is all it needs.
 
-    ``public_url`` returns the URL at which browsers reach this app: a proxy may change the Host header.
+    ``public_url`` returns the URL at which browsers reach this app: a proxy may change the Host header. Scripts of the
+    ``origins()`` in COINWATCH_CORS_ORIGINS that are listed by name may send changes without cookies.
     """
 
-    def __init__(self, app: ASGIApp, *, public_url: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        public_url: Callable[[], str],
+        origins: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self.app = app
         self.public_url = public_url
+        self.origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         allowed = (
@@ -109,6 +120,7 @@ class OriginCheck:
             or scope["method"] in SAFE_METHODS
             or route_template(Request(scope)) == ONE_CLICK
             or is_same_origin(Headers(scope=scope), self.public_url())
+            or self._is_listed(Headers(scope=scope))
         )
         if allowed:
             await self.app(scope, receive, send)
@@ -116,6 +128,9 @@ class OriginCheck:
         message = "This request came from another site. Open the form on this site and submit it again."
         response = error_response(Request(scope), 403, message)
         await response(scope, receive, send)
+
+    def _is_listed(self, headers: Headers) -> bool:
+        return "cookie" not in headers and headers.get("origin") in self.origins()
 
 
 def is_same_origin(headers: Headers, public_url: str) -> bool:
