@@ -121,7 +121,8 @@ def collect_prices() -> None:
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,
-        doc_md="Pushes prices and pipeline health to Graphite through StatsD. An unreachable StatsD is only a warning.",
+        doc_md="Records the cycle, and pushes prices and pipeline health to Graphite through StatsD. An unreachable "
+        "StatsD is only a warning.",
     )
     def push_gauges(collected: list[dict[str, Any]], index_prices: int | None) -> int:
         from coinwatch import pipeline
@@ -130,7 +131,9 @@ def collect_prices() -> None:
         from coinwatch_engine import get_engine
 
         results = [CollectResult.from_dict(result) for result in collected[:] if result]
-        return pipeline.push_gauges(get_engine(), get_settings(), results, index_prices or 0, datetime.now(UTC))
+        now, run = datetime.now(UTC), get_current_context()["dag_run"]
+        started_at = run.start_date or now
+        return pipeline.report_cycle(get_engine(), get_settings(), results, index_prices or 0, started_at, now)
 
     @task(
         trigger_rule=TriggerRule.ALL_DONE,

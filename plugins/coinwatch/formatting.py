@@ -170,6 +170,19 @@ def format_count(number: int, noun: str) -> str:
     return _counted(number, noun)
 
 
+def format_bytes(count: float) -> str:
+    """A size on disk in powers of 1,024, like ``pg_size_pretty``.
+
+    >>> [format_bytes(count) for count in (512, 1536, 2.3 * 1024**3)]
+    ['512 B', '1.5 kB', '2.3 GB']
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
 def did_you_mean(text: str, known: Mapping[str, str]) -> str:
     """The sentence " Did you mean kraken?" with a leading space, or nothing if no name is similar.
 

@@ -65,6 +65,11 @@ def migrate(engine: Engine, *, price_retention_days: int | None = None) -> list[
         return [revision.revision for revision in reversed(list(script.iterate_revisions(after, before)))]
 
 
+def newest_revision() -> str:
+    """The id of the newest migration of this version."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def run_sql_file(name: str) -> None:
     """Run the SQL file of a migration (several statements without parameters) on Alembic's connection."""
     from alembic import op

@@ -33,6 +33,7 @@ from coinwatch.prices.catalog import list_enabled_exchanges, sync_catalog
 from coinwatch.prices.corporate_actions import apply_to_prices, has_corporate_actions
 from coinwatch.prices.ingest.collection import CollectResult, collect_exchange
 from coinwatch.prices.ingest.confirmation import confirm_quotes
+from coinwatch.prices.ingest.cycles import record_cycle
 from coinwatch.prices.ingest.data_quality import CHECKS, collection_is_overdue
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.partitions import create_upcoming_partitions
@@ -148,7 +149,7 @@ def collect_prices(engine: Engine, settings: Settings, now: datetime) -> CycleRe
                 log.error("exchange failed", exchange=code, error=str(error))
                 failed[code] = str(error)
     index_prices = compute_index_and_candles(engine, settings, utc_now())
-    push_gauges(engine, settings, collected, index_prices, utc_now())
+    report_cycle(engine, settings, collected, index_prices, now, utc_now())
     return CycleResult(collected, failed, index_prices)
 
 
@@ -163,6 +164,19 @@ def compute_index_and_candles(engine: Engine, settings: Settings, now: datetime)
     if refreshed.remaining:
         log.warning("candles not refreshed in time", time_ranges=refreshed.remaining)
     return index_prices
+
+
+def report_cycle(
+    engine: Engine,
+    settings: Settings,
+    collected: Sequence[CollectResult],
+    index_prices: int,
+    started_at: datetime,
+    now: datetime,
+) -> int:
+    """Record a cycle, and send its gauges; return their number. Raises DatabaseError."""
+    record_cycle(engine, collected, index_prices, started_at, now)
+    return push_gauges(engine, settings, collected, index_prices, now)
 
 
 def push_gauges(

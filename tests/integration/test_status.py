@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch import gauges
-from coinwatch.cli.output import byte_size
 from coinwatch.database import create_engine, transaction
+from coinwatch.formatting import format_bytes
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.ingest.partitions import ensure_partitions
 from coinwatch.settings import Settings
@@ -78,4 +78,4 @@ def test_gauges_contain_the_same_sizes(catalog: sa.Engine, settings: Settings, m
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 kB"), (73_400_320, "70.0 MB"), (5 * 1024**4, "5.0 TB")],
 )
 def test_format_byte_size(count: int, text: str) -> None:
-    assert byte_size(count) == text
+    assert format_bytes(count) == text

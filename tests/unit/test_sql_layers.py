@@ -46,6 +46,7 @@ OWNERS = {
         "gaps",
         "gap_history",
         "gap_checks",
+        "cycles",
         "price_retention",
     },
     "database": {

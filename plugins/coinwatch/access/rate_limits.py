@@ -20,10 +20,11 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Up to so many calls of one caller in any period; ``what`` names the calls in errors, as a plural."""
+    """Up to so many calls of one caller in any period; errors name the calls ``what``, and whose they were."""
 
     what: str
     limits: tuple[tuple[int, timedelta], ...]
+    whose: str = "from your network"
 
 
 # Per network. Emails to one address are limited in notifications/requested_emails.py.
@@ -31,7 +32,7 @@ NEW_SUBSCRIPTIONS = Limit("subscriptions", ((10, MINUTE), (60, DAY)))
 LINK_REQUESTS = Limit("requests for a link", ((10, MINUTE), (60, DAY)))
 OPERATOR_SIGN_INS = Limit("attempts to sign in", ((5, MINUTE), (20, HOUR)))
 # Per operator.
-NEW_API_KEYS = Limit("new API keys", ((20, HOUR), (100, DAY)))
+NEW_API_KEYS = Limit("new API keys", ((20, HOUR), (100, DAY)), "created by you")
 
 
 def count_call(engine: Engine, settings: Settings, limit: Limit, caller: str, now: datetime) -> timedelta | None:

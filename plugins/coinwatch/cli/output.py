@@ -112,15 +112,6 @@ def short_address(address: str) -> str:
     return shown if len(shown) <= LONGEST_ADDRESS else f"{shown[:half]}…{shown[1 - half :]}"
 
 
-def byte_size(count: float) -> str:
-    """``512 B``, ``1.5 kB``, ``2.3 GB``: powers of 1,024, like ``pg_size_pretty``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
-
-
 def percent(value: float | None) -> str | None:
     """``+1.25%``; None stays None."""
     return None if value is None else format_percent(value, signed=True)

@@ -70,9 +70,14 @@ def get_outbox_status(engine: Engine, now: datetime, emails_per_day: int = 0) ->
         return OutboxStatus(**row.mappings().one())
 
 
-def list_emails(engine: Engine, *, status: str | None = None, limit: int = 50) -> list[OutboxRow]:
-    """Return up to ``limit`` emails, newest first, optionally only those with one of STATES. Raises DatabaseError."""
-    parameters = {"status": status, "limit": limit}
+def list_emails(
+    engine: Engine, *, status: str | None = None, before: int | None = None, limit: int = 50
+) -> list[OutboxRow]:
+    """Return up to ``limit`` emails with an id less than ``before``, newest first. Raises DatabaseError.
+
+    ``status`` is one of STATES; None returns all.
+    """
+    parameters = {"status": status, "before": before, "limit": limit}
     with transaction(engine) as connection:
         rows = connection.execute(statement("notifications/outbox/select_emails"), parameters).mappings()
         return [OutboxRow(**row) for row in rows]

@@ -4,6 +4,7 @@ Suppressing locks a user before their subscriptions; the evaluation locks them i
 deadlocks, suppressing and lifting take the evaluation lock first.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -55,6 +56,24 @@ def lift_suppressions(
             record(connection, actor, "suppression.lift", f"subscriber {user_id}")
     log.info("suppressions lifted", users=len(lifted.users), subscriptions=lifted.subscriptions)
     return len(lifted.users), lifted.subscriptions
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedAddress:
+    """An address that receives no email; ``paused`` counts the subscriptions that are resumed when that is lifted."""
+
+    id: int
+    email: str
+    suppressed_at: datetime
+    reason: str
+    paused: int
+
+
+def list_suppressed(engine: Engine, *, limit: int = 100) -> list[SuppressedAddress]:
+    """Up to ``limit`` suppressed addresses, the latest first. Raises DatabaseError."""
+    with transaction(engine) as connection:
+        rows = connection.execute(statement("notifications/subscribers/select_suppressed"), {"limit": limit}).mappings()
+        return [SuppressedAddress(**row) for row in rows]
 
 
 def lift_suppression(engine: Engine, user_id: int) -> None:

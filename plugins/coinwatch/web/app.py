@@ -48,12 +48,13 @@ from coinwatch.web.pages import (
 )
 from coinwatch.web.pages import prices as prices_page
 from coinwatch.web.pages.account import alerts, data, edit, overview, sign_in
+from coinwatch.web.pages.operator import OPERATOR
 from coinwatch.web.sessions import signed_in_user
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
 ACCOUNT = (sign_in, overview, alerts, edit, data)
-PAGES = (prices_page, coin, subscribe, email_links, *ACCOUNT, api_docs)
+PAGES = (prices_page, coin, subscribe, email_links, *ACCOUNT, *OPERATOR, api_docs)
 T = TypeVar("T")
 API = (
     status,

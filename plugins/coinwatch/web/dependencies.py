@@ -8,6 +8,7 @@ from typing import Annotated, cast
 import jinja2
 from fastapi import Depends, Request
 from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from coinwatch.access.rate_limits import Limit, count_call
@@ -66,7 +67,7 @@ class Site:
         """Count a call that is limited to protect people. Raises TooManyRequests if a limit is reached."""
         wait = count_call(self.engine, self.settings, limit, caller, self.clock())
         if wait is not None:
-            raise too_many_calls(limit.what, wait.total_seconds())
+            raise too_many_calls(f"{limit.what} {limit.whose}", wait.total_seconds())
 
     def cache_headers(self, seconds: int, *, immutable: bool = False) -> dict[str, str]:
         """Headers that let clients, and standalone also proxies, reuse a response for this long."""
@@ -117,6 +118,14 @@ def get_actor(request: Request) -> Actor | None:
         return None
     path = request.scope["path"].removeprefix(request.scope["root_path"])
     return Actor(visitor.name, "api" if path.startswith("/api/") else "web", get_site(request).clock())
+
+
+def get_operator(request: Request) -> Actor:
+    """The operator who acts, for the audit log. Routes that need one are not on the public lists, so there is one."""
+    visitor, actor = get_visitor(request), get_actor(request)
+    if visitor is None or not visitor.operator or actor is None:
+        raise HTTPException(403, "This requires an operator.")
+    return actor
 
 
 class InvalidManageLink(InvalidRequest):
@@ -192,5 +201,6 @@ async def _client(request: Request) -> str:
 SiteDep = Annotated[Site, Depends(_site)]
 VisitorDep = Annotated[Visitor | None, Depends(_visitor)]
 SubscriberDep = Annotated[int, Depends(get_subscriber)]
+OperatorDep = Annotated[Actor, Depends(get_operator)]
 ActorDep = Annotated[Actor | None, Depends(get_actor)]
 ClientDep = Annotated[str, Depends(_client)]

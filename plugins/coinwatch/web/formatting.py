@@ -7,12 +7,14 @@ from coinwatch.addresses import display_address
 from coinwatch.formatting import (
     format_age,
     format_amount,
+    format_bytes,
     format_count,
     format_duration,
     format_percent,
     format_price,
     format_timestamp,
 )
+from coinwatch.logs import without_addresses
 
 NO_VALUE = "–"  # noqa: RUF001  an en dash, as tables show a missing value
 
@@ -67,4 +69,6 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "local_time": local_time,
     "iso": iso,
     "address": display_address,
+    "bytes": format_bytes,
+    "without_addresses": without_addresses,
 }

@@ -7,10 +7,10 @@ import typer
 
 from coinwatch.cli.operations.exchanges import show_exchanges
 from coinwatch.cli.options import AsJson
-from coinwatch.cli.output import ago, byte_size, echo, show_json, show_table
+from coinwatch.cli.output import ago, echo, show_json, show_table
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
-from coinwatch.formatting import format_count
+from coinwatch.formatting import format_bytes, format_count
 from coinwatch.notifications.outbox import OutboxStatus
 from coinwatch.settings import get_settings
 from coinwatch.status import StaleSubscriptions, Status, TableSize, TradingHalt, pipeline_status
@@ -62,7 +62,7 @@ def _summary(found: Status, now: datetime) -> dict[str, str]:
         "emails in 24 h": _emails(found.outbox),
         "queued emails": _queued(found.outbox, now),
         "suppressed addresses": _suppressed(found.outbox),
-        "disk": byte_size(found.database_bytes),
+        "disk": format_bytes(found.database_bytes),
     }
 
 
@@ -133,7 +133,7 @@ def _suppressed(outbox: OutboxStatus) -> str:
 def _show_tables(found: list[TableSize]) -> None:
     columns = {
         "table": lambda row: row.table,
-        "size": lambda row: byte_size(row.bytes),
+        "size": lambda row: format_bytes(row.bytes),
         "rows (estimate)": lambda row: f"{row.rows_estimate:,}",
         "days": lambda row: f"{row.partitions}, {row.first_day} to {row.last_day}" if row.partitions else "",
     }

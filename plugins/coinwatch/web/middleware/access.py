@@ -4,6 +4,7 @@
 |-------------------|-------------------------------------|------------------------------------|
 | PUBLIC_EVERYWHERE | everyone                            | everyone                           |
 | PUBLIC_STANDALONE | everyone                            | a login to Airflow                 |
+| AIRFLOW_USERS     | an operator                         | a login to Airflow                 |
 | SUBSCRIBERS       | a signed-in subscriber              | the same, and a login to Airflow   |
 | SCOPES            | an API key with this scope, or an operator                               |
 | none              | an operator                                                              |
@@ -45,6 +46,8 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("GET", "/manage/{token}"),
     ("POST", "/manage/{token}"),
     ("GET", "/manage/{token}/{page:path}"),
+    ("GET", "/operator/sign-in"),  # inside Airflow, its login replaces it
+    ("POST", "/operator/sign-in"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("GET", "/api/v1/prices"),
@@ -70,6 +73,9 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("GET", "/tickers/{coin}/{exchange}"),
     ("GET", "/price-history-minutes/{interval}/{ticker}"),
 }
+
+# Pages for the users of Airflow, in a tab of its DAGs.
+AIRFLOW_USERS: frozenset[Route] = frozenset({("GET", "/dags/{dag_id}")})
 
 # Subscribers who are signed in, for their own alerts and data only (web/sessions.py).
 SUBSCRIBERS: frozenset[Route] = frozenset(
@@ -137,6 +143,8 @@ def requirement_of(method: str, path: str, inside_airflow: bool) -> Requirement:
         return Requirement.NONE
     if route in PUBLIC_STANDALONE:
         return Requirement.LOGIN if inside_airflow else Requirement.NONE
+    if route in AIRFLOW_USERS and inside_airflow:
+        return Requirement.LOGIN
     if route in SUBSCRIBERS:
         return Requirement.SUBSCRIBER
     return Requirement.SCOPE if route in SCOPES else Requirement.OPERATOR

@@ -48,7 +48,7 @@ class RateLimit:
             while len(self._calls) > MAX_CALLERS:
                 self._calls.popitem(last=False)
         if max(waits) > 0:
-            raise too_many_calls(self._what, max(waits))
+            raise too_many_calls(f"{self._what} from your network", max(waits))
 
 
 class ConcurrencyLimit:
@@ -84,9 +84,9 @@ class ConcurrencyLimit:
 
 
 def too_many_calls(what: str, wait_seconds: float) -> TooManyRequests:
-    """The error for a caller whose network made too many calls; ``what`` names them."""
+    """The error for a caller that made too many calls; ``what`` names them and whose they are."""
     seconds = math.ceil(wait_seconds)
-    return TooManyRequests(f"Too many {what} from your network. Try again in {_wait_text(seconds)}.", seconds)
+    return TooManyRequests(f"Too many {what}. Try again in {_wait_text(seconds)}.", seconds)
 
 
 def _wait(calls: list[float], count: int, seconds: float, now: float) -> float:
