@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from coinwatch.database import SQL_ROOT, driver_connection, parse_database_url, transaction
 from coinwatch.errors import ConfigurationError, DatabaseError
@@ -68,6 +68,12 @@ def migrate(engine: Engine, *, price_retention_days: int | None = None) -> list[
 def newest_revision() -> str:
     """The id of the newest migration of this version."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def applied_revision(connection: Connection) -> str | None:
+    """The id of the last migration that the database has."""
+    found = connection.execute(sa.text("SELECT max(version_num) FROM alembic_version")).scalar_one()
+    return None if found is None else str(found)
 
 
 def run_sql_file(name: str) -> None:

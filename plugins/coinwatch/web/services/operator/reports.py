@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from coinwatch import __version__
 from coinwatch.database import statement, transaction
-from coinwatch.migrations import newest_revision
+from coinwatch.migrations import applied_revision, newest_revision
 
 MAX_ROWS = 200
 GROWTH_DAYS = 14
@@ -98,15 +98,16 @@ def bytes_per_day(engine: Engine, now: datetime) -> float | None:
 def list_versions(engine: Engine) -> Sequence[Version]:
     """The versions of coinwatch, its schema, Postgres, Python and, if it is installed, Airflow."""
     with transaction(engine) as connection:
-        found = connection.execute(statement("web/operator/select_versions")).one()
+        postgres = str(connection.execute(statement("web/operator/select_version")).scalar_one())
+        applied = applied_revision(connection)
     expected = newest_revision()
     problem = None
-    if found.migration != expected:
+    if applied != expected:
         problem = f"This version needs migration {expected}. Run: coinwatch migrate"
     return (
         Version("coinwatch", __version__),
-        Version("Schema (last migration)", found.migration, problem),
-        Version("Postgres", found.postgres.partition(" ")[0]),
+        Version("Schema (last migration)", applied or "none", problem),
+        Version("Postgres", postgres.partition(" ")[0]),
         Version("Python", platform.python_version()),
         Version("Airflow", _installed("apache-airflow") or "not installed here"),
     )

@@ -1,0 +1,2 @@
+-- The version of Postgres.
+SELECT current_setting('server_version') AS postgres
