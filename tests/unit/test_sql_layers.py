@@ -63,6 +63,7 @@ OWNERS = {
         "account_visits",
         "subscriptions",
         "evaluation_watermarks",
+        "period_extremes",
         "alerts",
         "alert_activity",
     },

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.evaluation import SLACK, create_temporary_tables, evaluate_range
+from coinwatch.alerts.extremes import SIGNS
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.database import statement, transaction, unprepared
 from coinwatch.errors import InvalidRequest
@@ -27,13 +28,17 @@ WEEK = timedelta(weeks=1)
 
 @dataclass(frozen=True, slots=True)
 class PastAlert:
-    """An alert that would have fired: the value and what it was compared with, in the units of ``Rule``."""
+    """An alert that would have fired: the value and what it was compared with, in the units of ``Rule``.
+
+    ``steps`` is how many steps of a ladder further the value was than at the alert before; None for other alerts.
+    """
 
     observed_at: datetime
     price: float
     reference: float
     reference_at: datetime | None
     change_percent: float
+    steps: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Backtest:
     """The alerts a rule would have fired in (``start``, ``end``], oldest first.
 
     ``quotes`` is the number of values evaluated, the first of them observed at ``first_at`` (None if there is no
-    history). Before ``minutes_before`` the values are closes of minute candles; None means that all are prices.
+    history). ``known_from`` is when the history begins that the values are compared with, which may be before
+    ``start``. Before ``minutes_before`` the values are closes of minute candles; None means that all are prices.
     """
 
     exchange: str
@@ -53,6 +59,7 @@ class Backtest:
     alerts: list[PastAlert]
     minutes_before: datetime | None = None
     first_at: datetime | None = None
+    known_from: datetime | None = None
 
     @property
     def history(self) -> timedelta:
@@ -88,7 +95,7 @@ def backtest(
         query = statement("alerts/backtest/select_first_price_day")
         row = connection.execute(query, {"instrument_id": instrument.instrument_id}).one_or_none()
     first_price_at = _first_price_at(row, end)
-    oldest = start - timedelta(seconds=rule.window_seconds) - SLACK
+    oldest = start - _reference_age(rule)
     subject = {
         "instrument_id": instrument.instrument_id,
         "start": start,
@@ -102,7 +109,7 @@ def backtest(
     }
     with _rolled_back(engine, statement_limit) as connection:
         create_temporary_tables(connection)
-        for table in ("subscriptions", "alerts", "watermarks"):
+        for table in ("subscriptions", "alerts", "watermarks", "extremes"):
             connection.execute(statement(f"alerts/backtest/create_{table}"))
         if oldest < first_price_at:
             connection.execute(statement("alerts/backtest/set_price_range"), price_range | {"newest": start})
@@ -115,11 +122,19 @@ def backtest(
         connection.execute(sa.text("SET TRANSACTION READ ONLY"))
         quotes, _ = evaluate_range(connection, start, end, end, start, scan=True)
         first_at = connection.execute(statement("alerts/backtest/select_first_observed")).scalar_one()
+        known_from = connection.execute(statement("alerts/backtest/select_known_from"), subject).scalar_one()
         rows = connection.execute(statement("alerts/backtest/select_alerts")).mappings()
         alerts = [PastAlert(**row) for row in rows]
     minutes_before = min(first_price_at, end) if start < first_price_at else None
     market = (instrument.exchange, instrument.base, instrument.quote)
-    return Backtest(*market, start, end, quotes, alerts, minutes_before, first_at)
+    return Backtest(*market, start, end, quotes, alerts, minutes_before, first_at, known_from)
+
+
+def _reference_age(rule: Rule) -> timedelta:
+    """How much older than a value the prices may be that it is compared with. Extremes are read from candles."""
+    if rule.kind in SIGNS and rule.metric == "price":
+        return SLACK
+    return timedelta(seconds=rule.window_seconds) + SLACK
 
 
 def _check_range(start: datetime, end: datetime) -> None:

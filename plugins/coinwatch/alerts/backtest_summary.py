@@ -19,8 +19,8 @@ def summarize(result: Backtest, rule: Rule, *, until_now: bool = True) -> tuple[
     if result.first_at is None:
         return "Not enough history to estimate.", ""
     if lacks_history(result, rule):
-        needed = format_window(timedelta(seconds=rule.window_seconds))
-        return f"This alert needs {needed} of history; there is {format_elapsed(result.history)}.", ""
+        needed = format_window(rule.history_needed)
+        return f"This alert needs {needed} of history; there is {format_elapsed(_history(result, rule))}.", ""
     since = format_since(result.first_at, result.start, result.end)
     caveat = ROUGH if since and until_now else ""
     period = f"{since[0].upper()}{since[1:]}" if since else _period(result, until_now)
@@ -35,9 +35,17 @@ def summarize(result: Backtest, rule: Rule, *, until_now: bool = True) -> tuple[
 
 
 def lacks_history(result: Backtest, rule: Rule) -> bool:
-    """Whether the history begins after the backtest's start and is shorter than the window the rule compares with."""
+    """Whether there is less history than the rule compares with."""
+    if rule.period is not None:
+        return _history(result, rule) < rule.history_needed
     begins_later = result.first_at is not None and format_since(result.first_at, result.start, result.end) is not None
     return begins_later and result.history < timedelta(seconds=rule.window_seconds)
+
+
+def _history(result: Backtest, rule: Rule) -> timedelta:
+    """The length of the history that values are compared with; for new_high and new_low also before the start."""
+    begins_at = result.known_from if rule.period is not None else result.first_at
+    return result.end - (begins_at or result.end)
 
 
 def _period(result: Backtest, until_now: bool) -> str:

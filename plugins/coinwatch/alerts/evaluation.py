@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from coinwatch.alerts import extremes
 from coinwatch.database import statement, transaction
 from coinwatch.time_range import TimeRange
 
@@ -57,6 +58,7 @@ def evaluate(connection: Connection, now: datetime, max_age: timedelta = timedel
     if pending is not None:
         create_temporary_tables(connection)
         quotes, alerts = evaluate_range(connection, pending.oldest, pending.newest, now, now - max_age)
+        extremes.raise_extremes(connection)
         connection.execute(statement("alerts/evaluation/advance_watermarks"))
     expired = connection.execute(statement("alerts/evaluation/expire_subscriptions"), {"now": now}).scalars().all()
     kinds = {row.kind: row.alerts for row in connection.execute(statement("alerts/evaluation/count_new_alerts"))}
@@ -97,11 +99,20 @@ def evaluate_range(
     if not quotes:
         return 0, 0
     in_use = connection.execute(statement("alerts/evaluation/select_rules_in_use"), {"max_rules": MAX_RULES}).all()
+    extremes.compute_extremes(connection, in_use)
     for rules in in_use:
-        _find_changes(connection, rules, scan=scan)
+        if rules.kind in extremes.SIGNS:
+            extremes.find_changes(connection, rules)
+        else:
+            _find_changes(connection, rules, scan=scan)
     connection.execute(statement("alerts/evaluation/find_candidates"))
+    ladders = {rules.kind for rules in in_use if rules.any_ladders}
     if any(rules.kind == "crosses" for rules in in_use):
         connection.execute(statement("alerts/evaluation/find_crossed_levels"))
+    if "crosses" in ladders:
+        connection.execute(statement("alerts/evaluation/find_steps_beyond_levels"))
+    if "change_over_window" in ladders:  # before rearm_subscriptions, which ends ladders
+        connection.execute(statement("alerts/evaluation/find_steps_in_windows"))
     if any(rules.any_disarmed for rules in in_use):  # after find_candidates, which would find the rearmed ones again
         connection.execute(statement("alerts/evaluation/rearm_subscriptions"))
     lateness = {"now": now, "late_before": late_before}

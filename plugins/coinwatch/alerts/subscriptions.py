@@ -72,6 +72,7 @@ class Subscription:
     cooldown_seconds: int
     repeat: bool
     expires_at: datetime | None
+    ladder_percent: float | None
     snoozed_until: datetime | None
     status: str
     created_at: datetime
@@ -96,6 +97,7 @@ class Subscription:
             self.cooldown_seconds,
             self.repeat,
             self.expires_at,
+            self.ladder_percent,
         )
 
     @property

@@ -6,4 +6,5 @@ WHERE instrument_id = :instrument_id AND kind = 'crosses' AND created_at < :effe
     SELECT FROM subscriptions o
     WHERE (o.user_id, o.instrument_id, o.kind, o.metric, o.direction, o.window_seconds)
           = (s.user_id, s.instrument_id, s.kind, s.metric, s.direction, s.window_seconds)
+      AND o.ladder_percent IS NOT DISTINCT FROM s.ladder_percent
       AND o.threshold = CASE s.metric WHEN 'price' THEN s.threshold * :ratio ELSE s.threshold / :ratio END);

@@ -10,7 +10,7 @@ WITH rearmable AS (
     UNION ALL SELECT 'either', c.reach
   ) rearms (direction, above)
   CROSS JOIN LATERAL (
-    SELECT id, direction, threshold, active_from, expires_at, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat
+    SELECT id, direction, threshold, active_from, expires_at, greatest(cooldown_until, snoozed_until) AS ready_at, cooldown_seconds, repeat, ladder_percent
     FROM subscriptions
     WHERE status = 'active' AND NOT armed AND lookup_key(instrument_id, metric, kind, window_seconds) = c.lookup_key
       AND direction = rearms.direction AND threshold > rearms.above AND threshold < 'Infinity'
@@ -19,15 +19,15 @@ WITH rearmable AS (
   ) s
   WHERE c.total > 0
   GROUP BY s.id, s.direction, s.threshold, s.active_from, s.expires_at, s.ready_at, s.cooldown_seconds, s.repeat,
-           c.lookup_key
+           s.ladder_percent, c.lookup_key
 ), rearmed AS (
-  UPDATE subscriptions SET armed = true FROM rearmable WHERE subscriptions.id = rearmable.id
+  UPDATE subscriptions SET armed = true, step_value = NULL FROM rearmable WHERE subscriptions.id = rearmable.id
 )
 INSERT INTO candidates (subscription_id, streak, position, total, observed_at, value, reference, reference_at,
-                        change_percent, ready_at, cooldown, repeat)
+                        change_percent, ready_at, cooldown, repeat, ladder_percent, rises, step_only, step_value)
 SELECT r.id, c.position - row_number() OVER (PARTITION BY r.id ORDER BY c.position),
        c.position, c.total, c.observed_at, c.value, c.reference, c.reference_at, c.change_percent,
-       r.ready_at, make_interval(secs => r.cooldown_seconds), r.repeat
+       r.ready_at, make_interval(secs => r.cooldown_seconds), r.repeat, r.ladder_percent, c.change_percent > 0, false, c.value
 FROM rearmable r
 JOIN changes c USING (lookup_key)
 WHERE c.position > r.position AND r.threshold <= c.reach

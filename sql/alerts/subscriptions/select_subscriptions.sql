@@ -2,7 +2,7 @@
 -- not null restricts the rows.
 SELECT s.id, s.user_id, u.email, s.instrument_id, e.code AS exchange, coalesce(w.exchange_name, e.name) AS exchange_name,
        coalesce(w.simulated, e.simulated) AS simulated, i.base, i.quote, c.name AS coin_name, s.kind,
-       s.metric, s.direction, s.threshold, s.window_seconds, s.cooldown_seconds, s.repeat, s.expires_at,
+       s.metric, s.direction, s.threshold, s.window_seconds, s.cooldown_seconds, s.repeat, s.expires_at, s.ladder_percent,
        nullif(s.snoozed_until, '-infinity') AS snoozed_until, s.status, s.created_at, fired.alerts, fired.last_alert_at,
        q.observed_at AS last_price_at
 FROM subscriptions s

@@ -8,7 +8,7 @@ WITH lifted AS (
   END
   RETURNING id
 ), resumed AS (
-  UPDATE subscriptions SET status = 'active', active_from = :now, armed = true, snoozed_until = '-infinity'
+  UPDATE subscriptions SET status = 'active', active_from = :now, armed = true, step_value = NULL, snoozed_until = '-infinity'
   FROM lifted
   WHERE subscriptions.user_id = lifted.id AND subscriptions.status = 'paused' AND subscriptions.paused_by_suppression
   RETURNING subscriptions.id

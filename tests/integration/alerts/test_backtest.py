@@ -15,7 +15,7 @@ from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.refresh import refresh_candles
 from tests.conftest import Database
 from tests.support.quotes import at, load, quote
-from tests.support.rules import PRICES, RULES, add, fired
+from tests.support.rules import PRICES, RULES, add, clear, fired
 
 
 def counts(engine: sa.Engine) -> list[int]:
@@ -29,9 +29,7 @@ def counts(engine: sa.Engine) -> list[int]:
 @hypothesis_settings(max_examples=30)
 @given(prices=PRICES, rule=RULES)
 def test_backtest_matches_live_evaluation(catalog: sa.Engine, prices: list[float], rule: Rule) -> None:
-    with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
-            connection.execute(sa.text(f"DELETE FROM {table}"))
+    clear(catalog)
     subscription = add(catalog, rule)
     for minute, price in enumerate(prices):
         load(catalog, quote(price, minute))

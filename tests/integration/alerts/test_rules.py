@@ -1,7 +1,6 @@
 """Every kind of rule fires exactly where its definition in plain Python does, however quotes are split into cycles."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,60 +12,11 @@ from coinwatch.alerts import evaluation
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
+from tests.support.definition import Definition
 from tests.support.quotes import at, load, quote
-from tests.support.rules import PRICES, RULES, add, feed, fired, minutes
+from tests.support.rules import PRICES, RULES, add, clear, feed, fired, minutes
 
 MINUTE = timedelta(minutes=1)
-
-
-@dataclass
-class Definition:
-    """The definition of a rule, applied to the quotes of one instrument in order of time."""
-
-    rule: Rule
-    since: datetime
-    seen: list[tuple[datetime, float]] = field(default_factory=list)
-    armed: bool = True
-    cooldown_until: datetime | None = None
-    over: bool = False
-    fired: list[datetime] = field(default_factory=list)
-
-    def evaluate(self, moment: datetime, value: float) -> None:
-        holds = self._holds(moment, value)
-        self.seen.append((moment, value))
-        if holds is None or self.over or moment <= self.since:
-            return
-        if self.rule.expires_at and moment >= self.rule.expires_at:
-            return
-        rearms = self.rule.window_seconds > 0
-        if not holds:
-            self.armed = True
-        elif (self.armed or not rearms) and (self.cooldown_until is None or moment >= self.cooldown_until):
-            self.fired.append(moment)
-            self.armed = False
-            self.cooldown_until = moment + timedelta(seconds=self.rule.cooldown_seconds)
-            self.over = not self.rule.repeat
-
-    def _holds(self, moment: datetime, value: float) -> bool | None:
-        """Whether the condition holds; None without a reference."""
-        window = timedelta(seconds=self.rule.window_seconds)
-        if self.rule.kind == "change_over_window":
-            before = [known for then, known in self.seen if then <= moment - window]
-            reference = before[-1] if before else None
-        elif self.rule.kind == "deviation_from_average":
-            before = [known for then, known in self.seen if moment - window <= then < moment]
-            reference = sum(before) / len(before) if before else None
-        else:
-            reference = self.seen[-1][1] if self.seen else None
-        if not reference:
-            return None
-        if self.rule.kind == "crosses":
-            level = self.rule.threshold
-            up, down = reference < level <= value, reference > level >= value
-            return {"up": up, "down": down, "either": up or down}[self.rule.direction]
-        change = 100 * (value - reference) / reference
-        reach = {"up": change, "down": -change, "either": abs(change)}[self.rule.direction]
-        return reach > 0 and reach * (1 + 1e-12) >= self.rule.threshold
 
 
 def test_window_change_compares_with_the_last_value_at_or_before_its_start(catalog: sa.Engine) -> None:
@@ -148,9 +98,7 @@ def test_alerts_do_not_depend_on_how_quotes_are_split_into_cycles(
     max_rules: int,
 ) -> None:
     monkeypatch.setattr(evaluation, "MAX_RULES", max_rules)  # 1: no bounds are used
-    with transaction(catalog) as connection:
-        for table in ("alerts", "outbox", "subscriptions", "users", "evaluation_watermarks", "prices", "latest_quotes"):
-            connection.execute(sa.text(f"DELETE FROM {table}"))
+    clear(catalog)
     definitions = [Definition(rule, at(-1)) for rule in rules]
     subscriptions = [add(catalog, rule, email=f"p{number}@example.org") for number, rule in enumerate(rules)]
     for minute, price in enumerate(prices):
