@@ -2,9 +2,9 @@
 
 from coinwatch.migrations import run_sql_file
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 
 def upgrade() -> None:
-    run_sql_file("0015_highs_and_ladders.sql")
+    run_sql_file("0016_highs_and_ladders.sql")
