@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.settings import Settings
 from tests.support.settings import exchange as configured
@@ -50,7 +51,7 @@ def web_settings(**overrides: object) -> Settings:
 
 
 def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
-    """30 hours of prices, every ten minutes. Kraken's are half an hour old; DOGE has only 3 hours."""
+    """30 hours of prices, every ten minutes, and their candles. Kraken's are half an hour old; DOGE has only 3 hours."""
     sync_catalog(engine, settings)
     with engine.begin() as connection:
         days = {"first": (now - timedelta(days=2)).date(), "last": (now + timedelta(days=1)).date()}
@@ -58,6 +59,7 @@ def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
         connection.execute(INSERT, list(_rows(now)))
         connection.execute(UPSERT_LATEST)
         connection.execute(INSERT_STALE_CANDLES)
+    refresh_candles(engine)
 
 
 def _rows(now: datetime) -> Iterator[dict[str, object]]:

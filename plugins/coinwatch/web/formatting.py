@@ -60,6 +60,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "price": price,
     "amount": amount,
     "change": change,
+    "percent": format_percent,
     "spread": spread,
     "age": format_age,
     "duration": format_duration,

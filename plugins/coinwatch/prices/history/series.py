@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from coinwatch.database import transaction
+from coinwatch.database import fetch_rows, transaction
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.downsampling import (
+    LONGEST_RANGE_OF_PRICES,
     POINTS_PER_BUCKET,
     Buckets,
     Kind,
@@ -73,3 +74,29 @@ def read_series(
             kinds, downsampled = [resolution], True
     made_of = tuple(dict.fromkeys(kinds))
     return PriceSeries(instrument.exchange, instrument.base, instrument.quote, made_of, downsampled, found)
+
+
+def read_newest_prices(
+    engine: Engine,
+    coin: str,
+    exchange: str | None = None,
+    quote: str | None = None,
+    *,
+    start: datetime,
+    end: datetime,
+    limit: int,
+) -> list[PricePoint]:
+    """The newest ``limit`` prices of one instrument in ``[start, end)`` as observed, newest first.
+
+    Of a long range, only the last 92 days are searched. Raises NotFound for an unknown coin, exchange or currency and
+    InvalidRequest for an invalid range.
+    """
+    validate_range(start, end)
+    with transaction(engine) as connection:
+        parameters = {
+            "instrument_id": find_instrument(connection, coin, exchange, quote).instrument_id,
+            "start": max(start, end - LONGEST_RANGE_OF_PRICES),
+            "end": end,
+            "limit": limit,
+        }
+        return fetch_rows(connection, "prices/history/select_newest_prices", parameters, PricePoint)

@@ -1,4 +1,4 @@
-"""The pages for the price history of a coin and for finding a coin."""
+"""The page of a coin: its price over time, and what can be done with it."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -6,47 +6,48 @@ from urllib.parse import quote as quote_path
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
 from coinwatch.codes import code_key
-from coinwatch.database import transaction
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_since
-from coinwatch.prices.backfill.gaps import gap_tolerance, instrument_gaps
 from coinwatch.prices.candles.resolutions import WIDTHS
-from coinwatch.prices.catalog import find_instrument
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
-from coinwatch.prices.history.series import PriceSeries, read_series
+from coinwatch.prices.history.series import read_newest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.formatting import iso
-from coinwatch.web.services.chart import draw_chart
-from coinwatch.web.services.chart_gaps import ChartGaps, find_chart_gaps
 from coinwatch.web.services.choices import Market, watched_choices, watched_markets
+from coinwatch.web.services.coin.chart_data import CoinChart, read_chart, script_data
+from coinwatch.web.services.coin.drawing import draw
+from coinwatch.web.services.coin.view import AVERAGES, CUSTOM, RANGES, CoinView, market_key, parse_view
 
 router = APIRouter(include_in_schema=False)
 
-RANGES = {
-    "1h": ("1 hour", timedelta(hours=1)),
-    "24h": ("24 hours", timedelta(hours=24)),
-    "7d": ("7 days", timedelta(days=7)),
-    "30d": ("30 days", timedelta(days=30)),
-}
-CHART_POINTS = 600
 TABLE_ROWS = 25
+DOWNLOADS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
+CANDLES = {
+    "1m": "1-minute",
+    "5m": "5-minute",
+    "15m": "15-minute",
+    "1h": "hourly",
+    "4h": "4-hour",
+    "1d": "daily",
+    "1w": "weekly",
+}
+CODE = Query(max_length=60)
+LIST = Query(max_length=20)
 
 
 @router.get("/coins")
-def find_coin(site: SiteDep, request: Request, coin: Annotated[str, Query(max_length=60)] = "") -> Response:
-    """The list of coins; with ``coin`` (code or name) a redirect to its history."""
-    choices = watched_choices(site.engine)
-    wanted = code_key(coin)
-    if not wanted:
-        return site.render(request, "coin/coins.html", {"choices": choices, "query": "", "error": None})
-    for code, name in choices.coins.items():
+def find_coin(site: SiteDep, request: Request, coin: Annotated[str, CODE] = "") -> Response:
+    """A redirect to the page of ``coin`` (code or name), or to the overview."""
+    root, wanted = request.scope["root_path"], code_key(coin)
+    for code, name in watched_choices(site.engine).coins.items() if wanted else ():
         if wanted in {code_key(code), code_key(name)}:
-            return RedirectResponse(f"{request.scope['root_path']}/coins/{quote_path(code, safe='')}", status_code=303)
-    values = {"choices": choices, "query": coin, "error": f"We don't track “{coin.strip()}”."}
-    return site.render(request, "coin/coins.html", values, status=404)
+            return RedirectResponse(f"{root}/coins/{quote_path(code, safe='')}", status_code=303)
+    query = f"?{urlencode({'q': coin.strip()})}" if wanted else ""
+    return RedirectResponse(f"{root}/{query}", status_code=303)
 
 
 @router.get("/coins/{coin}")
@@ -54,78 +55,109 @@ def show_coin(
     site: SiteDep,
     request: Request,
     coin: str,
-    exchange: Annotated[str, Query(max_length=60)] = "",
-    range_: Annotated[str, Query(alias="range", max_length=10)] = "24h",
+    exchange: Annotated[str, CODE] = "",
+    quote: Annotated[str, CODE] = "",
+    range_: Annotated[str, Query(alias="range", max_length=10)] = "",
+    start: Annotated[str, CODE] = "",
+    end: Annotated[str, CODE] = "",
+    type_: Annotated[str, Query(alias="type", max_length=10)] = "",
+    compare: Annotated[list[str] | None, LIST] = None,
+    ma: Annotated[list[str] | None, LIST] = None,
+    tz: Annotated[str, CODE] = "",
 ) -> Response:
-    """``exchange`` is a code, or code:currency for an exchange with several currencies."""
+    """The address reproduces the page: see ``services/coin/view.py``."""
     markets = watched_markets(site.engine, coin)
     if not markets:
         raise NotFound(f"We don't track “{coin}”.")
-    range_ = range_ if range_ in RANGES else "24h"
-    market = _chosen_market(markets, exchange)
-    end = site.clock()
-    start = end - RANGES[range_][1]
-    history = read_series(
-        site.engine, market.base, market.exchange, market.quote, start=start, end=end, points=CHART_POINTS
+    view = parse_view(
+        markets,
+        site.clock(),
+        exchange=exchange,
+        quote=quote,
+        range_=range_,
+        start=start,
+        end=end,
+        type_=type_,
+        compare=compare or (),
+        averages=ma or (),
+        zone=tz,
     )
-    gaps = _chart_gaps(site, market, history, start, end)
+    chart = read_chart(site, view)
     values = {
         "markets": markets,
-        "market": market,
+        "market": view.market,
+        "market_key": market_key,
+        "view": view,
         "ranges": {code: label for code, (label, _) in RANGES.items()},
-        "range": range_,
-        "latest": _latest(site, market, end),
-        "summary": _summary(history),
-        "since": format_since(history.points[0].observed_at, start, end) if history.points else None,
-        "history": history,
-        "newest_first": history.points[: -TABLE_ROWS - 1 : -1],
-        "chart": draw_chart(history.points, start, end, gaps.breaks),
-        "gaps": gaps,
-        "chart_data_url": _chart_data_url(request, market, start, end),
+        "averages": sorted({*AVERAGES, *view.averages}),
+        "latest": _latest(site, view.market),
         "stale_after": site.max_price_age.total_seconds(),
+        "chart": chart,
+        "prices": read_newest_prices(
+            site.engine,
+            view.market.base,
+            view.market.exchange,
+            view.market.quote,
+            start=view.start,
+            end=view.end,
+            limit=TABLE_ROWS,
+        ),
+        "table_rows": TABLE_ROWS,
+        "downloads": [],
+        **(_chart_values(request, view, chart) if chart else {}),
     }
     return site.render(request, "coin/coin.html", values)
 
 
-def _chosen_market(markets: list[Market], wanted: str) -> Market:
-    """The market named by ``wanted``; by default the first, which is the index if there is one."""
-    if not wanted:
-        return markets[0]
-    code, _, quote = wanted.partition(":")
-    for market in markets:
-        if market.exchange == code.lower() and code_key(quote) in {"", code_key(market.quote)}:
-            return market
-    names = {market.exchange: market.exchange_name for market in markets}
-    available = ", ".join(names.values())
-    raise NotFound(f"{markets[0].coin_name} isn't tracked on {names.get(code, wanted)}. Available on: {available}.")
+def _chart_values(request: Request, view: CoinView, chart: CoinChart) -> dict[str, object]:
+    candles = chart.known
+    width = WIDTHS[chart.resolution]
+    return {
+        "drawing": draw(chart, view.type),
+        # A < would end the element the data is in, within "</script>".
+        "chart_json": to_json(script_data(chart, view)).decode().replace("<", "\\u003c"),
+        "candle_label": CANDLES[chart.resolution],
+        "summary": {
+            "low": min(candle.low for candle in candles),
+            "high": max(candle.high for candle in candles),
+            "change": 100 * (candles[-1].close - candles[0].open) / candles[0].open,
+        },
+        "since": _since(view, chart, width),
+        "downloads": [
+            (market, {label: _download_url(request, view, market, chart, code) for code, label in DOWNLOADS.items()})
+            for market in (view.market, *view.compared)
+        ],
+        "permalink": view.query(range=CUSTOM),
+    }
 
 
-def _chart_gaps(site: Site, market: Market, history: PriceSeries, start: datetime, end: datetime) -> ChartGaps:
-    with transaction(site.engine) as connection:
-        instrument = find_instrument(connection, market.base, market.exchange, market.quote)
-        known = instrument_gaps(connection, instrument.instrument_id, start, end)
-    coarsest = max((2 * WIDTHS[kind] for kind in history.made_of if kind != "prices"), default=timedelta())
-    expected_within = max(gap_tolerance(site.settings, 0), coarsest)
-    return find_chart_gaps(history.points, known, start, end, expected_within)
+def _since(view: CoinView, chart: CoinChart, width: timedelta) -> str | None:
+    """When the chart begins, if that is later than the start of the time range."""
+    first = chart.times[0]
+    return None if first - view.start <= width else format_since(first, view.start, view.end)
 
 
-def _latest(site: Site, market: Market, now: datetime) -> LatestPrice | None:
-    for price in read_latest_prices(site.engine, now, coin=market.base, exchange=market.exchange):
+def _latest(site: Site, market: Market) -> LatestPrice | None:
+    for price in read_latest_prices(site.engine, site.clock(), coin=market.base, exchange=market.exchange):
         if price.quote == market.quote:
             return price
     return None
 
 
-def _summary(history: PriceSeries) -> dict[str, float] | None:
-    """Lowest and highest price, and the change in percent from the first to the last."""
-    if not history.points:
-        return None
-    values = [point.price for point in history.points]
-    return {"low": min(values), "high": max(values), "change": 100 * (values[-1] - values[0]) / values[0]}
+def _download_url(request: Request, view: CoinView, market: Market, chart: CoinChart, code: str) -> str:
+    """URL of the API's response with the candles in the chart."""
+    query = {
+        "exchange": market.exchange,
+        "quote": market.quote,
+        "resolution": chart.resolution,
+        "start": iso(chart.times[0]),
+        "end": iso(_end_of(view, chart)),
+        "format": code,
+    }
+    path = f"{request.scope['root_path']}/api/v1/candles/{quote_path(market.base, safe='')}"
+    return f"{path}?{urlencode(query)}"
 
 
-def _chart_data_url(request: Request, market: Market, start: datetime, end: datetime) -> str:
-    """URL of the API call that returns the points in the chart, for the chart's script."""
-    query = {"exchange": market.exchange, "quote": market.quote, "start": iso(start), "end": iso(end)}
-    path = f"{request.scope['root_path']}/api/v1/history/{quote_path(market.base, safe='')}"
-    return f"{path}?{urlencode(query | {'points': CHART_POINTS})}"
+def _end_of(view: CoinView, chart: CoinChart) -> datetime:
+    """The end of the shown range in whole seconds; not before the last candle opens."""
+    return max(view.end.replace(microsecond=0), chart.times[-1] + timedelta(seconds=1))
