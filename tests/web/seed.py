@@ -51,7 +51,7 @@ def web_settings(**overrides: object) -> Settings:
 
 
 def seed_market(engine: sa.Engine, settings: Settings, now: datetime) -> None:
-    """30 hours of prices, every ten minutes, and their candles. Kraken's are half an hour old; DOGE has only 3 hours."""
+    """30 hours of prices, every ten minutes, and candles. Kraken's are half an hour old; DOGE has only 3 hours."""
     sync_catalog(engine, settings)
     with engine.begin() as connection:
         days = {"first": (now - timedelta(days=2)).date(), "last": (now + timedelta(days=1)).date()}

@@ -50,9 +50,8 @@ def test_pages_have_no_axe_violations(
     links = [confirmation_link(settings, key, pending.id), unsubscribe_link(settings, key, [pending.id])]
     pages = [
         "/",
-        "/coins",
-        "/coins?coin=nope",
         "/coins/BTC?exchange=coinbase",
+        "/coins/BTC?exchange=coinbase&compare=kraken&range=custom&start=nope",
         "/subscribe",
         "/sign-in",
         "/manage/invalid",

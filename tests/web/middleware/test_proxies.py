@@ -88,7 +88,7 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
         assert f'data-source="{root}/prices"' in page.text
         assert 'href="/' not in page.text.replace(f'href="{root}/', "")
         assert client.get(f"{sent}/coins?coin=bitcoin").headers["location"] == f"{root}/coins/BTC"
-        assert f'data-source="{root}/api/v1/history/BTC' in client.get(f"{sent}/coins/BTC", headers=HTML).text
+        assert f'href="{root}/api/v1/candles/BTC' in client.get(f"{sent}/coins/BTC", headers=HTML).text
         assert f'href="{root}/openapi.json"' in client.get(f"{sent}/docs", headers=HTML).text
         assert client.get(f"{sent}/openapi.json").json()["servers"] == [{"url": root}]
         assert f'href="{root}/"' in client.get(f"{sent}/nothing", headers=HTML).text

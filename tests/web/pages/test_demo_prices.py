@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from coinwatch.prices.catalog import set_exchange_enabled
 
 BANNER = "simulated or replayed, not from a market"
-PAGES = ("/", "/coins", "/coins/BTC", "/subscribe?coin=BTC", "/sign-in")
+PAGES = ("/", "/coins/BTC", "/subscribe?coin=BTC", "/sign-in")
 
 
 @pytest.fixture

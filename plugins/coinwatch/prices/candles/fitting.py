@@ -51,8 +51,10 @@ def read_fitting_candles(
         key = {"instrument_id": instrument.instrument_id, "start": start, "end": end}
         [first] = fetch_rows(connection, "prices/history/select_first_candles", key, _FirstCandles)
 
+    finest, begins = _begin(first, start, end)
+
     def read(resolution: ReadResolution) -> CandleSeries:
-        begin = start - lead * WIDTHS[resolution]
+        begin = max(start, begins - WIDTHS[resolution]) - lead * WIDTHS[resolution]
         return read_candles(
             engine,
             instrument.base,
@@ -64,7 +66,9 @@ def read_fitting_candles(
             now=now,
         )
 
-    resolution = _finest(first, start, end)
+    duration = end - begins
+    fitting = [each for each in FITTING if WIDTHS[each] >= finest and duration / WIDTHS[each] <= MAX_BARS]
+    resolution = fitting[0] if fitting else FITTING[-1]
     found = read(resolution)
     usual = usual_distance(found.candles)
     if usual > WIDTHS[resolution]:
@@ -78,14 +82,12 @@ def usual_distance(candles: Sequence[Candle]) -> timedelta:
     return timedelta(seconds=median(distances)) if distances else timedelta()
 
 
-def _finest(first: _FirstCandles, start: datetime, end: datetime) -> ReadResolution:
-    """The finest resolution of the finest stored candles that go back far enough."""
-    begins, finest = first.minutes, timedelta()
+def _begin(first: _FirstCandles, start: datetime, end: datetime) -> tuple[timedelta, datetime]:
+    """The width of the finest stored candles that go back far enough (zero for minutes), and where they begin."""
+    finest, begins = timedelta(), first.minutes
     for coarser, width in ((first.hours, HOUR), (first.days, DAY)):
         # The hour that contains the first minute begins before it.
         slack = max(width, (end - start) * SHARE_MISSING)
         if coarser is not None and (begins is None or begins - coarser >= slack):
-            begins, finest = coarser, width
-    duration = end - (begins or start)
-    fitting = [each for each in FITTING if WIDTHS[each] >= finest and duration / WIDTHS[each] <= MAX_BARS]
-    return fitting[0] if fitting else FITTING[-1]
+            finest, begins = width, coarser
+    return finest, begins or start

@@ -6,6 +6,7 @@ from urllib.parse import quote as quote_path
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import StringConstraints
 from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
@@ -25,7 +26,7 @@ from coinwatch.web.services.coin.view import AVERAGES, CUSTOM, RANGES, CoinView,
 router = APIRouter(include_in_schema=False)
 
 TABLE_ROWS = 25
-DOWNLOADS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
+DOWNLOADS = {"": "JSON"}
 CANDLES = {
     "1m": "1-minute",
     "5m": "5-minute",
@@ -36,6 +37,7 @@ CANDLES = {
     "1w": "weekly",
 }
 CODE = Query(max_length=60)
+Items = list[Annotated[str, StringConstraints(max_length=200)]] | None
 LIST = Query(max_length=20)
 
 
@@ -61,8 +63,8 @@ def show_coin(
     start: Annotated[str, CODE] = "",
     end: Annotated[str, CODE] = "",
     type_: Annotated[str, Query(alias="type", max_length=10)] = "",
-    compare: Annotated[list[str] | None, LIST] = None,
-    ma: Annotated[list[str] | None, LIST] = None,
+    compare: Annotated[Items, LIST] = None,
+    ma: Annotated[Items, LIST] = None,
     tz: Annotated[str, CODE] = "",
 ) -> Response:
     """The address reproduces the page: see ``services/coin/view.py``."""
@@ -103,6 +105,8 @@ def show_coin(
             limit=TABLE_ROWS,
         ),
         "table_rows": TABLE_ROWS,
+        "since": None,
+        "summary": None,
         "downloads": [],
         **(_chart_values(request, view, chart) if chart else {}),
     }
@@ -152,8 +156,7 @@ def _download_url(request: Request, view: CoinView, market: Market, chart: CoinC
         "resolution": chart.resolution,
         "start": iso(chart.times[0]),
         "end": iso(_end_of(view, chart)),
-        "format": code,
-    }
+    } | ({"format": code} if code else {})
     path = f"{request.scope['root_path']}/api/v1/candles/{quote_path(market.base, safe='')}"
     return f"{path}?{urlencode(query)}"
 

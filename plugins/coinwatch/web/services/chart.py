@@ -144,7 +144,10 @@ def _height(frame: Frame, low: float, high: float, value: float) -> float:
 
 
 def polyline(positions: list[tuple[float, float]]) -> str:
-    """The points of a line. A single price between two gaps becomes a line of length zero, which round line caps turn into a dot."""
+    """The points of a line.
+
+    A single price between two gaps becomes a line of length zero, which round line caps turn into a dot.
+    """
     ends = positions * 2 if len(positions) == 1 else positions
     return " ".join(f"{x:g},{y:g}" for x, y in ends)
 

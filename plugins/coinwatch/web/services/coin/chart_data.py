@@ -1,7 +1,7 @@
 """The data of the coin page's chart, for its script and for the drawing that is shown without JavaScript."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from statistics import median
@@ -149,7 +149,10 @@ def _find_gaps(site: Site, view: CoinView, candles: Sequence[Candle], width: tim
         known = instrument_gaps(connection, instrument.instrument_id, view.start, end)
     points = [PricePoint(candle.opened_at, candle.close, None) for candle in candles]
     expected_within = max(gap_tolerance(site.settings, 0), 2 * width, 2 * usual_distance(candles))
-    return find_chart_gaps(points, known, view.start, end, expected_within)
+    found = find_chart_gaps(points, known, view.start, end, expected_within)
+    opened = {candle.opened_at for candle in candles}  # a gap between two candles begins when the first one ends
+    breaks = [(first + width if first in opened else first, last) for first, last in found.breaks]
+    return replace(found, breaks=breaks)
 
 
 def _read_compared(

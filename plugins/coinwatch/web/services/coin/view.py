@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from coinwatch.codes import code_key
+from coinwatch.codes import DOLLAR_LIKE, code_key
 from coinwatch.errors import InvalidRequest, NotFound
 from coinwatch.time_range import parse_time_zone, validate_range, validate_timestamp
 from coinwatch.web.formatting import iso
@@ -129,20 +129,29 @@ def parse_view(
 
 
 def find_market(markets: Sequence[Market], wanted: str, quote: str = "") -> Market:
-    """The market named by ``wanted`` (code or code:currency); the first one with the currency, if it has no code.
+    """The market named by ``wanted`` (code or code:currency), or the first one in the currency ``quote``.
 
-    Raises NotFound, which lists the exchanges.
+    Without a currency, US dollars are preferred. Raises NotFound, which lists the exchanges.
     """
     code, _, currency = wanted.partition(":")
-    currencies = {"", code_key(currency or quote)} if currency or quote else None
-    for market in markets:
-        matches = not code or market.exchange == code.lower()
-        if matches and (currencies is None or code_key(market.quote) in currencies):
-            return market
+    currency = currency or quote
+    found = [
+        market
+        for market in markets
+        if (not code or market.exchange == code.lower())
+        and (not currency or code_key(market.quote) == code_key(currency))
+    ]
+    if found:
+        first = [market for market in found if market.exchange == found[0].exchange]
+        return min(first, key=lambda market: _preference(market.quote))
     names = {market.exchange: market.exchange_name for market in markets}
     available = ", ".join(names.values())
-    what = f"{names.get(code.lower(), code)}{f' in {currency or quote}' if currency or quote else ''}".strip()
+    what = f"{names.get(code.lower(), code) or 'any exchange'}{f' in {currency}' if currency else ''}"
     raise NotFound(f"{markets[0].coin_name} isn't tracked on {what}. Available on: {available}.")
+
+
+def _preference(quote: str) -> int:
+    return DOLLAR_LIKE.index(quote) if quote in DOLLAR_LIKE else len(DOLLAR_LIKE)
 
 
 def _items(values: Sequence[str]) -> list[str]:

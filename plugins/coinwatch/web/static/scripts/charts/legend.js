@@ -1,5 +1,6 @@
 // The values at the crosshair, or the newest ones, as text above the chart.
 
+import { newestOf } from "./data.js";
 import { formatAmount, formatChange, formatPercent, formatPrice } from "../numbers.js";
 
 const PRICES = [["open", "Open"], ["high", "High"], ["low", "Low"], ["close", "Close"]];
@@ -8,15 +9,17 @@ export function createLegend(options) {
   const element = document.createElement("p");
   element.className = "chart-legend";
 
-  // The values at one position: pairs of a name and a text, with a color where the chart has a line for it.
-  const entries = (data, index, colors) => {
+  // The values at one position, or the newest ones: a name and a text each, with a color where the chart has a line for it.
+  const entries = (data, position, colors) => {
+    const index = position ?? newestOf(data.close ?? []);
+    const at = (values) => values[position ?? newestOf(values)];
     const found = [];
     const add = (name, key, value, format, color = null) => {
       found.push({ name, key, text: value === null || value === undefined ? "–" : format(value), color });
     };
     if (data.kind === "percent") {
-      data.lines.forEach((line, number) => add(line.label, line.key ?? line.label, line.values[index], formatChange, colors.series[number]));
-      if (data.spread) add("Spread", "spread", data.spread[index], formatPercent, colors.text);
+      data.lines.forEach((line, number) => add(line.label, line.key ?? line.label, at(line.values), formatChange, colors.series[number]));
+      if (data.spread) add("Spread", "spread", at(data.spread), formatPercent, colors.text);
       return found;
     }
     if (data.kind === "candles") {
@@ -26,14 +29,14 @@ export function createLegend(options) {
     } else {
       add(`Price (${options.unit})`, "close", data.close[index], formatPrice);
     }
-    data.averages?.forEach((average, number) => add(average.label, average.label, average.values[index], formatPrice, colors.series[number + 1]));
+    data.averages?.forEach((average, number) => add(average.label, average.label, at(average.values), formatPrice, colors.series[number + 1]));
     if (data.volume) add("Volume", "volume", data.volume[index], (value) => `${formatAmount(value)} ${options.base ?? ""}`.trim());
     return found;
   };
 
-  const show = (data, index, time, notes, colors) => {
+  const show = (data, position, time, notes, colors) => {
     element.replaceChildren(part("chart-time", time, "time"));
-    for (const { name, key, text, color } of entries(data, index, colors)) {
+    for (const { name, key, text, color } of entries(data, position, colors)) {
       const item = part("", "", key);
       const label = document.createElement("span");
       label.className = "chart-name";

@@ -40,7 +40,8 @@ export function createPriceChart(container, options = {}) {
 
   const chart = LightweightCharts.createChart(plot, fixedOptions());
   let data = null, gaps = [], levels = [], markers = [];
-  let colors = themeColors(container), labels = null, shown = [], selected = null, fitting = false;
+  let colors = themeColors(container), labels = null, shown = [], selected = null;
+  let moved = false; // by the reader, since the data was set
 
   function draw({ fit = true } = {}) {
     if (!data) return;
@@ -63,7 +64,6 @@ export function createPriceChart(container, options = {}) {
       main.createPriceLine({ price: value, title: label, color: colors.mark, lineWidth: 1, lineStyle: LightweightCharts.LineStyle.Dashed, axisLabelVisible: true });
     }
     LightweightCharts.createSeriesMarkers(main, markers.map(marker));
-    fitting = true;
     if (range) chart.timeScale().setVisibleLogicalRange(range);
     else chart.timeScale().fitContent();
     showValues(null);
@@ -90,7 +90,7 @@ export function createPriceChart(container, options = {}) {
     const time = data.times[at];
     const notes = markers.filter((each) => barAt(data.times, each.time) === at).map(({ label }) => `Alert: ${label}`);
     const gap = gaps.find(([start, end]) => start <= time && time < end);
-    legend.show(data, at, labels.full(time), gap ? [...notes, gap[2]] : notes, colors);
+    legend.show(data, index, labels.full(time), gap ? [...notes, gap[2]] : notes, colors);
   }
 
   function select(index) { // by keyboard
@@ -103,6 +103,7 @@ export function createPriceChart(container, options = {}) {
   }
 
   function zoom(factor) {
+    moved = true;
     const range = chart.timeScale().getVisibleLogicalRange();
     if (!range) return;
     const center = selected ?? (range.from + range.to) / 2;
@@ -128,6 +129,7 @@ export function createPriceChart(container, options = {}) {
   }
 
   container.addEventListener("keydown", pressed);
+  plot.addEventListener("pointerdown", () => { moved = true; });
   plot.addEventListener("wheel", (event) => { // without Ctrl, the page scrolls
     if (!event.ctrlKey || !data) return;
     event.preventDefault();
@@ -141,8 +143,8 @@ export function createPriceChart(container, options = {}) {
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (!range || !data?.times.length || !settings.onRangeChange) return;
     const whole = range.from <= 0.5 && range.to >= data.times.length - 1.5;
-    if (fitting) fitting = !whole;
-    else if (whole) settings.onRangeChange();
+    if (!moved) return;
+    if (whole) settings.onRangeChange();
     else settings.onRangeChange(data.times[Math.max(0, Math.floor(range.from))], data.times[Math.min(data.times.length - 1, Math.ceil(range.to))]);
   });
   document.addEventListener("theme", () => draw({ fit: false })); // see theme.js
@@ -158,7 +160,7 @@ export function createPriceChart(container, options = {}) {
       ({ gaps = [], levels = [] } = next);
       markers = [...(next.markers ?? [])].sort((a, b) => a.time - b.time);
       data = next;
-      selected = null;
+      [selected, moved] = [null, false];
       draw();
     },
     zoom,
