@@ -1,5 +1,5 @@
 -- Build one-minute candles from our own quotes in the claimed ranges whose prices changed. Overlapping ranges are merged
--- first, so that no quote counts twice. An exchange's candle is kept. Volume stays null: a quote has the volume of
+-- first, so that no quote counts twice. An exchange's candle is kept; one that the index has from those is replaced. Volume stays null: a quote has the volume of
 -- 24 hours, not of a minute. A candle made of more quotes than are stored now is kept, too: it was made before the
 -- prices of its day were dropped, of which only some have been restored.
 WITH ranges AS (
@@ -25,7 +25,8 @@ CROSS JOIN LATERAL (
 ) m
 ORDER BY r.instrument_id, m.opened_at
 ON CONFLICT (instrument_id, resolution, opened_at) DO UPDATE
-SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close, samples = excluded.samples
-WHERE candles.source = 'quotes' AND coalesce(candles.samples, 0) <= excluded.samples
+SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close, samples = excluded.samples,
+    source = excluded.source
+WHERE candles.source <> 'exchange' AND coalesce(candles.samples, 0) <= excluded.samples
   AND (candles.open, candles.high, candles.low, candles.close, candles.samples)
       IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close, excluded.samples);

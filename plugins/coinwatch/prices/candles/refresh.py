@@ -1,5 +1,7 @@
 """Updating the candles over prices and candles that changed: minutes from quotes, hours from minutes, days from hours.
 
+Where exchanges' own candles changed, those of the index are computed from them, in every resolution.
+
 Only the time ranges in ``stale_candles`` are updated, so the cost depends on what changed. The result depends only on
 the stored quotes and exchange candles, not on the order in which they arrived.
 """
@@ -17,6 +19,9 @@ from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Res
 
 ROLLUPS: tuple[tuple[Resolution, Resolution], ...] = (("1m", "1h"), ("1h", "1d"))
 BATCH_RANGES = 1000
+# How many minutes more an exchange counts in the index with its last price; ten in all, as live by default
+# (COINWATCH_INDEX_FRESHNESS_SECONDS).
+CARRIED_MINUTES = 9
 
 log = structlog.get_logger()
 
@@ -72,7 +77,21 @@ def _refresh_batch(connection: Connection, written: dict[Resolution, int]) -> in
     if bounds.start is not None:
         parameters = {"start": bounds.start, "end": bounds.end}
         written["1m"] += connection.execute(statement("prices/candles/build_minute_candles"), parameters).rowcount
+    _build_index(connection, "1m", None, written)
     for finer, coarser in ROLLUPS:
         parameters = {"finer": finer, "coarser": coarser, "width": WIDTHS[coarser]}
         written[coarser] += connection.execute(statement("prices/candles/roll_up_candles"), parameters).rowcount
+        _build_index(connection, coarser, finer, written)
     return claimed
+
+
+def _build_index(
+    connection: Connection, resolution: Resolution, finer: Resolution | None, written: dict[Resolution, int]
+) -> None:
+    parameters = {
+        "resolution": resolution,
+        "finer": finer,
+        "width": WIDTHS[resolution],
+        "carried": CARRIED_MINUTES if resolution == "1m" else 0,
+    }
+    written[resolution] += connection.execute(statement("prices/candles/build_index_candles"), parameters).rowcount

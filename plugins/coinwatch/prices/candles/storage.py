@@ -82,7 +82,7 @@ def _store_batch(
     new = connection.execute(statement("prices/candles/count_new_candles"), parameters).scalar_one()
     upsert = {**parameters, "keep_more_complete": keep_more_complete}
     changed = connection.execute(statement("prices/candles/upsert_candles"), upsert).rowcount
-    if changed and (resolution != "1d" or any(row.source != "exchange" for row in batch)):
+    if changed:
         connection.execute(statement("prices/candles/insert_stale_ranges"), parameters)
     inserted = min(new, changed)
     return StoreResult(inserted, changed - inserted, len(batch) - changed)

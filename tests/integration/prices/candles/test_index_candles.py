@@ -1,0 +1,136 @@
+"""The index's candles are computed from the exchanges' own, never over what was computed live."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from coinwatch.database import transaction
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
+from coinwatch.prices.catalog import set_exchange_enabled
+from coinwatch.prices.ingest.index import compute_index
+from coinwatch.settings import Settings
+from tests.support.backfill import candles, instrument_id
+from tests.support.quotes import at, load, quote
+
+MIDNIGHT = -3 * 1440 - 720.0  # minutes before START
+
+
+def store(
+    engine: sa.Engine, code: str, closes: Sequence[float | None], start: float = 0, resolution: Resolution = "1m"
+) -> None:
+    """Store an exchange's candles of BTC/USD, one per close; None leaves one out."""
+    rows = [
+        StoredCandle(
+            instrument_id(engine, code),
+            Candle(at(start) + number * WIDTHS[resolution], close, close + 2, close - 2, close, 1.5),
+        )
+        for number, close in enumerate(closes)
+        if close is not None
+    ]
+    store_candles(engine, resolution, rows)
+    refresh_candles(engine)
+
+
+def index_candles(engine: sa.Engine, resolution: str = "1m") -> list[Any]:
+    return [(row.open, row.high, row.low, row.close, row.volume) for row in candles(engine, resolution, "index")]
+
+
+def test_index_candle_is_the_median_of_the_exchanges_and_the_sum_of_their_volumes(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100, 103])
+    assert index_candles(catalog) == [(100, 102, 98, 100, 1.5), (103, 105, 101, 103, 1.5)]
+    store(catalog, "coinbase", [104, 103])
+    assert index_candles(catalog) == [(102, 104, 100, 102, 3), (103, 105, 101, 103, 3)]
+    [hour] = index_candles(catalog, "1h")
+    assert hour == (102, 105, 100, 103, 6)
+    assert [row.source for row in candles(catalog, "1d", "index")] == ["rollup"]
+
+
+def test_simulated_candles_count_only_without_a_real_exchange(catalog: sa.Engine) -> None:
+    store(catalog, "coinnews", [5, 6])
+    assert index_candles(catalog) == [], "Kraken is enabled for BTC"
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    store(catalog, "coinnews", [7], 5)
+    assert [row[3] for row in index_candles(catalog)] == [7]
+
+
+def test_live_index_prices_are_kept_and_get_the_volume(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(100.0, 0))
+    assert compute_index(catalog, settings, at(0.5)) == 1
+    refresh_candles(catalog)
+    store(catalog, "kraken", [107, 108])
+    assert index_candles(catalog) == [(100, 100, 100, 100, 1.5), (108, 110, 106, 108, 1.5)]
+    load(catalog, quote(50.0, 1, "coinbase"), quote(50.0, 1))
+    compute_index(catalog, settings, at(1.5))
+    refresh_candles(catalog)
+    assert index_candles(catalog)[1][:4] == (50, 50, 50, 50), "live values take precedence"
+
+
+def test_exchange_without_trades_counts_with_its_last_price_for_ten_minutes(catalog: sa.Engine) -> None:
+    store(catalog, "coinbase", [110])
+    store(catalog, "kraken", [100] * 12)
+    closes = [row[3] for row in index_candles(catalog)]
+    assert closes == [105] * 10 + [100] * 2
+    assert {row[4] for row in index_candles(catalog)[1:]} == {1.5}
+    store(catalog, "coinbase", [120], 5)
+    assert [row[3] for row in index_candles(catalog)] == [105] * 5 + [110] * 7, "later minutes follow"
+
+
+def test_minute_without_any_trade_has_no_index_candle(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100, None, None, 101])
+    opened = [row.opened_at for row in candles(catalog, "1m", "index")]
+    assert opened == [at(0), at(3)]
+
+
+def test_hundredfold_price_gives_no_candle_unless_two_others_agree(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100])
+    store(catalog, "coinbase", [100_000])
+    assert [row[3] for row in index_candles(catalog)] == [100], "the candle computed before is kept"
+    store(catalog, "coinbase", [100_000], 30)
+    store(catalog, "kraken", [100], 30)
+    assert len(index_candles(catalog)) == 2
+
+
+@pytest.mark.parametrize("resolution", ["1h", "1d"])
+def test_hours_and_days_are_computed_where_there_are_no_finer_candles(
+    catalog: sa.Engine, resolution: Resolution
+) -> None:
+    store(catalog, "kraken", [100, 200], MIDNIGHT, resolution)
+    store(catalog, "coinbase", [104, 204], MIDNIGHT, resolution)
+    assert [row[3] for row in index_candles(catalog, resolution)] == [102, 202]
+    store(catalog, "kraken", [300], MIDNIGHT)
+    assert [row[3] for row in index_candles(catalog, resolution)] == [300, 202], "minutes take precedence"
+    store(catalog, "coinbase", [106, 206], MIDNIGHT, resolution)
+    assert [row[3] for row in index_candles(catalog, resolution)] == [300, 203]
+
+
+def test_result_does_not_depend_on_the_order_or_batches(catalog: sa.Engine) -> None:
+    parts = [("kraken", [100, 101, 102, None, 104] * 3, 0), ("coinbase", [103, None, None, 101] * 4, 0)]
+    for code, closes, start in parts:
+        store(catalog, code, closes, start)
+    first = index_candles(catalog)
+    with transaction(catalog) as connection:
+        connection.execute(sa.text("DELETE FROM candles"))
+    for code, closes, start in reversed(parts):
+        for number in reversed(range(len(closes))):
+            store(catalog, code, closes[number : number + 1], start + number)
+    assert index_candles(catalog) == first
+    refresh_candles(catalog)
+    assert index_candles(catalog) == first
+
+
+def test_refreshing_again_writes_nothing(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100] * 5)
+    with transaction(catalog) as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO stale_candles (instrument_id, changed, first_at, last_at) VALUES (:id, '1m', :at, :at)"
+            ),
+            {"id": instrument_id(catalog, "kraken"), "at": at(2)},
+        )
+    assert set(refresh_candles(catalog).written.values()) == {0}
