@@ -165,6 +165,13 @@ class Settings(BaseSettings):
         description="Where the DAG `export_history` writes each day as Parquet: a folder, `s3://…` or `gs://…` "
         "([data lake](data-lake.md)). If not set, nothing is exported.",
     )
+    history_days: int = Field(
+        365,
+        ge=0,
+        le=3650,
+        description="Days of [history](backfill.md) fetched for each new instrument: minutes of the last 30 days, "
+        "hours and days before that. 0 fetches none.",
+    )
     gap_after_cycles: float = Field(
         3.0, ge=1, le=1000, description="Cycles without a price after which an instrument has a [gap](gaps.md)."
     )

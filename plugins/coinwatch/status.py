@@ -10,6 +10,7 @@ from coinwatch.alerts.subscriptions import STALE_PRICE_AGE
 from coinwatch.database import statement, transaction
 from coinwatch.formatting import format_price, format_timestamp
 from coinwatch.notifications.outbox import OutboxStatus, get_outbox_status
+from coinwatch.prices.backfill.history import HistoryProgress, read_history_progress
 from coinwatch.prices.ingest.confirmation import list_unconfirmed_quotes
 from coinwatch.prices.ingest.index import find_excluded_prices
 from coinwatch.prices.ingest.index_values import OUTLIER_FACTOR
@@ -93,17 +94,23 @@ class Status:
     alerts_24h: Mapping[str, int]
     outbox: OutboxStatus
     price_problems: list[str]
+    history: list[HistoryProgress]
     database_bytes: int
     disk: list[TableSize]
 
 
 def pipeline_status(
-    engine: Engine, now: datetime, emails_per_day: int = 0, *, index_freshness: timedelta = timedelta(minutes=10)
+    engine: Engine,
+    now: datetime,
+    emails_per_day: int = 0,
+    *,
+    index_freshness: timedelta = timedelta(minutes=10),
+    history_days: int = 365,
 ) -> Status:
     """Return the state of the pipeline. Raises DatabaseError.
 
     ``emails_per_day`` is the daily limit over all addresses; 0 means no limit. ``index_freshness`` is the maximum age
-    of prices that enter the index.
+    of prices that enter the index, ``history_days`` how many days of history are fetched for new instruments.
     """
     with transaction(engine) as connection:
         today = {"today": floor_to(now, DAY)}
@@ -123,6 +130,7 @@ def pipeline_status(
         database_bytes=database_bytes,
         disk=[TableSize(**row) for row in disk],
         price_problems=[*_describe_jumps(engine, now), *_describe_excluded(engine, index_freshness, now)],
+        history=read_history_progress(engine, history_days, now),
         **counts,
     )
 

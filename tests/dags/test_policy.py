@@ -27,6 +27,7 @@ def dags() -> dict[str, Any]:
 def test_expected_dags_exist(dags: dict[str, Any]) -> None:
     assert sorted(dags) == [
         "backfill_candles",
+        "backfill_history",
         "check_data",
         "collect_prices",
         "export_history",

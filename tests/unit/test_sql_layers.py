@@ -47,6 +47,7 @@ OWNERS = {
         "gap_history",
         "gap_checks",
         "cycles",
+        "history_backfills",
         "price_retention",
     },
     "database": {

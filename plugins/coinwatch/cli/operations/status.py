@@ -12,6 +12,7 @@ from coinwatch.clock import utc_now
 from coinwatch.database import get_engine
 from coinwatch.formatting import format_bytes, format_count
 from coinwatch.notifications.outbox import OutboxStatus
+from coinwatch.prices.backfill.history import HistoryProgress
 from coinwatch.settings import get_settings
 from coinwatch.status import StaleSubscriptions, Status, TableSize, TradingHalt, pipeline_status
 
@@ -37,7 +38,13 @@ def status(as_json: AsJson = False) -> None:
     now = utc_now()
     settings = get_settings()
     freshness = timedelta(seconds=settings.index_freshness_seconds)
-    found = pipeline_status(get_engine(), now, settings.emails_per_day, index_freshness=freshness)
+    found = pipeline_status(
+        get_engine(),
+        now,
+        settings.emails_per_day,
+        index_freshness=freshness,
+        history_days=settings.history_days,
+    )
     if as_json:
         show_json(found)
         return
@@ -57,6 +64,7 @@ def _summary(found: Status, now: datetime) -> dict[str, str]:
         "without recent price": _stale(found.stale_subscriptions, now),
         "not trading": _halts(found.trading_halts, now),
         "price problems": "; ".join(found.price_problems) or "none",
+        "history": _history(found.history),
         "alerts in 24 h": _counts(found.alerts_24h),
         "held alerts": _held(found.outbox),
         "emails in 24 h": _emails(found.outbox),
@@ -83,6 +91,20 @@ def _halts(found: list[TradingHalt], now: datetime) -> str:
         f"{row.base}/{row.quote} at {row.exchange} ({row.status}: {row.term}, since {ago(row.since, now)})"
         for row in found
     )
+
+
+def _history(found: list[HistoryProgress]) -> str:
+    """``coinnews 365 of 365 days of 8 instruments; kraken …``, those that are not complete first."""
+    texts = []
+    for each in sorted(found, key=lambda each: each.complete == each.instruments):
+        text = f"{each.exchange} {each.days_fetched:.0f} of {format_count(each.days, 'day')} of "
+        text += format_count(each.instruments, "instrument")
+        if each.error:
+            text += f" ({each.error.splitlines()[0]})"
+        elif each.complete < each.instruments:
+            text = f"fetching {text}"
+        texts.append(text)
+    return "; ".join(texts) or "none"
 
 
 def _first(pairs: Iterable[str]) -> str:

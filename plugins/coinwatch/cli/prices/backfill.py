@@ -1,4 +1,4 @@
-"""Fetch past candles: backfill."""
+"""Fetch past candles: backfill, backfill-history."""
 
 import time
 from typing import Annotated
@@ -11,6 +11,7 @@ from coinwatch.cli.parsing import parse_end, parse_time
 from coinwatch.clock import utc_now
 from coinwatch.database import get_engine, transaction
 from coinwatch.errors import CoinwatchError, RateLimited
+from coinwatch.prices.backfill.history import backfill_history
 from coinwatch.prices.backfill.planning import delete_unavailable
 from coinwatch.prices.backfill.run import Progress
 from coinwatch.prices.backfill.runner import BackfillResult, backfill_range
@@ -80,6 +81,37 @@ def backfill(
     else:
         _show(exchange, result, time.monotonic() - began)
     result.raise_for_failed(exchange)
+
+
+@app.command("backfill-history")
+def fetch_history(as_json: AsJson = False) -> None:
+    """Fetch the history of instruments that are new.
+
+    The DAG backfill_history does this every 10 minutes. Fetches minutes of the last 30 days, then hours and days of the
+    last COINWATCH_HISTORY_DAYS, from all enabled exchanges that offer candles. You can interrupt the command at any
+    time; run it again to continue. Exits with 1 if an exchange did not respond.
+    """
+    engine, began = get_engine(), time.monotonic()
+    with progress_bar() as show:
+
+        def report(exchange: str, done: Progress) -> None:
+            show(f"{exchange} {done.pair} {done.resolution} {done.time_range.start:%Y-%m-%d}", done.done / done.total)
+
+        result = backfill_history(engine, get_settings(), progress=report)
+    if as_json:
+        show_json(result)
+    else:
+        completed = ", ".join(f"{count} on {code}" for code, count in result.completed.items()) or "none"
+        echo(
+            f"{result.candles:,} candles, {result.requests:,} requests, completed instruments: {completed} "
+            f"({time.monotonic() - began:.1f} s)"
+        )
+        for name, reason in result.failed.items():
+            echo(f"{name}: {reason}", err=True)
+        if result.waiting:
+            echo(f"Rate limited: {', '.join(result.waiting)}. To continue, run the same command later.")
+    if result.errors:
+        raise CoinwatchError("; ".join(f"{code}: {error}" for code, error in result.errors.items()))
 
 
 def _show(exchange: str, result: BackfillResult, seconds: float) -> None:

@@ -28,7 +28,7 @@ Status = Literal["open", "repaired", "unavailable"]
 
 # How far back a gap is followed that began before the first day checked.
 MAX_LOOKBACK = timedelta(days=31)
-INDEX_REASON = "the index is computed from live prices and cannot be backfilled"
+INDEX_REASON = "no exchange has prices of this time"
 
 
 @dataclass(frozen=True, slots=True)

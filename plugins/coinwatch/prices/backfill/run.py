@@ -64,6 +64,7 @@ class BackfillRun:
         again: bool,
         clock: Clock,
         progress: Callable[[Progress], None] | None,
+        finest: Resolution = "1m",
     ) -> None:
         self.stored = StoreResult()
         self.validation = ValidationReport()
@@ -78,11 +79,14 @@ class BackfillRun:
         self._again = again
         self._clock = clock
         self._progress = progress
+        self._finest = finest
         self._got_response = False
         self._last_error: ExchangeError | None = None  # of those that may concern the whole exchange
 
     def run(self, time_range: TimeRange) -> None:
         """Backfill ``time_range``, finest candles first; raises the ExchangeError if the exchange fails as a whole."""
+        if not self._resolutions:
+            return
         wanted = [InstrumentRange(instrument_id, time_range) for instrument_id in self._instruments]
         self._skip_before_listing(wanted)
         for resolution in self._resolutions:
@@ -93,8 +97,9 @@ class BackfillRun:
 
     @property
     def _resolutions(self) -> list[Resolution]:
-        """The resolutions that the exchange offers, finest first."""
-        return [each for each in STORED_RESOLUTIONS if width_seconds(each) in self._adapter.candle_intervals]
+        """The resolutions to fetch that the exchange offers, finest first."""
+        wanted = STORED_RESOLUTIONS[STORED_RESOLUTIONS.index(self._finest) :]
+        return [each for each in wanted if width_seconds(each) in self._adapter.candle_intervals]
 
     def _skip_before_listing(self, wanted: Sequence[InstrumentRange]) -> None:
         """Mark the time before an instrument's first day as unavailable.
@@ -147,21 +152,23 @@ class BackfillRun:
         return [*plan.expired, *self._coarser_ranges(resolution, unavailable, now)]
 
     def _fetch_ranges(self, resolution: Resolution, ranges: Sequence[InstrumentRange]) -> list[InstrumentRange]:
-        """Fetch, store and record the candles of ``ranges``; returns the parts that are unavailable."""
+        """Fetch, store and record the candles of ``ranges``, newest first; returns the parts that are unavailable."""
         length = WIDTHS[resolution] * self._adapter.candles_per_call
-        total = sum(-(-each.time_range.duration // length) for each in ranges)
-        done = 0
+        pages = [
+            InstrumentRange(each.instrument_id, part) for each in ranges for part in split(each.time_range, length)
+        ]
+        pages.sort(key=lambda page: page.time_range.start, reverse=True)
+        total, done = len(pages), 0
         unavailable: list[InstrumentRange] = []
         failure: ExchangeError | None = None
 
         def remaining_pages() -> Iterator[InstrumentRange]:
             nonlocal done
-            for each in ranges:
-                for part in split(each.time_range, length):
-                    if self._instruments[each.instrument_id].pair in self.failed:
-                        done += 1
-                    else:
-                        yield InstrumentRange(each.instrument_id, part)
+            for page in pages:
+                if self._instruments[page.instrument_id].pair in self.failed:
+                    done += 1
+                else:
+                    yield page
 
         with closing(self._fetcher.fetch_pages(resolution, remaining_pages())) as fetched_pages:
             for fetched in fetched_pages:

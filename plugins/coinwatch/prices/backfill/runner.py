@@ -24,6 +24,7 @@ from coinwatch.formatting import format_timestamp
 from coinwatch.prices.backfill.fetching import CandleFetcher
 from coinwatch.prices.backfill.rate_limiter import HistoryRateLimiter
 from coinwatch.prices.backfill.run import BackfillRun, Progress
+from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.catalog import find_exchange_id, list_enabled_exchanges, list_watched_instruments
 from coinwatch.settings import Settings
@@ -71,6 +72,7 @@ def backfill_range(
     *,
     instruments: Collection[int] | None = None,
     again: bool = False,
+    finest: Resolution = "1m",
     clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[Progress], None] | None = None,
@@ -78,8 +80,10 @@ def backfill_range(
     """Fetch and store one exchange's complete candles that opened in [start, end).
 
     ``start`` and ``end`` must be timezone-aware. ``instruments`` are ids; None means all watched ones. With ``again``,
-    candles that are stored are fetched again, in case the exchange corrected them. Hours and days that overlap the
-    ends of the range are fetched in full; those to roll up from new candles are made by the next ``refresh_candles``.
+    candles that are stored are fetched again, in case the exchange corrected them. ``finest`` is the resolution to
+    begin with; coarser candles are fetched where the exchange doesn't have those. The newest come first. Hours and
+    days that overlap the ends of the range are fetched in full; those to roll up from new candles are made by the next
+    ``refresh_candles``.
     ``progress`` is called in this thread after each request.
 
     An instrument that fails is in the result's ``failed``. Raises RateLimited, ExchangeDenied or ExchangeUnavailable if
@@ -108,7 +112,7 @@ def backfill_range(
         rate_limiter = HistoryRateLimiter(engine, code, number, adapter.history_calls_per_second, clock, sleep)
         known = {instrument_id: instrument for instrument_id, instrument in watched.items() if instrument_id in chosen}
         fetcher = CandleFetcher(adapter, rate_limiter, known, sleep)
-        run = BackfillRun(engine, adapter, fetcher, known, again, clock, progress)
+        run = BackfillRun(engine, adapter, fetcher, known, again, clock, progress, finest)
         run.run(TimeRange(start.astimezone(UTC), end.astimezone(UTC)))
     not_watched = {f"instrument {unknown}": f"not watched on {code}" for unknown in sorted(chosen - watched.keys())}
     result = BackfillResult(

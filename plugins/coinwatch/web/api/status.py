@@ -50,6 +50,7 @@ def get_status(site: SiteDep) -> Status:
         site.clock(),
         site.settings.emails_per_day,
         index_freshness=timedelta(seconds=site.settings.index_freshness_seconds),
+        history_days=site.settings.history_days,
     )
 
 

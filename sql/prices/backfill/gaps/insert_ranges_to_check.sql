@@ -1,8 +1,9 @@
 -- Check [:start, :end) of every watched instrument, up to the latest minute that can be expected by :now, and all other
 -- open gaps, which may have become longer. If candles are missing right before :start, the check starts where they end,
--- but not before :oldest. With :continued, instruments that were checked beyond :end by an earlier check are left out.
+-- but not before :oldest. With :continued, instruments that were checked beyond :end by an earlier check are left out. While an instrument's
+-- history is being fetched, the time before that began is not checked.
 WITH watched AS (
-  SELECT w.instrument_id, w.exchange, t.seconds * interval '1 second' AS tolerance
+  SELECT w.instrument_id, w.exchange, w.base, w.quote, t.seconds * interval '1 second' AS tolerance
   FROM watched_instruments w
   JOIN unnest(CAST(:exchanges AS text[]), CAST(:seconds AS double precision[])) AS t (exchange, seconds)
     ON t.exchange = w.exchange
@@ -15,8 +16,16 @@ WITH watched AS (
     WHERE candles.instrument_id = w.instrument_id AND resolution = '1m' AND opened_at < CAST(:start AS timestamptz)
     ORDER BY opened_at DESC LIMIT 1
   ) before ON true
+  LEFT JOIN LATERAL (
+    SELECT max(h.started_at) AS begun_at
+    FROM history_backfills h
+    JOIN instruments i ON i.id = h.instrument_id
+    WHERE h.completed_days IS NULL
+      AND (h.instrument_id = w.instrument_id OR w.exchange = 'index' AND i.base = w.base AND i.quote = w.quote)
+  ) history ON true
   CROSS JOIN LATERAL (
-    SELECT least(CAST(:start AS timestamptz), greatest(before.opened_at + interval '1 minute', :oldest)) AS started_at,
+    SELECT greatest(least(CAST(:start AS timestamptz), greatest(before.opened_at + interval '1 minute', :oldest)),
+                    history.begun_at) AS started_at,
            least(CAST(:end AS timestamptz),
                  date_bin('1 minute', CAST(:now AS timestamptz) - w.tolerance, '2000-01-01 00:00+00')) AS ended_at
   ) r

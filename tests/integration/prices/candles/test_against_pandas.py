@@ -20,7 +20,8 @@ PRICES = ["open", "high", "low", "close"]
 def stored(engine: sa.Engine, resolution: str) -> pd.DataFrame:
     query = sa.text(
         "SELECT opened_at, open, high, low, close, volume, trades, samples FROM candles"
-        " WHERE resolution = CAST(:resolution AS candle_resolution) ORDER BY opened_at"
+        " JOIN watched_instruments USING (instrument_id) WHERE exchange <> 'index'"
+        " AND resolution = CAST(:resolution AS candle_resolution) ORDER BY opened_at"
     )
     with transaction(engine) as connection:
         rows = connection.execute(query, {"resolution": resolution}).all()

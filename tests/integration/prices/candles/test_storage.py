@@ -20,11 +20,13 @@ from tests.support.settings import COINS, exchange, make_settings
 
 
 def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
-    """Minutes since the tests' start, open, high, low, close, volume, trades, samples, source."""
+    """Minutes since the tests' start, open, high, low, close, volume, trades, samples, source; without the index."""
     query = sa.text(
         "SELECT extract(epoch FROM opened_at - :start)::float8 / 60, open, high, low, close, volume, trades, samples,"
         " source::text"
-        " FROM candles WHERE resolution = CAST(:resolution AS candle_resolution) ORDER BY instrument_id, opened_at"
+        " FROM candles JOIN watched_instruments USING (instrument_id)"
+        " WHERE exchange <> 'index' AND resolution = CAST(:resolution AS candle_resolution)"
+        " ORDER BY instrument_id, opened_at"
     )
     with transaction(engine) as connection:
         return [tuple(row) for row in connection.execute(query, {"start": at(0), "resolution": resolution})]
