@@ -110,13 +110,19 @@ def digest(payload: Mapping[str, Any]) -> Content:
 
 
 def confirmation(payload: Mapping[str, Any]) -> Content:
-    """Asks for consent to a new subscription. Its page also lists others that await confirmation."""
+    """Asks for consent to new subscriptions. Its page also lists others that await confirmation."""
+    others = payload.get("others", [])
     values = {
         **payload,
         "exchange_label": exchange_label(payload),
+        "others": [{**other, "exchange_label": exchange_label(other)} for other in others[:MAX_ALERTS_SHOWN]],
+        "number": 1 + len(others),
+        "more": len(others[MAX_ALERTS_SHOWN:]),
         "confirm_link": slot(CONFIRM),
         "demo": bool(payload.get("simulated")),
     }
+    if others:
+        return Content(mark_demo(payload, f"Confirm your {values['number']} price alerts"), values)
     exchange = "" if payload["exchange"] == "index" else f" on {exchange_label(payload)}"
     subject = f"Confirm your {payload['pair']} alert{exchange}: when {payload['condition']}"
     return Content(mark_demo(payload, subject), values)

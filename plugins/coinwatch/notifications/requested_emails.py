@@ -1,6 +1,7 @@
 """Emails that anyone can trigger by entering an address, and their rate limit."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
@@ -37,15 +38,17 @@ def request_manage_link(engine: Engine, email: str, now: datetime) -> None:
             queue_confirmation(connection, subscription_in(connection, subscription_id), now)
 
 
-def queue_confirmation(connection: Connection, subscription: Subscription, now: datetime) -> bool:
-    """Queue the confirmation email of a pending subscription; return False if the rate limit is reached."""
+def queue_confirmation(
+    connection: Connection, subscription: Subscription, now: datetime, others: Sequence[Subscription] = ()
+) -> bool:
+    """Queue the confirmation email of a pending subscription; return False if the rate limit is reached.
+
+    ``others`` were requested together with it. The page that the email links to confirms all of them.
+    """
     payload = {
         "subscription_id": subscription.id,
-        "pair": subscription.pair,
-        "exchange": subscription.exchange,
-        "exchange_name": subscription.exchange_name,
-        "simulated": subscription.simulated,
-        "condition": subscription.condition,
+        **_described(subscription),
+        "others": [_described(other) for other in others],
     }
     return _queue(
         connection,
@@ -56,6 +59,16 @@ def queue_confirmation(connection: Connection, subscription: Subscription, now: 
         payload=json.dumps(payload),
         subscription_id=subscription.id,
     )
+
+
+def _described(subscription: Subscription) -> dict[str, object]:
+    return {
+        "pair": subscription.pair,
+        "exchange": subscription.exchange,
+        "exchange_name": subscription.exchange_name,
+        "simulated": subscription.simulated,
+        "condition": subscription.condition,
+    }
 
 
 def queue_manage_link(

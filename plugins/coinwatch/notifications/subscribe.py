@@ -1,5 +1,7 @@
-"""Creates a subscription and queues its confirmation email."""
+"""Creates subscriptions and queues their confirmation email."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -9,6 +11,14 @@ from coinwatch.audit import Actor, record
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists
 from coinwatch.notifications.requested_emails import queue_confirmation, queue_manage_link
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The result of several requests: how many subscriptions were added, and how many existed already."""
+
+    added: int
+    existed: int
 
 
 def subscribe(
@@ -37,3 +47,22 @@ def subscribe(
             f"{subscription.condition} (subscription {subscription.id})."
         )
     return subscription
+
+
+def subscribe_all(
+    engine: Engine, requests: Sequence[SubscriptionRequest], *, now: datetime, confirmed: bool
+) -> Subscribed:
+    """Subscribe one address to several alerts: to all of them, or to none if this raises an error.
+
+    As ``subscribe``, but one email asks to confirm all of them, and those that exist already are counted. Raises
+    TooManySubscriptions if ``confirmed``.
+    """
+    with transaction(engine) as connection:
+        found = [add_subscription(connection, request, now=now, confirmed=confirmed) for request in requests]
+        added = list({subscription.id: subscription for subscription, existed in found if not existed}.values())
+        if not confirmed and added:
+            queue_confirmation(connection, added[0], now, added[1:])
+        elif not confirmed:
+            last = found[-1][0]
+            queue_manage_link(connection, last.user_id, last.email, now, existing=last)
+    return Subscribed(len(added), len(requests) - len(added))

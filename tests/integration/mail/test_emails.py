@@ -255,6 +255,21 @@ def test_confirmation_has_its_link_and_no_list_headers(send: Callable[..., Email
         assert "on all exchanges (median)" in words(message, kind)
 
 
+def test_one_confirmation_lists_all_alerts_that_were_requested_together(send: Callable[..., EmailMessage]) -> None:
+    described = {"pair": "ETH/USD", "exchange": "kraken", "exchange_name": "Kraken", "simulated": False}
+    others = [{**described, "condition": f"the price rises to {number} USD"} for number in range(40)]
+    payload = {"subscription_id": 5, "pair": "BTC/USD", "exchange": "index", "condition": "the price crosses 100 USD"}
+    message = send("confirmation", {**payload, "others": others})
+    assert message["Subject"] == "Confirm your 41 price alerts"
+    for kind in ("plain", "html"):
+        text = words(message, kind)
+        assert "asked for 41 alerts" in text
+        assert "the price crosses 100 USD" in text
+        assert "the price rises to 29 USD: " in text
+        assert "ETH/USD" in text
+        assert "and 10 more" in text
+
+
 def test_expired_alert_can_be_unsubscribed(send: Callable[..., EmailMessage], settings: Settings) -> None:
     message = send("expired", ALERT)
     assert "BTC/USD" in message["Subject"]
