@@ -12,14 +12,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.evaluation import SLACK
-from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.rules import Direction, Rule
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.database import statement, transaction
+from coinwatch.formatting import format_percent
 from coinwatch.time_range import MINUTE
 
 # A change of exactly the threshold counts, as in the evaluation, although in floating point it may be
 # 4.999999999999996%.
 TOLERANCE = 1e-12
+SIGNS: dict[Direction, tuple[int, ...]] = {"up": (1,), "down": (-1,), "either": (1, -1)}
 CLOCK_TOLERANCE = MINUTE  # an exchange's clock may be ahead of ours
 
 
@@ -56,6 +58,12 @@ def distances_of(engine: Engine, subscriptions: Iterable[Subscription], now: dat
     return {each.id: distance for each, distance in zip(own, found, strict=True)}
 
 
+def measure_distance(engine: Engine, instrument_id: int, rule: Rule, now: datetime) -> Distance:
+    """The distance of one rule on an instrument."""
+    with transaction(engine) as connection:
+        return measure_distances(connection, [(instrument_id, rule)], now)[0]
+
+
 def measure_distances(connection: Connection, watched: Sequence[tuple[int, Rule]], now: datetime) -> list[Distance]:
     """The distance of each rule on an instrument (its id), in the given order."""
     subjects = list(dict.fromkeys(map(_subject, watched)))
@@ -79,6 +87,23 @@ def measure_distances(connection: Connection, watched: Sequence[tuple[int, Rule]
         current = Distance() if row is None else Distance(**{name: row[name] for name in row if name != "number"})
         distances.append(_measured(current, rule))
     return distances
+
+
+def firing_levels(distance: Distance, rule: Rule) -> list[tuple[float, str]]:
+    """The values beyond which a next value fires the rule, highest first, each with a label: "+5%", or "Level"."""
+    if rule.kind == "crosses":
+        return [(rule.threshold, "Level")]
+    base = _base(distance, rule)
+    if base is None:
+        return []
+    levels = [(base * (1 + sign * rule.threshold / 100), sign) for sign in SIGNS[rule.direction]]
+    percent = format_percent(rule.threshold)
+    return [(level, f"{'+' if sign > 0 else '-'}{percent}") for level, sign in levels if level > 0]
+
+
+def _base(distance: Distance, rule: Rule) -> float | None:
+    """What a next value is compared with."""
+    return distance.value if rule.kind == "change_since_last" else distance.reference
 
 
 def _subject(watched: tuple[int, Rule]) -> tuple[int, str, str, int]:
@@ -112,17 +137,15 @@ def _aimed(current: Distance, value: float, fires_at: float | None, *, is_true: 
 
 
 def _is_reached(change_percent: float | None, rule: Rule) -> bool:
-    if change_percent is None or (
-        change_percent < 0 if rule.direction == "up" else change_percent > 0 and rule.direction == "down"
-    ):
+    if change_percent is None:
         return False
-    return (1 + TOLERANCE) * abs(change_percent) >= rule.threshold
+    size = {"up": change_percent, "down": -change_percent, "either": abs(change_percent)}[rule.direction]
+    return (1 + TOLERANCE) * size >= rule.threshold
 
 
 def _target(value: float, reference: float, rule: Rule) -> float | None:
     """The nearest value that is the threshold away from the reference; None if there is none above zero."""
-    signs = {"up": (1,), "down": (-1,), "either": (1, -1)}[rule.direction]
-    targets = [reference * (1 + sign * rule.threshold / 100) for sign in signs]
+    targets = [reference * (1 + sign * rule.threshold / 100) for sign in SIGNS[rule.direction]]
     return min((target for target in targets if target > 0), key=lambda target: abs(target - value), default=None)
 
 

@@ -45,6 +45,7 @@ from coinwatch.web.pages import (
     coin,
     email_links,
     subscribe,
+    subscribe_bulk,
 )
 from coinwatch.web.pages import prices as prices_page
 from coinwatch.web.pages.account import alerts, data, edit, overview, sign_in
@@ -53,8 +54,8 @@ from coinwatch.web.sessions import signed_in_user
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
-ACCOUNT = (sign_in, overview, alerts, edit, data)
-PAGES = (prices_page, coin, subscribe, email_links, *ACCOUNT, *OPERATOR, api_docs)
+ACCOUNT = (sign_in, overview, edit, alerts, data)
+PAGES = (prices_page, coin, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
 T = TypeVar("T")
 API = (
     status,

@@ -35,6 +35,8 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("POST", "/subscribe"),
     ("GET", "/subscribe/preview"),
     ("POST", "/subscribe/preview"),
+    ("GET", "/subscribe/bulk"),
+    ("POST", "/subscribe/bulk"),
     ("GET", "/confirm/{token}"),
     ("POST", "/confirm/{token}"),
     ("GET", "/unsubscribe/{token}"),
@@ -92,6 +94,9 @@ SUBSCRIBERS: frozenset[Route] = frozenset(
         ("POST", "/account/sign-out"),
         ("GET", "/account/alerts/{subscription_id}"),
         ("POST", "/account/alerts/{subscription_id}"),
+        ("GET", "/account/alerts/{subscription_id}/preview"),
+        ("POST", "/account/alerts/{subscription_id}/preview"),
+        ("GET", "/account/alerts/{subscription_id}/duplicate"),
         ("POST", "/account/alerts/{subscription_id}/{action}"),
     }
 )

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import (
@@ -14,8 +13,6 @@ from coinwatch.alerts.rules import (
     DEFAULT_KIND,
     DEFAULT_PERCENT,
     DEFAULT_WINDOW_SECONDS,
-    HIGHEST_PERCENT,
-    LOWEST_PERCENT,
     REQUIRED,
     Rule,
     threshold_field,
@@ -24,10 +21,10 @@ from coinwatch.alerts.subscriptions import SubscriptionRequest
 from coinwatch.alerts.users import check_time_zone
 from coinwatch.database import transaction
 from coinwatch.errors import InvalidFields, InvalidRequest, NotFound, RequestError
-from coinwatch.prices.catalog import FoundInstrument, find_instrument
-from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.prices.catalog import FoundInstrument
 from coinwatch.web.schemas.forms import NUL_CHARACTER, BacktestForm, SubscriptionForm
-from coinwatch.web.schemas.validation_messages import messages_by_field
+from coinwatch.web.services.complete_validation import Built, Form, build_completely, instrument_field
+from coinwatch.web.services.entered_values import end_of_day, is_possible_percent, near_latest_value
 from coinwatch.web.services.number_parsing import format_plain, parse_number
 from coinwatch.web.services.subscriptions import build_request, find_watched
 
@@ -45,18 +42,11 @@ EMPTY_RULE = {
     "expires_on": "",
 }
 EMPTY_FORM = {"coin": "", "exchange": "", "quote": "", **EMPTY_RULE, "email": "", "timezone": ""}
-# Stand in for invalid values, so that the other ones are checked, too.
-VALID = {"coin": "BTC", "email": "somebody@example.org"}
-VALID_THRESHOLD = 1.0
+VALID_THRESHOLD = 1.0  # stands in for an invalid one
 MAX_FIELD_LENGTH = 300  # more than any field allows, so a truncated value is still rejected as too long
-LIKELY_FACTOR = 5  # an ambiguous level is assumed to be within this factor of the latest value
 WINDOW_FIELDS = {"change_over_window": "change_window_seconds", "deviation_from_average": "average_window_seconds"}
 
-INSTRUMENT_FIELDS = {"coin", "exchange", "quote"}
-
 Submitted = Mapping[str, str]
-Form = TypeVar("Form", bound=BacktestForm)
-Built = TypeVar("Built")
 
 
 async def read_submitted_form(request: Request) -> dict[str, str]:
@@ -86,7 +76,7 @@ def parse_subscription_form(engine: Engine, submitted: Submitted, now: datetime)
     of the form.
     """
     request = _parse(SubscriptionForm, build_request, engine, submitted, now)
-    return replace(request, timezone=_known_zone(engine, submitted["timezone"]))
+    return replace(request, timezone=known_time_zone(engine, submitted["timezone"]))
 
 
 def parse_alert_form(engine: Engine, submitted: Submitted, now: datetime) -> tuple[FoundInstrument, Rule]:
@@ -117,8 +107,7 @@ def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
     if isinstance(error, InvalidRequest):
         return {form_field(name, submitted["kind"]): message for name, message in error.fields.items()}
     if isinstance(error, NotFound):
-        field = "exchange" if submitted["exchange"] else "quote" if submitted["quote"] else "coin"
-        return {field: str(error)}
+        return {instrument_field(submitted): str(error)}
     return {"": str(error)}
 
 
@@ -136,28 +125,16 @@ def _parse(
 ) -> Built:
     submitted = {name: value.strip() for name, value in submitted.items()}
     values, errors = _typed_values(engine, submitted, now)
-    form, invalid = _validated(model, values)
-    errors = {form_field(name, submitted["kind"]): message for name, message in invalid.items()} | errors
     try:
-        built = build(engine, form, now)
-        if not errors:
-            return built
-    except RequestError as error:
-        known = set() if INSTRUMENT_FIELDS.isdisjoint(errors) else INSTRUMENT_FIELDS
+        return build_completely(model, build, engine, values, now, errors)
+    except InvalidFields as error:
         found = form_errors(error, submitted)
-        errors = {name: message for name, message in found.items() if name not in known} | errors
-    raise InvalidFields({name: errors[name] for name in sorted(errors, key=list(EMPTY_FORM).index)})
+    raise InvalidFields({name: found[name] for name in sorted(found, key=_position)})
 
 
-def _validated(model: type[Form], values: Mapping[str, object]) -> tuple[Form, dict[str, str]]:
-    """The form, and messages for the fields that are invalid, in whose place it has valid values."""
-    given = {name: values[name] for name in model.model_fields if name in values}
-    try:
-        return model.model_validate(given), {}
-    except ValidationError as error:
-        invalid = messages_by_field(error.errors(include_url=False))
-    valid = {name: VALID.get(name) for name in VALID.keys() & model.model_fields.keys()}
-    return model.model_validate(valid | {name: value for name, value in given.items() if name not in invalid}), invalid
+def _position(field: str) -> int:
+    """Where the form has the field; others are last."""
+    return list(EMPTY_FORM).index(field) if field in EMPTY_FORM else len(EMPTY_FORM)
 
 
 def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> tuple[dict[str, object], dict[str, str]]:
@@ -168,7 +145,7 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
     values["repeat"] = submitted["repeat"] == "always"
     errors = {}
     number = "level" if kind == "crosses" else "threshold_percent"
-    is_likely = _near_latest_value(engine, submitted, now) if kind == "crosses" else _is_possible_percent
+    is_likely = near_latest_value(engine, submitted, now) if kind == "crosses" else is_possible_percent
     try:
         values[number] = parse_number(submitted[number], is_likely)
     except ValueError as error:
@@ -178,45 +155,16 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
         errors["repeat"] = f"repeat is {submitted['repeat']!r}; it must be always or once."
     try:
         if submitted["expires_on"]:
-            last_day = min(date.fromisoformat(submitted["expires_on"]), date.max - timedelta(days=1))
-            values["expires_at"] = datetime.combine(last_day, time(), UTC) + timedelta(days=1)
-    except ValueError:
-        errors["expires_on"] = f"{submitted['expires_on']!r} is not a date. Use the format 2026-01-31."
+            values["expires_at"] = end_of_day(submitted["expires_on"])
+    except ValueError as error:
+        errors["expires_on"] = str(error)
     return values, errors
 
 
-def _known_zone(engine: Engine, name: str) -> str | None:
+def known_time_zone(engine: Engine, name: str) -> str | None:
+    """The time zone that a browser reported; None if it is empty or unknown."""
     try:
         with transaction(engine) as connection:
             return check_time_zone(connection, name) if name else None
     except InvalidRequest:
         return None
-
-
-def _is_possible_percent(number: float) -> bool:
-    return LOWEST_PERCENT <= number <= HIGHEST_PERCENT
-
-
-def _near_latest_value(engine: Engine, submitted: Submitted, now: datetime) -> Callable[[float], bool]:
-    """The two readings of a number differ by a factor of 1000, so at most one is near the latest value."""
-
-    def is_near(number: float) -> bool:
-        latest = _latest_value(engine, submitted, now)
-        return latest is not None and latest / LIKELY_FACTOR < number < latest * LIKELY_FACTOR
-
-    return is_near
-
-
-def _latest_value(engine: Engine, submitted: Submitted, now: datetime) -> float | None:
-    """The latest price (or 24 h volume) of the submitted instrument; None if there is none."""
-    try:
-        with transaction(engine) as connection:
-            found = find_instrument(
-                connection, submitted["coin"], submitted["exchange"] or None, submitted["quote"] or None
-            )
-    except NotFound:
-        return None
-    for row in read_latest_prices(engine, now, found.base, found.exchange, with_change=False):
-        if row.quote == found.quote:
-            return row.volume_24h if submitted["metric"] == "volume_24h" else row.price
-    return None

@@ -1,5 +1,6 @@
 """The preview of an alert on its form: how often it would have fired, as text and as a chart."""
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from datetime import timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
 from coinwatch.alerts.backtest_summary import lacks_history, summarize
+from coinwatch.alerts.distance import Distance, firing_levels
+from coinwatch.alerts.distance_summary import summarize_distance
 from coinwatch.alerts.rules import Rule, describe
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price, format_since
 from coinwatch.prices.catalog import FoundInstrument
@@ -21,6 +24,7 @@ from coinwatch.web.services.chart import SMALL, Chart, draw_chart
 
 ALERTS_SHOWN = 5
 CHART_POINTS = 400
+MAX_MARKERS = 200
 # A user is waiting for the result. This also limits how long the most expensive rule keeps Postgres busy.
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 TOO_OFTEN = timedelta(hours=4)  # an alert that fires more often gets a warning
@@ -45,13 +49,16 @@ class TestedRule:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A backtest as the form shows it.
+    """A rule as the form shows it: where the value is now, and a backtest.
 
+    ``distance`` says how far the value is from firing the rule, ``is_true`` whether the condition is true already.
     ``condition`` describes the rule and ``summary`` how often it would have fired. ``caveat`` warns if there is little
     history, and ``advice`` suggests what to change; both may be empty.
     """
 
     condition: str
+    distance: str
+    is_true: bool
     summary: str
     caveat: str
     advice: str
@@ -61,6 +68,7 @@ class Preview:
     newest: list[PastAlert]
     chart: Chart | None
     chart_description: str
+    chart_json: str
     metric: str
 
 
@@ -87,15 +95,16 @@ def run_backtest(
     return TestedRule(rule, result, values)
 
 
-def build_preview(tested: TestedRule) -> Preview:
-    """Describe the backtest in text and as a chart."""
+def build_preview(tested: TestedRule, distance: Distance) -> Preview:
+    """Describe the distance and the backtest in text and as a chart."""
     result, rule = tested.result, tested.rule
     advice, is_warning = _advice(tested)
     summary, caveat = summarize(result, rule)
     begins_later = result.first_at and format_since(result.first_at, result.start, result.end)
     start = result.first_at if result.first_at and begins_later else result.start
+    points = _with_alerts(tested)
     chart = draw_chart(
-        _with_alerts(tested),
+        points,
         start,
         result.end,
         markers=[(alert.observed_at, alert.price) for alert in result.alerts],
@@ -105,6 +114,8 @@ def build_preview(tested: TestedRule) -> Preview:
     is_volume = rule.metric == "volume_24h"
     return Preview(
         condition=f"{result.base}: {tested.condition}",
+        distance=summarize_distance(distance, rule, result.base, result.quote),
+        is_true=distance.is_true is True and rule.kind != "change_since_last",
         summary=summary,
         caveat=caveat,
         advice=advice,
@@ -115,7 +126,31 @@ def build_preview(tested: TestedRule) -> Preview:
         chart=chart,
         chart_description=f"{'24 h volume' if is_volume else 'Price'} of {result.base}, with a dot at each alert. "
         + summary,
+        chart_json=_chart_json(points, tested, distance),
         metric=rule.metric,
+    )
+
+
+def _chart_json(points: list[PricePoint], tested: TestedRule, distance: Distance) -> str:
+    """The data of the interactive chart: times in Unix seconds, values, levels, and the alerts that fired.
+
+    The text has no ``<``, so that it may stand in a ``<script>`` element.
+    """
+    return json.dumps(
+        {
+            "times": [round(point.observed_at.timestamp()) for point in points],
+            "values": [point.price for point in points],
+            "levels": [{"value": value, "label": label} for value, label in firing_levels(distance, tested.rule)],
+            "markers": [
+                {
+                    "time": round(alert.observed_at.timestamp()),
+                    "label": format_percent(alert.change_percent, signed=True),
+                    "direction": "up" if alert.change_percent > 0 else "down",
+                }
+                for alert in tested.result.alerts[-MAX_MARKERS:]
+            ],
+            "unit": tested.result.base if tested.rule.metric == "volume_24h" else tested.result.quote,
+        }
     )
 
 

@@ -1,5 +1,6 @@
 """Creates subscriptions, for the form and the API."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,11 +13,12 @@ from coinwatch.alerts.sessions import Session
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, Problems
-from coinwatch.notifications.subscribe import subscribe
+from coinwatch.notifications.subscribe import Subscribed, subscribe, subscribe_all
 from coinwatch.prices.catalog import FoundInstrument, find_instrument
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import BacktestForm, SubscriptionForm
+from coinwatch.web.services.complete_validation import instrument_field
 from coinwatch.web.services.requested_emails import send_requested_emails
 
 
@@ -31,8 +33,7 @@ def find_watched(engine: Engine, form: BacktestForm, now: datetime) -> tuple[Fou
     Raises InvalidRequest with all invalid fields, and NotFound if only the instrument is unknown.
     """
     problems = Problems()
-    field = "exchange" if form.exchange else "quote" if form.quote else "coin"
-    with problems.collecting(field), transaction(engine) as connection:
+    with problems.collecting(instrument_field(form.model_dump())), transaction(engine) as connection:
         instrument = find_instrument(connection, form.coin, form.exchange, form.quote)
     with problems.collecting():
         rule = form.rule()
@@ -71,6 +72,30 @@ def create_subscription(
             raise
         return None
     return subscription if confirmed else None
+
+
+def create_subscriptions(
+    site: Site,
+    requests: Sequence[SubscriptionRequest],
+    visitor: Visitor | None,
+    client: str,
+    background: BackgroundTasks,
+    session: Session | None = None,
+) -> Subscribed | None:
+    """Create several subscriptions of one address, all or none, as ``create_subscription`` creates one.
+
+    They count as one call, and are confirmed by one email. Those that exist already are not an error.
+    """
+    is_operator = visitor is not None and visitor.operator
+    email = requests[0].email
+    confirmed = is_operator or vouches_for(session, email)
+    if is_operator:
+        requests = [replace(request, timezone=None) for request in requests]
+    if not confirmed:
+        site.check_limit(NEW_SUBSCRIPTIONS, client)
+        background.add_task(send_requested_emails, site, email)
+    subscribed = subscribe_all(site.engine, requests, now=site.clock(), confirmed=confirmed)
+    return subscribed if confirmed else None
 
 
 def vouches_for(session: Session | None, email: str) -> bool:

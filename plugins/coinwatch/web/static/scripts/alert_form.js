@@ -1,13 +1,16 @@
-// The form for an alert: offers only possible combinations, and updates the preview automatically.
-"use strict";
+// The form for an alert: offers only possible combinations, and updates the preview and its chart as the user types.
+
+import { timeZone } from "./times.js";
 
 const form = document.getElementById("alert");
 const preview = document.getElementById("preview");
 const summary = document.getElementById("preview-summary");
 const details = document.getElementById("preview-details");
 const TYPING_PAUSE = 700; // milliseconds after the last change, so that no preview is requested for half a number
-let timer;
-let pending;
+let timer = null;
+let pending = null;
+let chart = null;
+let chartElement = null;
 
 function allowOptions(select, allowed) { // hides the other options; the chosen one stays if it is allowed
   for (const option of select.options) {
@@ -41,6 +44,20 @@ function errorsOf(page) { // each with the label of its field
   });
 }
 
+async function showChart() { // in place of the drawing, with the same values
+  const placeholder = document.getElementById("preview-chart");
+  if (!placeholder || typeof LightweightCharts === "undefined") return;
+  const { times, values, levels, markers, unit } = JSON.parse(document.getElementById("preview-data").textContent);
+  const { createPriceChart, lineThrough } = await import("./charts/price_chart.js");
+  if (!placeholder.isConnected) return;
+  const points = times.map((time, index) => ({ time, value: values[index] }));
+  const { label } = placeholder.dataset;
+  if (chartElement) placeholder.replaceWith(chartElement);
+  else chartElement = placeholder;
+  chart ??= createPriceChart(chartElement, { label, unit });
+  chart.show({ ...lineThrough(points), levels, markers }, { label, unit });
+}
+
 async function updatePreview() {
   clearTimeout(timer);
   pending?.abort();
@@ -57,6 +74,7 @@ async function updatePreview() {
     if (response.ok && found) {
       summary.replaceChildren(...found.childNodes);
       details.replaceChildren(...page.getElementById("preview-details").childNodes);
+      showChart();
     } else {
       showMessage(errorsOf(page).join(" ") || "Something went wrong. Try again in a minute.");
     }
@@ -79,9 +97,12 @@ function handleInput(event) {
 
 if (form) {
   limitChoices();
+  if (form.timezone) form.timezone.value = timeZone;
   form.addEventListener("input", handleInput);
   preview.querySelector("button").addEventListener("click", (event) => {
     event.preventDefault();
     updatePreview();
   });
+  if (document.getElementById("preview-data")) showChart();
+  else if (!form.querySelector(".error")) updatePreview();
 }
