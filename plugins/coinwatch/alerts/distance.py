@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from coinwatch.alerts.evaluation import SLACK
-from coinwatch.alerts.rules import Direction, Rule
+from coinwatch.alerts.rules import EXTREME_NAMES, EXTREMES, PERIOD_ADJECTIVES, Direction, Rule
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.database import statement, transaction
 from coinwatch.formatting import format_percent
@@ -22,6 +23,7 @@ from coinwatch.time_range import MINUTE
 # 4.999999999999996%.
 TOLERANCE = 1e-12
 SIGNS: dict[Direction, tuple[int, ...]] = {"up": (1,), "down": (-1,), "either": (1, -1)}
+FLOAT_NOISE = 1e-10  # percent
 CLOCK_TOLERANCE = MINUTE  # an exchange's clock may be ahead of ours
 
 
@@ -30,8 +32,9 @@ class Distance:
     """Where the newest value is, compared with the value at which a rule fires.
 
     ``value`` was observed at ``observed_at``; both are None if there is none. ``reference`` is what the rule compares
-    with: the value one window earlier, observed at ``reference_at``; the average since then; the previous value; or the
-    level (without a time). ``change_percent`` is the change of ``value`` from it.
+    with: the value one window earlier, observed at ``reference_at``; the average since then; the previous value; the
+    highest or lowest value of the period; or the level (without a time). ``change_percent`` is the change of ``value``
+    from it.
 
     ``is_true``: ``value`` satisfies the condition. A next value of ``fires_at`` satisfies it; ``distance_percent`` is
     the change from ``value`` to that, negative for a fall. For direction ``either``, both are about the nearer side.
@@ -50,8 +53,17 @@ class Distance:
     is_true: bool | None = None
 
 
+class Subject(NamedTuple):
+    """What decides the values that rules are compared with."""
+
+    instrument_id: int
+    metric: str
+    kind: str
+    window_seconds: int
+
+
 def distances_of(engine: Engine, subscriptions: Iterable[Subscription], now: datetime) -> dict[int, Distance]:
-    """The distances of subscriptions, by id, read with one statement."""
+    """The distances of subscriptions, by id, read with one statement, or two if there are rules about highs or lows."""
     own = list(subscriptions)
     with transaction(engine) as connection:
         found = measure_distances(connection, [(each.instrument_id, each.rule) for each in own], now)
@@ -67,26 +79,34 @@ def measure_distance(engine: Engine, instrument_id: int, rule: Rule, now: dateti
 def measure_distances(connection: Connection, watched: Sequence[tuple[int, Rule]], now: datetime) -> list[Distance]:
     """The distance of each rule on an instrument (its id), in the given order."""
     subjects = list(dict.fromkeys(map(_subject, watched)))
+    compared = [subject for subject in subjects if subject.kind not in EXTREMES]
+    extremes = [subject for subject in subjects if subject.kind in EXTREMES]
+    volumes = [subject for subject in extremes if subject.metric == "volume_24h"]
+    found = _read(connection, "alerts/distance/select_references", compared, compared, now, slack=SLACK)
+    found |= _read(connection, "alerts/distance/select_extremes", extremes, volumes, now)
+    return [_measured(found.get(_subject(each), Distance()), each[1]) for each in watched]
+
+
+def _read(
+    connection: Connection,
+    name: str,
+    subjects: Sequence[Subject],
+    reading_quotes: Sequence[Subject],
+    now: datetime,
+    **parameters: object,
+) -> dict[Subject, Distance]:
+    """The values and references of the subjects; quotes are read as far back as those ``reading_quotes`` need."""
     if not subjects:
-        return []
-    instrument_ids, metrics, kinds, windows = (list(values) for values in zip(*subjects, strict=True))
-    parameters = {
-        "instrument_ids": instrument_ids,
-        "metrics": metrics,
-        "kinds": kinds,
-        "windows": windows,
-        "slack": SLACK,
-        "oldest": now - timedelta(seconds=max(window for *_, window in subjects)) - 2 * SLACK,
-        "newest": now + CLOCK_TOLERANCE,
+        return {}
+    longest = max((subject.window_seconds for subject in reading_quotes), default=0)
+    columns = dict(
+        zip(("instrument_ids", "metrics", "kinds", "windows"), map(list, zip(*subjects, strict=True)), strict=True)
+    )
+    bounds = {"oldest": now - timedelta(seconds=longest) - 2 * SLACK, "newest": now + CLOCK_TOLERANCE}
+    rows = connection.execute(statement(name), columns | bounds | parameters).mappings()
+    return {
+        subjects[row["number"] - 1]: Distance(**{name: row[name] for name in row if name != "number"}) for row in rows
     }
-    rows = connection.execute(statement("alerts/distance/select_references"), parameters).mappings()
-    found = {subjects[row["number"] - 1]: row for row in rows}
-    distances = []
-    for subject, (_, rule) in zip(map(_subject, watched), watched, strict=True):
-        row = found.get(subject)
-        current = Distance() if row is None else Distance(**{name: row[name] for name in row if name != "number"})
-        distances.append(_measured(current, rule))
-    return distances
 
 
 def firing_levels(distance: Distance, rule: Rule) -> list[tuple[float, str]]:
@@ -97,6 +117,8 @@ def firing_levels(distance: Distance, rule: Rule) -> list[tuple[float, str]]:
     if base is None:
         return []
     levels = [(base * (1 + sign * rule.threshold / 100), sign) for sign in SIGNS[rule.direction]]
+    if rule.period:
+        return [(level, f"{PERIOD_ADJECTIVES[rule.period]} {EXTREME_NAMES[rule.kind]}") for level, _ in levels]
     percent = format_percent(rule.threshold)
     return [(level, f"{'+' if sign > 0 else '-'}{percent}") for level, sign in levels if level > 0]
 
@@ -106,9 +128,9 @@ def _base(distance: Distance, rule: Rule) -> float | None:
     return distance.value if rule.kind == "change_since_last" else distance.reference
 
 
-def _subject(watched: tuple[int, Rule]) -> tuple[int, str, str, int]:
+def _subject(watched: tuple[int, Rule]) -> Subject:
     instrument_id, rule = watched
-    return instrument_id, rule.metric, rule.kind, rule.window_seconds
+    return Subject(instrument_id, rule.metric, rule.kind, rule.window_seconds)
 
 
 def _measured(current: Distance, rule: Rule) -> Distance:
@@ -125,6 +147,10 @@ def _measured(current: Distance, rule: Rule) -> Distance:
         return _aimed(current, value, _target(value, value, rule), is_true=is_true)
     if not current.reference or current.change_percent is None:
         return current
+    if rule.kind in EXTREMES:
+        sign = SIGNS[rule.direction][0]
+        is_extreme = rule.threshold == 0 and sign * current.change_percent >= -FLOAT_NOISE
+        return _aimed(current, value, current.reference * (1 + sign * rule.threshold / 100), is_true=is_extreme)
     if is_true:
         passed = current.reference * (1 + math.copysign(rule.threshold, current.change_percent) / 100)
         return replace(current, fires_at=passed, distance_percent=0.0, is_true=True)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from coinwatch.alerts.distance import Distance
-from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.rules import EXTREME_NAMES, PERIOD_ADJECTIVES, Rule
 from coinwatch.formatting import format_amount, format_percent, format_price, format_window
 
 
@@ -19,8 +19,12 @@ def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) ->
         return _to_level(distance, rule, now)
     change = _change_so_far(distance, rule)
     if distance.is_true is None:
-        needed = format_window(timedelta(seconds=rule.window_seconds))
+        needed = format_window(rule.history_needed)
         return f"{now}. This alert needs {needed} of history before it can fire."
+    if rule.period:
+        return _to_extreme(
+            distance, rule, f"{PERIOD_ADJECTIVES[rule.period]} {EXTREME_NAMES[rule.kind]}", now, base, quote
+        )
     if distance.is_true and rule.window_seconds:
         return f"This is already true: {now}, {change}. You'll get the first alert at the next update if it still is."
     text = f"{now}{', ' * bool(change)}{change}."
@@ -31,6 +35,18 @@ def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) ->
     start = "The next update fires it from" if rule.kind == "change_since_last" else "It fires at"
     nearest = "the nearer side" if rule.direction == "either" else ""
     return f"{text} {start} {fires_at} ({away}{', ' * bool(nearest)}{nearest})."
+
+
+def _to_extreme(distance: Distance, rule: Rule, extreme: str, now: str, base: str, quote: str) -> str:
+    if distance.is_true:
+        return f"{now}, its {extreme}. The next update fires it if it goes further."
+    if distance.fires_at is None or distance.distance_percent is None or distance.reference is None:
+        return f"{now}."
+    away = format_percent(abs(distance.change_percent or 0))
+    where = "below" if rule.direction == "up" else "above"
+    text = f"{now}, {away} {where} its {extreme} of {_amount(distance.reference, rule, base, quote)}."
+    fires_at = _amount(distance.fires_at, rule, base, quote)
+    return f"{text} It fires beyond {fires_at} ({format_percent(distance.distance_percent, signed=True)})."
 
 
 def _to_level(distance: Distance, rule: Rule, now: str) -> str:

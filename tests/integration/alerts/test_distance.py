@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.distance import Distance, distances_of, measure_distances
-from coinwatch.alerts.rules import Direction, Rule
+from coinwatch.alerts.rules import EXTREMES, Direction, Kind, Rule
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.database import transaction
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import find_instrument
 from tests.conftest import Database
 from tests.support.plans import explain_engine
@@ -185,6 +186,53 @@ def test_index_is_compared_over_the_same_exchanges(catalog: sa.Engine, rule: Rul
             )
     [distance] = measure(catalog, 61, rule, exchange="index")
     assert (numbers(distance), distance.reference) == ((0, 126, 5), 120)
+
+
+@pytest.fixture
+def two_days(catalog: sa.Engine) -> sa.Engine:
+    """Two days of prices and volumes of 100, but 120, 130 and 80 a day ago, and 110 now."""
+    values = {-2880 + 30 * step: 100.0 for step in range(96)} | {-1500: 120.0, -1320: 130.0, -1290: 80.0, -1: 110.0}
+    load(catalog, *(quote(value, minute, volume_24h=value) for minute, value in sorted(values.items())), now=at(0))
+    refresh_candles(catalog)
+    return catalog
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "is_true"),
+    [
+        (Rule("new_high", 0, "up", window_seconds=86_400), (-15.384615, 130, 18.181818), False),
+        (Rule("new_high", 10, "up", window_seconds=86_400), (-15.384615, 143, 30), False),
+        (Rule("new_low", 0, "down", window_seconds=86_400), (37.5, 80, -27.272727), False),
+        (Rule("new_high", 0, "up", window_seconds=0), (-15.384615, 130, 18.181818), False),
+        (Rule("new_high", 0, "up", window_seconds=604_800), (None, None, None), None),
+        (Rule("new_high", 0, "up", window_seconds=31_449_600), (None, None, None), None),
+        (Rule("new_low", 0, "down", "volume_24h", 86_400), (37.5, 80, -27.272727), False),
+    ],
+    ids=lambda value: f"{value.kind} {value.metric} {value.window_seconds}" if isinstance(value, Rule) else "",
+)
+def test_extreme_of_the_period_is_the_value_to_pass(
+    two_days: sa.Engine, rule: Rule, expected: tuple[float | None, ...], is_true: bool | None
+) -> None:
+    [distance] = measure(two_days, 0, rule)
+    assert (distance.value, numbers(distance), distance.is_true) == (110, expected, is_true)
+
+
+def test_current_value_may_be_the_extreme(two_days: sa.Engine) -> None:
+    load(two_days, quote(140, 0))
+    [high] = measure(two_days, 0, Rule("new_high", 0, "up", window_seconds=86_400))
+    assert (numbers(high), high.is_true, high.reference_at) == ((0, 140, 0), True, at(0))
+
+
+@pytest.mark.parametrize("beyond", [False, True], ids=["just short of it", "just beyond it"])
+@pytest.mark.parametrize("kind", ["new_high", "new_low"])
+def test_next_value_beyond_the_extreme_fires(two_days: sa.Engine, kind: Kind, beyond: bool) -> None:
+    rule = Rule(kind, 0, EXTREMES[kind], window_seconds=86_400)
+    subscription = add(two_days, rule, 0)
+    [distance] = measure(two_days, 0, rule)
+    assert distance.fires_at is not None
+    sign = 1 if (kind == "new_high") is beyond else -1
+    feed(two_days, {0.5: distance.fires_at * (1 + sign * 1e-6)})
+    assert len(fired(two_days, subscription)) == beyond
 
 
 def test_own_subscriptions_are_measured_by_id(catalog: sa.Engine) -> None:

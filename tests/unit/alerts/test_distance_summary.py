@@ -52,6 +52,13 @@ CHANGED = replace(
             replace(BELOW, value=4800.0, change_percent=-4.0),
             ["BTC's 24 h volume is 4,800 BTC now", "4% below your level"],
         ),
+        (
+            Rule("new_high", 0, "up", window_seconds=2_592_000),
+            replace(BELOW, reference=100_211.0),
+            ["4.61% below its 30-day high of 100,211.00 USD", "It fires beyond 100,211.00 USD (+4.83%)"],
+        ),
+        (Rule("new_low", 0, "down"), replace(BELOW, is_true=True), ["its all-time low", "if it goes further"]),
+        (Rule("new_high", 0, "up", window_seconds=604_800), VALUE, ["needs 7 d of history"]),
     ],
 )
 def test_distance_is_described(rule: Rule, distance: Distance, parts: list[str]) -> None:

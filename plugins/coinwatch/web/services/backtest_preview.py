@@ -108,7 +108,7 @@ def build_preview(tested: TestedRule, distance: Distance) -> Preview:
         start,
         result.end,
         markers=[(alert.observed_at, alert.price) for alert in result.alerts],
-        level=rule.threshold if rule.kind == "crosses" else None,
+        levels=[value for value, _ in firing_levels(distance, rule)],
         frame=SMALL,
     )
     is_volume = rule.metric == "volume_24h"

@@ -48,8 +48,8 @@ SMALL = Frame(width=360, height=180, left=58, top=10, right=352, bottom=154, max
 class Chart:
     """A chart in the coordinates of its ``frame``.
 
-    ``lines`` are ``points`` attributes of polylines, ``gaps`` (left, width) between them, ``markers`` (x, y). ``level``
-    is the y of a price level, None if it is outside the plot.
+    ``lines`` are ``points`` attributes of polylines, ``gaps`` (left, width) between them, ``markers`` (x, y).
+    ``levels`` are the y of the price levels within the plot.
     """
 
     frame: Frame
@@ -59,7 +59,7 @@ class Chart:
     price_ticks: list[Tick]
     time_ticks: list[Tick]
     markers: list[tuple[float, float]]
-    level: float | None
+    levels: list[float]
 
 
 def draw_chart(
@@ -69,12 +69,12 @@ def draw_chart(
     breaks: Sequence[tuple[datetime, datetime]] = (),
     *,
     markers: Sequence[tuple[datetime, float]] = (),
-    level: float | None = None,
+    levels: Sequence[float] = (),
     frame: Frame = PAGE,
 ) -> Chart | None:
     """Draw the points over [start, end], without a line across ``breaks``.
 
-    ``markers`` and ``level`` are highlighted. Returns None if there are no points.
+    ``markers`` and ``levels`` are highlighted. Returns None if there are no points.
     """
     if not points:
         return None
@@ -94,7 +94,7 @@ def draw_chart(
         time_ticks=axes.time_ticks,
         # Of markers that overlap only one is drawn, so thousands of alerts become a few hundred dots.
         markers=list({(x // 2, y // 2): (x, y) for x, y in positions}.values()),
-        level=axes.y(level) if level is not None and axes.low <= level <= axes.high else None,
+        levels=[axes.y(level) for level in levels if axes.low <= level <= axes.high],
     )
 
 

@@ -45,11 +45,11 @@ def test_markers_are_merged_and_level_is_drawn_if_visible() -> None:
     start = END - timedelta(hours=2)
     points = [PricePoint(start, 100, None), PricePoint(END - timedelta(hours=1), 110, None)]
     many = [(END - timedelta(hours=1), 110.0)] * 500
-    chart = draw_chart(points, start, END, markers=many, level=105, frame=SMALL)
+    chart = draw_chart(points, start, END, markers=many, levels=[105], frame=SMALL)
     assert chart is not None
     assert chart.markers == [chart.last]
-    assert chart.level is not None
-    assert chart.last[1] < chart.level < SMALL.bottom
-    beyond = draw_chart(points, start, END, level=200, frame=SMALL)
+    [level] = chart.levels
+    assert chart.last[1] < level < SMALL.bottom
+    beyond = draw_chart(points, start, END, levels=[200], frame=SMALL)
     assert beyond is not None
-    assert beyond.level is None
+    assert beyond.levels == []

@@ -1,5 +1,6 @@
 // The form for an alert: offers only possible combinations, and updates the preview and its chart as the user types.
 
+import { createPriceChart, lineThrough } from "./charts/price_chart.js";
 import { timeZone } from "./times.js";
 
 const form = document.getElementById("alert");
@@ -44,17 +45,16 @@ function errorsOf(page) { // each with the label of its field
   });
 }
 
-async function showChart() { // in place of the drawing, with the same values
+function showChart() { // in place of the drawing, with the same values
   const placeholder = document.getElementById("preview-chart");
   if (!placeholder || typeof LightweightCharts === "undefined") return;
   const { times, values, levels, markers, unit } = JSON.parse(document.getElementById("preview-data").textContent);
-  const { createPriceChart, lineThrough } = await import("./charts/price_chart.js");
-  if (!placeholder.isConnected) return;
   const points = times.map((time, index) => ({ time, value: values[index] }));
   const { label } = placeholder.dataset;
   if (chartElement) placeholder.replaceWith(chartElement);
   else chartElement = placeholder;
   chart ??= createPriceChart(chartElement, { label, unit });
+  document.getElementById("preview-credit").hidden = false;
   chart.show({ ...lineThrough(points), levels, markers }, { label, unit });
 }
 
