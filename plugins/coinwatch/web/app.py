@@ -17,6 +17,7 @@ from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
 from coinwatch.web.api import (
     backtest,
+    gaps,
     history,
     openbb,
     prices,
@@ -44,6 +45,7 @@ from coinwatch.web.pages import (
     api_docs,
     coin,
     email_links,
+    feeds,
     subscribe,
     subscribe_bulk,
 )
@@ -55,12 +57,13 @@ from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
 ACCOUNT = (sign_in, overview, edit, alerts, data)
-PAGES = (prices_page, coin, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
+PAGES = (prices_page, coin, feeds, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
 T = TypeVar("T")
 API = (
     status,
     prices,
     history,
+    gaps,
     subscriptions,
     backtest,
     subscribers,

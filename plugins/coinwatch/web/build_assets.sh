@@ -31,8 +31,7 @@ run_npm ci --ignore-scripts --no-audit --no-fund --silent || {
 
 fresh=static/.vendor.$$
 trap 'rm -rf "$fresh"' EXIT
-mkdir -p "$fresh/uplot" "$fresh/lightweight-charts" "$fresh/htmx"
-cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css node_modules/uplot/LICENSE "$fresh/uplot/"
+mkdir -p "$fresh/lightweight-charts" "$fresh/htmx"
 cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.js node_modules/lightweight-charts/LICENSE \
     "$fresh/lightweight-charts/"
 cp node_modules/htmx.org/dist/htmx.min.js node_modules/htmx.org/LICENSE "$fresh/htmx/"

@@ -1,5 +1,6 @@
 """The page of a coin: its price over time, and what can be done with it."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote as quote_path
@@ -21,7 +22,9 @@ from coinwatch.web.formatting import iso
 from coinwatch.web.services.choices import Market, watched_choices, watched_markets
 from coinwatch.web.services.coin.chart_data import CoinChart, read_chart, script_data
 from coinwatch.web.services.coin.drawing import draw
+from coinwatch.web.services.coin.own_alerts import OwnAlerts, read_own
 from coinwatch.web.services.coin.view import AVERAGES, CUSTOM, RANGES, CoinView, market_key, parse_view
+from coinwatch.web.sessions import signed_in_user
 
 router = APIRouter(include_in_schema=False)
 
@@ -85,6 +88,7 @@ def show_coin(
         zone=tz,
     )
     chart = read_chart(site, view)
+    user_id = signed_in_user(request)
     values = {
         "markets": markets,
         "market": view.market,
@@ -108,18 +112,20 @@ def show_coin(
         "since": None,
         "summary": None,
         "downloads": [],
-        **(_chart_values(request, view, chart) if chart else {}),
+        "signed_in": user_id is not None,
+        **(_chart_values(request, view, chart, read_own(site, view, user_id)) if chart else {}),
     }
     return site.render(request, "coin/coin.html", values)
 
 
-def _chart_values(request: Request, view: CoinView, chart: CoinChart) -> dict[str, object]:
+def _chart_values(request: Request, view: CoinView, chart: CoinChart, own: OwnAlerts) -> dict[str, object]:
     candles = chart.known
     width = WIDTHS[chart.resolution]
     return {
+        "own": own,
         "drawing": draw(chart, view.type),
         # A < would end the element the data is in, within "</script>".
-        "chart_json": to_json(script_data(chart, view)).decode().replace("<", "\\u003c"),
+        "chart_json": to_json(script_data(chart, view) | asdict(own)).decode().replace("<", "\\u003c"),
         "candle_label": CANDLES[chart.resolution],
         "summary": {
             "low": min(candle.low for candle in candles),

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.prices.candles.fitting import read_fitting_candles
 from coinwatch.prices.candles.series import read_candle_coverage, read_candles
 from coinwatch.prices.history.as_of import compare_exchange_prices, read_price_at
 from coinwatch.prices.history.latest import read_latest_prices
 from coinwatch.prices.history.movers import read_changes, read_movers
-from coinwatch.prices.history.series import read_series
+from coinwatch.prices.history.series import read_newest_prices, read_series
 from tests.conftest import Database
 from tests.support.plans import Plans, explain_engine
 from tests.support.postgres import PostgresServer
@@ -127,6 +128,16 @@ READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
         ),
         {"candles_1h"},
         {"candles_1h"},
+    ),
+    "a chart of five years": (
+        lambda engine: read_fitting_candles(engine, "C7", "kraken", start=NOW - 1825 * DAY, end=NOW, now=NOW, lead=50),
+        CANDLES,
+        CANDLES,
+    ),
+    "the newest prices of a month": (
+        lambda engine: read_newest_prices(engine, "C7", "kraken", start=NOW - 30 * DAY, end=NOW, limit=25),
+        days("0208", "0310"),
+        days("0310", "0310"),
     ),
     "a moment": (
         lambda engine: read_price_at(engine, "C7", "kraken", moment=NOW - 20 * DAY),
