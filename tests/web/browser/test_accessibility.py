@@ -53,6 +53,7 @@ def test_pages_have_no_axe_violations(
         "/coins/BTC?exchange=coinbase",
         "/coins/BTC?exchange=coinbase&compare=kraken&range=custom&start=nope",
         "/subscribe",
+        "/subscribe/bulk",
         "/sign-in",
         "/manage/invalid",
         manage_path(engine, settings),
