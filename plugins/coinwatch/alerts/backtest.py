@@ -9,7 +9,7 @@ that Postgres only allows writes to temporary tables.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,7 +92,7 @@ def backtest(
     _check_range(start, end)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
-        query = statement("alerts/backtest/select_first_price_day")
+        query = statement("alerts/backtest/select_first_price")
         row = connection.execute(query, {"instrument_id": instrument.instrument_id}).one_or_none()
     first_price_at = _first_price_at(row, end)
     oldest = start - _reference_age(rule)
@@ -168,4 +168,4 @@ def _first_price_at(row: sa.Row[Any] | None, end: datetime) -> datetime:
     """
     if row is None:
         return datetime.min.replace(tzinfo=UTC)
-    return datetime.combine(row.first_day, time(), UTC) if row.first_day else end + timedelta(days=1)
+    return row.observed_at or end + timedelta(days=1)

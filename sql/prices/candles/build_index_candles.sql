@@ -2,9 +2,11 @@
 -- sum of the volumes. As live, simulated exchanges count only for coins without a real one and aggregators don't count, and
 -- an exchange without trades counts with its last price for :carried candles more. If only two exchanges have a price and one
 -- is a hundred times the other, there is no candle. What was computed live keeps its prices and gets the volume; what was
--- rolled up from finer candles is kept. Notes the ranges as changed, so that coarser candles follow.
+-- rolled up from finer candles is kept, and so is what real exchanges had before they were disabled. Notes the ranges as changed, so that coarser candles follow.
 WITH members AS (
-  SELECT i.instrument_id AS index_id, w.instrument_id
+  SELECT i.instrument_id AS index_id, w.instrument_id,
+         CASE WHEN i.simulated THEN (
+           SELECT max(started_at) FROM index_divisors d WHERE d.instrument_id = i.instrument_id) END AS simulated_from
   FROM watched_instruments i
   JOIN watched_instruments w ON w.base = i.base AND w.quote = i.quote AND w.simulated = i.simulated
   WHERE i.exchange = 'index' AND w.exchange <> 'index' AND NOT w.aggregator
@@ -28,6 +30,7 @@ WITH members AS (
     FROM candles
     WHERE candles.instrument_id = m.instrument_id AND resolution = CAST(:resolution AS candle_resolution)
       AND opened_at >= lower(r.bounds) - :carried * CAST(:width AS interval) AND opened_at < upper(r.bounds)
+      AND (m.simulated_from IS NULL OR opened_at >= m.simulated_from)
     OFFSET 0
   ) c
 ), counted AS (

@@ -11,9 +11,12 @@ from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule
 from coinwatch.database import create_engine, transaction
 from coinwatch.errors import InvalidRequest, QueryTimeout
+from coinwatch.exchanges.models import Candle
 from coinwatch.pipeline import store_alerts
 from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from tests.conftest import Database
+from tests.support.backfill import instrument_id
 from tests.support.quotes import at, load, quote
 from tests.support.rules import PRICES, RULES, add, clear, fired
 
@@ -67,7 +70,19 @@ def test_minute_candles_are_used_before_the_first_stored_price(catalog: sa.Engin
         connection.execute(sa.text("SELECT drop_price_partition('2026-02-28')"))
     past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-60 * 48), end=at(60))
     assert [(alert.observed_at, alert.price) for alert in past.alerts] == [(at(-60 * 30 + 2), 110), (at(1), 121)]
-    assert past.minutes_before == at(-12 * 60)
+    assert past.minutes_before == at(0)
+
+
+def test_backfilled_minutes_of_the_first_day_are_used_until_the_first_price(catalog: sa.Engine) -> None:
+    minutes = [
+        StoredCandle(instrument_id(catalog, "kraken"), Candle(at(minute), *[price] * 4))
+        for minute, price in ((-90, 100.0), (-60, 110.0), (-1, 110.0), (0, 500.0))
+    ]
+    store_candles(catalog, "1m", minutes)
+    load(catalog, quote(110.0, 0.5), quote(121.0, 3), now=at(10))
+    past = backtest(catalog, Rule("change_since_last", 5), "BTC", "kraken", start=at(-120), end=at(60))
+    assert [alert.observed_at for alert in past.alerts] == [at(-59), at(3)]
+    assert past.minutes_before == at(0.5)
 
 
 def test_alerts_per_week(catalog: sa.Engine) -> None:

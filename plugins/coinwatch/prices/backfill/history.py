@@ -82,6 +82,7 @@ class _Fetched:
     requests: int = 0
     completed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    retryable: bool = False
     error: CoinwatchError | None = None
 
 
@@ -96,8 +97,8 @@ def backfill_history(
     """Fetch the history of instruments for which that has not been done, from all exchanges at the same time.
 
     Does nothing if there are none, or if ``history_days`` is 0. An exchange that fails does not affect the others and
-    is tried again by the next run; an instrument that fails, a day later. ``progress`` gets the exchange and what was
-    fetched, from a thread per exchange. Raises DatabaseError.
+    is tried again by the next run; an instrument that its exchange rejects, a day later. ``progress`` gets the exchange
+    and what was fetched, from a thread per exchange. Raises DatabaseError.
     """
     pending = _list_pending(engine, settings, clock()) if settings.history_days else []
     if not pending:
@@ -180,6 +181,7 @@ def _backfill_exchange(
                 fetched.candles += result.stored.inserted + result.stored.corrected
                 fetched.requests += result.requests
                 fetched.failed.update(result.failed)
+                fetched.retryable |= result.retryable
     except CoinwatchError as error:
         log.warning("history not fetched", exchange=exchange.code, error=str(error))
         fetched.error = error
@@ -192,7 +194,8 @@ def _backfill_exchange(
 def _record(engine: Engine, settings: Settings, exchange: _Exchange, fetched: _Fetched, now: datetime) -> None:
     with transaction(engine) as connection:
         for pair, reason in fetched.failed.items():
-            failed = {"instrument_id": exchange.pairs.get(pair), "now": now, "error": reason}
+            failed_at = None if fetched.retryable else now
+            failed = {"instrument_id": exchange.pairs.get(pair), "failed_at": failed_at, "error": reason}
             connection.execute(statement("prices/backfill/history/mark_failed"), failed)
         if fetched.error is None:
             done = [number for pair, number in exchange.pairs.items() if pair not in fetched.failed]

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
-from coinwatch.database import statement, transaction
+from coinwatch.database import Lock, acquire_lock, statement, transaction
 from coinwatch.prices.ingest.index_values import (
     ExchangePrice,
     IndexPart,
@@ -34,7 +34,7 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
 
     It is computed from the prices observed in the ``index_freshness_seconds`` before ``as_of``, or slightly later if an
     exchange's clock is ahead, and observed when the newest of them was. Computing it again from the same prices changes
-    nothing. Raises DatabaseError.
+    nothing. The first value after simulated ones starts the index anew. Raises DatabaseError.
     """
     with transaction(engine) as connection:
         freshness = timedelta(seconds=settings.index_freshness_seconds)
@@ -44,7 +44,12 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
             return 0
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         query = statement("prices/ingest/insert_index_prices")
-        return int(connection.execute(query, columns | {"as_of": as_of}).scalar_one())
+        inserted = int(connection.execute(query, columns | {"as_of": as_of}).scalar_one())
+        restarted = [pair.instrument_id for pair in pairs if pair.was_simulated and _row(pair)]
+        if restarted:
+            acquire_lock(connection, Lock.CANDLES)
+            connection.execute(statement("prices/ingest/restart_index"), {"instrument_ids": restarted})
+        return inserted
 
 
 def find_excluded_prices(engine: Engine, freshness: timedelta, now: datetime) -> list[ExcludedPrice]:
@@ -60,7 +65,7 @@ def find_excluded_prices(engine: Engine, freshness: timedelta, now: datetime) ->
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A pair's fresh prices, and the previous value of its index."""
+    """A pair's fresh prices, and the previous value of its index; ``was_simulated``: unlike the fresh prices."""
 
     instrument_id: int
     name: str
@@ -68,6 +73,7 @@ class _Pair:
     previous_at: datetime | None
     price: IndexPart | None
     volume: IndexPart | None
+    was_simulated: bool
 
 
 def _read_pairs(connection: Connection, fresh_after: datetime, as_of: datetime) -> Iterator[_Pair]:
@@ -87,6 +93,7 @@ def _pair(rows: Sequence[Row[Any]]) -> _Pair:
         first.previous_at,
         IndexPart.from_dict(first.previous_price),
         IndexPart.from_dict(first.previous_volume),
+        first.was_simulated,
     )
 
 

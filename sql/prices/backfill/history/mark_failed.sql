@@ -1,2 +1,2 @@
--- The history of an instrument could not be fetched; it is tried again later.
-UPDATE history_backfills SET failed_at = :now, error = :error WHERE instrument_id = :instrument_id;
+-- The history of an instrument could not be fetched. It is tried again a day after :failed_at, by the next run if that is null.
+UPDATE history_backfills SET failed_at = :failed_at, error = :error WHERE instrument_id = :instrument_id;

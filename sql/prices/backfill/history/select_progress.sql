@@ -2,7 +2,7 @@
 -- (on average), and an error if one could not be fetched.
 SELECT w.exchange, count(*) AS instruments, count(*) FILTER (WHERE h.completed_days >= :days) AS complete,
        avg(CASE WHEN h.completed_days >= :days THEN :days ELSE least(:days, fetched.days) END) AS days_fetched,
-       min(w.pair || ': ' || h.error) FILTER (WHERE h.failed_at IS NOT NULL) AS error
+       min(w.pair || ': ' || h.error) FILTER (WHERE h.error IS NOT NULL) AS error
 FROM history_backfills h
 JOIN watched_instruments w ON w.instrument_id = h.instrument_id
 CROSS JOIN LATERAL (

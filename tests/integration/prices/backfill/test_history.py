@@ -130,6 +130,14 @@ def test_unknown_pair_is_reported_and_tried_again_a_day_later(
     assert read_history_progress(demo, DAYS, time.now)[0].error is None
 
 
+def test_instrument_that_timed_out_is_tried_again_by_the_next_run(
+    demo: sa.Engine, settings: Settings, time: FakeTime, exchange_server: ExchangeServer
+) -> None:
+    exchange_server.fail("coinnews", "status", status=503, after=3, times=4)
+    assert list(run(demo, settings, time).failed) == ["coinnews BTC/USD"]
+    assert run(demo, settings, time).completed == {"coinnews": 1}
+
+
 def test_no_history_is_fetched_if_it_is_switched_off(
     demo: sa.Engine, settings: Settings, time: FakeTime, exchange_server: ExchangeServer
 ) -> None:

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.alerts.backtest import backtest
+from coinwatch.alerts.rules import Rule
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
+from coinwatch.prices.backfill.planning import InstrumentRange, record_response
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import set_exchange_enabled
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.settings import Settings
+from coinwatch.time_range import TimeRange
 from tests.support.backfill import candles, instrument_id
 from tests.support.quotes import at, load, quote
 
@@ -57,6 +61,41 @@ def test_simulated_candles_count_only_without_a_real_exchange(catalog: sa.Engine
         set_exchange_enabled(catalog, code, False)
     store(catalog, "coinnews", [7], 5)
     assert [row[3] for row in index_candles(catalog)] == [7]
+
+
+def test_simulated_history_is_deleted_when_a_real_exchange_is_enabled(catalog: sa.Engine, settings: Settings) -> None:
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    store(catalog, "coinnews", [5, 6], -2)
+    load(catalog, quote(5.0, 0, "coinnews"))
+    compute_index(catalog, settings, at(0.5))
+    refresh_candles(catalog)
+    assert len(index_candles(catalog)) == 3
+    set_exchange_enabled(catalog, "kraken", True)
+    store(catalog, "kraken", [100, 102], -1)
+    page = InstrumentRange(instrument_id(catalog, "kraken"), TimeRange(at(-1), at(1)))
+    fetched = [Candle(at(minute), price, price, price, price) for minute, price in ((-1, 100), (0, 102))]
+    record_response(catalog, "1m", page, fetched, None, at(600))
+    load(catalog, quote(110.0, 3))
+    assert compute_index(catalog, settings, at(3)) == 1
+    refresh_candles(catalog)
+    assert [row[3] for row in index_candles(catalog)] == [100, 102, 110]
+    past = backtest(catalog, Rule("change_since_last", 5), "BTC", start=at(-10), end=at(10))
+    assert [round(alert.change_percent, 1) for alert in past.alerts] == [7.8], "real prices are compared"
+
+
+def test_real_history_is_kept_when_all_real_exchanges_are_disabled(catalog: sa.Engine, settings: Settings) -> None:
+    load(catalog, quote(100.0, 0))
+    compute_index(catalog, settings, at(0.5))
+    refresh_candles(catalog)
+    store(catalog, "kraken", [100, 100, 100])
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    load(catalog, quote(5.0, 3, "coinnews"))
+    compute_index(catalog, settings, at(3.5))
+    refresh_candles(catalog)
+    store(catalog, "coinnews", [6] * 6)
+    assert [row[3] for row in index_candles(catalog)] == [100, 100, 100, 5, 6, 6]
 
 
 def test_live_index_prices_are_kept_and_get_the_volume(catalog: sa.Engine, settings: Settings) -> None:

@@ -3,8 +3,11 @@
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.exchanges.models import Candle
+from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import sync_catalog
 from coinwatch.prices.history.latest import read_latest_prices
+from tests.support.backfill import instrument_id
 from tests.support.quotes import at, load, quote
 from tests.support.settings import COINS, make_settings
 
@@ -23,6 +26,21 @@ def test_coins_are_in_configured_order(engine: sa.Engine) -> None:
     assert [price.base for price in read_latest_prices(engine, at(1))] == ["ETH", "BTC"]
     sync_catalog(engine, make_settings())
     assert [price.base for price in read_latest_prices(engine, at(1))] == ["BTC", "ETH"]
+
+
+def test_change_is_measured_from_a_candle_if_prices_were_not_collected_yet(catalog: sa.Engine) -> None:
+    minutes = [(-24 * 60 - 30, 70.0), (-24 * 60 - 1, 80.0), (-24 * 60, 90.0)]
+    rows = [
+        StoredCandle(instrument_id(catalog, "kraken"), Candle(at(minute), *[price] * 4)) for minute, price in minutes
+    ]
+    store_candles(catalog, "1m", rows)
+    load(catalog, quote(100.0, 0))
+    [price] = read_latest_prices(catalog, at(1), "BTC", "kraken")
+    assert price.change_24h_percent == pytest.approx(25.0), "from the close of the candle that had ended"
+    store_candles(catalog, "1m", [rows[0]._replace(candle=rows[0].candle._replace(opened_at=at(-26 * 60)))])
+    load(catalog, quote(50.0, -24 * 60 - 10), now=at(1))
+    [price] = read_latest_prices(catalog, at(1), "BTC", "kraken")
+    assert price.change_24h_percent == pytest.approx(100.0), "a stored price takes precedence"
 
 
 def test_change_is_missing_without_a_price_from_a_day_earlier(catalog: sa.Engine) -> None:

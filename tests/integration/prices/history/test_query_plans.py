@@ -76,7 +76,7 @@ CANDLES = {"candles_1m", "candles_1h", "candles_1d"}
 READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
     "the latest of everything": (
         lambda engine: read_latest_prices(engine, NOW),
-        days("0308", "0309"),
+        days("0308", "0309") | {"candles_1m"},
         days("0309", "0309"),
     ),
     "the latest without change": (lambda engine: read_latest_prices(engine, NOW, with_change=False), set(), set()),
