@@ -49,7 +49,8 @@ class Coinnews(Adapter):
     currency: ClassVar[str] = "USD"
 
     intervals: ClassVar[Mapping[int, None]] = dict.fromkeys((60, 3600, 86400))
-    candles_per_call = 10_080
+    candles_per_call = 1440  # the server allows more, but a page must not take long on a busy machine
+    max_concurrent_calls = 2  # the server computes each candle
     default_history_calls_per_second: ClassVar[float] = 50.0  # a server of our own
 
     def symbol_for(self, base: str, quote: str) -> str:
