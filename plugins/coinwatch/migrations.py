@@ -65,6 +65,12 @@ def migrate(engine: Engine, *, price_retention_days: int | None = None) -> list[
         return [revision.revision for revision in reversed(list(script.iterate_revisions(after, before)))]
 
 
+def is_migrated(engine: Engine) -> bool:
+    """Whether the migrations of this version have run. Raises DatabaseError, also if none has."""
+    with transaction(engine) as connection:
+        return (applied_revision(connection) or "") >= newest_revision()
+
+
 def newest_revision() -> str:
     """The id of the newest migration of this version."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -183,10 +183,13 @@ def unsubscribe(engine: Engine, subscription_id: int, *, actor: Actor | None = N
         return ended
 
 
-def list_subscriptions(engine: Engine, email: str | None = None) -> list[Subscription]:
-    """Return all subscriptions, or those of one address, oldest first."""
+def list_subscriptions(
+    engine: Engine, email: str | None = None, *, after_id: int | None = None, limit: int | None = None
+) -> list[Subscription]:
+    """Return all subscriptions, or those of one address, oldest first: at most ``limit`` of those after an id."""
     with transaction(engine) as connection:
-        return _select(connection, email=None if email is None else normalize_address(email))
+        address = None if email is None else normalize_address(email)
+        return _select(connection, email=address, after_id=after_id, limit=limit)
 
 
 def list_own_subscriptions(engine: Engine, user_id: int, subscription_ids: Collection[int]) -> list[Subscription]:
@@ -238,8 +241,14 @@ def check_number(connection: Connection, user_id: int) -> None:
 
 
 def _select(
-    connection: Connection, *, subscription_id: int | None = None, user_id: int | None = None, email: str | None = None
+    connection: Connection,
+    *,
+    subscription_id: int | None = None,
+    user_id: int | None = None,
+    email: str | None = None,
+    after_id: int | None = None,
+    limit: int | None = None,
 ) -> list[Subscription]:
-    parameters = {"id": subscription_id, "user_id": user_id, "email": email}
+    parameters = {"id": subscription_id, "user_id": user_id, "email": email, "after_id": after_id, "limit": limit}
     rows = connection.execute(statement("alerts/subscriptions/select_subscriptions"), parameters).mappings()
     return [Subscription(**row) for row in rows]

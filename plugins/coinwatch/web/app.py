@@ -17,6 +17,8 @@ from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
 from coinwatch.web.api import (
     backtest,
+    catalog,
+    fired_alerts,
     gaps,
     history,
     openbb,
@@ -61,11 +63,13 @@ PAGES = (prices_page, coin, feeds, subscribe, subscribe_bulk, email_links, *ACCO
 T = TypeVar("T")
 API = (
     status,
+    catalog,
     prices,
     history,
     gaps,
     subscriptions,
     backtest,
+    fired_alerts,
     subscribers,
     udf,
     openbb,

@@ -23,6 +23,8 @@ from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, ConcurrencyLimit, RateLimit, too_many_calls
 from coinwatch.web.static_files import url_builder
 
+CURRENT_SECONDS = 2  # how long a response about current prices may be reused
+
 
 @dataclass(frozen=True)
 class Site:

@@ -18,4 +18,6 @@ CROSS JOIN LATERAL (
 WHERE (CAST(:id AS bigint) IS NULL OR s.id = :id)
   AND (CAST(:user_id AS bigint) IS NULL OR s.user_id = :user_id)
   AND (CAST(:email AS text) IS NULL OR lower(u.email) = lower(:email))
-ORDER BY s.id;
+  AND (CAST(:after_id AS bigint) IS NULL OR s.id > :after_id)
+ORDER BY s.id
+LIMIT CAST(:limit AS bigint);

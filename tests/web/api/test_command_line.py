@@ -16,6 +16,7 @@ from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.command_line import run_coinwatch
 from tests.web.seed import TOKEN, seed_market
+from tests.web.shapes import shape
 from tests.web.subscribing import add_subscription
 
 
@@ -39,17 +40,6 @@ def command(database: Database, tmp_path: Path) -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
-
-
-def shape(value: Any) -> Any:
-    """The structure of a JSON document: names and types, of a list the first element's; times by their format."""
-    if isinstance(value, dict):
-        return {name: shape(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    if isinstance(value, str) and value[:2] == "20":
-        return "time Z" if value.endswith("Z") else "time"
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
 def test_json_of_commands_is_that_of_the_api(now_running: TestClient, command: Callable[..., Any]) -> None:

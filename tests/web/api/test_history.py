@@ -84,7 +84,8 @@ def test_movers_match_changes(client: TestClient) -> None:
     [
         ("candles/BTC?resolution=2h", "resolution"),
         ("candles/BTC?timezone=Mars", "timezone"),
-        ("candles/BTC?resolution=1m&start=2020-01-01T00:00:00Z", "resolution"),
+        ("candles/BTC?limit=0", "limit"),
+        ("history/BTC?limit=10001", "limit"),
         ("candles/BTC?end=0001-01-01T00:00:00Z", "end"),
         ("history/BTC?end=0001-01-01T00:00:00Z", "end"),
         ("history/BTC?start=yesterday", "start"),

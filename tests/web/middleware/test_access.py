@@ -72,7 +72,7 @@ def test_only_public_routes_are_accessible_without_login(standalone: FastAPI, cl
 def test_inside_airflow_only_health_and_static_files_need_no_login(
     inside: FastAPI, inside_as: Callable[..., TestClient]
 ) -> None:
-    assert {("GET", "/health"), ("GET", "/static")} == PUBLIC_EVERYWHERE
+    assert {("GET", "/health"), ("GET", "/ready"), ("GET", "/static")} == PUBLIC_EVERYWHERE
     for method, path in routes_of(mounted(inside)):
         denied = call(inside_as(None), method, path, "/coinwatch") == 401
         assert denied is ((method, path) not in PUBLIC_EVERYWHERE), (method, path)

@@ -21,6 +21,7 @@ from coinwatch.prices.history.downsampling import (
 from coinwatch.time_range import TimeRange, validate_range
 
 MAX_POINTS = 5000
+MAX_PRICES_PER_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +101,35 @@ def read_newest_prices(
             "limit": limit,
         }
         return fetch_rows(connection, "prices/history/select_newest_prices", parameters, PricePoint)
+
+
+def read_prices(
+    engine: Engine,
+    coin: str,
+    exchange: str | None = None,
+    quote: str | None = None,
+    *,
+    start: datetime,
+    end: datetime,
+    limit: int,
+) -> tuple[PriceSeries, datetime | None]:
+    """The recorded prices of one instrument in ``[start, end)``, at most ``limit``, and where the next page starts.
+
+    That is None if there are no more. A page may have fewer prices than ``limit``, or none, and not be the last: each
+    day is a partition, and at most 92 of them are searched. Raises NotFound and InvalidRequest as ``read_series``.
+    """
+    validate_range(start, end)
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    searched_until = min(end, start + LONGEST_RANGE_OF_PRICES)
+    with transaction(engine) as connection:
+        instrument = find_instrument(connection, coin, exchange, quote)
+        parameters = {
+            "instrument_id": instrument.instrument_id,
+            "start": start,
+            "end": searched_until,
+            "limit": limit + 1,
+        }
+        found = fetch_rows(connection, "prices/history/select_prices", parameters, PricePoint)
+    following = found[limit].observed_at if len(found) > limit else searched_until if searched_until < end else None
+    series = PriceSeries(instrument.exchange, instrument.base, instrument.quote, ("prices",), False, found[:limit])
+    return series, following

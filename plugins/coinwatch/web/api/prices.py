@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, ExchangePrice, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
-from coinwatch.web.dependencies import Site, SiteDep
+from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
 from coinwatch.web.representations import AS_TABLE, Output, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
@@ -17,8 +17,6 @@ from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quo
 from coinwatch.web.tables import Table
 
 TOLERANCE_SECONDS = int(as_of.TOLERANCE.total_seconds())
-
-CURRENT_SECONDS = 2  # how long a response about current prices may be reused
 
 router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES)
 
@@ -45,9 +43,15 @@ def get_prices_of_coin(site: SiteDep, output: OutputDep, coin: Coin, exchange: E
     return _respond(site, output, prices, f"{coin}-prices")
 
 
-@router.get("/price/{coin}", summary="Price of one coin at a point in time", responses=NOT_FOUND)
+@router.get(
+    "/price/{coin}",
+    summary="Price of one coin at a point in time",
+    response_model=PriceAt,
+    responses=NOT_FOUND | AS_TABLE,
+)
 def get_price_at(
     site: SiteDep,
+    output: OutputDep,
     coin: Coin,
     at: Annotated[AwareDatetime, Query(description="Returns the last price at or before this time.")],
     exchange: Exchange = None,
@@ -60,9 +64,15 @@ def get_price_at(
             description="Maximum age of the price at that time.",
         ),
     ] = TOLERANCE_SECONDS,
-) -> PriceAt:
+) -> Response:
     tolerance = timedelta(seconds=tolerance_seconds)
-    return as_of.read_price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
+    found = as_of.read_price_at(site.engine, coin, exchange, quote, moment=at, tolerance=tolerance)
+    return output.respond(
+        found,
+        lambda: Table.of(PriceAt, [found]),
+        filename=f"{found.base}-{found.quote}-{found.exchange}-price",
+        headers=site.cache_headers(CURRENT_SECONDS),
+    )
 
 
 @router.get(

@@ -1,17 +1,20 @@
 """Health check for load balancers, and the state of the pipeline for operators."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from coinwatch.errors import ConfigurationError, DatabaseError
-from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.migrations import is_migrated
+from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.status import Status, pipeline_status
-from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES
-from coinwatch.web.schemas.status import HealthResponse
+from coinwatch.web.schemas.status import HealthResponse, ReadinessResponse
+
+OK = "ok"
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -43,6 +46,31 @@ def get_health(site: SiteDep) -> Response:
     return _response(200, HealthResponse(status="ok", newest_price_at=newest.observed_at, newest_price_age_seconds=age))
 
 
+@router.get(
+    "/ready",
+    tags=["health"],
+    summary="Whether requests can be served: settings, database, migrations",
+    response_model=ReadinessResponse,
+    responses={503: {"model": ReadinessResponse, "description": "Not ready; checks says what to do"}},
+)
+def get_readiness(site: SiteDep) -> Response:
+    """For load balancers and Kubernetes. Prices may be old: the pipeline writes them, not this app."""
+    checks = {"settings": _check_settings(site)}
+    newest: datetime | None = None
+    if checks["settings"] == OK:
+        checks |= _check_database(site)
+    if set(checks.values()) == {OK}:
+        newest = max((price.observed_at for price in _latest(site)), default=None)
+    ready = set(checks.values()) == {OK}
+    body = ReadinessResponse(
+        status="ready" if ready else "not ready",
+        checks=checks,
+        newest_price_at=newest,
+        prices_are_fresh=None if newest is None else site.clock() - newest <= site.max_price_age,
+    )
+    return _response(200 if ready else 503, body)
+
+
 @router.get("/api/v1/status", tags=["operators"], summary="State of the pipeline", responses=COMMON_RESPONSES)
 def get_status(site: SiteDep) -> Status:
     return pipeline_status(
@@ -54,5 +82,29 @@ def get_status(site: SiteDep) -> Status:
     )
 
 
-def _response(status: int, body: HealthResponse) -> Response:
+def _check_settings(site: Site) -> str:
+    try:
+        site.settings.require("secret_key")
+    except ConfigurationError as error:
+        # The route is public: details go to the log only.
+        log.error("not ready", error=str(error))
+        return "A setting is missing or invalid. See the log for details."
+    return OK
+
+
+def _check_database(site: Site) -> dict[str, str]:
+    try:
+        migrated = is_migrated(site.engine)
+        _latest(site)
+    except (DatabaseError, ConfigurationError) as error:
+        log.error("not ready", error=str(error))
+        return {"database": "Postgres is unreachable or not migrated. See the log for details."}
+    return {"database": OK, "migrations": OK if migrated else "Migrations are missing. Run: coinwatch migrate"}
+
+
+def _latest(site: Site) -> list[LatestPrice]:
+    return read_latest_prices(site.engine, site.clock(), with_change=False)
+
+
+def _response(status: int, body: HealthResponse | ReadinessResponse) -> Response:
     return JSONResponse(body.model_dump(mode="json"), status_code=status)

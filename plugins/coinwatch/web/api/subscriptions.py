@@ -1,9 +1,9 @@
 """Creating subscriptions, and for operators: listing, changing and ending them."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from coinwatch.alerts import subscription_changes as changes
 from coinwatch.alerts.rules import threshold_field
@@ -11,6 +11,7 @@ from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_
 from coinwatch.audit import Actor
 from coinwatch.errors import InvalidRequest
 from coinwatch.web.dependencies import ActorDep, ClientDep, Site, SiteDep, VisitorDep
+from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
 from coinwatch.web.schemas.errors import ALREADY_EXISTS, CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import SubscriptionForm
 from coinwatch.web.schemas.parameters import SubscriptionId
@@ -21,6 +22,9 @@ from coinwatch.web.schemas.subscriptions import (
     SubscriptionResponse,
 )
 from coinwatch.web.services.subscriptions import build_request, create_subscription
+
+SUBSCRIPTIONS_PER_PAGE = 100
+MAX_SUBSCRIPTIONS_PER_PAGE = 1000
 
 router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
 
@@ -48,12 +52,37 @@ def post_subscription(
     return SubscriptionResponse.create(created)
 
 
-@router.get("/subscriptions", tags=["operators"], summary="List subscriptions")
+@router.get(
+    "/subscriptions",
+    tags=["operators"],
+    summary="List subscriptions, oldest first",
+    responses={403: CHANGE[403]},
+)
 def get_subscriptions(
+    request: Request,
+    response: Response,
     site: SiteDep,
     email: Annotated[str | None, Query(max_length=254, description="Only those of this address. Default: all.")] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_SUBSCRIPTIONS_PER_PAGE, description="Maximum number of subscriptions per page.")
+    ] = SUBSCRIPTIONS_PER_PAGE,
+    cursor: CursorParameter = None,
 ) -> list[SubscriptionResponse]:
-    return [SubscriptionResponse.create(found) for found in list_subscriptions(site.engine, email)]
+    after_id = cast("int", decode_cursor(cursor, int)[0]) if cursor else None
+    found = list_subscriptions(site.engine, email, after_id=after_id, limit=limit + 1)
+    if len(found) > limit:
+        response.headers.update(next_page(request, encode_cursor(found[limit - 1].id)))
+    return [SubscriptionResponse.create(each) for each in found[:limit]]
+
+
+@router.get(
+    "/subscriptions/{subscription_id}",
+    tags=["operators"],
+    summary="One subscription",
+    responses=NOT_FOUND | {403: CHANGE[403]},
+)
+def get_one_subscription(site: SiteDep, subscription_id: SubscriptionId) -> SubscriptionResponse:
+    return SubscriptionResponse.create(get_subscription(site.engine, subscription_id))
 
 
 @router.delete(

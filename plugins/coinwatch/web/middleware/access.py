@@ -23,7 +23,7 @@ from coinwatch.access.api_keys import Scope
 
 # Method and route template. HEAD counts as GET.
 Route = tuple[str, str]
-PUBLIC_EVERYWHERE: frozenset[Route] = frozenset({("GET", "/health"), ("GET", "/static")})
+PUBLIC_EVERYWHERE: frozenset[Route] = frozenset({("GET", "/health"), ("GET", "/ready"), ("GET", "/static")})
 
 # Prices are not secret, and a subscription created without a login has to be confirmed by its address.
 PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
@@ -53,6 +53,9 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("POST", "/operator/sign-in"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
+    ("GET", "/api/v1/exchanges"),
+    ("GET", "/api/v1/coins"),
+    ("GET", "/api/v1/instruments"),
     ("GET", "/api/v1/prices"),
     ("GET", "/api/v1/prices/{coin}"),
     ("GET", "/api/v1/history/{coin}"),
@@ -106,7 +109,9 @@ SUBSCRIBERS: frozenset[Route] = frozenset(
 # Programs with an API key, for all subscriptions.
 SCOPES: Mapping[Route, Scope] = {
     ("GET", "/api/v1/status"): "status:read",
+    ("GET", "/api/v1/alerts"): "alerts:read",
     ("GET", "/api/v1/subscriptions"): "subscriptions:read",
+    ("GET", "/api/v1/subscriptions/{subscription_id}"): "subscriptions:read",
     ("PATCH", "/api/v1/subscriptions/{subscription_id}"): "subscriptions:write",
     ("DELETE", "/api/v1/subscriptions/{subscription_id}"): "subscriptions:write",
 }

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from coinwatch.prices.candles.series import CandleSeries
 from coinwatch.prices.history.movers import WINDOWS, CoinChanges
+from coinwatch.web.tables import Table, field_types
 
 
 class CandleResponse(BaseModel):
@@ -40,6 +41,26 @@ class CandlesResponse(BaseModel):
         """The response as plain values, with origins if those were read; a model per candle would take far longer."""
         values = {name: getattr(found, name) for name in cls.model_fields if name != "candles"}
         return {**values, "candles": found.records()}
+
+
+def candles_table(found: CandleSeries) -> Table:
+    """Candles as rows, with their origins if those were read."""
+    columns: dict[str, type] = {"exchange": str, "base": str, "quote": str, "resolution": str, "opened_at": datetime}
+    columns |= dict.fromkeys(("open", "high", "low", "close", "volume"), float) | {"complete": bool}
+    if found.origins:
+        columns |= {"source": str, "trades": int, "samples": int}
+    market = {name: getattr(found, name) for name in ("exchange", "base", "quote", "resolution")}
+    return Table(columns, [tuple((market | record)[name] for name in columns) for record in found.records()])
+
+
+def changes_table(coins: list[CoinChanges]) -> Table:
+    """Changes as rows, with a column per window: change_1h_percent and so on."""
+    fields = field_types(CoinChanges)
+    columns = dict(fields) | {f"change_{name}_percent": float for name in WINDOWS}
+    rows = [
+        (*(getattr(coin, name) for name in fields), *(coin.changes_percent[name] for name in WINDOWS)) for coin in coins
+    ]
+    return Table(columns, rows)
 
 
 class ChangesResponse(BaseModel):
