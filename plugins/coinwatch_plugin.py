@@ -184,7 +184,8 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
         {"middleware": BasePath, "name": "coinwatch base path"},
         {"middleware": OptionalTriggerer, "name": "coinwatch optional triggerer"},
     ]
-    # With url_route, Airflow shows the page in an iframe.
+    # With url_route, Airflow shows the page in an iframe. Airflow 3.3 shows a tab on all DAGs; the page of those that are
+    # not coinwatch's says so.
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "coinwatch",
@@ -192,5 +193,12 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
             "destination": "nav",
             "url_route": "coinwatch",
             "icon": f"{BASE_PATH}{PREFIX}/static/icons/icon.svg",
-        }
+        },
+        {
+            "name": "coinwatch",
+            "href": f"{BASE_PATH}{PREFIX}/dags/{{DAG_ID}}",
+            "destination": "dag",
+            "url_route": "coinwatch-dag",
+            "icon": f"{BASE_PATH}{PREFIX}/static/icons/icon.svg",
+        },
     ]
