@@ -184,8 +184,8 @@ class CoinwatchPlugin(AirflowPlugin):  # type: ignore[misc]  # mypy does not rea
         {"middleware": BasePath, "name": "coinwatch base path"},
         {"middleware": OptionalTriggerer, "name": "coinwatch optional triggerer"},
     ]
-    # With url_route, Airflow shows the page in an iframe. Airflow 3.3 shows a tab on all DAGs; the page of those that are
-    # not coinwatch's says so.
+    # With url_route, Airflow shows the page in an iframe. Airflow 3.3 shows a tab on all DAGs; for those that are not
+    # coinwatch's, the page says so.
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "coinwatch",

@@ -83,3 +83,23 @@ def test_visitor_logs_in_and_returns_to_the_page(browser: Browser, stack: Stack)
     expect(page).to_have_url(f"{stack.airflow_url}/coinwatch/coins/BTC")
     expect(page.get_by_role("heading", name="Bitcoin")).to_be_visible()
     page.close()
+
+
+def test_operators_open_their_pages_in_airflow(page: Page, stack: Stack) -> None:
+    frame = coinwatch_frame(page)
+    frame.get_by_role("link", name="Operator").click()
+    expect(frame.get_by_role("heading", name="Operator", exact=True)).to_be_visible()
+    frame.get_by_role("link", name="System").click()
+    expect(frame.get_by_role("rowheader", name="Airflow")).to_be_visible()
+    expect(frame.get_by_role("button", name="Sign out")).to_have_count(0)
+    version = frame.get_by_role("row", name="Airflow").get_by_role("cell")
+    expect(version).to_have_text(re.compile(r"^3\."))
+
+
+def test_tab_of_a_dag_shows_its_cycles(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.airflow_url}/dags/collect_prices")
+    page.get_by_role("link", name="coinwatch").last.click()
+    expect(page).to_have_url(re.compile(r"/dags/collect_prices/plugin/coinwatch-dag"))
+    frame = page.frame_locator("iframe[title=coinwatch]")
+    expect(frame.get_by_role("heading", name="Recent cycles and exchanges")).to_be_visible()
+    expect(frame.get_by_role("rowheader", name="coinnews")).to_be_visible()

@@ -36,8 +36,8 @@ def find_problems(
     found += [Problem(text, "/operator/outbox") for text in _describe_outbox(status, now)]
     if status.outbox.suppressed_addresses:
         number = status.outbox.suppressed_addresses
-        addresses = "1 address is" if number == 1 else f"{number:,} addresses are"
-        found.append(Problem(f"{addresses} suppressed: emails to them bounced.", "/operator/suppressed"))
+        addresses = "1 address receives" if number == 1 else f"{number:,} addresses receive"
+        found.append(Problem(f"{addresses} no email after a bounce or complaint.", "/operator/suppressed"))
     if status.stale_subscriptions:
         number = sum(row.subscriptions for row in status.stale_subscriptions)
         text = f"{format_count(number, 'subscription')} can't fire: their instruments have had no price for a day."
