@@ -50,7 +50,12 @@ def subscribe(
 
 
 def subscribe_all(
-    engine: Engine, requests: Sequence[SubscriptionRequest], *, now: datetime, confirmed: bool
+    engine: Engine,
+    requests: Sequence[SubscriptionRequest],
+    *,
+    now: datetime,
+    confirmed: bool,
+    actor: Actor | None = None,
 ) -> Subscribed:
     """Subscribe one address to several alerts: to all of them, or to none if this raises an error.
 
@@ -65,4 +70,7 @@ def subscribe_all(
         elif not confirmed:
             last = found[-1][0]
             queue_manage_link(connection, last.user_id, last.email, now, existing=last)
+        else:
+            for subscription in added:
+                record(connection, actor, "subscription.create", subscription.id, subscriber=subscription.user_id)
     return Subscribed(len(added), len(requests) - len(added))

@@ -21,7 +21,7 @@ BASE_URL = "http://coinwatch.test"
 
 def spellings(path: str) -> list[str]:
     """Paths that a proxy, a browser or an attacker may send instead of this one."""
-    first, last = path.split("/")[1], path.rsplit("/", 1)[1]
+    first = path.split("/")[1]
     return [
         path,
         f"{path}/",
@@ -33,11 +33,11 @@ def spellings(path: str) -> list[str]:
         f"/static/%2e%2e{path}",
         f"/health/..{path}",
         f"/health/%2e%2e{path}",
-        path.replace("/", "%2f"),
+        "/" + path[1:].replace("/", "%2f"),
         f"/%2f{path[1:]}",
         "/" + "".join(f"%{ord(character):02x}" for character in path[1:]),
         "/" + quote(quote(path[1:], safe=""), safe=""),
-        path.replace("/", "\\"),
+        "/" + path[1:].replace("/", "\\"),
         path.replace("/", "/./"),
         path.replace("/", "//"),
         path.replace(first, first.upper(), 1),
@@ -49,7 +49,7 @@ def spellings(path: str) -> list[str]:
         f"{path}?x=/health",
         f"{path}%3f",
         f"{path}%23",
-        path.replace(last, f"{last}%e2%80%8b") if last else f"{path}%e2%80%8b",
+        f"{path}%e2%80%8b",
     ]
 
 

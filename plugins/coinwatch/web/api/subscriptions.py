@@ -39,13 +39,14 @@ router = APIRouter(prefix="/api/v1", responses=COMMON_RESPONSES)
 def post_subscription(
     site: SiteDep,
     visitor: VisitorDep,
+    actor: ActorDep,
     client: ClientDep,
     response: Response,
     form: SubscriptionForm,
     background: BackgroundTasks,
 ) -> SubscriptionResponse | SubscriptionPending:
     request = build_request(site.engine, form, site.clock())
-    created = create_subscription(site, request, visitor, client, background)
+    created = create_subscription(site, request, visitor, client, background, actor=actor)
     if created is None:
         response.status_code = 202
         return SubscriptionPending()

@@ -4,7 +4,7 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from starlette.responses import RedirectResponse
 
 from coinwatch.errors import AlreadyExists, InvalidRequest
-from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
+from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.error_handlers import TooManyRequests
 from coinwatch.web.services.alert_form import EMPTY_FORM, SubmittedForm, parse_subscription_form
 from coinwatch.web.services.alert_form_page import AlertFormPage
@@ -26,6 +26,7 @@ def show_form(site: SiteDep, request: Request, coin: str = "", exchange: str = "
 def create_alert(
     site: SiteDep,
     visitor: VisitorDep,
+    actor: ActorDep,
     client: ClientDep,
     request: Request,
     submitted: SubmittedForm,
@@ -34,7 +35,7 @@ def create_alert(
     try:
         subscription_request = parse_subscription_form(site.engine, submitted, site.clock())
         created = create_subscription(
-            site, subscription_request, visitor, client, background, signed_in_session(request)
+            site, subscription_request, visitor, client, background, signed_in_session(request), actor
         )
     except (InvalidRequest, AlreadyExists, TooManyRequests) as error:
         return AlertFormPage(site, request).show_error(submitted, error)

@@ -7,7 +7,7 @@ from starlette.datastructures import UploadFile
 
 from coinwatch.alerts.subscriptions import SubscriptionRequest, check_address
 from coinwatch.errors import InvalidRequest, RequestError, TooManySubscriptions
-from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
+from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.error_handlers import TooManyRequests, status_of
 from coinwatch.web.schemas.forms import NUL_CHARACTER
 from coinwatch.web.services.alert_csv import AlertList, decode_csv, parse_alerts
@@ -42,6 +42,7 @@ def show_form(site: SiteDep, request: Request) -> Response:
 def check_or_create(
     site: SiteDep,
     visitor: VisitorDep,
+    actor: ActorDep,
     client: ClientDep,
     request: Request,
     form: Annotated[BulkForm, Depends(read_bulk_form)],
@@ -62,7 +63,7 @@ def check_or_create(
         email = check_address(form.email)
         zone = known_time_zone(site.engine, form.timezone)
         requests = [SubscriptionRequest(email, each.instrument, each.rule, zone) for each in listed.alerts]
-        created = create_subscriptions(site, requests, visitor, client, background, signed_in_session(request))
+        created = create_subscriptions(site, requests, visitor, client, background, signed_in_session(request), actor)
     except (InvalidRequest, TooManySubscriptions, TooManyRequests) as error:
         return _with_error(page, form, listed, error)
     values = {"email": email, "created": created, "number": len(requests)}

@@ -11,6 +11,7 @@ from coinwatch.access.rate_limits import NEW_SUBSCRIPTIONS
 from coinwatch.alerts.rules import Rule, check_rule
 from coinwatch.alerts.sessions import Session
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
+from coinwatch.audit import Actor
 from coinwatch.database import transaction
 from coinwatch.errors import AlreadyExists, Problems
 from coinwatch.notifications.subscribe import Subscribed, subscribe, subscribe_all
@@ -49,16 +50,17 @@ def create_subscription(
     client: str,
     background: BackgroundTasks,
     session: Session | None = None,
+    actor: Actor | None = None,
 ) -> Subscription | None:
     """Create a subscription.
 
-    For an operator, and for the address of a ``session``, it is active immediately and returned. Otherwise the address
-    is emailed a link to confirm it, after the response. None is returned whether or not the subscription existed, so
-    that the response doesn't reveal which addresses are known.
+    For an operator, an API key that may do so, and the address of a ``session``, it is active immediately and returned.
+    Otherwise the address is emailed a link to confirm it, after the response. None is returned whether or not the
+    subscription existed, so that the response doesn't reveal which addresses are known.
 
     Raises TooManyRequests; for operators and in a session also TooManySubscriptions and AlreadyExists.
     """
-    is_operator = visitor is not None and visitor.operator
+    is_operator = visitor is not None and visitor.may("subscriptions:write")
     confirmed = is_operator or vouches_for(session, request.email)
     if is_operator:
         request = replace(request, timezone=None)  # the operator's own
@@ -66,7 +68,9 @@ def create_subscription(
         site.check_limit(NEW_SUBSCRIPTIONS, client)
         background.add_task(send_requested_emails, site, request.email)
     try:
-        subscription = subscribe(site.engine, request, now=site.clock(), confirmed=confirmed)
+        subscription = subscribe(
+            site.engine, request, now=site.clock(), confirmed=confirmed, actor=actor if is_operator else None
+        )
     except AlreadyExists:
         if confirmed:
             raise
@@ -81,12 +85,13 @@ def create_subscriptions(
     client: str,
     background: BackgroundTasks,
     session: Session | None = None,
+    actor: Actor | None = None,
 ) -> Subscribed | None:
     """Create several subscriptions of one address, all or none, as ``create_subscription`` creates one.
 
     They count as one call, and are confirmed by one email. Those that exist already are not an error.
     """
-    is_operator = visitor is not None and visitor.operator
+    is_operator = visitor is not None and visitor.may("subscriptions:write")
     email = requests[0].email
     confirmed = is_operator or vouches_for(session, email)
     if is_operator:
@@ -94,7 +99,9 @@ def create_subscriptions(
     if not confirmed:
         site.check_limit(NEW_SUBSCRIPTIONS, client)
         background.add_task(send_requested_emails, site, email)
-    subscribed = subscribe_all(site.engine, requests, now=site.clock(), confirmed=confirmed)
+    subscribed = subscribe_all(
+        site.engine, requests, now=site.clock(), confirmed=confirmed, actor=actor if is_operator else None
+    )
     return subscribed if confirmed else None
 
 

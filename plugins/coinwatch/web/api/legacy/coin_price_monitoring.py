@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.history.series import PriceSeries, read_series
-from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
+from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import EmailAddress, Percent, SubscriptionForm, Text
 from coinwatch.web.schemas.subscriptions import CREATE_SUBSCRIPTION, SubscriptionPending, SubscriptionResponse
@@ -78,6 +78,7 @@ def _documented_body() -> dict[str, Any]:
 def subscribe_coin(
     site: SiteDep,
     visitor: VisitorDep,
+    actor: ActorDep,
     client: ClientDep,
     response: Response,
     background: BackgroundTasks,
@@ -92,7 +93,7 @@ def subscribe_coin(
         cooldown_seconds=0,
     )
     request = build_request(site.engine, form, site.clock())
-    created = create_subscription(site, request, visitor, client, background)
+    created = create_subscription(site, request, visitor, client, background, actor=actor)
     if created is None:
         response.status_code = 202
         return SubscriptionPending()
