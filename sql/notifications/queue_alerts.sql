@@ -14,8 +14,8 @@ WITH unsent AS (
            jsonb_build_object(
              'alert_id', a.id, 'subscription_id', a.subscription_id, 'instrument_id', s.instrument_id,
              'observed_at', a.observed_at, 'price', a.price, 'reference', a.reference, 'reference_at', a.reference_at,
-             'change_percent', a.change_percent, 'late', a.late, 'kind', s.kind, 'metric', s.metric,
-             'window_seconds', s.window_seconds, 'threshold', s.threshold, 'direction', s.direction,
+             'change_percent', a.change_percent, 'steps', a.steps, 'late', a.late, 'kind', s.kind, 'metric', s.metric,
+             'window_seconds', s.window_seconds, 'threshold', s.threshold, 'ladder_percent', s.ladder_percent, 'direction', s.direction,
              'exchange', e.code, 'exchange_name', e.name, 'simulated', coalesce(w.simulated, e.simulated), 'base', i.base,
              'quote', i.quote, 'coin_name', c.name) AS alert
     FROM (SELECT * FROM subscriptions WHERE user_id = n.user_id AND status <> 'unsubscribed' OFFSET 0) s

@@ -4,7 +4,7 @@ SELECT 'expired:' || s.id, u.id, u.email, 'expired',
        jsonb_build_object('subscription_id', s.id, 'exchange', e.code, 'exchange_name', e.name,
                           'simulated', coalesce(w.simulated, e.simulated), 'base', i.base, 'quote', i.quote, 'kind', s.kind,
                           'metric', s.metric, 'direction', s.direction, 'threshold', s.threshold,
-                          'window_seconds', s.window_seconds),
+                          'window_seconds', s.window_seconds, 'ladder_percent', s.ladder_percent),
        coalesce(end_of_quiet_hours(:now, u.timezone, u.quiet_from, u.quiet_until), :now), :now
 FROM subscriptions s
 JOIN users u ON u.id = s.user_id

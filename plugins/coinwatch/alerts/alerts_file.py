@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from sqlalchemy import Engine
 
+from coinwatch.alerts.rules import EXTREMES, extreme_name
 from coinwatch.database import statement, transaction
 from coinwatch.formatting import escape_control_characters, format_percent, plain_number
 
@@ -43,6 +44,12 @@ def append_alerts(engine: Engine, path: Path) -> int:
                 condition = f"threshold {format_percent(row.threshold, decimals=6)}"
                 if row.kind == "crosses":
                     condition = f"level {plain_number(row.threshold)}"
+                elif row.kind in EXTREMES:
+                    condition = (
+                        f"{extreme_name(row.kind, row.window_seconds)}, threshold {format_percent(row.threshold)}"
+                    )
+                if row.steps is not None:
+                    condition += f", {row.steps} further by {format_percent(row.ladder_percent, decimals=6)}"
                 line = (
                     f"{row.observed_at.isoformat()} {row.base}/{row.quote} {row.exchange} {plain_number(row.price)} "
                     f"{row.change_percent:+.2f}% since {plain_number(row.reference)} ({condition} {row.direction}) "

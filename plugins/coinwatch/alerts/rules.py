@@ -172,6 +172,12 @@ def describe(rule: Rule, quote: str, base: str) -> str:
     return f"{clause}, and again every further {format_percent(rule.ladder_percent, decimals=6)}"
 
 
+def extreme_name(kind: Kind, window_seconds: int) -> str:
+    """What ``new_high`` or ``new_low`` compares with: "30-day high". Raises KeyError for other kinds and periods."""
+    period = {seconds: period for period, seconds in PERIODS.items()}[window_seconds]
+    return f"{PERIOD_ADJECTIVES[period]} {EXTREME_NAMES[kind]}"
+
+
 def _describe_condition(rule: Rule, quote: str, base: str) -> str:
     what = METRICS[rule.metric]
     if rule.kind == "crosses":
@@ -179,7 +185,7 @@ def _describe_condition(rule: Rule, quote: str, base: str) -> str:
         return f"{what} {CROSSES[rule.direction]} {format_price(rule.threshold)} {unit}"
     percent = format_percent(rule.threshold, decimals=6)
     if rule.period is not None:
-        extreme = f"{PERIOD_ADJECTIVES[rule.period]} {EXTREME_NAMES[rule.kind]}"
+        extreme = extreme_name(rule.kind, rule.window_seconds)
         if rule.threshold:
             return f"{what} {DEVIATIONS[rule.direction].format(percent)} its {extreme}"
         return f"{what} reaches a new {extreme}"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from coinwatch.addresses import normalize_address, parse_address
-from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, check_rule, describe
+from coinwatch.alerts.rules import Direction, Kind, Metric, Period, Rule, check_rule, describe
 from coinwatch.audit import Actor, record
 from coinwatch.database import statement, transaction
 from coinwatch.errors import InvalidRequest, NotFound, Problems, TooManySubscriptions
@@ -99,6 +99,11 @@ class Subscription:
             self.expires_at,
             self.ladder_percent,
         )
+
+    @property
+    def period(self) -> Period | None:
+        """The period of a new high or low; None for other kinds of rules."""
+        return self.rule.period
 
     @property
     def condition(self) -> str:

@@ -7,7 +7,7 @@ recipient.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +21,8 @@ from coinwatch.notifications.alert_text import (
     exchange_label,
     format_value,
     headline,
+    is_extreme,
+    is_step,
     mark_demo,
     reference_label,
     summary,
@@ -158,7 +160,7 @@ def _alert_values(alert: Alert, zone: ZoneInfo) -> dict[str, Any]:
         "reference_label": reference_label(alert),
         "reference": f"{format_value(alert, alert['reference'])} {value_unit(alert)}",
         "level": f"{format_value(alert, alert['threshold'])} {value_unit(alert)}"
-        if alert["kind"] == "crosses"
+        if alert["kind"] == "crosses" and not is_step(alert)
         else None,
         "change": format_percent(alert["change_percent"], signed=True),
         "rises": alert["change_percent"] > 0,
@@ -175,8 +177,13 @@ def _any_demo(ranked: list[Alert]) -> bool:
 
 
 def _reference_time(alert: Alert, zone: ZoneInfo) -> str | None:
-    moment = alert["reference_at"]
-    return format_timestamp(datetime.fromisoformat(moment), zone) if moment else None
+    if not alert["reference_at"]:
+        return None
+    moment = datetime.fromisoformat(alert["reference_at"]).astimezone(UTC)
+    if not is_extreme(alert):
+        return format_timestamp(moment, zone)
+    # A high is known from the candle of an hour, or of a UTC day.
+    return moment.date().isoformat() if moment.time() == time() else format_timestamp(moment, zone, "minutes")
 
 
 def _importance(alert: Alert) -> tuple[float, str]:

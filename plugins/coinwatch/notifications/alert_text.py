@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from coinwatch.alerts.rules import Rule, describe
+from coinwatch.alerts.rules import EXTREMES, Rule, describe, extreme_name
 from coinwatch.formatting import format_amount, format_duration, format_percent, format_price
 
 Alert = Mapping[str, Any]
@@ -20,8 +20,10 @@ def headline(alert: Alert) -> str:
     An alert on simulated prices starts with "Demo prices: ".
     """
     value, unit = format_value(alert, alert["price"]), value_unit(alert)
-    if alert["kind"] == "crosses" and alert["price"] == alert["threshold"]:
+    if alert["kind"] == "crosses" and alert["price"] == alert["threshold"] and not is_step(alert):
         text = f"{summary(alert)} {unit}"
+    elif is_extreme(alert):
+        text = f"{summary(alert)}: {value} {unit}"
     else:
         text = f"{summary(alert)} {'at' if alert['kind'] == 'deviation_from_average' else 'to'} {value} {unit}"
     return mark_demo(alert, text if alert["exchange"] == "index" else f"{text} on {exchange_label(alert)}")
@@ -38,9 +40,19 @@ def summary(alert: Alert) -> str:
 
 
 def change_text(alert: Alert) -> str:
-    """What happened: "up 5.2% in 10 minutes", "5.2% above its 5-minute average", "rose above 70,000"."""
+    """What happened.
+
+    For example "up 5.2% in 10 minutes", "5.2% above its 5-minute average", "rose above 70,000", "rose a further 5.1%",
+    "at a new 30-day high".
+    """
     metric = "24 h volume " if alert["metric"] == "volume_24h" else ""
     rises = alert["change_percent"] > 0
+    if is_step(alert):
+        further = format_percent(abs(alert["change_percent"]), decimals=max(2, _decimals(alert["ladder_percent"])))
+        steps = f" ({alert['steps']:,} steps)" if alert["steps"] > 1 else ""
+        return f"{metric}{'rose' if rises else 'fell'} a further {further}{steps}"
+    if is_extreme(alert):
+        return f"{metric}at a new {_extreme(alert)}"
     if alert["kind"] == "crosses":
         verb = "rose" if rises else "fell"
         where = "to" if alert["price"] == alert["threshold"] else "above" if rises else "below"
@@ -56,6 +68,10 @@ def change_text(alert: Alert) -> str:
 
 def reference_label(alert: Alert) -> str:
     """What the new value was compared with: "10 minutes earlier", "5-minute average" or "Previous price"."""
+    if is_step(alert):
+        return "Previous step"
+    if is_extreme(alert):
+        return f"Previous {_extreme(alert)}"
     if alert["kind"] == "change_over_window":
         return f"{format_duration(alert['window_seconds'])} earlier"
     if alert["kind"] == "deviation_from_average":
@@ -82,8 +98,30 @@ def format_value(alert: Alert, value: float) -> str:
 
 def condition(alert: Alert) -> str:
     """The rule that fired: "the price rises by 5% or more within 1 hour"."""
-    rule = Rule(alert["kind"], alert["threshold"], alert["direction"], alert["metric"], alert["window_seconds"])
+    rule = Rule(
+        alert["kind"],
+        alert["threshold"],
+        alert["direction"],
+        alert["metric"],
+        alert["window_seconds"],
+        ladder_percent=alert.get("ladder_percent"),
+    )
     return describe(rule, alert["quote"], alert["base"])
+
+
+def is_step(alert: Alert) -> bool:
+    """Whether it fired because the value was a step of its ladder further, not because the condition became true."""
+    return alert.get("steps") is not None
+
+
+def is_extreme(alert: Alert) -> bool:
+    """Whether it is about a new high or low."""
+    return alert["kind"] in EXTREMES
+
+
+def _extreme(alert: Alert) -> str:
+    """For example "30-day high"."""
+    return extreme_name(alert["kind"], alert["window_seconds"])
 
 
 def _average(alert: Alert) -> str:

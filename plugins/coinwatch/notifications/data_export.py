@@ -58,6 +58,8 @@ def _subscription(subscription: Subscription, alerts: list[FiredAlert]) -> dict[
             "threshold": subscription.threshold,
             "threshold_unit": "level" if subscription.kind == "crosses" else "percent",
             "window_seconds": subscription.window_seconds,
+            "period": subscription.period,
+            "ladder_percent": subscription.ladder_percent,
             "cooldown_seconds": subscription.cooldown_seconds,
             "repeat": subscription.repeat,
             "expires_at": _iso(subscription.expires_at),

@@ -13,14 +13,15 @@ from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.backtest_summary import summarize
 from coinwatch.alerts.rules import Rule, describe
 from coinwatch.cli.alerts.rule_options import (
-    DEFAULT_COOLDOWN,
     CommandWithNegativeNumbers,
     CooldownOption,
     DirectionOption,
     KindOption,
+    LadderOption,
     LevelOption,
     MetricOption,
     OnceOption,
+    PeriodOption,
     ThresholdArgument,
     ThresholdOption,
     WindowOption,
@@ -61,7 +62,9 @@ def backtest(
     quote: QuoteOption = None,
     direction: DirectionOption = "either",
     metric: MetricOption = "price",
-    cooldown: CooldownOption = DEFAULT_COOLDOWN,
+    period: PeriodOption = None,
+    ladder: LadderOption = None,
+    cooldown: CooldownOption = None,
     once: OnceOption = False,
     last: LastOption = None,
     start: FromOption = None,
@@ -75,7 +78,19 @@ def backtest(
     By default over the last 30 days, as in the form. Nothing is sent or changed.
     """
     since, until = parse_period(last, start, end, utc_now(), default=timedelta(days=DEFAULT_DAYS))
-    rule = parse_rule(threshold, threshold_option, level, kind, direction, metric, window, cooldown, once=once)
+    rule = parse_rule(
+        threshold,
+        threshold_option,
+        level,
+        kind,
+        direction,
+        metric,
+        window,
+        cooldown,
+        once=once,
+        period=period,
+        ladder=ladder,
+    )
     found = backtests.backtest(get_engine(), rule, coin, exchange, quote, start=since, end=until)
     if as_json:
         show_json(BacktestResponse.create(found, rule, until_now=end is None))

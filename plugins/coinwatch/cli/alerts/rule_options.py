@@ -8,10 +8,14 @@ from typer.core import TyperCommand
 
 from coinwatch.alerts.rules import (
     DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_EXTREME_COOLDOWN_SECONDS,
     DEFAULT_PERCENT,
+    DEFAULT_PERIOD,
+    EXTREMES,
     Direction,
     Kind,
     Metric,
+    Period,
     Rule,
     build_rule,
     threshold_field,
@@ -20,6 +24,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.time_range import parse_duration
 
 DEFAULT_COOLDOWN = f"{DEFAULT_COOLDOWN_SECONDS // 3600}h"
+DEFAULT_EXTREME_COOLDOWN = f"{DEFAULT_EXTREME_COOLDOWN_SECONDS // 86_400}d"
 NEGATIVE_NUMBER = re.compile(r"-[0-9.]+")
 
 ThresholdArgument = Annotated[
@@ -35,7 +40,8 @@ KindOption = Annotated[
     typer.Option(
         "--kind",
         help="What the price is compared with: the price one window ago, the average over the window, the last price, "
-        "or a level. Default: crosses with --level, otherwise change_over_window.",
+        "a level, or the highest or lowest price of a period. Default: crosses with --level, new_high with --period, "
+        "otherwise change_over_window.",
     ),
 ]
 WindowOption = Annotated[
@@ -47,8 +53,30 @@ WindowOption = Annotated[
 ]
 DirectionOption = Annotated[Direction, typer.Option("--direction", help="Direction of the change.")]
 MetricOption = Annotated[Metric, typer.Option("--metric", help="Price or rolling 24 h volume.")]
+PeriodOption = Annotated[
+    Period | None,
+    typer.Option(
+        "--period",
+        help=f"Period of new_high and new_low; all for all time. Default: {DEFAULT_PERIOD}.",
+        show_default=False,
+    ),
+]
+LadderOption = Annotated[
+    float | None,
+    typer.Option(
+        "--ladder",
+        help="Fire again every further so many percent, for as long as the condition holds. For crosses and "
+        "change_over_window.",
+    ),
+]
 CooldownOption = Annotated[
-    str, typer.Option("--cooldown", help="Minimum pause after an alert, for example 30m or 1d; 0 for none.")
+    str | None,
+    typer.Option(
+        "--cooldown",
+        help="Minimum pause after an alert, for example 30m or 1d; 0 for none. Default: "
+        f"{DEFAULT_COOLDOWN}, and {DEFAULT_EXTREME_COOLDOWN} for new_high and new_low.",
+        show_default=False,
+    ),
 ]
 OnceOption = Annotated[bool, typer.Option("--once", help="End after the first alert.")]
 
@@ -69,9 +97,11 @@ def parse_rule(
     direction: Direction,
     metric: Metric,
     window: str | None,
-    cooldown: str,
+    cooldown: str | None,
     *,
     once: bool,
+    period: Period | None = None,
+    ladder: float | None = None,
 ) -> Rule:
     """The rule that a command's options describe. Raises InvalidRequest.
 
@@ -84,7 +114,7 @@ def parse_rule(
     if level is not None and (argument is not None or threshold is not None):
         raise InvalidRequest("level", "Pass either a change in percent or --level.")
     percent = argument if threshold is None else threshold
-    if percent is None and level is None and threshold_field(kind or "change_over_window") == "threshold_percent":
+    if percent is None and level is None and _needs_percent(kind, period):
         percent = DEFAULT_PERCENT
     return build_rule(
         kind=kind,
@@ -93,6 +123,15 @@ def parse_rule(
         direction=direction,
         metric=metric,
         window_seconds=int(parse_duration("--window", window).total_seconds()) if window else None,
-        cooldown_seconds=int(parse_duration("--cooldown", cooldown).total_seconds()),
+        period=period,
+        cooldown_seconds=None if cooldown is None else int(parse_duration("--cooldown", cooldown).total_seconds()),
         repeat=not once,
+        ladder_percent=ladder,
     )
+
+
+def _needs_percent(kind: Kind | None, period: Period | None) -> bool:
+    """Whether the rule has a change in percent that is not optional."""
+    if kind is None:
+        return period is None
+    return threshold_field(kind) == "threshold_percent" and kind not in EXTREMES

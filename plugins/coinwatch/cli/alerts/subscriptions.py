@@ -12,14 +12,15 @@ from coinwatch.alerts import subscriptions as alerts
 from coinwatch.alerts.subscriptions import Subscription, SubscriptionRequest
 from coinwatch.audit import command_line_actor
 from coinwatch.cli.alerts.rule_options import (
-    DEFAULT_COOLDOWN,
     CommandWithNegativeNumbers,
     CooldownOption,
     DirectionOption,
     KindOption,
+    LadderOption,
     LevelOption,
     MetricOption,
     OnceOption,
+    PeriodOption,
     ThresholdArgument,
     ThresholdOption,
     WindowOption,
@@ -51,7 +52,9 @@ def subscribe(
     quote: QuoteOption = None,
     direction: DirectionOption = "either",
     metric: MetricOption = "price",
-    cooldown: CooldownOption = DEFAULT_COOLDOWN,
+    period: PeriodOption = None,
+    ladder: LadderOption = None,
+    cooldown: CooldownOption = None,
     once: OnceOption = False,
     days: Annotated[float | None, typer.Option(min=0, max=36_500, help="End after this many days.")] = None,
     as_json: AsJson = False,
@@ -62,7 +65,19 @@ def subscribe(
     address is not asked to confirm.
     """
     now, engine = utc_now(), get_engine()
-    rule = parse_rule(threshold, threshold_option, level, kind, direction, metric, window, cooldown, once=once)
+    rule = parse_rule(
+        threshold,
+        threshold_option,
+        level,
+        kind,
+        direction,
+        metric,
+        window,
+        cooldown,
+        once=once,
+        period=period,
+        ladder=ladder,
+    )
     rule = replace(rule, expires_at=now + timedelta(days=days) if days is not None else None)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from coinwatch.alerts import subscription_changes as changes
-from coinwatch.alerts.rules import threshold_field
+from coinwatch.alerts.rules import PERIODS, threshold_field
 from coinwatch.alerts.subscriptions import Subscription, get_subscription, list_subscriptions, unsubscribe
 from coinwatch.audit import Actor
 from coinwatch.errors import InvalidRequest
@@ -139,6 +139,12 @@ def _rule_fields(current: Subscription, given: dict[str, Any]) -> dict[str, Any]
     for name, value in given.items():
         if name in {"threshold_percent", "level"} - {number}:
             raise InvalidRequest(name, f"A rule of kind {current.kind} has no {name}; use {number}.")
-        if value is None and name != "expires_at":
+        if value is None and name not in {"expires_at", "ladder_percent"}:
             raise InvalidRequest(name, f"{name} is null. Leave it out to keep its value.")
-    return {"threshold" if name == number else name: value for name, value in given.items()}
+        wrong = "period" if current.period is None else "window_seconds"
+        if name == wrong:
+            raise InvalidRequest(name, f"A rule of kind {current.kind} has no {name}.")
+    fields = {"threshold" if name == number else name: value for name, value in given.items()}
+    if "period" in fields:
+        fields["window_seconds"] = PERIODS[fields.pop("period")]
+    return fields

@@ -5,7 +5,16 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from coinwatch.alerts.rules import DEFAULT_COOLDOWN_SECONDS, Direction, Kind, Metric, Rule, build_rule
+from coinwatch.alerts.rules import (
+    DEFAULT_COOLDOWN_SECONDS,
+    DEFAULT_EXTREME_COOLDOWN_SECONDS,
+    Direction,
+    Kind,
+    Metric,
+    Period,
+    Rule,
+    build_rule,
+)
 from coinwatch.alerts.subscriptions import check_address
 from coinwatch.errors import InvalidRequest
 from coinwatch.time_range import parse_duration
@@ -66,13 +75,15 @@ class RuleForm(BaseModel):
     kind: Annotated[Kind | None, EmptyIsNone] = Field(
         None,
         description="Compare with the previous value (change_since_last), the value one window ago "
-        "(change_over_window), the average over the window (deviation_from_average), or a fixed level (crosses). "
-        "Default: crosses with a level, otherwise change_over_window.",
+        "(change_over_window), the average over the window (deviation_from_average), a fixed level (crosses), or the "
+        "highest or lowest value of the period before (new_high, new_low). "
+        "Default: crosses with a level, new_high with a period, otherwise change_over_window.",
     )
     metric: Metric = Field("price", description="price, or volume_24h for the rolling 24 h volume.")
     threshold_percent: Annotated[Percent | None, EmptyIsNone] = Field(
         None,
-        description="Change that triggers the alert, in percent (2.5 is 2.5%). Required, except for kind crosses.",
+        description="Change that triggers the alert, in percent (2.5 is 2.5%). Required, except for kind crosses; "
+        "for new_high and new_low, how far beyond the previous one, by default 0.",
         examples=[2.5],
     )
     level: Annotated[Percent | None, EmptyIsNone] = Field(
@@ -82,9 +93,23 @@ class RuleForm(BaseModel):
         None,
         description="Length of the window. Default: 3600 for change_over_window, 300 for deviation_from_average.",
     )
-    direction: Direction = Field("either", description="up, down or either.")
-    cooldown_seconds: Seconds = Field(
-        DEFAULT_COOLDOWN_SECONDS, description="Minimum pause after an alert; 0 for none.", examples=[3600]
+    period: Annotated[Period | None, EmptyIsNone] = Field(
+        None,
+        description="For new_high and new_low: 24h, 7d, 30d (the default), 52w, or all for all time. For the 24 h "
+        "volume only 24h and 7d.",
+    )
+    direction: Direction = Field("either", description="up, down or either. Not for new_high and new_low.")
+    cooldown_seconds: Annotated[Seconds | None, EmptyIsNone] = Field(
+        None,
+        description="Minimum pause after an alert; 0 for none. "
+        f"Default: {DEFAULT_COOLDOWN_SECONDS}, and {DEFAULT_EXTREME_COOLDOWN_SECONDS} for new_high and new_low.",
+        examples=[3600],
+    )
+    ladder_percent: Annotated[Percent | None, EmptyIsNone] = Field(
+        None,
+        description="For crosses and change_over_window: fire again every further so many percent, for as long as the "
+        "condition holds. Default: only once.",
+        examples=[5],
     )
     repeat: bool = Field(True, description="False ends the subscription after its first alert.")
     expires_at: Annotated[AwareDatetime | None, EmptyIsNone] = Field(

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from coinwatch.alerts.backtest import Backtest, PastAlert
 from coinwatch.alerts.backtest_summary import summarize
-from coinwatch.alerts.rules import Direction, Kind, Metric, Rule, describe, threshold_field
+from coinwatch.alerts.rules import Direction, Kind, Metric, Period, Rule, describe, threshold_field
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.web.schemas.errors import Responses, error
 from coinwatch.web.schemas.forms import DEFAULT_DAYS, BacktestForm, Seconds
@@ -31,8 +31,10 @@ class SubscriptionResponse(BaseModel):
     direction: Direction
     threshold_percent: float | None = Field(description="Change in percent; null for kind crosses.")
     level: float | None = Field(description="Price (or volume); null for other kinds.")
-    window_seconds: int
+    window_seconds: int = Field(description="Length of the window; 0 for kinds without one.")
+    period: Period | None = Field(description="Period of kinds new_high and new_low; null for other kinds.")
     cooldown_seconds: int
+    ladder_percent: float | None = Field(description="Fires again every further so many percent; null if it doesn't.")
     repeat: bool
     expires_at: datetime | None
     snoozed_until: datetime | None
@@ -44,6 +46,8 @@ class SubscriptionResponse(BaseModel):
         """The response for a stored subscription."""
         values = {name: getattr(subscription, name) for name in cls.model_fields if hasattr(subscription, name)}
         values |= {"threshold_percent": None, "level": None, threshold_field(subscription.kind): subscription.threshold}
+        if subscription.period is not None:
+            values["window_seconds"] = 0
         return cls(coin=subscription.base, **values)
 
 
@@ -76,6 +80,8 @@ class SubscriptionChange(BaseModel):
     level: float | None = Field(None, description="Price (or volume) that triggers the alert; for kind crosses.")
     direction: Direction | None = Field(None, description="up, down or either.")
     window_seconds: Seconds | None = Field(None, description="Length of the window.")
+    period: Period | None = Field(None, description="Period of a new_high or new_low.")
+    ladder_percent: float | None = Field(None, description="Fire again every further so many percent; null for once.")
     cooldown_seconds: Seconds | None = Field(None, description="Minimum pause after an alert; 0 for none.")
     repeat: bool | None = Field(None, description="False ends the subscription after its first alert.")
     expires_at: AwareDatetime | None = Field(None, description="When it expires; null for never.")

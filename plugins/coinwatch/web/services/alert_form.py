@@ -9,10 +9,12 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import (
-    DEFAULT_COOLDOWN_SECONDS,
     DEFAULT_KIND,
     DEFAULT_PERCENT,
+    DEFAULT_PERIOD,
     DEFAULT_WINDOW_SECONDS,
+    EXTREMES,
+    LADDER_KINDS,
     REQUIRED,
     Rule,
     threshold_field,
@@ -35,8 +37,11 @@ EMPTY_RULE = {
     "level": "",
     "change_window_seconds": str(DEFAULT_WINDOW_SECONDS["change_over_window"]),
     "average_window_seconds": str(DEFAULT_WINDOW_SECONDS["deviation_from_average"]),
+    "period": DEFAULT_PERIOD,
+    "margin_percent": "",
     "direction": "either",
-    "cooldown_seconds": str(DEFAULT_COOLDOWN_SECONDS),
+    "ladder_percent": "",
+    "cooldown_seconds": "",
     "metric": "price",
     "repeat": "always",
     "expires_on": "",
@@ -92,8 +97,13 @@ def rule_to_form(rule: Rule) -> dict[str, str]:
         "direction": rule.direction,
         "cooldown_seconds": str(rule.cooldown_seconds),
         "repeat": "always" if rule.repeat else "once",
-        threshold_field(rule.kind): format_plain(rule.threshold),
     }
+    if rule.period is None:
+        values[threshold_field(rule.kind)] = format_plain(rule.threshold)
+    else:
+        values |= {"period": rule.period, "margin_percent": format_plain(rule.threshold) if rule.threshold else ""}
+    if rule.ladder_percent is not None:
+        values["ladder_percent"] = format_plain(rule.ladder_percent)
     if rule.kind in WINDOW_FIELDS:
         values[WINDOW_FIELDS[rule.kind]] = str(rule.window_seconds)
     if rule.expires_at:
@@ -112,8 +122,19 @@ def form_errors(error: RequestError, submitted: Submitted) -> dict[str, str]:
 
 
 def form_field(name: str, kind: str) -> str:
-    """The form's field for a field of a rule: the form has one for each kind of window."""
-    return {"window_seconds": WINDOW_FIELDS.get(kind, "kind"), "expires_at": "expires_on"}.get(name, name)
+    """The form's field for a field of a rule: the form has one for each kind of window and of threshold."""
+    fields = {
+        "window_seconds": WINDOW_FIELDS.get(kind, "kind"),
+        "threshold_percent": _number_field(kind),
+        "expires_at": "expires_on",
+    }
+    return fields.get(name, name)
+
+
+def _number_field(kind: str) -> str:
+    if kind in EXTREMES:
+        return "margin_percent"
+    return "level" if kind == "crosses" else "threshold_percent"
 
 
 def _parse(
@@ -143,14 +164,25 @@ def _typed_values(engine: Engine, submitted: dict[str, str], now: datetime) -> t
     values: dict[str, object] = dict(submitted) | {"level": None, "threshold_percent": None}
     values["window_seconds"] = submitted[WINDOW_FIELDS[kind]] if kind in WINDOW_FIELDS else None
     values["repeat"] = submitted["repeat"] == "always"
+    values["period"] = submitted["period"] if kind in EXTREMES else None
+    if kind in EXTREMES:
+        values["direction"] = "either"
     errors = {}
-    number = "level" if kind == "crosses" else "threshold_percent"
+    number = _number_field(kind)
+    model_field = "level" if kind == "crosses" else "threshold_percent"
     is_likely = near_latest_value(engine, submitted, now) if kind == "crosses" else is_possible_percent
     try:
-        values[number] = parse_number(submitted[number], is_likely)
+        if submitted[number] or kind not in EXTREMES:
+            values[model_field] = parse_number(submitted[number], is_likely)
     except ValueError as error:
         errors[number] = str(error) if submitted[number] else REQUIRED
-        values[number] = VALID_THRESHOLD
+        values[model_field] = VALID_THRESHOLD
+    values["ladder_percent"] = None
+    try:
+        if submitted["ladder_percent"] and kind in LADDER_KINDS:
+            values["ladder_percent"] = parse_number(submitted["ladder_percent"], is_possible_percent)
+    except ValueError as error:
+        errors["ladder_percent"] = str(error)
     if submitted["repeat"] not in {"always", "once"}:
         errors["repeat"] = f"repeat is {submitted['repeat']!r}; it must be always or once."
     try:

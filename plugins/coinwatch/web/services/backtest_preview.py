@@ -195,6 +195,8 @@ def _advice(tested: TestedRule) -> tuple[str, bool]:
         interval = tested.result.history / max(1, result.quotes)
         if rule.kind == "deviation_from_average" and timedelta(seconds=rule.window_seconds) < 0.9 * interval:
             return f"There is a new value about every {_rounded_duration(interval)}. Choose a longer average.", True
+        if rule.period is not None:
+            return "" if rule.period == "24h" else "A shorter period would fire more often.", False
         return "" if rule.kind == "crosses" else "A smaller change would fire more often.", False
     interval = tested.result.history / count
     if rule.repeat and count >= 6 and interval < TOO_OFTEN:
@@ -206,7 +208,7 @@ def _how_to_reduce(tested: TestedRule) -> str:
     """Suggests changes that reduce the alerts to about one a day."""
     rule, days = tested.rule, max(1, round(tested.result.history / DAY))
     longer_cooldown = "a longer cooldown: with 1 day, you'd get at most one alert a day."
-    if rule.kind == "crosses":
+    if rule.kind == "crosses" or rule.period is not None:
         return f"Choose {longer_cooldown}"
     if rule.kind == "change_since_last" and rule.cooldown_seconds == 0:
         # Alerts don't affect each other here, so their sizes show how often a higher threshold would be reached.

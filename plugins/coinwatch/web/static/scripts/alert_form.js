@@ -92,7 +92,7 @@ function handleInput(event) {
   limitChoices();
   clearTimeout(timer);
   const number = form.kind.value === "crosses" ? form.level : form.threshold_percent;
-  if (number.value.trim()) timer = setTimeout(updatePreview, TYPING_PAUSE);
+  if (form.kind.value.startsWith("new_") || number.value.trim()) timer = setTimeout(updatePreview, TYPING_PAUSE);
 }
 
 if (form) {
