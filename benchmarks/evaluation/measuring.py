@@ -21,6 +21,7 @@ WARM_UP = 2  # pairs of rounds, one of which fires
 LOOKUP = (
     "alerts/evaluation/find_candidates",
     "alerts/evaluation/find_crossed_levels",
+    "alerts/evaluation/find_steps_",
     "alerts/evaluation/rearm_subscriptions",
 )
 FINDING = (
@@ -31,6 +32,8 @@ FINDING = (
     "alerts/evaluation/select_scan_bounds",
     "alerts/evaluation/find_changes_",
     "alerts/evaluation/scan_changes",
+    "alerts/evaluation/delete_unused_extremes",
+    "alerts/evaluation/compute_",
 )
 SEQUENTIAL = (
     "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; "
@@ -43,7 +46,7 @@ CHANGES = f"""
 CREATE TEMPORARY TABLE all_changes AS
 SELECT number AS instrument_id, kind, window_seconds, 100.0::float8 + number AS reference,
        (100 + number) * {RISE}::float8 AS value,
-       CASE kind WHEN 'deviation_from_average' THEN 2.1::float8 ELSE 5 END AS change
+       CASE kind WHEN 'deviation_from_average' THEN 2.1::float8 WHEN 'new_high' THEN 0.0002 ELSE 5 END AS change
 FROM generate_series(1, {INSTRUMENTS}) number, (SELECT DISTINCT kind, window_seconds FROM subscriptions) rules
 """
 COMPARE = """
@@ -59,7 +62,10 @@ WHERE s.status = 'active' AND s.armed AND s.metric = 'price' AND CASE
 
 @dataclass
 class Measured:
-    """Seconds of each measured round. ``stages`` are the statements of the rounds that fire."""
+    """Seconds of each measured round. ``stages`` are the statements of the rounds that fire.
+
+    ``first`` is how long the first run of an hour takes to compute the highs and lows of its periods.
+    """
 
     stages: list[dict[str, float]] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
@@ -67,6 +73,7 @@ class Measured:
     count: list[float] = field(default_factory=list)
     compare: list[float] = field(default_factory=list)
     planning: dict[str, float] = field(default_factory=dict)
+    first: float = 0.0
 
     def median_ms(self, name: str) -> float:
         """Of a list by its name; or of ``lookup``, or ``finding``: all that comes before an alert is written."""
@@ -102,6 +109,8 @@ def measure(database: Database, rounds: int) -> Measured:
                 spent = time.perf_counter() - began
             if (result.quotes, result.alerts) != (INSTRUMENTS, FIRING if rises(minute) else 0):
                 raise RuntimeError(f"unexpected result of a round: {result}")
+            if number == 0:
+                measured.first = _sum_of(("alerts/evaluation/compute_",), stages)
             if number < 2 * WARM_UP:
                 continue
             if not rises(minute):

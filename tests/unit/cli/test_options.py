@@ -82,7 +82,7 @@ def test_defaults_are_those_of_the_form_and_the_api() -> None:
     assert rule == Rule("change_over_window", 5.0, "either", "price", 3600, 3600)
     assert rule == RuleForm(threshold_percent=5.0).rule()
     assert (rule.kind, f"{rule.threshold:g}") == (EMPTY_RULE["kind"], EMPTY_RULE["threshold_percent"])
-    assert EMPTY_RULE["change_window_seconds"] == EMPTY_RULE["cooldown_seconds"] == "3600"
+    assert (EMPTY_RULE["change_window_seconds"], EMPTY_RULE["cooldown_seconds"]) == ("3600", ""), "automatic"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,10 @@ def test_defaults_are_those_of_the_form_and_the_api() -> None:
         ({"argument": 2.0, "window": "1d"}, {"kind": "change_over_window", "window_seconds": 86_400, "threshold": 2.0}),
         ({"level": 70_000.0}, {"kind": "crosses", "threshold": 70_000.0, "window_seconds": 0}),
         ({"argument": 70_000.0, "kind": "crosses"}, {"kind": "crosses", "threshold": 70_000.0}),
+        ({"period": "7d"}, {"kind": "new_high", "threshold": 0, "window_seconds": 604_800, "cooldown_seconds": 86_400}),
+        ({"kind": "new_low", "period": "all"}, {"threshold": 0, "direction": "down", "window_seconds": 0}),
+        ({"kind": "new_high", "argument": 1.0}, {"threshold": 1.0, "window_seconds": 2_592_000}),
+        ({"level": 70_000.0, "ladder": 5.0}, {"kind": "crosses", "ladder_percent": 5.0}),
         ({"kind": "deviation_from_average"}, {"threshold": 5.0, "window_seconds": 300}),
         ({"threshold": 3.0, "kind": "change_since_last"}, {"threshold": 3.0, "window_seconds": 0}),
         ({"window": "300s", "cooldown": "0s"}, {"window_seconds": 300, "cooldown_seconds": 0}),
