@@ -91,7 +91,7 @@ def test_defaults_are_those_of_the_form_and_the_api() -> None:
         ({"argument": 2.0, "window": "1d"}, {"kind": "change_over_window", "window_seconds": 86_400, "threshold": 2.0}),
         ({"level": 70_000.0}, {"kind": "crosses", "threshold": 70_000.0, "window_seconds": 0}),
         ({"argument": 70_000.0, "kind": "crosses"}, {"kind": "crosses", "threshold": 70_000.0}),
-        ({"period": "7d"}, {"kind": "new_high", "threshold": 0, "window_seconds": 604_800, "cooldown_seconds": 86_400}),
+        ({"period": "7d", "cooldown": None}, {"kind": "new_high", "threshold": 0, "cooldown_seconds": 86_400}),
         ({"kind": "new_low", "period": "all"}, {"threshold": 0, "direction": "down", "window_seconds": 0}),
         ({"kind": "new_high", "argument": 1.0}, {"threshold": 1.0, "window_seconds": 2_592_000}),
         ({"level": 70_000.0, "ladder": 5.0}, {"kind": "crosses", "ladder_percent": 5.0}),
