@@ -209,7 +209,9 @@ def evaluate_and_notify(engine: Engine, settings: Settings, now: datetime) -> Al
 
     If the file can't be written, a warning is logged and the next run appends the missing lines.
     """
-    policy = NotificationPolicy(settings.emails_per_day_per_address, settings.channels_enabled)
+    policy = NotificationPolicy(
+        settings.emails_per_day_per_address, settings.channels_enabled, settings.webhooks_enabled
+    )
     result = store_alerts(engine, now, timedelta(minutes=settings.alert_max_age_minutes), policy)
     try:
         append_alerts(engine, settings.alerts_file)

@@ -119,6 +119,14 @@ class Settings(BaseSettings):
         description="Send alerts to other channels (webhook, Telegram, Slack, ntfy …) set with `coinwatch channel`. "
         "Requires the extra `coinwatch[channels]`.",
     )
+    webhooks_enabled: bool = Field(
+        True, description="Let subscribers enter a [webhook](webhooks.md) of their own, to which their alerts are sent."
+    )
+    webhooks_allow_private: bool = Field(
+        False,
+        description="Let webhooks lead to private addresses and use plain http. Any subscriber can then make this "
+        "server send requests into its own network.",
+    )
     outbox_retention_days: int = Field(
         90,
         ge=0,

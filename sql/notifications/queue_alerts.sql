@@ -1,14 +1,18 @@
--- Queues one email with all unsent alerts for every user who may be notified now, and the same for the user's channel.
+-- Queues one email with all unsent alerts for every user who may be notified now, and the same for their other
+-- channels.
 -- Late alerts wait for one that is not late, or for the digest. OFFSET 0 keeps the planner from flattening the
 -- subqueries: if statistics were gathered while no alert was unsent, it expects that reading all of them for every user
 -- is cheap.
 WITH unsent AS (
   SELECT n.user_id, n.held_for, n.limit_reached, u.email, u.timezone, u.digest,
-         CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN ARRAY['email', 'apprise'] ELSE ARRAY['email'] END
-           AS channels,
+         array_remove(ARRAY[
+           'email',
+           CASE WHEN CAST(:channels AS boolean) AND u.channel_url IS NOT NULL THEN 'apprise' END,
+           CASE WHEN CAST(:webhooks AS boolean) AND h.user_id IS NOT NULL THEN 'webhook' END], NULL) AS channels,
          own.*
   FROM users_to_notify n
   JOIN users u ON u.id = n.user_id
+  LEFT JOIN webhooks h ON h.user_id = n.user_id AND h.disabled_at IS NULL
   CROSS JOIN LATERAL (
     SELECT a.id AS alert_id, a.late, a.observed_at,
            jsonb_build_object(
@@ -17,7 +21,7 @@ WITH unsent AS (
              'change_percent', a.change_percent, 'steps', a.steps, 'late', a.late, 'kind', s.kind, 'metric', s.metric,
              'window_seconds', s.window_seconds, 'threshold', s.threshold, 'ladder_percent', s.ladder_percent, 'direction', s.direction,
              'exchange', e.code, 'exchange_name', e.name, 'simulated', coalesce(w.simulated, e.simulated), 'base', i.base,
-             'quote', i.quote, 'coin_name', c.name) AS alert
+             'quote', i.quote, 'coin_name', c.name, 'repeat', s.repeat) AS alert
     FROM (SELECT * FROM subscriptions WHERE user_id = n.user_id AND status <> 'unsubscribed' OFFSET 0) s
     CROSS JOIN LATERAL (SELECT * FROM alerts WHERE subscription_id = s.id AND state IN ('new', 'held') OFFSET 0) a
     JOIN instruments i ON i.id = s.instrument_id

@@ -70,7 +70,7 @@ OWNERS = {
     },
     "access": {"api_keys", "operator_sessions", "rate_limits"},
     "audit": {"audit_log"},
-    "notifications": {"outbox", "outbox_activity", "held_users"},
+    "notifications": {"outbox", "outbox_activity", "held_users", "webhooks"},
 }
 PACKAGE = Path(coinwatch.__file__).parent
 FILES = sorted(path for path in SQL_ROOT.rglob("*.sql") if "migrations" not in path.parts)

@@ -122,6 +122,12 @@ def resume(
         return _own(connection, user_id, subscription_id)
 
 
+def pause_all(engine: Engine, user_id: int) -> int:
+    """Pause all active subscriptions of a user; return their number. Raises NotFound."""
+    with locked_user(engine, user_id) as connection:
+        return connection.execute(statement("alerts/subscriptions/pause_all"), {"user_id": user_id}).rowcount
+
+
 def resume_all(engine: Engine, user_id: int, now: datetime) -> int:
     """Resume all paused subscriptions of a user; return their number. Raises NotFound."""
     with locked_user(engine, user_id) as connection:

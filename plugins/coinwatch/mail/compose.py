@@ -29,8 +29,8 @@ from coinwatch.errors import ConfigurationError, PermanentEmailError
 from coinwatch.formatting import format_elapsed, format_since
 from coinwatch.mail.bounces import MESSAGE_HEADER, bounce_token, verp_address
 from coinwatch.mail.charts import Chart
-from coinwatch.mail.content import CONFIRM, MANAGE, SLOT, UNSUBSCRIBE, Content, content_of, slot
-from coinwatch.mail.links import confirmation_link, manage_link, unsubscribe_link
+from coinwatch.mail.content import CONFIRM, MANAGE, SLOT, SNOOZE, UNSUBSCRIBE, Content, content_of, slot
+from coinwatch.mail.links import confirmation_link, manage_link, snooze_link, unsubscribe_link
 from coinwatch.mail.templating import template
 from coinwatch.notifications.alert_text import Alert, exchange_label, format_value, value_unit
 from coinwatch.notifications.claims import ClaimedEmail
@@ -43,7 +43,7 @@ MAX_DRAFTS = 256  # kept in memory, about 20 KB each
 MAX_SKELETONS = 16
 MAX_SHARED_ALERTS = 3  # emails with more alerts are hardly ever the same for two recipients
 ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")  # printable ASCII without angle brackets: nothing ends the SMTP command
-SLOTS = re.compile(rf"{SLOT}-([a-z]+|[0-9]+)-")
+SLOTS = re.compile(rf"{SLOT}-([a-z]*[0-9]*)-")
 CHART = b"chart"  # in place of the image while the message is encoded
 ENCODED_SLOTS = re.compile(SLOTS.pattern.encode())
 
@@ -74,8 +74,9 @@ class ChartOf(Protocol):
 class _Draft:
     """A rendered email with slots for its recipient's links.
 
-    Subscriptions are numbered in the order of the payload; ``single_links`` are those that the text links one by one.
-    ``encoded`` is the whole message cut at its slots, or None if the links have to be filled in before encoding.
+    Subscriptions are numbered in the order of the payload; ``single_links`` are those that the text ends one by one,
+    ``snooze_links`` those that it snoozes. ``encoded`` is the whole message cut at its slots, or None if the links have
+    to be filled in before encoding.
     """
 
     content: Content
@@ -83,6 +84,7 @@ class _Draft:
     html: str
     png: bytes | None
     single_links: frozenset[int]
+    snooze_links: frozenset[int]
     encoded: list[bytes] | None
 
 
@@ -138,6 +140,8 @@ class Composer:
             only = subscriptions == (number,)
             single = [subscription_ids[number]]
             links[str(number)] = links[UNSUBSCRIBE] if only else unsubscribe_link(settings, link_key, single)
+        for number in draft.snooze_links:
+            links[f"{SNOOZE}{number}"] = snooze_link(settings, link_key, subscription_ids[number])
         return links
 
     def _draft(self, kind: str, payload: str, created_at: datetime) -> _Draft:
@@ -155,10 +159,12 @@ class Composer:
         text = template(f"{kind}.txt").render(values)
         # With character references the HTML is ASCII, and needs no transfer encoding.
         html = template(f"{kind}.html").render(values).encode("ascii", "xmlcharrefreplace").decode()
-        single_links = frozenset(int(name) for name in SLOTS.findall(text + html) if name.isdigit())
+        names = set(SLOTS.findall(text + html))
+        single_links = frozenset(int(name) for name in names if name.isdigit())
+        snooze_links = frozenset(int(name.removeprefix(SNOOZE)) for name in names if name.startswith(SNOOZE))
         # Links may be filled into 7-bit text only: quoted-printable would have to encode them and break their lines.
         encoded = self._encode(content, created_at, text, html, png) if _is_7bit(text) and _is_7bit(html) else None
-        return _Draft(content, text, html, png, single_links, encoded)
+        return _Draft(content, text, html, png, single_links, snooze_links, encoded)
 
     def _encode(self, content: Content, created_at: datetime, text: str, html: str, png: bytes | None) -> list[bytes]:
         """The encoded message, cut at its slots: every second piece is a slot's name."""

@@ -32,7 +32,7 @@ from coinwatch.notifications.alert_text import (
 MAX_ALERTS_SHOWN = 30  # the manage page shows the others
 MAX_ALERTS_IN_PREVIEW = 3
 SLOT = f"slot{secrets.token_hex(8)}"  # unguessable, so that no name from an exchange contains a slot
-CONFIRM, MANAGE, UNSUBSCRIBE = "confirm", "manage", "unsubscribe"
+CONFIRM, MANAGE, SNOOZE, UNSUBSCRIBE = "confirm", "manage", "snooze", "unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def content_of(kind: str, payload: Mapping[str, Any]) -> Content:
         "confirmation": confirmation,
         "expired": expired,
         "manage": manage,
+        "test": test,
     }
     if kind not in builders:
         raise PermanentEmailError(f"{kind!r} is not a kind of email")
@@ -63,7 +64,8 @@ def content_of(kind: str, payload: Mapping[str, Any]) -> Content:
 
 
 def slot(name: str | int) -> str:
-    """The placeholder of a recipient's own link; a number is the link that ends that one subscription."""
+    """The placeholder of a recipient's own link; a number is the link that ends that one subscription, and SNOOZE with
+    a number the one that snoozes it."""
     return f"{SLOT}-{name}-"
 
 
@@ -145,8 +147,15 @@ def expired(payload: Mapping[str, Any]) -> Content:
 def manage(payload: Mapping[str, Any]) -> Content:
     """The link to the subscriber's own page, requested there or by subscribing to an existing alert again."""
     exists = payload["reason"] == "already"
-    subject = f"You already have this alert: {payload['pair']}" if exists else "Manage your price alerts"
+    subject = f"You already have this alert: {payload['pair']}" if exists else "Your link to coinwatch"
     return Content(subject, {**payload, "exists": exists})
+
+
+def test(payload: Mapping[str, Any]) -> Content:
+    """Shows that notifications arrive; requested on the account page."""
+    moment = datetime.fromisoformat(payload["requested_at"])
+    zone = _zone(payload)
+    return Content("Test notification from coinwatch", {"requested": format_timestamp(moment, zone), "zone": zone.key})
 
 
 def _alert_values(alert: Alert, zone: ZoneInfo) -> dict[str, Any]:
@@ -168,6 +177,8 @@ def _alert_values(alert: Alert, zone: ZoneInfo) -> dict[str, Any]:
         "observed_minute": format_timestamp(datetime.fromisoformat(alert["observed_at"]), zone, "minutes"),
         "reference_observed": _reference_time(alert, zone),
         "condition": condition(alert),
+        "snooze_link": slot(f"{SNOOZE}{int(alert['subscription_id'])}"),
+        "repeats": alert.get("repeat", True),
         "unsubscribe_link": slot(int(alert["subscription_id"])),
     }
 

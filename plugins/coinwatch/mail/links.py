@@ -23,12 +23,14 @@ DAY = 24 * 3600
 CONFIRMATION_SECONDS = 3 * DAY
 UNSUBSCRIBE_SECONDS = 2 * 365 * DAY
 MANAGE_SECONDS = 90 * DAY
+SNOOZE_SECONDS = 90 * DAY
 APPENDED = " .,;:!?)>]}*'\"\N{RIGHT SINGLE QUOTATION MARK}”»"  # what programs and people append to a link in a text
 CLOCK_SKEW_SECONDS = 300  # the machine that sends emails may be ahead of the one that shows pages
 EXPIRED = {
     "confirm": "Create the alert again to get a new one.",
     "unsubscribe": "Your newest email has one that works.",
     "manage": "Your newest email has one that works.",
+    "snooze": "Your newest email has one that works.",
 }
 
 
@@ -54,6 +56,11 @@ def unsubscribe_link(settings: Settings, link_key: LinkKey, subscription_ids: It
     return _link(settings, "unsubscribe", link_key, subscription_ids)
 
 
+def snooze_link(settings: Settings, link_key: LinkKey, subscription_id: int) -> str:
+    """Link to the page that snoozes or pauses one subscription, without signing in; valid for 90 days."""
+    return _link(settings, "snooze", link_key, [subscription_id])
+
+
 def manage_link(settings: Settings, link_key: LinkKey, signed_at: datetime | None = None) -> str:
     """Link to a subscriber's own page, where they manage their alerts and data; valid for 90 days.
 
@@ -70,6 +77,11 @@ def read_confirmation(settings: Settings, token: str) -> tuple[LinkKey, Link]:
 def read_unsubscribe(settings: Settings, token: str) -> Link:
     """The content of an unsubscribe link. Raises InvalidRequest if it is forged, incomplete or expired."""
     return _read(settings, "unsubscribe", token, UNSUBSCRIBE_SECONDS)
+
+
+def read_snooze(settings: Settings, token: str) -> tuple[LinkKey, Link]:
+    """The person and content of a snooze link. Raises InvalidRequest if it is forged, incomplete or expired."""
+    return _with_key(_read(settings, "snooze", token, SNOOZE_SECONDS))
 
 
 def read_manage(settings: Settings, token: str) -> LinkKey:

@@ -1,8 +1,9 @@
-"""Sends alerts to channels other than email, through apprise: webhooks, Telegram, Slack, ntfy and many others.
+"""Sends alerts to channels other than email: subscribers' own webhooks (notifications/webhooks.py), and apprise.
 
-Disabled unless COINWATCH_CHANNELS_ENABLED is set. An operator sets a user's channel to an apprise URL, which contains
-passwords and tokens. It never appears in a log line, an error or an outbox row; from apprise's own log lines, only
-status codes are used. Messages have no signed links, because several people may read a channel.
+Apprise (Telegram, Slack, ntfy and many others) is disabled unless COINWATCH_CHANNELS_ENABLED is set. An operator sets a
+user's channel to an apprise URL, which contains passwords and tokens. It never appears in a log line, an error or an
+outbox row; from apprise's own log lines, only status codes are used. Its messages have no signed links, because several
+people may read a channel.
 
 Messages are delivered at least once, like emails (notifications/claims.py). A channel that doesn't respond delays the
 others by up to TIMEOUT_SECONDS.
@@ -13,7 +14,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,12 +39,14 @@ from coinwatch.errors import (
 from coinwatch.formatting import format_timestamp
 from coinwatch.notifications.alert_text import Alert, headline
 from coinwatch.notifications.claims import ClaimedEmail, Claims, Wait
+from coinwatch.notifications.webhooks import send_to_webhook
 from coinwatch.settings import Settings
 
 TIMEOUT_SECONDS = 15.0  # per message; well within the lease
 CONCURRENT_MESSAGES = 8
 MAX_RUN_SECONDS = 60.0  # the next run sends the remaining messages
 MAX_ALERTS_SHOWN = 10
+SendRow = Callable[[Engine, Settings, ClaimedEmail, datetime], None]
 STATUS_CODE = re.compile(r"error=(\d{3})\b")
 
 log = structlog.get_logger()
@@ -64,21 +67,9 @@ def deliver_to_channels(
 ) -> ChannelResult:
     """Send due messages to other channels. A channel that fails doesn't affect the others. Raises DatabaseError."""
     counts = Counter[str]()
-    deadline = time.monotonic() + MAX_RUN_SECONDS
-    with Claims(engine, clock, wait) as claims, ThreadPoolExecutor(CONCURRENT_MESSAGES) as pool:
-        while time.monotonic() < deadline and (batch := claims.claim("apprise", CONCURRENT_MESSAGES)):
-            errors = pool.map(lambda claimed: _send_claimed(engine, settings, claimed), batch)
-            for claimed, error in zip(batch, errors, strict=True):
-                if error is None:
-                    claims.mark_accepted(claimed)
-                    continue
-                outcome = claims.mark_error(claimed, error)
-                log.warning(
-                    f"channel message {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=str(error)
-                )
-                counts[outcome] += 1
-        claims.flush()
-    result = ChannelResult(claims.sent, counts["retried"], counts["failed"], counts["dropped"])
+    for channel, send_row in (("webhook", send_to_webhook), ("apprise", _send_to_apprise)):
+        counts += _deliver(engine, settings, channel, send_row, clock, wait)
+    result = ChannelResult(counts["sent"], counts["retried"], counts["failed"], counts["dropped"])
     if result != ChannelResult():
         log.info(
             "channel messages delivered",
@@ -88,6 +79,38 @@ def deliver_to_channels(
             dropped=result.dropped,
         )
     return result
+
+
+def _deliver(
+    engine: Engine, settings: Settings, channel: str, send_row: SendRow, clock: Clock, wait: Wait
+) -> Counter[str]:
+    """Send the due messages of one channel; return how many were sent, retried, failed and dropped."""
+    counts = Counter[str]()
+    deadline = time.monotonic() + MAX_RUN_SECONDS
+
+    def send_or_error(claimed: ClaimedEmail) -> EmailError | None:
+        try:
+            send_row(engine, settings, claimed, clock())
+        except EmailError as error:
+            return error
+        except ConfigurationError as error:
+            return TemporaryEmailError(str(error))
+        return None
+
+    with Claims(engine, clock, wait) as claims, ThreadPoolExecutor(CONCURRENT_MESSAGES) as pool:
+        while time.monotonic() < deadline and (batch := claims.claim(channel, CONCURRENT_MESSAGES)):
+            for claimed, error in zip(batch, pool.map(send_or_error, batch), strict=True):
+                if error is None:
+                    claims.mark_accepted(claimed)
+                    continue
+                outcome = claims.mark_error(claimed, error)
+                log.warning(
+                    f"channel message {outcome}", outbox_id=claimed.id, attempts=claimed.attempts, error=str(error)
+                )
+                counts[outcome] += 1
+        claims.flush()
+    counts["sent"] = claims.sent
+    return counts
 
 
 def send(url: str, title: str, body: str, *, seconds: float = TIMEOUT_SECONDS) -> None:
@@ -139,6 +162,8 @@ def get_channel(engine: Engine, email: str) -> str | None:
 
 def message(payload: Mapping[str, Any]) -> tuple[str, str]:
     """Return the title and body for the alerts of an outbox row: a line per alert, the largest change as title."""
+    if "alerts" not in payload:
+        return "Test notification from coinwatch", "You asked for this test on your account page."
     alerts = sorted(payload["alerts"], key=lambda alert: abs(alert["change_percent"]), reverse=True)
     lines = [_line(alert) for alert in alerts]
     shown, more = lines[:MAX_ALERTS_SHOWN], len(lines) - MAX_ALERTS_SHOWN
@@ -152,23 +177,17 @@ def _line(alert: Alert) -> str:
     return f"{headline(alert)}, {moment}" + (" (late)" if alert["late"] else "")
 
 
-def _send_claimed(engine: Engine, settings: Settings, claimed: ClaimedEmail) -> EmailError | None:
-    """Send one outbox row; return the error if it was not accepted."""
-    try:
-        if not settings.channels_enabled:
-            raise ChannelRemoved("channels are disabled (COINWATCH_CHANNELS_ENABLED)")
-        with transaction(engine) as connection:
-            user = connection.execute(
-                statement("notifications/channels/select_channel"), {"email": None, "user_id": claimed.user_id}
-            ).one_or_none()
-        if user is None or not user.channel_url:
-            raise ChannelRemoved("the user's channel was removed")
-        send(user.channel_url, *message(claimed.payload))
-    except EmailError as error:
-        return error
-    except ConfigurationError as error:
-        return TemporaryEmailError(str(error))
-    return None
+def _send_to_apprise(engine: Engine, settings: Settings, claimed: ClaimedEmail, _: datetime) -> None:
+    """Send one outbox row. Raises EmailError and ConfigurationError."""
+    if not settings.channels_enabled:
+        raise ChannelRemoved("channels are disabled (COINWATCH_CHANNELS_ENABLED)")
+    with transaction(engine) as connection:
+        user = connection.execute(
+            statement("notifications/channels/select_channel"), {"email": None, "user_id": claimed.user_id}
+        ).one_or_none()
+    if user is None or not user.channel_url:
+        raise ChannelRemoved("the user's channel was removed")
+    send(user.channel_url, *message(claimed.payload))
 
 
 def _service(url: str) -> Any:

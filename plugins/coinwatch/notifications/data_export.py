@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from coinwatch.alerts.rules import METRICS
+from coinwatch.alerts.sessions import list_sessions
 from coinwatch.alerts.subscriptions import Subscription
 from coinwatch.database import statement, transaction
 from coinwatch.notifications.subscribers import FiredAlert, alerts_of, subscriber_in
+from coinwatch.notifications.webhooks import webhook_of
 
 
 def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
@@ -19,10 +21,12 @@ def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
     with transaction(engine) as connection:
         subscriber = subscriber_in(connection, user_id)
         alerts: dict[int, list[FiredAlert]] = {}
-        for alert in reversed(alerts_of(connection, user_id, None, None)):
+        for alert in reversed(alerts_of(connection, user_id)):
             alerts.setdefault(alert.subscription_id, []).append(alert)
         query = statement("notifications/subscribers/select_emails")
         emails = connection.execute(query, {"user_id": user_id}).mappings().all()
+        sessions = list_sessions(connection, user_id, now)
+        webhook = webhook_of(connection, user_id, now)
     settings, held = subscriber.preferences, subscriber.held
     return {
         "exported_at": _iso(now),
@@ -36,6 +40,15 @@ def export(engine: Engine, user_id: int, now: datetime) -> dict[str, Any]:
         "digest": settings.digest,
         "last_digest_at": _iso(subscriber.digest_sent_at),
         "other_channel": subscriber.channel,
+        "webhook": webhook and {"host": webhook.host, "created_at": _iso(webhook.created_at)},
+        "sessions": [
+            {
+                "started_at": _iso(session.created_at),
+                "last_seen_at": _iso(session.last_seen_at),
+                "expires_at": _iso(session.expires_at),
+            }
+            for session in sessions
+        ],
         "alerts_held": held and {"reason": held.reason, "since": _iso(held.since), "until": _iso(held.until)},
         "subscriptions": [
             _subscription(subscription, alerts.get(subscription.id, [])) for subscription in subscriber.subscriptions

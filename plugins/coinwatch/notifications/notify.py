@@ -22,11 +22,12 @@ class NotificationPolicy:
     """Limits and channels that apply to every user.
 
     ``emails_per_day`` is the number of alert emails an address gets within 24 hours, 0 for no limit. ``channels`` also
-    sends alerts to the users' other channels.
+    sends alerts to the users' other channels, ``webhooks`` to their webhooks.
     """
 
     emails_per_day: int = 50
     channels: bool = False
+    webhooks: bool = True
 
 
 DEFAULT_POLICY = NotificationPolicy()
@@ -63,7 +64,7 @@ def notify(
     notified_now = [user.user_id for user in users if user.reason is None]
     connection.execute(statement("alerts/notifications/drop_unsubscribed_alerts"), {"user_ids": notified_now})
     queued = connection.execute(
-        statement("notifications/queue_alerts"), {"now": now, "channels": policy.channels}
+        statement("notifications/queue_alerts"), {"now": now, "channels": policy.channels, "webhooks": policy.webhooks}
     ).all()
     digests = {"user_ids": [email.user_id for email in queued if email.kind == "digest"], "now": now}
     connection.execute(statement("alerts/users/mark_digests_sent"), digests)

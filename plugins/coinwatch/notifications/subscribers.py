@@ -1,6 +1,6 @@
 """Reads a subscriber's address, settings, subscriptions and alerts."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -82,6 +82,22 @@ class FiredAlert:
         return self.quote if self.metric == "price" else self.base
 
 
+@dataclass(frozen=True, slots=True)
+class AlertFilters:
+    """Which alerts to list: those of a coin (its code), of one subscription, fired after ``since``.
+
+    ``before`` is the id of the last alert on the previous page.
+    """
+
+    before: int | None = None
+    since: datetime | None = None
+    coin: str | None = None
+    subscription_id: int | None = None
+
+
+ALL_ALERTS = AlertFilters()
+
+
 def get_subscriber(engine: Engine, user_id: int) -> Subscriber:
     """Return a user with their subscriptions, oldest first. Raises NotFound."""
     with transaction(engine) as connection:
@@ -89,11 +105,18 @@ def get_subscriber(engine: Engine, user_id: int) -> Subscriber:
 
 
 def list_alerts(
-    engine: Engine, user_id: int, *, before: int | None = None, limit: int = ALERTS_PER_PAGE
+    engine: Engine, user_id: int, filters: AlertFilters = ALL_ALERTS, *, limit: int | None = ALERTS_PER_PAGE
 ) -> list[FiredAlert]:
-    """Return a page of a user's alerts, newest first; ``before`` is the id of the last alert on the previous page."""
+    """Return a page of a user's alerts, newest first; all of them if ``limit`` is None."""
     with transaction(engine) as connection:
-        return alerts_of(connection, user_id, before, limit)
+        return alerts_of(connection, user_id, filters, limit)
+
+
+def count_alerts_since(engine: Engine, user_id: int, since: datetime) -> int:
+    """Return the number of a user's alerts that fired after a time."""
+    with transaction(engine) as connection:
+        query = statement("notifications/subscribers/count_alerts_since")
+        return int(connection.execute(query, {"user_id": user_id, "since": since}).scalar_one())
 
 
 def subscriber_in(connection: Connection, user_id: int) -> Subscriber:
@@ -117,8 +140,10 @@ def subscriber_in(connection: Connection, user_id: int) -> Subscriber:
     )
 
 
-def alerts_of(connection: Connection, user_id: int, before: int | None, limit: int | None) -> list[FiredAlert]:
-    """``list_alerts`` within a transaction; all alerts if ``limit`` is None."""
-    parameters = {"user_id": user_id, "before": before, "limit": limit}
+def alerts_of(
+    connection: Connection, user_id: int, filters: AlertFilters = ALL_ALERTS, limit: int | None = None
+) -> list[FiredAlert]:
+    """``list_alerts`` within a transaction."""
+    parameters = asdict(filters) | {"user_id": user_id, "limit": limit}
     rows = connection.execute(statement("notifications/subscribers/select_alerts"), parameters).mappings()
     return [FiredAlert(**row) for row in rows]

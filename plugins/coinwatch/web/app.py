@@ -52,13 +52,12 @@ from coinwatch.web.pages import (
     subscribe_bulk,
 )
 from coinwatch.web.pages import prices as prices_page
-from coinwatch.web.pages.account import alerts, data, edit, overview, sign_in
+from coinwatch.web.pages.account import ACCOUNT, sign_in
 from coinwatch.web.pages.operator import OPERATOR
 from coinwatch.web.sessions import signed_in_user
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
-ACCOUNT = (sign_in, overview, edit, alerts, data)
 PAGES = (prices_page, coin, feeds, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
 T = TypeVar("T")
 API = (

@@ -46,6 +46,11 @@ def local_time(moment: datetime, zone: tzinfo) -> str:
     return format_timestamp(moment, zone, "minutes")
 
 
+def local_second(moment: datetime, zone: tzinfo) -> str:
+    """A time in the zone, to the second, with the zone's abbreviation: 2026-11-20 13:05:30 CET."""
+    return format_timestamp(moment, zone)
+
+
 def utc_cell(moment: datetime) -> str:
     """A UTC time to the minute, for columns whose heading names the zone: 2026-11-20 12:05."""
     return format_timestamp(moment, UTC, "minutes").removesuffix(" UTC")
@@ -68,6 +73,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "utc": format_timestamp,
     "utc_cell": utc_cell,
     "local_time": local_time,
+    "local_second": local_second,
     "iso": iso,
     "address": display_address,
     "bytes": format_bytes,

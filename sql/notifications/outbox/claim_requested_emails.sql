@@ -2,7 +2,7 @@
 UPDATE outbox SET lease = :lease, leased_until = :leased_until, attempts = attempts + 1
 WHERE id IN (
   SELECT id FROM outbox
-  WHERE user_id = (SELECT id FROM users WHERE lower(email) = lower(:requested_by)) AND kind IN ('confirmation', 'manage')
+  WHERE user_id = (SELECT id FROM users WHERE lower(email) = lower(:requested_by)) AND kind IN ('confirmation', 'manage', 'test')
     AND status = 'queued' AND channel = :channel AND next_attempt_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
   LIMIT :limit
   FOR UPDATE SKIP LOCKED

@@ -12,7 +12,7 @@ from coinwatch.errors import InvalidRequest
 from coinwatch.notifications.erasure import erase_unconfirmed
 from coinwatch.notifications.preferences import Preferences, set_preferences
 from coinwatch.notifications.requested_emails import request_manage_link
-from coinwatch.notifications.subscribers import list_alerts
+from coinwatch.notifications.subscribers import AlertFilters, list_alerts
 from coinwatch.notifications.suppression import lift_suppression
 from coinwatch.pipeline import store_alerts
 from tests.support.quotes import at, load, quote
@@ -45,7 +45,7 @@ def test_alert_history_is_paginated(catalog: sa.Engine) -> None:
     feed(catalog, 100, 110, 121, 133, 146, 161)
     me = get_user(catalog).id
     first = list_alerts(catalog, me, limit=3)
-    rest = list_alerts(catalog, me, before=first[-1].id, limit=3)
+    rest = list_alerts(catalog, me, AlertFilters(before=first[-1].id), limit=3)
     assert [(alert.observed_at - at(0)).seconds // 60 for alert in first + rest] == [5, 4, 3, 2, 1]
     assert (first[0].price, first[0].reference, first[0].unit, first[0].email_status) == (161, 146, "USD", "queued")
 

@@ -1,4 +1,4 @@
-"""Changes to alerts on the account page: pause, snooze, delete, end."""
+"""Changes to alerts on the account page: pause, snooze, delete, end. Every button is a POST that redirects back."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -10,7 +10,13 @@ from coinwatch.errors import AlreadyExists, InvalidRequest, NotFound
 from coinwatch.web.dependencies import SiteDep
 from coinwatch.web.error_handlers import status_of
 from coinwatch.web.schemas.parameters import SubscriptionId
-from coinwatch.web.services.account.page import SNOOZE_HOURS, redirect_to_account_page, render_account_page
+from coinwatch.web.services.account.alert_list import ListQueryDep
+from coinwatch.web.services.account.page import (
+    SNOOZE_HOURS,
+    Message,
+    redirect_to_account_page,
+    render_account_page,
+)
 from coinwatch.web.sessions import AccountDep
 
 router = APIRouter(prefix="/account", include_in_schema=False)
@@ -31,6 +37,7 @@ def change_alert(
     site: SiteDep,
     request: Request,
     account: AccountDep,
+    query: ListQueryDep,
     subscription_id: SubscriptionId,
     action: Action,
     hours: Annotated[int, Form(ge=1, le=max(SNOOZE_HOURS))] = 1,
@@ -47,15 +54,21 @@ def change_alert(
             until = now + timedelta(hours=hours) if action == "snooze" else None
             changes.snooze(engine, account, subscription_id, until, now)
     except (InvalidRequest, NotFound, AlreadyExists) as error:
-        return render_account_page(site, request, account, error=str(error), status=status_of(error))
-    anchor = "" if action == "delete" else f"alert-{subscription_id}"
-    return redirect_to_account_page(request, DONE[action], anchor)
+        message = Message(str(error), subscription_id, failed=True)
+        return render_account_page(site, request, account, query, message, status=status_of(error))
+    return redirect_to_account_page(request, DONE[action], None if action == "delete" else subscription_id, query)
+
+
+@router.post("/pause")
+def pause_all(site: SiteDep, request: Request, account: AccountDep, query: ListQueryDep) -> Response:
+    changes.pause_all(site.engine, account)
+    return redirect_to_account_page(request, "all-paused", query=query)
 
 
 @router.post("/resume")
-def resume_all(site: SiteDep, request: Request, account: AccountDep) -> Response:
+def resume_all(site: SiteDep, request: Request, account: AccountDep, query: ListQueryDep) -> Response:
     changes.resume_all(site.engine, account, site.clock())
-    return redirect_to_account_page(request, "all-resumed")
+    return redirect_to_account_page(request, "all-resumed", query=query)
 
 
 @router.post("/unsubscribe")

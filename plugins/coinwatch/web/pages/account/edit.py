@@ -36,7 +36,7 @@ def save_alert(
         changed = changes.change_rule(site.engine, account, subscription_id, rule, now, instrument=instrument)
     except (InvalidRequest, AlreadyExists) as error:
         return AlertFormPage(site, request, subscription).show_error(submitted, error)
-    return redirect_to_account_page(request, "changed", f"alert-{changed.id}")
+    return redirect_to_account_page(request, "changed", changed.id)
 
 
 @router.get("/preview")

@@ -1,16 +1,25 @@
 """Rendering a subscriber's account page, which several routes show again after an error."""
 
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import Request, Response
 from starlette.responses import RedirectResponse
 
-from coinwatch.notifications.preferences import Preferences
-from coinwatch.notifications.subscribers import FiredAlert, Subscriber, get_subscriber, list_alerts
+from coinwatch.alerts.visits import record_visit
+from coinwatch.notifications.subscribers import (
+    AlertFilters,
+    FiredAlert,
+    Subscriber,
+    count_alerts_since,
+    get_subscriber,
+    list_alerts,
+)
 from coinwatch.web.dependencies import Site
+from coinwatch.web.services.account.alert_list import RUNNING, ListQuery, list_rows, select_rows
+from coinwatch.web.services.account.time_zones import zone_or_utc
 
-MAX_ALERTS = 10
+MAX_NEW_ALERTS = 5
 SNOOZE_HOURS = {1: "1 hour", 8: "8 hours", 24: "1 day", 168: "1 week"}
 # The messages after an action, by the parameter "done" of the redirect.
 DONE = {
@@ -18,90 +27,90 @@ DONE = {
     "confirmed": "Alert confirmed. It's now active.",
     "paused": "Alert paused. You won't get any alerts from it until you resume it.",
     "resumed": "Alert resumed. It applies to prices from now on.",
-    "all-resumed": "Your paused alerts are active again.",
     "snoozed": "Alert snoozed.",
     "unsnoozed": "Alert unsnoozed. It's active again.",
     "deleted": "Alert deleted, along with its history.",
-    "saved": "Settings saved.",
+    "all-paused": "All your alerts are paused.",
+    "all-resumed": "Your paused alerts are active again.",
     "unsuppressed": "We'll send emails to this address again. Paused alerts stay paused until you resume them.",
     "ended": "All your alerts have ended. You won't receive any more emails.",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The result of an action, shown in the alert ``alert_id``, or at the top if it is None or no longer shown."""
+
+    text: str
+    alert_id: int | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The alerts that fired since the visit that ended at ``since``: their number, and the newest."""
+
+    since: datetime
+    number: int
+    newest: list[FiredAlert]
+
+
 def render_account_page(
     site: Site,
     request: Request,
-    subscriber_id: int,
+    user_id: int,
+    query: ListQuery,
+    message: Message | None = None,
     *,
-    done: str = "",
-    error: str | None = None,
-    form: dict[str, str] | None = None,
-    errors: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    """Render the account page.
-
-    ``done`` is a key of :data:`DONE`. ``error`` is shown at the top, ``errors`` next to the fields of the settings
-    ``form``. Raises NotFound if the subscriber was erased.
-    """
-    subscriber = get_subscriber(site.engine, subscriber_id)
-    alerts = list_alerts(site.engine, subscriber_id, limit=MAX_ALERTS)
+    """Render the account page. Raises NotFound if the subscriber was erased."""
     now = site.clock()
-    running = [own for own in subscriber.subscriptions if own.status in {"pending", "active", "paused"}]
+    subscriber = get_subscriber(site.engine, user_id)
+    all_rows = list_rows(site.engine, subscriber.subscriptions, now)
+    rows = select_rows(all_rows, query)
+    shown = {row.subscription.id for row in rows}
+    at_top = message is not None and message.alert_id not in shown
     values = {
         "subscriber": subscriber,
-        "running": running,
-        "ended": [own for own in subscriber.subscriptions if own not in running],
-        "states": {own.id: own.state(now) for own in subscriber.subscriptions},
-        "paused": sum(own.status == "paused" for own in running),
-        "alerts": alerts,
+        "rows": rows,
+        "total": len(all_rows),
+        "query": query,
+        "coins": dict(sorted({row.subscription.base: row.subscription.coin_name for row in all_rows}.items())),
+        "ended": [own for own in subscriber.subscriptions if own.status not in RUNNING],
+        "active": sum(row.subscription.status == "active" for row in all_rows),
+        "paused": sum(row.subscription.status == "paused" for row in all_rows),
+        "news": find_news(site, user_id, now),
         "conditions": conditions(subscriber),
-        "has_older": has_older_alerts(site, subscriber_id, alerts),
         "zone": zone_or_utc(subscriber.preferences.timezone),
-        "zones": _zone_names(),
         "snooze_hours": SNOOZE_HOURS,
-        "form": form or _preferences_to_form(subscriber.preferences),
-        "errors": errors or {},
-        "done": DONE.get(done),
-        "error": error,
+        "top_message": message if at_top else None,
+        "message": None if at_top else message,
     }
     return site.render(request, "account/account.html", values, status=status)
 
 
-def redirect_to_account_page(request: Request, done: str, anchor: str = "") -> Response:
-    """Redirect to the account page, to the ``anchor`` of the changed alert or else to the message at the top."""
+def find_news(site: Site, user_id: int, now: datetime) -> News | None:
+    """What has happened since the last visit; None during the first one. Records this visit."""
+    since = record_visit(site.engine, user_id, now)
+    if since is None:
+        return None
+    number = count_alerts_since(site.engine, user_id, since)
+    newest = list_alerts(site.engine, user_id, AlertFilters(since=since), limit=MAX_NEW_ALERTS) if number else []
+    return News(since, number, newest)
+
+
+def redirect_to_account_page(
+    request: Request, done: str, alert_id: int | None = None, query: ListQuery | None = None
+) -> Response:
+    """Redirect to the account page, to the alert that was changed or else to the message at the top."""
     root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/account?done={done}{'#' if anchor else ''}{anchor}", status_code=303)
+    parameters = [query.query() if query else "", f"done={done}", f"alert={alert_id}" if alert_id else ""]
+    anchor = f"#alert-{alert_id}" if alert_id else ""
+    location = f"{root}/account?{'&'.join(each for each in parameters if each)}{anchor}"
+    return RedirectResponse(location, status_code=303)
 
 
 def conditions(subscriber: Subscriber) -> dict[int, str]:
     """The condition of each subscription, by subscription id."""
     return {own.id: own.condition for own in subscriber.subscriptions}
-
-
-def has_older_alerts(site: Site, subscriber_id: int, alerts: list[FiredAlert]) -> bool:
-    """Whether there are alerts older than the last of these."""
-    return bool(alerts) and bool(list_alerts(site.engine, subscriber_id, before=alerts[-1].id, limit=1))
-
-
-def zone_or_utc(name: str) -> ZoneInfo:
-    """The time zone, or UTC if this system doesn't have it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def _preferences_to_form(preferences: Preferences) -> dict[str, str]:
-    return {
-        "timezone": preferences.timezone,
-        "quiet_from": f"{preferences.quiet_from:%H:%M}" if preferences.quiet_from else "",
-        "quiet_until": f"{preferences.quiet_until:%H:%M}" if preferences.quiet_until else "",
-        "digest": preferences.digest,
-    }
-
-
-@lru_cache
-def _zone_names() -> list[str]:
-    """The names of regional time zones, and UTC."""
-    return sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")) + ["UTC"]
