@@ -1,6 +1,8 @@
 """The page of a coin: its address, the data and the drawing of its chart, and its tables, without JavaScript."""
 
+import csv
 import html
+import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from pyarrow import parquet
 
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.series import read_candles
@@ -112,6 +115,14 @@ def test_custom_range_is_exactly_what_is_shown_and_downloaded(client: TestClient
     downloaded = client.get(address).json()["candles"]
     assert [datetime.fromisoformat(candle["opened_at"]) for candle in downloaded] == moments
     assert [candle["close"] for candle in downloaded] == chart_data(page)["close"]
+    [address] = links(page, "CSV")
+    rows = list(csv.DictReader(io.StringIO(client.get(address).text)))
+    assert [(datetime.fromisoformat(row["opened_at"]), float(row["close"])) for row in rows] == list(
+        zip(moments, chart_data(page)["close"], strict=True)
+    )
+    [address] = links(page, "Parquet")
+    table = parquet.read_table(io.BytesIO(client.get(address).content))
+    assert table.column("opened_at").to_pylist() == moments
 
 
 @pytest.mark.parametrize("fields", ["range=24h", "range=7d&type=line", "compare=kraken,coinnews", "ma=20,50&range=1h"])

@@ -29,7 +29,7 @@ from coinwatch.web.sessions import signed_in_user
 router = APIRouter(include_in_schema=False)
 
 TABLE_ROWS = 25
-DOWNLOADS = {"": "JSON"}
+DOWNLOADS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
 CANDLES = {
     "1m": "1-minute",
     "5m": "5-minute",
@@ -162,7 +162,8 @@ def _download_url(request: Request, view: CoinView, market: Market, chart: CoinC
         "resolution": chart.resolution,
         "start": iso(chart.times[0]),
         "end": iso(_end_of(view, chart)),
-    } | ({"format": code} if code else {})
+        "format": code,
+    }
     path = f"{request.scope['root_path']}/api/v1/candles/{quote_path(market.base, safe='')}"
     return f"{path}?{urlencode(query)}"
 

@@ -18,7 +18,7 @@ import { timeZone } from "../times.js";
 
 export { lineThrough } from "./data.js";
 
-const MAX_MARKERS_WITH_TEXT = 8;
+const MAX_MARKERS_WITH_TEXT = 5;
 
 // Options: `label` (text alternative), `unit` (quote currency), `base` (unit of the volume), `zone` (time zone, default: the
 // reader's), `onRangeChange(start, end)` (called when the reader zooms or scrolls; without arguments if everything is shown).
