@@ -234,3 +234,10 @@ def test_tokens_in_links_are_not_logged(client: TestClient) -> None:
         client.get("/confirm/a-very-secret-token")
     assert logs[-1]["route"] == "/confirm/{token}"
     assert "a-very-secret-token" not in str(logs)
+
+
+@pytest.mark.usefixtures("market")
+def test_too_long_address_is_rejected(client: TestClient) -> None:
+    response = client.get("/api/v1/prices", params={"exchange": "x" * 8192})
+    assert (response.status_code, response.json()["code"]) == (414, "uri_too_long")
+    assert client.get("/", params={"utm": "x" * 4000}).status_code == 200

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coinwatch.web.error_handlers import error_response, route_template
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_URL_BYTES = 8 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ONE_CLICK = "/unsubscribe/{token}"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -56,12 +57,19 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Rejects bodies larger than :data:`MAX_BODY_BYTES`, with or without a Content-Length, while reading them."""
+    """Rejects addresses longer than :data:`MAX_URL_BYTES`, and bodies larger than :data:`MAX_BODY_BYTES`.
+
+    With or without a Content-Length, a body is rejected while it is read.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(scope["path"]) + len(scope["query_string"]) > MAX_URL_BYTES:
+            too_long = f"The address is too long; the maximum is {MAX_URL_BYTES:,} characters."
+            await error_response(Request(scope), 414, too_long)(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
