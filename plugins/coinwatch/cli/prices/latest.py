@@ -71,7 +71,7 @@ def history(
     since, until = parse_period(last, start, end, utc_now(), default=DAY)
     found = read_series(get_engine(), coin, exchange, quote, start=since, end=until, points=limit)
     if as_json:
-        show_json(found)
+        show_json(found.as_dict())
         return
     if not found.points:
         raise NotFound(

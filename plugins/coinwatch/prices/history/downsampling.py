@@ -33,8 +33,7 @@ MAX_GAPS = 20
 MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class PricePoint:
+class PricePoint(NamedTuple):
     """One point of a price history, in the quote currency; ``volume_24h`` is in the base currency."""
 
     observed_at: datetime
@@ -152,8 +151,11 @@ def _find_gaps(prices: list[PricePoint], buckets: Buckets) -> Iterator[Buckets]:
     whole = buckets.time_range
     moments = [whole.start, *(point.observed_at for point in prices), whole.end]
     distances = [after - before for before, after in pairwise(moments)]
+    smallest = whole.duration * SMALLEST_GAP
+    if max(distances) <= smallest:
+        return
     usual = median([distance.total_seconds() for distance in distances[1:-1]] or [0.0])
-    smallest = max(whole.duration * SMALLEST_GAP, timedelta(seconds=MEDIAN_DISTANCES * usual))
+    smallest = max(smallest, timedelta(seconds=MEDIAN_DISTANCES * usual))
     visible = [(distance, start) for distance, start in zip(distances, moments, strict=False) if distance > smallest]
     for distance, start in sorted(visible, reverse=True)[:MAX_GAPS]:
         # The first and last bucket of a gap may also contain prices.

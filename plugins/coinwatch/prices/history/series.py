@@ -1,7 +1,8 @@
 """The price history of one instrument as a limited number of points."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -38,6 +39,11 @@ class PriceSeries:
     made_of: tuple[Kind, ...]
     downsampled: bool
     points: list[PricePoint]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, with each point as a dictionary of its fields."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"points": [point._asdict() for point in self.points]}
 
 
 def read_series(

@@ -14,14 +14,20 @@ from coinwatch.prices.candles.time_grid import EARLIEST, MAX_CANDLES
 from coinwatch.prices.history import movers
 from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, PricePoint
 from coinwatch.prices.history.movers import Mover, Movers
-from coinwatch.prices.history.series import MAX_POINTS, MAX_PRICES_PER_PAGE, PriceSeries, read_prices, read_series
+from coinwatch.prices.history.series import MAX_POINTS, MAX_PRICES_PER_PAGE, read_prices, read_series
 from coinwatch.time_range import HOUR, MINUTE, validate_range, validate_timestamp
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
 from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
-from coinwatch.web.schemas.history import CandlesResponse, ChangesResponse, candles_table, changes_table
+from coinwatch.web.schemas.history import (
+    CandlesResponse,
+    ChangesResponse,
+    HistoryResponse,
+    candles_table,
+    changes_table,
+)
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
 from coinwatch.web.tables import Table
 
@@ -38,7 +44,7 @@ End = Annotated[AwareDatetime | None, Query(description="End of the time range (
 @router.get(
     "/history/{coin}",
     summary="Recorded prices of one coin, oldest first",
-    response_model=PriceSeries,
+    response_model=HistoryResponse,
     responses=NOT_FOUND | AS_TABLE,
 )
 def get_history(
@@ -88,7 +94,7 @@ def get_history(
             )
         market = {"exchange": series.exchange, "base": series.base, "quote": series.quote}
         return output.respond(
-            series,
+            series.as_dict,
             lambda: Table.of(PricePoint, series.points, **market),
             filename=f"{series.base}-{series.quote}-{series.exchange}-prices",
             headers=site.cache_headers(PAST_SECONDS if until < now - SETTLED else CURRENT_SECONDS)

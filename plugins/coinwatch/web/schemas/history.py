@@ -10,6 +10,25 @@ from coinwatch.prices.history.movers import WINDOWS, CoinChanges
 from coinwatch.web.tables import Table, field_types
 
 
+class PointResponse(BaseModel):
+    """One observed price."""
+
+    observed_at: datetime
+    price: float = Field(description="In the quote currency.")
+    volume_24h: float | None = Field(description="Rolling 24 h volume in the base currency; null if unknown.")
+
+
+class HistoryResponse(BaseModel):
+    """Prices of one instrument, oldest first."""
+
+    exchange: str
+    base: str
+    quote: str
+    made_of: list[str] = Field(description="What the points were read from: prices, or candles of 1m, 1h or 1d.")
+    downsampled: bool = Field(description="True if not all prices are listed.")
+    points: list[PointResponse]
+
+
 class CandleResponse(BaseModel):
     """One candle. ``source``, ``trades`` and ``samples`` are included with ``details`` only."""
 

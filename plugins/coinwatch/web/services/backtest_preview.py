@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from coinwatch.alerts.backtest import Backtest, PastAlert, backtest
@@ -91,7 +91,7 @@ def run_backtest(
         result = backtest(site.engine, rule, *market, start=start, end=end, statement_limit=STATEMENT_TIMEOUT)
         values = read_series(site.engine, *market, start=start, end=end, points=CHART_POINTS).points
     if rule.metric == "volume_24h":
-        values = [replace(point, price=point.volume_24h) for point in values if point.volume_24h]
+        values = [point._replace(price=point.volume_24h) for point in values if point.volume_24h]
     return TestedRule(rule, result, values)
 
 

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.prices.history.series import PriceSeries, read_series
+from coinwatch.prices.history.series import read_series
 from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import EmailAddress, Percent, SubscriptionForm, Text
+from coinwatch.web.schemas.history import HistoryResponse
 from coinwatch.web.schemas.subscriptions import CREATE_SUBSCRIPTION, SubscriptionPending, SubscriptionResponse
 from coinwatch.web.services.subscriptions import build_request, create_subscription
 
@@ -100,16 +102,22 @@ def subscribe_coin(
     return SubscriptionResponse.create(created)
 
 
-@router.get("/GetPriceHistory", summary="Prices of the last 24 hours, oldest first", responses=NOT_FOUND)
+@router.get(
+    "/GetPriceHistory",
+    summary="Prices of the last 24 hours, oldest first",
+    response_model=HistoryResponse,
+    responses=NOT_FOUND,
+)
 def get_price_history(
     site: SiteDep,
     coin: Annotated[str, Query(max_length=60, description="Code or name of the coin.", examples=["BTC"])] = "",
     coin_name: Annotated[str, Query(max_length=60, description="The same as coin.")] = "",
     name: Annotated[str, Query(max_length=60, description="The same as coin.")] = "",
     symbol: Annotated[str, Query(max_length=60, description="The same as coin.")] = "",
-) -> PriceSeries:
+) -> Response:
     wanted = coin or coin_name or name or symbol
     if not wanted.strip():
         raise InvalidRequest("coin", "coin is missing; pass its code or name, as in ?coin=BTC.")
     now = site.clock()
-    return read_series(site.engine, wanted, start=now - timedelta(hours=24), end=now)
+    found = read_series(site.engine, wanted, start=now - timedelta(hours=24), end=now)
+    return Response(to_json(found.as_dict()), media_type="application/json")
