@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     public_url: BaseUrl = Field(
         "http://127.0.0.1:18000", description="URL of the standalone web app, used for links in emails."
     )
+    web_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of the standalone web app. Each takes about 150 MB of memory and counts limits on "
+        "reading separately.",
+    )
     legacy_port: int | None = Field(
         None,
         ge=1,

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from contextlib import closing
 
+import psutil
 import pytest
 
 from tests.conftest import Database
@@ -46,6 +47,19 @@ def test_legacy_port_serves_the_same_app(database: Database) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{legacy}/symbols", timeout=10) as response:
             assert response.status == 200
         process.terminate()
+
+
+def test_several_workers_share_the_port_and_stop_together(database: Database) -> None:
+    port = free_port()
+    process = start_web(web_environment(database, COINWATCH_WEB_WORKERS="2"), port)
+    assert wait_for_health(port) == 200
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    assert len(workers) == 2
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert "Traceback" not in output
+    assert not any(worker.is_running() for worker in workers)
 
 
 def test_legacy_port_in_use_names_its_setting(database: Database) -> None:

@@ -1,10 +1,12 @@
 """The standalone server, started by ``coinwatch web``."""
 
 from contextlib import ExitStack
+from functools import cache
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
+from uvicorn.supervisors import Multiprocess
 
 from coinwatch.database import get_engine
 from coinwatch.errors import ConfigurationError
@@ -18,6 +20,8 @@ from coinwatch.web.request_deadline import DeadlineProtocol
 KEEP_ALIVE_SECONDS = 75
 # Less than supervisors and Docker wait (12 and 10 s), so that a slow client doesn't end in SIGKILL.
 GRACEFUL_SECONDS = 5
+# A worker that has not responded by then is replaced; importing everything takes seconds on a busy machine.
+WORKER_START_SECONDS = 60
 
 
 def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
@@ -28,10 +32,11 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
     settings = get_settings()
     for secret in ("database_url", "secret_key", "api_token"):
         settings.require(secret)
-    app = create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
-    _check_path(app, settings.public_url)
+    _check_path(build_app(), settings.public_url)
     config = uvicorn.Config(
-        app,
+        "coinwatch.web.server:build_app",
+        factory=True,
+        workers=settings.web_workers,
         http=DeadlineProtocol,
         ws="none",
         # No access log: it would contain the tokens of links in emails. RequestLog logs route templates instead.
@@ -40,6 +45,7 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
         log_level="warning",
         lifespan="off",
     )
@@ -48,7 +54,17 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
         if settings.legacy_port is not None:
             second = open_port(host, settings.legacy_port, "COINWATCH_LEGACY_PORT")
             listeners.append(opened.enter_context(second))
-        uvicorn.Server(config).run(sockets=listeners)
+        server = uvicorn.Server(config)
+        if settings.web_workers == 1:
+            server.run(sockets=listeners)
+        else:
+            Multiprocess(config, sockets=listeners).run()
+
+
+@cache
+def build_app() -> FastAPI:
+    """The standalone app; each worker process builds its own."""
+    return create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
 
 
 def _check_path(app: FastAPI, public_url: str) -> None:
