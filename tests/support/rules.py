@@ -81,6 +81,13 @@ def fired(engine: sa.Engine, subscription: int) -> list[datetime]:
         return list(connection.execute(query, {"id": subscription}).scalars())
 
 
+def fired_steps(engine: sa.Engine, subscription: int) -> list[int | None]:
+    """The steps of a ladder of each of the subscription's alerts; None for alerts that are none."""
+    query = sa.text("SELECT steps FROM alerts WHERE subscription_id = :id ORDER BY observed_at")
+    with transaction(engine) as connection:
+        return list(connection.execute(query, {"id": subscription}).scalars())
+
+
 def feed(engine: sa.Engine, values: dict[float, float]) -> None:
     """Load prices (also as volumes) by minute, with an evaluation after each."""
     for minute, price in values.items():

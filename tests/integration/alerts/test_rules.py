@@ -14,7 +14,7 @@ from coinwatch.database import transaction
 from coinwatch.pipeline import store_alerts
 from tests.support.definition import Definition
 from tests.support.quotes import at, load, quote
-from tests.support.rules import PRICES, RULES, add, clear, feed, fired, minutes
+from tests.support.rules import PRICES, RULES, add, clear, feed, fired, fired_steps, minutes
 
 MINUTE = timedelta(minutes=1)
 
@@ -110,6 +110,7 @@ def test_alerts_do_not_depend_on_how_quotes_are_split_into_cycles(
     store_alerts(catalog, at(len(prices)))
     for definition, subscription in zip(definitions, subscriptions, strict=True):
         assert fired(catalog, subscription) == definition.fired, definition.rule
+        assert fired_steps(catalog, subscription) == definition.steps, definition.rule
 
 
 def alert_emails(engine: sa.Engine) -> list[tuple[str, list[bool]]]:
