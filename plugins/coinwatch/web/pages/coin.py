@@ -94,6 +94,7 @@ def show_coin(
         "market": view.market,
         "market_key": market_key,
         "view": view,
+        "entered": {"start": start, "end": end},
         "ranges": {code: label for code, (label, _) in RANGES.items()},
         "averages": sorted({*AVERAGES, *view.averages}),
         "latest": _latest(site, view.market),

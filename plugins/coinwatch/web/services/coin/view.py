@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from coinwatch.codes import DOLLAR_LIKE, code_key
 from coinwatch.errors import InvalidRequest, NotFound
-from coinwatch.time_range import parse_time_zone, validate_range, validate_timestamp
+from coinwatch.time_range import parse_time_zone, validate_timestamp
 from coinwatch.web.formatting import iso
 from coinwatch.web.services.choices import Market
 
@@ -170,7 +170,8 @@ def _parse_custom(start: str, end: str, zone: ZoneInfo, now: datetime) -> tuple[
     """Raises InvalidRequest for a time that is not valid, and for a range that is too short or in the future."""
     first = _parse_time("start", start, zone)
     last = _parse_time("end", end, zone) if end else now
-    validate_range(first, last)
+    if first >= last:
+        raise InvalidRequest("end", "The end must be after the start.")
     if first >= now:
         raise InvalidRequest("start", "The start is in the future. Choose a time in the past.")
     if last - first < SHORTEST_RANGE:

@@ -33,6 +33,7 @@ function prepareForm() { // times of a custom range in the reader's time zone, u
   if (placeholder?.dataset.zone || document.querySelector("#controls [name=tz]")) return;
   for (const input of document.querySelectorAll("#controls [data-time]")) {
     const moment = new Date(input.dataset.time);
+    if (Number.isNaN(moment.getTime())) continue; // an invalid time that was entered
     input.value = new Date(moment - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
   }
   for (const name of document.querySelectorAll(".input-zone")) name.textContent = timeZone.replaceAll("_", " ");
