@@ -38,6 +38,7 @@ TASKS = (
     "merge_fetches",
     "delete_old_emails",
     "erase_unconfirmed",
+    "delete_old_access",
     "delete_task_logs",
     "clean_airflow_database",
 )
