@@ -2,9 +2,9 @@
 
 from coinwatch.migrations import run_sql_file
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
-    run_sql_file("0018_covering_prices.sql")
+    run_sql_file("0019_covering_prices.sql")
