@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.rules import DEFAULT_EXTREME_COOLDOWN_SECONDS, PERIODS, Rule
 from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
 from coinwatch.mail.links import confirmation_link
 from coinwatch.settings import Settings
@@ -74,9 +74,17 @@ def test_every_column_is_read(engine: sa.Engine) -> None:
     ]
 
 
+def test_highs_and_ladders_are_read(engine: sa.Engine) -> None:
+    text = "coin,kind,period,ladder,level\nBTC,new_high,52w,,\nBTC,,,5,45000\n"
+    assert rules(engine, text) == [
+        Rule("new_high", 0, "up", "price", PERIODS["52w"], DEFAULT_EXTREME_COOLDOWN_SECONDS),
+        Rule("crosses", 45_000, cooldown_seconds=3600, ladder_percent=5),
+    ]
+
+
 def test_template_to_download_is_valid(client: TestClient, engine: sa.Engine) -> None:
     assert re.search(r'href="/static/[^"]*alerts\.csv"', client.get("/subscribe/bulk").text)
-    assert len(rules(engine, (WEB_ROOT / "static" / "alerts.csv").read_text())) == 3
+    assert len(rules(engine, (WEB_ROOT / "static" / "alerts.csv").read_text())) == 4
 
 
 def test_every_error_of_every_line_is_reported(engine: sa.Engine) -> None:
