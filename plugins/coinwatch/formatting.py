@@ -21,6 +21,7 @@ MAX_SUGGESTIONS = 2
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 COVERED_FROM, MIN_COVERED = 1 / 30, timedelta(minutes=15)
 SHORT_UNITS = (("d", 86_400), ("h", 3600), ("min", 60))
+COMPACT_UNITS = ("", "K", "M", "B", "T")
 DURATION_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
@@ -51,6 +52,20 @@ def format_amount(value: float) -> str:
     ['1,234,568', '999.12', '3.21', '0.00123']
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else _significant(value, AMOUNT_DIGITS)
+
+
+def format_compact(value: float) -> str:
+    """A sum or an amount in three significant digits, with K, M, B or T for thousands to trillions.
+
+    >>> [format_compact(value) for value in (1234567890, 999_999, 12_345, 56.789, 0.0012345)]
+    ['1.23B', '1.00M', '12.3K', '56.8', '0.00123']
+    """
+    if not value:
+        return "0.00"
+    rounded = Decimal(f"{value:.2e}")
+    power = min(max(rounded.adjusted() // 3, 0), len(COMPACT_UNITS) - 1)
+    scaled = rounded.scaleb(-3 * power)
+    return f"{scaled:,.{max(0, 2 - scaled.adjusted())}f}{COMPACT_UNITS[power]}"
 
 
 def format_percent(value: float, signed: bool = False, decimals: int = PERCENT_DECIMALS) -> str:

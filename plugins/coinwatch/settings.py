@@ -106,6 +106,19 @@ class Settings(BaseSettings):
         description="Other sites whose scripts may use the API, separated by commas, such as "
         "`https://dashboard.example.org`; `*` lets every site read it. Default: none.",
     )
+    stream_connections: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="Maximum open [streams](streaming.md) of one server process. Each open page has one.",
+    )
+    stream_connections_per_address: int = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="Maximum open streams of one address (IPv6: of a /64 network). Raise it if many people share an "
+        "address.",
+    )
     alerts_file: Path = Field(Path("alerts.txt"), description="File to which a line is appended for each alert.")
     emails_per_day_per_address: int = Field(
         50,

@@ -48,6 +48,7 @@ from coinwatch.web.middleware.access import PUBLIC_EVERYWHERE
 for route in coinwatch_plugin.build_app().routes:
     for method in sorted((getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):
         path = route.path.replace("{subscription_id}", "1").replace("/static", "/static/styles/coinwatch.css")
+        path = path.replace("/stream", "/stream?events=none")
         status = browser.request(method, ours["url_prefix"] + path).status_code
         print("route", method, route.path, status, (method, route.path) in PUBLIC_EVERYWHERE)
 print("health", browser.get("/coinwatch/health").json()["reason"])

@@ -1,5 +1,6 @@
 """The app in a real browser: serving it, opening pages, filling in the alert form, measuring contrast."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,9 +40,22 @@ CONTRASTS = """() => {
 }"""
 
 
+class StreamingServer(uvicorn.Server):
+    """Ends open streams when it stops. Without signals, as in a thread, they don't notice."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self.app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.app.state.site.hub.close()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(app: FastAPI, port: int, **options: Any) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none", **options))
+    config = uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none", **options)
+    server = StreamingServer(config, app)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

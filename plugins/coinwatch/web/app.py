@@ -24,6 +24,7 @@ from coinwatch.web.api import (
     openbb,
     prices,
     status,
+    stream,
     subscribers,
     subscriptions,
     udf,
@@ -48,17 +49,17 @@ from coinwatch.web.pages import (
     coin,
     email_links,
     feeds,
+    overview,
     subscribe,
     subscribe_bulk,
 )
-from coinwatch.web.pages import prices as prices_page
 from coinwatch.web.pages.account import ACCOUNT, sign_in
 from coinwatch.web.pages.operator import OPERATOR
 from coinwatch.web.sessions import signed_in_user
 from coinwatch.web.static_files import VersionedFiles, hash_files
 from coinwatch.web.templating import STATIC, create_templates
 
-PAGES = (prices_page, coin, feeds, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
+PAGES = (overview, coin, feeds, subscribe, subscribe_bulk, email_links, *ACCOUNT, *OPERATOR, api_docs)
 T = TypeVar("T")
 API = (
     status,
@@ -66,6 +67,7 @@ API = (
     prices,
     history,
     gaps,
+    stream,
     subscriptions,
     backtest,
     fired_alerts,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, cast
 
 import jinja2
@@ -21,7 +22,12 @@ from coinwatch.prices.catalog import has_only_demo_prices
 from coinwatch.settings import Settings
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, ConcurrencyLimit, RateLimit, too_many_calls
+from coinwatch.web.overview.histories import RecentHistories
 from coinwatch.web.static_files import url_builder
+from coinwatch.web.stream.connections import Connections
+from coinwatch.web.stream.hub import Hub
+from coinwatch.web.stream.reading import Reader
+from coinwatch.web.stream.shutdown import server_is_stopping
 
 CURRENT_SECONDS = 2  # how long a response about current prices may be reused
 
@@ -51,6 +57,8 @@ class Site:
     query_slots: ConcurrencyLimit = field(
         default_factory=lambda: ConcurrencyLimit("queries of long ranges", 2, max_wait_seconds=2)
     )
+    histories: RecentHistories = field(default_factory=RecentHistories)
+    connections: Connections = field(default_factory=Connections)
 
     @property
     def engine(self) -> Engine:
@@ -75,6 +83,11 @@ class Site:
         """Headers that let clients, and standalone also proxies, reuse a response for this long."""
         who = "private" if self.inside_airflow else "public"  # inside Airflow, every response needs a login
         return {"Cache-Control": f"{who}, max-age={seconds}{', immutable' if immutable else ''}"}
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The streams of this process."""
+        return Hub(lambda: Reader(self.engine, self.histories, self.max_price_age), self.clock, server_is_stopping)
 
     def render(
         self, request: Request, template: str, values: Mapping[str, object] | None = None, *, status: int = 200

@@ -8,11 +8,13 @@ from coinwatch.formatting import (
     format_age,
     format_amount,
     format_bytes,
+    format_compact,
     format_count,
     format_duration,
     format_percent,
     format_price,
     format_timestamp,
+    plain_number,
 )
 from coinwatch.logs import without_addresses
 
@@ -27,6 +29,16 @@ def price(value: float | None) -> str:
 def amount(value: float | None) -> str:
     """A traded amount in its base currency, without the currency."""
     return NO_VALUE if value is None else format_amount(value)
+
+
+def compact(value: float) -> str:
+    """A sum of money or an amount in three digits and a unit: 1.23B."""
+    return format_compact(value)
+
+
+def significant(value: float) -> str:
+    """A number for programs with four significant digits, enough for what people read."""
+    return plain_number(float(f"{value:.4g}"))
 
 
 def change(percent: float | None) -> str:
@@ -66,6 +78,8 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "amount": amount,
     "change": change,
     "percent": format_percent,
+    "compact": compact,
+    "significant": significant,
     "spread": spread,
     "age": format_age,
     "duration": format_duration,

@@ -1,5 +1,6 @@
 """The standalone server, started by ``coinwatch web``."""
 
+import resource
 from contextlib import ExitStack
 from functools import cache
 
@@ -54,6 +55,7 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
         if settings.legacy_port is not None:
             second = open_port(host, settings.legacy_port, "COINWATCH_LEGACY_PORT")
             listeners.append(opened.enter_context(second))
+        _raise_file_limit()
         server = uvicorn.Server(config)
         if settings.web_workers == 1:
             server.run(sockets=listeners)
@@ -65,6 +67,12 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
 def build_app() -> FastAPI:
     """The standalone app; each worker process builds its own."""
     return create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system does: each stream has a socket, and the usual limit is 1,024."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def _check_path(app: FastAPI, public_url: str) -> None:

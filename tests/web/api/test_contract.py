@@ -36,7 +36,12 @@ BODY_VALUES = st.one_of(
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
     """Every method, path and operation of the API."""
     schema = app.openapi()["paths"]
-    return [(method, path, operation) for path, methods in schema.items() for method, operation in methods.items()]
+    return [
+        (method, path, operation)
+        for path, methods in schema.items()
+        for method, operation in methods.items()
+        if path != "/api/v1/stream"  # does not end: see test_stream.py
+    ]
 
 
 def names_in(app: FastAPI, operation: dict[str, Any], where: str) -> list[str]:

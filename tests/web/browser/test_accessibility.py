@@ -50,6 +50,7 @@ def test_pages_have_no_axe_violations(
     links = [confirmation_link(settings, key, pending.id), unsubscribe_link(settings, key, [pending.id])]
     pages = [
         "/",
+        "/?q=bit&sort=24h&open=BTC",
         "/coins/BTC?exchange=coinbase",
         "/coins/BTC?exchange=coinbase&compare=kraken&range=custom&start=nope",
         "/subscribe",
@@ -130,16 +131,3 @@ def test_confirmation_and_errors_get_the_focus(browser: Browser, site: str, engi
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_be_focused()
         expect(page.get_by_role("status")).to_be_in_viewport()
-
-
-def test_only_problems_with_prices_are_announced(browser: Browser, site: str) -> None:
-    with opened(browser, "about:blank") as page:
-        page.clock.install(time=datetime.now(UTC))
-        page.goto(site)
-        note = page.locator("#updated-at")
-        expect(note).to_contain_text("updates automatically")
-        expect(note).to_have_attribute("aria-live", "off")
-        page.route("**/prices", lambda route: route.abort())
-        page.clock.run_for(60_000)
-        expect(note).to_contain_text("the server isn't responding")
-        expect(note).to_have_attribute("aria-live", "polite")

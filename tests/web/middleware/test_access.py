@@ -50,6 +50,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, str]]:
 def call(client: TestClient, method: str, path: str, root: str = "") -> int:
     path = (
         path.replace("/static", "/static/styles/coinwatch.css")
+        .replace("/stream", "/stream?events=none")  # rejected, because a stream would not end
         .replace("{coin}", "BTC")
         .replace("{subscription_id}", "1")
         .replace("{page:path}", "history")

@@ -84,8 +84,10 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
         [style] = re.findall(r'href="([^"]+/coinwatch\.css)"', page.text)
         assert style.startswith(f"{root}/static/")
         assert client.get(f"{sent}{style.removeprefix(root)}").status_code == 200
-        assert f'action="{root}/subscribe"' in page.text
-        assert f'data-source="{root}/prices"' in page.text
+        assert f'action="{root}/"' in page.text
+        assert f'data-prices="{root}/prices/"' in page.text
+        assert f'data-stream="{root}/api/v1/stream"' in page.text
+        assert f'action="{root}/subscribe"' in client.get(f"{sent}/subscribe", headers=HTML).text
         assert 'href="/' not in page.text.replace(f'href="{root}/', "")
         assert client.get(f"{sent}/coins?coin=bitcoin").headers["location"] == f"{root}/coins/BTC"
         assert f'href="{root}/api/v1/candles/BTC' in client.get(f"{sent}/coins/BTC", headers=HTML).text

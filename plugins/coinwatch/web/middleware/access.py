@@ -28,7 +28,7 @@ PUBLIC_EVERYWHERE: frozenset[Route] = frozenset({("GET", "/health"), ("GET", "/r
 # Prices are not secret, and a subscription created without a login has to be confirmed by its address.
 PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("GET", "/"),
-    ("GET", "/prices"),
+    ("GET", "/prices/{coin}"),
     ("GET", "/coins"),
     ("GET", "/coins/{coin}"),
     ("GET", "/coins/{coin}/alerts.atom"),
@@ -58,6 +58,7 @@ PUBLIC_STANDALONE: frozenset[Route] = PUBLIC_EVERYWHERE | {
     ("GET", "/api/v1/exchanges"),
     ("GET", "/api/v1/coins"),
     ("GET", "/api/v1/instruments"),
+    ("GET", "/api/v1/stream"),
     ("GET", "/api/v1/prices"),
     ("GET", "/api/v1/prices/{coin}"),
     ("GET", "/api/v1/history/{coin}"),

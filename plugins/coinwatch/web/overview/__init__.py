@@ -1,0 +1,1 @@
+"""The overview of all coins, for the start page and the stream."""
