@@ -1,6 +1,6 @@
 """The pages in a real browser: desktop and phone, with and without JavaScript, light and dark."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -60,8 +60,6 @@ def test_pages_work_without_javascript(browser: Browser, site: str, engine: sa.E
         fill_in_form(page)
         expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
         assert len(list_subscriptions(engine)) == 1
-
-
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
