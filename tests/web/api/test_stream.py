@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from coinwatch.settings import Settings
 from coinwatch.web.app import create_app
 from coinwatch.web.middleware.identification import identify_by_token
 from coinwatch.web.stream import hub
-from tests.conftest import Database
 from tests.support.ports import free_port
 from tests.support.subscriptions import subscribe
 from tests.web.browsing import serving
@@ -89,15 +89,21 @@ def _poll_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def listen(site: str) -> Iterator[Callable[..., Listener]]:
+def connect() -> Iterator[Callable[..., Listener]]:
+    """Connects to a site; closes all connections after the test."""
     with ExitStack() as opened:
 
         def start(*args: Any, **options: Any) -> Listener:
-            listener = Listener(site, *args, **options)
+            listener = Listener(*args, **options)
             opened.callback(listener.close)
             return listener
 
         yield start
+
+
+@pytest.fixture
+def listen(site: str, connect: Callable[..., Listener]) -> Callable[..., Listener]:
+    return partial(connect, site)
 
 
 def change_price(engine: sa.Engine, price: float, base: str = "BTC", exchange: str = "index") -> None:
@@ -305,15 +311,17 @@ def limited_site(engine: sa.Engine, **limits: int) -> Iterator[str]:
     ("limits", "code"),
     [({"stream_connections_per_address": 2}, "too_many_requests"), ({"stream_connections": 2}, "busy")],
 )
-def test_open_streams_are_limited(engine: sa.Engine, limits: dict[str, int], code: str) -> None:
+def test_open_streams_are_limited(
+    connect: Callable[..., Listener], engine: sa.Engine, limits: dict[str, int], code: str
+) -> None:
     with limited_site(engine, **limits) as site:
-        first, second = Listener(site), Listener(site)
-        rejected = Listener(site)
+        first, second = connect(site), connect(site)
+        rejected = connect(site)
         assert rejected.response.status == 429
         assert int(rejected.response.getheader("retry-after") or 0) > 0
         assert json.load(rejected.response)["code"] == code
         first.close()
-        wait_until(lambda: Listener(site).response.status == 200)
+        wait_until(lambda: connect(site).response.status == 200)
         second.close()
 
 
@@ -335,7 +343,7 @@ def test_invalid_selection_is_rejected(
 
 
 def test_database_that_fails_ends_the_streams_and_is_reported_to_new_clients(
-    database: Database, engine: sa.Engine, settings: Settings
+    connect: Callable[..., Listener], engine: sa.Engine, settings: Settings
 ) -> None:
     seed_market(engine, settings, datetime.now(UTC))
     broken = False
@@ -347,21 +355,23 @@ def test_database_that_fails_ends_the_streams_and_is_reported_to_new_clients(
         inside_airflow=False,
     )
     with serving(app, free_port()) as site:
-        listener = Listener(site)
+        listener = connect(site)
         listener.next("prices")
         broken = True
         assert [event for event in listener.events() if event.type != "comment"] == [], "the stream ends"
-        refused = Listener(site)
+        refused = connect(site)
         assert refused.response.status == 503
         assert json.load(refused.response)["code"] == "unavailable"
         broken = False
-        assert len(prices_of(Listener(site).next("prices"))) == 5
+        assert len(prices_of(connect(site).next("prices"))) == 5
 
 
-def test_streams_end_quickly_when_the_server_stops(engine: sa.Engine, app: FastAPI, settings: Settings) -> None:
+def test_streams_end_quickly_when_the_server_stops(
+    connect: Callable[..., Listener], engine: sa.Engine, app: FastAPI, settings: Settings
+) -> None:
     seed_market(engine, settings, datetime.now(UTC))
     with serving(app, free_port(), timeout_graceful_shutdown=20) as site:
-        listeners = [Listener(site) for _ in range(5)]
+        listeners = [connect(site) for _ in range(5)]
         for listener in listeners:
             listener.next("prices")
         stopped_at = time.monotonic()

@@ -100,7 +100,7 @@ def test_pages_work_below_a_path_that_the_proxy_strips_or_not(
 
 
 @pytest.mark.parametrize(
-    "path", ["//", "//coins", "/coins/", "/coins//BTC/", "//static//styles//coinwatch.css", "/docs/"]
+    "path", ["//", "//subscribe", "/subscribe/", "/coins//BTC/", "//static//styles//coinwatch.css", "/docs/"]
 )
 def test_duplicate_and_trailing_slashes_are_ignored(make_client: Callable[..., TestClient], path: str) -> None:
     assert make_client().get(f"http://backend.test{path}").status_code == 200

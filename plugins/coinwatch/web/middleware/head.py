@@ -4,10 +4,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Responds to HEAD as to GET: FastAPI's routes don't.
+    """Responds to HEAD as to GET: FastAPI's routes don't. The server leaves out the body.
 
-    The response ends with its headers: the server then tells the app that the client is gone, so that a stream of
-    events does not remain open.
+    A response in parts ends before the first of them: the server then tells the app that the client is gone, so that a
+    stream of events does not remain open.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -21,10 +21,10 @@ class HeadAsGet:
 
         async def send_headers(message: Message) -> None:
             nonlocal ended
-            if message["type"] != "http.response.body":
+            if message.get("more_body"):
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            if not ended:
                 await send(message)
-            elif not ended:
-                ended = True
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            ended = message["type"] == "http.response.body"
 
         await self.app({**scope, "method": "GET"}, receive, send_headers)

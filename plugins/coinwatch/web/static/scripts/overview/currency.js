@@ -40,9 +40,9 @@ function convertAll() {
   for (const body of table.tBodies) convertRow(body);
   const { value, selectedOptions: [chosen] } = select;
   note.hidden = !value;
-  const { usd, source, time } = chosen.dataset;
-  note.textContent = source
-    ? `Converted to ${value} at ${formatPrice(Number(usd))} US dollars (${source}, ${formatTime(time, "time")}). USDT and USDC count as dollars.`
+  const { usd, derived, time } = chosen.dataset;
+  note.textContent = derived
+    ? `Converted to ${value} at ${formatPrice(Number(usd))} US dollars (${derived}, ${formatTime(time, "time")}). USDT and USDC count as dollars.`
     : `Converted to ${value}. USDT and USDC count as dollars.`;
 }
 
