@@ -59,8 +59,7 @@ def test_form_with_preview_fits_the_screen_with_sufficient_contrast(
             number.fill("43,000" if kind == "reaches a price" else "0,05")
             page.get_by_role("button", name="How often").click()
             assert "would have fired" in preview_summary(page), kind
-            drawn = ".chart-plot canvas" if path == "/subscribe" else ".marker"
-            expect(page.locator(f"#preview-details {drawn}").first).to_be_visible()
+            expect(page.locator("#preview-details .chart-plot canvas").first).to_be_visible()
             assert not is_wider_than_screen(page), kind
             assert low_contrasts(page) == [], kind
 
