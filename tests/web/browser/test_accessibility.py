@@ -60,7 +60,13 @@ def test_pages_have_no_axe_violations(
         manage_path(engine, settings),
     ]
     pages += ["/docs", "/nothing", *(path_of(link) for link in links)]
-    account_pages = [account, f"{account}?done=saved", f"{account}/history", f"{account}/erase"]
+    account_pages = [
+        account,
+        f"{account}?done=paused&alert=1",
+        f"{account}/history",
+        f"{account}/erase",
+        f"{account}/settings",
+    ]
     account_pages += [f"{account}/alerts/{pending.id}"]
     titles = set()
     with opened(browser, site, viewport=PHONE, color_scheme=scheme) as page:
@@ -90,6 +96,7 @@ def test_emails_have_no_axe_violations(browser: Browser, engine: sa.Engine, mail
         ("confirmation", confirmation),
         ("manage", {"reason": "asked", "condition": None, "pair": None}),
         ("expired", ALERT),
+        ("test", {"requested_at": "2026-11-20T12:00:00+00:00", "timezone": "Europe/Berlin"}),
     ]
     with engine.begin() as connection:
         connection.execute(INSERT_USER, {"email": ADA, "now": NOW})
@@ -113,7 +120,7 @@ def test_hints_describe_their_fields(browser: Browser, site: str, engine: sa.Eng
         expect(within).to_have_accessible_description(re.compile("Compared with the price"))
     with opened(browser, site) as page:
         sign_in_browser(page, engine, site)
-        page.goto(account)
+        page.goto(f"{account}/settings")
         expect(page.get_by_label("Quiet hours from")).to_have_accessible_description(
             re.compile("one email when they end")
         )
@@ -122,12 +129,12 @@ def test_hints_describe_their_fields(browser: Browser, site: str, engine: sa.Eng
 def test_confirmation_and_errors_get_the_focus(browser: Browser, site: str, engine: sa.Engine, account: str) -> None:
     with opened(browser, site, viewport=PHONE) as page:
         sign_in_browser(page, engine, site)
-        page.goto(account)
+        page.goto(f"{account}/settings")
         page.get_by_label("Time zone").fill("Tokyo")
-        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_label("Time zone")).to_be_focused()
         expect(page.get_by_label("Time zone")).to_have_accessible_description(re.compile("Asia/Tokyo"))
         page.get_by_label("Time zone").fill("Asia/Tokyo")
-        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_role("status")).to_be_focused()
         expect(page.get_by_role("status")).to_be_in_viewport()
