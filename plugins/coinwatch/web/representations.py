@@ -60,20 +60,25 @@ class Output:
     ) -> Response:
         """Write ``document`` as JSON, or else ``table``, as a file for download with this name (without extension).
 
-        ``document`` may consist of models, dataclasses, times and so on. ``volatile`` are its fields (as pydantic's
+        ``document`` may consist of models, dataclasses, times and so on; a callable returns it when it is needed.
+        ``volatile`` are its fields (as pydantic's
         ``exclude``) that change without new data, such as an age: the ETag, by default a hash of the body, ignores
         them.
         """
         vary = {"Vary": "Accept", **(headers or {})}
         if volatile is not None:
-            version = blake2b(to_json(document, exclude=volatile), digest_size=12)
+            version = blake2b(to_json(_resolved(document), exclude=volatile), digest_size=12)
             version.update(self.format.name.encode())
             vary["ETag"] = f'W/"{version.hexdigest()}"'
         if self.format.write is None:
-            return Response(to_json(document, inf_nan_mode="null"), media_type=JSON.media_type, headers=vary)
+            return Response(to_json(_resolved(document), inf_nan_mode="null"), media_type=JSON.media_type, headers=vary)
         attachment = {"Content-Disposition": f'attachment; filename="{_file_name(filename)}.{self.format.name}"'}
         body = self.format.write(table())
         return Response(body, headers=vary | attachment | {"Content-Type": self.format.content_type})
+
+
+def _resolved(document: object) -> object:
+    return document() if callable(document) else document
 
 
 def offering(*formats: Format) -> Callable[..., Awaitable[Output]]:
