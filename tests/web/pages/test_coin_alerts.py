@@ -57,7 +57,7 @@ def test_levels_and_fired_alerts_of_the_signed_in_subscriber_are_on_the_chart(
     assert levels == [{"value": level.threshold, "label": "Alert, rises to"}]
     moments = [NOW - timedelta(minutes=minutes) for minutes in (3, 2, 1)]
     assert [marker["time"] for marker in markers] == [moment.timestamp() for moment in moments]
-    assert markers[0]["label"] == "up 3.00% in 1 hour" or markers[0]["label"] == "up 3% in 1 hour"
+    assert markers[0]["label"] == "up 3% in 1 hour"
     assert {marker["direction"] for marker in markers} == {"up"}
     assert own_alerts(client, "exchange=kraken") == ([], []), "alerts on the index"
     assert own_alerts(client, "compare=kraken") == ([], []), "prices have no place among percentages"
