@@ -43,8 +43,8 @@ WITH hours AS (
   SELECT s.instrument_id, s.seconds, s.resolution, s.from_at, s.until, extremes.*
   FROM (SELECT DISTINCT instrument_id, seconds, chained, resolution, width, from_at, until FROM spans) s
   CROSS JOIN LATERAL (
-    SELECT max(ARRAY[high / coalesce(lowest, 1), extract(epoch FROM opened_at)]) AS high,
-           min(ARRAY[low / coalesce(highest, 1), -extract(epoch FROM opened_at)]) AS low
+    SELECT max(ARRAY[high / coalesce(lowest, 1), date_part('epoch', opened_at)]) AS high,
+           min(ARRAY[low / coalesce(highest, 1), -date_part('epoch', opened_at)]) AS low
     FROM candles c
     LEFT JOIN LATERAL (
       SELECT min(price_divisor) AS lowest, max(price_divisor) AS highest
@@ -58,7 +58,7 @@ WITH hours AS (
   ) extremes
 ), recent AS (
   SELECT i.instrument_id, date_bin('1 hour', p.observed_at, '2000-01-01 00:00+00') AS hour, p.observed_at <= w.evaluated_to AS evaluated,
-         max(ARRAY[value, extract(epoch FROM p.observed_at)]) AS high, min(ARRAY[value, -extract(epoch FROM p.observed_at)]) AS low
+         max(ARRAY[value, date_part('epoch', p.observed_at)]) AS high, min(ARRAY[value, -date_part('epoch', p.observed_at)]) AS low
   FROM (SELECT instrument_id, min(hour) AS first_hour FROM needed GROUP BY instrument_id) i
   JOIN evaluation_watermarks w ON w.instrument_id = i.instrument_id AND w.metric = 'price'
   CROSS JOIN LATERAL (

@@ -15,7 +15,7 @@ WITH needed AS (
     WHERE e.instrument_id = h.instrument_id AND e.metric = 'volume_24h' AND e.window_seconds = seconds AND e.hour = h.hour)
 ), known AS (
   SELECT i.instrument_id, date_bin('1 hour', p.observed_at, '2000-01-01 00:00+00') AS hour, p.observed_at <= w.evaluated_to AS evaluated,
-         max(ARRAY[value, extract(epoch FROM p.observed_at)]) AS high, min(ARRAY[value, -extract(epoch FROM p.observed_at)]) AS low
+         max(ARRAY[value, date_part('epoch', p.observed_at)]) AS high, min(ARRAY[value, -date_part('epoch', p.observed_at)]) AS low
   FROM (SELECT instrument_id, min(starts_at) - interval '1 day' AS first_at FROM needed GROUP BY instrument_id) i
   JOIN evaluation_watermarks w ON w.instrument_id = i.instrument_id AND w.metric = 'volume_24h'
   CROSS JOIN LATERAL (

@@ -5,9 +5,9 @@ INSERT INTO changes (instrument_id, metric, kind, window_seconds, position, tota
                      reference, reference_at, change_percent)
 WITH beyond AS (
   SELECT q.instrument_id, q.metric, q.observed_at, q.value, q.divisor, e.hour,
-         ARRAY[:sign * q.value / q.divisor, extract(epoch FROM q.observed_at)] AS own,
-         CASE WHEN CAST(:sign AS integer) > 0 THEN ARRAY[e.high, extract(epoch FROM e.high_at)]
-              ELSE ARRAY[-e.low, extract(epoch FROM e.low_at)] END AS extreme
+         ARRAY[:sign * q.value / q.divisor, date_part('epoch', q.observed_at)] AS own,
+         CASE WHEN CAST(:sign AS integer) > 0 THEN ARRAY[e.high, date_part('epoch', e.high_at)]
+              ELSE ARRAY[-e.low, date_part('epoch', e.low_at)] END AS extreme
   FROM pending_quotes q
   JOIN period_extremes e ON e.instrument_id = q.instrument_id AND e.metric = q.metric AND e.window_seconds = :seconds
     AND e.hour = date_bin('1 hour', q.observed_at, '2000-01-01 00:00+00')

@@ -4,8 +4,8 @@ SET high = greatest(e.high, p.high[1]), high_at = CASE WHEN p.high[1] > e.high T
     low = least(e.low, p.low[1]), low_at = CASE WHEN p.low[1] < e.low THEN to_timestamp(-p.low[2]) ELSE e.low_at END
 FROM (
   SELECT instrument_id, metric, date_bin('1 hour', observed_at, '2000-01-01 00:00+00') AS hour,
-         max(ARRAY[value / divisor, extract(epoch FROM observed_at)]) AS high,
-         min(ARRAY[value / divisor, -extract(epoch FROM observed_at)]) AS low
+         max(ARRAY[value / divisor, date_part('epoch', observed_at)]) AS high,
+         min(ARRAY[value / divisor, -date_part('epoch', observed_at)]) AS low
   FROM pending_quotes WHERE value IS NOT NULL
   GROUP BY 1, 2, 3
 ) p
