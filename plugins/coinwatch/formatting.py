@@ -40,7 +40,7 @@ def price_decimals(value: float) -> int:
     """The number of decimals that ``format_price`` shows at most, for programs that format prices themselves.
 
     >>> [price_decimals(value) for value in (94197.123, 0.00000123)]
-    [2, 10]
+    [2, 11]
     """
     return max(2, PRICE_DIGITS - 1 - Decimal(repr(float(value))).adjusted())
 

@@ -94,7 +94,7 @@ def get_history(
             )
         market = {"exchange": series.exchange, "base": series.base, "quote": series.quote}
         return output.respond(
-            series.as_dict,
+            series.as_dict(),
             lambda: Table.of(PricePoint, series.points, **market),
             filename=f"{series.base}-{series.quote}-{series.exchange}-prices",
             headers=site.cache_headers(PAST_SECONDS if until < now - SETTLED else CURRENT_SECONDS)

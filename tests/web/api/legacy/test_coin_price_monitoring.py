@@ -50,7 +50,7 @@ def test_subscribe_coin_names_the_missing_or_unknown_field(
 
 @pytest.mark.parametrize("query", ["coin=BTC", "coin_name=bitcoin", "name=Bitcoin", "symbol=btc"])
 def test_price_history_is_the_same_as_in_the_api(client: TestClient, query: str) -> None:
-    assert client.get(f"/GetPriceHistory?{query}").json() == client.get("/api/v1/history/BTC").json()
+    assert client.get(f"/GetPriceHistory?{query}").json() == client.get("/api/v1/history/BTC?points=500").json()
 
 
 def test_price_history_without_a_coin_says_what_to_pass(client: TestClient) -> None:
