@@ -19,6 +19,7 @@ from coinwatch.web.app import create_app
 from coinwatch.web.middleware.identification import identify_by_token
 from tests.web.seed import NOW, TOKEN, web_settings
 
+STREAM = "/api/v1/stream"  # events without end
 MAX_SECONDS = 10  # on a busy machine
 CHECKS = [
     not_a_server_error,
@@ -40,7 +41,7 @@ def described(market: None, engine: sa.Engine) -> BaseSchema:
 
 
 def test_responses_are_as_described(described: BaseSchema) -> None:
-    operations = [result.ok() for result in described.get_all_operations()]
+    operations = [result.ok() for result in described.get_all_operations() if result.ok().path != STREAM]
     assert len(operations) > 30
     for operation in operations:
 
