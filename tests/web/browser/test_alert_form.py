@@ -23,10 +23,12 @@ from tests.web.subscribing import add_subscription, sign_in_browser
 pytestmark = pytest.mark.browser
 
 KINDS = {
-    "moves by a percentage": {"threshold_percent", "change_window_seconds"},
-    "reaches a price": {"level"},
-    "moves away from its average": {"threshold_percent", "average_window_seconds"},
-    "jumps between two updates": {"threshold_percent"},
+    "moves by a percentage": {"threshold_percent", "direction", "change_window_seconds", "ladder_percent"},
+    "reaches a price": {"level", "direction", "ladder_percent"},
+    "moves away from its average": {"threshold_percent", "direction", "average_window_seconds"},
+    "jumps between two updates": {"threshold_percent", "direction"},
+    "reaches a new high": {"period", "margin_percent"},
+    "reaches a new low": {"period", "margin_percent"},
 }
 RULE_FIELDS = set().union(*KINDS.values())
 
