@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, expect
@@ -123,8 +123,8 @@ def test_pages_forms_and_links_in_emails_work(
     assert [subscription.status for subscription in list_subscriptions(engine)] == ["active"]
     assert 'href="/coinwatch/account"' in confirmed.text
     assert {"Path=/coinwatch", "Secure", "HttpOnly"} <= set(confirmed.headers["set-cookie"].split("; "))
-    settings_saved = client.post("/coinwatch/account/preferences", data={"timezone": "Europe/Berlin"}, headers=origin)
-    assert settings_saved.headers["location"] == "/coinwatch/account?done=saved"
+    settings_saved = client.post("/coinwatch/account/settings", data={"timezone": "Europe/Berlin"}, headers=origin)
+    assert settings_saved.headers["location"] == "/coinwatch/account/settings?done=saved"
     assert client.post("/coinwatch/account/unsubscribe", headers=origin).status_code == 303
     assert [subscription.status for subscription in list_subscriptions(engine)] == ["unsubscribed"]
 

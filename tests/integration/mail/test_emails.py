@@ -18,7 +18,7 @@ from coinwatch.alerts.users import LinkKey, get_link_key
 from coinwatch.database import create_engine, transaction
 from coinwatch.mail.charts import Charts
 from coinwatch.mail.delivery import deliver_emails
-from coinwatch.mail.links import read_confirmation, read_manage, read_unsubscribe
+from coinwatch.mail.links import read_confirmation, read_manage, read_snooze, read_unsubscribe
 from coinwatch.mail.templating import TEXT_WIDTH
 from coinwatch.pipeline import store_alerts
 from coinwatch.settings import Settings
@@ -33,6 +33,7 @@ READERS: dict[str, Callable[[Settings, str], Any]] = {
     "confirm": read_confirmation,
     "unsubscribe": read_unsubscribe,
     "manage": read_manage,
+    "snooze": read_snooze,
 }
 ALERT = {
     "alert_id": 1,
@@ -230,7 +231,7 @@ def test_digest_is_grouped_by_coin(send: Callable[..., EmailMessage], settings: 
 @pytest.mark.parametrize(
     ("payload", "named"),
     [
-        ({"reason": "asked", "condition": None, "pair": None}, "Manage"),
+        ({"reason": "asked", "condition": None, "pair": None}, "Your link"),
         ({"reason": "already", "condition": "the price crosses 100 USD", "pair": "BTC/USD"}, "BTC/USD"),
     ],
 )

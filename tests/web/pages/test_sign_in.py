@@ -148,7 +148,7 @@ def test_other_sites_change_nothing_with_the_cookie(
 ) -> None:
     sign_in(client, engine)
     del client.headers["Origin"]
-    posts = ["/account/erase", "/account/sign-out", "/account/unsubscribe", "/account/preferences", "/sign-out", link]
+    posts = ["/account/erase", "/account/sign-out", "/account/unsubscribe", "/account/settings", "/sign-out", link]
     posts += [f"/account/alerts/{subscription.id}/delete", "/subscribe"]
     for path in posts:
         assert client.post(path, headers=headers).status_code == 403, path
@@ -267,7 +267,17 @@ def test_pages_require_a_session(client: TestClient, subscription: Subscription)
     for path in ("", "/history", "/erase", "/export", f"/alerts/{number}"):
         assert client.get(f"/account{path}").status_code == 401, path
         assert client.get(f"/account{path}", headers=HTML).status_code == 303, path
-    for path in ("/preferences", "/erase", "/unsubscribe", f"/alerts/{number}/delete", f"/alerts/{number}"):
+    for path in (
+        "/settings",
+        "/erase",
+        "/pause",
+        "/test",
+        "/webhook",
+        "/webhook/secret",
+        "/unsubscribe",
+        f"/alerts/{number}/delete",
+        f"/alerts/{number}",
+    ):
         assert client.post(f"/account{path}").status_code == 401, path
         assert client.post(f"/account{path}", headers=HTML).headers["location"] == "/sign-in", path
 
@@ -387,7 +397,7 @@ def test_inside_airflow_the_account_requires_a_login_and_a_session(
     assert opened.headers["location"] == "/coinwatch/account"
     assert "Path=/coinwatch" in cookie_attributes(opened.headers["set-cookie"])
     viewer.cookies.set(COOKIE, opened.cookies[COOKIE])  # not sent without https
-    assert 'action="/coinwatch/account/preferences"' in viewer.get("/coinwatch/account").text
+    assert 'action="/coinwatch/account/pause?"' in viewer.get("/coinwatch/account").text
     assert viewer.post("/coinwatch/account/resume").headers["location"].startswith("/coinwatch/account?done=")
     without_login = inside_as(None)
     without_login.cookies.set(COOKIE, opened.cookies[COOKIE])
