@@ -62,7 +62,7 @@ def sign_out(email: Email) -> None:
     """
     engine = get_engine()
     sign_out_everywhere(engine, get_user_id(engine, email), actor=command_line_actor(utc_now()))
-    echo("Signed out: the links to the page in earlier emails no longer work.")
+    echo("Signed out: all sessions have ended, and the links in earlier emails no longer sign in.")
 
 
 @subscriber.command()
