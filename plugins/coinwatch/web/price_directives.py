@@ -7,8 +7,11 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Annotated
 
-from coinwatch.web.representations import Format
+from fastapi import Depends
+
+from coinwatch.web.representations import FORMATS, Format, Output, offering, table_responses
 from coinwatch.web.tables import Table, number_text
 
 TIME_COLUMNS = ("observed_at", "opened_at")
@@ -62,3 +65,6 @@ def _commodity(code: str) -> str:
 
 JOURNAL = Format("journal", "text/plain", to_journal, "; charset=utf-8")
 BEANCOUNT = Format("beancount", "text/x-beancount", to_beancount, "; charset=utf-8")
+PRICE_FORMATS = (*FORMATS, JOURNAL, BEANCOUNT)
+PriceOutputDep = Annotated[Output, Depends(offering(*PRICE_FORMATS))]
+AS_PRICES = table_responses(*PRICE_FORMATS)

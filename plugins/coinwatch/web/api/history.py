@@ -18,6 +18,7 @@ from coinwatch.prices.history.series import MAX_POINTS, MAX_PRICES_PER_PAGE, rea
 from coinwatch.time_range import HOUR, MINUTE, validate_range, validate_timestamp
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
+from coinwatch.web.price_directives import AS_PRICES, PriceOutputDep
 from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
@@ -45,12 +46,12 @@ End = Annotated[AwareDatetime | None, Query(description="End of the time range (
     "/history/{coin}",
     summary="Recorded prices of one coin, oldest first",
     response_model=HistoryResponse,
-    responses=NOT_FOUND | AS_TABLE,
+    responses=NOT_FOUND | AS_PRICES,
 )
 def get_history(
     request: Request,
     site: SiteDep,
-    output: OutputDep,
+    output: PriceOutputDep,
     coin: Coin,
     exchange: Exchange = None,
     quote: Quote = None,
@@ -106,12 +107,12 @@ def get_history(
     "/candles/{coin}",
     summary="Candles of one coin at any resolution, oldest first",
     response_model=CandlesResponse,
-    responses=NOT_FOUND | AS_TABLE,
+    responses=NOT_FOUND | AS_PRICES,
 )
 def get_candles(
     request: Request,
     site: SiteDep,
-    output: OutputDep,
+    output: PriceOutputDep,
     coin: Coin,
     exchange: Exchange = None,
     quote: Quote = None,

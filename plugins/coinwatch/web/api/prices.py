@@ -10,6 +10,7 @@ from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, ExchangePrice, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
+from coinwatch.web.price_directives import AS_PRICES, PriceOutputDep
 from coinwatch.web.representations import AS_TABLE, Output, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
@@ -25,9 +26,9 @@ router = APIRouter(prefix="/api/v1", tags=["prices"], responses=COMMON_RESPONSES
     "/prices",
     summary="Latest prices of all coins",
     response_model=list[LatestPrice],
-    responses=NOT_FOUND | AS_TABLE,
+    responses=NOT_FOUND | AS_PRICES,
 )
-def list_prices(site: SiteDep, output: OutputDep, exchange: ExchangeFilter = None) -> Response:
+def list_prices(site: SiteDep, output: PriceOutputDep, exchange: ExchangeFilter = None) -> Response:
     prices = read_latest_prices(site.engine, site.clock(), exchange=exchange)
     return _respond(site, output, prices, "prices")
 
@@ -36,9 +37,9 @@ def list_prices(site: SiteDep, output: OutputDep, exchange: ExchangeFilter = Non
     "/prices/{coin}",
     summary="Latest prices of one coin, by code or name",
     response_model=list[LatestPrice],
-    responses=NOT_FOUND | AS_TABLE,
+    responses=NOT_FOUND | AS_PRICES,
 )
-def get_prices_of_coin(site: SiteDep, output: OutputDep, coin: Coin, exchange: ExchangeFilter = None) -> Response:
+def get_prices_of_coin(site: SiteDep, output: PriceOutputDep, coin: Coin, exchange: ExchangeFilter = None) -> Response:
     prices = read_latest_prices(site.engine, site.clock(), coin=coin, exchange=exchange)
     return _respond(site, output, prices, f"{coin}-prices")
 
