@@ -22,6 +22,7 @@ SMALL = {
     "evaluation": ["--small"],
     "backtest": ["--small"],
     "alertmanager": ["--small"],
+    "overview": ["--small"],
 }
 
 

@@ -51,7 +51,7 @@ def price(page: Page, coin: str) -> Locator:
 
 def test_prices_changes_and_ages_update_without_reloading(browser: Browser, site: str, engine: sa.Engine) -> None:
     refresh_candles(engine)
-    with opened(browser, site) as page:
+    with opened(browser, site, reduced_motion="reduce") as page:  # so that the mark of a change stays
         expect(page.locator("#live")).to_have_text("Live")
         expect(price(page, "BTC")).to_have_text("43,215.12 USD")
         page.get_by_role("link", name="Bitcoin").focus()

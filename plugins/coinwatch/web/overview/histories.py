@@ -61,6 +61,10 @@ class RecentHistories:
         finally:
             self._reading.release()
 
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._read_at = None
+
     def _is_current(self, markets: Sequence[MarketPrice], now: datetime) -> bool:
         return (
             self._read_at is not None

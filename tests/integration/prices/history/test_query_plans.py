@@ -14,6 +14,7 @@ from coinwatch.prices.candles.fitting import read_fitting_candles
 from coinwatch.prices.candles.series import read_candle_coverage, read_candles
 from coinwatch.prices.history.as_of import compare_exchange_prices, read_price_at
 from coinwatch.prices.history.latest import read_latest_prices
+from coinwatch.prices.history.markets import main_markets, read_market_prices, read_recent_histories
 from coinwatch.prices.history.movers import read_changes, read_movers
 from coinwatch.prices.history.series import read_newest_prices, read_series
 from tests.conftest import Database
@@ -156,6 +157,12 @@ READS: dict[str, tuple[Callable[[sa.Engine], object], set[str], set[str]]] = {
         CANDLES - {"candles_1m", "candles_1d"},
     ),
     "changes": (lambda engine: read_changes(engine, now=NOW), CANDLES, CANDLES),
+    "the overview's prices": (read_market_prices, set(), set()),
+    "the overview's last week": (
+        lambda engine: read_recent_histories(engine, list(main_markets(read_market_prices(engine)).values()), NOW),
+        {"candles_1m", "candles_1h"},
+        {"candles_1m", "candles_1h"},
+    ),
     "candle coverage": (lambda engine: read_candle_coverage(engine, "C7"), {"candles_1d"}, {"candles_1d"}),
 }
 
@@ -174,7 +181,15 @@ def test_only_needed_partitions_are_planned_and_read(explained: tuple[sa.Engine,
 
 def test_candles_are_read_with_an_index_only_scan(explained: tuple[sa.Engine, Explain]) -> None:
     engine, plans_of = explained
-    for name in ("hours", "weeks", "five minutes", "local days with a clock change", "a year", "movers of a day"):
+    for name in (
+        "hours",
+        "weeks",
+        "five minutes",
+        "local days with a clock change",
+        "a year",
+        "movers of a day",
+        "the overview's last week",
+    ):
         read, _, executed = READS[name]
         assert growing(plans_of(lambda read=read: read(engine)).index_only_scanned) >= growing(executed) & CANDLES
 

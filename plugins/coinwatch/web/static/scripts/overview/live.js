@@ -11,6 +11,7 @@ const text = document.getElementById("live-state");
 const problems = document.getElementById("problems");
 const staleAfter = Number(table.dataset.staleAfter) * 1000;
 const PATIENCE_MILLISECONDS = 5_000; // a reconnection that takes no longer isn't a problem
+const MAX_FLASHES = 50; // animating all rows of a long table would take seconds
 const WINDOWS = ["1h", "24h", "7d"];
 let updatedAt = serverNow();
 let warning;
@@ -61,26 +62,22 @@ function setVolume(cell, volume, quote) {
   data.value = volume;
 }
 
-function flash(body) {
-  body.classList.remove("changed");
-  void body.offsetWidth; // restarts the animation
-  body.classList.add("changed");
-}
-
-function showPrice(price) {
+function showPrice(price, flash) {
   const body = document.getElementById(price.coin);
   if (!body || body.parentElement !== table) return; // a coin added since the page was loaded
   const cell = body.querySelector(".price-cell");
   if (cell.dataset.quote !== price.quote) return;
   const data = cell.querySelector("data");
-  const changed = data.value !== String(price.price);
+  const time = body.querySelector(".updated time");
+  const changed = Number(data.value) !== price.price;
+  if (!changed && time.dateTime === price.observed_at) return; // repeated after connecting
   data.value = price.price;
   WINDOWS.forEach((name, index) => setChange(body.querySelector(`td:nth-child(${index + 3})`), price.changes_percent[name]));
   setVolume(body.querySelector(".volume"), price.volume_24h, price.quote);
-  body.querySelector(".updated time").dateTime = price.observed_at;
+  time.dateTime = price.observed_at;
   convertRow(body);
   refreshMarkets(body);
-  if (changed && !body.hidden) flash(body);
+  if (changed && flash) body.classList.add("changed"); // until the animation ends
 }
 
 function markStale() {
@@ -132,7 +129,7 @@ function handle({ type, data }) {
   const content = JSON.parse(data);
   updatedAt = serverNow();
   if (type === "prices") {
-    content.prices.forEach(showPrice);
+    for (const price of content.prices) showPrice(price, content.prices.length <= MAX_FLASHES);
     updateRates(content.rates, new Date(serverNow()).toISOString());
     markStale();
   } else if (type === "exchanges") {
@@ -142,5 +139,6 @@ function handle({ type, data }) {
   }
 }
 
+table.addEventListener("animationend", (event) => event.target.closest("tbody")?.classList.remove("changed"));
 setInterval(markStale, 5_000);
 follow(`${table.dataset.stream}?events=prices,exchanges`, { position: table.dataset.position, onEvent: handle, onState: setState });
