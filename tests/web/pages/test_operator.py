@@ -321,9 +321,9 @@ def test_messages_after_a_form_contain_nothing_from_the_link(signed_in: TestClie
         ("backfill_candles", "No history has been requested"),
         ("repair_gaps", "No gaps in the last 7 days"),
         ("check_data", "Stale"),
-        ("maintain_database", "The database has"),
+        ("maintain_database", "The database uses"),
         ("export_history", "COINWATCH_EXPORT_PATH"),
-        ("example_<b>dag", "Not a DAG of coinwatch"),
+        ("example_<b>dag", "Not a coinwatch DAG"),
     ],
 )
 def test_tab_of_a_dag_shows_what_matters_for_it(
