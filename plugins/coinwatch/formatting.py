@@ -145,22 +145,22 @@ def format_window(duration: timedelta) -> str:
 
 
 def format_since(first_at: datetime, start: datetime, end: datetime) -> str | None:
-    """When data begins that was requested for [start, end]: "since 16:45 (36 min)", in UTC; None if it covers it all.
+    """When data begins that was requested for [start, end]: "since 16:45 UTC (36 min)"; None if it covers it all.
 
     The date is left out if it is the end's. Data that begins within the first thirtieth of the range (a day of 30), or
     within 15 minutes, covers it: prices are not observed all the time.
 
     >>> end = datetime(2026, 3, 1, 17, 21, tzinfo=UTC)
     >>> format_since(end - timedelta(minutes=36), end - timedelta(days=30), end)
-    'since 16:45 (36 min)'
+    'since 16:45 UTC (36 min)'
     >>> format_since(end - timedelta(days=3), end - timedelta(days=30), end)
-    'since 2026-02-26 17:21 (3 d)'
+    'since 2026-02-26 17:21 UTC (3 d)'
     """
     if first_at - start <= max((end - start) * COVERED_FROM, MIN_COVERED):
         return None
     utc, last = first_at.astimezone(UTC), end.astimezone(UTC)
     time = f"{utc:%H:%M}" if utc.date() == last.date() else f"{utc:%Y-%m-%d %H:%M}"
-    return f"since {time} ({format_elapsed(end - first_at)})"
+    return f"since {time} UTC ({format_elapsed(end - first_at)})"
 
 
 def format_timestamp(moment: datetime, zone: tzinfo = UTC, timespec: Literal["minutes", "seconds"] = "seconds") -> str:

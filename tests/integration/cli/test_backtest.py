@@ -31,7 +31,7 @@ def test_prints_table_bars_and_weekly_rate(backtest: Command) -> None:
     assert shown[3].startswith("Showing the newest 2 of 22.")
     assert shown[4] == "2026-03-01 |█████▅        | 2026-03-15: one bar per day, up to 4"
     assert shown[5].endswith(
-        "22 alerts from 136 quotes. Since 2026-03-01 12:00 (13 d), this alert would have fired 22 times, "
+        "22 alerts from 136 quotes. Since 2026-03-01 12:00 UTC (13 d), this alert would have fired 22 times, "
         "about 11 a week."
     )
 

@@ -129,7 +129,7 @@ def test_alert_without_repeat_shows_when_it_would_end(client: TestClient) -> Non
 
 def test_short_history_shows_a_caveat_instead_of_a_rate(client: TestClient) -> None:
     text = preview_text(client.post("/subscribe/preview", data=FORM | {"threshold_percent": "0.11"}).text)
-    assert re.search(r"Since 2026-11-19 06:00 \(30 h\), this alert would have fired \d+ times\.", text), text
+    assert re.search(r"Since 2026-11-19 06:00 UTC \(30 h\), this alert would have fired \d+ times\.", text), text
     assert "rough estimate" in text
     assert "a week" not in text
 
@@ -158,7 +158,7 @@ def test_preview_with_a_single_current_value(client: TestClient, engine: sa.Engi
     for metric in ("price", "volume_24h"):
         page = client.post("/subscribe/preview", data=FORM | {"kind": "crosses", "level": "200", "metric": metric})
         assert page.status_code == 200
-        assert "Since 12:00 (0 s), this alert would not have fired." in preview_text(page.text)
+        assert "Since 12:00 UTC (0 s), this alert would not have fired." in preview_text(page.text)
 
 
 def test_missing_history_is_explained(client: TestClient) -> None:
