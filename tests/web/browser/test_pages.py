@@ -47,7 +47,7 @@ def test_subscribe_confirm_and_unsubscribe(
 
 def test_pages_work_without_javascript(browser: Browser, site: str, engine: sa.Engine) -> None:
     with opened(browser, site, java_script_enabled=False) as page:
-        page.get_by_role("link", name="Bitcoin").click()
+        page.get_by_role("link", name="Bitcoin BTC").click()
         expect(page.locator("#chart path.rising")).to_be_visible()
         page.get_by_label("Exchange", exact=True).select_option("kraken:USD")
         page.get_by_role("button", name="Show").click()
