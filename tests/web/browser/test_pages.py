@@ -53,7 +53,7 @@ def test_pages_work_without_javascript(browser: Browser, site: str, engine: sa.E
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_label("Exchange", exact=True)).to_have_value("kraken:USD")
         page.get_by_role("link", name="1 hour").click()
-        expect(page.locator(".segments [aria-current]")).to_have_text("1h")
+        expect(page.get_by_role("group", name="Time range").locator("[aria-current]")).to_have_text("1h")
         page.get_by_role("link", name="New alert").click()
         fill_in_form(page, percent="a lot")
         expect(page.locator("#threshold_percent-error")).to_contain_text("not a number")
