@@ -82,7 +82,8 @@ def test_run_is_idempotent_and_fetches_only_its_interval(
     assert stored_candles(engine) == expected
     with transaction(engine) as connection:
         before = connection.execute(sa.text("SELECT c::text FROM candles c ORDER BY 1")).scalars().all()
-    assert len(before) == 2 * (360 + 6 + len({start.date(), last.date()}))
+    series = 2 * 2  # both exchanges' instruments, and the index of each
+    assert len(before) == series * (360 + 6 + len({start.date(), last.date()}))
     requests = len(exchange_server.requests())
     run_dag(newest)
     assert len(exchange_server.requests()) == 2 * requests, "corrected candles must be picked up"

@@ -78,7 +78,7 @@ def test_access_log_contains_no_tokens_and_addresses() -> None:
     ]
     responses, log = ask("https://home.example.org/airflow", *secret, "/airflow/api/v2/dags?limit=5")
     assert [entry["path"] for entry in log] == [
-        "/airflow/coinwatch/manage/{token}/history",
+        "/airflow/coinwatch/manage/{token}/{page:path}",
         "/airflow/coinwatch/unsubscribe/{token}",
         "/airflow/coinwatch/…",
         "/airflow/coinwatch/api/v1/subscribers",
