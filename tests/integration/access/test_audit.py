@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
-from coinwatch.alerts.users import get_user_id, revoke_links
+from coinwatch.alerts.users import get_user_id, sign_out_everywhere
 from coinwatch.audit import Actor, delete_old_entries, list_entries, record, record_action
 from coinwatch.database import transaction
 from coinwatch.errors import NotFound
@@ -54,7 +54,7 @@ def test_no_entry_contains_the_address_of_a_subscriber(catalog: sa.Engine) -> No
         connection.execute(sa.text(suppressed), {"now": at(0)})
     lift_suppressions(catalog, at(1), email=ADDRESS, actor=ACTOR)
     set_channel(catalog, ADDRESS, None, actor=ACTOR)
-    revoke_links(catalog, user_id, actor=ACTOR)
+    sign_out_everywhere(catalog, user_id, actor=ACTOR)
     erase(catalog, user_id, actor=ACTOR)
     person = f"subscriber {user_id}"
     assert logged(catalog) == [
