@@ -47,6 +47,9 @@ RULES = [
     Rule("deviation_from_average", 0.1, window_seconds=MINUTES),
     Rule("deviation_from_average", 0.3, window_seconds=HOUR),
     Rule("deviation_from_average", 4, window_seconds=DAY),
+    Rule("new_high", 0, "up", window_seconds=DAY),
+    Rule("new_low", 0, "down", window_seconds=30 * DAY),
+    Rule("new_high", 0, "up", cooldown_seconds=DAY),
 ]
 # The last of the instruments has a price every 3 minutes, the others one a minute.
 INSERT = f"""

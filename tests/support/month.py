@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from coinwatch.alerts.rules import Rule
+from coinwatch.alerts.rules import EXTREMES, Rule
 from coinwatch.database import transaction
 from coinwatch.exchanges.models import Quote
 from coinwatch.pipeline import store_alerts
@@ -94,6 +94,7 @@ def expected(frame: pd.DataFrame, rule: Rule) -> list[datetime]:
         down = (evaluated["reference"] > rule.threshold) & (evaluated["value"] <= rule.threshold)
     else:
         change = 100 * (evaluated["value"] - evaluated["reference"]) / evaluated["reference"]
+        change = change.where(change.abs() > 1e-10, 0)
         enough = change.abs() * (1 + 1e-12) >= rule.threshold
         up, down = enough & (change > 0), enough & (change < 0)
     holds = {"up": up, "down": down, "either": up | down}[rule.direction]
@@ -132,7 +133,9 @@ def _compared(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     watermark = frame.groupby("run")["at"].max().cummax().shift()
     late = frame["at"] <= frame["run"].map(watermark)
     known = frame.assign(value=frame[column], late=late)[frame[column].notna()]
-    if not rule.window_seconds:
+    if rule.kind in EXTREMES:
+        evaluated = known.assign(reference=_extremes(known, rule))
+    elif not rule.window_seconds:
         evaluated = known[~known["late"]]
         evaluated = evaluated.assign(reference=evaluated["value"].shift())
     elif not late.any():
@@ -144,6 +147,27 @@ def _compared(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
             parts.append(part.assign(reference=_references(known[near & (known["run"] <= run)], part, rule)))
         evaluated = pd.concat(parts)
     return evaluated[evaluated["reference"] > 0]
+
+
+def _extremes(known: pd.DataFrame, rule: Rule) -> np.ndarray:
+    """The highest (lowest) value of the period before each value, NaN without enough history; none may be late."""
+    sign = 1 if rule.kind == "new_high" else -1
+    values, hour = sign * known["value"], known["at"].dt.floor("h")
+    hourly = values.groupby(hour).max()
+    hours, highs = hourly.index, hourly.to_numpy()
+    length = pd.Timedelta(seconds=rule.window_seconds)
+    starts = (hours - length).floor("D") if length > pd.Timedelta(days=7) else hours - length
+    first = hours[0].floor("D") if length > pd.Timedelta(days=7) else hours[0]
+    if not rule.window_seconds:
+        starts = np.where(hours - first >= pd.Timedelta(days=1), first, first - pd.Timedelta(days=1))
+    before = np.full(len(hours), np.nan)
+    for number, start in enumerate(pd.DatetimeIndex(starts)):
+        since = hours.searchsorted(start)
+        if first <= start and since < number:
+            before[number] = highs[since:number].max()
+    prior = pd.Series(before, hours).reindex(hour).to_numpy()
+    same_hour = values.groupby(hour).cummax().groupby(hour).shift().to_numpy()
+    return sign * np.where(np.isnan(prior), np.nan, np.fmax(prior, same_hour))
 
 
 def _references(known: pd.DataFrame, evaluated: pd.DataFrame, rule: Rule) -> np.ndarray:
@@ -162,7 +186,9 @@ def _fired(moments: pd.Series, holds: pd.Series, rule: Rule) -> list[datetime]:
     for at, condition in zip(moments.dt.to_pydatetime(), holds, strict=True):
         if not condition:
             armed = True
-        elif (armed or not rule.window_seconds) and (cooldown_until is None or at >= cooldown_until):
+        elif (armed or not rule.window_seconds or rule.kind in EXTREMES) and (
+            cooldown_until is None or at >= cooldown_until
+        ):
             found.append(at)
             if not rule.repeat:
                 break

@@ -5,7 +5,7 @@
 --
 -- Extremes are arrays of a value and its time in seconds, negated for lows: of equal ones the latest. They are divided by
 -- the divisors of the index (see prices.divisors); a candle during which those changed counts with the one that makes it
--- most extreme, because a high that is not new must not fire.
+-- most extreme, because a high that is not new must not fire. NOT IN reads the stored rows once, into a hash table.
 INSERT INTO period_extremes (instrument_id, metric, window_seconds, hour, high, high_at, low, low_at)
 WITH hours AS (
   SELECT instrument_id, date_bin('1 hour', observed_at, '2000-01-01 00:00+00') AS hour
@@ -22,9 +22,7 @@ WITH hours AS (
                 ELSE date_bin('1 day', h.hour - make_interval(secs => seconds), '2000-01-01 00:00+00') END AS starts_at,
            least(h.hour, CAST(:recent_from AS timestamptz)) AS candles_until
   ) bounds
-  WHERE NOT EXISTS (
-      SELECT FROM period_extremes e
-      WHERE e.instrument_id = h.instrument_id AND e.metric = 'price' AND e.window_seconds = seconds AND e.hour = h.hour)
+  WHERE (h.instrument_id, seconds, h.hour) NOT IN (SELECT instrument_id, window_seconds, hour FROM period_extremes WHERE metric = 'price')
     AND CASE WHEN seconds IN (2592000, 31449600) THEN EXISTS (
       SELECT FROM candles c WHERE c.instrument_id = h.instrument_id AND resolution = '1d' AND opened_at <= bounds.starts_at)
     ELSE EXISTS (
