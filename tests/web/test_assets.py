@@ -44,11 +44,11 @@ def test_unchanged_assets_are_not_rebuilt(web: Path, tmp_path: Path) -> None:
     assert (
         web / "static/vendor/lightweight-charts/lightweight-charts.standalone.production.js"
     ).stat().st_size > 10_000
-    (web / "static/vendor/htmx/marker").touch()
+    (web / "static/vendor/lightweight-charts/marker").touch()
     without_node = folder_with(tmp_path / "tools", "cat", "cksum", "dirname")
     again = build(web, without_node)
     assert (again.returncode, again.stderr) == (0, "")
-    assert (web / "static/vendor/htmx/marker").exists()
+    assert (web / "static/vendor/lightweight-charts/marker").exists()
 
 
 def test_npm_next_to_node_is_used(web: Path, tmp_path: Path) -> None:
@@ -61,16 +61,16 @@ def test_npm_next_to_node_is_used(web: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "tools/npm").exists()
     response = build(web, tools)
     assert response.returncode == 0, response.stderr
-    assert (web / "static/vendor/htmx/htmx.min.js").exists()
+    assert (web / "static/vendor/lightweight-charts/lightweight-charts.standalone.production.js").exists()
 
 
 def test_changed_lock_file_triggers_a_build(web: Path) -> None:
     build(web)
-    (web / "static/vendor/htmx/marker").touch()
+    (web / "static/vendor/lightweight-charts/marker").touch()
     with (web / "package-lock.json").open("a") as lock:
         lock.write("\n")
     assert build(web).returncode == 0
-    assert not (web / "static/vendor/htmx/marker").exists()
+    assert not (web / "static/vendor/lightweight-charts/marker").exists()
     assert not (web / "static/vendor/vendor").exists()
 
 

@@ -31,10 +31,9 @@ run_npm ci --ignore-scripts --no-audit --no-fund --silent || {
 
 fresh=static/.vendor.$$
 trap 'rm -rf "$fresh"' EXIT
-mkdir -p "$fresh/lightweight-charts" "$fresh/htmx"
+mkdir -p "$fresh/lightweight-charts"
 cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.js node_modules/lightweight-charts/LICENSE \
     "$fresh/lightweight-charts/"
-cp node_modules/htmx.org/dist/htmx.min.js node_modules/htmx.org/LICENSE "$fresh/htmx/"
 echo "$wanted" >"$fresh/.built-from"
 rm -rf static/vendor
 mv "$fresh" static/vendor

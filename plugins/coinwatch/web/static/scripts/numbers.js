@@ -84,6 +84,6 @@ function localizeAll(root) {
 }
 
 localizeAll(document);
-new MutationObserver((changes) => { // what htmx and other scripts add or change
+new MutationObserver((changes) => { // what other scripts add or change
   for (const { target } of changes) localizeAll(target.parentElement ?? target);
 }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["value"] });

@@ -69,7 +69,7 @@ function localizeAll(root) {
 localizeAll(document);
 updateAges();
 setInterval(updateAges, 1000);
-new MutationObserver((changes) => { // what htmx and other scripts add or change
+new MutationObserver((changes) => { // what other scripts add or change
   for (const { target } of changes) localizeAll(target.parentElement ?? target);
   updateAges();
 }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["datetime"] });
