@@ -20,5 +20,4 @@ def create_templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(assets="")  # url() adds the version of static files
     return environment
