@@ -34,7 +34,7 @@ def month(engine: sa.Engine, market: None) -> None:
     with engine.begin() as connection:
         days = {"first": moments[0].date(), "last": NOW.date()}
         connection.execute(sa.text("SELECT create_price_partitions(:first, :last)"), days)
-        connection.execute(sa.text("DELETE FROM prices"))
+        connection.execute(sa.text("DELETE FROM prices; DELETE FROM candles"))
         rows = [{"observed_at": moment, "price": 110.0 if _is_high(moment) else 100.0} for moment in moments]
         none = {"volume": None, "bid": None, "ask": None}
         connection.execute(INSERT, [row | {"exchange": "coinbase", "base": "ETH"} | none for row in rows])
@@ -152,7 +152,7 @@ def test_average_shorter_than_update_interval_gets_a_warning(client: TestClient)
 
 def test_preview_with_a_single_current_value(client: TestClient, engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.text("DELETE FROM prices"))
+        connection.execute(sa.text("DELETE FROM prices; DELETE FROM candles"))
         row = {"exchange": "coinbase", "base": "BTC", "observed_at": NOW, "price": 100.0}
         connection.execute(INSERT, row | {"volume": 0.0, "bid": None, "ask": None})
     for metric in ("price", "volume_24h"):
