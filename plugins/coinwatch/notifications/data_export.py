@@ -92,6 +92,7 @@ def _alert(alert: FiredAlert) -> dict[str, Any]:
         "reference": alert.reference,
         "reference_at": _iso(alert.reference_at),
         "change_percent": alert.change_percent,
+        "steps": alert.steps,
         "unit": alert.unit,
         "late": alert.late,
         "state": alert.state,

@@ -54,7 +54,8 @@ class Subscriber:
 class FiredAlert:
     """One alert with the email that contains it.
 
-    ``price`` and ``reference`` are in ``unit``, ``change_percent`` in percent. ``late`` means that it was evaluated too
+    ``price`` and ``reference`` are in ``unit``, ``change_percent`` in percent. ``steps`` is how many steps
+    of a ladder it is further than the alert before; None for other alerts. ``late`` means that it was evaluated too
     late to be sent on its own. ``state`` is one of new, held, notified and dropped. ``email_status`` and ``sent_at``
     are None while there is no email, and after it was deleted because of its age.
     """
@@ -66,6 +67,7 @@ class FiredAlert:
     reference: float
     reference_at: datetime | None
     change_percent: float
+    steps: int | None
     late: bool
     state: str
     exchange: str

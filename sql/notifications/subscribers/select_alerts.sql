@@ -1,6 +1,6 @@
 -- A user's alerts with the email that contains each, newest first; :before is the id of the last alert already read. Each
 -- filter that is not null restricts the rows; :since is when they fired.
-SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.late, a.state,
+SELECT a.id, a.subscription_id, a.observed_at, a.price, a.reference, a.reference_at, a.change_percent, a.steps, a.late, a.state,
        e.code AS exchange, e.name AS exchange_name, i.base, i.quote, s.metric, o.status AS email_status, o.sent_at
 FROM alerts a
 JOIN subscriptions s ON s.id = a.subscription_id

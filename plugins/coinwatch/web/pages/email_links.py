@@ -57,7 +57,7 @@ def confirm_alerts(
         confirmed = confirm(site.engine, user_id, site.clock(), alert if chosen else None)
     except TooManySubscriptions as error:
         return _confirmation_page(site, request, link, list_pending(site.engine, user_id), str(error))
-    response = _confirmed_page(site, request, link, user_id, confirmed)
+    response = _confirmed_page(site, request, link, user_id, confirmed, account_path="/account")
     sign_in(request, response, user_id)
     return response
 
@@ -90,11 +90,19 @@ def _confirmation_page(
 
 
 def _confirmed_page(
-    site: Site, request: Request, link: Link, user_id: int, confirmed: list[Subscription] | None = None
+    site: Site,
+    request: Request,
+    link: Link,
+    user_id: int,
+    confirmed: list[Subscription] | None = None,
+    account_path: str | None = None,
 ) -> Response:
-    """The alerts that were confirmed just now, or else the state of the one that the email was about."""
+    """The alerts that were confirmed just now, or else the state of the one that the email was about.
+
+    ``account_path`` is for a browser that is signed in by this response: it needs no link with a token.
+    """
     found = confirmed or list_own_subscriptions(site.engine, user_id, link.subscription_ids)
-    values = {"subscriptions": found, "manage_path": _manage_path(site, link)}
+    values = {"subscriptions": found, "manage_path": account_path or _manage_path(site, link)}
     return site.render(request, "email_links/confirmed.html", values)
 
 
