@@ -57,10 +57,10 @@ def store_two_hours(engine: sa.Engine, exchange: str) -> None:
 
 
 def statuses(engine: sa.Engine) -> dict[str, str]:
+    """The status of each exchange's gap; the index has no candles of its own in these tests."""
+    found = sa.text("SELECT exchange, status FROM gap_history WHERE exchange <> 'index'")
     with engine.begin() as connection:
-        return {
-            row.exchange: row.status for row in connection.execute(sa.text("SELECT exchange, status FROM gap_history"))
-        }
+        return {row.exchange: row.status for row in connection.execute(found)}
 
 
 def test_gap_is_filled_and_unreachable_exchange_is_retried(

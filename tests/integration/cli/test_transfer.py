@@ -29,7 +29,7 @@ def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "92 new, 0 corrected, 0 unchanged, 1 rejected" in done.stdout
     assert re.search(r"BTCUSDT-1m-2026-04\.zip, line 2 .* 101\.1,111\.25,1e999,102", done.stdout)
-    assert "0 of 1m, 3 of 1h, 2 of 1d" in done.stdout
+    assert "92 of 1m, 6 of 1h, 4 of 1d" in done.stdout
     assert json.loads(coinwatch("import", march, "--json").stdout)["files"][0]["stored"]["unchanged"] == 90
 
     out = coinwatch("export", "lake", "--from", DAY, "--to", DAY, "--what", "candles_1m", "--what", "candles_1h")
