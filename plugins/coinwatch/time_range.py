@@ -95,6 +95,15 @@ def split(whole: TimeRange, length: timedelta) -> Iterator[TimeRange]:
         start = end
 
 
+def split_back(whole: TimeRange, length: timedelta) -> Iterator[TimeRange]:
+    """Consecutive parts of ``whole``, newest first, each ``length`` long except the oldest, which may be shorter."""
+    end = whole.end
+    while whole.start < end:
+        start = max(whole.start, end - length)
+        yield TimeRange(start, end)
+        end = start
+
+
 def find_uncovered(
     whole: TimeRange, opened: Sequence[datetime], width: timedelta, shortest: timedelta
 ) -> list[TimeRange]:

@@ -19,6 +19,7 @@ from coinwatch.time_range import (
     floor_to,
     merge,
     split,
+    split_back,
     subtract,
     utc_day,
 )
@@ -118,6 +119,17 @@ def test_split_ranges_are_consecutive_and_within_the_maximum_length(whole: TimeR
     assert parts[0].start == whole.start
     assert parts[-1].end == whole.end
     assert all(before.end == after.start for before, after in pairwise(parts))
+    assert all(part.duration == length * MINUTE for part in parts[:-1])
+    assert timedelta() < parts[-1].duration <= length * MINUTE
+
+
+@given(whole=RANGES, length=st.integers(1, 30))
+def test_split_back_starts_with_the_newest_part(whole: TimeRange, length: int) -> None:
+    parts = list(split_back(whole, length * MINUTE))
+
+    assert parts[0].end == whole.end
+    assert parts[-1].start == whole.start
+    assert all(after.start == before.end for after, before in pairwise(parts))
     assert all(part.duration == length * MINUTE for part in parts[:-1])
     assert timedelta() < parts[-1].duration <= length * MINUTE
 

@@ -27,7 +27,7 @@ from coinwatch.prices.candle_validation import CandleValidator, ValidationReport
 from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, width_seconds
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.prices.corporate_actions import Restatement
-from coinwatch.time_range import TimeRange, ceil_to, floor_to, split
+from coinwatch.time_range import TimeRange, ceil_to, floor_to, split_back
 
 # For a range from this length on, first find out when the instrument was listed.
 LONG_RANGE = timedelta(days=10)
@@ -154,8 +154,9 @@ class BackfillRun:
     def _fetch_ranges(self, resolution: Resolution, ranges: Sequence[InstrumentRange]) -> list[InstrumentRange]:
         """Fetch, store and record the candles of ``ranges``, newest first; returns the parts that are unavailable."""
         length = WIDTHS[resolution] * self._adapter.candles_per_call
+        # The first pages are full, which shows adapters whether an exchange returns fewer candles than it states.
         pages = [
-            InstrumentRange(each.instrument_id, part) for each in ranges for part in split(each.time_range, length)
+            InstrumentRange(each.instrument_id, part) for each in ranges for part in split_back(each.time_range, length)
         ]
         pages.sort(key=lambda page: page.time_range.start, reverse=True)
         total, done = len(pages), 0

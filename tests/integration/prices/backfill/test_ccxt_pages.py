@@ -97,7 +97,7 @@ def test_only_minutes_that_were_requested_are_unavailable(
     backfill()
 
     assert stored(catalog) == 1040
-    assert unavailable(catalog) == [(500, 600), (600, 900)]
+    assert unavailable(catalog) == [(540, 840), (840, 900)]
 
 
 @pytest.mark.parametrize(("keep", "most"), [("oldest", 50), ("oldest", 299), ("newest", 50), ("newest", 200)])

@@ -34,6 +34,7 @@ STORED = """
 SELECT e.code || ' ' || i.base || '/' || i.quote AS instrument, c.resolution::text, c.opened_at, c.open, c.high, c.low,
        c.close, c.volume, c.trades, c.samples, c.source::text
 FROM candles c JOIN instruments i ON i.id = c.instrument_id JOIN exchanges e ON e.id = i.exchange_id
+WHERE e.code <> 'index'
 ORDER BY 1, c.resolution, c.opened_at
 """
 
