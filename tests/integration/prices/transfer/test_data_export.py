@@ -71,6 +71,17 @@ def contents(engine: sa.Engine) -> dict[str, list[str]]:
         return {table: list(connection.execute(sa.text(query.format(table))).scalars()) for table in TABLES}
 
 
+def of_exchanges(engine: sa.Engine) -> dict[str, list[str]]:
+    """The contents without the index's candles, which are computed again from those of exchanges."""
+    query = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'index'"
+    with transaction(engine) as connection:
+        index = tuple(f"({number}," for number in connection.execute(sa.text(query)).scalars())
+    return {
+        table: [row for row in rows if not (table.startswith("candles") and row.startswith(index))]
+        for table, rows in contents(engine).items()
+    }
+
+
 def empty(engine: sa.Engine) -> None:
     with transaction(engine) as connection:
         for table in ("prices", "latest_quotes", "candles", "stale_candles"):
@@ -84,16 +95,16 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("location", ["file", "memory"])
 def test_export_and_import_round_trip(filled: sa.Engine, export: Export, tmp_path: Path, location: str) -> None:
     destination = str(tmp_path) if location == "file" else f"memory://{tmp_path.name}/lake"
-    before = contents(filled)
+    before, exchanges = contents(filled), of_exchanges(filled)
     assert len(before["prices"]) == 93
     assert export(destination).rows == sum(len(before[table]) for table in TABLES if table != "latest_quotes")
     empty(filled)
     result = read_back(filled, destination)
     assert [file.problem for file in result.files if file.problem] == []
-    assert contents(filled) == before
+    assert of_exchanges(filled) == exchanges
     again = read_back(filled, destination)
     assert sum((file.stored for file in again.files), StoreResult()).inserted == 0
-    assert contents(filled) == before
+    assert of_exchanges(filled) == exchanges
 
 
 def test_candles_of_dropped_prices_are_restored_from_an_export(
@@ -113,9 +124,9 @@ def test_importing_an_outdated_hour_does_not_replace_a_newer_one(
     export(tmp_path)
     load(filled, quote(500, 60.5), now=NOW)
     refresh_candles(filled)
-    after = contents(filled)
+    after = of_exchanges(filled)
     read_back(filled, tmp_path / "candles_1h", tmp_path / "candles_1d", tmp_path / "candles_1m")
-    assert contents(filled) == after
+    assert of_exchanges(filled) == after
 
 
 def test_export_is_deterministic(export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
