@@ -224,7 +224,7 @@ def test_api_names_the_invalid_field(client: TestClient, query: dict[str, str], 
 
 
 def test_api_parameters_are_documented(client: TestClient) -> None:
-    described = client.get("/docs").text.split("/api/v1/backtest")[1].split("</section>")[0]
+    described = client.get("/docs").text.split('id="get-api-v1-backtest"')[1].split("</section>")[0]
     for parameter in ("coin", "level", "window_seconds", "days"):
         assert f"<code>{parameter}</code>" in described
     assert "up to 90" in described
