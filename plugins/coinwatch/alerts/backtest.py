@@ -92,6 +92,7 @@ def backtest(
     _check_range(start, end)
     with transaction(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
+        _limit_statements(connection, statement_limit)
         query = statement("alerts/backtest/select_first_price")
         row = connection.execute(query, {"instrument_id": instrument.instrument_id}).one_or_none()
     first_price_at = _first_price_at(row, end)
@@ -154,10 +155,14 @@ def _rolled_back(engine: Engine, statement_limit: timedelta) -> Iterator[Connect
     Statements prepared earlier on the same connection would refer to the real tables, so none are used.
     """
     with transaction(engine) as connection, unprepared(connection):
-        milliseconds = int(statement_limit / timedelta(milliseconds=1))
-        connection.execute(statement("alerts/backtest/set_limits"), {"milliseconds": milliseconds})
+        _limit_statements(connection, statement_limit)
         yield connection
         connection.rollback()
+
+
+def _limit_statements(connection: Connection, limit: timedelta) -> None:
+    milliseconds = int(limit / timedelta(milliseconds=1))
+    connection.execute(statement("alerts/backtest/set_limits"), {"milliseconds": milliseconds})
 
 
 def _first_price_at(row: sa.Row[Any] | None, end: datetime) -> datetime:
