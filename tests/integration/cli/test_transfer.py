@@ -34,8 +34,8 @@ def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Pat
 
     out = coinwatch("export", "lake", "--from", DAY, "--to", DAY, "--what", "candles_1m", "--what", "candles_1h")
     assert out.returncode == 0, out.stderr
-    assert re.fullmatch(r"2 files written, 92 rows, [\d,]+ bytes\n", out.stdout)
-    assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 2
+    assert re.fullmatch(r"4 files written, 184 rows, [\d,]+ bytes\n", out.stdout)
+    assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 4
     nothing = coinwatch("export", "--from", "2020-01-01", "--to", "2020-01-02", COINWATCH_EXPORT_PATH="lake")
     assert nothing.stdout == "No data for these days; no files written.\n"
 
