@@ -20,7 +20,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Up to so many calls of one caller in any period; errors name the calls ``what``, and whose they were."""
+    """A limit on the calls of one caller in any period; errors name the calls ``what``, and the caller."""
 
     what: str
     limits: tuple[tuple[int, timedelta], ...]
