@@ -26,8 +26,9 @@ SETTINGS = {
 class Plans:
     """The tables (or partitions) in the plans of one call, by how they were read.
 
-    ``executed`` leaves out the parts of a plan that were never run; ``rows`` counts the rows that scans returned;
-    ``index_only_scanned`` holds the tables whose index-only scans never had to visit the heap.
+    ``executed`` leaves out the parts of a plan that were never run; ``rows`` counts the rows that scans returned, and
+    ``filtered`` those that scans read and then discarded; ``index_only_scanned`` holds the tables whose index-only
+    scans never had to visit the heap.
     """
 
     planned: set[str] = field(default_factory=set)
@@ -35,6 +36,7 @@ class Plans:
     sequentially_scanned: set[str] = field(default_factory=set)
     index_only_scanned: set[str] = field(default_factory=set)
     rows: Counter[str] = field(default_factory=Counter)
+    filtered: Counter[str] = field(default_factory=Counter)
 
     def add(self, node: dict[str, Any]) -> None:
         if name := node.get("Relation Name"):
@@ -42,6 +44,7 @@ class Plans:
             if node["Actual Loops"]:
                 self.executed.add(name)
                 self.rows[name] += round(node["Actual Rows"] * node["Actual Loops"])
+                self.filtered[name] += round(node.get("Rows Removed by Filter", 0) * node["Actual Loops"])
                 if node["Node Type"] == "Seq Scan":
                     self.sequentially_scanned.add(name)
                 if node["Node Type"] == "Index Only Scan" and not node["Heap Fetches"]:

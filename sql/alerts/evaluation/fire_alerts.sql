@@ -3,6 +3,9 @@
 -- is compared with the last step. After its last alert a subscription of a kind that rearms stays disarmed, unless a later
 -- change did not satisfy its rule; a ladder continues if no later candidate starts another streak. Subscriptions without
 -- anything to remember are not updated. Alerts observed before :late_before are late.
+--
+-- The next alert is looked up in two branches, so that each reads the primary key from where the last one left off; with
+-- one condition for both, the planner reads all candidates for each alert.
 WITH RECURSIVE walk AS (
   SELECT c.subscription_id, first.streak, first.position, first.total, first.observed_at, first.value, first.reference,
          first.reference_at, first.change_percent, first.cooldown, first.repeat, first.ladder_percent, first.rises, first.steps,
@@ -21,15 +24,22 @@ WITH RECURSIVE walk AS (
          fired.step_value
   FROM walk
   CROSS JOIN LATERAL (
-    SELECT * FROM candidates
-    WHERE candidates.subscription_id = walk.subscription_id
-      AND (candidates.streak, candidates.observed_at)
-          > (walk.streak, CASE WHEN walk.ladder_percent IS NULL THEN 'infinity' ELSE walk.observed_at END)
-      AND candidates.observed_at >= walk.observed_at + walk.cooldown
-      AND CASE WHEN candidates.streak > walk.streak THEN NOT candidates.step_only
-               ELSE candidates.rises = walk.rises
-                    AND count_steps(walk.step_value, candidates.value, walk.rises, walk.ladder_percent) > 0 END
-    ORDER BY streak, observed_at LIMIT 1
+    (
+      SELECT * FROM candidates
+      WHERE walk.ladder_percent IS NOT NULL AND candidates.subscription_id = walk.subscription_id
+        AND candidates.streak = walk.streak AND candidates.observed_at > walk.observed_at
+        AND candidates.observed_at >= walk.observed_at + walk.cooldown AND candidates.rises = walk.rises
+        AND count_steps(walk.step_value, candidates.value, walk.rises, walk.ladder_percent) > 0
+      ORDER BY streak, observed_at LIMIT 1
+    )
+    UNION ALL
+    (
+      SELECT * FROM candidates
+      WHERE candidates.subscription_id = walk.subscription_id AND candidates.streak > walk.streak
+        AND candidates.observed_at >= walk.observed_at + walk.cooldown AND NOT candidates.step_only
+      ORDER BY streak, observed_at LIMIT 1
+    )
+    ORDER BY streak LIMIT 1
   ) next
   CROSS JOIN LATERAL (
     SELECT next.reference, next.reference_at, next.change_percent, NULL AS steps, next.step_value

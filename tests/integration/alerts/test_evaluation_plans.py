@@ -11,9 +11,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from coinwatch.alerts.backtest import backtest
+from coinwatch.alerts.rules import Rule
 from coinwatch.pipeline import store_alerts
 from tests.conftest import Database
 from tests.support.plans import Plans, explain_engine
+from tests.support.quotes import at
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 INSTRUMENTS, SUBSCRIPTIONS = 100, 100_000
@@ -82,3 +85,31 @@ def test_evaluation_reads_only_relevant_rows(
     assert partitions <= {f"prices_{day}" for day in days}
     assert sum(plans.rows[name] for name in partitions) == INSTRUMENTS * (1 + reference_values)
     assert plans.rows["subscriptions"] < SUBSCRIPTIONS / 20
+
+
+@pytest.mark.parametrize("ladder", [None, 5.0], ids=["without a ladder", "with a ladder"])
+def test_many_alerts_in_one_evaluation_read_each_candidate_a_few_times(
+    catalog: sa.Engine, database: Database, ladder: float | None
+) -> None:
+    """With a ladder, all alerts but the first continue the same streak; without one, each starts another."""
+    number = 6000
+    rule = Rule("change_over_window", 5, "up", window_seconds=60, ladder_percent=ladder)
+    prices = "CASE WHEN mod(n, 2) = 0 THEN 100 ELSE 110 END" if ladder is None else "power(1.06, n)"
+    with psycopg.connect(database.url("admin"), autocommit=True) as filling:
+        filling.execute("SELECT create_price_partitions(%(day)s, %(day)s + 10)", {"day": at(0).date()})
+        filling.execute(
+            f"""INSERT INTO prices (instrument_id, observed_at, price, received_at)
+                SELECT i.id, at, {prices}, at
+                FROM instruments i JOIN exchanges e ON e.id = i.exchange_id AND e.code = 'kraken',
+                  generate_series(0, {number}) n, LATERAL (SELECT %s + n * interval '1 minute' AS at) moment
+                WHERE i.base = 'BTC'""",
+            [at(0)],
+        )
+    with explain_engine(database.url("admin"), database.url("app")) as (engine, plans_of):
+        tested = []
+        plans = plans_of(
+            lambda: tested.append(backtest(engine, rule, "BTC", "kraken", start=at(-1), end=at(number + 1)))
+        )
+    alerts = len(tested[0].alerts)
+    assert alerts == (number if ladder else number / 2)
+    assert plans.rows["candidates"] + plans.filtered["candidates"] < 10 * alerts
