@@ -109,7 +109,7 @@ def test_error_message_includes_value_and_limit(client: TestClient) -> None:
     assert response.json()["detail"] == "window_seconds is 30; the minimum is 60."
 
 
-@pytest.mark.parametrize("path", ["candles/BTC?exchange=coinbase", "history/BTC?exchange=coinbase"])
+@pytest.mark.parametrize("path", ["candles/BTC?exchange=coinbase", "history/BTC?exchange=coinbase&points=20"])
 def test_long_queries_beyond_the_limit_are_rejected_while_pages_load(
     standalone: FastAPI, client: TestClient, path: str
 ) -> None:
@@ -121,3 +121,11 @@ def test_long_queries_beyond_the_limit_are_rejected_while_pages_load(
     assert rejected.headers["retry-after"] == "5"
     assert page.status_code == 200
     assert client.get(f"/api/v1/{path}").status_code == 200
+
+
+def test_a_day_of_prices_does_not_wait_for_long_queries(standalone: FastAPI, client: TestClient) -> None:
+    object.__setattr__(standalone.state.site, "query_slots", ConcurrencyLimit("queries", 1, max_wait_seconds=0.01))
+    with standalone.state.site.query_slots.acquire():
+        day = client.get("/api/v1/history/BTC?exchange=coinbase&limit=1440")
+        month = client.get("/api/v1/history/BTC?exchange=coinbase&start=2026-10-20T12:00:00Z")
+    assert (day.status_code, month.status_code) == (200, 429)

@@ -1,5 +1,6 @@
 """Prices and candles over a time range, and how far prices moved."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Annotated, cast
 
@@ -15,7 +16,7 @@ from coinwatch.prices.history import movers
 from coinwatch.prices.history.downsampling import POINTS_PER_BUCKET, PricePoint
 from coinwatch.prices.history.movers import Mover, Movers
 from coinwatch.prices.history.series import MAX_POINTS, MAX_PRICES_PER_PAGE, read_prices, read_series
-from coinwatch.time_range import HOUR, MINUTE, validate_range, validate_timestamp
+from coinwatch.time_range import DAY, HOUR, MINUTE, validate_range, validate_timestamp
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
 from coinwatch.web.price_directives import AS_PRICES, PriceOutputDep
@@ -33,6 +34,8 @@ from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quo
 from coinwatch.web.tables import Table
 
 PRICES_PER_PAGE = 1000
+# A page of at most this many prices and days takes a few milliseconds: it doesn't wait for a slot.
+SHORT_PAGE, SHORT_RANGE = 2000, 2 * DAY
 SETTLED = HOUR  # a range that ended earlier has its prices, but gaps in it may still be filled
 PAST_SECONDS = 60
 FINAL_SECONDS = 86_400
@@ -82,7 +85,8 @@ def get_history(
         if points is not None:
             raise InvalidRequest("points", "A range in points has no pages. Leave out either points or cursor.")
         since = _moment(cursor)
-    with site.query_slots.acquire():
+    is_short = points is None and limit <= SHORT_PAGE and until - since <= SHORT_RANGE
+    with nullcontext() if is_short else site.query_slots.acquire():
         following = None
         if points is not None:
             series = read_series(site.engine, coin, exchange, quote, start=since, end=until, points=points)
