@@ -23,6 +23,7 @@ SMALL = {
     "backtest": ["--small"],
     "alertmanager": ["--small"],
     "overview": ["--small"],
+    "api": ["--small"],
 }
 
 
