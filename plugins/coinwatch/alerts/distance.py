@@ -41,6 +41,9 @@ class Distance:
     The distance of a window rule that is true is zero. That of ``crosses`` is the distance to the level, also beyond
     it; that of ``change_since_last`` starts at ``value``, which the next one is compared with. All of these are None if
     there is not enough history to compare with, or if no value can be that low.
+
+    ``is_step``: a ladder continues, so ``fires_at`` is its next step. If ``value`` has reached it, during the cooldown,
+    ``is_true`` is true and the distance zero.
     """
 
     value: float | None = None
@@ -51,6 +54,7 @@ class Distance:
     fires_at: float | None = None
     distance_percent: float | None = None
     is_true: bool | None = None
+    is_step: bool = False
 
 
 class Subject(NamedTuple):
@@ -67,7 +71,7 @@ def distances_of(engine: Engine, subscriptions: Iterable[Subscription], now: dat
     own = list(subscriptions)
     with transaction(engine) as connection:
         found = measure_distances(connection, [(each.instrument_id, each.rule) for each in own], now)
-    return {each.id: distance for each, distance in zip(own, found, strict=True)}
+    return {each.id: _aimed_at_step(distance, each) for each, distance in zip(own, found, strict=True)}
 
 
 def measure_distance(engine: Engine, instrument_id: int, rule: Rule, now: datetime) -> Distance:
@@ -160,6 +164,21 @@ def _measured(current: Distance, rule: Rule) -> Distance:
 def _aimed(current: Distance, value: float, fires_at: float | None, *, is_true: bool) -> Distance:
     distance = None if fires_at is None else _change(value, fires_at)
     return replace(current, fires_at=fires_at, distance_percent=distance, is_true=is_true)
+
+
+def _aimed_at_step(distance: Distance, own: Subscription) -> Distance:
+    """The distance to the next step of the subscription's ladder, unless the newest value ends the ladder."""
+    value, step, direction = distance.value, own.next_step, own.next_step_direction
+    if value is None or step is None or direction is None:
+        return distance
+    sign = SIGNS[direction][0]
+    change = distance.change_percent or 0
+    continues = sign * change >= 0 if own.kind == "crosses" else sign * change > 0 and distance.is_true
+    if not continues:
+        return distance
+    is_reached = sign * (value - step) >= -TOLERANCE * step
+    to_step = 0.0 if is_reached else _change(value, step)
+    return replace(distance, fires_at=step, distance_percent=to_step, is_true=is_reached, is_step=True)
 
 
 def _is_reached(change_percent: float | None, rule: Rule) -> bool:

@@ -10,11 +10,14 @@ from coinwatch.formatting import format_amount, format_percent, format_price, fo
 def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) -> str:
     """Where the value is now, and what has to happen for the rule to fire; empty if there is no value.
 
-    A condition that is true now is described as "already true".
+    A condition that is true now is described as "already true". While a ladder continues, its next step has to be
+    reached.
     """
     if distance.value is None:
         return ""
     now = f"{_subject(rule, base)} is {_amount(distance.value, rule, base, quote)} now"
+    if distance.is_step and distance.fires_at is not None:
+        return _to_step(distance, rule, now, base, quote)
     if rule.kind == "crosses":
         return _to_level(distance, rule, now)
     change = _change_so_far(distance, rule)
@@ -35,6 +38,13 @@ def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) ->
     start = "The next update fires it from" if rule.kind == "change_since_last" else "It fires at"
     nearest = "the nearer side" if rule.direction == "either" else ""
     return f"{text} {start} {fires_at} ({away}{', ' * bool(nearest)}{nearest})."
+
+
+def _to_step(distance: Distance, rule: Rule, now: str, base: str, quote: str) -> str:
+    step = _amount(distance.fires_at or 0, rule, base, quote)
+    if distance.is_true:
+        return f"{now}, beyond the next step of {step}. You'll get an alert after the cooldown if it still is."
+    return f"{now}. It fires again at {step} ({format_percent(distance.distance_percent or 0, signed=True)})."
 
 
 def _to_extreme(distance: Distance, rule: Rule, extreme: str, now: str, base: str, quote: str) -> str:

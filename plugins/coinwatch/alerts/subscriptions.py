@@ -51,7 +51,8 @@ class Subscription:
     """One user's rule on one instrument.
 
     The rule's fields have the meaning and units of ``Rule``. ``alerts`` is how often it has fired; ``last_price_at`` is
-    when the newest price of the instrument was observed. ``simulated`` prices are not those of a market.
+    when the newest price of the instrument was observed. ``simulated`` prices are not those of a market. While a ladder
+    continues, ``next_step`` is the value at which it fires next, rising (``up``) or falling (``down``) to it.
     """
 
     id: int
@@ -79,6 +80,8 @@ class Subscription:
     alerts: int
     last_alert_at: datetime | None
     last_price_at: datetime | None
+    next_step: float | None
+    next_step_direction: Direction | None
 
     @property
     def pair(self) -> str:

@@ -1,5 +1,6 @@
 """The distance from the current value to a rule's threshold agrees with the evaluation."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,8 @@ import sqlalchemy as sa
 
 from coinwatch.alerts.distance import Distance, distances_of, measure_distances
 from coinwatch.alerts.rules import EXTREMES, Direction, Kind, Rule
-from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.alerts.subscription_changes import pause
+from coinwatch.alerts.subscriptions import get_subscription, list_subscriptions
 from coinwatch.database import transaction
 from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.catalog import find_instrument
@@ -241,6 +243,70 @@ def test_own_subscriptions_are_measured_by_id(catalog: sa.Engine) -> None:
     found = distances_of(catalog, list_subscriptions(catalog), at(1))
     assert {number: distance.fires_at for number, distance in found.items()} == levels
     assert distances_of(catalog, [], at(1)) == {}
+
+
+UP_LADDER = Rule("crosses", 100, "up", ladder_percent=5)
+WINDOW_LADDER = Rule("change_over_window", 5, "up", window_seconds=60, ladder_percent=2)
+
+
+def measure_own(engine: sa.Engine, minute: float) -> Distance:
+    """The distance of the only subscription."""
+    [distance] = distances_of(engine, list_subscriptions(engine), at(minute)).values()
+    return distance
+
+
+@pytest.mark.parametrize(
+    ("rule", "prices", "expected"),
+    [
+        (UP_LADDER, [99.0], (100, 1.010101, False, False)),
+        (UP_LADDER, [99.0, 101], (105, 3.960396, False, True)),
+        (UP_LADDER, [99.0, 101, 116], (121.550625, 4.785022, False, True)),
+        (UP_LADDER, [99.0, 101, 116, 108], (121.550625, 12.546875, False, True)),
+        (UP_LADDER, [99.0, 101, 116, 96], (100, 4.166667, False, False)),
+        (replace(UP_LADDER, direction="down"), [101.0, 99], (95, -4.040404, False, True)),
+        (replace(UP_LADDER, direction="either"), [101.0, 99], (95, -4.040404, False, True)),
+        (replace(UP_LADDER, cooldown_seconds=600), [99.0, 101, 106], (105, 0, True, True)),
+        (WINDOW_LADDER, [100.0, 106], (108.12, 2, False, True)),
+        (WINDOW_LADDER, [100.0, 106, 113], (114.737809, 1.537884, False, True)),
+        (WINDOW_LADDER, [100.0, 106, 107], (111.3, 4.018692, False, False)),
+    ],
+)
+def test_next_step_of_a_ladder_is_the_target_while_it_continues(
+    catalog: sa.Engine, rule: Rule, prices: list[float], expected: tuple[float, float, bool, bool]
+) -> None:
+    add(catalog, rule)
+    feed(catalog, dict(enumerate(prices)))
+    distance = measure_own(catalog, len(prices))
+    _, fires_at, away = numbers(distance)
+    assert (fires_at, away, distance.is_true, distance.is_step) == expected
+
+
+@pytest.mark.parametrize("beyond", [False, True], ids=["just short of it", "just beyond it"])
+@pytest.mark.parametrize("rule", [UP_LADDER, WINDOW_LADDER], ids=lambda rule: rule.kind)
+def test_next_value_at_the_step_fires(catalog: sa.Engine, rule: Rule, beyond: bool) -> None:
+    subscription = add(catalog, rule)
+    feed(catalog, {0: 99, 1: 107})
+    assert len(fired(catalog, subscription)) == 1
+    fires_at = measure_own(catalog, 1).fires_at
+    assert fires_at is not None
+    feed(catalog, {1.5: fires_at * (1 + (1e-6 if beyond else -1e-6))})
+    assert len(fired(catalog, subscription)) == 1 + beyond
+
+
+def test_quote_that_ends_the_ladder_counts_before_its_evaluation(catalog: sa.Engine) -> None:
+    add(catalog, UP_LADDER)
+    feed(catalog, {0: 99, 1: 101})
+    load(catalog, quote(98, 2))
+    distance = measure_own(catalog, 2)
+    assert (distance.fires_at, distance.is_step) == (100, False)
+
+
+def test_paused_ladder_has_no_next_step(catalog: sa.Engine) -> None:
+    subscription = add(catalog, UP_LADDER)
+    feed(catalog, {0: 99, 1: 101})
+    pause(catalog, get_subscription(catalog, subscription).user_id, subscription)
+    distance = measure_own(catalog, 2)
+    assert (distance.fires_at, distance.is_step) == (100, False)
 
 
 def test_hundred_alerts_read_one_row_each_from_an_index(database: Database) -> None:

@@ -59,6 +59,16 @@ CHANGED = replace(
         ),
         (Rule("new_low", 0, "down"), replace(BELOW, is_true=True), ["its all-time low", "if it goes further"]),
         (Rule("new_high", 0, "up", window_seconds=604_800), VALUE, ["needs 7 d of history"]),
+        (
+            Rule("crosses", 90_000, "up", ladder_percent=5),
+            replace(VALUE, fires_at=99_225.0, distance_percent=3.8, is_true=False, is_step=True),
+            ["BTC is 95,591.67 USD now", "fires again at 99,225.00 USD (+3.80%)"],
+        ),
+        (
+            replace(HOUR, ladder_percent=1.0),
+            replace(VALUE, fires_at=95_000.0, distance_percent=0.0, is_true=True, is_step=True),
+            ["beyond the next step of 95,000.00 USD", "after the cooldown"],
+        ),
     ],
 )
 def test_distance_is_described(rule: Rule, distance: Distance, parts: list[str]) -> None:

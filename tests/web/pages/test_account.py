@@ -241,6 +241,22 @@ def test_distance_to_the_level_is_shown(client: TestClient, engine: sa.Engine, p
     assert "Needs 1 day of history" in rows[2]
 
 
+@pytest.mark.parametrize(("factor", "shown"), [(1.02, "next step at"), (0.98, "next step reached")])
+def test_distance_to_the_next_step_of_a_ladder_is_shown(
+    client: TestClient, engine: sa.Engine, page: str, factor: float, shown: str
+) -> None:
+    own = add_subscription(engine, kind="crosses", threshold=1.0, direction="up", ladder_percent=5.0)
+    with engine.begin() as connection:
+        query = """
+            UPDATE subscriptions s SET step_value = q.price * :factor / 1.05, step_rises = true
+            FROM latest_quotes q WHERE q.instrument_id = s.instrument_id AND s.id = :id"""
+        connection.execute(sa.text(query), {"factor": factor, "id": own.id})
+    row = client.get(page).text.split(f'<tr id="alert-{own.id}"')[1].split("</tr>")[0]
+    [distance] = re.findall(r'<data class="change" value="([\d.-]+)"', row)
+    assert float(distance) == pytest.approx(max(0, 100 * (factor - 1)))
+    assert shown in row
+
+
 def test_message_is_inside_the_alert_that_was_changed(
     client: TestClient, engine: sa.Engine, subscription: Subscription, page: str
 ) -> None:
