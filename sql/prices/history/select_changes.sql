@@ -1,10 +1,16 @@
 -- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
 -- close of the candle that ended last by then, but not before the corresponding moment in :oldest. One-minute candles count
--- only if :in_minutes, and daily ones, whose close may have been observed a day earlier, only if :oldest is a day before. For moments before the index began, the median of the exchanges is used.
+-- only if :in_minutes, and daily ones, whose close may have been observed a day earlier, only if :oldest is a day before. For
+-- moments before the index began, the median of the exchanges is used. Prices of the index are converted by its divisors, so
+-- that they can be compared with the last one.
 -- If :any_in_minutes is false, the planner leaves out the partition of one-minute candles.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
-    (SELECT close FROM (
+    (SELECT close * coalesce(p.divisors[1], 1) / coalesce(
+              (SELECT price_divisor FROM index_divisors d
+               WHERE d.instrument_id = p.instrument_id AND d.started_at < ended_at
+               ORDER BY d.started_at DESC LIMIT 1), 1)
+     FROM (
        (SELECT close, opened_at + interval '1 minute' AS ended_at, 0 AS precedence
         FROM candles c
         WHERE CAST(:any_in_minutes AS boolean) AND m.in_minutes
@@ -29,6 +35,10 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
     CASE WHEN p.exchange = 'index' THEN
       (SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close) FILTER (WHERE NOT e.aggregator),
                        percentile_cont(0.5) WITHIN GROUP (ORDER BY hour.close))
+              * coalesce(p.divisors[1], 1) / coalesce(
+                  (SELECT price_divisor FROM index_divisors d
+                   WHERE d.instrument_id = p.instrument_id AND d.started_at < m.moment
+                   ORDER BY d.started_at DESC LIMIT 1), 1)
        FROM instruments i
        JOIN exchanges e ON e.id = i.exchange_id AND e.enabled AND NOT e.simulated
        CROSS JOIN LATERAL (

@@ -5,7 +5,7 @@
 SELECT i.instrument_id, ARRAY(
   SELECT found.close * i.divisor / coalesce(
            (SELECT d.price_divisor FROM index_divisors d
-            WHERE d.instrument_id = i.instrument_id AND d.started_at <= found.ended_at
+            WHERE d.instrument_id = i.instrument_id AND d.started_at < found.ended_at
             ORDER BY d.started_at DESC LIMIT 1), 1)
   FROM unnest(CAST(:moments AS timestamptz[]), CAST(:oldest AS timestamptz[]), CAST(:in_minutes AS boolean[]))
        WITH ORDINALITY AS m (moment, oldest, in_minutes, number)

@@ -44,7 +44,10 @@ class CoinChanges:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A coin's last price, its price at the start of the window, and the change between them in percent."""
+    """A coin's last price, its price at the start of the window, and the change between them in percent.
+
+    ``price_before`` of the index is stated for the exchanges that it has now, so that the two can be compared.
+    """
 
     base: str
     coin_name: str
@@ -92,8 +95,9 @@ def read_changes(
 
     Each coin appears once, with its price on ``exchange`` (the index if None) in US dollars, or else in a stablecoin.
     Coins without a price younger than ``fresh`` are left out. A window starts with the close of the last candle that
-    had ended by then; before the index began, with the median of the exchanges. Raises NotFound for an unknown exchange
-    and InvalidRequest for a window out of bounds.
+    had ended by then; before the index began, with the median of the exchanges. Exchanges that joined or left the index
+    in between do not count as a change (docs/index.md). Raises NotFound for an unknown exchange and InvalidRequest for
+    a window out of bounds.
     """
     rows = _read_prices(engine, [*windows.values()], now, exchange or INDEX, fresh)
     return [

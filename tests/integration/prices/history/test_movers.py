@@ -13,6 +13,8 @@ from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
 from coinwatch.prices.catalog import find_instrument, sync_catalog
 from coinwatch.prices.history.movers import read_changes, read_movers
+from coinwatch.prices.ingest.index import compute_index
+from coinwatch.settings import Settings
 from tests.support.quotes import at, load, quote
 from tests.support.settings import exchange, make_settings
 
@@ -97,6 +99,53 @@ def test_median_of_exchanges_is_used_before_the_index_began(catalog: sa.Engine) 
         "7d": pytest.approx(20.0),
         "30d": None,
     }
+
+
+@pytest.mark.parametrize("hours", [1, 24, 168], ids=lambda hours: f"{hours} hours")
+@pytest.mark.parametrize(
+    ("before", "after", "change", "price_before"),
+    [
+        ({"kraken": 100.0, "coinbase": 120.0}, {"kraken": 100.0}, 0, 100),
+        ({"kraken": 100.0, "coinbase": 120.0}, {"kraken": 105.0}, 5, 100),
+        ({"kraken": 100.0}, {"kraken": 99.0, "coinbase": 121.0}, -1, 110 / 0.99),
+    ],
+    ids=["an exchange leaves", "an exchange leaves while the other rises", "an exchange joins while the other falls"],
+)
+def test_index_is_compared_over_the_same_exchanges(
+    catalog: sa.Engine,
+    settings: Settings,
+    hours: int,
+    before: dict[str, float],
+    after: dict[str, float],
+    change: float,
+    price_before: float,
+) -> None:
+    for minute, prices in ((-60 * hours - 61, before), (-1, after)):
+        load(catalog, *(quote(price, minute, code) for code, price in prices.items()), now=at(minute))
+        compute_index(catalog, settings, at(minute))
+    refresh_candles(catalog)
+    window = timedelta(hours=hours + 1)
+    [coin] = read_changes(catalog, {"window": window}, now=at(0))
+    assert coin.changes_percent == {"window": pytest.approx(change)}
+    movers = read_movers(catalog, window, now=at(0))
+    assert [mover.price_before for mover in movers.gainers + movers.losers] == (
+        [pytest.approx(price_before)] if change else []
+    )
+
+
+def test_median_before_the_index_began_is_compared_over_the_same_exchanges(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    """The index began an hour ago; since then Coinbase has left."""
+    with transaction(catalog) as connection:
+        ids = {code: find_instrument(connection, "BTC", code).instrument_id for code in ("kraken", "coinbase")}
+    for code, close in (("kraken", 100.0), ("coinbase", 120.0)):
+        store_candles(catalog, "1h", [StoredCandle(ids[code], Candle(at(-25 * 60), close, close, close, close))])
+    for minute, prices in ((-60, {"kraken": 100.0, "coinbase": 120.0}), (-1, {"kraken": 100.0})):
+        load(catalog, *(quote(price, minute, code) for code, price in prices.items()), now=at(minute))
+        compute_index(catalog, settings, at(minute))
+    [coin] = read_changes(catalog, {"24h": DAY}, now=at(0))
+    assert coin.changes_percent == {"24h": pytest.approx(0)}
 
 
 def test_change_is_measured_from_the_newest_candle_of_any_resolution(catalog: sa.Engine) -> None:
