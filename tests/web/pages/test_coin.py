@@ -32,6 +32,14 @@ INSERT_DAYS = sa.text("""
   CROSS JOIN generate_series(CAST(:first AS timestamptz), :last, '1 day') day
   WHERE e.code = 'kraken' AND i.base = 'BTC' AND i.quote = 'EUR'
 """)
+INSERT_FALLING_MINUTES = sa.text("""
+  INSERT INTO candles (instrument_id, resolution, opened_at, open, high, low, close, source)
+  SELECT i.id, '1m', minute, 40000, 40000, 30000, 40000 - number, 'exchange'
+  FROM instruments i JOIN exchanges e ON e.id = i.exchange_id
+  CROSS JOIN generate_series(date_trunc('minute', CAST(:first AS timestamptz)), :last, '1 minute')
+    WITH ORDINALITY minutes (minute, number)
+  WHERE e.code = 'index' AND i.base = 'BTC'
+""")
 
 pytestmark = pytest.mark.usefixtures("market")
 
@@ -100,6 +108,24 @@ def test_change_over_less_history_than_the_range_says_since_when(client: TestCli
         page = client.get(f"/coins/DOGE?exchange=coinbase&range={range_}").text
         assert f"<dt>{label}</dt>" in re.sub("</?time[^>]*>", "", page)
     assert "<dt>Change, 24 hours</dt>" in client.get("/coins/BTC?exchange=coinbase&range=24h").text
+
+
+@pytest.mark.parametrize("range_", ["1h", "24h", "7d"])
+def test_change_is_that_of_the_overview(client: TestClient, engine: sa.Engine, range_: str) -> None:
+    """Also a week ago, it is measured from the minute at which the week begins, not from the hour or the first candle."""
+    with engine.begin() as connection:
+        connection.execute(INSERT_FALLING_MINUTES, {"first": NOW - timedelta(days=8), "last": NOW - timedelta(days=6)})
+    overview = client.get("/").text
+    row = re.search(r'<tbody[^>]* id="BTC".*?</tbody>', overview, re.DOTALL)
+    assert row
+    changes = [float(change) for change in re.findall(r'class="change" value="([^"]+)"', row[0])]
+    page = client.get(f"/coins/BTC?range={range_}").text
+    shown = re.search(r'class="change" value="([^"]+)"', page)
+    assert shown
+    assert float(shown[1]) == pytest.approx(changes[["1h", "24h", "7d"].index(range_)], abs=1e-4)
+    if range_ == "7d":
+        before = 40_000 - 24 * 60  # after 24 hours of minutes, each 1 lower
+        assert float(shown[1]) == pytest.approx(100 * (43215.125 - before) / before, abs=0.01)
 
 
 def test_custom_range_is_exactly_what_is_shown_and_downloaded(client: TestClient) -> None:

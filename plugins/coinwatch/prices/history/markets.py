@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from coinwatch.database import fetch_rows, transaction
-from coinwatch.prices.history.movers import LONGEST_WINDOW_IN_MINUTES, MIN_TOLERANCE, TOLERANCE
+from coinwatch.prices.history.movers import MIN_TOLERANCE, TOLERANCE
 from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, HOUR, floor_to
 
@@ -89,21 +89,32 @@ def main_markets(prices: Iterable[MarketPrice]) -> dict[str, MarketPrice]:
 
 def read_recent_histories(engine: Engine, markets: Sequence[MarketPrice], now: datetime) -> dict[int, RecentHistory]:
     """The last week of each of the markets, by the id of its instrument; two statements for all of them."""
-    windows = WINDOWS.values()
-    ids = [market.instrument_id for market in markets]
-    references = {
-        "instrument_ids": ids,
-        "divisors": [market.divisor for market in markets],
-        "moments": [now - window for window in windows],
-        "oldest": [now - window - max(window * TOLERANCE, MIN_TOLERANCE) for window in windows],
-        "in_minutes": [window <= LONGEST_WINDOW_IN_MINUTES for window in windows],
-    }
-    hours = {"instrument_ids": ids, "start": floor_to(now - max(windows), HOUR)}
+    references = read_references(engine, markets, WINDOWS, now)
+    hours = {"instrument_ids": list(references), "start": floor_to(now - max(WINDOWS.values()), HOUR)}
     with transaction(engine) as connection:
-        before = fetch_rows(connection, "prices/history/select_reference_prices", references, _References)
         closes = fetch_rows(connection, "prices/history/select_hourly_closes", hours, _Closes)
-    by_id = {row.instrument_id: dict(zip(row.hours or (), row.closes or (), strict=True)) for row in closes}
     return {
-        row.instrument_id: RecentHistory(dict(zip(WINDOWS, row.prices, strict=True)), by_id[row.instrument_id])
-        for row in before
+        row.instrument_id: RecentHistory(
+            references[row.instrument_id], dict(zip(row.hours or (), row.closes or (), strict=True))
+        )
+        for row in closes
     }
+
+
+def read_references(
+    engine: Engine, markets: Sequence[MarketPrice], windows: Mapping[str, timedelta], now: datetime
+) -> dict[int, Mapping[str, float | None]]:
+    """The price of each of the markets at the start of each of the named ``windows`` before ``now``.
+
+    By the id of the instrument, then by the name of the window; None if no price is known from then.
+    """
+    durations = windows.values()
+    parameters = {
+        "instrument_ids": [market.instrument_id for market in markets],
+        "divisors": [market.divisor for market in markets],
+        "moments": [now - duration for duration in durations],
+        "oldest": [now - duration - max(duration * TOLERANCE, MIN_TOLERANCE) for duration in durations],
+    }
+    with transaction(engine) as connection:
+        found = fetch_rows(connection, "prices/history/select_reference_prices", parameters, _References)
+    return {row.instrument_id: dict(zip(windows, row.prices, strict=True)) for row in found}

@@ -15,7 +15,7 @@ from coinwatch.codes import code_key
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_since
 from coinwatch.prices.candles.resolutions import WIDTHS
-from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
+from coinwatch.prices.history.markets import MarketPrice
 from coinwatch.prices.history.series import read_newest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.formatting import iso
@@ -23,6 +23,7 @@ from coinwatch.web.services.choices import Market, watched_choices, watched_mark
 from coinwatch.web.services.coin.chart_data import CoinChart, read_chart, script_data
 from coinwatch.web.services.coin.drawing import draw
 from coinwatch.web.services.coin.own_alerts import OwnAlerts, read_own
+from coinwatch.web.services.coin.summary import read_latest, summarize
 from coinwatch.web.services.coin.view import AVERAGES, CUSTOM, RANGES, CoinView, market_key, parse_view
 from coinwatch.web.sessions import signed_in_user
 
@@ -71,12 +72,13 @@ def show_coin(
     tz: Annotated[str, CODE] = "",
 ) -> Response:
     """The address reproduces the page: see ``services/coin/view.py``."""
+    now = site.clock()
     markets = watched_markets(site.engine, coin)
     if not markets:
         raise NotFound(f"We don't track “{coin}”.")
     view = parse_view(
         markets,
-        site.clock(),
+        now,
         exchange=exchange,
         quote=quote,
         range_=range_,
@@ -88,6 +90,7 @@ def show_coin(
         zone=tz,
     )
     chart = read_chart(site, view)
+    latest = read_latest(site.engine, view.market)
     user_id = signed_in_user(request)
     values = {
         "markets": markets,
@@ -97,7 +100,8 @@ def show_coin(
         "entered": {"start": start, "end": end},
         "ranges": {code: label for code, (label, _) in RANGES.items()},
         "averages": sorted({*AVERAGES, *view.averages}),
-        "latest": _latest(site, view.market),
+        "latest": latest,
+        "latest_age": max(0.0, (now - latest.observed_at).total_seconds()) if latest else None,
         "stale_after": site.max_price_age.total_seconds(),
         "chart": chart,
         "prices": read_newest_prices(
@@ -114,26 +118,23 @@ def show_coin(
         "summary": None,
         "downloads": [],
         "signed_in": user_id is not None,
-        **(_chart_values(request, view, chart, read_own(site, view, user_id)) if chart else {}),
+        **(_chart_values(site, request, view, chart, latest, read_own(site, view, user_id)) if chart else {}),
     }
     return site.render(request, "coin/coin.html", values)
 
 
-def _chart_values(request: Request, view: CoinView, chart: CoinChart, own: OwnAlerts) -> dict[str, object]:
-    candles = chart.known
-    width = WIDTHS[chart.resolution]
+def _chart_values(
+    site: Site, request: Request, view: CoinView, chart: CoinChart, latest: MarketPrice | None, own: OwnAlerts
+) -> dict[str, object]:
+    since = _since(view, chart, WIDTHS[chart.resolution])
     return {
         "own": own,
         "drawing": draw(chart, view.type),
         # A < would end the element the data is in, within "</script>".
         "chart_json": to_json(script_data(chart, view) | asdict(own)).decode().replace("<", "\\u003c"),
         "candle_label": CANDLES[chart.resolution],
-        "summary": {
-            "low": min(candle.low for candle in candles),
-            "high": max(candle.high for candle in candles),
-            "change": 100 * (candles[-1].close - candles[0].open) / candles[0].open,
-        },
-        "since": _since(view, chart, width),
+        "summary": summarize(site.engine, view, chart, latest, whole=since is None),
+        "since": since,
         "downloads": [
             (market, {label: _download_url(request, view, market, chart, code) for code, label in DOWNLOADS.items()})
             for market in (view.market, *view.compared)
@@ -146,13 +147,6 @@ def _since(view: CoinView, chart: CoinChart, width: timedelta) -> str | None:
     """When the chart begins, if that is later than the start of the time range."""
     first = chart.times[0]
     return None if first - view.start <= width else format_since(first, view.start, view.end)
-
-
-def _latest(site: Site, market: Market) -> LatestPrice | None:
-    for price in read_latest_prices(site.engine, site.clock(), coin=market.base, exchange=market.exchange):
-        if price.quote == market.quote:
-            return price
-    return None
 
 
 def _download_url(request: Request, view: CoinView, market: Market, chart: CoinChart, code: str) -> str:

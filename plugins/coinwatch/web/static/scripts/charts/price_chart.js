@@ -19,6 +19,7 @@ import { timeZone } from "../times.js";
 export { lineThrough } from "./data.js";
 
 const MAX_MARKERS_WITH_TEXT = 5;
+const EDGE = 0.08; // of the chart, where a marker's text would be cut off
 
 // Options: `label` (text alternative), `unit` (quote currency), `base` (unit of the volume), `zone` (time zone, default: the
 // reader's), `onRangeChange(start, end)` (called when the reader zooms or scrolls; without arguments if everything is shown).
@@ -71,12 +72,15 @@ export function createPriceChart(container, options = {}) {
 
   function marker({ time, label, direction }) {
     const up = direction === "up";
+    const bar = barAt(data.times, time);
+    const share = bar / data.times.length;
+    const fits = markers.length <= MAX_MARKERS_WITH_TEXT && share > EDGE && share < 1 - EDGE;
     return {
-      time: labels.toAxis(data.times[barAt(data.times, time)]),
+      time: labels.toAxis(data.times[bar]),
       position: up ? "belowBar" : "aboveBar",
       shape: up ? "arrowUp" : "arrowDown",
       color: colors.mark,
-      text: markers.length > MAX_MARKERS_WITH_TEXT ? "" : label,
+      text: fits ? label : "",
     };
   }
 

@@ -34,7 +34,7 @@ export function addSeries(chart, data, { colors, toAxis, levels, gaps }) {
   }));
   if (!data.volume) return [main, ...averages];
   const volume = add(LightweightCharts.HistogramSeries, {
-    color: colors.volume, lastValueVisible: false, priceFormat: { type: "custom", formatter: (value) => formatAmount(value), minMove: 0.000001 },
+    color: colors.volume, lastValueVisible: false, priceFormat: { type: "custom", formatter: (value) => (value ? formatAmount(value) : "0"), minMove: 0.000001 },
   }, times.map((time, index) => (data.volume[index] === null ? { time } : { time, value: data.volume[index] })), 1);
   shrinkSecondPane(chart);
   return [main, ...averages, volume];
