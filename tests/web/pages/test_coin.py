@@ -112,7 +112,7 @@ def test_change_over_less_history_than_the_range_says_since_when(client: TestCli
 
 @pytest.mark.parametrize("range_", ["1h", "24h", "7d"])
 def test_change_is_that_of_the_overview(client: TestClient, engine: sa.Engine, range_: str) -> None:
-    """Also a week ago, it is measured from the minute at which the week begins, not from the hour or the first candle."""
+    """Also a week ago, it is measured from the minute, not from the hour or the first candle."""
     with engine.begin() as connection:
         connection.execute(INSERT_FALLING_MINUTES, {"first": NOW - timedelta(days=8), "last": NOW - timedelta(days=6)})
     overview = client.get("/").text
