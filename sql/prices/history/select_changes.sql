@@ -1,9 +1,8 @@
 -- The last price of every coin at an exchange (in US dollars, or else a stablecoin) and its price at each of :moments: the
--- close of the candle that ended last by then, but not before the corresponding moment in :oldest. One-minute candles count
--- only if :in_minutes, and daily ones, whose close may have been observed a day earlier, only if :oldest is a day before. For
--- moments before the index began, the median of the exchanges is used. Prices of the index are converted by its divisors, so
--- that they can be compared with the last one.
--- If :any_in_minutes is false, the planner leaves out the partition of one-minute candles.
+-- close of the candle that ended last by then, but not before the corresponding moment in :oldest. Daily candles, whose
+-- close may have been observed a day earlier, count only if :oldest is a day before. For moments before the index began, the
+-- median of the exchanges is used. Prices of the index are converted by its divisors, so that they can be compared with the
+-- last one.
 SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
   SELECT CASE WHEN p.observed_at > m.moment THEN coalesce(
     (SELECT close * coalesce(p.divisors[1], 1) / coalesce(
@@ -13,8 +12,7 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
      FROM (
        (SELECT close, opened_at + interval '1 minute' AS ended_at, 0 AS precedence
         FROM candles c
-        WHERE CAST(:any_in_minutes AS boolean) AND m.in_minutes
-          AND c.instrument_id = p.instrument_id AND c.resolution = '1m'
+        WHERE c.instrument_id = p.instrument_id AND c.resolution = '1m'
           AND c.opened_at <= m.moment - interval '1 minute' AND c.opened_at >= m.oldest - interval '1 minute'
         ORDER BY c.opened_at DESC LIMIT 1)
        UNION ALL
@@ -50,8 +48,8 @@ SELECT p.base, p.coin_name, p.exchange, p.quote, p.price, p.observed_at, ARRAY(
        WHERE i.base = p.base AND i.quote = p.quote AND i.enabled)
     END
   ) END
-  FROM unnest(CAST(:moments AS timestamptz[]), CAST(:oldest AS timestamptz[]), CAST(:in_minutes AS boolean[]))
-       WITH ORDINALITY AS m (moment, oldest, in_minutes, number)
+  FROM unnest(CAST(:moments AS timestamptz[]), CAST(:oldest AS timestamptz[]))
+       WITH ORDINALITY AS m (moment, oldest, number)
   ORDER BY number
 ) AS before
 FROM (

@@ -19,8 +19,6 @@ LONGEST_WINDOW = timedelta(days=3660)
 MAX_MOVERS = 1000
 # A coin whose price is older is left out; callers who know how often prices are fetched can pass their own.
 FRESH = HOUR
-# Changes over longer windows are measured from hourly instead of one-minute candles.
-LONGEST_WINDOW_IN_MINUTES = timedelta(days=2)
 # How long before the start of the window its first price may be: a fraction of the window, or the minimum.
 TOLERANCE = 1 / 24
 MIN_TOLERANCE = timedelta(minutes=15)
@@ -145,14 +143,11 @@ def _read_prices(
                 "window",
                 f"window is {format_duration(window)}; it must be between 1 minute and {LONGEST_WINDOW.days} days.",
             )
-    in_minutes = [window <= LONGEST_WINDOW_IN_MINUTES for window in windows]
     parameters = {
         "exchange": exchange.strip(),
         "fresh_after": now - fresh,
         "moments": [now - window for window in windows],
         "oldest": [now - window - max(window * TOLERANCE, MIN_TOLERANCE) for window in windows],
-        "in_minutes": in_minutes,
-        "any_in_minutes": any(in_minutes),
     }
     with transaction(engine) as connection:
         found = fetch_rows(connection, "prices/history/select_changes", parameters, _Prices)
