@@ -1,19 +1,23 @@
 """The audit log: what operators did, through the command line, the web app or the API.
 
-An entry is written in the transaction of the action, so that neither exists without the other. Entries name subscribers
-by id and contain no secrets and no addresses.
+An entry is written in the transaction of the action, so that neither exists without the other. An action of many
+transactions has an entry when it starts and one when it ends. Entries name subscribers by id and contain no secrets and
+no addresses.
 """
 
 import getpass
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 
+from coinwatch.clock import Clock, utc_now
 from coinwatch.database import statement, transaction
+from coinwatch.errors import CoinwatchError
 from coinwatch.settings import Settings
 
 BATCH = 5_000  # entries deleted in one transaction
@@ -69,6 +73,42 @@ def record_action(engine: Engine, actor: Actor, action: str, target: object = ""
     """Add an entry in a transaction of its own, for actions that are not one transaction."""
     with transaction(engine) as connection:
         record(connection, actor, action, target, **details)
+
+
+@contextmanager
+def record_start_and_outcome(
+    engine: Engine, actor: Actor, action: str, target: object = "", *, clock: Clock = utc_now, **details: object
+) -> Iterator[dict[str, object]]:
+    """Add an entry with the details ``state: started``, and one when the context ends: see ``record_outcome``."""
+    record_action(engine, actor, action, target, state="started", **details)
+    with record_outcome(engine, actor, action, target, clock=clock) as outcome:
+        yield outcome
+
+
+@contextmanager
+def record_outcome(
+    engine: Engine, actor: Actor, action: str, target: object = "", *, clock: Clock = utc_now
+) -> Iterator[dict[str, object]]:
+    """When the context ends, add an entry with what was put into the dictionary.
+
+    Its ``state`` is ``finished``, or ``failed`` with the error, or ``interrupted``. What was done before an error has
+    been stored, so the dictionary is included then, too.
+    """
+    outcome: dict[str, object] = {}
+
+    def end(state: str, **details: object) -> None:
+        record_action(engine, replace(actor, at=clock()), action, target, state=state, **outcome, **details)
+
+    try:
+        yield outcome
+    except BaseException as error:
+        with suppress(CoinwatchError):  # if the database is down, its error is the one to report
+            if isinstance(error, Exception):
+                end("failed", error=str(error) if isinstance(error, CoinwatchError) else type(error).__name__)
+            else:
+                end("interrupted")
+        raise
+    end("finished")
 
 
 def list_entries(

@@ -159,12 +159,13 @@ def list_unprobed_exchanges(engine: Engine, settings: Settings) -> list[str]:
         return [code for code in unprobed if code in settings.exchanges and settings.exchanges[code].enabled == "auto"]
 
 
-def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime) -> None:
+def record_probes(engine: Engine, answers: Mapping[str, bool], now: datetime, *, actor: Actor | None = None) -> None:
     """Enable or disable exchanges by their first probe; later probes change nothing."""
     with transaction(engine) as connection:
         for code, answered in answers.items():
             parameters = {"exchange": code, "enabled": answered, "now": now}
-            connection.execute(statement("prices/catalog/record_probe"), parameters)
+            if connection.execute(statement("prices/catalog/record_probe"), parameters).rowcount:
+                record(connection, actor, "exchange.enable" if answered else "exchange.disable", code, reason="probe")
 
 
 def _fetched(exchange: str) -> str:

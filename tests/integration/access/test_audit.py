@@ -8,18 +8,26 @@ import sqlalchemy as sa
 
 from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.users import get_user_id, sign_out_everywhere
-from coinwatch.audit import Actor, delete_old_entries, list_entries, record, record_action
-from coinwatch.database import transaction
+from coinwatch.audit import (
+    Actor,
+    delete_old_entries,
+    list_entries,
+    record,
+    record_action,
+    record_outcome,
+    record_start_and_outcome,
+)
+from coinwatch.database import create_engine, transaction
 from coinwatch.errors import NotFound
 from coinwatch.notifications.channels import set_channel
 from coinwatch.notifications.erasure import erase
 from coinwatch.notifications.outbox import drop_emails
 from coinwatch.notifications.suppression import lift_suppressions
-from coinwatch.prices.catalog import set_exchange_enabled
+from coinwatch.prices.catalog import record_probes, set_exchange_enabled, sync_catalog
 from coinwatch.settings import Settings
 from tests.conftest import Database
 from tests.support.quotes import at
-from tests.support.settings import make_settings
+from tests.support.settings import exchange, make_settings
 from tests.support.subscriptions import subscribe
 
 ACTOR = Actor("ada", "web", at(0))
@@ -66,6 +74,56 @@ def test_no_entry_contains_the_address_of_a_subscriber(catalog: sa.Engine) -> No
     with transaction(catalog) as connection:
         text = connection.execute(sa.text("SELECT string_agg(a::text, ' ') FROM audit_log a")).scalar_one()
     assert "grace" not in text
+
+
+def test_action_that_takes_a_while_has_an_entry_for_its_start_and_its_result(engine: sa.Engine) -> None:
+    with record_start_and_outcome(
+        engine, ACTOR, "data.import", "1 path", clock=lambda: at(5), pair="BTC/USD"
+    ) as outcome:
+        assert [entry.details["state"] for entry in list_entries(engine)] == ["started"]
+        outcome["new"] = 7
+    result, start = list_entries(engine)
+    assert (start.at, start.details) == (at(0), {"state": "started", "pair": "BTC/USD"})
+    assert (result.at, result.details) == (at(5), {"state": "finished", "new": 7})
+    assert {(entry.actor, entry.action, entry.target) for entry in (result, start)} == {
+        ("ada", "data.import", "1 path")
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (NotFound("There is no exchange mtgox."), {"state": "failed", "error": "There is no exchange mtgox."}),
+        (ValueError("could not parse grace@example.org"), {"state": "failed", "error": "ValueError"}),
+        (KeyboardInterrupt(), {"state": "interrupted"}),
+    ],
+    ids=["known error", "unknown error", "interrupted"],
+)
+def test_action_that_ends_early_is_logged_with_the_reason(
+    engine: sa.Engine, error: BaseException, details: dict[str, str]
+) -> None:
+    def repair() -> None:
+        with record_outcome(engine, ACTOR, "gaps.repair") as outcome:
+            outcome["filled"] = 1
+            raise error
+
+    with pytest.raises(type(error)):
+        repair()
+    [entry] = list_entries(engine)
+    assert entry.details == {"filled": 1, **details}
+
+
+def test_error_is_raised_even_if_its_entry_cannot_be_written(engine: sa.Engine) -> None:
+    unreachable = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(NotFound), record_outcome(unreachable, ACTOR, "gaps.repair"):
+        raise NotFound("There is no exchange mtgox.")
+
+
+def test_first_probe_is_logged_as_what_it_changed(engine: sa.Engine) -> None:
+    sync_catalog(engine, make_settings(exchanges={"kraken": exchange("Kraken", enabled="auto")}))
+    for answered in (True, False):
+        record_probes(engine, {"kraken": answered}, at(0), actor=ACTOR)
+    assert logged(engine) == [("exchange.enable", "kraken")]
 
 
 def test_entries_are_filtered_and_read_page_by_page(engine: sa.Engine) -> None:

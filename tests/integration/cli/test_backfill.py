@@ -72,6 +72,12 @@ def test_time_range_is_fetched_once(coinwatch: Command, exchange_server: Exchang
     )
     assert everything["stored"] == {"inserted": 2880, "corrected": 0, "unchanged": 2880}
     assert len(exchange_server.requests("binance")) == 9
+    logged = json.loads(coinwatch("audit", "--action", "candles.backfill", "--json").stdout)
+    assert [(entry["target"], entry["details"]["state"]) for entry in logged] == [
+        ("binance", "finished"),
+        ("binance", "started"),
+    ] * 3
+    assert (logged[0]["details"]["new"], logged[-1]["details"]["pairs"]) == (2880, ["btc/usdt"])
 
 
 def test_unavailable_candles_are_retried_only_on_request(coinwatch: Command, exchange_server: ExchangeServer) -> None:
@@ -167,6 +173,8 @@ def test_interrupted_command_can_be_resumed(
         "except those being fetched at the interruption"
     )
     assert " 0 requests" in coinwatch(*arguments).stdout
+    logged = json.loads(coinwatch("audit", "--action", "candles.backfill", "--json").stdout)
+    assert [entry["details"]["state"] for entry in logged[-2:]] == ["interrupted", "started"]
 
 
 def test_terminal_shows_a_progress_bar(coinwatch: Command, environment: dict[str, str]) -> None:

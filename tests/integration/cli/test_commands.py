@@ -224,3 +224,7 @@ def test_finds_repairs_and_lists_gaps(coinwatch: Command, database: Database, ex
     wrong = coinwatch("gaps", "find", "--from", "yesterday")
     assert "--from 'yesterday' is not a day such as 2026-01-31" in wrong.stderr
     assert "No matching gaps" in coinwatch("gaps", "retry").stdout
+    logged = json.loads(coinwatch("audit", "--action", "gaps.repair", "--json").stdout)
+    assert [entry["details"]["state"] for entry in logged] == ["finished", "started"] * 2
+    assert logged[0]["details"]["filled"] > 0
+    assert "not available in this country" in logged[2]["details"]["failed"]["kraken"]

@@ -31,6 +31,12 @@ def test_import_and_export(coinwatch: Command, catalog: sa.Engine, tmp_path: Pat
     assert re.search(r"BTCUSDT-1m-2026-04\.zip, line 2 .* 101\.1,111\.25,1e999,102", done.stdout)
     assert "92 of 1m, 6 of 1h, 4 of 1d" in done.stdout
     assert json.loads(coinwatch("import", march, "--json").stdout)["files"][0]["stored"]["unchanged"] == 90
+    logged = json.loads(coinwatch("audit", "--action", "data.import", "--json").stdout)
+    assert [(entry["target"], entry["details"]["state"]) for entry in logged[2:]] == [
+        ("2 paths", "finished"),
+        ("2 paths", "started"),
+    ]
+    assert logged[2]["details"] == {"state": "finished", "files": 2, "new": 92, "corrected": 0, "unread": 0}
 
     out = coinwatch("export", "lake", "--from", DAY, "--to", DAY, "--what", "candles_1m", "--what", "candles_1h")
     assert out.returncode == 0, out.stderr

@@ -1,6 +1,7 @@
 """The operator pages: signing in, what they show, and that each button does what the command line does."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from coinwatch.prices.ingest.collection import CollectResult
 from coinwatch.prices.ingest.cycles import record_cycle
 from coinwatch.web.app import create_app
 from coinwatch.web.middleware.identification import OPERATOR_COOKIE, identify_by_token
+from coinwatch.web.services.operator.gap_repair import GAP_REPAIR
 from coinwatch.web.services.operator.rendering import SECTIONS
 from tests.support.subscriptions import subscribe
 from tests.web.seed import NOW, TOKEN, web_settings
@@ -336,6 +338,18 @@ def test_tab_of_a_dag_shows_what_matters_for_it(
         assert "<b>dag" not in page.text
         assert ("/coinwatch/operator" in page.text) is (name == "admin")
     assert inside_as(None).get(f"/coinwatch/dags/{dag_id}").status_code == 401
+
+
+@pytest.mark.usefixtures("market")
+def test_repair_in_the_background_is_logged_with_its_result(signed_in: TestClient, engine: sa.Engine) -> None:
+    assert signed_in.post("/operator/gaps/repair").status_code == 303
+    deadline = time.monotonic() + 30
+    while GAP_REPAIR.is_running and time.monotonic() < deadline:
+        time.sleep(0.05)
+    result, start = list_entries(engine, action="gaps.repair")
+    assert start.details == {"state": "started"}
+    assert result.details == {"state": "finished", "filled": 0, "unavailable": 0, "failed": {}}
+    assert (result.actor, result.via) == (start.actor, start.via)
 
 
 @pytest.mark.usefixtures("market")

@@ -3,6 +3,7 @@
 import typer
 
 from coinwatch import migrations
+from coinwatch.audit import command_line_actor, record_action
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, show_json
 from coinwatch.clock import utc_now
@@ -41,6 +42,8 @@ def migrate() -> None:
     sync_catalog(get_engine(), settings, force=True)
     apply_corporate_actions(get_engine(), settings, utc_now())
     create_upcoming_partitions(get_engine(), utc_now().date())
+    if ran:
+        record_action(get_engine(), command_line_actor(utc_now()), "database.migrate", ran[-1], migrations=ran)
     echo(f"Migrations run: {', '.join(ran)}" if ran else "No pending migrations.")
 
 

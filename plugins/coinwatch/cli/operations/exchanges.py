@@ -41,7 +41,8 @@ def probe(as_json: AsJson = False) -> None:
     results = probe_exchanges(settings)
     undecided = set(catalog.list_unprobed_exchanges(engine, settings))
     reachable = {result.code: result.reachable for result in results if result.code in undecided}
-    catalog.record_probes(engine, reachable, utc_now())
+    now = utc_now()
+    catalog.record_probes(engine, reachable, now, actor=command_line_actor(now))
     if as_json:
         show_json(results)
         return

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor, record_start_and_outcome
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_end, parse_time
@@ -47,9 +48,17 @@ def backfill(
     start, end = parse_time("from", first), parse_end(last) if last else utc_now()
     with transaction(engine) as connection:
         chosen = find_watched_instruments(connection, exchange, instrument or ())
-    if again:
-        delete_unavailable(engine, chosen, start, end)
     refreshed_at, candles = began, 0
+    recording = record_start_and_outcome(
+        engine,
+        command_line_actor(utc_now()),
+        "candles.backfill",
+        exchange.strip().lower(),
+        start=start,
+        end=end,
+        pairs=instrument or "all",
+        again=again,
+    )
     with progress_bar() as show:
 
         def report(done: Progress) -> None:
@@ -62,9 +71,13 @@ def backfill(
                 refreshed_at = time.monotonic()
 
         try:
-            result = backfill_range(
-                engine, get_settings(), exchange, start, end, instruments=chosen, again=again, progress=report
-            )
+            with recording as outcome:
+                if again:
+                    delete_unavailable(engine, chosen, start, end)
+                result = backfill_range(
+                    engine, get_settings(), exchange, start, end, instruments=chosen, again=again, progress=report
+                )
+                outcome.update(new=result.stored.inserted, corrected=result.stored.corrected, failed=result.failed)
         except KeyboardInterrupt:
             echo(
                 "Interrupted. Fetched candles are stored; to continue, run the same command without --again.", err=True

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from coinwatch.audit import command_line_actor
+from coinwatch.audit import command_line_actor, record_start_and_outcome
 from coinwatch.cli.options import AsJson, CoinFilter, ExchangeFilter
 from coinwatch.cli.output import echo, show_json, show_table
 from coinwatch.cli.parsing import parse_day
@@ -14,7 +14,7 @@ from coinwatch.database import get_engine
 from coinwatch.errors import CoinwatchError, InvalidRequest
 from coinwatch.formatting import format_count
 from coinwatch.prices.backfill.gaps import FindResult, Gap, Status, find_gaps, find_new_gaps, list_gaps, retry_gaps
-from coinwatch.prices.backfill.repair import RepairResult, repair_gaps
+from coinwatch.prices.backfill.repair import RepairResult, repair_gaps, summarize_repairs
 from coinwatch.settings import get_settings
 from coinwatch.time_range import parse_duration
 
@@ -83,7 +83,10 @@ def repair(as_json: AsJson = False) -> None:
     Marks gaps as unavailable if the exchange no longer has their candles. Exits with 1 if an exchange failed; its gaps
     remain open.
     """
-    results, failed = repair_gaps(get_engine(), get_settings())
+    engine, actor = get_engine(), command_line_actor(utc_now())
+    with record_start_and_outcome(engine, actor, "gaps.repair") as outcome:
+        results, failed = repair_gaps(engine, get_settings())
+        outcome.update(summarize_repairs(results, failed))
     failed |= {f"{result.exchange} {pair}": reason for result in results for pair, reason in result.failed.items()}
     if as_json:
         show_json({"results": results, "failed": failed})

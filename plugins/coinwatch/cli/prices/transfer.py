@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from coinwatch.audit import command_line_actor, record_start_and_outcome
 from coinwatch.cli.options import AsJson
 from coinwatch.cli.output import echo, progress_bar, show_json, show_reasons
 from coinwatch.cli.parsing import parse_day
@@ -55,13 +56,25 @@ def import_command(
     from coinwatch.prices.transfer import data_import
 
     options = data_import.ImportOptions(exchange, instrument, format, resolution, volume=not no_volume)
-    with progress_bar() as show:
+    engine, now = get_engine(), utc_now()
+    recording = record_start_and_outcome(
+        engine,
+        command_line_actor(now),
+        "data.import",
+        format_count(len(files), "path"),
+        exchange=exchange,
+        pair=instrument,
+    )
+    with recording as outcome, progress_bar() as show:
 
         def report(done: ImportProgress) -> None:
             name = f"{done.number} of {done.files}: {done.contents or done.path}"
             show(f"{name}, {done.rows:,} rows", (done.number - 1 + done.part) / done.files)
 
-        result = data_import.import_files(get_engine(), files, options, utc_now(), report)
+        result = data_import.import_files(engine, files, options, now, report)
+        stored = sum((file.stored for file in result.files), StoreResult())
+        unread = sum(file.problem is not None for file in result.files)
+        outcome.update(files=len(result.files), new=stored.inserted, corrected=stored.corrected, unread=unread)
     if as_json:
         show_json(result)
     else:

@@ -105,6 +105,16 @@ def repair_gaps(
     return results, failed
 
 
+def summarize_repairs(results: Sequence[RepairResult], failed: Mapping[str, str]) -> dict[str, object]:
+    """The totals of ``repair_gaps``; ``failed`` has the errors by exchange, or by exchange and pair."""
+    pairs = {f"{result.exchange} {pair}": reason for result in results for pair, reason in result.failed.items()}
+    return {
+        "filled": sum(result.filled for result in results),
+        "unavailable": sum(result.unavailable for result in results),
+        "failed": {**failed, **pairs},
+    }
+
+
 def repair_exchange(
     engine: Engine,
     settings: Settings,

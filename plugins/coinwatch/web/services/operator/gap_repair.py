@@ -5,10 +5,12 @@ from threading import Lock, Thread
 import structlog
 from sqlalchemy import Engine
 
-from coinwatch.audit import Actor, record_action
+from coinwatch.audit import Actor, record_action, record_outcome
 from coinwatch.errors import CoinwatchError
-from coinwatch.prices.backfill.repair import repair_gaps
+from coinwatch.prices.backfill.repair import repair_gaps, summarize_repairs
 from coinwatch.settings import Settings
+
+ACTION = "gaps.repair"
 
 log = structlog.get_logger()
 
@@ -28,20 +30,25 @@ class GapRepair:
         return self._running.locked()
 
     def start(self, engine: Engine, settings: Settings, actor: Actor) -> bool:
-        """Start a repair; return False if one is running. Raises DatabaseError."""
+        """Start a repair; return False if one is running. Raises DatabaseError.
+
+        The audit log has an entry for the start, and one for the result.
+        """
         if not self._running.acquire(blocking=False):
             return False
         try:
-            record_action(engine, actor, "gaps.repair")
-            Thread(target=self._run, args=(engine, settings), name="gap repair", daemon=True).start()
+            record_action(engine, actor, ACTION, state="started")
+            Thread(target=self._run, args=(engine, settings, actor), name="gap repair", daemon=True).start()
         except BaseException:
             self._running.release()
             raise
         return True
 
-    def _run(self, engine: Engine, settings: Settings) -> None:
+    def _run(self, engine: Engine, settings: Settings, actor: Actor) -> None:
         try:
-            results, failed = repair_gaps(engine, settings)
+            with record_outcome(engine, actor, ACTION) as outcome:
+                results, failed = repair_gaps(engine, settings)
+                outcome.update(summarize_repairs(results, failed))
             log.info("gaps repaired", results=[result.as_dict() for result in results], failed=failed)
         except CoinwatchError as error:
             log.error("gap repair failed", error=str(error))
