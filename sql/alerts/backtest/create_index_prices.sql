@@ -2,7 +2,7 @@
 CREATE TEMPORARY VIEW prices AS
 SELECT minutes.instrument_id, minutes.observed_at, minutes.price, CAST(NULL AS double precision) AS volume_24h,
        (SELECT ARRAY[d.price_divisor, 1] FROM public.index_divisors d
-        WHERE d.instrument_id = minutes.instrument_id AND d.started_at <= minutes.observed_at
+        WHERE d.instrument_id = minutes.instrument_id AND d.started_at < minutes.observed_at
         ORDER BY d.started_at DESC LIMIT 1) AS divisors
 FROM (
   SELECT instrument_id, opened_at + interval '1 minute' AS observed_at, close AS price

@@ -4,7 +4,7 @@
 -- the frame and subtract each that leaves it (see find_changes_from_average for the integers). Values up to the watermark
 -- serve as references; they come first, because rows already in order are sorted fastest. Moments are microseconds, which
 -- Postgres compares faster than it subtracts intervals. Values are divided by their divisors (see find_changes_since_last),
--- which only pending values keep.
+-- which only pending values keep. Where the frame of find_changes_over_window is empty, its one-minute candle is looked up.
 --
 -- position counts the values that have a reference: changes below :lowest are left out but counted, values without a
 -- reference are subtracted. Left out and not counted are changes that repeat the one before: both satisfy every rule
@@ -45,9 +45,28 @@ WITH known AS (
     PARTITION BY instrument_id, metric ORDER BY moment
     RANGE BETWEEN CAST(:frame_start AS bigint) PRECEDING AND CAST(:frame_end AS bigint) PRECEDING
   )
-), compared AS (
-  SELECT *, divisor IS NOT NULL AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
+), found AS (
+  SELECT *, CASE WHEN reference IS NULL AND divisor IS NOT NULL AND metric = 'price' AND NOT CAST(:average AS boolean) THEN (
+    SELECT ARRAY[close / coalesce((SELECT price_divisor FROM index_divisors d
+                                   WHERE d.instrument_id = referred.instrument_id
+                                     AND d.started_at < opened_at + interval '1 minute'
+                                   ORDER BY d.started_at DESC LIMIT 1), 1),
+                 date_part('epoch', opened_at + interval '1 minute')]
+    FROM candles
+    WHERE candles.instrument_id = referred.instrument_id AND resolution = '1m'
+      AND opened_at <= observed_at - make_interval(secs => CAST(:frame_end AS bigint) / 1e6) - interval '1 minute'
+      AND opened_at >= observed_at - make_interval(secs => CAST(:frame_start AS bigint) / 1e6)
+    ORDER BY opened_at DESC LIMIT 1
+  ) END AS minute
   FROM referred
+), compared AS (
+  SELECT instrument_id, metric, moment, observed_at, value, divisor, row_number, newest, reference, reference_at,
+         divisor IS NOT NULL AND reference > 0 AS comparable, 100 * (value - reference) / nullif(reference, 0) AS change_percent
+  FROM (
+    SELECT instrument_id, metric, moment, observed_at, value, divisor, row_number, newest,
+           coalesce(reference, minute[1]) AS reference, coalesce(reference_at, to_timestamp(minute[2])) AS reference_at
+    FROM found
+  ) stated
 ), in_reach AS (
   SELECT instrument_id, metric, moment, observed_at, value, divisor, reference, reference_at, change_percent, comparable,
          row_number,
