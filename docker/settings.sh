@@ -156,7 +156,7 @@ gauge_flushes() {
 
 # The user's settings that compose.yaml does not list, such as exchanges and their keys, for containers with our code.
 write_settings() {
-  local names='EXCHANGES__|BOUNCE_|COINS__|INDEX_|QUOTE_|ALERT_MAX_|EMAILS_|CHANNELS_|WEBHOOKS_|OUTBOX_|PRICE_|GAP_|QUALITY_|EXPORT_|LOG_|UNCONFIRMED_|TASK_LOG_|DAG_RUN_|CORS_|REQUESTS_|AUDIT_|LEGACY_|WEB_WORKERS|HISTORY_|STREAM_'
+  local names='EXCHANGES__|BOUNCE_|COINS__|INDEX_|QUOTE_|ALERT_MAX_|EMAILS_|CHANNELS_|WEBHOOKS_|OUTBOX_|PRICE_|GAP_|QUALITY_|EXPORT_|LOG_|UNCONFIRMED_|TASK_LOG_|DAG_RUN_|CORS_|REQUESTS_|AUDIT_|LEGACY_|WEB_WORKERS|WEB_STATEMENT_SECONDS|HISTORY_|STREAM_'
   local name
   rm -f "$folder/settings.env"
   (umask 077 && for name in $(compgen -e | grep -E "^COINWATCH_($names)" || true); do

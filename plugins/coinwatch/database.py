@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from coinwatch.errors import ConfigurationError, DatabaseError, QueryTimeout
 from coinwatch.setting_sources import PROJECT_ROOT
@@ -18,6 +19,11 @@ from coinwatch.settings import get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10
+POOL_TIMEOUT_SECONDS = 10  # for a connection to become free
+# Postgres' own limits don't help if the server is frozen, or the network drops packets. Then the client closes the
+# connection: after this long without a response when it tests one, and this long after a limit when it has one.
+RESPONSE_SECONDS = 5
+LOCK_SECONDS = 5  # of a statement's limit, for locks
 # The driver requires these formats, whatever the server's defaults are. A generic plan can't prune partitions, so every
 # execution is planned with its parameters. JIT compilation would take longer than the statements themselves. Settings
 # belong to the transaction, because behind PgBouncer the next one may get another session; sent together with BEGIN,
@@ -26,6 +32,8 @@ BEGIN = (
     b"BEGIN; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL plan_cache_mode = force_custom_plan; "
     b"SET LOCAL jit = off"
 )
+
+SECONDS_OPTION = "coinwatch_statement_seconds"
 
 QUERY_CANCELED = "57014"
 READ_ONLY_TRANSACTION = "25006"
@@ -59,6 +67,7 @@ def create_engine(url: str) -> Engine:
         parse_database_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=5,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
         use_native_hstore=False,  # saves a query per new connection
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -66,9 +75,21 @@ def create_engine(url: str) -> Engine:
             "keepalives_idle": 30,
         },
     )
+    sa.event.listen(engine, "do_connect", _connect)
     sa.event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     sa.event.listen(engine, "begin", _begin)
+    sa.event.listen(engine, "checkin", _end_limit)
     return engine
+
+
+@lru_cache(maxsize=8)
+def limit_statements(engine: Engine, seconds: float | None) -> Engine:
+    """The same engine, with the same connections, but each statement fails after ``seconds`` (None: no limit).
+
+    Waiting for a lock fails earlier, after up to LOCK_SECONDS. If the server does not respond at all, the statement
+    fails RESPONSE_SECONDS after its limit.
+    """
+    return engine.execution_options(**{SECONDS_OPTION: seconds})
 
 
 def parse_database_url(url: str) -> sa.URL:
@@ -121,6 +142,32 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class _Connection(psycopg.Connection[Any]):
+    """Closes itself if the server has not responded within ``response_seconds`` (None: waits forever)."""
+
+    response_seconds: float | None = RESPONSE_SECONDS
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server. Raises psycopg.OperationalError."""
+        try:
+            return super().wait(gen, interval, self.response_seconds if timeout is None else timeout)
+        except psycopg.errors._WaitTimeout:
+            if timeout is not None:
+                raise
+            self.close()
+            raise psycopg.OperationalError(f"no response within {self.response_seconds:g} s") from None
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> _Connection:
+    return _Connection.connect(*arguments, **options)
+
+
+def _end_limit(driver: Any, _: object) -> None:
+    """Limit the test of an idle connection, which precedes its next use."""
+    if driver is not None:  # None if it was invalidated
+        driver.response_seconds = RESPONSE_SECONDS
+
+
 def _prepare_nothing_behind_a_pooler(driver: psycopg.Connection[Any], _: object) -> None:
     """Don't use prepared statements behind PgBouncer: they belong to a session that later transactions may not get.
 
@@ -136,8 +183,16 @@ def _prepare_nothing_behind_a_pooler(driver: psycopg.Connection[Any], _: object)
 def _begin(connection: Connection) -> None:
     """Begin the driver's transaction with our settings; the driver then sends no BEGIN of its own."""
     driver = driver_connection(connection)
+    seconds: float | None = connection.get_execution_options().get(SECONDS_OPTION)
+    if isinstance(driver, _Connection):
+        driver.response_seconds = None if seconds is None else seconds + RESPONSE_SECONDS
     if not driver.autocommit:
-        driver.pgconn.exec_(BEGIN)
+        driver.pgconn.exec_(BEGIN if seconds is None else BEGIN + _limits(seconds))
+
+
+def _limits(seconds: float) -> bytes:
+    statements, locks = round(1000 * seconds), round(1000 * min(seconds, LOCK_SECONDS))
+    return f"; SET LOCAL statement_timeout = {statements}; SET LOCAL lock_timeout = {locks}".encode()
 
 
 @contextmanager
@@ -209,6 +264,10 @@ def translate_errors(engine: Engine) -> Iterator[None]:
                 "changed. Wait until a backup or long query has ended (see pg_stat_activity), then try again."
             ) from error
         raise DatabaseError(f"Postgres at {_address(engine)} is not available: {_first_line(error)}") from error
+    except PoolTimeout as error:
+        raise DatabaseError(
+            f"All connections to Postgres at {_address(engine)} have been in use for {POOL_TIMEOUT_SECONDS} s"
+        ) from error
     except (ProgrammingError, psycopg.ProgrammingError) as error:
         if _sqlstate(error) in UNDEFINED_OBJECT:
             raise DatabaseError(

@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         description="Processes of the standalone web app. Each takes about 150 MB of memory and counts limits on "
         "reading separately.",
     )
+    web_statement_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=600,
+        description="Seconds after which a query of the web app is canceled, so that no page waits longer for a busy "
+        "or locked database.",
+    )
     legacy_port: int | None = Field(
         None,
         ge=1,

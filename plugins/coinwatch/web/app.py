@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from coinwatch import __version__
+from coinwatch.database import limit_statements
 from coinwatch.errors import CoinwatchError, ConfigurationError
 from coinwatch.settings import Settings
 from coinwatch.web.api import (
@@ -92,10 +93,12 @@ def create_app(
     """Create the app.
 
     ``open_engine`` and ``open_settings`` are called by the first request that needs them, so that an unavailable
-    database or a missing setting is an error on that page only. ``identify`` returns who sent a request, or None.
+    database or a missing setting is an error on that page only. Statements on the engine are limited to
+    COINWATCH_WEB_STATEMENT_SECONDS. ``identify`` returns who sent a request, or None.
     ``public_url`` returns the URL of the server that users open (default: COINWATCH_PUBLIC_URL), ``login_url`` that of
     its login page, given the path to return to, ``clock`` the current time (aware).
     """
+    open_engine = _limiting(open_engine, open_settings)
     identify = identify_by_key(open_engine, clock, identify)
     if not inside_airflow:
         identify = identify_by_session(open_engine, open_settings, clock, identify)
@@ -147,6 +150,10 @@ def create_app(
 def path_of(url: str) -> str:
     """The path of a URL as it is matched with the paths of requests: decoded, without a trailing slash."""
     return unquote(urlsplit(url).path).rstrip("/")
+
+
+def _limiting(open_engine: Callable[[], Engine], open_settings: Callable[[], Settings]) -> Callable[[], Engine]:
+    return lambda: limit_statements(open_engine(), open_settings().web_statement_seconds)
 
 
 def _reading(read: Callable[[], T], default: T) -> Callable[[], T]:

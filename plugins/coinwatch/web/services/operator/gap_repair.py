@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy import Engine
 
 from coinwatch.audit import Actor, record_action, record_outcome
+from coinwatch.database import limit_statements
 from coinwatch.errors import CoinwatchError
 from coinwatch.prices.backfill.repair import repair_gaps, summarize_repairs
 from coinwatch.settings import Settings
@@ -38,7 +39,8 @@ class GapRepair:
             return False
         try:
             record_action(engine, actor, ACTION, state="started")
-            Thread(target=self._run, args=(engine, settings, actor), name="gap repair", daemon=True).start()
+            unlimited = limit_statements(engine, None)  # refreshing candles may take longer than a page may wait
+            Thread(target=self._run, args=(unlimited, settings, actor), name="gap repair", daemon=True).start()
         except BaseException:
             self._running.release()
             raise
