@@ -100,11 +100,8 @@ def candles(engine: sa.Engine, resolution: str, code: str, base: str = "BTC") ->
 
 
 def all_candles(engine: sa.Engine) -> list[str]:
-    """All stored candles of exchanges as text, exact to the last bit. Those of the index are computed from them."""
-    query = (
-        "SELECT CAST(c AS text) FROM candles c JOIN instruments i ON i.id = instrument_id"
-        " JOIN exchanges e ON e.id = exchange_id WHERE e.code <> 'index' ORDER BY resolution, instrument_id, opened_at"
-    )
+    """All stored candles as text, exact to the last bit."""
+    query = "SELECT CAST(c AS text) FROM candles c ORDER BY resolution, instrument_id, opened_at"
     with transaction(engine) as connection:
         return list(connection.execute(sa.text(query)).scalars())
 

@@ -1,6 +1,6 @@
 """Updating the candles over prices and candles that changed: minutes from quotes, hours from minutes, days from hours.
 
-Where exchanges' own candles changed, those of the index are computed from them, in every resolution.
+Where an exchange has its own candles, those of the index are computed from all exchanges', in every resolution.
 
 Only the time ranges in ``stale_candles`` are updated, so the cost depends on what changed. The result depends only on
 the stored quotes and exchange candles, not on the order in which they arrived.
@@ -94,4 +94,5 @@ def _build_index(
         "width": WIDTHS[resolution],
         "carried": CARRIED_MINUTES if resolution == "1m" else 0,
     }
-    written[resolution] += connection.execute(statement("prices/candles/build_index_candles"), parameters).rowcount
+    query = statement("prices/candles/build_index_candles")
+    written[resolution] += int(connection.execute(query, parameters).scalar_one())

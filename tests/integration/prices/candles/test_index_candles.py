@@ -1,10 +1,16 @@
 """The index's candles are computed from the exchanges' own, never over what was computed live."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from math import inf, nextafter
+from random import Random
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from coinwatch.alerts.backtest import backtest
 from coinwatch.alerts.rules import Rule
@@ -12,13 +18,13 @@ from coinwatch.database import transaction
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.backfill.planning import InstrumentRange, record_response
 from coinwatch.prices.candles.refresh import refresh_candles
-from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
+from coinwatch.prices.candles.resolutions import STORED_RESOLUTIONS, WIDTHS, Resolution, parse_resolution
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
-from coinwatch.prices.catalog import set_exchange_enabled
+from coinwatch.prices.catalog import INDEX, find_instrument, set_exchange_enabled
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.settings import Settings
-from coinwatch.time_range import TimeRange
-from tests.support.backfill import candles, instrument_id
+from coinwatch.time_range import TimeRange, floor_to
+from tests.support.backfill import all_candles, candles, instrument_id
 from tests.support.quotes import at, load, quote
 
 MIDNIGHT = -3 * 1440 - 720.0  # minutes before START
@@ -38,6 +44,11 @@ def store(
     ]
     store_candles(engine, resolution, rows)
     refresh_candles(engine)
+
+
+def index_id(engine: sa.Engine) -> int:
+    with transaction(engine) as connection:
+        return find_instrument(connection, "BTC", INDEX).instrument_id
 
 
 def index_candles(engine: sa.Engine, resolution: str = "1m") -> list[Any]:
@@ -108,6 +119,25 @@ def test_live_index_prices_are_kept_and_get_the_volume(catalog: sa.Engine, setti
     compute_index(catalog, settings, at(1.5))
     refresh_candles(catalog)
     assert index_candles(catalog)[1][:4] == (50, 50, 50, 50), "live values take precedence"
+    store(catalog, "coinbase", [100_000])
+    assert index_candles(catalog)[0] == (100, 100, 100, 100, None), "which of the volumes is right is unknown"
+
+
+def test_candle_of_the_index_from_a_file_is_kept(catalog: sa.Engine) -> None:
+    store_candles(catalog, "1m", [StoredCandle(index_id(catalog), Candle(at(0), 90, 90, 90, 90))])
+    store(catalog, "kraken", [100, 101])
+    assert [row[3] for row in index_candles(catalog)] == [90, 101]
+
+
+def test_outdated_candle_of_the_index_is_computed_again(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100])
+    before = [candles(catalog, resolution, "index") for resolution in STORED_RESOLUTIONS]
+    for resolution in STORED_RESOLUTIONS:
+        opened_at = candles(catalog, resolution, "index")[0].opened_at
+        outdated = StoredCandle(index_id(catalog), Candle(opened_at, 90, 90, 90, 90), source="rollup")
+        store_candles(catalog, resolution, [outdated])
+        refresh_candles(catalog)
+        assert [candles(catalog, resolution, "index") for resolution in STORED_RESOLUTIONS] == before
 
 
 def test_exchange_without_trades_counts_with_its_last_price_for_ten_minutes(catalog: sa.Engine) -> None:
@@ -127,12 +157,55 @@ def test_minute_without_any_trade_has_no_index_candle(catalog: sa.Engine) -> Non
 
 
 def test_hundredfold_price_gives_no_candle_unless_two_others_agree(catalog: sa.Engine) -> None:
-    store(catalog, "kraken", [100])
+    store(catalog, "kraken", [100, None, 100])
+    store(catalog, "coinbase", [100_000], 1)
+    store(catalog, "coinbase", [100_000], 2)
+    assert [row[3] for row in index_candles(catalog)] == [100], (
+        "the candles computed before the other is known are deleted"
+    )
+    assert [row[3] for row in index_candles(catalog, "1h")] == [100]
     store(catalog, "coinbase", [100_000])
-    assert [row[3] for row in index_candles(catalog)] == [100], "the candle computed before is kept"
-    store(catalog, "coinbase", [100_000], 30)
-    store(catalog, "kraken", [100], 30)
-    assert len(index_candles(catalog)) == 2
+    for resolution in ("1m", "1h", "1d"):
+        assert index_candles(catalog, resolution) == []
+    store(catalog, "coinbase", [104])
+    assert [row[3] for row in index_candles(catalog)] == [102], "a corrected price counts"
+
+
+def test_hour_without_plausible_minutes_is_computed_from_hours(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [90], 0, "1h")
+    store(catalog, "kraken", [100])
+    assert [row[3] for row in index_candles(catalog, "1h")] == [100]
+    store(catalog, "coinbase", [95], 0, "1h")
+    store(catalog, "coinbase", [100_000])
+    assert [row[3] for row in index_candles(catalog, "1h")] == [92.5]
+    assert [row[3] for row in index_candles(catalog, "1d")] == [92.5]
+
+
+def test_quotes_of_other_exchanges_count_whenever_they_arrive(catalog: sa.Engine) -> None:
+    store(catalog, "kraken", [100, 100])
+    load(catalog, quote(104.0, 0, "coinbase"))
+    refresh_candles(catalog)
+    assert [row[3] for row in index_candles(catalog)] == [102, 102]
+    assert {row[4] for row in index_candles(catalog)} == {None}, "Coinbase's volume is unknown"
+    store(catalog, "coinbase", [106])
+    assert [row[3:] for row in index_candles(catalog)] == [(103, 3), (103, 1.5)]
+
+
+def test_quotes_alone_give_no_index_candle(catalog: sa.Engine) -> None:
+    load(catalog, quote(104.0, 0, "coinbase"), quote(100.0, 0))
+    refresh_candles(catalog)
+    assert candles(catalog, "1m", "index") == []
+
+
+def test_prices_far_apart_give_a_valid_candle_in_spite_of_rounding(catalog: sa.Engine) -> None:
+    lowest, highest = 557.4587244862441, 11814.735103888206
+    for code, low in (("kraken", lowest), ("coinbase", highest)):
+        opening = nextafter(nextafter(low, inf), inf) if code == "kraken" else low
+        candle = Candle(at(0), opening, max(opening, low), low, low)
+        store_candles(catalog, "1m", [StoredCandle(instrument_id(catalog, code), candle)])
+    refresh_candles(catalog)
+    [(opening, high, low, _, _)] = index_candles(catalog)
+    assert low <= opening <= high
 
 
 @pytest.mark.parametrize("resolution", ["1h", "1d"])
@@ -163,13 +236,62 @@ def test_result_does_not_depend_on_the_order_or_batches(catalog: sa.Engine) -> N
     assert index_candles(catalog) == first
 
 
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["kraken", "coinbase", "index"]),
+        st.sampled_from(["quote", "1m", "1h", "1d"]),
+        st.integers(0, 15) | st.integers(50, 70) | st.just(1500),
+        st.sampled_from([1.0, 1.5, 1.7, 3.1, 1700.0]),
+    ),
+    min_size=2,
+    max_size=15,
+    unique_by=lambda event: event[:3],
+).map(lambda events: [event for event in events if event[0] != "index" or event[1] == "quote"])
+
+
+@hypothesis_settings(max_examples=60)
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_order_of_quotes_and_candles_does_not_matter(
+    catalog: sa.Engine, events: list[tuple[str, Any, int, float]], random: Random
+) -> None:
+    tables = []
+    # Of two candles of one exchange that open at the same time, the later one counts.
+    events = list(
+        {
+            (code, kind, opening(kind, minute)): (code, kind, minute, price) for code, kind, minute, price in events
+        }.values()
+    )
+    for _ in range(3):
+        random.shuffle(events)
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "prices"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        for code, kind, minute, price in events:
+            if kind == "quote":
+                load(catalog, quote(price, minute, code), now=at(2000))
+            else:
+                candle = Candle(opening(kind, minute), price, price + 2, price - 0.7, price, price / 3)
+                store_candles(catalog, kind, [StoredCandle(instrument_id(catalog, code), candle)])
+            if random.random() < 0.5:
+                refresh_candles(catalog)
+        refresh_candles(catalog)
+        tables.append(all_candles(catalog))
+    assert tables[0] == tables[1] == tables[2]
+
+
+def opening(kind: str, minute: int) -> datetime:
+    return at(minute) if kind == "quote" else floor_to(at(minute), WIDTHS[parse_resolution(kind)])
+
+
 def test_refreshing_again_writes_nothing(catalog: sa.Engine) -> None:
     store(catalog, "kraken", [100] * 5)
+    store(catalog, "coinbase", [100_000], 20)
+    store(catalog, "kraken", [100], 20)
     with transaction(catalog) as connection:
         connection.execute(
             sa.text(
                 "INSERT INTO stale_candles (instrument_id, changed, first_at, last_at) VALUES (:id, '1m', :at, :at)"
             ),
-            {"id": instrument_id(catalog, "kraken"), "at": at(2)},
+            [{"id": instrument_id(catalog, "kraken"), "at": at(minute)} for minute in (2, 20)],
         )
     assert set(refresh_candles(catalog).written.values()) == {0}

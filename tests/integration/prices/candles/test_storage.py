@@ -15,12 +15,13 @@ from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.refresh import RefreshResult, count_stale_ranges, refresh_candles
 from coinwatch.prices.candles.storage import StoredCandle, StoreResult, store_candles
 from coinwatch.prices.catalog import find_instrument, sync_catalog
+from tests.support.backfill import all_candles
 from tests.support.quotes import at, load, quote
 from tests.support.settings import COINS, exchange, make_settings
 
 
 def stored(engine: sa.Engine, resolution: str) -> list[tuple[object, ...]]:
-    """Minutes since the tests' start, open, high, low, close, volume, trades, samples, source; without the index."""
+    """Exchanges' candles: minutes since the tests' start, open, high, low, close, volume, trades, samples, source."""
     query = sa.text(
         "SELECT extract(epoch FROM opened_at - :start)::float8 / 60, open, high, low, close, volume, trades, samples,"
         " source::text"
@@ -83,13 +84,13 @@ def test_exchange_candle_overrides_our_quotes_in_any_order(catalog: sa.Engine, b
         for step in steps if order == "quotes first" else reversed(steps):
             step()
             refresh_candles(catalog)
-        tables.append([stored(catalog, resolution) for resolution in ("1m", "1h", "1d")])
+        tables.append(all_candles(catalog))
     assert tables[0] == tables[1]
-    assert tables[0][0] == [
+    assert stored(catalog, "1m") == [
         (0, 20, 22, 18, 21, 1.0, 2, None, "exchange"),
         (1, 30, 30, 30, 30, None, None, 1, "quotes"),
     ]
-    assert tables[0][1] == [(0, 20, 30, 18, 30, None, None, 1, "quotes")], (
+    assert stored(catalog, "1h") == [(0, 20, 30, 18, 30, None, None, 1, "quotes")], (
         "the volume of one minute is not the volume of the hour"
     )
 
@@ -231,5 +232,5 @@ def test_order_of_quotes_and_candles_does_not_matter(
             if random.random() < 0.5:
                 refresh_candles(catalog)
         refresh_candles(catalog)
-        tables.append([stored(catalog, resolution) for resolution in ("1m", "1h", "1d")])
+        tables.append(all_candles(catalog))
     assert tables[0] == tables[1]
