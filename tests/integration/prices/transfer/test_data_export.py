@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -71,17 +72,6 @@ def contents(engine: sa.Engine) -> dict[str, list[str]]:
         return {table: list(connection.execute(sa.text(query.format(table))).scalars()) for table in TABLES}
 
 
-def of_exchanges(engine: sa.Engine) -> dict[str, list[str]]:
-    """The contents without the index's candles, which are computed again from those of exchanges."""
-    query = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = 'index'"
-    with transaction(engine) as connection:
-        index = tuple(f"({number}," for number in connection.execute(sa.text(query)).scalars())
-    return {
-        table: [row for row in rows if not (table.startswith("candles") and row.startswith(index))]
-        for table, rows in contents(engine).items()
-    }
-
-
 def empty(engine: sa.Engine) -> None:
     with transaction(engine) as connection:
         for table in ("prices", "latest_quotes", "candles", "stale_candles"):
@@ -95,16 +85,28 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("location", ["file", "memory"])
 def test_export_and_import_round_trip(filled: sa.Engine, export: Export, tmp_path: Path, location: str) -> None:
     destination = str(tmp_path) if location == "file" else f"memory://{tmp_path.name}/lake"
-    before, exchanges = contents(filled), of_exchanges(filled)
+    before = contents(filled)
     assert len(before["prices"]) == 93
     assert export(destination).rows == sum(len(before[table]) for table in TABLES if table != "latest_quotes")
     empty(filled)
     result = read_back(filled, destination)
     assert [file.problem for file in result.files if file.problem] == []
-    assert of_exchanges(filled) == exchanges
+    assert contents(filled) == before
     again = read_back(filled, destination)
     assert sum((file.stored for file in again.files), StoreResult()).inserted == 0
-    assert of_exchanges(filled) == exchanges
+    assert contents(filled) == before
+
+
+def test_files_are_restored_in_any_order(filled: sa.Engine, export: Export, tmp_path: Path) -> None:
+    export(tmp_path)
+    before = contents(filled)
+    folders = sorted(tmp_path.glob("*/day=*/exchange=*"))
+    assert {folder.name for folder in folders} >= {"exchange=index", "exchange=binance", "exchange=kraken"}
+    for order in (folders, folders[::-1], Random(5).sample(folders, len(folders))):
+        empty(filled)
+        for folder in order:
+            assert [file.problem for file in read_back(filled, folder).files if file.problem] == []
+        assert contents(filled) == before
 
 
 def test_candles_of_dropped_prices_are_restored_from_an_export(
@@ -124,9 +126,9 @@ def test_importing_an_outdated_hour_does_not_replace_a_newer_one(
     export(tmp_path)
     load(filled, quote(500, 60.5), now=NOW)
     refresh_candles(filled)
-    after = of_exchanges(filled)
+    after = contents(filled)
     read_back(filled, tmp_path / "candles_1h", tmp_path / "candles_1d", tmp_path / "candles_1m")
-    assert of_exchanges(filled) == after
+    assert contents(filled) == after
 
 
 def test_export_is_deterministic(export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

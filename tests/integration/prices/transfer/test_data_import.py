@@ -15,6 +15,7 @@ from coinwatch.errors import NotFound
 from coinwatch.prices.candles.refresh import count_stale_ranges
 from coinwatch.prices.candles.storage import StoreResult
 from coinwatch.prices.transfer.data_import import ImportedFile, ImportOptions, ImportResult, import_files
+from tests.support.backfill import all_candles
 from tests.support.candle_files import (
     TextCandle,
     aged,
@@ -55,6 +56,7 @@ def only(result: ImportResult) -> ImportedFile:
 
 
 def stored(engine: sa.Engine, resolution: str = "1m") -> list[tuple[object, ...]]:
+    """The candles of exchanges."""
     with transaction(engine) as connection:
         return [tuple(row) for row in connection.execute(sa.text(STORED)) if row.resolution == resolution]
 
@@ -165,12 +167,12 @@ def test_importing_again_changes_nothing_and_corrections_replace_candles(
 ) -> None:
     path = written(tmp_path / "BTCUSDT-1m-2026-03.csv", binance_csv(CANDLES))
     imports(path)
-    first = stored(catalog), stored(catalog, "1h"), stored(catalog, "1d")
+    first = all_candles(catalog)
     again = imports(path)
     assert only(again).stored == StoreResult(0, 0, 5)
     assert again.refreshed is None
     assert count_stale_ranges(catalog) == 0
-    assert (stored(catalog), stored(catalog, "1h"), stored(catalog, "1d")) == first
+    assert all_candles(catalog) == first
     corrected = [CANDLES[0]._replace(close="109.5"), *CANDLES[1:]]
     assert only(imports(written(path, binance_csv(corrected)))).stored == StoreResult(0, 1, 4)
     assert stored(catalog) == expected(corrected)
@@ -315,7 +317,7 @@ def test_import_is_idempotent(
     path = written(tmp_path / name, text)
     options = {"exchange": "binance", "instrument": "BTC/USDT"}
     imports(path, **options)
-    once = [stored(catalog, resolution) for resolution in ("1m", "1h", "1d")]
+    once = all_candles(catalog)
     imports(path, **options)
-    assert [stored(catalog, resolution) for resolution in ("1m", "1h", "1d")] == once
-    assert once[0]
+    assert all_candles(catalog) == once
+    assert stored(catalog)
