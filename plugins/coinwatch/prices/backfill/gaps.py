@@ -3,7 +3,8 @@
 They are found per instrument and UTC day by comparing the stored 1-minute candles with the expected cadence, and stay
 recorded until candles fill them. What a check records follows from the candles alone, so checking twice, in any order,
 or from two processes at once gives the same rows. The index cannot be fetched from an exchange: its gaps are recorded
-as unavailable at once.
+as unavailable at once. An unavailable gap is repaired when candles fill it all the same, from an import or, in the
+index, from those of an exchange.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,8 +84,9 @@ class RangeToCheck:
 
 
 def find_new_gaps(engine: Engine, settings: Settings, now: datetime) -> FindResult:
-    """Check yesterday, today, and everything since the last call, however long ago that was; and all open gaps.
+    """Check yesterday, today, and everything since the last call, however long ago that was; and other gaps.
 
+    These are all open ones, and unavailable ones in which candles have been stored since.
     An instrument that was never checked is checked from 31 days ago on. A month at a time is committed, so that an
     interrupted check continues. Raises DatabaseError.
     """
@@ -104,9 +106,10 @@ def find_new_gaps(engine: Engine, settings: Settings, now: datetime) -> FindResu
 
 
 def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: date, now: datetime) -> FindResult:
-    """Check the UTC days from ``first_day`` to ``last_day`` (inclusive) and all open gaps, and record what is missing.
+    """Check the UTC days from ``first_day`` to ``last_day`` (inclusive) and other gaps, and record what is missing.
 
-    Reads only the minutes of those days and gaps. Covers the instruments that are watched now, from their first candle
+    These are all open ones, and unavailable ones in which candles have been stored since. Reads only the minutes of
+    those days and gaps. Covers the instruments that are watched now, from their first candle
     to ``now`` minus the tolerance. A gap that began before ``first_day`` is recorded from its start, up to 31 days
     back. Raises DatabaseError.
     """

@@ -25,8 +25,9 @@ from coinwatch.prices.backfill.gaps import (
     resolve_gaps,
     retry_gaps,
 )
+from coinwatch.prices.candles.refresh import refresh_candles
 from coinwatch.prices.candles.storage import StoredCandle, store_candles
-from coinwatch.prices.catalog import set_exchange_enabled
+from coinwatch.prices.catalog import INDEX, find_instrument, set_exchange_enabled
 from coinwatch.settings import Settings
 from coinwatch.time_range import TimeRange
 from tests.conftest import Database
@@ -204,6 +205,48 @@ def test_index_gaps_are_unavailable_immediately(catalog: sa.Engine, settings: Se
         [gap] = instrument_gaps(connection, index, march("01 00:00"), march("03 00:00"))
     assert (gap.started_at, gap.ended_at) == (march("01 23:31"), march("02 02:00")), "one gap across midnight"
     assert retry_gaps(catalog, since=march("01 00:00")) == 0, "the index cannot be fetched"
+
+
+def test_old_gap_of_the_index_is_repaired_once_an_exchange_fills_it(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
+    kraken = ids["kraken:BTC"]
+    with transaction(catalog) as connection:
+        index = find_instrument(connection, "BTC", INDEX, "USD").instrument_id
+    store_minutes(catalog, index, "01 06:00", "01 07:00", source="quotes")
+    store_minutes(catalog, index, "01 10:00", "02 12:00", source="quotes")
+    check(catalog, settings, first=date(2026, 3, 1))
+    reason = "unavailable no exchange has prices of this time"
+    assert gap_rows(catalog, index) == [("01 07:01", "01 10:00", reason)]
+    later = march("09 12:00")
+    store_minutes(catalog, kraken, "01 08:00", "01 08:30")
+    refresh_candles(catalog)
+    check(catalog, settings, later, first=later.date())
+    parts = [("01 07:01", "01 08:00", reason), ("01 08:00", "01 08:31", "repaired"), ("01 08:31", "01 10:00", reason)]
+    assert gap_rows(catalog, index)[:3] == parts
+    assert check(catalog, settings, later, first=later.date()).filled == 0, "the rest is not checked again"
+    store_minutes(catalog, kraken, "01 07:00", "01 10:00")
+    refresh_candles(catalog)
+    check(catalog, settings, later, first=later.date())
+    assert gap_rows(catalog, index)[0] == ("01 07:01", "01 10:00", "repaired")
+
+
+def test_old_unavailable_gap_is_repaired_by_imported_candles(
+    catalog: sa.Engine, settings: Settings, ids: dict[str, int]
+) -> None:
+    btc = ids["kraken:BTC"]
+    store_minutes(catalog, btc, "01 06:00", "01 07:00")
+    store_minutes(catalog, btc, "01 08:00", "02 12:00")
+    check(catalog, settings, first=date(2026, 3, 1))
+    fetched = RangeToCheck(btc, TimeRange(march("01 07:01"), march("01 08:00")), timedelta(minutes=9), "no trades")
+    resolve_gaps(catalog, [fetched], NOON)
+    assert gap_rows(catalog, btc) == [("01 07:01", "01 08:00", "unavailable no trades")]
+    store_minutes(catalog, btc, "01 07:01", "01 07:30")
+    check(catalog, settings, march("09 12:00"), first=date(2026, 3, 9))
+    assert gap_rows(catalog, btc)[:2] == [
+        ("01 07:01", "01 07:31", "repaired"),
+        ("01 07:31", "01 08:00", "unavailable no trades"),
+    ]
 
 
 def test_disabled_exchange_has_no_new_gaps(catalog: sa.Engine, settings: Settings, ids: dict[str, int]) -> None:
