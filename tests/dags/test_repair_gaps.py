@@ -44,30 +44,28 @@ def run_dag(dag_runner: DagRunner, exchange_server: ExchangeServer, engine: sa.E
     return lambda: dag_runner.run("repair_gaps")
 
 
-def store_two_hours(engine: sa.Engine, exchange: str) -> None:
-    """A candle every three minutes up to now, with an outage of half an hour in the middle."""
-    find = "SELECT i.id FROM instruments i JOIN exchanges e ON e.id = i.exchange_id WHERE e.code = :code"
+def store_two_hours(engine: sa.Engine) -> None:
+    """A candle of our quotes every three minutes up to now, with an outage of half an hour in the middle."""
     with engine.begin() as connection:
-        instrument_id = connection.execute(sa.text(find), {"code": exchange}).scalar_one()
+        instrument_ids = connection.execute(sa.text("SELECT instrument_id FROM watched_instruments")).scalars().all()
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     opened = [now - ago * MINUTE for ago in range(120, 0, -3) if not 50 <= ago < 80]
-    store_candles(
-        engine, "1m", [StoredCandle(instrument_id, Candle(moment, 1, 1, 1, 1), source="quotes") for moment in opened]
-    )
+    candles = [Candle(moment, 1, 1, 1, 1) for moment in opened]
+    rows = [StoredCandle(number, candle, 1, "quotes") for number in instrument_ids for candle in candles]
+    store_candles(engine, "1m", rows)
 
 
 def statuses(engine: sa.Engine) -> dict[str, str]:
-    """The status of each exchange's gap; the index has no candles of its own in these tests."""
-    found = sa.text("SELECT exchange, status FROM gap_history WHERE exchange <> 'index'")
+    """The status of each pair's gap."""
     with engine.begin() as connection:
-        return {row.exchange: row.status for row in connection.execute(found)}
+        rows = connection.execute(sa.text("SELECT exchange, pair, status FROM gap_history"))
+        return {f"{row.exchange} {row.pair}": row.status for row in rows}
 
 
 def test_gap_is_filled_and_unreachable_exchange_is_retried(
     run_dag: Run, engine: sa.Engine, exchange_server: ExchangeServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for exchange in ("kraken", "binance"):
-        store_two_hours(engine, exchange)
+    store_two_hours(engine)
     exchange_server.fail("kraken", "status", status=451)
     first = run_dag()
     assert str(first.state) == "failed"
@@ -78,12 +76,15 @@ def test_gap_is_filled_and_unreachable_exchange_is_retried(
         "push_gauges": "success",
         "report_failures": "failed",
     }
-    assert statuses(engine) == {"binance": "repaired", "kraken": "open"}
+    not_fetched = {"index BTC/USD": "unavailable", "index BTC/USDT": "unavailable"}
+    assert statuses(engine) == {"binance BTC/USDT": "repaired", "kraken BTC/USD": "open", **not_fetched}
     output = capfd.readouterr().out
     assert "AirflowFailException: kraken: not available in this country" in output
     assert "Gaps are still open on kraken" in output
     exchange_server.faults.clear()
     second = run_dag()
     assert str(second.state) == "success"
-    assert statuses(engine) == {"binance": "repaired", "kraken": "repaired"}
+    repaired = {"binance BTC/USDT": "repaired", "kraken BTC/USD": "repaired", "index BTC/USDT": "repaired"}
+    assert statuses(engine) == {**repaired, "index BTC/USD": "unavailable"}
     assert task_states(run_dag())["repair"] == "skipped", "all gaps are repaired"
+    assert statuses(engine) == {**repaired, "index BTC/USD": "repaired"}
