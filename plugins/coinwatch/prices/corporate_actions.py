@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from coinwatch.database import fetch_rows, statement, transaction
 from coinwatch.exchanges.models import Candle, Quote
+from coinwatch.prices.candles.refresh import mark_history_stale
 from coinwatch.prices.candles.resolutions import WIDTHS, Resolution
 from coinwatch.prices.candles.storage import StoredCandle
 from coinwatch.prices.catalog import INDEX
@@ -76,6 +77,8 @@ def apply_to_prices(connection: Connection, settings: Settings, now: datetime) -
                 parameters["instrument_id"] = action.new_id
             else:
                 _restate(connection, {**parameters, "ratio": ratio})
+                # Those of the index, and sums of volumes, which would differ in the last bits.
+                mark_history_stale(connection, [row.instrument_id], effective_at)
                 action = AppliedAction(row.instrument_id, effective_at, ratio)
             connection.execute(statement("prices/corporate_actions/insert_action"), parameters)
             applied.append(action)

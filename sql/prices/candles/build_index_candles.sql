@@ -8,8 +8,12 @@
 -- candles follow; returns how many candles it wrote.
 WITH members AS (
   SELECT i.instrument_id AS index_id, w.instrument_id,
-         CASE WHEN i.simulated THEN (
-           SELECT max(started_at) FROM index_divisors d WHERE d.instrument_id = i.instrument_id) END AS simulated_from
+         CASE WHEN NOT i.simulated THEN NULL
+              WHEN EXISTS (
+                SELECT FROM index_state s JOIN exchanges e ON jsonb_exists(s.price -> 'counted', e.code)
+                WHERE s.instrument_id = i.instrument_id AND NOT e.simulated) THEN 'infinity'
+              ELSE (SELECT max(started_at) FROM index_divisors d WHERE d.instrument_id = i.instrument_id)
+         END AS simulated_from
   FROM watched_instruments i
   JOIN watched_instruments w ON w.base = i.base AND w.quote = i.quote AND w.simulated = i.simulated
   WHERE i.exchange = 'index' AND w.exchange <> 'index' AND NOT w.aggregator

@@ -1,5 +1,5 @@
--- Simulated prices are not the history of an index that now has real ones: delete its earlier prices and candles, give the
--- time before its newest value that value's divisor, and compute its candles anew from what was fetched from the exchanges.
+-- Simulated prices are not the history of an index that now has real ones: delete its earlier prices and candles, and give the
+-- time before its newest value that value's divisor. Returns the instruments that its candles are to be computed from anew.
 WITH restarted AS (
   SELECT i.id AS instrument_id, i.base, i.quote, s.observed_at, CAST(s.price ->> 'divisor' AS double precision) AS divisor
   FROM index_state s JOIN instruments i ON i.id = s.instrument_id
@@ -17,8 +17,6 @@ WITH restarted AS (
   INSERT INTO stale_candles (instrument_id, first_at, last_at)
   SELECT instrument_id, observed_at, observed_at FROM restarted
 )
-INSERT INTO stale_candles (instrument_id, changed, first_at, last_at)
-SELECT f.instrument_id, f.resolution, f.started_at, f.ended_at - interval '1 microsecond'
+SELECT w.instrument_id
 FROM restarted r
-JOIN watched_instruments w ON w.base = r.base AND w.quote = r.quote AND w.exchange <> 'index' AND NOT w.simulated
-JOIN candle_fetches f ON f.instrument_id = w.instrument_id AND f.outcome = 'stored';
+JOIN watched_instruments w ON w.base = r.base AND w.quote = r.quote AND w.exchange <> 'index' AND NOT w.simulated;

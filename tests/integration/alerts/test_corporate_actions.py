@@ -18,6 +18,7 @@ from coinwatch.prices.ingest.confirmation import confirm_quotes, hold_jumps
 from coinwatch.prices.ingest.index import compute_index
 from coinwatch.prices.ingest.loading import load_quotes
 from coinwatch.settings import Settings
+from tests.support.backfill import all_candles
 from tests.support.quotes import MONTH, at, load, quote
 from tests.support.settings import COINS, make_settings
 from tests.support.subscriptions import subscribe
@@ -109,6 +110,41 @@ def test_redenomination_configured_while_the_first_new_price_waits_fires_nothing
     cycle(catalog, after, 12, 100_000.0, 5.0)
     assert history(catalog, "kraken") == [100_000.0] * 3
     assert values(catalog, "SELECT count(*) FROM alerts") == [(0,)]
+
+
+@pytest.mark.parametrize("exchange", [None, "kraken"])
+def test_candles_of_the_index_follow_a_redenomination_whether_fetched_before_or_after(
+    catalog: sa.Engine, btc: int, exchange: str | None
+) -> None:
+    settings = with_action(catalog, old_per_new=1000, exchange=exchange)
+    with transaction(catalog) as connection:
+        coinbase = find_instrument(connection, "BTC", "coinbase").instrument_id
+    kept = [
+        StoredCandle(number, Candle(at(minute), price, price + 1, price - 1, price, minute / 7))
+        for number, price in ((btc, 100.1), (coinbase, 103.3 if exchange is None else 103_300.0))
+        for minute in (*range(-1500, -1440), *range(-70, 10))
+    ]
+
+    def fetch() -> None:
+        restatement = Restatement(catalog)
+        store_candles(catalog, "1m", restatement.candles("1m", kept))
+        refresh_candles(catalog)
+
+    def act() -> None:
+        apply_corporate_actions(catalog, settings, at(11))
+        refresh_candles(catalog)
+
+    tables = []
+    for steps in ((fetch, act), (act, fetch)):
+        with transaction(catalog) as connection:
+            for table in ("candles", "stale_candles", "corporate_actions"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        for step in steps:
+            step()
+        tables.append(all_candles(catalog))
+    assert tables[0] == tables[1]
+    index = values(catalog, "SELECT DISTINCT close FROM candle_history WHERE exchange = 'index' AND resolution = '1m'")
+    assert index == [(pytest.approx(101_700.0),)]
 
 
 def test_data_from_before_a_redenomination_is_restated_when_it_arrives_later(catalog: sa.Engine, btc: int) -> None:

@@ -7,8 +7,9 @@ the stored quotes and exchange candles, not on the order in which they arrived.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
@@ -62,6 +63,15 @@ def count_stale_ranges(engine: Engine) -> int:
     """The number of time ranges that the next ``refresh_candles`` will update."""
     with transaction(engine) as connection:
         return int(connection.execute(statement("prices/candles/count_stale_ranges")).scalar_one())
+
+
+def mark_history_stale(connection: Connection, instrument_ids: Sequence[int], until: datetime | None = None) -> None:
+    """Have the next ``refresh_candles`` update what depends on the candles of these instruments before ``until``.
+
+    It takes as long as the history is, so it is only for changes that concern all of it.
+    """
+    parameters = {"instrument_ids": list(instrument_ids), "until": until or "infinity"}
+    connection.execute(statement("prices/candles/mark_history_stale"), parameters)
 
 
 def _refresh_batch(connection: Connection, written: dict[Resolution, int]) -> int:

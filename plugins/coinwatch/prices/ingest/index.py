@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from coinwatch.database import Lock, acquire_lock, statement, transaction
+from coinwatch.prices.candles.refresh import mark_history_stale
 from coinwatch.prices.ingest.index_values import (
     ExchangePrice,
     IndexPart,
@@ -48,7 +49,9 @@ def compute_index(engine: Engine, settings: Settings, as_of: datetime) -> int:
         restarted = [pair.instrument_id for pair in pairs if pair.was_simulated and _row(pair)]
         if restarted:
             acquire_lock(connection, Lock.CANDLES)
-            connection.execute(statement("prices/ingest/restart_index"), {"instrument_ids": restarted})
+            restart = statement("prices/ingest/restart_index")
+            members = list(connection.execute(restart, {"instrument_ids": restarted}).scalars())
+            mark_history_stale(connection, members)
         return inserted
 
 

@@ -95,6 +95,33 @@ def test_simulated_history_is_deleted_when_a_real_exchange_is_enabled(catalog: s
     assert [round(alert.change_percent, 1) for alert in past.alerts] == [7.8], "real prices are compared"
 
 
+def test_index_that_starts_anew_keeps_the_history_that_was_imported(catalog: sa.Engine, settings: Settings) -> None:
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    load(catalog, quote(5.0, 0, "coinnews"))
+    compute_index(catalog, settings, at(0.5))
+    set_exchange_enabled(catalog, "kraken", True)
+    store(catalog, "kraken", [100, 102], -1)
+    store(catalog, "kraken", [90], MIDNIGHT, "1d")
+    load(catalog, quote(110.0, 3))
+    compute_index(catalog, settings, at(3))
+    refresh_candles(catalog)
+    assert [row[3] for row in index_candles(catalog)] == [100, 102, 110]
+    assert [row[3] for row in index_candles(catalog, "1d")] == [90, 110]
+
+
+def test_simulated_history_is_not_computed_before_the_index_is_simulated(
+    catalog: sa.Engine, settings: Settings
+) -> None:
+    load(catalog, quote(100.0, 0))
+    compute_index(catalog, settings, at(0.5))
+    store(catalog, "kraken", [100, 101, 102])
+    for code in ("kraken", "coinbase", "binance"):
+        set_exchange_enabled(catalog, code, False)
+    store(catalog, "coinnews", [5] * 3)
+    assert [row[3] for row in index_candles(catalog)] == [100, 101, 102]
+
+
 def test_real_history_is_kept_when_all_real_exchanges_are_disabled(catalog: sa.Engine, settings: Settings) -> None:
     load(catalog, quote(100.0, 0))
     compute_index(catalog, settings, at(0.5))
