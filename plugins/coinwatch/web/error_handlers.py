@@ -21,7 +21,7 @@ from coinwatch.errors import (
     TooManySubscriptions,
 )
 from coinwatch.formatting import escape_control_characters
-from coinwatch.web.accept_header import quality
+from coinwatch.web.formats.accept_header import quality
 from coinwatch.web.schemas.errors import ERROR_CODES, PROBLEM_TYPE, ErrorCode
 from coinwatch.web.schemas.validation_messages import messages_by_field
 

@@ -16,7 +16,7 @@ from coinwatch.cli.main import build_command
 from coinwatch.cli.parsing import parse_period
 from coinwatch.errors import InvalidRequest
 from coinwatch.web.schemas.forms import RuleForm
-from coinwatch.web.services.alert_form import EMPTY_RULE
+from coinwatch.web.services.alert_form.form import EMPTY_RULE
 
 RULE: dict[str, Any] = {
     "argument": None,

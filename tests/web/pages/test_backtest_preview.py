@@ -16,7 +16,7 @@ from coinwatch.alerts.rules import Rule, describe
 from coinwatch.alerts.subscriptions import list_subscriptions
 from coinwatch.web.error_handlers import TIMED_OUT
 from coinwatch.web.middleware.rate_limiter import BACKTESTS, ConcurrencyLimit
-from coinwatch.web.services import backtest_preview as preview
+from coinwatch.web.services.alert_form import preview
 from tests.conftest import Database
 from tests.web.problems import field_errors
 from tests.web.seed import INSERT, NOW

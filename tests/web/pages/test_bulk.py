@@ -14,7 +14,7 @@ from coinwatch.alerts.rules import DEFAULT_EXTREME_COOLDOWN_SECONDS, PERIODS, Ru
 from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
 from coinwatch.mail.links import confirmation_link
 from coinwatch.settings import Settings
-from coinwatch.web.services.alert_csv import MAX_ALERTS, decode_csv, parse_alerts
+from coinwatch.web.services.alert_form.csv_file import MAX_ALERTS, decode_csv, parse_alerts
 from coinwatch.web.templating import WEB_ROOT
 from tests.web.seed import NOW
 from tests.web.subscribing import ADA, BOB, add_subscription, link_key, path_of, queued_emails, sign_in

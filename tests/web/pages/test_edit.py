@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from coinwatch.alerts.subscriptions import Subscription, list_subscriptions
-from coinwatch.web.services.alert_form_page import form_of
+from coinwatch.web.services.alert_form.page import form_of
 from tests.web.seed import NOW
 from tests.web.subscribing import ADA, BOB, add_alerts, add_subscription, field_error, press, queued_emails, sign_in
 

@@ -12,7 +12,7 @@ from coinwatch.alerts.rules import Rule
 from coinwatch.alerts.subscriptions import MAX_SUBSCRIPTIONS, list_subscriptions
 from coinwatch.mail.links import confirmation_link
 from coinwatch.settings import Settings
-from coinwatch.web.services.alert_form import EMPTY_FORM, parse_alert_form, rule_to_form
+from coinwatch.web.services.alert_form.form import EMPTY_FORM, parse_alert_form, rule_to_form
 from tests.web.problems import field_errors
 from tests.web.seed import NOW
 from tests.web.subscribing import ADA, BOB, add_subscription, field_error, link_key, path_of, queued_emails

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.subscriptions import MAX_ALERTS, BacktestQuery, BacktestResponse
-from coinwatch.web.services.backtest_preview import run_backtest
+from coinwatch.web.services.alert_form.preview import run_backtest
 from coinwatch.web.services.subscriptions import find_watched
 
 router = APIRouter(prefix="/api/v1", tags=["subscriptions"], responses=COMMON_RESPONSES)

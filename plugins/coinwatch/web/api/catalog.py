@@ -5,8 +5,9 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Query, Request, Response
 
 from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.formats.representations import AS_TABLE, OutputDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
-from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.parameters import CoinFilter, ExchangeFilter
 from coinwatch.web.services.catalog import (
@@ -17,7 +18,6 @@ from coinwatch.web.services.catalog import (
     list_exchanges,
     list_instruments,
 )
-from coinwatch.web.tables import Table
 
 INSTRUMENTS_PER_PAGE = 500
 MAX_INSTRUMENTS = 5000

@@ -8,11 +8,11 @@ from pydantic import AwareDatetime
 from coinwatch.alerts.fired_alerts import FiredAlert, list_fired_alerts
 from coinwatch.time_range import validate_timestamp
 from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.formats.representations import AS_TABLE, OutputDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
-from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import CHANGE, COMMON_RESPONSES
 from coinwatch.web.schemas.parameters import MAX_ID, CoinFilter, ExchangeFilter
-from coinwatch.web.tables import Table
 
 ALERTS_PER_PAGE = 100
 MAX_ALERTS = 1000

@@ -12,10 +12,10 @@ from coinwatch.prices.backfill.gaps import InstrumentGap, instrument_gaps
 from coinwatch.prices.catalog import find_instrument
 from coinwatch.time_range import DAY, validate_range, validate_timestamp
 from coinwatch.web.dependencies import SiteDep
-from coinwatch.web.representations import AS_TABLE, OutputDep
+from coinwatch.web.formats.representations import AS_TABLE, OutputDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.parameters import Coin, Exchange, Quote
-from coinwatch.web.tables import Table
 
 router = APIRouter(prefix="/api/v1", tags=["history"], responses=COMMON_RESPONSES)
 

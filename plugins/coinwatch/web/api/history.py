@@ -18,9 +18,10 @@ from coinwatch.prices.history.movers import Mover, Movers
 from coinwatch.prices.history.series import MAX_POINTS, MAX_PRICES_PER_PAGE, read_prices, read_series
 from coinwatch.time_range import DAY, HOUR, MINUTE, validate_range, validate_timestamp
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
+from coinwatch.web.formats.price_directives import AS_PRICES, PriceOutputDep
+from coinwatch.web.formats.representations import AS_TABLE, OutputDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.pagination import CursorParameter, decode_cursor, encode_cursor, next_page
-from coinwatch.web.price_directives import AS_PRICES, PriceOutputDep
-from coinwatch.web.representations import AS_TABLE, OutputDep
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.history import (
@@ -31,7 +32,6 @@ from coinwatch.web.schemas.history import (
     changes_table,
 )
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
-from coinwatch.web.tables import Table
 
 PRICES_PER_PAGE = 1000
 # A page of at most this many prices and days takes a few milliseconds: it doesn't wait for a slot.

@@ -10,12 +10,12 @@ from coinwatch.prices.history import as_of
 from coinwatch.prices.history.as_of import Comparison, ExchangePrice, PriceAt
 from coinwatch.prices.history.latest import LatestPrice, read_latest_prices
 from coinwatch.web.dependencies import CURRENT_SECONDS, Site, SiteDep
-from coinwatch.web.price_directives import AS_PRICES, PriceOutputDep
-from coinwatch.web.representations import AS_TABLE, Output, OutputDep
+from coinwatch.web.formats.price_directives import AS_PRICES, PriceOutputDep
+from coinwatch.web.formats.representations import AS_TABLE, Output, OutputDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.schemas.errors import COMMON_RESPONSES, NOT_FOUND
 from coinwatch.web.schemas.forms import Seconds
 from coinwatch.web.schemas.parameters import Coin, Exchange, ExchangeFilter, Quote
-from coinwatch.web.tables import Table
 
 TOLERANCE_SECONDS = int(as_of.TOLERANCE.total_seconds())
 

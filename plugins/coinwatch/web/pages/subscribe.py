@@ -6,8 +6,8 @@ from starlette.responses import RedirectResponse
 from coinwatch.errors import AlreadyExists, InvalidRequest
 from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.error_handlers import TooManyRequests
-from coinwatch.web.services.alert_form import EMPTY_FORM, SubmittedForm, parse_subscription_form
-from coinwatch.web.services.alert_form_page import AlertFormPage
+from coinwatch.web.services.alert_form.form import EMPTY_FORM, SubmittedForm, parse_subscription_form
+from coinwatch.web.services.alert_form.page import AlertFormPage
 from coinwatch.web.services.choices import watched_choices
 from coinwatch.web.services.subscriptions import create_subscription
 from coinwatch.web.sessions import signed_in_session

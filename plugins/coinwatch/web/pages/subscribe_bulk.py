@@ -10,9 +10,9 @@ from coinwatch.errors import InvalidRequest, RequestError, TooManySubscriptions
 from coinwatch.web.dependencies import ActorDep, ClientDep, SiteDep, VisitorDep
 from coinwatch.web.error_handlers import TooManyRequests, status_of
 from coinwatch.web.schemas.forms import NUL_CHARACTER
-from coinwatch.web.services.alert_csv import AlertList, decode_csv, parse_alerts
-from coinwatch.web.services.alert_form import MAX_FIELD_LENGTH, known_time_zone
-from coinwatch.web.services.bulk_page import BulkForm, BulkPage
+from coinwatch.web.services.alert_form.bulk_page import BulkForm, BulkPage
+from coinwatch.web.services.alert_form.csv_file import AlertList, decode_csv, parse_alerts
+from coinwatch.web.services.alert_form.form import MAX_FIELD_LENGTH, known_time_zone
 from coinwatch.web.services.subscriptions import create_subscriptions
 from coinwatch.web.sessions import signed_in_session
 

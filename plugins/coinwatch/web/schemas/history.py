@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from coinwatch.prices.candles.series import CandleSeries
 from coinwatch.prices.history.movers import WINDOWS, CoinChanges
-from coinwatch.web.tables import Table, field_types
+from coinwatch.web.formats.tables import Table, field_types
 
 
 class PointResponse(BaseModel):

@@ -19,7 +19,7 @@ from coinwatch.prices.catalog import FoundInstrument, find_instrument
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import BacktestForm, SubscriptionForm
-from coinwatch.web.services.complete_validation import instrument_field
+from coinwatch.web.services.alert_form.complete_validation import instrument_field
 from coinwatch.web.services.requested_emails import send_requested_emails
 
 

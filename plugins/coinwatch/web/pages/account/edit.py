@@ -10,8 +10,8 @@ from coinwatch.errors import AlreadyExists, InvalidRequest
 from coinwatch.web.dependencies import ClientDep, SiteDep, VisitorDep
 from coinwatch.web.schemas.parameters import SubscriptionId
 from coinwatch.web.services.account.page import redirect_to_account_page
-from coinwatch.web.services.alert_form import SubmittedForm, parse_alert_form, rule_to_form
-from coinwatch.web.services.alert_form_page import AlertFormPage, form_of
+from coinwatch.web.services.alert_form.form import SubmittedForm, parse_alert_form, rule_to_form
+from coinwatch.web.services.alert_form.page import AlertFormPage, form_of
 from coinwatch.web.sessions import AccountDep
 
 router = APIRouter(prefix="/account/alerts/{subscription_id}", include_in_schema=False)

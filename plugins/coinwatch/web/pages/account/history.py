@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from coinwatch.notifications.subscribers import ALERTS_PER_PAGE, AlertFilters, FiredAlert, get_subscriber, list_alerts
 from coinwatch.web.dependencies import SiteDep
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.services.account.page import conditions
 from coinwatch.web.services.account.time_zones import zone_or_utc
 from coinwatch.web.sessions import AccountDep
-from coinwatch.web.tables import Table
 
 router = APIRouter(prefix="/account", include_in_schema=False)
 

@@ -18,7 +18,7 @@ from coinwatch.prices.catalog import INDEX, find_instrument
 from coinwatch.prices.history.downsampling import PricePoint
 from coinwatch.time_range import DAY
 from coinwatch.web.dependencies import Site
-from coinwatch.web.services.chart_gaps import ChartGaps, find_chart_gaps
+from coinwatch.web.services.charts.gaps import ChartGaps, find_chart_gaps
 from coinwatch.web.services.choices import Market
 from coinwatch.web.services.coin.view import CoinView, market_key
 

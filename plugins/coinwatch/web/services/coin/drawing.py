@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from coinwatch.exchanges.models import Candle
 from coinwatch.prices.candles.resolutions import WIDTHS
-from coinwatch.web.services.chart import PAGE, Axes, Frame, Tick, lay_out, polyline
+from coinwatch.web.services.charts.svg_chart import PAGE, Axes, Frame, Tick, lay_out, polyline
 from coinwatch.web.services.coin.chart_data import CoinChart, Values
 
 BODY = 0.7  # of the distance between two candles

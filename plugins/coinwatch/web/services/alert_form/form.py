@@ -25,9 +25,9 @@ from coinwatch.database import transaction
 from coinwatch.errors import InvalidFields, InvalidRequest, NotFound, RequestError
 from coinwatch.prices.catalog import FoundInstrument
 from coinwatch.web.schemas.forms import NUL_CHARACTER, BacktestForm, SubscriptionForm
-from coinwatch.web.services.complete_validation import Built, Form, build_completely, instrument_field
-from coinwatch.web.services.entered_values import end_of_day, is_possible_percent, near_latest_value
-from coinwatch.web.services.number_parsing import format_plain, parse_number
+from coinwatch.web.services.alert_form.complete_validation import Built, Form, build_completely, instrument_field
+from coinwatch.web.services.alert_form.entered_values import end_of_day, is_possible_percent, near_latest_value
+from coinwatch.web.services.alert_form.number_parsing import format_plain, parse_number
 from coinwatch.web.services.subscriptions import build_request, find_watched
 
 # The initial values of the form, in the order of its fields.

@@ -12,8 +12,8 @@ from coinwatch.errors import InvalidRequest, QueryTimeout, RequestError
 from coinwatch.web.dependencies import Site
 from coinwatch.web.error_handlers import TIMED_OUT, TooManyRequests, status_of
 from coinwatch.web.middleware.access import Visitor
-from coinwatch.web.services.alert_form import EMPTY_FORM, Submitted, form_errors, parse_alert_form, rule_to_form
-from coinwatch.web.services.backtest_preview import Preview, build_preview, run_backtest
+from coinwatch.web.services.alert_form.form import EMPTY_FORM, Submitted, form_errors, parse_alert_form, rule_to_form
+from coinwatch.web.services.alert_form.preview import Preview, build_preview, run_backtest
 from coinwatch.web.services.choices import Choices, watched_choices
 from coinwatch.web.sessions import signed_in_session
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from coinwatch.prices.backfill.gaps import InstrumentGap
 from coinwatch.prices.history.downsampling import PricePoint
-from coinwatch.web.services.chart import draw_chart
-from coinwatch.web.services.chart_gaps import find_chart_gaps, split_at_gaps
+from coinwatch.web.services.charts.gaps import find_chart_gaps, split_at_gaps
+from coinwatch.web.services.charts.svg_chart import draw_chart
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

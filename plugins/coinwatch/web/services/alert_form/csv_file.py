@@ -17,9 +17,9 @@ from coinwatch.errors import InvalidFields, InvalidRequest
 from coinwatch.formatting import did_you_mean, escape_control_characters
 from coinwatch.prices.catalog import FoundInstrument
 from coinwatch.web.schemas.forms import BacktestForm
-from coinwatch.web.services.complete_validation import build_completely
-from coinwatch.web.services.entered_values import end_of_day, is_possible_percent, near_latest_value
-from coinwatch.web.services.number_parsing import parse_number
+from coinwatch.web.services.alert_form.complete_validation import build_completely
+from coinwatch.web.services.alert_form.entered_values import end_of_day, is_possible_percent, near_latest_value
+from coinwatch.web.services.alert_form.number_parsing import parse_number
 from coinwatch.web.services.subscriptions import find_watched
 
 MAX_ALERTS = 100

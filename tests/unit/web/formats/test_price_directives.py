@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta, timezone
 
-from coinwatch.web.price_directives import to_beancount, to_journal
-from coinwatch.web.tables import Table
+from coinwatch.web.formats.price_directives import to_beancount, to_journal
+from coinwatch.web.formats.tables import Table
 
 COLUMNS = {"base": str, "quote": str, "opened_at": datetime, "close": float}
 LATE = datetime(2026, 11, 30, 23, 30, tzinfo=timezone(-timedelta(hours=2)))

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from coinwatch.web.representations import FORMATS, Format, Output, offering, table_responses
-from coinwatch.web.tables import Table, number_text
+from coinwatch.web.formats.representations import FORMATS, Format, Output, offering, table_responses
+from coinwatch.web.formats.tables import Table, number_text
 
 TIME_COLUMNS = ("observed_at", "opened_at")
 PRICE_COLUMNS = ("price", "close")

@@ -14,10 +14,10 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from coinwatch.errors import InvalidRequest
-from coinwatch.web.accept_header import quality
 from coinwatch.web.error_handlers import NotAcceptable
+from coinwatch.web.formats.accept_header import quality
+from coinwatch.web.formats.tables import Table
 from coinwatch.web.schemas.errors import NOT_ACCEPTABLE, Responses
-from coinwatch.web.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

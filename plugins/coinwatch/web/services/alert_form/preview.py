@@ -20,7 +20,7 @@ from coinwatch.time_range import DAY
 from coinwatch.web.dependencies import Site
 from coinwatch.web.middleware.access import Visitor
 from coinwatch.web.schemas.forms import DEFAULT_DAYS
-from coinwatch.web.services.chart import SMALL, Chart, draw_chart
+from coinwatch.web.services.charts.svg_chart import SMALL, Chart, draw_chart
 
 ALERTS_SHOWN = 5
 CHART_POINTS = 400

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coinwatch.web.error_handlers import NotAcceptable
-from coinwatch.web.representations import CSV, FORMATS, JSON, PARQUET, choose_format
-from coinwatch.web.tables import Table
+from coinwatch.web.formats.representations import CSV, FORMATS, JSON, PARQUET, choose_format
+from coinwatch.web.formats.tables import Table
 
 NOON = datetime(2026, 11, 20, 12, 0, 30, 250_000, timezone(timedelta(hours=1)))
 

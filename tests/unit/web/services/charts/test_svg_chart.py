@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coinwatch.prices.history.downsampling import PricePoint
-from coinwatch.web.services.chart import SMALL, draw_chart
+from coinwatch.web.services.charts.svg_chart import SMALL, draw_chart
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 prices = st.floats(min_value=1e-9, max_value=1e9)

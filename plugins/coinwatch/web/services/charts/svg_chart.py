@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from coinwatch.prices.history.downsampling import PricePoint
-from coinwatch.web.services.chart_gaps import split_at_gaps
+from coinwatch.web.services.charts.gaps import split_at_gaps
 
 TIME_STEPS = [timedelta(minutes=m) for m in (1, 5, 10, 15, 30)] + [
     timedelta(hours=h) for h in (1, 2, 3, 6, 12, 24, 48, 24 * 5, 24 * 10, 24 * 30, 24 * 91, 24 * 182, 24 * 365)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coinwatch.web.services.number_parsing import format_plain, parse_number, readings
+from coinwatch.web.services.alert_form.number_parsing import format_plain, parse_number, readings
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from coinwatch.alerts.distance_summary import summarize_distance
 from coinwatch.alerts.rules import describe
 from coinwatch.database import transaction
 from coinwatch.web.dependencies import Site
-from coinwatch.web.services.alert_csv import COLUMNS, MAX_ALERTS, AlertList, ListedAlert
+from coinwatch.web.services.alert_form.csv_file import COLUMNS, MAX_ALERTS, AlertList, ListedAlert
 from coinwatch.web.sessions import signed_in_session
 
 

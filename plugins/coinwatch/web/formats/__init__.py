@@ -1,0 +1,1 @@
+"""Responses as JSON, CSV, Parquet or text, by the Accept header."""

@@ -1,0 +1,1 @@
+"""Charts that are drawn on the server, and the gaps in any chart."""
