@@ -138,7 +138,7 @@ def airflow_command(configuration: Configuration) -> list[str]:
 
 
 def _has_only_ipv6(host: str) -> bool:
-    """Airflow's client for StatsD uses IPv4 unless told otherwise."""
+    """Airflow's client for StatsD uses IPv4 unless configured otherwise."""
     try:
         families = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)}
     except OSError:  # unknown for now

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 
-# The addresses of the stack that local_run.sh runs, which are no settings of the user.
+# The addresses of the stack that local_run.sh runs, which the user does not set.
 BLOCK_BEGIN = "# --- addresses of the local stack: written by local_run.sh at every start, do not edit ---"
 BLOCK_END = "# --- end of the addresses ---"
 BLOCK = re.compile(re.escape(BLOCK_BEGIN) + r".*?(?:" + re.escape(BLOCK_END) + r"\n?|\Z)", re.DOTALL)

@@ -82,7 +82,7 @@ def run(server: PostgresServer, limit: float, days: int) -> Report:
         [Goal(f"at least {GOAL:.0%} of the exchange's rate limit is used", reached, reached >= GOAL)],
         [
             "waiting: seconds for the rate limit, averaged over the threads; processor: CPU seconds of this process",
-            "refresh: seconds to roll up hours and days afterwards",
+            "refresh: seconds to roll up hours and days afterward",
         ],
     )
 

@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 
 class _Client(TCPStatsClient):  # type: ignore[misc]  # without type hints
-    """Connects over IPv6, too: the original only does so if told to, and then not over IPv4."""
+    """Connects over IPv6, too: the original does so only if configured to, and then not over IPv4."""
 
     def connect(self) -> None:
         self._sock = socket.create_connection((self._host, self._port), self._timeout)

@@ -70,7 +70,7 @@ class MaintenanceResult:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What one run sent by email and to other channels, and the state of the outbox afterwards."""
+    """What one run sent by email and to other channels, and the state of the outbox afterward."""
 
     emails: DeliveryResult
     channels: ChannelResult
@@ -314,7 +314,7 @@ def maintain_database(engine: Engine, settings: Settings, now: datetime) -> Main
 
 
 def delete_old_access(engine: Engine, settings: Settings, now: datetime) -> int:
-    """Delete old entries of the audit log, expired sessions, and calls that no rate limit counts any more.
+    """Delete old entries of the audit log, expired sessions, and calls that no rate limit counts anymore.
 
     Returns the number of rows. Raises DatabaseError.
     """

@@ -1,2 +1,2 @@
--- Deletes the calls of callers that no limit counts any more.
+-- Deletes the calls of callers that no limit counts anymore.
 DELETE FROM rate_limits WHERE delete_after <= :now

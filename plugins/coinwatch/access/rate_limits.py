@@ -66,7 +66,7 @@ def network_of(caller: str) -> str:
 
 
 def delete_expired(engine: Engine, now: datetime) -> int:
-    """Delete calls that no limit counts any more, and expired sessions of operators; return the number of rows."""
+    """Delete calls that no limit counts anymore, and expired sessions of operators; return the number of rows."""
     with transaction(engine) as connection:
         limits = connection.execute(statement("access/delete_old_limits"), {"now": now}).rowcount
         sessions = connection.execute(statement("access/delete_expired_sessions"), {"now": now}).rowcount

@@ -29,7 +29,7 @@ CLOCK_TOLERANCE = MINUTE  # an exchange's clock may be ahead of ours
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Where the newest value is, compared with the value at which a rule fires.
+    """The newest value, compared with the value at which a rule fires.
 
     ``value`` was observed at ``observed_at``; both are None if there is none. ``reference`` is what the rule compares
     with: the value one window earlier, observed at ``reference_at``; the average since then; the previous value; the

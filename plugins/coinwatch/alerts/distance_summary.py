@@ -8,7 +8,7 @@ from coinwatch.formatting import format_amount, format_percent, format_price, fo
 
 
 def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) -> str:
-    """Where the value is now, and what has to happen for the rule to fire; empty if there is no value.
+    """The current value, and what it takes for the rule to fire; empty without a value.
 
     A condition that is true now is described as "already true". While a ladder continues, its next step has to be
     reached.

@@ -66,8 +66,8 @@ class Rule:
     the base currency for the 24 h volume; for ``new_high`` and ``new_low`` it is how far beyond the previous extreme,
     usually 0. ``window_seconds`` is 0 for kinds without a window; for ``new_high`` and ``new_low`` it is one of
     PERIODS. After an alert, none fires for ``cooldown_seconds``. With ``repeat`` False the first alert ends the rule;
-    ``expires_at`` (time zone required) ends it at that time. With ``ladder_percent``, it fires again every further that
-    many percent, for as long as its condition holds.
+    ``expires_at`` (time zone required) ends it at that time. With ``ladder_percent`` of N, it fires again at every
+    further N%, while its condition holds.
     """
 
     kind: Kind = "change_since_last"
@@ -136,7 +136,7 @@ def default_cooldown_seconds(kind: Kind) -> int:
 
 
 def period_of(kind: Kind, window_seconds: int) -> Period | None:
-    """The period of ``new_high`` and ``new_low``; None for other kinds. Raises KeyError if there is no such period."""
+    """The period of ``new_high`` and ``new_low``; None for other kinds. Raises KeyError for an unknown period."""
     return {seconds: period for period, seconds in PERIODS.items()}[window_seconds] if kind in EXTREMES else None
 
 

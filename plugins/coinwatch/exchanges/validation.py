@@ -26,7 +26,7 @@ def validate_quote(
 ) -> Quote | RejectedQuote:
     """A Quote from raw values (numbers or text), or a RejectedQuote with the reason.
 
-    Only the price can cause a rejection: invalid by itself, or ten times off both the best bid and the best ask. An
+    Only the price can cause a rejection: invalid on its own, or ten times off both the best bid and the best ask. An
     invalid volume, bid or ask becomes None. ``observed_at`` defaults to
     ``received_at``; both must be timezone-aware.
     """

@@ -5,7 +5,7 @@ from coinwatch.logs import without_addresses
 from coinwatch.mail.replies import GREYLISTING
 from coinwatch.notifications.claims import ClaimedEmail
 
-ALIKE = 3  # so many equal rejections, and no acceptance: the others would be rejected, too
+ALIKE = 3  # equal rejections in a row, without an acceptance: the others would be rejected, too
 
 Rejected = tuple[ClaimedEmail, EmailError]
 

@@ -94,7 +94,7 @@ def delete_webhook(engine: Engine, user_id: int) -> None:
 def send_to_webhook(engine: Engine, settings: Settings, claimed: ClaimedEmail, now: datetime) -> None:
     """Send one outbox row to its user's webhook.
 
-    Raises ChannelRemoved if there is none (any more), and TemporaryEmailError unless the response is 2xx. A receiver
+    Raises ChannelRemoved if there is none (anymore), and TemporaryEmailError unless the response is 2xx. A receiver
     that responds 410 is gone: its webhook is disabled.
     """
     if not settings.webhooks_enabled:

@@ -94,8 +94,8 @@ def _drop_day(
             outcome = connection.execute(statement("prices/retention/drop_price_partition"), {"day": day}).scalar_one()
         if outcome == "retained":
             return outcome, (
-                "the database was told to keep them longer than COINWATCH_PRICE_RETENTION_DAYS. To apply a change of "
-                "that setting, run: coinwatch migrate"
+                "the database is configured to keep them longer than COINWATCH_PRICE_RETENTION_DAYS. To apply a change "
+                "of that setting, run: coinwatch migrate"
             )
         if outcome in {"dropped", "absent"}:
             return outcome, ""

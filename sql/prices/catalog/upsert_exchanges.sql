@@ -1,4 +1,4 @@
--- Insert or update the configured exchanges. `enabled` is only set on insert; afterwards it is the operator's choice.
+-- Insert or update the configured exchanges. `enabled` is only set on insert; afterward it is the operator's choice.
 MERGE INTO exchanges AS known
 USING (
   SELECT * FROM unnest(CAST(:codes AS text[]), CAST(:names AS text[]), CAST(:enabled AS boolean[]), CAST(:simulated AS boolean[]),

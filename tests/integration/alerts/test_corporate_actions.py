@@ -170,7 +170,7 @@ def test_action_on_one_exchange_leaves_the_index_alone(catalog: sa.Engine) -> No
     assert values(catalog, "SELECT count(*) FROM alerts") == [(0,)]
 
 
-@pytest.mark.parametrize("configured_at", [9, 12], ids=["in advance", "afterwards"])
+@pytest.mark.parametrize("configured_at", [9, 12], ids=["in advance", "afterward"])
 def test_reused_ticker_starts_a_new_history_and_fires_nothing(catalog: sa.Engine, configured_at: float) -> None:
     unknown = with_action(catalog, new_coin=True, exchange="coinbase")
     subscribe_to_all(catalog)

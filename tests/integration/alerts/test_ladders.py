@@ -1,4 +1,4 @@
-"""Ladders: a rule fires again every further so many percent, for as long as its condition holds."""
+"""Ladders: a rule fires again at every further N%, while its condition holds."""
 
 import pytest
 import sqlalchemy as sa

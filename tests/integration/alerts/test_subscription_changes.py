@@ -52,7 +52,7 @@ def test_kind_and_instrument_can_be_changed(catalog: sa.Engine) -> None:
     assert (moved.id, moved.pair, moved.kind, moved.status) == (number, "ETH/USD", "crosses", "active")
     load(catalog, quote(2100, 1, pair="ETH/USD"), quote(200, 1))
     store_alerts(catalog, at(1))
-    assert alert_minutes(catalog) == [], "the first value is no crossing, and BTC is not watched any more"
+    assert alert_minutes(catalog) == [], "the first value is not a crossing, and BTC is not watched anymore"
     load(catalog, quote(1900, 2, pair="ETH/USD"), quote(2050, 3, pair="ETH/USD"))
     store_alerts(catalog, at(3))
     assert alert_minutes(catalog) == [3]

@@ -65,8 +65,7 @@ LadderOption = Annotated[
     float | None,
     typer.Option(
         "--ladder",
-        help="Fire again every further so many percent, for as long as the condition holds. For crosses and "
-        "change_over_window.",
+        help="Fire again at every further N%, while the condition holds. For crosses and change_over_window.",
     ),
 ]
 CooldownOption = Annotated[

@@ -119,7 +119,7 @@ def find_gaps(engine: Engine, settings: Settings, first_day: date, last_day: dat
 def _check_days(
     engine: Engine, settings: Settings, first_day: date, last_day: date, now: datetime, *, continued: bool
 ) -> FindResult:
-    """Check these days; if the check is ``continued``, record how far it came."""
+    """Check these days; if the check is ``continued``, record where it ended."""
     tolerances = gap_tolerances(settings)
     start = utc_day(first_day).start
     parameters = {

@@ -1,7 +1,7 @@
 """Backfill: fetch past candles from the exchanges and store them.
 
 The table ``candle_fetches`` records what was fetched, so any time range may be backfilled any number of times, in any
-order, with the same result. Minutes are fetched first; where the exchange does not have them (any more) hours, then
+order, with the same result. Minutes are fetched first; where the exchange does not have them (anymore) hours, then
 days. What it does not have at all is recorded as unavailable and not requested again. Each page of candles is stored
 and recorded before the next one, so an interrupted backfill continues where it stopped.
 """

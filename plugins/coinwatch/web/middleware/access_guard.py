@@ -104,7 +104,7 @@ class AccessGuard:
         return self.find_subscriber is not None and await self.find_subscriber(request) is not None
 
     def _login_url(self, request: Request, path: str, requirement: Requirement) -> str | None:
-        """Where a browser logs in, to return to the page afterwards; None if there is no such page."""
+        """Where a browser logs in, to return to the page afterward; None if there is no such page."""
         if requirement is Requirement.SUBSCRIBER and (request.state.visitor or not self.inside_airflow):
             return f"{request.scope['root_path']}{SUBSCRIBER_SIGN_IN}{_next(request)}"
         if request.method != "GET":

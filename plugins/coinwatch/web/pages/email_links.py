@@ -128,7 +128,7 @@ def _linked_subscriptions(site: Site, link: Link) -> list[Subscription]:
 def _manage_path(site: Site, link: Link) -> str:
     """Path of the subscriber's page, which expires with the email that the link came from.
 
-    If the page can't be reached by that email any more, the path of the form that emails a new link.
+    If the page can't be reached by that email anymore, the path of the form that emails a new link.
     """
     if link.link_key is None or not opens_manage_page(link):
         return "/sign-in"

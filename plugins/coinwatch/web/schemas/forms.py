@@ -107,8 +107,8 @@ class RuleForm(BaseModel):
     )
     ladder_percent: Annotated[Percent | None, EmptyIsNone] = Field(
         None,
-        description="For crosses and change_over_window: fire again every further so many percent, for as long as the "
-        "condition holds. Default: only once.",
+        description="For crosses and change_over_window: fire again at every further N%, while the condition "
+        "holds. Default: only once.",
         examples=[5],
     )
     repeat: bool = Field(True, description="False ends the subscription after its first alert.")

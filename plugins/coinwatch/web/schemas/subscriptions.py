@@ -34,7 +34,7 @@ class SubscriptionResponse(BaseModel):
     window_seconds: int = Field(description="Length of the window; 0 for kinds without one.")
     period: Period | None = Field(description="Period of kinds new_high and new_low; null for other kinds.")
     cooldown_seconds: int
-    ladder_percent: float | None = Field(description="Fires again every further so many percent; null if it doesn't.")
+    ladder_percent: float | None = Field(description="Fires again at every further N%; null if it doesn't.")
     repeat: bool
     expires_at: datetime | None
     snoozed_until: datetime | None
@@ -81,7 +81,7 @@ class SubscriptionChange(BaseModel):
     direction: Direction | None = Field(None, description="up, down or either.")
     window_seconds: Seconds | None = Field(None, description="Length of the window.")
     period: Period | None = Field(None, description="Period of a new_high or new_low.")
-    ladder_percent: float | None = Field(None, description="Fire again every further so many percent; null for once.")
+    ladder_percent: float | None = Field(None, description="Fire again at every further N%; null for only once.")
     cooldown_seconds: Seconds | None = Field(None, description="Minimum pause after an alert; 0 for none.")
     repeat: bool | None = Field(None, description="False ends the subscription after its first alert.")
     expires_at: AwareDatetime | None = Field(None, description="When it expires; null for never.")

@@ -34,7 +34,7 @@ MAX_UPDATES = 32
 MAX_STREAM_SECONDS = 3600.0
 # How often it is noticed per poll that the server is shutting down.
 CHECKS = 5
-# So many clients are served before other requests get a turn.
+# Clients that are served before other requests get a turn.
 BATCH = 25
 
 

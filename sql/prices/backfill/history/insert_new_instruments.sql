@@ -1,5 +1,5 @@
 -- Note the watched instruments of these exchanges whose history was never fetched, and begin checking them for gaps now: what
--- an exchange doesn't have is no gap of ours. The same for the index of their pairs.
+-- an exchange doesn't have is not a gap. The same for the index of their pairs.
 WITH added AS (
   INSERT INTO history_backfills (instrument_id, started_at)
   SELECT instrument_id, :now FROM watched_instruments WHERE exchange = ANY (CAST(:exchanges AS text[]))

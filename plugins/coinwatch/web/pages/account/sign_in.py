@@ -55,7 +55,7 @@ def request_link(
     email: Annotated[Text, Form(max_length=300)] = "",
     next_path: ReturnPath = "",
 ) -> Response:
-    """The response and its duration are the same for unknown addresses: the email is queued and sent afterwards."""
+    """The response and its duration are the same for unknown addresses: the email is queued and sent afterward."""
     try:
         address = check_address(email)
         if visitor is None or not visitor.operator:

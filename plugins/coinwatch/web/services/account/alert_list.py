@@ -31,7 +31,7 @@ class AlertRow:
 
     @property
     def summary(self) -> str:
-        """Where the value is now and what has to happen, in words."""
+        """The current value and what it takes for the alert to fire, in words."""
         own = self.subscription
         return summarize_distance(self.distance, own.rule, own.base, own.quote)
 

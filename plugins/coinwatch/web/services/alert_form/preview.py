@@ -49,7 +49,7 @@ class TestedRule:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A rule as the form shows it: where the value is now, and a backtest.
+    """A rule as the form shows it: the current value, and a backtest.
 
     ``distance`` says how far the value is from firing the rule, ``is_true`` whether the condition is true already.
     ``condition`` describes the rule and ``summary`` how often it would have fired. ``caveat`` warns if there is little

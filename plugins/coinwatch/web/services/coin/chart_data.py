@@ -184,7 +184,7 @@ def _aligned(candles: Sequence[Candle], times: Sequence[datetime]) -> list[Candl
 
 
 def _average(candles: Sequence[Candle], length: int, times: Sequence[datetime]) -> Line:
-    """The simple moving average of the last ``length`` closes, from the first bar that has so many."""
+    """The simple moving average of the last ``length`` closes, from the first bar that has that many."""
     sums = [0.0, *accumulate(candle.close for candle in candles)]
     by_time = {
         candle.opened_at: (sums[number] - sums[number - length]) / length
