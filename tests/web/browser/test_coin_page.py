@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from coinwatch.prices.candles.refresh import refresh_candles
+from coinwatch.web.stream import hub
 from tests.web.browsing import DESKTOP, PHONE, is_wider_than_screen, low_contrasts, opened
 from tests.web.seed import INSERT_STALE_CANDLES
 
@@ -38,6 +39,11 @@ LINE_PIXELS = """(parts) => {
     return found;
   });
 }"""
+NEW_PRICE = sa.text("""
+  UPDATE latest_quotes SET price = 50000.5, observed_at = :now, received_at = :now
+  FROM instruments i JOIN exchanges e ON e.id = i.exchange_id
+  WHERE i.id = latest_quotes.instrument_id AND e.code = 'index' AND i.base = 'BTC' AND i.quote = 'USD'
+""")
 COINBASE = "/coins/BTC?exchange=coinbase"
 
 
@@ -55,6 +61,35 @@ def newest(values: list[float | None]) -> float:
 
 def plain(number: float) -> str:
     return f"{number:,.2f}"
+
+
+def test_new_price_is_shown_without_reloading(
+    browser: Browser, site: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "POLL_SECONDS", 0.2)
+    with opened(browser, f"{site}/coins/BTC?range=7d") as page:
+        expect(page.locator("#view dd").first).to_contain_text("43,215.12 USD")
+        page.get_by_label("7 days").focus()
+        with engine.begin() as connection:
+            connection.execute(NEW_PRICE, {"now": datetime.now(UTC)})
+        expect(page.locator("#view dd").first).to_contain_text("50,000.50 USD")
+        expect(page.get_by_label("7 days")).to_be_focused()
+        assert page.url.endswith("/coins/BTC?range=7d")
+
+
+def test_view_of_a_fixed_time_is_left_alone(
+    browser: Browser, site: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "POLL_SECONDS", 0.2)
+    start = (datetime.now(UTC) - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%MZ")
+    with (
+        opened(browser, f"{site}/coins/BTC?range=custom&start={start}") as page,
+        opened(browser, f"{site}/coins/BTC") as other,
+    ):
+        with engine.begin() as connection:
+            connection.execute(NEW_PRICE, {"now": datetime.now(UTC)})
+        expect(other.locator("#view dd").first).to_contain_text("50,000.50 USD")
+        expect(page.locator("#view dd").first).to_contain_text("43,215.12 USD")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -19,6 +19,7 @@ from coinwatch.prices.history.markets import MarketPrice
 from coinwatch.prices.history.series import read_newest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.formatting import iso
+from coinwatch.web.overview.positions import Position
 from coinwatch.web.services.choices import Market, watched_choices, watched_markets
 from coinwatch.web.services.coin.chart_data import CoinChart, read_chart, script_data
 from coinwatch.web.services.coin.drawing import draw
@@ -101,6 +102,7 @@ def show_coin(
         "ranges": {code: label for code, (label, _) in RANGES.items()},
         "averages": sorted({*AVERAGES, *view.averages}),
         "latest": latest,
+        "position": Position(latest.received_at) if latest else "",
         "latest_age": max(0.0, (now - latest.observed_at).total_seconds()) if latest else None,
         "stale_after": site.max_price_age.total_seconds(),
         "chart": chart,

@@ -1,9 +1,10 @@
-// The coin page: an interactive chart, and changes without loading the page.
+// The coin page: an interactive chart, changes without loading the page, and new prices as they arrive.
 //
 // The server renders every view, and its data for the chart in #chart-data. A change fetches the page of the new view, replaces
 // #view by its own and keeps the chart, whose data it exchanges.
 
 import { createPriceChart } from "./charts/price_chart.js";
+import { follow } from "./event_stream.js";
 import { timeZone } from "./times.js";
 
 let chart = null, element = null, request = null, zoomed = null;
@@ -61,11 +62,11 @@ function queryOf(form, submitter) { // without fields that don't matter; times w
   return query;
 }
 
-async function load(query) {
+async function load(query, { quietly = false } = {}) {
   request?.abort();
   request = new AbortController();
   const view = find("view");
-  view.setAttribute("aria-busy", "true");
+  if (!quietly) view.setAttribute("aria-busy", "true");
   const address = `${location.pathname}?${query}`;
   try {
     const response = await fetch(address, { signal: request.signal, headers: { Accept: "text/html" } });
@@ -75,10 +76,17 @@ async function load(query) {
     replaceView(view, document.adoptNode(fresh));
     history.replaceState(null, "", address);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (error.name === "AbortError" || quietly) return;
     view.removeAttribute("aria-busy");
     find("load-error").textContent = `This view couldn't be loaded. ${error.message && error.name === "Error" ? error.message : "Check your connection and try again."}`;
   }
+}
+
+// A new price: shows the range up to now, unless the reader is looking at something that would change.
+function update() {
+  const view = find("view");
+  const occupied = zoomed || view.hasAttribute("aria-busy") || find("custom-range").open || !getSelection().isCollapsed;
+  if ("moves" in view.dataset && !occupied) load(new URL(location.href).searchParams, { quietly: true });
 }
 
 function replaceView(view, fresh) { // keeps the focus and open panels
@@ -147,3 +155,5 @@ function prepare() {
 }
 
 prepare();
+const { stream, position } = find("view").dataset;
+follow(stream, { position, onEvent: update, onState: () => {} });
