@@ -11,6 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from coinwatch.database import get_engine
 from coinwatch.errors import ConfigurationError
+from coinwatch.logs import configure_logs
 from coinwatch.ports import open_port
 from coinwatch.settings import get_settings
 from coinwatch.web.app import create_app, path_of
@@ -65,7 +66,8 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
 
 @cache
 def build_app() -> FastAPI:
-    """The standalone app; each worker process builds its own."""
+    """The standalone app; each worker process builds its own, and has to configure its logs."""
+    configure_logs()
     return create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
 
 
