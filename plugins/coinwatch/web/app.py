@@ -116,7 +116,7 @@ def create_app(
     app.state.site = Site(
         open_engine, open_settings, clock, inside_airflow, create_templates(), version, public_url, login_url
     )
-    for module in (*PAGES, *API):
+    for module in (*API, *PAGES):  # routes are tried in this order; the API has the most requests
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(STATIC, version), name="static")
     origins: Callable[[], frozenset[str]] = _reading(lambda: open_settings().allowed_origins, default=frozenset())
