@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from coinwatch.errors import ConfigurationError, DatabaseError, QueryTimeout
 from coinwatch.setting_sources import PROJECT_ROOT
@@ -24,15 +25,21 @@ POOL_TIMEOUT_SECONDS = 10  # for a connection to become free
 # connection: after this long without a response when it tests one, and this long after a limit when it has one.
 RESPONSE_SECONDS = 5
 LOCK_SECONDS = 5  # of a statement's limit, for locks
-# The driver requires these formats, whatever the server's defaults are. A generic plan can't prune partitions, so every
-# execution is planned with its parameters. JIT compilation would take longer than the statements themselves. Settings
-# belong to the transaction, because behind PgBouncer the next one may get another session; sent together with BEGIN,
-# they cost no round trip.
+# The driver requires these formats, whatever the server's defaults are. A generic plan can't prune partitions before it
+# is executed, so every execution is planned with its parameters. JIT compilation would take longer than the statements
+# themselves. Settings belong to the transaction, because behind PgBouncer the next one may get another session; sent
+# together with BEGIN, they cost no round trip.
 BEGIN = (
     b"BEGIN; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL plan_cache_mode = force_custom_plan; "
     b"SET LOCAL jit = off"
 )
 
+# Where there is no pooler, most of them belong to the session.
+DIRECT = "direct"  # in a pooled connection's ``info`` if its session is ours alone
+SESSION = b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET jit = off"
+BEGIN_DIRECT = b"BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"
+
+LIMIT = "limit"  # in ``info``: the limit of a direct session's statements
 SECONDS_OPTION = "coinwatch_statement_seconds"
 
 QUERY_CANCELED = "57014"
@@ -76,7 +83,7 @@ def create_engine(url: str) -> Engine:
         },
     )
     sa.event.listen(engine, "do_connect", _connect)
-    sa.event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+    sa.event.listen(engine, "connect", _prepare_session)
     sa.event.listen(engine, "begin", _begin)
     sa.event.listen(engine, "checkin", _end_limit)
     return engine
@@ -139,7 +146,25 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
         _invalidate_if_lost(connection),
     ):
+        _limit(connection)
         yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for statements that only read. Raises the same errors as ``transaction``.
+
+    There are no round trips for BEGIN and COMMIT, and Postgres may keep a generic plan: planning the statement for the
+    latest prices takes five times as long as executing it for one coin. Behind a pooler it is a transaction.
+    """
+    with translate_errors(engine), engine.connect() as connection, _invalidate_if_lost(connection):
+        if connection.info.get(DIRECT):
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            _limit(connection)
+            yield connection
+        else:
+            with connection.begin():
+                yield connection
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -168,31 +193,54 @@ def _end_limit(driver: Any, _: object) -> None:
         driver.response_seconds = RESPONSE_SECONDS
 
 
-def _prepare_nothing_behind_a_pooler(driver: psycopg.Connection[Any], _: object) -> None:
-    """Don't use prepared statements behind PgBouncer: they belong to a session that later transactions may not get.
+def _prepare_session(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+    """Set up a session; behind PgBouncer, where later transactions may get another one, only avoid relying on it.
 
-    A pooler can't tell its clients the process id of the session that they will get.
+    Prepared statements belong to a session, too. A pooler can't tell its clients the process id of the session that
+    they will get.
     """
     driver.autocommit = True
     [process_id] = driver.execute(b"SELECT pg_backend_pid()").fetchone() or [None]
-    driver.autocommit = False
-    if process_id != driver.info.backend_pid:
+    if process_id == driver.info.backend_pid:
+        driver.pgconn.exec_(SESSION)
+        record.info[DIRECT] = True
+    else:
         driver.prepare_threshold = None
+    driver.autocommit = False
 
 
 def _begin(connection: Connection) -> None:
     """Begin the driver's transaction with our settings; the driver then sends no BEGIN of its own."""
+    _limit(connection)
     driver = driver_connection(connection)
-    seconds: float | None = connection.get_execution_options().get(SECONDS_OPTION)
+    if driver.autocommit:
+        return
+    seconds = _seconds(connection)
+    if connection.info.get(DIRECT):
+        driver.pgconn.exec_(BEGIN_DIRECT)
+    else:
+        driver.pgconn.exec_(BEGIN if seconds is None else BEGIN + b"; " + _limits("SET LOCAL", seconds))
+
+
+def _limit(connection: Connection) -> None:
+    """Limit the statements of a connection that is not in a transaction. Only a direct session keeps the limit."""
+    seconds, driver = _seconds(connection), driver_connection(connection)
     if isinstance(driver, _Connection):
         driver.response_seconds = None if seconds is None else seconds + RESPONSE_SECONDS
-    if not driver.autocommit:
-        driver.pgconn.exec_(BEGIN if seconds is None else BEGIN + _limits(seconds))
+    if connection.info.get(DIRECT) and connection.info.get(LIMIT) != seconds:
+        driver.pgconn.exec_(_limits("SET", seconds))
+        connection.info[LIMIT] = seconds
 
 
-def _limits(seconds: float) -> bytes:
+def _seconds(connection: Connection) -> float | None:
+    return cast("float | None", connection.get_execution_options().get(SECONDS_OPTION))
+
+
+def _limits(command: str, seconds: float | None) -> bytes:
+    if seconds is None:
+        return f"{command} statement_timeout = DEFAULT; {command} lock_timeout = DEFAULT".encode()
     statements, locks = round(1000 * seconds), round(1000 * min(seconds, LOCK_SECONDS))
-    return f"; SET LOCAL statement_timeout = {statements}; SET LOCAL lock_timeout = {locks}".encode()
+    return f"{command} statement_timeout = {statements}; {command} lock_timeout = {locks}".encode()
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from coinwatch.database import autocommit, driver_connection, transaction
+from coinwatch.database import autocommit, driver_connection, reading, transaction
 from coinwatch.errors import DatabaseError
 from tests.conftest import Database
 
 
-@pytest.mark.parametrize("way", [autocommit, transaction])
+@pytest.mark.parametrize("way", [autocommit, reading, transaction])
 def test_lost_connection_raises_without_logging_a_traceback(
     engine: sa.Engine,
     caplog: pytest.LogCaptureFixture,
@@ -32,7 +32,7 @@ def test_lost_connection_raises_without_logging_a_traceback(
         assert connection.scalar(sa.text("SELECT 1")) == 1
 
 
-@pytest.mark.parametrize("way", [autocommit, transaction])
+@pytest.mark.parametrize("way", [autocommit, reading, transaction])
 def test_read_only_database_is_reported(
     engine: sa.Engine, way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
 ) -> None:
@@ -60,12 +60,15 @@ def test_missing_migrations_are_reported(engine: sa.Engine, later: str) -> None:
         connection.execute(sa.text(later))
 
 
-def test_server_defaults_do_not_matter(engine: sa.Engine, database: Database) -> None:
+@pytest.mark.parametrize("way", [reading, transaction])
+def test_server_defaults_do_not_matter(
+    engine: sa.Engine, database: Database, way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
+) -> None:
     with psycopg.connect(database.url("admin"), autocommit=True) as connection:
         for setting in ("timezone TO 'Asia/Tokyo'", "datestyle TO 'German, DMY'"):
             connection.execute(f"ALTER DATABASE {database.name} SET {setting}".encode())
     evening = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
     query = "SELECT CAST(:at AS timestamptz) AS at, CAST(CAST(:at AS timestamptz) AS date) AS day, :at || '' AS text"
-    with transaction(engine) as connection:
+    with way(engine) as connection:
         row = connection.execute(sa.text(query), {"at": evening}).one()
     assert (row.at, row.day.isoformat(), row.text) == (evening, "2026-03-01", "2026-03-01 22:30:00+00")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from coinwatch.database import fetch_rows, transaction
+from coinwatch.database import fetch_rows, reading
 from coinwatch.prices.unknown_names import check_names
 from coinwatch.time_range import DAY, HOUR, MINUTE
 
@@ -56,7 +56,7 @@ def read_latest_prices(
         "oldest": now - OLDEST_COMPARED,
         "newest": now - timedelta(hours=24) + CLOCK_TOLERANCE,
     }
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         found = fetch_rows(connection, "prices/history/select_latest_prices", parameters, LatestPrice)
         if not found:
             check_names(connection, coin, exchange)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from coinwatch.database import fetch_rows, transaction
+from coinwatch.database import fetch_rows, reading
 from coinwatch.errors import InvalidRequest
 from coinwatch.prices.candles.resolutions import Resolution
 from coinwatch.prices.catalog import find_instrument
@@ -72,7 +72,7 @@ def read_series(
         )
     buckets = Buckets(TimeRange(start.astimezone(UTC), end.astimezone(UTC)), points // POINTS_PER_BUCKET)
     kinds: list[Kind]
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         if resolution is None:
             found, kinds, downsampled = downsample(connection, instrument.instrument_id, buckets, points)
@@ -99,7 +99,7 @@ def read_newest_prices(
     InvalidRequest for an invalid range.
     """
     validate_range(start, end)
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         parameters = {
             "instrument_id": find_instrument(connection, coin, exchange, quote).instrument_id,
             "start": max(start, end - LONGEST_RANGE_OF_PRICES),
@@ -127,7 +127,7 @@ def read_prices(
     validate_range(start, end)
     start, end = start.astimezone(UTC), end.astimezone(UTC)
     searched_until = min(end, start + LONGEST_RANGE_OF_PRICES)
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         instrument = find_instrument(connection, coin, exchange, quote)
         parameters = {
             "instrument_id": instrument.instrument_id,

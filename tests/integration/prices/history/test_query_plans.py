@@ -191,11 +191,27 @@ def test_candles_are_read_with_an_index_only_scan(explained: tuple[sa.Engine, Ex
         assert growing(plans_of(lambda read=read: read(engine)).index_only_scanned) >= growing(executed) & CANDLES
 
 
-def test_repeated_statements_never_switch_to_a_generic_plan(
+# psycopg prepares a statement after 5 runs, and after 5 more Postgres may switch to a generic plan.
+RUNS = 12
+
+
+def test_repeated_statements_of_a_transaction_never_switch_to_a_generic_plan(
     explained: tuple[sa.Engine, Explain],
 ) -> None:
     engine, plans_of = explained
-    read, planned, _ = READS["the latest without change"]
-    for _ in range(12):  # psycopg prepares it after 5 runs; Postgres would switch to a generic plan after 5 more
+    read, planned, _ = READS["movers of a day"]
+    for _ in range(RUNS):
         plans = plans_of(lambda: read(engine))
         assert growing(plans.planned) == planned
+
+
+@pytest.mark.parametrize("name", ["the latest of everything", "a day of prices"])
+def test_repeated_reads_touch_only_needed_partitions_with_any_plan(
+    explained: tuple[sa.Engine, Explain], name: str
+) -> None:
+    engine, plans_of = explained
+    read, _, executed = READS[name]
+    for _ in range(RUNS):
+        plans = plans_of(lambda: read(engine))
+        assert growing(plans.executed) == executed
+        assert growing(plans.sequentially_scanned) == set()
