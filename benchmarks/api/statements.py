@@ -15,7 +15,7 @@ STATEMENTS = {
     HISTORY: ("prices/catalog/find_instruments", "prices/history/select_prices"),
 }
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-SETTINGS = "-c timezone=UTC -c jit=off -c plan_cache_mode=force_custom_plan"  # as in the app's transactions
+SETTINGS = "-c timezone=UTC -c jit=off"  # as in the sessions of the app
 
 
 def parameters(now: datetime) -> dict[str, object]:

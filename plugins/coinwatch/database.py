@@ -1,5 +1,6 @@
 """Access to Postgres: one engine per process, statements from ``sql/``, transactions that raise coinwatch's errors."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -8,9 +9,20 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.abc import PQGen
+from psycopg.errors import error_from_result
+from psycopg.generators import execute
+from psycopg.pq import ExecStatus
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    InternalError,
+    InvalidatePoolError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,6 +32,11 @@ from coinwatch.settings import get_settings
 
 SQL_ROOT = PROJECT_ROOT / "sql"
 CONNECT_TIMEOUT_SECONDS = 10
+# Further connections are closed after use: opening one takes Postgres ten times as long as reading a price.
+POOL_SIZE, MAX_CONNECTIONS = 10, 15
+# A connection that was used more recently is not tested, which would be another round trip.
+TESTED_AFTER_SECONDS = 1.0
+USED_AT = "used_at"  # in a pooled connection's ``info``
 POOL_TIMEOUT_SECONDS = 10  # for a connection to become free
 # Postgres' own limits don't help if the server is frozen, or the network drops packets. Then the client closes the
 # connection: after this long without a response when it tests one, and this long after a limit when it has one.
@@ -65,15 +82,15 @@ class Lock(Enum):
 
 
 def create_engine(url: str) -> Engine:
-    """Create an engine for a ``postgresql://`` URL: transactions in UTC, connections tested before use.
+    """Create an engine for a ``postgresql://`` URL: transactions in UTC, idle connections tested before use.
 
     It needs nothing of a session beyond a transaction, so it also works behind PgBouncer in transaction mode. Raises
     ConfigurationError for any other URL.
     """
     engine = sa.create_engine(
         parse_database_url(url).set(drivername="postgresql+psycopg"),
-        pool_pre_ping=True,
-        pool_size=5,
+        pool_size=POOL_SIZE,
+        max_overflow=MAX_CONNECTIONS - POOL_SIZE,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         use_native_hstore=False,  # saves a query per new connection
         connect_args={
@@ -85,6 +102,7 @@ def create_engine(url: str) -> Engine:
     sa.event.listen(engine, "do_connect", _connect)
     sa.event.listen(engine, "connect", _prepare_session)
     sa.event.listen(engine, "begin", _begin)
+    sa.event.listen(engine, "checkout", _test_if_idle)
     sa.event.listen(engine, "checkin", _end_limit)
     return engine
 
@@ -182,15 +200,39 @@ class _Connection(psycopg.Connection[Any]):
             self.close()
             raise psycopg.OperationalError(f"no response within {self.response_seconds:g} s") from None
 
+    def run(self, commands: bytes) -> None:
+        """Execute commands that return nothing and are not part of a transaction that the driver begins."""
+        with self.lock:
+            self.wait(self._run(commands))
+
+    def _run(self, commands: bytes) -> PQGen[None]:
+        self.pgconn.send_query(commands)
+        for result in (yield from execute(self.pgconn)):
+            if result.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
+
 
 def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> _Connection:
     return _Connection.connect(*arguments, **options)
 
 
-def _end_limit(driver: Any, _: object) -> None:
+def _end_limit(driver: Any, record: ConnectionPoolEntry) -> None:
     """Limit the test of an idle connection, which precedes its next use."""
     if driver is not None:  # None if it was invalidated
         driver.response_seconds = RESPONSE_SECONDS
+        record.info[USED_AT] = time.monotonic()
+
+
+def _test_if_idle(driver: psycopg.Connection[Any], record: ConnectionPoolEntry, _: object) -> None:
+    """Test a connection that was idle. If it is lost, the pool replaces it and all others."""
+    if time.monotonic() - record.info.get(USED_AT, 0.0) < TESTED_AFTER_SECONDS:
+        return
+    try:
+        driver.autocommit = True
+        driver.execute(b"SELECT 1")
+        driver.autocommit = False
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _prepare_session(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
@@ -212,24 +254,27 @@ def _prepare_session(driver: psycopg.Connection[Any], record: ConnectionPoolEntr
 def _begin(connection: Connection) -> None:
     """Begin the driver's transaction with our settings; the driver then sends no BEGIN of its own."""
     _limit(connection)
-    driver = driver_connection(connection)
+    driver = _driver(connection)
     if driver.autocommit:
         return
     seconds = _seconds(connection)
     if connection.info.get(DIRECT):
-        driver.pgconn.exec_(BEGIN_DIRECT)
+        driver.run(BEGIN_DIRECT)
     else:
-        driver.pgconn.exec_(BEGIN if seconds is None else BEGIN + b"; " + _limits("SET LOCAL", seconds))
+        driver.run(BEGIN if seconds is None else BEGIN + b"; " + _limits("SET LOCAL", seconds))
 
 
 def _limit(connection: Connection) -> None:
     """Limit the statements of a connection that is not in a transaction. Only a direct session keeps the limit."""
-    seconds, driver = _seconds(connection), driver_connection(connection)
-    if isinstance(driver, _Connection):
-        driver.response_seconds = None if seconds is None else seconds + RESPONSE_SECONDS
+    seconds, driver = _seconds(connection), _driver(connection)
+    driver.response_seconds = None if seconds is None else seconds + RESPONSE_SECONDS
     if connection.info.get(DIRECT) and connection.info.get(LIMIT) != seconds:
-        driver.pgconn.exec_(_limits("SET", seconds))
+        driver.run(_limits("SET", seconds))
         connection.info[LIMIT] = seconds
+
+
+def _driver(connection: Connection) -> _Connection:
+    return cast("_Connection", connection.connection.driver_connection)
 
 
 def _seconds(connection: Connection) -> float | None:
