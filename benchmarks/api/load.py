@@ -35,6 +35,7 @@ def check_programs() -> None:
 def run_wrk(server: Server, read: str, instruments: int, seconds: float) -> Measured:
     """Request random instruments from a server. Raises RuntimeError if a request fails."""
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:.0f}s"]
+    command += [part for header in server.headers for part in ("--header", header)]
     command += ["--timeout", "30s", "--script", str(SCRIPT), server.url]
     finished = subprocess.run(
         [*command, "--", server.paths[read], str(instruments)], capture_output=True, text=True, check=True

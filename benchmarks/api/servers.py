@@ -26,11 +26,15 @@ STREAMS = {"COINWATCH_STREAM_CONNECTIONS": "5000", "COINWATCH_STREAM_CONNECTIONS
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; in ``paths`` of its reads, ``%d`` stands for the number of an instrument."""
+    """A running server; in ``paths`` of its reads, ``%d`` stands for the number of an instrument.
+
+    ``headers`` are sent with each request.
+    """
 
     name: str
     url: str
     paths: Mapping[str, str]
+    headers: Sequence[str] = ()
 
 
 @contextmanager

@@ -89,6 +89,7 @@ def create_app(
     public_url: Callable[[], str] | None = None,
     login_url: Callable[[str], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    reuse_responses: bool = False,
 ) -> FastAPI:
     """Create the app.
 
@@ -96,7 +97,8 @@ def create_app(
     database or a missing setting is an error on that page only. Statements on the engine are limited to
     COINWATCH_WEB_STATEMENT_SECONDS. ``identify`` returns who sent a request, or None.
     ``public_url`` returns the URL of the server that users open (default: COINWATCH_PUBLIC_URL), ``login_url`` that of
-    its login page, given the path to return to, ``clock`` the current time (aware).
+    its login page, given the path to return to, ``clock`` the current time (aware). With ``reuse_responses``, several
+    clients may receive the same response within two seconds.
     """
     open_engine = _limiting(open_engine, open_settings)
     identify = identify_by_key(open_engine, clock, identify)
@@ -138,7 +140,7 @@ def create_app(
         ),
         Middleware(OriginCheck, public_url=public_url, origins=origins),
         Middleware(BodyLimit),
-        Middleware(ConditionalRequests),
+        Middleware(ConditionalRequests, reuse=reuse_responses),
     ]
     app.add_exception_handler(InvalidManageLink, sign_in.handle_invalid_link)
     app.add_exception_handler(CoinwatchError, handle_coinwatch_error)

@@ -36,15 +36,18 @@ class _Deadlines(_Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.deadline is None:
-            self._start()
+            self.previous = self.cycle
+            self.head_bytes = 0
         self.head_bytes += len(data)
         super().data_received(data)
         current = self.cycle
-        if current is self.previous:
-            if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The headers of the request are too long.")
-        elif current.response_complete or not current.more_body:
+        if current is not self.previous and (current.response_complete or not current.more_body):
             self._cancel()
+            return
+        if current is self.previous and self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers of the request are too long.")
+        elif self.deadline is None:
+            self._start()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -62,8 +65,6 @@ class _Deadlines(_Protocol):
         super().connection_lost(exc)
 
     def _start(self) -> None:
-        self.previous = self.cycle
-        self.head_bytes = 0
         self.deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
 
     def _cancel(self) -> None:

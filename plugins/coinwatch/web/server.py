@@ -68,7 +68,13 @@ def serve(host: str = "127.0.0.1", port: int = 18000) -> None:
 def build_app() -> FastAPI:
     """The standalone app; each worker process builds its own, and has to configure its logs."""
     configure_logs()
-    return create_app(get_engine, get_settings, identify=identify_by_token(get_settings), inside_airflow=False)
+    return create_app(
+        get_engine,
+        get_settings,
+        identify=identify_by_token(get_settings),
+        inside_airflow=False,
+        reuse_responses=True,
+    )
 
 
 def _raise_file_limit() -> None:

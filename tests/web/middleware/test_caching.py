@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from coinwatch.alerts.subscriptions import list_subscriptions
+from coinwatch.web.api import prices
 from coinwatch.web.app import create_app
+from coinwatch.web.middleware import caching
 from coinwatch.web.middleware.caching import matches, max_age
 from coinwatch.web.middleware.identification import identify_by_token
 from tests.web.seed import NOW, TOKEN, web_settings
@@ -62,6 +64,49 @@ def test_etag_changes_with_prices_but_not_with_their_age(
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE latest_quotes SET price = price * 1.01"))
     assert client.get("/api/v1/prices").headers["etag"] != first.headers["etag"]
+
+
+@pytest.fixture
+def reusing(engine: sa.Engine) -> TestClient:
+    """A client of an app that reuses responses, as ``coinwatch web`` does."""
+    settings = web_settings()
+    identify = identify_by_token(lambda: settings)
+    app = create_app(
+        lambda: engine,
+        lambda: settings,
+        identify=identify,
+        inside_airflow=False,
+        clock=lambda: NOW,
+        reuse_responses=True,
+    )
+    return TestClient(app, base_url="http://coinwatch.test", follow_redirects=False)
+
+
+def test_fresh_prices_are_reused_for_other_clients(
+    reusing: TestClient, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "MAX_REUSE_SECONDS", 60.0)
+    monkeypatch.setattr(prices, "CURRENT_SECONDS", 60)
+    first = reusing.get(PRICES)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE latest_quotes SET price = price * 1.01"))
+    again = reusing.get(PRICES, headers={"Origin": DASHBOARD})
+    assert (again.status_code, again.content, again.headers["age"]) == (200, first.content, "0")
+    assert again.headers["x-content-type-options"] == "nosniff"
+    for name in ("etag", "cache-control", "content-type", "vary"):
+        assert again.headers[name] == first.headers[name]
+    assert reusing.get(PRICES, headers={"Accept": "text/csv"}).content != first.content
+    unconditional = reusing.get(PRICES, headers={"Cache-Control": "no-cache"})
+    assert unconditional.json()[0]["price"] == pytest.approx(1.01 * first.json()[0]["price"])
+    monkeypatch.setattr(caching, "MAX_REUSE_SECONDS", 0.0)
+    assert "age" not in reusing.get(PRICES).headers
+
+
+def test_only_public_responses_are_reused(reusing: TestClient) -> None:
+    operator = {"Authorization": f"Bearer {TOKEN}"}
+    for path in ("/api/v1/status", "/coins/BTC", "/operator", "/health"):
+        for _ in range(2):
+            assert "age" not in reusing.get(path, headers=operator).headers, path
 
 
 def test_pages_errors_and_personal_data_are_not_stored(client: TestClient, operator: TestClient) -> None:

@@ -43,7 +43,10 @@ class PriceSeries:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with each point as a dictionary of its fields."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"points": [point._asdict() for point in self.points]}
+        points = [
+            {"observed_at": moment, "price": price, "volume_24h": volume} for moment, price, volume in self.points
+        ]
+        return values | {"points": points}
 
 
 def read_series(

@@ -4,25 +4,43 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEPT = frozenset({"etag", "cache-control", "vary", "content-location", "expires", "link"})  # headers of a 304
 MAX_REMEMBERED = 2000
+MAX_REUSE_SECONDS = 2.0
+MAX_REUSED_BYTES = 16 * 1024
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class _Remembered(NamedTuple):
+    """A response, without its body if that is not reused. Times are those of the clock."""
+
+    etag: str
+    created_at: float
+    fresh_until: float
+    headers: RawHeaders
+    body: bytes | None
 
 
 class ConditionalRequests:
     """Adds a weak ETag to each response that may be cached, and responds 304 to a client that has this version.
 
-    For as long as a response is fresh (``max-age``), its ETag is remembered, so that a 304 costs no query. ``clock``
-    returns monotonic seconds.
+    For as long as a response is fresh (``max-age``), its ETag is remembered, so that a 304 costs no query. With
+    ``reuse``, other clients receive a small public response again for up to MAX_REUSE_SECONDS, with its ``Age``, unless
+    they send ``Cache-Control: no-cache``: however many poll the same prices, they are read once. ``clock`` returns
+    monotonic seconds.
     """
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: ASGIApp, *, reuse: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.app = app
+        self.reuse = reuse
         self.clock = clock
-        self.remembered: OrderedDict[tuple[str, ...], tuple[float, list[tuple[bytes, bytes]]]] = OrderedDict()
+        self.remembered: OrderedDict[tuple[str, ...], _Remembered] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -31,8 +49,14 @@ class ConditionalRequests:
         headers = Headers(scope=scope)
         wanted = headers.get("if-none-match")
         key = (scope["root_path"], scope["path"], scope["query_string"].decode("latin-1"), headers.get("accept", ""))
-        if wanted and (known := self._recall(key, wanted)):
-            await _not_modified(known, send)
+        known = self.remembered.get(key)
+        if known and wanted and self.clock() < known.fresh_until and matches(wanted, known.etag):
+            await _not_modified(known.headers, send)
+            return
+        if known and self._is_reusable(known, headers):
+            age = (b"age", str(int(self.clock() - known.created_at)).encode())
+            await send({"type": "http.response.start", "status": 200, "headers": [*known.headers, age]})
+            await send({"type": "http.response.body", "body": known.body})
             return
         start: Message | None = None
         dropped = False
@@ -46,33 +70,36 @@ class ConditionalRequests:
                 return
             if start is not None and message["type"] == "http.response.body":
                 found = MutableHeaders(scope=start)
-                if "etag" not in found and not message.get("more_body"):
+                complete = not message.get("more_body")
+                if "etag" not in found and complete:
                     found["ETag"] = f'W/"{blake2b(message.get("body", b""), digest_size=12).hexdigest()}"'
                 etag, begun = found.get("etag"), start
                 start = None
                 if etag is not None:
-                    kept = [(name, value) for name, value in begun["headers"] if name.decode("latin-1") in KEPT]
-                    self._remember(key, found.get("cache-control", ""), kept)
+                    self._remember(key, found, message.get("body", b"") if complete else None)
                     if wanted and matches(wanted, etag):
                         dropped = True
-                        await _not_modified(kept, send)
+                        await _not_modified(begun["headers"], send)
                         return
                 await send(begun)
             await send(message)
 
         await self.app(scope, receive, send_if_modified)
 
-    def _recall(self, key: tuple[str, ...], wanted: str) -> list[tuple[bytes, bytes]] | None:
-        until, kept = self.remembered.get(key, (0.0, []))
-        etag = next((value.decode("latin-1") for name, value in kept if name == b"etag"), None)
-        return kept if etag and self.clock() < until and matches(wanted, etag) else None
+    def _is_reusable(self, known: _Remembered, headers: Headers) -> bool:
+        until = min(known.fresh_until, known.created_at + MAX_REUSE_SECONDS)
+        return known.body is not None and self.clock() < until and "no-cache" not in headers.get("cache-control", "")
 
-    def _remember(self, key: tuple[str, ...], cache_control: str, kept: list[tuple[bytes, bytes]]) -> None:
+    def _remember(self, key: tuple[str, ...], headers: MutableHeaders, body: bytes | None) -> None:
+        cache_control, now = headers.get("cache-control", ""), self.clock()
         seconds = max_age(cache_control)
         if seconds <= 0:
             return
+        small = self.reuse and "public" in cache_control and body is not None and len(body) <= MAX_REUSED_BYTES
         self.remembered.pop(key, None)
-        self.remembered[key] = (self.clock() + seconds, kept)
+        self.remembered[key] = _Remembered(
+            headers["etag"], now, now + seconds, list(headers.raw), body if small else None
+        )
         while len(self.remembered) > MAX_REMEMBERED:
             self.remembered.popitem(last=False)
 
@@ -102,6 +129,7 @@ def _may_be_cached(message: Message) -> bool:
     return "content-length" in headers and "no-store" not in cache_control
 
 
-async def _not_modified(headers: list[tuple[bytes, bytes]], send: Send) -> None:
-    await send({"type": "http.response.start", "status": 304, "headers": list(headers)})
+async def _not_modified(headers: RawHeaders, send: Send) -> None:
+    kept = [(name, value) for name, value in headers if name.decode("latin-1") in KEPT]
+    await send({"type": "http.response.start", "status": 304, "headers": kept})
     await send({"type": "http.response.body", "body": b""})

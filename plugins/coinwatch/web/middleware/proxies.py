@@ -90,7 +90,7 @@ class PublicPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             root = scope.get("root_path", "") if self.prefix is None else self.prefix()
-            path = re.sub("/{2,}", "/", scope["path"])
+            path = re.sub("/{2,}", "/", scope["path"]) if "//" in scope["path"] else scope["path"]
             inner = path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
             scope = {**scope, "root_path": root, "path": f"{root}/{inner.strip('/')}"}
         await self.app(scope, receive, send)
