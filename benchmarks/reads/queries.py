@@ -49,7 +49,9 @@ def coinwatch_queries(engine: sa.Engine) -> dict[str, Query]:
         )
 
     def plain_candles(found: Any) -> Any:
-        return [(_ms(candle.opened_at), *candle[1:]) for candle in found.candles]
+        return [
+            (_ms(candle.opened_at), *(getattr(candle, field) for field in CANDLE_FIELDS)) for candle in found.candles
+        ]
 
     return {
         LATEST: Query(
