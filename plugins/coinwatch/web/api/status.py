@@ -15,6 +15,7 @@ from coinwatch.web.schemas.errors import COMMON_RESPONSES
 from coinwatch.web.schemas.status import HealthResponse, ReadinessResponse
 
 OK = "ok"
+NO_DATABASE = "Postgres is unreachable, does not respond in time, or is not migrated."
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -33,11 +34,7 @@ def get_health(site: SiteDep) -> Response:
     except (DatabaseError, ConfigurationError) as error:
         # The route is public: details such as the database host go to the log only.
         log.error("health check failed", error_type=type(error).__name__, error=str(error))
-        reason = (
-            "Postgres is unreachable or not migrated."
-            if isinstance(error, DatabaseError)
-            else "A setting is missing or invalid."
-        )
+        reason = NO_DATABASE if isinstance(error, DatabaseError) else "A setting is missing or invalid."
         return _response(503, HealthResponse(status="unavailable", reason=f"{reason} See the log for details."))
     if not prices:
         return _response(200, HealthResponse(status="ok", reason="No prices yet."))
@@ -98,7 +95,7 @@ def _check_database(site: Site) -> dict[str, str]:
         _latest(site)
     except (DatabaseError, ConfigurationError) as error:
         log.error("not ready", error=str(error))
-        return {"database": "Postgres is unreachable or not migrated. See the log for details."}
+        return {"database": f"{NO_DATABASE} See the log for details."}
     return {"database": OK, "migrations": OK if migrated else "Migrations are missing. Run: coinwatch migrate"}
 
 
