@@ -32,6 +32,7 @@ LATEST, DAY, HOURS, DAYS, MOVERS = (
 )
 HOUR, RAW, YEAR, FIVE_YEARS = timedelta(hours=1), timedelta(days=1), timedelta(days=365), timedelta(days=5 * 365)
 LAST = NOW - timedelta(minutes=3)  # the time of the newest quotes
+COMPARED = NOW - RAW  # coinwatch compares with the last candle that had ended a day before now, here that of an hour
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def victoria_queries(server: VictoriaMetrics) -> dict[str, Query]:
         return {int(row["metric"]["instrument"]): float(row["value"][1]) for row in query("quote_price")}
 
     def top_movers(_: int) -> Any:
-        change = "100 * (quote_price / (quote_price offset 24h) - 1)"
+        change = f"100 * (quote_price / (quote_price offset {(LAST - COMPARED).total_seconds():.0f}s) - 1)"
         found = query(f"topk({TOP}, {change}) or bottomk({TOP}, {change})")
         return [(int(row["metric"]["instrument"]), float(row["value"][1])) for row in found]
 
@@ -128,7 +129,7 @@ def influx_queries(server: InfluxDB) -> dict[str, Query]:
         )[0]["values"]
 
     def top_movers(_: int) -> Any:
-        now, before = last_before(LAST), last_before(LAST - RAW)
+        now, before = last_before(LAST), last_before(COMPARED)
         changes = [(i, 100 * (price / before[i] - 1)) for i, price in now.items() if i in before]
         changes.sort(key=lambda change: -change[1])
         return changes[:TOP] + changes[-TOP:]
