@@ -3,8 +3,8 @@
 The latest price of a random coin and 24 hours of its one-minute prices, from ``coinwatch web`` with two workers. Limit:
 pgbench executing the same statements. Competitor: Flask, psycopg2 and gunicorn with two workers, as in Crypto Prices
 Tracker, executing the same statements and returning the same fields. All take turns, with the same number of
-connections. ``coinwatch web`` reuses a latest price for up to two seconds; with ``no-cache``, each request reads it.
-Then the latest price again, with and without 1,000 open streams, while prices are being loaded.
+connections. ``coinwatch web`` reuses responses for up to two seconds; with ``no-cache``, each request executes its
+statements. Then the latest price again, with and without 1,000 open streams, while prices are being loaded.
 """
 
 import argparse

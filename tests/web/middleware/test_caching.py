@@ -99,7 +99,19 @@ def test_fresh_prices_are_reused_for_other_clients(
     unconditional = reusing.get(PRICES, headers={"Cache-Control": "no-cache"})
     assert unconditional.json()[0]["price"] == pytest.approx(1.01 * first.json()[0]["price"])
     monkeypatch.setattr(caching, "MAX_REUSE_SECONDS", 0.0)
+    reusing.get(PRICES, headers={"Cache-Control": "no-cache"})
     assert "age" not in reusing.get(PRICES).headers
+
+
+def test_reused_responses_take_limited_memory(reusing: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "MAX_REUSE_SECONDS", 60.0)
+    monkeypatch.setattr(prices, "CURRENT_SECONDS", 60)
+    monkeypatch.setattr(caching, "MAX_KEPT_BYTES", 1.5 * len(reusing.get(PRICES).content))
+    reusing.get(f"{PRICES}?exchange=coinbase")
+    reusing.get("/api/v1/prices/ETH")
+    assert "age" not in reusing.get(PRICES).headers, "the oldest is dropped"
+    monkeypatch.setattr(caching, "MAX_KEPT_BYTES", 0)
+    assert [reusing.get("/api/v1/prices/SOL").status_code for _ in range(2)] == [200, 200]
 
 
 def test_only_public_responses_are_reused(reusing: TestClient) -> None:

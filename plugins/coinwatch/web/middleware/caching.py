@@ -12,19 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 KEPT = frozenset({"etag", "cache-control", "vary", "content-location", "expires", "link"})  # headers of a 304
 MAX_REMEMBERED = 2000
 MAX_REUSE_SECONDS = 2.0
-MAX_REUSED_BYTES = 16 * 1024
+MAX_REUSED_BYTES = 128 * 1024  # a day of one-minute prices
+MAX_KEPT_BYTES = 16 * 1024**2
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 
 class _Remembered(NamedTuple):
-    """A response, without its body if that is not reused. Times are those of the clock."""
+    """A response without its body. Times are those of the clock."""
 
     etag: str
     created_at: float
     fresh_until: float
     headers: RawHeaders
-    body: bytes | None
+
+
+Key = tuple[str, ...]
 
 
 class ConditionalRequests:
@@ -40,7 +43,9 @@ class ConditionalRequests:
         self.app = app
         self.reuse = reuse
         self.clock = clock
-        self.remembered: OrderedDict[tuple[str, ...], _Remembered] = OrderedDict()
+        self.remembered: OrderedDict[Key, _Remembered] = OrderedDict()
+        self.bodies: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()  # until when they are reused, oldest first
+        self.kept_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -53,10 +58,11 @@ class ConditionalRequests:
         if known and wanted and self.clock() < known.fresh_until and matches(wanted, known.etag):
             await _not_modified(known.headers, send)
             return
-        if known and self._is_reusable(known, headers):
+        until, body = self.bodies.get(key, (0.0, b""))
+        if known and self.clock() < until and "no-cache" not in headers.get("cache-control", ""):
             age = (b"age", str(int(self.clock() - known.created_at)).encode())
             await send({"type": "http.response.start", "status": 200, "headers": [*known.headers, age]})
-            await send({"type": "http.response.body", "body": known.body})
+            await send({"type": "http.response.body", "body": body})
             return
         start: Message | None = None
         dropped = False
@@ -86,22 +92,27 @@ class ConditionalRequests:
 
         await self.app(scope, receive, send_if_modified)
 
-    def _is_reusable(self, known: _Remembered, headers: Headers) -> bool:
-        until = min(known.fresh_until, known.created_at + MAX_REUSE_SECONDS)
-        return known.body is not None and self.clock() < until and "no-cache" not in headers.get("cache-control", "")
-
-    def _remember(self, key: tuple[str, ...], headers: MutableHeaders, body: bytes | None) -> None:
+    def _remember(self, key: Key, headers: MutableHeaders, body: bytes | None) -> None:
         cache_control, now = headers.get("cache-control", ""), self.clock()
         seconds = max_age(cache_control)
         if seconds <= 0:
             return
-        small = self.reuse and "public" in cache_control and body is not None and len(body) <= MAX_REUSED_BYTES
         self.remembered.pop(key, None)
-        self.remembered[key] = _Remembered(
-            headers["etag"], now, now + seconds, list(headers.raw), body if small else None
-        )
+        self.remembered[key] = _Remembered(headers["etag"], now, now + seconds, list(headers.raw))
         while len(self.remembered) > MAX_REMEMBERED:
             self.remembered.popitem(last=False)
+        _, replaced = self.bodies.pop(key, (now, b""))
+        self.kept_bytes -= len(replaced)
+        if self.reuse and "public" in cache_control and body is not None and len(body) <= MAX_REUSED_BYTES:
+            self.bodies[key] = now + min(seconds, MAX_REUSE_SECONDS), body
+            self.kept_bytes += len(body)
+            self._drop_bodies(now)
+
+    def _drop_bodies(self, now: float) -> None:
+        """Drop the oldest bodies if they are no longer reused or all take too much memory."""
+        while self.bodies and (self.kept_bytes > MAX_KEPT_BYTES or next(iter(self.bodies.values()))[0] < now):
+            _, (_, dropped) = self.bodies.popitem(last=False)
+            self.kept_bytes -= len(dropped)
 
 
 def matches(if_none_match: str, etag: str) -> bool:
