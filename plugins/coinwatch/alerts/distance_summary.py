@@ -35,9 +35,13 @@ def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) ->
         return f"{text} A fall of {format_percent(rule.threshold)} can't happen."
     fires_at = _amount(distance.fires_at, rule, base, quote)
     away = format_percent(distance.distance_percent, signed=True)
-    start = "The next update fires it from" if rule.kind == "change_since_last" else "It fires at"
-    nearest = "the nearer side" if rule.direction == "either" else ""
-    return f"{text} {start} {fires_at} ({away}{', ' * bool(nearest)}{nearest})."
+    if rule.kind == "change_since_last":
+        if rule.direction == "either":
+            return f"{text} It fires if the next update is {format_percent(rule.threshold)} or more away from that."
+        beyond = "higher" if rule.direction == "up" else "lower"
+        return f"{text} It fires if the next update is {fires_at} or {beyond} ({away})."
+    nearest = "The nearest value at which it fires is" if rule.direction == "either" else "It fires at"
+    return f"{text} {nearest} {fires_at} ({away})."
 
 
 def _to_step(distance: Distance, rule: Rule, now: str, base: str, quote: str) -> str:
@@ -49,7 +53,7 @@ def _to_step(distance: Distance, rule: Rule, now: str, base: str, quote: str) ->
 
 def _to_extreme(distance: Distance, rule: Rule, extreme: str, now: str, base: str, quote: str) -> str:
     if distance.is_true:
-        return f"{now}, its {extreme}. The next update fires it if it goes further."
+        return f"{now}, its {extreme}. It fires if the next update goes further."
     if distance.fires_at is None or distance.distance_percent is None or distance.reference is None:
         return f"{now}."
     away = format_percent(abs(distance.change_percent or 0))

@@ -29,7 +29,7 @@ CHANGED = replace(
             ["already true", "6.21% above your level", "the next time it rises to it"],
         ),
         (Rule("crosses", 95_591.67, "either"), replace(BELOW, change_percent=0.0), ["exactly your level"]),
-        (HOUR, CHANGED, ["+0.40% over 1 h", "It fires at 99,970.50 USD (+4.58%, the nearer side)"]),
+        (HOUR, CHANGED, ["+0.40% over 1 h", "The nearest value at which it fires is 99,970.50 USD (+4.58%)"]),
         (
             HOUR,
             replace(CHANGED, change_percent=-6.1, is_true=True, distance_percent=0.0),
@@ -41,7 +41,11 @@ CHANGED = replace(
             replace(CHANGED, fires_at=93_000, distance_percent=-2.71),
             ["+0.40% from its average over the last 5 min", "It fires at 93,000.00 USD (-2.71%)"],
         ),
-        (Rule("change_since_last", 5, "up"), CHANGED, ["+0.40% since the update before", "The next update fires it"]),
+        (
+            Rule("change_since_last", 5, "up"),
+            CHANGED,
+            ["+0.40% since the update before", "It fires if the next update is"],
+        ),
         (
             Rule("change_over_window", 150, "down", window_seconds=3600),
             replace(CHANGED, fires_at=None, distance_percent=None),
@@ -57,7 +61,11 @@ CHANGED = replace(
             replace(BELOW, reference=100_211.0),
             ["4.61% below its 30-day high of 100,211.00 USD", "It fires beyond 100,211.00 USD (+4.83%)"],
         ),
-        (Rule("new_low", 0, "down"), replace(BELOW, is_true=True), ["its all-time low", "if it goes further"]),
+        (
+            Rule("new_low", 0, "down"),
+            replace(BELOW, is_true=True),
+            ["its all-time low", "if the next update goes further"],
+        ),
         (Rule("new_high", 0, "up", window_seconds=604_800), VALUE, ["needs 7 d of history"]),
         (
             Rule("crosses", 90_000, "up", ladder_percent=5),

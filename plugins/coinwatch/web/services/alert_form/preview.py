@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,7 @@ from coinwatch.web.services.charts.svg_chart import SMALL, Chart, draw_chart
 
 ALERTS_SHOWN = 5
 CHART_POINTS = 400
-MAX_MARKERS = 200
+MAX_MARKERS = 60
 # A user is waiting for the result. This also limits how long the most expensive rule keeps Postgres busy.
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 TOO_OFTEN = timedelta(hours=4)  # an alert that fires more often gets a warning
@@ -147,11 +147,17 @@ def _chart_json(points: list[PricePoint], tested: TestedRule, distance: Distance
                     "label": format_percent(alert.change_percent, signed=True),
                     "direction": "up" if alert.change_percent > 0 else "down",
                 }
-                for alert in tested.result.alerts[-MAX_MARKERS:]
+                for alert in _spread(tested.result.alerts)
             ],
             "unit": tested.result.base if tested.rule.metric == "volume_24h" else tested.result.quote,
         }
     )
+
+
+def _spread(alerts: Sequence[PastAlert]) -> Sequence[PastAlert]:
+    """Up to MAX_MARKERS of the alerts, over the whole time: more would hide the line."""
+    step = -(-len(alerts) // MAX_MARKERS)
+    return alerts[::-step][::-1] if step > 1 else alerts
 
 
 @contextmanager
