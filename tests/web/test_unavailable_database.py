@@ -13,13 +13,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from coinwatch.database import (
-    CONNECT_TIMEOUT_SECONDS,
-    RESPONSE_SECONDS,
-    create_engine,
-    limit_statements,
-    transaction,
-)
+from coinwatch.database import create_engine, limit_statements, transaction
+from coinwatch.database.engine import CONNECT_TIMEOUT_SECONDS, RESPONSE_SECONDS
 from coinwatch.errors import DatabaseError, QueryTimeout
 from coinwatch.migrations import migrate, setup_database
 from coinwatch.settings import Settings
