@@ -1,6 +1,8 @@
 """The engine of a process, and the sessions of its connections: their settings and the limits of their statements."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -173,15 +175,31 @@ def _prepare_session(driver: psycopg.Connection[Any], record: ConnectionPoolEntr
 
 def _begin(connection: Connection) -> None:
     """Begin the driver's transaction with our settings; the driver then sends no BEGIN of its own."""
-    limit_session(connection)
-    driver = _driver(connection)
-    if driver.autocommit:
-        return
-    seconds = _seconds(connection)
-    if connection.info.get(DIRECT):
-        driver.run(BEGIN_DIRECT)
-    else:
-        driver.run(BEGIN if seconds is None else BEGIN + b"; " + _limits("SET LOCAL", seconds))
+    with drop_if_lost(connection):
+        limit_session(connection)
+        driver = _driver(connection)
+        if driver.autocommit:
+            return
+        seconds = _seconds(connection)
+        if connection.info.get(DIRECT):
+            driver.run(BEGIN_DIRECT)
+        else:
+            driver.run(BEGIN if seconds is None else BEGIN + b"; " + _limits("SET LOCAL", seconds))
+
+
+@contextmanager
+def drop_if_lost(connection: Connection) -> Iterator[None]:
+    """Drop a connection that is lost when the driver raises an error, which SQLAlchemy doesn't see and would reuse it.
+
+    The others in the pool are dropped, too: if Postgres was restarted, they are also lost, but not all are tested.
+    """
+    try:
+        yield
+    except psycopg.Error:
+        if not connection.invalidated and _driver(connection).closed:
+            connection.invalidate()
+            connection.engine.dispose()
+        raise
 
 
 def limit_session(connection: Connection) -> None:

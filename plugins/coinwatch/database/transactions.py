@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from coinwatch.database.engine import DIRECT, limit_session
+from coinwatch.database.engine import DIRECT, drop_if_lost, limit_session
 from coinwatch.database.error_translation import translate_errors
-from coinwatch.database.statements import driver_connection
 
 
 @contextmanager
@@ -19,7 +17,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises DatabaseError if Postgres is unavailable, the connection is lost, or migrations are missing.
     """
-    with translate_errors(engine), engine.begin() as connection, _invalidate_if_lost(connection):
+    with translate_errors(engine), engine.begin() as connection, drop_if_lost(connection):
         yield connection
 
 
@@ -29,7 +27,7 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
     with (
         translate_errors(engine),
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        _invalidate_if_lost(connection),
+        drop_if_lost(connection),
     ):
         limit_session(connection)
         yield connection
@@ -42,7 +40,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     There are no round trips for BEGIN and COMMIT, and Postgres may keep a generic plan: planning the statement for the
     latest prices takes five times as long as executing it for one coin. Behind a pooler it is a transaction.
     """
-    with translate_errors(engine), engine.connect() as connection, _invalidate_if_lost(connection):
+    with translate_errors(engine), engine.connect() as connection, drop_if_lost(connection):
         if connection.info.get(DIRECT):
             connection.execution_options(isolation_level="AUTOCOMMIT")
             limit_session(connection)
@@ -74,14 +72,3 @@ def end_long_reader_sessions(engine: Engine) -> int:
     """End sessions of the reader role that have exceeded its limits; return their number."""
     with transaction(engine) as connection:
         return int(connection.execute(sa.text("SELECT end_long_reader_sessions()")).scalar_one())
-
-
-@contextmanager
-def _invalidate_if_lost(connection: Connection) -> Iterator[None]:
-    """Invalidate a lost connection: SQLAlchemy doesn't see errors of the driver's cursors and would reuse it."""
-    try:
-        yield
-    except psycopg.Error:
-        if not connection.invalidated and driver_connection(connection).closed:
-            connection.invalidate()
-        raise
