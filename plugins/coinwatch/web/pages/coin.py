@@ -15,7 +15,7 @@ from coinwatch.codes import code_key
 from coinwatch.errors import NotFound
 from coinwatch.formatting import format_since
 from coinwatch.prices.candles.resolutions import WIDTHS
-from coinwatch.prices.history.markets import MarketPrice
+from coinwatch.prices.history.markets import MarketPrice, read_market_prices
 from coinwatch.prices.history.series import read_newest_prices
 from coinwatch.web.dependencies import Site, SiteDep
 from coinwatch.web.formatting import iso
@@ -24,7 +24,7 @@ from coinwatch.web.services.choices import Market, watched_choices, watched_mark
 from coinwatch.web.services.coin.chart_data import CoinChart, read_chart, script_data
 from coinwatch.web.services.coin.drawing import draw
 from coinwatch.web.services.coin.own_alerts import OwnAlerts, read_own
-from coinwatch.web.services.coin.summary import read_latest, summarize
+from coinwatch.web.services.coin.summary import price_of, summarize
 from coinwatch.web.services.coin.view import AVERAGES, CUSTOM, RANGES, CoinView, market_key, parse_view
 from coinwatch.web.sessions import signed_in_user
 
@@ -91,7 +91,8 @@ def show_coin(
         zone=tz,
     )
     chart = read_chart(site, view)
-    latest = read_latest(site.engine, view.market)
+    prices = read_market_prices(site.engine, view.market.base)
+    latest = price_of(prices, view.market)
     user_id = signed_in_user(request)
     values = {
         "markets": markets,
@@ -102,7 +103,8 @@ def show_coin(
         "ranges": {code: label for code, (label, _) in RANGES.items()},
         "averages": sorted({*AVERAGES, *view.averages}),
         "latest": latest,
-        "position": Position(latest.received_at) if latest else "",
+        "position": Position(max(price.received_at for price in prices)) if prices else "",
+        "streamed_at": prices[0].observed_at if prices else None,
         "latest_age": max(0.0, (now - latest.observed_at).total_seconds()) if latest else None,
         "stale_after": site.max_price_age.total_seconds(),
         "chart": chart,

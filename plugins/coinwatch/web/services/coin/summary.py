@@ -1,10 +1,11 @@
 """The figures above the chart of the coin page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from coinwatch.prices.history.markets import MarketPrice, read_market_prices, read_references
+from coinwatch.prices.history.markets import MarketPrice, read_references
 from coinwatch.web.services.choices import Market
 from coinwatch.web.services.coin.chart_data import CoinChart
 from coinwatch.web.services.coin.view import RANGES, CoinView
@@ -19,9 +20,8 @@ class CoinSummary:
     high: float
 
 
-def read_latest(engine: Engine, market: Market) -> MarketPrice | None:
-    """The newest price of a market; None if it has none yet."""
-    prices = read_market_prices(engine, market.base)
+def price_of(prices: Sequence[MarketPrice], market: Market) -> MarketPrice | None:
+    """The price of a market; None if it has none yet."""
     return next((each for each in prices if (each.exchange, each.quote) == (market.exchange, market.quote)), None)
 
 

@@ -73,6 +73,7 @@ async function load(query, { quietly = false } = {}) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("view");
     if (!response.ok || !fresh) throw new Error(page.querySelector("main p")?.textContent);
+    if (quietly && isOccupied()) return;
     replaceView(view, document.adoptNode(fresh));
     history.replaceState(null, "", address);
   } catch (error) {
@@ -82,11 +83,17 @@ async function load(query, { quietly = false } = {}) {
   }
 }
 
-// A new price: shows the range up to now, unless the reader is looking at something that would change.
-function update() {
+// Whether the reader is looking at something that a new price would change.
+function isOccupied() {
   const view = find("view");
-  const occupied = zoomed || view.hasAttribute("aria-busy") || find("custom-range").open || !getSelection().isCollapsed;
-  if ("moves" in view.dataset && !occupied) load(new URL(location.href).searchParams, { quietly: true });
+  return !("moves" in view.dataset) || zoomed || view.hasAttribute("aria-busy") || find("custom-range").open || !getSelection().isCollapsed;
+}
+
+function update({ type, data }) { // shows the range up to now
+  if (type !== "prices") return;
+  const { streamedAt } = find("view").dataset;
+  const isNew = JSON.parse(data).prices.some((price) => !streamedAt || Date.parse(price.observed_at) > Date.parse(streamedAt));
+  if (isNew && !isOccupied()) load(new URL(location.href).searchParams, { quietly: true });
 }
 
 function replaceView(view, fresh) { // keeps the focus and open panels
