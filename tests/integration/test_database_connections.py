@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 
 import psycopg
@@ -29,6 +29,45 @@ def test_lost_connection_raises_without_logging_a_traceback(
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     assert caplog.records == []
     with way(engine) as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("way", [autocommit, reading, transaction])
+def test_one_error_after_a_restart_although_several_connections_are_lost(
+    engine: sa.Engine,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    way: Callable[[sa.Engine], AbstractContextManager[sa.Connection]],
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(way(engine)).execute(sa.text("SELECT 1"))
+    with psycopg.connect(database.url("admin"), autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'coinwatch'")
+    with caplog.at_level(logging.ERROR):
+        with pytest.raises(DatabaseError, match="is not available"), way(engine) as connection:
+            connection.execute(sa.text("SELECT 1"))
+        for _ in range(3):
+            with way(engine) as connection:
+                assert connection.scalar(sa.text("SELECT 1")) == 1
+    assert caplog.records == []
+
+
+def test_interrupted_begin_leaves_nothing_to_log(
+    engine: sa.Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction(engine) as connection:
+        driver = type(driver_connection(connection))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.ERROR):
+        patched.setattr(driver, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt), transaction(engine):
+            pass
+    assert caplog.records == []
+    with transaction(engine) as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
 
 

@@ -125,7 +125,11 @@ class _Connection(psycopg.Connection[Any]):
     def run(self, commands: bytes) -> None:
         """Execute commands that return nothing and are not part of a transaction that the driver begins."""
         with self.lock:
-            self.wait(self._run(commands))
+            try:
+                self.wait(self._run(commands))
+            except KeyboardInterrupt:
+                self.close()  # results may be pending, so it can't be used any more
+                raise
 
     def _run(self, commands: bytes) -> PQGen[None]:
         self.pgconn.send_query(commands)
@@ -189,13 +193,13 @@ def _begin(connection: Connection) -> None:
 
 @contextmanager
 def drop_if_lost(connection: Connection) -> Iterator[None]:
-    """Drop a connection that is lost when the driver raises an error, which SQLAlchemy doesn't see and would reuse it.
+    """Drop a connection that is closed when the driver raises an error: SQLAlchemy doesn't see it and would reuse it.
 
     The others in the pool are dropped, too: if Postgres was restarted, they are also lost, but not all are tested.
     """
     try:
         yield
-    except psycopg.Error:
+    except (psycopg.Error, KeyboardInterrupt):
         if not connection.invalidated and _driver(connection).closed:
             connection.invalidate()
             connection.engine.dispose()
