@@ -37,10 +37,12 @@ def summarize_distance(distance: Distance, rule: Rule, base: str, quote: str) ->
     away = format_percent(distance.distance_percent, signed=True)
     if rule.kind == "change_since_last":
         if rule.direction == "either":
-            return f"{text} It fires if the next update is {format_percent(rule.threshold)} or more away from that."
+            return (
+                f"{text} The alert fires if the next update is {format_percent(rule.threshold)} or more away from that."
+            )
         beyond = "higher" if rule.direction == "up" else "lower"
-        return f"{text} It fires if the next update is {fires_at} or {beyond} ({away})."
-    nearest = "The nearest value at which it fires is" if rule.direction == "either" else "It fires at"
+        return f"{text} The alert fires if the next update is {fires_at} or {beyond} ({away})."
+    nearest = "The nearest value at which the alert fires is" if rule.direction == "either" else "The alert fires at"
     return f"{text} {nearest} {fires_at} ({away})."
 
 
@@ -48,19 +50,19 @@ def _to_step(distance: Distance, rule: Rule, now: str, base: str, quote: str) ->
     step = _amount(distance.fires_at or 0, rule, base, quote)
     if distance.is_true:
         return f"{now}, beyond the next step of {step}. You'll get an alert after the cooldown if it still is."
-    return f"{now}. It fires again at {step} ({format_percent(distance.distance_percent or 0, signed=True)})."
+    return f"{now}. The alert fires again at {step} ({format_percent(distance.distance_percent or 0, signed=True)})."
 
 
 def _to_extreme(distance: Distance, rule: Rule, extreme: str, now: str, base: str, quote: str) -> str:
     if distance.is_true:
-        return f"{now}, its {extreme}. It fires if the next update goes further."
+        return f"{now}, its {extreme}. The alert fires if the next update goes further."
     if distance.fires_at is None or distance.distance_percent is None or distance.reference is None:
         return f"{now}."
     away = format_percent(abs(distance.change_percent or 0))
     where = "below" if rule.direction == "up" else "above"
     text = f"{now}, {away} {where} its {extreme} of {_amount(distance.reference, rule, base, quote)}."
     fires_at = _amount(distance.fires_at, rule, base, quote)
-    return f"{text} It fires beyond {fires_at} ({format_percent(distance.distance_percent, signed=True)})."
+    return f"{text} The alert fires beyond {fires_at} ({format_percent(distance.distance_percent, signed=True)})."
 
 
 def _to_level(distance: Distance, rule: Rule, now: str) -> str:

@@ -29,7 +29,7 @@ CHANGED = replace(
             ["already true", "6.21% above your level", "the next time it rises to it"],
         ),
         (Rule("crosses", 95_591.67, "either"), replace(BELOW, change_percent=0.0), ["exactly your level"]),
-        (HOUR, CHANGED, ["+0.40% over 1 h", "The nearest value at which it fires is 99,970.50 USD (+4.58%)"]),
+        (HOUR, CHANGED, ["+0.40% over 1 h", "The nearest value at which the alert fires is 99,970.50 USD (+4.58%)"]),
         (
             HOUR,
             replace(CHANGED, change_percent=-6.1, is_true=True, distance_percent=0.0),
@@ -39,12 +39,12 @@ CHANGED = replace(
         (
             Rule("deviation_from_average", 2, "down", window_seconds=300),
             replace(CHANGED, fires_at=93_000, distance_percent=-2.71),
-            ["+0.40% from its average over the last 5 min", "It fires at 93,000.00 USD (-2.71%)"],
+            ["+0.40% from its average over the last 5 min", "The alert fires at 93,000.00 USD (-2.71%)"],
         ),
         (
             Rule("change_since_last", 5, "up"),
             CHANGED,
-            ["+0.40% since the update before", "It fires if the next update is"],
+            ["+0.40% since the update before", "The alert fires if the next update is"],
         ),
         (
             Rule("change_over_window", 150, "down", window_seconds=3600),
@@ -59,7 +59,7 @@ CHANGED = replace(
         (
             Rule("new_high", 0, "up", window_seconds=2_592_000),
             replace(BELOW, reference=100_211.0),
-            ["4.61% below its 30-day high of 100,211.00 USD", "It fires beyond 100,211.00 USD (+4.83%)"],
+            ["4.61% below its 30-day high of 100,211.00 USD", "The alert fires beyond 100,211.00 USD (+4.83%)"],
         ),
         (
             Rule("new_low", 0, "down"),
