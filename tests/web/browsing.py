@@ -1,5 +1,7 @@
 """The app in a real browser: serving it, opening pages, filling in the alert form, measuring contrast."""
 
+import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +12,9 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 
+from coinwatch.setting_sources import PROJECT_ROOT
+
+SCREENSHOTS = PROJECT_ROOT / ".screenshots"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 # WCAG 2.1: contrast of every text with its nearest opaque background.
@@ -69,16 +74,29 @@ def serving(app: FastAPI, port: int, **options: Any) -> Iterator[str]:
 
 @contextmanager
 def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
-    """A page. Fails if it logs a JavaScript or Content-Security-Policy error."""
+    """A page. Fails if it logs a JavaScript or Content-Security-Policy error. SCREENSHOTS has what it looked like."""
     context = browser.new_context(**({"viewport": DESKTOP} | options))  # type: ignore[arg-type]
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if "Security Policy" in message.text else None)
     page.goto(url)
-    yield page
-    context.close()
+    try:
+        yield page
+    finally:
+        _save_screenshot(page)
+        context.close()
     assert errors == []
+
+
+def _save_screenshot(page: Page) -> None:
+    """Save what the page looks like at the end of the test, under the test's name."""
+    if page.is_closed():
+        return
+    test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)").partition("tests/")[2]
+    name = re.sub(r"[^\w.\[\]-]+", "-", test.replace(".py::", "-"))
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def fill_in_form(page: Page, percent: str = "2.5", email: str = "ada@example.org") -> None:
