@@ -103,7 +103,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def template(postgres: PostgresServer) -> str:
-    """The name of a database with all migrations applied."""
+    return create_template(postgres)
+
+
+def create_template(postgres: PostgresServer) -> str:
+    """Create a database with all migrations applied, and return its name."""
     name = "coinwatch_template"
     owner, app, reader = (postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader"))
     setup_database(postgres.url("postgres"), owner, app, reader)

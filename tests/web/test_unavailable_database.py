@@ -13,12 +13,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from coinwatch.database import create_engine, limit_statements, transaction
+from coinwatch.database import limit_statements, transaction
 from coinwatch.database.engine import CONNECT_TIMEOUT_SECONDS, RESPONSE_SECONDS
 from coinwatch.errors import DatabaseError, QueryTimeout
-from coinwatch.migrations import migrate, setup_database
 from coinwatch.settings import Settings
-from tests.conftest import NUMBERS, ROLES, Database
+from tests.conftest import NUMBERS, Database, create_template
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.web.seed import web_settings
 
@@ -47,13 +46,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def template(postgres: PostgresServer) -> str:
-    name = "coinwatch_template"
-    owner, app, reader = (postgres.url(name, ROLES[role]) for role in ("owner", "app", "reader"))
-    setup_database(postgres.url("postgres"), owner, app, reader)
-    engine = create_engine(owner)
-    migrate(engine)
-    engine.dispose()
-    return name
+    return create_template(postgres)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ BEGIN = (
     b"SET LOCAL jit = off"
 )
 
-# Where there is no pooler, most of them belong to the session.
+# Without a pooler, most of these settings are set once per session.
 DIRECT = "direct"  # in a pooled connection's ``info`` if its session is ours alone
 SESSION = b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET jit = off"
 BEGIN_DIRECT = b"BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"
